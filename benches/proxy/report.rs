@@ -1,0 +1,214 @@
+//! Numbers from every round, and the one table that is made of them: medians, with the range of the rounds.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use comfy_table::{Attribute, Cell, CellAlignment, Table, presets};
+
+use crate::cases::{Case, Load};
+use crate::load::{Expected, Outcome};
+
+const COLUMNS: [&str; 3] = ["direct", "llmproxy", "nginx"];
+
+#[derive(Default)]
+pub struct Report {
+    rows: Vec<Row>,
+    pub complaints: Vec<String>,
+}
+
+/// One load through one target.
+pub struct Measured {
+    pub target: &'static str,
+    /// Of its processes; None for no proxy.
+    pub cpu: Option<Duration>,
+    pub outcome: Outcome,
+}
+
+struct Row {
+    case: Case,
+    label: &'static str,
+    /// By target, one a round.
+    values: BTreeMap<&'static str, Vec<f64>>,
+}
+
+impl Report {
+    pub fn add(&mut self, case: Case, label: &'static str, target: &'static str, value: f64) {
+        let same = |row: &Row| row.case == case && row.label == label;
+        let index = self.rows.iter().position(same).unwrap_or_else(|| {
+            self.rows.push(Row {
+                case,
+                label,
+                values: BTreeMap::new(),
+            });
+            self.rows.len() - 1
+        });
+        self.rows[index]
+            .values
+            .entry(target)
+            .or_default()
+            .push(value);
+    }
+
+    pub fn record(&mut self, case: Case, load: &Load, measured: &[Measured]) {
+        let [per_request, per_second] = match load.expected {
+            Expected::Plain => ["CPU µs/request", "requests/s"],
+            Expected::Events(_) => ["CPU µs/stream", "streams/s"],
+        };
+        for Measured {
+            target,
+            cpu,
+            outcome,
+        } in measured
+        {
+            if let Some(cpu) = cpu {
+                let cpu_us = cpu.as_secs_f64() * 1e6 / outcome.answered.max(1) as f64;
+                self.add(case, per_request, target, cpu_us);
+            }
+        }
+        for Measured {
+            target, outcome, ..
+        } in measured
+        {
+            let rate = outcome.answered as f64 / outcome.elapsed.as_secs_f64();
+            self.add(case, per_second, target, rate);
+        }
+        // A paced stream takes its time whatever it passes; how late its events come is what counts.
+        let paced = load.gap.is_some();
+        let [p50, p99] = if paced {
+            ["event delay p50, ms", "event delay p99, ms"]
+        } else {
+            ["latency p50, ms", "latency p99, ms"]
+        };
+        let percentiles = |measured: &Measured| {
+            let outcome = &measured.outcome;
+            percentiles_ms(if paced {
+                &outcome.delays_ns
+            } else {
+                &outcome.latencies_ns
+            })
+        };
+        let direct = measured
+            .iter()
+            .find(|measured| measured.cpu.is_none())
+            .map(percentiles);
+        for measured in measured {
+            let [own_p50, own_p99] = percentiles(measured);
+            self.add(case, p50, measured.target, own_p50);
+            self.add(case, p99, measured.target, own_p99);
+            // With the cores saturated direct is another load, and its times say nothing of these.
+            let comparable = (paced || case == Case::One) && measured.cpu.is_some();
+            if let Some([direct_p50, direct_p99]) = direct.filter(|_| comparable) {
+                self.add(case, "added p50, ms", measured.target, own_p50 - direct_p50);
+                self.add(case, "added p99, ms", measured.target, own_p99 - direct_p99);
+            }
+        }
+    }
+
+    pub fn table(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN);
+        table.set_header(["", "direct", "llmproxy", "nginx", "llmproxy ÷ nginx"]);
+        let mut rows: Vec<&Row> = self.rows.iter().collect();
+        rows.sort_by_key(|row| row.case);
+        let mut case = None;
+        for row in rows {
+            if case.replace(row.case) != Some(row.case) {
+                table.add_row([Cell::new(row.case.title()).add_attribute(Attribute::Bold)]);
+            }
+            let cells = COLUMNS.map(|target| row.cell(target));
+            let label = format!("  {}", row.label);
+            table.add_row([label].into_iter().chain(cells).chain([row.ratio()]));
+        }
+        table
+            .column_iter_mut()
+            .skip(1)
+            .for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+        table
+    }
+
+    /// How far the rounds were apart, of the middle row and of the worst one, in percent of their median.
+    pub fn cpu_spread(&self) -> Option<(f64, f64)> {
+        let rows = self.rows.iter().filter(|row| row.label.starts_with("CPU"));
+        let mut spreads: Vec<f64> = rows
+            .flat_map(|row| row.values.values())
+            .filter_map(|v| spread(v))
+            .collect();
+        spreads.sort_by(f64::total_cmp);
+        Some((*spreads.get(spreads.len() / 2)?, *spreads.last()?))
+    }
+}
+
+impl Row {
+    fn cell(&self, target: &str) -> String {
+        let Some(values) = self.values.get(target) else {
+            return "–".into();
+        };
+        let sorted = sorted(values);
+        match sorted.as_slice() {
+            [] => "–".into(),
+            [one] => number(*one),
+            [first, .., last] => format!(
+                "{} ({}–{})",
+                number(median(values)),
+                number(*first),
+                number(*last)
+            ),
+        }
+    }
+
+    fn ratio(&self) -> String {
+        let of = |target: &str| {
+            self.values
+                .get(target)
+                .map(|values| median(values))
+                .filter(|&value| value > 0.0)
+        };
+        match (of("llmproxy"), of("nginx")) {
+            (Some(llmproxy), Some(nginx)) => format!("{:.2}", llmproxy / nginx),
+            _ => "–".into(),
+        }
+    }
+}
+
+fn percentiles_ms(times_ns: &[u64]) -> [f64; 2] {
+    let mut sorted = times_ns.to_vec();
+    sorted.sort_unstable();
+    [50, 99].map(|percent| {
+        let at_or_last = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+        sorted
+            .get(at_or_last)
+            .map_or(f64::NAN, |&ns| ns as f64 / 1e6)
+    })
+}
+
+fn number(value: f64) -> String {
+    match value.abs() {
+        0.0..1.0 => format!("{value:.3}"),
+        1.0..10.0 => format!("{value:.2}"),
+        10.0..100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
+}
+
+fn median(values: &[f64]) -> f64 {
+    let sorted = sorted(values);
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 {
+        sorted[middle]
+    } else {
+        f64::midpoint(sorted[middle - 1], sorted[middle])
+    }
+}
+
+fn spread(values: &[f64]) -> Option<f64> {
+    match sorted(values).as_slice() {
+        [first, .., last] => Some((last - first) / median(values) * 100.0),
+        _ => None,
+    }
+}

@@ -1,0 +1,251 @@
+//! The command line: every command, flag and help text; no logic. Completions and man pages are generated from it.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::{DatabaseSettings, ServeSettings};
+
+/// Read when it is there, unless `--env-file` names another.
+const DEFAULT_ENV_FILE: &str = ".env";
+
+/// Share one OpenAI key: an OpenAI-compatible proxy with a key per user and an exact token ledger in SQLite.
+///
+/// Every setting is a flag, an environment variable and a line of `.env`, in that order of precedence.
+#[derive(Debug, Parser)]
+#[command(
+    name = "llmproxy",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// Read settings from this file instead of `.env` in the working directory
+    #[arg(long, global = true, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the proxy
+    ///
+    /// Checks each user's key, forwards to the backend, streams the answer back and books its tokens.
+    #[command(after_long_help = SERVE_EXAMPLES)]
+    Serve(Box<ServeSettings>),
+
+    /// Add, list, forbid and allow users
+    ///
+    /// Works on the database file, whether the server runs or not; a running server follows within 250 ms.
+    #[command(subcommand)]
+    User(UserCommand),
+
+    /// Show who used how many tokens
+    ///
+    /// Works on the database file, whether the server runs or not. Bounds are inclusive. Times are ISO 8601 with `Z`,
+    /// an offset or neither (UTC); a date alone means its midnight.
+    #[command(after_long_help = COSTS_EXAMPLES)]
+    Costs(CostsArgs),
+
+    /// Write completions/ and man/ into a directory
+    #[command(hide = true)]
+    Generate {
+        /// The directory that gets completions/ and man/
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Make a user and print the new key
+    ///
+    /// On a terminal a short table, in a pipe the key alone.
+    #[command(after_long_help = USER_ADD_EXAMPLES)]
+    Add(UserAddArgs),
+
+    /// List all users, their keys masked
+    List(UserListArgs),
+
+    /// Stop a user's key at once
+    ///
+    /// The user and everything used so far stay in the database. Forbidding twice is no error.
+    Forbid(UserAccessArgs),
+
+    /// Allow a forbidden user's key again
+    Allow(UserAccessArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct UserAddArgs {
+    /// Name of the new user: 1 to 128 characters
+    #[arg(value_name = "NAME")]
+    pub name: String,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+}
+
+#[derive(Debug, Args)]
+pub struct UserListArgs {
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+}
+
+#[derive(Debug, Args)]
+pub struct UserAccessArgs {
+    /// The user's name, or the key itself
+    #[arg(value_name = "NAME|KEY")]
+    pub who: String,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+}
+
+#[derive(Debug, Args)]
+pub struct CostsArgs {
+    /// Only the last N hours, for example 24 or 0.5
+    #[arg(long, value_name = "N", conflicts_with_all = ["start_time", "end_time"], allow_negative_numbers = true)]
+    pub last_hours: Option<String>,
+
+    /// Only from this time on
+    #[arg(long, value_name = "TIME")]
+    pub start_time: Option<String>,
+
+    /// Only up to this time
+    #[arg(long, value_name = "TIME")]
+    pub end_time: Option<String>,
+
+    /// A line per user and model
+    #[arg(long)]
+    pub by_model: bool,
+
+    /// Only this user
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+}
+
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// Print the JSON that the HTTP admin API returns
+    #[arg(long)]
+    pub json: bool,
+}
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  OPENAI_API_KEY=sk-... llmproxy serve
+  OPENAI_API_KEY= llmproxy serve --openai-backend-url http://127.0.0.1:8080 --port 9000
+  llmproxy --env-file /etc/llmproxy.env serve";
+
+const USER_ADD_EXAMPLES: &str = "\
+Examples:
+  llmproxy user add alice
+  KEY=$(llmproxy user add alice)";
+
+const COSTS_EXAMPLES: &str = "\
+Examples:
+  llmproxy costs --last-hours 24 --by-model
+  llmproxy costs --start-time 2026-02-01 --end-time 2026-02-28T23:59:59.999Z --json
+  llmproxy costs --user alice";
+
+/// The parsed command line, and where each value came from.
+///
+/// # Errors
+/// What clap says of wrong usage, help and version.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatches), clap::Error> {
+    let matches = Cli::command().try_get_matches_from(args)?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    Ok((cli, matches))
+}
+
+/// Loads the env file into the environment, before clap looks there; variables that are set already win.
+///
+/// # Errors
+/// When a named file is missing, or a file cannot be read. Its text is never repeated, it holds secrets.
+pub fn load_env_file(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
+    let named = named_env_file(args);
+    let path = named.clone().unwrap_or_else(|| DEFAULT_ENV_FILE.into());
+    match dotenvy::from_path(&path) {
+        Ok(()) => Ok(()),
+        Err(dotenvy::Error::LineParse(line, _)) => {
+            let name = line.split('=').next().unwrap_or_default().trim();
+            let name = if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                name
+            } else {
+                ""
+            };
+            bail!(
+                "{}: the line of {name:?} cannot be read: use NAME=value, and quotes around a value with spaces or #",
+                path.display()
+            )
+        }
+        Err(error) if error.not_found() && named.is_none() => Ok(()),
+        Err(dotenvy::Error::Io(error)) => {
+            Err(error).with_context(|| format!("cannot read the env file {}", path.display()))
+        }
+        Err(_) => bail!("cannot read the env file {}", path.display()),
+    }
+}
+
+/// `--env-file` must be known before clap reads the environment.
+fn named_env_file(args: impl IntoIterator<Item = OsString>) -> Option<PathBuf> {
+    let mut args = args.into_iter();
+    while let Some(arg) = args.next() {
+        if arg == "--" {
+            return None;
+        }
+        if arg == "--env-file" {
+            return args.next().map(PathBuf::from);
+        }
+        if let Some(path) = arg.to_str().and_then(|arg| arg.strip_prefix("--env-file=")) {
+            return Some(PathBuf::from(path));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_env_file_is_found_in_both_forms() {
+        let find = |args: &[&str]| named_env_file(args.iter().map(OsString::from));
+        assert_eq!(
+            find(&["llmproxy", "--env-file", "a", "serve"]),
+            Some("a".into())
+        );
+        assert_eq!(
+            find(&["llmproxy", "serve", "--env-file=b"]),
+            Some("b".into())
+        );
+        assert_eq!(
+            find(&["llmproxy", "user", "add", "--", "--env-file=b"]),
+            None
+        );
+    }
+}

@@ -1,0 +1,141 @@
+//! `llmproxy serve`: opens the ledger, prepares the backend, listens, and closes in the reverse order.
+
+use std::{io::Write, sync::Arc};
+
+use anyhow::{Context, bail};
+use clap::ArgMatches;
+
+use crate::{
+    config::{Config, ServeSettings},
+    proxy::{
+        OwnHeaders, Shared,
+        auth::KeyTable,
+        backend::{BackendSettings, Connector, connector},
+        gate::{Drain, Gate},
+    },
+    server::{AdminAccess, AdminParts, ServerParts, listen},
+    store::{IfMissing, Store, ledger::LedgerThread},
+};
+
+pub(super) fn run(settings: &ServeSettings, matches: &ArgMatches) -> anyhow::Result<()> {
+    let config = Config::from_settings(settings, matches)?;
+    start_log(&config.log_filter);
+    let connector = connect_settings(&config)?;
+    let store = Store::open(&config.database, IfMissing::Create)?;
+    let keys = Arc::new(KeyTable::default());
+    let ledger = {
+        let keys = Arc::clone(&keys);
+        LedgerThread::start(
+            &store,
+            config.ledger_sync,
+            config.on_ledger_failure,
+            Box::new(move |connection| keys.refresh(connection)),
+        )?
+    };
+    let served = serve(&config, &connector, &store, &keys, &ledger);
+    // Rows that nobody waited for are still on their way.
+    let lost = ledger.close();
+    if lost > 0 {
+        bail!(
+            "{lost} usage rows could not be written to {}",
+            store.path().display()
+        );
+    }
+    served
+}
+
+fn serve(
+    config: &Config,
+    connector: &Arc<Connector>,
+    store: &Store,
+    keys: &Arc<KeyTable>,
+    ledger: &LedgerThread,
+) -> anyhow::Result<()> {
+    let drain = Arc::new(Drain::default());
+    let shared = Shared {
+        keys: Arc::clone(keys),
+        ledger: ledger.handle(),
+        gate: Gate::new(
+            config.max_concurrent_requests,
+            config.queue_timeout,
+            Arc::clone(&drain),
+        ),
+        drain: Arc::clone(&drain),
+        own_headers: OwnHeaders::new(
+            &config.backend_url,
+            connector.plain_proxy(),
+            &config.backend_key,
+            config.organization.as_deref(),
+            config.project.as_deref(),
+        ),
+        stream_usage: config.stream_usage,
+        max_body_bytes: config.max_body_bytes,
+    };
+    let admin = AdminParts {
+        store: store.clone(),
+        keys: Arc::clone(keys),
+        access: AdminAccess::new(config.admin_token.as_ref(), config.admin_allow.clone()),
+    };
+    let parts = ServerParts {
+        shared: Arc::new(shared),
+        connector: Arc::clone(connector),
+        admin: Arc::new(admin),
+    };
+    actix_web::rt::System::new().block_on(async {
+        let listening = listen(&config.host, config.port, parts).with_context(|| {
+            format!(
+                "cannot listen on {}:{}; stop the program that uses the port, or set HOST and PORT",
+                config.host, config.port
+            )
+        })?;
+        for address in &listening.addresses {
+            log::info!(
+                "listening on http://{address}, backend {}, database {}",
+                config.backend_url,
+                store.path().display()
+            );
+        }
+        listening
+            .run(drain, config.shutdown_grace)
+            .await
+            .context("the server failed")
+    })
+}
+
+fn connect_settings(config: &Config) -> anyhow::Result<Arc<Connector>> {
+    let settings = BackendSettings {
+        url: config.backend_url.clone(),
+        http_proxy: config.http_proxy.clone(),
+        connect_timeout: config.connect_timeout,
+        idle_timeout: config.idle_timeout,
+    };
+    Ok(connector(settings, config.extra_roots.as_deref())?)
+}
+
+/// One line per record, whatever a record contains.
+fn start_log(filter: &str) {
+    env_logger::Builder::new()
+        .parse_filters(filter)
+        .format(|out, record| {
+            let text = record.args().to_string();
+            let line: String = text
+                .chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .collect();
+            let time = out.timestamp_millis();
+            writeln!(
+                out,
+                "{time} {:5} {}: {line}",
+                record.level(),
+                short_target(record.target())
+            )
+        })
+        .init();
+}
+
+/// `llmproxy::proxy::answer` is `proxy`: the room is what an operator needs to know.
+fn short_target(target: &str) -> &str {
+    target
+        .strip_prefix("llmproxy::")
+        .map_or(target, |room| room.split("::").next().unwrap_or(room))
+}

@@ -1,0 +1,86 @@
+//! `llmproxy user …`: works on the database file; a running server follows by itself.
+
+use std::io::IsTerminal;
+
+use clap::ArgMatches;
+
+use super::{WrongUsage, open_existing, print, print_json, tables};
+use crate::{
+    cli::{UserAccessArgs, UserAddArgs, UserListArgs},
+    model::{ApiKey, UserName},
+    store::{
+        IfMissing, Store, StoreError,
+        users::{self, KeyAccess, KeyStatus, UserList, Who},
+    },
+};
+
+pub(super) fn add(args: &UserAddArgs, matches: &ArgMatches) -> anyhow::Result<()> {
+    let path = args.database.path(matches)?;
+    let name = UserName::parse(&args.name).map_err(|error| WrongUsage(error.to_string()))?;
+    let store = Store::open(&path, IfMissing::Create)?;
+    let new = users::add(&*store.connection()?, &name)?;
+    if args.output.json {
+        print_json(&new)
+    } else if std::io::stdout().is_terminal() {
+        print(&tables::new_key(&new))
+    } else {
+        print(&new.api_key)
+    }
+}
+
+pub(super) fn list(args: &UserListArgs, matches: &ArgMatches) -> anyhow::Result<()> {
+    let store = open_existing(&args.database.path(matches)?)?;
+    let users = users::list(&*store.connection()?)?;
+    if args.output.json {
+        print_json(&UserList::from(users))
+    } else if users.is_empty() {
+        print("no users yet: add one with `llmproxy user add NAME`")
+    } else {
+        print(&tables::users(&users))
+    }
+}
+
+pub(super) fn forbid(args: &UserAccessArgs, matches: &ArgMatches) -> anyhow::Result<()> {
+    set_access(args, matches, KeyAccess::Forbidden)
+}
+
+pub(super) fn allow(args: &UserAccessArgs, matches: &ArgMatches) -> anyhow::Result<()> {
+    set_access(args, matches, KeyAccess::Allowed)
+}
+
+fn set_access(
+    args: &UserAccessArgs,
+    matches: &ArgMatches,
+    access: KeyAccess,
+) -> anyhow::Result<()> {
+    let store = open_existing(&args.database.path(matches)?)?;
+    let status = set_access_of(&store, args.who.trim(), access)?;
+    if args.output.json {
+        return print_json(&status);
+    }
+    let word = if status.is_active {
+        "allowed"
+    } else {
+        "forbidden"
+    };
+    print(&format!("the key of {:?} is {word}", status.username))
+}
+
+/// What looks like a key is one, unless only a user is called so.
+fn set_access_of(store: &Store, who: &str, access: KeyAccess) -> Result<KeyStatus, StoreError> {
+    let connection = store.connection()?;
+    let by_name = Who::Name(who.to_owned());
+    if !ApiKey::looks_like_one(who) {
+        return users::set_access(&connection, &by_name, access);
+    }
+    match users::set_access(&connection, &Who::Key(ApiKey::from_text(who)), access) {
+        // Not the error of the name: it would repeat the key.
+        Err(StoreError::UnknownKey) => {
+            users::set_access(&connection, &by_name, access).map_err(|error| match error {
+                StoreError::UnknownUser { .. } => StoreError::UnknownKey,
+                other => other,
+            })
+        }
+        other => other,
+    }
+}

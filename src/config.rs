@@ -1,0 +1,530 @@
+//! Every setting once: flag, variable, default, meaning, validation. No value leaves this file unparsed.
+
+use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use clap::{ArgMatches, Args, parser::ValueSource};
+use ipnet::IpNet;
+
+use crate::{
+    proxy::{
+        StreamUsage,
+        backend::{BackendUrl, HttpProxy},
+    },
+    store::{
+        DatabasePath,
+        ledger::{OnFailure, Sync},
+    },
+};
+
+const DEFAULT_BACKEND_URL: &str = "https://api.openai.com";
+const DEFAULT_HOST: &str = "0.0.0.0";
+const DEFAULT_PORT: &str = "8000";
+const DEFAULT_DATABASE_URL: &str = "sqlite+aiosqlite:///./llm_proxy.db";
+const DEFAULT_MAX_CONCURRENT: &str = "500";
+const DEFAULT_LEDGER_SYNC: &str = "normal";
+const DEFAULT_ON_LEDGER_FAILURE: &str = "refuse";
+const DEFAULT_SHUTDOWN_GRACE: &str = "30s";
+const DEFAULT_CONNECT_TIMEOUT: &str = "10s";
+const DEFAULT_IDLE_TIMEOUT: &str = "600s";
+const DEFAULT_QUEUE_TIMEOUT: &str = "600s";
+const DEFAULT_STREAM_USAGE: &str = "ask";
+const DEFAULT_MAX_BODY_SIZE: &str = "64MiB";
+const DEFAULT_LOG: &str = "info";
+
+/// Settings of `llmproxy serve` as written, before [`Config::from_settings`] reads them.
+#[derive(Args)]
+pub struct ServeSettings {
+    /// Server to forward to, http or https; a path prefix is kept, a final /v1 makes no difference
+    #[arg(long, env = "OPENAI_BACKEND_URL", hide_env_values = true, default_value = DEFAULT_BACKEND_URL, value_name = "URL")]
+    openai_backend_url: String,
+
+    /// The backend's key (required; empty: no Authorization goes to the backend). Flags show in `ps`: prefer the variable or .env
+    #[arg(
+        long,
+        env = "OPENAI_API_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
+    openai_api_key: Option<String>,
+
+    /// Sent to the backend as OpenAI-Organization
+    #[arg(long, env = "OPENAI_ORG_ID", hide_env_values = true, value_name = "ID")]
+    openai_org_id: Option<String>,
+
+    /// Sent to the backend as OpenAI-Project
+    #[arg(
+        long,
+        env = "OPENAI_PROJECT_ID",
+        hide_env_values = true,
+        value_name = "ID"
+    )]
+    openai_project_id: Option<String>,
+
+    /// Address to listen on
+    #[arg(long, env = "HOST", hide_env_values = true, default_value = DEFAULT_HOST, value_name = "ADDRESS")]
+    host: String,
+
+    /// Port to listen on; 0: any free port, the log line says which
+    #[arg(long, env = "PORT", hide_env_values = true, default_value = DEFAULT_PORT, value_name = "PORT")]
+    port: String,
+
+    #[command(flatten)]
+    database: DatabaseSettings,
+
+    /// Requests at the backend at once, the rest wait in line; 0: unlimited
+    #[arg(long, env = "MAX_CONCURRENT_REQUESTS", hide_env_values = true, default_value = DEFAULT_MAX_CONCURRENT, value_name = "N")]
+    max_concurrent_requests: String,
+
+    /// How long a request may wait in line before it gets 503
+    #[arg(long, env = "QUEUE_TIMEOUT", hide_env_values = true, default_value = DEFAULT_QUEUE_TIMEOUT, value_name = "TIME")]
+    queue_timeout: String,
+
+    /// Token that opens /admin from everywhere, as `Authorization: Bearer`. Prefer the variable or .env
+    #[arg(
+        long,
+        env = "ADMIN_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    admin_token: Option<String>,
+
+    /// Networks that may call /admin without a token, for example 10.1.0.0/16,::1; 0.0.0.0/0,::/0 is everybody
+    #[arg(
+        long,
+        env = "ADMIN_ALLOW",
+        hide_env_values = true,
+        value_name = "CIDRS"
+    )]
+    admin_allow: Option<String>,
+
+    /// normal: rows survive a crash of the proxy; full: each commit waits for the disk and survives a power cut
+    #[arg(long, env = "LEDGER_SYNC", hide_env_values = true, default_value = DEFAULT_LEDGER_SYNC, value_name = "normal|full")]
+    ledger_sync: String,
+
+    /// While rows cannot be written: refuse requests, or serve and keep the rows in memory
+    #[arg(long, env = "ON_LEDGER_FAILURE", hide_env_values = true, default_value = DEFAULT_ON_LEDGER_FAILURE, value_name = "refuse|serve")]
+    on_ledger_failure: String,
+
+    /// How long answers may finish after SIGTERM
+    #[arg(long, env = "SHUTDOWN_GRACE", hide_env_values = true, default_value = DEFAULT_SHUTDOWN_GRACE, value_name = "TIME")]
+    shutdown_grace: String,
+
+    /// How long a connection to the backend may take
+    #[arg(long, env = "BACKEND_CONNECT_TIMEOUT", hide_env_values = true, default_value = DEFAULT_CONNECT_TIMEOUT, value_name = "TIME")]
+    backend_connect_timeout: String,
+
+    /// Longest silence of the backend, before its first byte and between two
+    #[arg(long, env = "BACKEND_IDLE_TIMEOUT", hide_env_values = true, default_value = DEFAULT_IDLE_TIMEOUT, value_name = "TIME")]
+    backend_idle_timeout: String,
+
+    /// ask: add `stream_options.include_usage` to streamed requests that lack it; leave: for backends that do not know it
+    #[arg(long, env = "STREAM_USAGE", hide_env_values = true, default_value = DEFAULT_STREAM_USAGE, value_name = "ask|leave")]
+    stream_usage: String,
+
+    /// Longest request body
+    #[arg(long, env = "MAX_BODY_SIZE", hide_env_values = true, default_value = DEFAULT_MAX_BODY_SIZE, value_name = "SIZE")]
+    max_body_size: String,
+
+    /// What is logged, as env_logger reads it: error, warn, info, debug, trace, off
+    #[arg(long, env = "RUST_LOG", hide_env_values = true, default_value = DEFAULT_LOG, value_name = "FILTER")]
+    rust_log: String,
+}
+
+/// Where the database is: the one setting that all commands share.
+#[derive(Debug, Args)]
+pub struct DatabaseSettings {
+    /// Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, default_value = DEFAULT_DATABASE_URL, value_name = "URL")]
+    database_url: String,
+}
+
+/// All settings of the server, valid.
+#[derive(Debug)]
+pub struct Config {
+    pub backend_url: BackendUrl,
+    pub backend_key: Secret,
+    pub organization: Option<String>,
+    pub project: Option<String>,
+    pub host: String,
+    pub port: u16,
+    pub database: DatabasePath,
+    /// 0: unlimited.
+    pub max_concurrent_requests: usize,
+    pub queue_timeout: Duration,
+    pub admin_token: Option<Secret>,
+    pub admin_allow: Vec<IpNet>,
+    pub ledger_sync: Sync,
+    pub on_ledger_failure: OnFailure,
+    pub shutdown_grace: Duration,
+    pub connect_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub stream_usage: StreamUsage,
+    pub max_body_bytes: usize,
+    pub log_filter: String,
+    /// `HTTPS_PROXY` or `HTTP_PROXY`, when it applies to the backend.
+    pub http_proxy: Option<HttpProxy>,
+    /// `SSL_CERT_FILE`: root certificates to trust besides the embedded ones.
+    pub extra_roots: Option<PathBuf>,
+}
+
+/// A text that never shows itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+/// A setting that cannot be used: one line that names the variable, the value unless secret, and what is accepted.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable}{} is not usable: {problem}", shown(.value.as_deref()))]
+pub struct SettingError {
+    variable: &'static str,
+    /// `None` for a secret.
+    value: Option<String>,
+    problem: String,
+    /// It was given as a flag, not as a variable.
+    pub from_flag: bool,
+}
+
+impl Config {
+    /// Reads all settings.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn from_settings(
+        settings: &ServeSettings,
+        matches: &ArgMatches,
+    ) -> Result<Self, SettingError> {
+        let read = Reader { matches };
+        let backend_url: BackendUrl = read.parse(
+            "OPENAI_BACKEND_URL",
+            &settings.openai_backend_url,
+            DEFAULT_BACKEND_URL,
+        )?;
+        let http_proxy = HttpProxy::for_backend(&backend_url, |name| std::env::var(name).ok())
+            .map_err(|(variable, problem)| read.secret_error(variable, problem))?;
+        Ok(Self {
+            http_proxy,
+            backend_key: read.backend_key(settings.openai_api_key.as_deref())?,
+            organization: read.header_value("OPENAI_ORG_ID", settings.openai_org_id.as_deref())?,
+            project: read
+                .header_value("OPENAI_PROJECT_ID", settings.openai_project_id.as_deref())?,
+            host: read.host(&settings.host)?,
+            port: read.value(
+                "PORT",
+                &settings.port,
+                DEFAULT_PORT,
+                "a number from 0 to 65535",
+                |text| text.parse().ok(),
+            )?,
+            database: settings.database.path(matches)?,
+            max_concurrent_requests: read.value(
+                "MAX_CONCURRENT_REQUESTS",
+                &settings.max_concurrent_requests,
+                DEFAULT_MAX_CONCURRENT,
+                "a number from 0 (unlimited) to 1000000",
+                |text| text.parse().ok().filter(|n| *n <= 1_000_000),
+            )?,
+            queue_timeout: read.duration(
+                "QUEUE_TIMEOUT",
+                &settings.queue_timeout,
+                DEFAULT_QUEUE_TIMEOUT,
+            )?,
+            admin_token: read.admin_token(settings.admin_token.as_deref())?,
+            admin_allow: read.networks(settings.admin_allow.as_deref())?,
+            ledger_sync: read.choice(
+                "LEDGER_SYNC",
+                &settings.ledger_sync,
+                DEFAULT_LEDGER_SYNC,
+                [("normal", Sync::Normal), ("full", Sync::Full)],
+            )?,
+            on_ledger_failure: read.choice(
+                "ON_LEDGER_FAILURE",
+                &settings.on_ledger_failure,
+                DEFAULT_ON_LEDGER_FAILURE,
+                [("refuse", OnFailure::Refuse), ("serve", OnFailure::Serve)],
+            )?,
+            shutdown_grace: read.duration(
+                "SHUTDOWN_GRACE",
+                &settings.shutdown_grace,
+                DEFAULT_SHUTDOWN_GRACE,
+            )?,
+            connect_timeout: read.timeout(
+                "BACKEND_CONNECT_TIMEOUT",
+                &settings.backend_connect_timeout,
+                DEFAULT_CONNECT_TIMEOUT,
+            )?,
+            idle_timeout: read.timeout(
+                "BACKEND_IDLE_TIMEOUT",
+                &settings.backend_idle_timeout,
+                DEFAULT_IDLE_TIMEOUT,
+            )?,
+            stream_usage: read.choice(
+                "STREAM_USAGE",
+                &settings.stream_usage,
+                DEFAULT_STREAM_USAGE,
+                [("ask", StreamUsage::Ask), ("leave", StreamUsage::Leave)],
+            )?,
+            max_body_bytes: read.value(
+                "MAX_BODY_SIZE",
+                &settings.max_body_size,
+                DEFAULT_MAX_BODY_SIZE,
+                "a size from 1 KiB to 4 GiB such as 64MiB, 500kB or 1048576",
+                |text| {
+                    let bytes = text.parse::<bytesize::ByteSize>().ok()?.as_u64();
+                    usize::try_from(bytes)
+                        .ok()
+                        .filter(|n| (1024..=4 << 30).contains(n))
+                },
+            )?,
+            log_filter: read.log_filter(&settings.rust_log)?,
+            extra_roots: std::env::var_os("SSL_CERT_FILE")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
+            backend_url,
+        })
+    }
+}
+
+impl DatabaseSettings {
+    /// The database's path.
+    ///
+    /// # Errors
+    /// When the URL is none of the accepted forms.
+    pub fn path(&self, matches: &ArgMatches) -> Result<DatabasePath, SettingError> {
+        let read = Reader { matches };
+        let text = or_default(&self.database_url, DEFAULT_DATABASE_URL);
+        // The value may hold the password of a database server.
+        DatabasePath::parse(text)
+            .map_err(|error| read.error("DATABASE_URL", None, error.to_string()))
+    }
+}
+
+impl Secret {
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Written by hand: the derived one would show the secrets.
+impl fmt::Debug for ServeSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServeSettings").finish_non_exhaustive()
+    }
+}
+
+fn shown(value: Option<&str>) -> String {
+    value.map_or_else(String::new, |value| format!("={value:?}"))
+}
+
+/// `NAME=` in an env file means the default.
+fn or_default<'a>(text: &'a str, default: &'a str) -> &'a str {
+    let text = text.trim();
+    if text.is_empty() { default } else { text }
+}
+
+/// Reads single settings and knows where their values came from.
+struct Reader<'a> {
+    matches: &'a ArgMatches,
+}
+
+impl Reader<'_> {
+    fn error(
+        &self,
+        variable: &'static str,
+        value: Option<&str>,
+        problem: impl Into<String>,
+    ) -> SettingError {
+        let id = variable.to_ascii_lowercase();
+        let source = self
+            .matches
+            .try_contains_id(&id)
+            .ok()
+            .and_then(|_| self.matches.value_source(&id));
+        SettingError {
+            variable,
+            value: value.map(|value| value.chars().take(200).collect()),
+            problem: problem.into(),
+            from_flag: source == Some(ValueSource::CommandLine),
+        }
+    }
+
+    fn secret_error(&self, variable: &'static str, problem: impl Into<String>) -> SettingError {
+        self.error(variable, None, problem)
+    }
+
+    fn value<T>(
+        &self,
+        variable: &'static str,
+        text: &str,
+        default: &str,
+        accepted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, SettingError> {
+        parse(or_default(text, default))
+            .ok_or_else(|| self.error(variable, Some(text), format!("accepted is {accepted}")))
+    }
+
+    fn parse<T: FromStr<Err: fmt::Display>>(
+        &self,
+        variable: &'static str,
+        text: &str,
+        default: &str,
+    ) -> Result<T, SettingError> {
+        or_default(text, default)
+            .parse()
+            // A URL may hold a password: its own error says enough.
+            .map_err(|error: T::Err| self.secret_error(variable, error.to_string()))
+    }
+
+    fn choice<T: Copy>(
+        &self,
+        variable: &'static str,
+        text: &str,
+        default: &str,
+        choices: [(&str, T); 2],
+    ) -> Result<T, SettingError> {
+        let accepted = format!("{} or {}", choices[0].0, choices[1].0);
+        self.value(variable, text, default, &accepted, |text| {
+            let found = choices
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(text));
+            found.map(|(_, choice)| *choice)
+        })
+    }
+
+    fn duration(
+        &self,
+        variable: &'static str,
+        text: &str,
+        default: &str,
+    ) -> Result<Duration, SettingError> {
+        self.value(
+            variable,
+            text,
+            default,
+            "a time such as 30s, 2m or 500ms, up to 1 year",
+            |text| {
+                let duration = humantime::parse_duration(text).ok()?;
+                (duration <= Duration::from_secs(366 * 86_400)).then_some(duration)
+            },
+        )
+    }
+
+    /// A timeout of nothing would end every request.
+    fn timeout(
+        &self,
+        variable: &'static str,
+        text: &str,
+        default: &str,
+    ) -> Result<Duration, SettingError> {
+        let duration = self.duration(variable, text, default)?;
+        if duration.is_zero() {
+            return Err(self.error(
+                variable,
+                Some(text),
+                "accepted is a time above 0 such as 30s or 500ms",
+            ));
+        }
+        Ok(duration)
+    }
+
+    fn backend_key(&self, text: Option<&str>) -> Result<Secret, SettingError> {
+        let Some(text) = text else {
+            let problem = "it is required: set it to the backend's key, or to nothing (OPENAI_API_KEY=) for a backend without one";
+            return Err(self.secret_error("OPENAI_API_KEY", problem));
+        };
+        let key = text.trim();
+        if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let problem = "accepted are printable ASCII characters without spaces";
+            return Err(self.secret_error("OPENAI_API_KEY", problem));
+        }
+        Ok(Secret::new(key))
+    }
+
+    fn header_value(
+        &self,
+        variable: &'static str,
+        text: Option<&str>,
+    ) -> Result<Option<String>, SettingError> {
+        let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Ok(Some(text.to_owned()));
+        }
+        let problem = "accepted are printable ASCII characters without spaces";
+        Err(self.error(variable, Some(text), problem))
+    }
+
+    fn admin_token(&self, text: Option<&str>) -> Result<Option<Secret>, SettingError> {
+        let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Ok(Some(Secret::new(text)));
+        }
+        let problem = "accepted are printable ASCII characters without spaces";
+        Err(self.secret_error("ADMIN_TOKEN", problem))
+    }
+
+    fn host(&self, text: &str) -> Result<String, SettingError> {
+        self.value(
+            "HOST",
+            text,
+            DEFAULT_HOST,
+            "an IP address or a host name",
+            |text| {
+                let text = text
+                    .strip_prefix('[')
+                    .and_then(|t| t.strip_suffix(']'))
+                    .unwrap_or(text);
+                let is_name = text
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+                (is_name || text.parse::<IpAddr>().is_ok()).then(|| text.to_owned())
+            },
+        )
+    }
+
+    fn networks(&self, text: Option<&str>) -> Result<Vec<IpNet>, SettingError> {
+        let text = text.unwrap_or_default();
+        text.split([',', ' '])
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(|part| {
+                let address = part.parse::<IpAddr>().map(IpNet::from);
+                part.parse::<IpNet>().or(address).map_err(|_| {
+                    let accepted =
+                        "accepted is a list of networks such as 10.1.0.0/16,192.168.1.5,::1/128";
+                    self.error("ADMIN_ALLOW", Some(text), accepted)
+                })
+            })
+            .collect()
+    }
+
+    fn log_filter(&self, text: &str) -> Result<String, SettingError> {
+        let accepted = "a level (error, warn, info, debug, trace, off) or target=level pairs";
+        self.value("RUST_LOG", text, DEFAULT_LOG, accepted, |text| {
+            is_log_filter(text).then(|| text.to_owned())
+        })
+    }
+}
+
+/// `env_logger` would start with what it can read of a filter; here a level must be a level.
+fn is_log_filter(text: &str) -> bool {
+    let directives = text.split('/').next().unwrap_or_default();
+    directives
+        .split(',')
+        .filter_map(|directive| directive.split_once('='))
+        .all(|(_, level)| level.trim().parse::<log::LevelFilter>().is_ok())
+}

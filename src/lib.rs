@@ -1,0 +1,16 @@
+//! llmproxy: an OpenAI-compatible proxy with a key per user and an exact token ledger.
+//!
+//! The rooms and who may know whom are drawn in `ARCHITECTURE.md`:
+//! `commands → server → proxy → { usage, store } → model`.
+//! The library exists for the binary, the benchmark and the fuzz targets; it promises no stable interface.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod model;
+pub mod proxy;
+pub mod server;
+pub mod store;
+pub mod usage;

@@ -1,0 +1,112 @@
+//! A user's key and the hash it is looked up by.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// Every key starts with this, so that people and secret scanners recognise one.
+const PREFIX: &str = "llmp-";
+/// 192 random bits.
+const RANDOM_BYTES: usize = 24;
+
+/// A user's whole key. `Debug` and [`ApiKey::masked`] never show it whole; [`ApiKey::expose`] does.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(String);
+
+/// SHA-256 of a key: what keys are looked up by, so that the time a look-up takes says nothing about stored keys.
+pub type KeyHash = [u8; 32];
+
+impl ApiKey {
+    /// A new key: `llmp-` and 48 hexadecimal digits from the operating system's generator.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut random = [0u8; RANDOM_BYTES];
+        getrandom::fill(&mut random)?;
+        let mut key = String::with_capacity(PREFIX.len() + 2 * RANDOM_BYTES);
+        key.push_str(PREFIX);
+        push_hex(&mut key, &random);
+        Ok(Self(key))
+    }
+
+    /// Takes a key as it stands in the database or came from an operator.
+    #[must_use]
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The whole key. For storing it and for showing it to the operator who asked.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The hash this key is looked up by.
+    #[must_use]
+    pub fn hash(&self) -> KeyHash {
+        Self::hash_of(self.0.as_bytes())
+    }
+
+    /// The hash of whatever bytes a client sent as its key.
+    #[must_use]
+    pub fn hash_of(bytes: &[u8]) -> KeyHash {
+        Sha256::digest(bytes).into()
+    }
+
+    /// Whether a text has the form of a key, to tell a key from a user name on the command line.
+    #[must_use]
+    pub fn looks_like_one(text: &str) -> bool {
+        text.strip_prefix(PREFIX)
+            .is_some_and(|rest| rest.len() >= 32 && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
+    }
+
+    /// The key's beginning and end, enough to recognise it and too little to use it: `llmp-1a2b…9f0e`.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let chars: Vec<char> = self.0.chars().collect();
+        if chars.len() < 24 {
+            return "…".to_owned();
+        }
+        let head: String = chars[..9].iter().collect();
+        let tail: String = chars[chars.len() - 4..].iter().collect();
+        format!("{head}…{tail}")
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiKey({})", self.masked())
+    }
+}
+
+/// Appends bytes as lower-case hexadecimal digits.
+fn push_hex(out: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_has_the_prefix_and_192_bits_and_differs_from_the_next() {
+        let key = ApiKey::generate().unwrap();
+        assert!(key.expose().starts_with("llmp-"));
+        assert_eq!(key.expose().len(), 5 + 48);
+        assert!(ApiKey::looks_like_one(key.expose()));
+        assert_ne!(key, ApiKey::generate().unwrap());
+    }
+
+    #[test]
+    fn debug_and_mask_do_not_show_the_key() {
+        let key = ApiKey::from_text("llmp-0123456789abcdef0123456789abcdef");
+        assert_eq!(key.masked(), "llmp-0123…cdef");
+        assert!(!format!("{key:?}").contains("456789"));
+        assert_eq!(ApiKey::from_text("short").masked(), "…");
+    }
+}

@@ -1,0 +1,80 @@
+//! Token counts and the row of the ledger that holds them.
+
+/// Token counts of one answer. `cached` is a part of `input`, `reasoning` a part of `output`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub input: u64,
+    pub output: u64,
+    pub cached: u64,
+    pub reasoning: u64,
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The client was sent all of it.
+    Completed,
+    /// The client hung up first.
+    ClientGone,
+    /// The backend broke off.
+    BackendBroke,
+}
+
+/// Where the numbers of a row come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsageSource {
+    /// The backend said so.
+    Backend,
+    /// The backend said nothing usable; counted from the text that went by.
+    Estimate,
+    /// An error answer, which uses no tokens.
+    None,
+}
+
+/// One row of the ledger: one request that the backend answered.
+#[derive(Debug, Clone)]
+pub struct UsageRow {
+    pub user_id: i64,
+    /// When the request arrived, Unix time in milliseconds.
+    pub started_at_ms: i64,
+    /// The path without query, such as `/v1/chat/completions`.
+    pub endpoint: &'static str,
+    /// The model that the client asked for.
+    pub model: String,
+    /// The model that the backend says it used.
+    pub served_model: Option<String>,
+    pub usage: Usage,
+    /// HTTP status that the client was sent.
+    pub status: u16,
+    pub outcome: Outcome,
+    pub source: UsageSource,
+    pub duration_ms: i64,
+    /// From the request's arrival to the first byte of the backend's answer.
+    pub first_byte_ms: Option<i64>,
+    /// The backend's `x-request-id`.
+    pub backend_request_id: Option<String>,
+}
+
+impl Outcome {
+    /// The word the database holds.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::ClientGone => "client_gone",
+            Self::BackendBroke => "backend_broke",
+        }
+    }
+}
+
+impl UsageSource {
+    /// The word the database holds.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Backend => "backend",
+            Self::Estimate => "estimate",
+            Self::None => "none",
+        }
+    }
+}

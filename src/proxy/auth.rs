@@ -1,0 +1,138 @@
+//! Who calls: a key from the request, looked up by its hash in a snapshot of the users that is swapped whole.
+//! No query per request; the ledger's thread and the admin API refresh the snapshot.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use actix_web::http::header::{self, HeaderMap};
+use arc_swap::ArcSwap;
+use rusqlite::Connection;
+
+use super::ApiError;
+use crate::{
+    model::{ApiKey, KeyHash},
+    store::{StoreError, users},
+};
+
+/// The user behind a request.
+#[derive(Debug)]
+pub struct Caller {
+    pub id: i64,
+    pub username: String,
+    is_active: bool,
+}
+
+/// All users by the hash of their key.
+#[derive(Default)]
+pub struct KeyTable {
+    callers: ArcSwap<HashMap<KeyHash, Arc<Caller>>>,
+    /// Held from reading the users to swapping them in, so that an older reading never replaces a newer one.
+    refreshing: Mutex<()>,
+}
+
+impl KeyTable {
+    /// Reads the users anew.
+    ///
+    /// # Errors
+    /// What the database says; the old snapshot stays.
+    pub fn refresh(&self, connection: &Connection) -> Result<(), StoreError> {
+        let _one_at_a_time = self
+            .refreshing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let callers = users::list(connection)?
+            .into_iter()
+            .map(|user| {
+                let caller = Caller {
+                    id: user.id,
+                    username: user.username,
+                    is_active: user.is_active,
+                };
+                (user.api_key.hash(), Arc::new(caller))
+            })
+            .collect();
+        self.callers.store(Arc::new(callers));
+        Ok(())
+    }
+
+    /// Finds the caller of a request.
+    ///
+    /// # Errors
+    /// 401 without a known key, 403 for a forbidden one.
+    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Caller>, ApiError> {
+        let hash = ApiKey::hash_of(key_of(headers)?);
+        let callers = self.callers.load();
+        let Some(caller) = callers.get(&hash) else {
+            return Err(ApiError::unauthorized(
+                "invalid_api_key",
+                "Incorrect API key provided. Ask the operator of this proxy for a key; it starts with llmp-.",
+            ));
+        };
+        if !caller.is_active {
+            return Err(ApiError::forbidden(
+                "api_key_disabled",
+                "This API key has been disabled by the operator of this proxy.",
+            ));
+        }
+        Ok(Arc::clone(caller))
+    }
+}
+
+/// `Authorization: Bearer …`, or `api-key: …` as Azure's clients send it. Two of one kind are ambiguous and refused.
+fn key_of(headers: &HeaderMap) -> Result<&[u8], ApiError> {
+    let mut authorizations = headers.get_all(header::AUTHORIZATION);
+    if let Some(value) = authorizations.next() {
+        if authorizations.next().is_some() {
+            return Err(malformed());
+        }
+        return bearer(value.as_bytes()).ok_or_else(malformed);
+    }
+    let mut keys = headers.get_all("api-key");
+    match (keys.next(), keys.next()) {
+        (Some(key), None) if !key.is_empty() => Ok(key.as_bytes().trim_ascii()),
+        (None, _) => Err(ApiError::unauthorized(
+            "invalid_api_key",
+            "You didn't provide an API key. Send it in an Authorization header: Authorization: Bearer llmp-...",
+        )),
+        _ => Err(malformed()),
+    }
+}
+
+/// The token of a `Bearer` credential; the scheme's case does not matter (RFC 9110 section 11.1).
+#[must_use]
+pub fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(6)?;
+    let token = token.strip_prefix(b" ")?.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"bearer") && !token.is_empty() && !token.contains(&b' '))
+        .then_some(token)
+}
+
+fn malformed() -> ApiError {
+    ApiError::unauthorized(
+        "invalid_api_key",
+        "The key is malformed. Send exactly one header: Authorization: Bearer llmp-...",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_is_found_whatever_the_case_of_the_scheme() {
+        assert_eq!(bearer(b"Bearer abc"), Some(&b"abc"[..]));
+        assert_eq!(bearer(b"bearer  abc "), Some(&b"abc"[..]));
+        for value in [
+            &b""[..],
+            b"Bearer",
+            b"Bearer ",
+            b"Basic abc",
+            b"Bearerabc",
+            b"Bearer a b",
+        ] {
+            assert_eq!(bearer(value), None);
+        }
+    }
+}

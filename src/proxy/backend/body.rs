@@ -1,0 +1,340 @@
+//! The body of an answer, read as it comes. Only a body that was read to its own end gives its connection back.
+
+use std::{
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::{
+    connection::Connection,
+    head::{Framing, Head},
+    pool::Pool,
+};
+
+/// Longest line with a chunk's size, extensions included.
+const MAX_SIZE_LINE_BYTES: usize = 1024;
+/// All trailer fields together; they are dropped.
+const MAX_TRAILER_BYTES: usize = 16 * 1024;
+
+/// A body on its way.
+pub struct Body {
+    /// `None` once the connection went back or was closed.
+    connection: Option<Connection>,
+    pool: Rc<Pool>,
+    keeps_alive: bool,
+    state: State,
+}
+
+/// Why a body did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    #[error("the backend broke off in its answer: {0}")]
+    BrokeOff(String),
+    #[error("the backend was silent for {0:?} in its answer")]
+    Silent(Duration),
+    #[error("the backend's chunked encoding is malformed: {0}")]
+    Malformed(&'static str),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Bytes of a known length left.
+    Length(u64),
+    UntilClose,
+    Chunk(Chunk),
+    Done,
+    /// An error that the bytes read ahead hold; told once what came before it has been handed out.
+    Malformed(&'static str),
+}
+
+/// Where in the chunked encoding (RFC 9112 section 7.1) the reading stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chunk {
+    Size,
+    Data(u64),
+    /// The CRLF behind a chunk's data.
+    DataEnd,
+    Trailers {
+        bytes: usize,
+    },
+}
+
+impl Body {
+    pub(super) fn new(connection: Connection, head: &Head, pool: &Rc<Pool>) -> Self {
+        let state = match head.framing {
+            Framing::Length(0) => State::Done,
+            Framing::Length(length) => State::Length(length),
+            Framing::Chunked => State::Chunk(Chunk::Size),
+            Framing::UntilClose => State::UntilClose,
+        };
+        let mut body = Self {
+            connection: Some(connection),
+            pool: Rc::clone(pool),
+            keeps_alive: head.keeps_alive,
+            state,
+        };
+        body.settle();
+        body
+    }
+
+    /// Whether the last byte has been handed out.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// The next bytes as they came, `None` at the body's own end.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            self.settle();
+            match self.state {
+                State::Done => return Poll::Ready(None),
+                State::Malformed(reason) => {
+                    self.connection = None;
+                    return Poll::Ready(Some(Err(BodyError::Malformed(reason))));
+                }
+                State::Length(_) | State::UntilClose | State::Chunk(_) => {}
+            }
+            if let Some(connection) = &mut self.connection
+                && let Some(bytes) = self.state.take(connection.read_ahead())
+            {
+                self.settle();
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+            if let Err(error) = ready!(self.poll_fill(cx)) {
+                self.connection = None;
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+    }
+
+    /// Reads more; the end of the stream is the end of a body only where nothing else marks it.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        let Some(connection) = &mut self.connection else {
+            return Poll::Ready(Err(BodyError::BrokeOff(
+                "it was read after its end".to_owned(),
+            )));
+        };
+        match connection.poll_fill(cx) {
+            Poll::Ready(Ok(0)) if self.state == State::UntilClose => {
+                self.state = State::Done;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(BodyError::BrokeOff(
+                "it closed the connection".to_owned(),
+            ))),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(BodyError::BrokeOff(error.to_string()))),
+            Poll::Pending => {
+                ready!(connection.poll_silent(cx));
+                Poll::Ready(Err(BodyError::Silent(connection.idle_timeout())))
+            }
+        }
+    }
+
+    /// Reads framing as far as it has come, so that the end is known with the last bytes and not one read later;
+    /// at the end the connection goes back to the pool, if it may.
+    fn settle(&mut self) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        self.state.skip_framing(connection.read_ahead());
+        if self.state == State::Done
+            && let Some(connection) = self.connection.take()
+            && self.keeps_alive
+            && connection.is_at_rest()
+        {
+            self.pool.put(connection);
+        }
+    }
+}
+
+impl State {
+    /// Takes body bytes off what was read; `None` when there are none.
+    fn take(&mut self, read: &mut BytesMut) -> Option<Bytes> {
+        if read.is_empty() {
+            return None;
+        }
+        match self {
+            Self::Length(left) | Self::Chunk(Chunk::Data(left)) => {
+                let count = usize::try_from(*left).map_or(read.len(), |left| left.min(read.len()));
+                *left -= count as u64;
+                let is_last = *left == 0;
+                if is_last {
+                    *self = match self {
+                        Self::Length(_) => Self::Done,
+                        _ => Self::Chunk(Chunk::DataEnd),
+                    };
+                }
+                Some(read.split_to(count).freeze())
+            }
+            Self::UntilClose => Some(read.split().freeze()),
+            Self::Chunk(_) | Self::Done | Self::Malformed(_) => None,
+        }
+    }
+
+    /// Walks over chunk sizes, line ends and trailers until data, the end, or the end of what was read.
+    fn skip_framing(&mut self, read: &mut BytesMut) {
+        while let Self::Chunk(chunk) = *self {
+            match chunk.next(read) {
+                Ok(Some(next)) => *self = next,
+                Ok(None) => return,
+                Err(reason) => *self = Self::Malformed(reason),
+            }
+        }
+    }
+}
+
+impl Chunk {
+    /// The next state, or `None` when it takes more bytes or is up to the reader of the data.
+    fn next(self, read: &mut BytesMut) -> Result<Option<State>, &'static str> {
+        match self {
+            Self::Data(_) => Ok(None),
+            Self::Size => {
+                let Some(line) = take_line(read, MAX_SIZE_LINE_BYTES)? else {
+                    return Ok(None);
+                };
+                Ok(Some(State::Chunk(match chunk_size(&line)? {
+                    0 => Self::Trailers { bytes: 0 },
+                    size => Self::Data(size),
+                })))
+            }
+            Self::DataEnd => match read.get(..2) {
+                None => match read.first() {
+                    None | Some(b'\r') => Ok(None),
+                    Some(_) => Err("a chunk is longer than its size"),
+                },
+                Some(b"\r\n") => {
+                    read.advance(2);
+                    Ok(Some(State::Chunk(Self::Size)))
+                }
+                Some(_) => Err("a chunk is longer than its size"),
+            },
+            Self::Trailers { bytes } => {
+                let Some(line) = take_line(read, MAX_TRAILER_BYTES)? else {
+                    return Ok(None);
+                };
+                if line.is_empty() {
+                    return Ok(Some(State::Done));
+                }
+                let bytes = bytes + line.len();
+                if bytes > MAX_TRAILER_BYTES {
+                    return Err("its trailers are too long");
+                }
+                Ok(Some(State::Chunk(Self::Trailers { bytes })))
+            }
+        }
+    }
+}
+
+/// Takes a line off the front, without its CRLF. A bare LF ends no line: two readers could disagree on it.
+fn take_line(read: &mut BytesMut, limit: usize) -> Result<Option<Bytes>, &'static str> {
+    match memchr::memchr(b'\n', &read[..read.len().min(limit)]) {
+        None if read.len() >= limit => Err("a line is too long"),
+        None => Ok(None),
+        Some(end) => {
+            let mut line = read.split_to(end + 1).freeze();
+            line.truncate(end);
+            if line.last() != Some(&b'\r') {
+                return Err("a line ends without CR");
+            }
+            line.truncate(end - 1);
+            Ok(Some(line))
+        }
+    }
+}
+
+/// Hexadecimal digits; extensions behind `;` are passed over.
+fn chunk_size(line: &[u8]) -> Result<u64, &'static str> {
+    let digits = line
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or(line)
+        .trim_ascii_end();
+    if digits.is_empty() || digits.len() > 15 {
+        return Err("a chunk's size is no number");
+    }
+    digits.iter().try_fold(0u64, |size, digit| {
+        let digit = char::from(*digit)
+            .to_digit(16)
+            .ok_or("a chunk's size is no number")?;
+        Ok(size << 4 | u64::from(digit))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Reads a chunked body given in reads; the data, and how it ended.
+    fn read(reads: &[&[u8]]) -> (Vec<u8>, State) {
+        let mut state = State::Chunk(Chunk::Size);
+        let (mut buffer, mut data) = (BytesMut::new(), Vec::new());
+        for bytes in reads {
+            buffer.extend_from_slice(bytes);
+            state.skip_framing(&mut buffer);
+            while let Some(bytes) = state.take(&mut buffer) {
+                data.extend_from_slice(&bytes);
+                state.skip_framing(&mut buffer);
+            }
+        }
+        (data, state)
+    }
+
+    #[test]
+    fn chunks_are_read_however_they_are_split() {
+        let stream = b"5\r\nhello\r\n1;ext=\"x\"\r\n \r\n5 \r\nworld\r\n0\r\nTrailer: x\r\n\r\n";
+        for cut in 0..=stream.len() {
+            assert_eq!(
+                read(&[&stream[..cut], &stream[cut..]]),
+                (b"hello world".to_vec(), State::Done),
+                "{cut}"
+            );
+        }
+        let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+        assert_eq!(read(&bytes), (b"hello world".to_vec(), State::Done));
+    }
+
+    #[test]
+    fn a_cut_stream_is_not_done() {
+        let stream = b"5\r\nhello\r\n0\r\n\r\n";
+        for cut in 0..stream.len() {
+            assert_ne!(read(&[&stream[..cut]]).1, State::Done, "{cut}");
+        }
+    }
+
+    #[test]
+    fn malformed_chunks_are_told_after_the_data_before_them() {
+        for bad in [
+            "x\r\n",
+            "-1\r\n",
+            "\r\n",
+            "5\nhello",
+            "1\r\nab\r\n",
+            "ffffffffffffffff\r\n",
+            "0x5\r\n",
+        ] {
+            let stream = format!("2\r\nok\r\n{bad}");
+            let (data, state) = read(&[stream.as_bytes()]);
+            assert!(
+                data.starts_with(b"ok") && matches!(state, State::Malformed(_)),
+                "{bad:?} {state:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_in_any_split_end_the_same(
+            bytes in prop::collection::vec(prop::sample::select(b"0123af;\r\n x".to_vec()), 0..60),
+            cut in 0usize..61,
+        ) {
+            let cut = cut.min(bytes.len());
+            prop_assert_eq!(read(&[&bytes[..cut], &bytes[cut..]]), read(&[&bytes]));
+        }
+    }
+}

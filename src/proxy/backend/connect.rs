@@ -1,0 +1,204 @@
+//! Making a connection: name, TCP, an HTTP proxy's tunnel, TLS.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::TlsConnector;
+
+use super::{
+    BackendError, BackendSettings, HttpProxy,
+    connection::{Connection, Io},
+};
+
+/// Longest answer of an HTTP proxy to CONNECT.
+const MAX_TUNNEL_HEAD_BYTES: usize = 16 * 1024;
+
+/// Makes connections to the one backend; shared by all workers.
+pub struct Connector {
+    settings: BackendSettings,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+}
+
+/// Why TLS to the backend cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("SSL_CERT_FILE: cannot read certificates from {path}: {reason}")]
+    Roots { path: PathBuf, reason: String },
+    #[error("OPENAI_BACKEND_URL: its host is no valid name for a certificate")]
+    ServerName,
+    #[error("cannot set up TLS: {0}")]
+    Setup(#[from] rustls::Error),
+}
+
+impl Connector {
+    pub(super) fn new(
+        settings: BackendSettings,
+        extra_roots: Option<&Path>,
+    ) -> Result<Self, TlsError> {
+        let tls = if settings.url.tls {
+            let name = ServerName::try_from(settings.url.host.clone())
+                .map_err(|_| TlsError::ServerName)?;
+            Some((TlsConnector::from(tls_config(extra_roots)?), name))
+        } else {
+            None
+        };
+        Ok(Self { settings, tls })
+    }
+
+    #[must_use]
+    pub fn settings(&self) -> &BackendSettings {
+        &self.settings
+    }
+
+    /// A plain-HTTP request through an HTTP proxy names the whole URL (RFC 9112 section 3.2.2) and carries its credentials.
+    #[must_use]
+    pub fn plain_proxy(&self) -> Option<&HttpProxy> {
+        self.settings
+            .http_proxy
+            .as_ref()
+            .filter(|_| !self.settings.url.tls)
+    }
+
+    /// A fresh connection, ready for a request.
+    pub(super) async fn connect(&self) -> Result<Connection, BackendError> {
+        let limit = self.settings.connect_timeout;
+        match tokio::time::timeout(limit, self.connect_io(limit)).await {
+            Ok(Ok(io)) => Ok(Connection::new(io, self.settings.idle_timeout)),
+            Ok(Err(error)) => Err(BackendError::Unreachable(error.to_string())),
+            Err(_) => Err(BackendError::ConnectTimeout(limit)),
+        }
+    }
+
+    async fn connect_io(&self, limit: Duration) -> io::Result<Io> {
+        let url = &self.settings.url;
+        let mut tcp = match &self.settings.http_proxy {
+            None => connect_tcp(&url.host, url.port, limit).await?,
+            Some(proxy) => connect_tcp(&proxy.host, proxy.port, limit).await?,
+        };
+        let Some((connector, name)) = &self.tls else {
+            return Ok(Io::Plain(tcp));
+        };
+        if let Some(proxy) = &self.settings.http_proxy {
+            open_tunnel(&mut tcp, proxy, &url.host, url.port).await?;
+        }
+        let tls = connector.connect(name.clone(), tcp).await?;
+        Ok(Io::Tls(Box::new(tls)))
+    }
+}
+
+/// Tries the addresses of a name in turn, each with its share of the time that is left.
+/// Names are looked up anew for each connection, by the operating system's resolver on the blocking pool.
+async fn connect_tcp(host: &str, port: u16, limit: Duration) -> io::Result<TcpStream> {
+    let deadline = Instant::now() + limit;
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
+    for (index, address) in addresses.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let addresses_left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        match timeout_at(
+            Instant::now() + left / addresses_left,
+            TcpStream::connect(address),
+        )
+        .await
+        {
+            Ok(Ok(stream)) => {
+                // An event or a small request must not wait for the acknowledgement of the one before.
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(last)
+}
+
+/// CONNECT (RFC 9110 section 9.3.6).
+async fn open_tunnel(
+    tcp: &mut TcpStream,
+    proxy: &HttpProxy,
+    host: &str,
+    port: u16,
+) -> io::Result<()> {
+    let authority = if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    };
+    let authorization = proxy
+        .authorization
+        .as_ref()
+        .map_or_else(String::new, |value| {
+            format!("Proxy-Authorization: {value}\r\n")
+        });
+    let request =
+        format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{authorization}\r\n");
+    tcp.write_all(request.as_bytes()).await?;
+
+    let mut head = Vec::with_capacity(256);
+    // Byte by byte: what follows the head belongs to TLS.
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() >= MAX_TUNNEL_HEAD_BYTES {
+            return Err(io::Error::other(
+                "the HTTP proxy's answer to CONNECT is too long",
+            ));
+        }
+        head.push(tcp.read_u8().await?);
+    }
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut response = httparse::Response::new(&mut headers);
+    match response.parse(&head) {
+        Ok(httparse::Status::Complete(_)) if matches!(response.code, Some(200..=299)) => Ok(()),
+        Ok(_) => Err(io::Error::other(format!(
+            "the HTTP proxy {}:{} answered CONNECT with status {}",
+            proxy.host,
+            proxy.port,
+            response.code.unwrap_or(0)
+        ))),
+        Err(_) => Err(io::Error::other(
+            "the HTTP proxy answered CONNECT with nonsense",
+        )),
+    }
+}
+
+/// Mozilla's roots, embedded, and those of `SSL_CERT_FILE`.
+fn tls_config(extra_roots: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    if let Some(path) = extra_roots {
+        let failed = |reason: String| TlsError::Roots {
+            path: path.to_owned(),
+            reason,
+        };
+        let certificates =
+            CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
+        let mut added = 0;
+        for certificate in certificates {
+            let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+            added += usize::from(roots.add(certificate).is_ok());
+        }
+        if added == 0 {
+            return Err(failed("there is no usable certificate in it".to_owned()));
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

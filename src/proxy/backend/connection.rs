@@ -1,0 +1,343 @@
+//! One connection: writes a request while it reads the answer's head, and watches for silence.
+
+use std::{
+    future::{Future, poll_fn},
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Instant, Sleep},
+};
+use tokio_rustls::client::TlsStream;
+use tokio_util::io::poll_read_buf;
+
+use super::{
+    BackendError, OutgoingRequest,
+    head::{Head, MAX_HEAD_BYTES, Parsed},
+};
+
+/// First size of a read; doubled while reads fill it, so that a small answer costs little and a large one few calls.
+const MIN_READ_BYTES: usize = 8 * 1024;
+const MAX_READ_BYTES: usize = 64 * 1024;
+/// Interim answers (1xx) before the real one.
+const MAX_INTERIM: usize = 16;
+
+/// Plain TCP, or TLS over it.
+pub(super) enum Io {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// A connection to the backend and what was read of it ahead.
+pub(super) struct Connection {
+    io: Io,
+    read_ahead: BytesMut,
+    read_size: usize,
+    silence: Silence,
+    /// Answers read to their end before.
+    exchanges: u32,
+    /// The request was written whole.
+    request_sent: bool,
+}
+
+/// An exchange that brought no answer.
+pub(super) struct Failure {
+    pub(super) error: BackendError,
+    /// The connection was a kept one and closed before the first byte of an answer.
+    pub(super) was_stale: bool,
+}
+
+impl Connection {
+    pub(super) fn new(io: Io, idle_timeout: Duration) -> Self {
+        Self {
+            io,
+            read_ahead: BytesMut::new(),
+            read_size: MIN_READ_BYTES,
+            silence: Silence::new(idle_timeout),
+            exchanges: 0,
+            request_sent: false,
+        }
+    }
+
+    /// Writes the request and reads the head of its answer. The backend may answer before it has read the whole request;
+    /// the rest is then not sent.
+    pub(super) async fn exchange(&mut self, request: &OutgoingRequest) -> Result<Head, Failure> {
+        let mut unsent = Unsent::new(request);
+        self.silence.broken();
+        self.request_sent = false;
+        let result = poll_fn(|cx| self.poll_exchange(cx, &mut unsent)).await;
+        result.map_err(|error| Failure {
+            was_stale: self.exchanges > 0
+                && self.read_ahead.is_empty()
+                && matches!(error, BackendError::BrokeOff(_)),
+            error,
+        })
+    }
+
+    fn poll_exchange(
+        &mut self,
+        cx: &mut Context<'_>,
+        unsent: &mut Unsent<'_>,
+    ) -> Poll<Result<Head, BackendError>> {
+        if !self.request_sent
+            && let Poll::Ready(written) = self.poll_write_all(cx, unsent)
+        {
+            // After a failed write the answer may still be there to read: many servers refuse, close and leave.
+            if let Err(error) = written {
+                unsent.failed = Some(error);
+            } else {
+                self.request_sent = true;
+            }
+        }
+        loop {
+            if !self.read_ahead.is_empty() {
+                match Head::parse(&mut self.read_ahead).map_err(BackendError::Nonsense)? {
+                    Parsed::Whole(head) => return Poll::Ready(Ok(head)),
+                    Parsed::Interim => {
+                        unsent.interim += 1;
+                        if unsent.interim > MAX_INTERIM {
+                            return Poll::Ready(Err(BackendError::Nonsense(
+                                "too many interim answers",
+                            )));
+                        }
+                        continue;
+                    }
+                    Parsed::Partial if self.read_ahead.len() >= MAX_HEAD_BYTES => {
+                        return Poll::Ready(Err(BackendError::Nonsense(
+                            "the head of its answer is too long",
+                        )));
+                    }
+                    Parsed::Partial => {}
+                }
+            }
+            match self.poll_fill(cx) {
+                Poll::Ready(Ok(0)) => {
+                    let reason = match unsent.failed.take() {
+                        Some(error) => error.to_string(),
+                        None => "it closed the connection".to_owned(),
+                    };
+                    return Poll::Ready(Err(BackendError::BrokeOff(reason)));
+                }
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(Err(BackendError::BrokeOff(error.to_string())));
+                }
+                Poll::Pending => {
+                    ready!(self.silence.poll_over(cx));
+                    return Poll::Ready(Err(BackendError::Silent(self.silence.limit)));
+                }
+            }
+        }
+    }
+
+    fn poll_write_all(
+        &mut self,
+        cx: &mut Context<'_>,
+        unsent: &mut Unsent<'_>,
+    ) -> Poll<io::Result<()>> {
+        if unsent.failed.is_some() {
+            return Poll::Pending;
+        }
+        while !unsent.is_empty() {
+            let written = ready!(unsent.poll_write(Pin::new(&mut self.io), cx))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            unsent.advance(written);
+            self.silence.broken();
+        }
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    /// Reads once into `read_ahead`; 0 is the end of the stream.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.read_ahead.reserve(self.read_size);
+        let room = self.read_ahead.capacity() - self.read_ahead.len();
+        let count = ready!(poll_read_buf(
+            Pin::new(&mut self.io),
+            cx,
+            &mut self.read_ahead
+        ))?;
+        if count >= room {
+            self.read_size = (self.read_size * 2).min(MAX_READ_BYTES);
+        }
+        self.silence.broken();
+        Poll::Ready(Ok(count))
+    }
+
+    /// Resolves when the backend has been silent for too long.
+    pub(super) fn poll_silent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.silence.poll_over(cx)
+    }
+
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.silence.limit
+    }
+
+    pub(super) fn read_ahead(&mut self) -> &mut BytesMut {
+        &mut self.read_ahead
+    }
+
+    /// Whether the request was written whole and nothing unread is left: only then the next request may follow.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.request_sent && self.read_ahead.is_empty()
+    }
+
+    /// Gives memory back before a wait in the pool.
+    pub(super) fn rest(&mut self) {
+        self.exchanges = self.exchanges.saturating_add(1);
+        if self.read_ahead.capacity() > MIN_READ_BYTES || self.read_size > MIN_READ_BYTES {
+            self.read_ahead = BytesMut::new();
+            self.read_size = MIN_READ_BYTES;
+        }
+    }
+
+    /// Whether an idle connection is still open and silent. Bytes that come unasked must never be taken for an answer.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let mut byte = [0u8; 1];
+        let mut buffer = ReadBuf::new(&mut byte);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        self.read_ahead.is_empty()
+            && Pin::new(&mut self.io)
+                .poll_read(&mut cx, &mut buffer)
+                .is_pending()
+    }
+}
+
+/// What is left to write of a request.
+struct Unsent<'a> {
+    pieces: [&'a [u8]; 4],
+    interim: usize,
+    failed: Option<io::Error>,
+}
+
+impl<'a> Unsent<'a> {
+    fn new(request: &'a OutgoingRequest) -> Self {
+        let [first, second, third] = request.body.each_ref().map(Bytes::as_ref);
+        Self {
+            pieces: [&request.head, first, second, third],
+            interim: 0,
+            failed: None,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pieces.iter().all(|piece| piece.is_empty())
+    }
+
+    /// One call for all pieces, where the stream can.
+    fn poll_write(&self, io: Pin<&mut Io>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if io.is_write_vectored() {
+            io.poll_write_vectored(cx, &self.pieces.map(IoSlice::new))
+        } else {
+            let next = self.pieces.iter().find(|piece| !piece.is_empty());
+            io.poll_write(cx, next.copied().unwrap_or_default())
+        }
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        for piece in &mut self.pieces {
+            let here = written.min(piece.len());
+            *piece = &piece[here..];
+            written -= here;
+        }
+    }
+}
+
+/// Measures silence with one timer for the connection's life: activity only notes the time, the timer looks when it fires.
+struct Silence {
+    limit: Duration,
+    since: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Silence {
+    fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            since: Instant::now(),
+            timer: Box::pin(tokio::time::sleep(limit)),
+        }
+    }
+
+    fn broken(&mut self) {
+        self.since = Instant::now();
+    }
+
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let deadline = self.since + self.limit;
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(deadline);
+        }
+    }
+}
+
+// === impl Io ===
+
+impl AsyncRead for Io {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Kept connections of one worker, the youngest used first, so that a burst's surplus ages and goes.
+
+use std::{
+    cell::RefCell,
+    rc::{Rc, Weak},
+    time::{Duration, Instant},
+};
+
+use super::connection::Connection;
+
+/// Below the 75 s after which nginx, and most servers, close an idle connection.
+const MAX_IDLE: Duration = Duration::from_secs(60);
+const SWEEP_EVERY: Duration = Duration::from_secs(15);
+/// Kept per worker at most.
+const MAX_KEPT: usize = 512;
+
+pub(super) struct Pool {
+    idle: RefCell<Vec<(Instant, Connection)>>,
+}
+
+impl Pool {
+    /// A pool, and the task that closes what aged in it.
+    pub(super) fn new() -> Rc<Self> {
+        let pool = Rc::new(Self {
+            idle: RefCell::default(),
+        });
+        actix_web::rt::spawn(sweep(Rc::downgrade(&pool)));
+        pool
+    }
+
+    /// A connection that was alive when last looked at.
+    pub(super) fn take(&self) -> Option<Connection> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some((since, mut connection)) = idle.pop() {
+            if since.elapsed() < MAX_IDLE && connection.is_quiet() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose last answer was read to its end.
+    pub(super) fn put(&self, mut connection: Connection) {
+        connection.rest();
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < MAX_KEPT {
+            idle.push((Instant::now(), connection));
+        }
+    }
+}
+
+async fn sweep(pool: Weak<Pool>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let Some(pool) = pool.upgrade() else {
+            return;
+        };
+        let mut idle = pool.idle.borrow_mut();
+        idle.retain_mut(|(since, connection)| since.elapsed() < MAX_IDLE && connection.is_quiet());
+    }
+}

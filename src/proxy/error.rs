@@ -1,0 +1,219 @@
+//! Errors that the proxy itself answers with, in OpenAI's shape, so that SDKs raise the right exception.
+//! OpenAI's API reference, "Error codes": `{"error":{"message","type","param","code"}}`.
+
+use std::{borrow::Cow, fmt};
+
+use actix_web::{
+    HttpResponse,
+    body::BoxBody,
+    http::{StatusCode, header},
+};
+use serde::Serialize;
+
+/// An answer made here instead of by the backend.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    status: StatusCode,
+    kind: &'static str,
+    code: Option<&'static str>,
+    param: Option<Cow<'static, str>>,
+    message: Cow<'static, str>,
+    retry: Retry,
+    /// For 405.
+    allow: Option<&'static str>,
+}
+
+/// What a client is told about trying again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Retry {
+    Unsaid,
+    /// `Retry-After`, in seconds.
+    After(u32),
+    /// `x-should-retry: false`, which OpenAI's SDKs obey.
+    Never,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: Inner<'a>,
+}
+
+#[derive(Serialize)]
+struct Inner<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    param: Option<&'a str>,
+    code: Option<&'a str>,
+}
+
+impl ApiError {
+    const fn new(
+        status: StatusCode,
+        kind: &'static str,
+        code: Option<&'static str>,
+        message: Cow<'static, str>,
+    ) -> Self {
+        Self {
+            status,
+            kind,
+            code,
+            param: None,
+            message,
+            retry: Retry::Unsaid,
+            allow: None,
+        }
+    }
+
+    /// 400, 404, 409, 413, 415…: the request is at fault.
+    #[must_use]
+    pub fn invalid_request(
+        status: StatusCode,
+        code: Option<&'static str>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(status, "invalid_request_error", code, message.into())
+    }
+
+    /// 401: no key, or not one of ours.
+    #[must_use]
+    pub fn unauthorized(code: &'static str, message: &'static str) -> Self {
+        Self::invalid_request(StatusCode::UNAUTHORIZED, Some(code), message)
+    }
+
+    /// 403.
+    #[must_use]
+    pub fn forbidden(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "permission_error",
+            Some(code),
+            message.into(),
+        )
+    }
+
+    /// 5xx: the backend, the ledger or this server is at fault.
+    #[must_use]
+    pub fn server(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(status, "server_error", Some(code), message.into())
+    }
+
+    /// 404 for a path that is not served.
+    #[must_use]
+    pub fn unknown_url(method: &str, path: &str) -> Self {
+        let path: String = path.chars().take(200).collect();
+        Self::invalid_request(
+            StatusCode::NOT_FOUND,
+            Some("unknown_url"),
+            format!(
+                "Unknown request URL: {method} {path}. This proxy does not serve it; check the base URL and the path."
+            ),
+        )
+    }
+
+    /// 405, with the methods that are served.
+    #[must_use]
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let mut error = Self::invalid_request(
+            StatusCode::METHOD_NOT_ALLOWED,
+            Some("method_not_allowed"),
+            format!("This path is served for {allow} only."),
+        );
+        error.allow = Some(allow);
+        error
+    }
+
+    /// Names the field or header at fault.
+    #[must_use]
+    pub fn with_param(mut self, param: impl Into<Cow<'static, str>>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// Asks the client to come back after some seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry = Retry::After(seconds);
+        self
+    }
+
+    /// Trying again would not help, or would be paid twice.
+    #[must_use]
+    pub fn never_retry(mut self) -> Self {
+        self.retry = Retry::Never;
+        self
+    }
+
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The whole answer.
+    #[must_use]
+    pub fn to_response(&self) -> HttpResponse<BoxBody> {
+        let body = Body {
+            error: Inner {
+                message: &self.message,
+                kind: self.kind,
+                param: self.param.as_deref(),
+                code: self.code,
+            },
+        };
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header(("x-request-id", new_request_id()));
+        match self.retry {
+            Retry::Unsaid => {}
+            Retry::After(seconds) => {
+                response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+            }
+            Retry::Never => {
+                response.insert_header(("x-should-retry", "false"));
+            }
+        }
+        if let Some(allow) = self.allow {
+            response.insert_header((header::ALLOW, allow));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 section 15.5.2: a 401 names the scheme.
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        response.json(body)
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+impl actix_web::ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        self.to_response()
+    }
+}
+
+/// `req_` and 96 random bits; answers of the backend carry the backend's own.
+fn new_request_id() -> String {
+    let mut random = [0u8; 12];
+    // Without random bytes the id is merely not unique.
+    let _ = getrandom::fill(&mut random);
+    let mut id = String::with_capacity(28);
+    id.push_str("req_");
+    for byte in random {
+        id.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
+        id.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+    }
+    id
+}

@@ -1,0 +1,289 @@
+//! One request's account: who asked for what, what the meter saw, and the row that comes of it, exactly once.
+//! It also owns the permit and the place in the count of requests in flight, so that all end together, whatever happens.
+
+use std::{future::Future, sync::Arc, time::Instant};
+
+use actix_web::HttpRequest;
+use bytes::Bytes;
+
+use super::{
+    auth::Caller,
+    endpoint::{Endpoint, Kind},
+    gate::{InFlight, Permit},
+};
+use crate::{
+    model::{Outcome, Usage, UsageRow, UsageSource, now_ms},
+    store::ledger::{Ledger, NotWritten},
+    usage::{Meter, prompt_tokens},
+};
+
+/// A longer request is not kept for an estimate of its tokens, the estimate is made at once.
+const MAX_KEPT_PROMPT_BYTES: usize = 256 * 1024;
+/// nginx's status for a client that left before the answer began.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// The state of one request from the moment it has a permit.
+pub struct Exchange {
+    ledger: Ledger,
+    caller: Arc<Caller>,
+    endpoint: Endpoint,
+    model: String,
+    prompt: Prompt,
+    started: Instant,
+    started_at_ms: i64,
+    answer: Option<AnswerHead>,
+    meter: Meter,
+    stage: Stage,
+    log_line: LogLine,
+    _permit: Permit,
+    _in_flight: InFlight,
+}
+
+/// What an estimate of the input tokens needs.
+enum Prompt {
+    Body(Bytes),
+    Tokens(u64),
+}
+
+struct AnswerHead {
+    status: u16,
+    first_byte_ms: i64,
+    request_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The backend has not been asked, or did not answer: nothing to book.
+    Unasked,
+    /// Asked: from here on the tokens are spent, whoever leaves.
+    Asked,
+    /// The row is handed to the ledger.
+    Booked,
+}
+
+/// What the access log says besides the row.
+struct LogLine {
+    method: &'static str,
+    peer: String,
+    outcome: Option<Outcome>,
+}
+
+/// What is known of a request before the backend is asked.
+pub struct Asked<'a> {
+    pub request: &'a HttpRequest,
+    pub caller: Arc<Caller>,
+    pub endpoint: Endpoint,
+    pub model: String,
+    pub body: Bytes,
+    pub started: Instant,
+}
+
+impl Exchange {
+    pub fn new(asked: Asked<'_>, ledger: Ledger, permit: Permit, in_flight: InFlight) -> Self {
+        let elapsed_ms = millis_since(asked.started);
+        Self {
+            ledger,
+            caller: asked.caller,
+            endpoint: asked.endpoint,
+            model: if asked.model.is_empty() {
+                "unknown".to_owned()
+            } else {
+                asked.model
+            },
+            prompt: Prompt::of(asked.body),
+            started: asked.started,
+            started_at_ms: now_ms() - elapsed_ms,
+            answer: None,
+            meter: Meter::opaque(),
+            stage: Stage::Unasked,
+            log_line: LogLine {
+                method: if asked.request.method() == actix_web::http::Method::POST {
+                    "POST"
+                } else {
+                    "GET"
+                },
+                peer: peer_of(asked.request),
+                outcome: None,
+            },
+            _permit: permit,
+            _in_flight: in_flight,
+        }
+    }
+
+    /// The request is about to leave for the backend.
+    pub fn asked(&mut self) {
+        self.stage = Stage::Asked;
+    }
+
+    /// The backend did not answer: there is nothing to book.
+    pub fn unanswered(&mut self) {
+        self.stage = Stage::Unasked;
+    }
+
+    /// The head of the answer has come; the meter fits its body.
+    pub fn answered(&mut self, status: u16, request_id: Option<String>, meter: Meter) {
+        self.answer = Some(AnswerHead {
+            status,
+            first_byte_ms: millis_since(self.started),
+            request_id,
+        });
+        if self.endpoint.kind == Kind::Generation {
+            self.meter = meter;
+        }
+    }
+
+    #[must_use]
+    pub fn is_booked(&self) -> bool {
+        self.stage == Stage::Booked
+    }
+
+    pub fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
+    }
+
+    /// Books the answer; resolves when the row is committed, and the last byte may leave.
+    pub fn commit(
+        &mut self,
+        outcome: Outcome,
+    ) -> impl Future<Output = Result<(), NotWritten>> + use<> {
+        let committed = self.close(outcome).map(|row| self.ledger.commit(row));
+        async move {
+            match committed {
+                Some(committed) => committed.await,
+                None => Ok(()),
+            }
+        }
+    }
+
+    /// Books the answer without waiting.
+    pub fn book(&mut self, outcome: Outcome) {
+        if let Some(row) = self.close(outcome) {
+            self.ledger.push(row);
+        }
+    }
+
+    /// The row, the first time it is asked for, and only where there is something to book.
+    fn close(&mut self, outcome: Outcome) -> Option<UsageRow> {
+        if self.log_line.outcome.is_none() {
+            self.log_line.outcome = Some(outcome);
+        }
+        if self.stage != Stage::Asked {
+            return None;
+        }
+        self.stage = Stage::Booked;
+        (self.endpoint.kind == Kind::Generation).then(|| self.row(outcome))
+    }
+
+    fn row(&self, outcome: Outcome) -> UsageRow {
+        let (usage, source) = self.usage();
+        let head = self.answer.as_ref();
+        UsageRow {
+            user_id: self.caller.id,
+            started_at_ms: self.started_at_ms,
+            endpoint: self.endpoint.path,
+            model: self.model.clone(),
+            served_model: self.meter.reading().model.clone(),
+            usage,
+            status: self.status(),
+            outcome,
+            source,
+            duration_ms: millis_since(self.started),
+            first_byte_ms: head.map(|head| head.first_byte_ms),
+            backend_request_id: head.and_then(|head| head.request_id.clone()),
+        }
+    }
+
+    fn status(&self) -> u16 {
+        self.answer
+            .as_ref()
+            .map_or(CLIENT_CLOSED_REQUEST, |head| head.status)
+    }
+
+    /// The backend's numbers, a 0 included; an estimate only where it gave none; nothing for an error answer.
+    fn usage(&self) -> (Usage, UsageSource) {
+        let reading = self.meter.reading();
+        let is_error = self
+            .answer
+            .as_ref()
+            .is_some_and(|head| !(200..300).contains(&head.status));
+        match reading.usage {
+            _ if is_error => (Usage::default(), UsageSource::None),
+            Some(usage) => (usage, UsageSource::Backend),
+            None => {
+                let text = &reading.text;
+                let usage = Usage {
+                    input: self.prompt.tokens(),
+                    output: if self.meter.is_stream() {
+                        text.streamed_tokens()
+                    } else {
+                        text.tokens()
+                    },
+                    cached: 0,
+                    reasoning: 0,
+                };
+                (usage, UsageSource::Estimate)
+            }
+        }
+    }
+
+    fn log(&self) {
+        let line = &self.log_line;
+        let (usage, source) = self.usage();
+        log::info!(
+            target: "access",
+            "{} user={:?} {} {} model={:?} status={} {} {}ms input={} output={} cached={} ({})",
+            line.peer,
+            self.caller.username,
+            line.method,
+            self.endpoint.path,
+            self.model,
+            self.status(),
+            line.outcome.map_or("unanswered", Outcome::as_str),
+            millis_since(self.started),
+            usage.input,
+            usage.output,
+            usage.cached,
+            source.as_str(),
+        );
+    }
+}
+
+/// A client that left, before the answer or in it, is booked here.
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.book(Outcome::ClientGone);
+        if log::log_enabled!(target: "access", log::Level::Info) && self.answer.is_some() {
+            self.log();
+        }
+    }
+}
+
+impl Prompt {
+    fn of(body: Bytes) -> Self {
+        if body.len() > MAX_KEPT_PROMPT_BYTES {
+            Self::Tokens(prompt_tokens(&body))
+        } else {
+            Self::Body(body)
+        }
+    }
+
+    fn tokens(&self) -> u64 {
+        match self {
+            Self::Body(body) => prompt_tokens(body),
+            Self::Tokens(tokens) => *tokens,
+        }
+    }
+}
+
+/// The address of the connection, not what a header says.
+#[must_use]
+pub fn peer_of(request: &HttpRequest) -> String {
+    request.peer_addr().map_or_else(
+        || "-".to_owned(),
+        |peer| peer.ip().to_canonical().to_string(),
+    )
+}
+
+fn millis_since(started: Instant) -> i64 {
+    i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX)
+}

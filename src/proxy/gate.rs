@@ -1,0 +1,155 @@
+//! The gate: how many requests may be at the backend at once, over all workers, first come first served;
+//! and the count of requests in flight, which a stopping server waits for.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::ApiError;
+use actix_web::http::StatusCode;
+
+/// Shared by all workers.
+pub struct Gate {
+    /// `None`: unlimited.
+    permits: Option<Arc<Semaphore>>,
+    queue_timeout: Duration,
+    drain: Arc<Drain>,
+}
+
+/// The right to be at the backend; dropping it lets the next one in.
+pub struct Permit {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Whether the server is stopping, and what it waits for.
+#[derive(Default)]
+pub struct Drain {
+    draining: AtomicBool,
+    in_flight: AtomicUsize,
+    changed: Notify,
+}
+
+/// One request in flight, until dropped.
+pub struct InFlight {
+    drain: Arc<Drain>,
+}
+
+impl Gate {
+    /// `limit` 0 is unlimited.
+    #[must_use]
+    pub fn new(limit: usize, queue_timeout: Duration, drain: Arc<Drain>) -> Self {
+        Self {
+            permits: (limit > 0).then(|| Arc::new(Semaphore::new(limit))),
+            queue_timeout,
+            drain,
+        }
+    }
+
+    /// Waits in line. Dropping the future leaves the line.
+    ///
+    /// # Errors
+    /// 503 when the wait is over or the server stops.
+    pub async fn enter(&self) -> Result<Permit, ApiError> {
+        let Some(permits) = &self.permits else {
+            return Ok(Permit { _permit: None });
+        };
+        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+            return Ok(Permit {
+                _permit: Some(permit),
+            });
+        }
+        tokio::select! {
+            permit = Arc::clone(permits).acquire_owned() => match permit {
+                Ok(permit) => Ok(Permit { _permit: Some(permit) }),
+                Err(_) => Err(shutting_down()),
+            },
+            () = self.drain.started() => Err(shutting_down()),
+            () = tokio::time::sleep(self.queue_timeout) => Err(ApiError::server(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "queue_timeout",
+                "All places at the backend are taken and the wait in line was too long. Try again later.",
+            )
+            .retry_after(5)),
+        }
+    }
+}
+
+impl Drain {
+    /// Counts a request, unless the server is stopping.
+    ///
+    /// # Errors
+    /// 503 when it is.
+    pub fn enter(self: &Arc<Self>) -> Result<InFlight, ApiError> {
+        // Counted first, so that a stop that begins in between waits for it.
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        let in_flight = InFlight {
+            drain: Arc::clone(self),
+        };
+        if self.is_draining() {
+            return Err(shutting_down());
+        }
+        Ok(in_flight)
+    }
+
+    /// From now on new requests are refused.
+    pub fn start(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        self.changed.notify_waiters();
+    }
+
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// Resolves when no request is in flight.
+    pub async fn empty(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.in_flight() == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Resolves when the server begins to stop.
+    async fn started(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.is_draining() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let before = self.drain.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if before == 1 && self.drain.is_draining() {
+            self.drain.changed.notify_waiters();
+        }
+    }
+}
+
+fn shutting_down() -> ApiError {
+    ApiError::server(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "shutting_down",
+        "The proxy is shutting down. Try again in a moment.",
+    )
+    .retry_after(5)
+}

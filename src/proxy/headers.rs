@@ -1,0 +1,233 @@
+//! What crosses, both ways: which headers of a request go on to the backend, which of an answer go back to the client.
+
+use actix_web::{
+    HttpRequest,
+    http::header::{self, HeaderMap, HeaderName},
+};
+
+use super::backend::{BackendUrl, HttpProxy};
+use crate::config::Secret;
+
+/// Hop-by-hop in either direction (RFC 9110 section 7.6.1); a message's framing is made anew on each connection.
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "proxy-connection",
+];
+
+/// End-to-end headers of a request that do not go on: the client's credentials and address, and what this proxy sets itself.
+const STAYS_HERE: [&str; 10] = [
+    "host",
+    "authorization",
+    "api-key",
+    "cookie",
+    "forwarded",
+    "x-real-ip",
+    "expect",
+    "accept-encoding",
+    "openai-organization",
+    "openai-project",
+];
+const STAYS_HERE_PREFIXES: [&str; 2] = ["x-forwarded-", "proxy-"];
+
+/// The lines that every request to the backend has, made once.
+pub struct OwnHeaders {
+    /// Comes before the path: the prefix of the backend's URL, or all of it for a plain HTTP proxy.
+    target_prefix: String,
+    lines: String,
+}
+
+impl OwnHeaders {
+    #[must_use]
+    pub fn new(
+        url: &BackendUrl,
+        plain_proxy: Option<&HttpProxy>,
+        key: &Secret,
+        organization: Option<&str>,
+        project: Option<&str>,
+    ) -> Self {
+        let mut lines = format!("host: {}\r\n", url.authority);
+        let mut add = |name: &str, value: &str| {
+            lines.push_str(&format!("{name}: {value}\r\n"));
+        };
+        if !key.expose().is_empty() {
+            add("authorization", &format!("Bearer {}", key.expose()));
+        }
+        if let Some(organization) = organization {
+            add("openai-organization", organization);
+        }
+        if let Some(project) = project {
+            add("openai-project", project);
+        }
+        // A compressed answer could not be metered event by event.
+        add("accept-encoding", "identity");
+        if let Some(authorization) = plain_proxy.and_then(|proxy| proxy.authorization.as_deref()) {
+            add("proxy-authorization", authorization);
+        }
+        let target_prefix = match plain_proxy {
+            Some(_) => url.to_string(),
+            None => url.prefix.clone(),
+        };
+        Self {
+            target_prefix,
+            lines,
+        }
+    }
+
+    /// Writes the whole head of a request to the backend.
+    #[must_use]
+    pub fn head_for(&self, request: &HttpRequest, body_bytes: usize) -> Vec<u8> {
+        let mut head = Vec::with_capacity(1024);
+        let target = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        for part in [
+            request.method().as_str(),
+            " ",
+            &self.target_prefix,
+            target,
+            " HTTP/1.1\r\n",
+            &self.lines,
+        ] {
+            head.extend_from_slice(part.as_bytes());
+        }
+        let named = named_by_connection(request.headers());
+        for (name, value) in request.headers() {
+            if goes_to_backend(name) && !named.contains(&name.as_str()) {
+                for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                    head.extend_from_slice(part);
+                }
+            }
+        }
+        if body_bytes > 0 || request.method() == actix_web::http::Method::POST {
+            head.extend_from_slice(format!("content-length: {body_bytes}\r\n").as_bytes());
+        }
+        head.extend_from_slice(b"\r\n");
+        head
+    }
+}
+
+fn goes_to_backend(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    !HOP_BY_HOP.contains(&name)
+        && !STAYS_HERE.contains(&name)
+        && !STAYS_HERE_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+/// Takes out of an answer's headers, in place, what does not go back to the client.
+pub fn keep_end_to_end(headers: &mut HeaderMap) -> actix_web::http::header::HeaderMap {
+    let named: Vec<String> = named_by_connection(headers)
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    for name in HOP_BY_HOP
+        .into_iter()
+        .chain(["set-cookie", "proxy-authenticate"])
+    {
+        headers.remove(name);
+    }
+    for name in named {
+        headers.remove(name.as_str());
+    }
+    std::mem::take(headers)
+}
+
+/// The names listed in `Connection`, in lower case as header maps hold them.
+fn named_by_connection(headers: &HeaderMap) -> smallvec::SmallVec<[&str; 4]> {
+    let mut named = smallvec::SmallVec::new();
+    for value in headers.get_all(header::CONNECTION) {
+        let options = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        for option in options.filter(|option| !option.is_empty()) {
+            // Found by the map's own spelling, so that the case does not matter.
+            if let Some((name, _)) = headers
+                .iter()
+                .find(|(name, _)| name.as_str().eq_ignore_ascii_case(option))
+            {
+                named.push(name.as_str());
+            }
+        }
+    }
+    named
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    fn head(own: &OwnHeaders, request: TestRequest) -> String {
+        String::from_utf8(own.head_for(&request.to_http_request(), 7)).unwrap()
+    }
+
+    fn own(key: &str) -> OwnHeaders {
+        let url = "http://backend:81/prefix/v1".parse().unwrap();
+        OwnHeaders::new(&url, None, &Secret::new(key), Some("org-1"), None)
+    }
+
+    #[test]
+    fn credentials_addresses_and_hop_by_hop_headers_stay_here() {
+        let mut request = TestRequest::post().uri("/v1/chat/completions?a=b%20c");
+        for name in STAYS_HERE.into_iter().chain([
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "proxy-authorization",
+            "te",
+            "upgrade",
+            "x-named",
+        ]) {
+            request = request.append_header((name, "client-value"));
+        }
+        request = request
+            .append_header(("connection", "keep-alive, X-Named"))
+            .append_header(("x-kept", "kept"));
+        let head = head(&own("sk-1"), request);
+        assert!(
+            head.starts_with(
+                "POST /prefix/v1/chat/completions?a=b%20c HTTP/1.1\r\nhost: backend:81\r\n"
+            ),
+            "{head}"
+        );
+        assert!(!head.contains("client-value"), "{head}");
+        for line in [
+            "authorization: Bearer sk-1\r\n",
+            "openai-organization: org-1\r\n",
+            "x-kept: kept\r\n",
+            "content-length: 7\r\n\r\n",
+        ] {
+            assert!(head.contains(line), "{line} in {head}");
+        }
+    }
+
+    #[test]
+    fn an_empty_key_sends_no_authorization() {
+        let request = TestRequest::get()
+            .uri("/v1/models")
+            .append_header(("authorization", "Bearer llmp-x"));
+        assert!(!head(&own(""), request).contains("authorization"));
+    }
+
+    #[test]
+    fn a_plain_http_proxy_is_told_the_whole_url() {
+        let url: BackendUrl = "http://backend:81/p".parse().unwrap();
+        let proxy = HttpProxy {
+            host: "proxy".into(),
+            port: 1,
+            authorization: Some("Basic eA==".into()),
+        };
+        let own = OwnHeaders::new(&url, Some(&proxy), &Secret::new(""), None, None);
+        let head = head(&own, TestRequest::get().uri("/v1/models"));
+        assert!(
+            head.starts_with("GET http://backend:81/p/v1/models HTTP/1.1\r\n"),
+            "{head}"
+        );
+        assert!(head.contains("proxy-authorization: Basic eA==\r\n"));
+    }
+}

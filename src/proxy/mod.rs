@@ -1,0 +1,208 @@
+//! One request's way through the proxy. [`handle`] is the way, read top to bottom: who, what, when, send, answer.
+
+mod answer;
+pub mod auth;
+pub mod backend;
+pub mod endpoint;
+mod error;
+mod exchange;
+pub mod gate;
+mod headers;
+mod relay;
+pub mod request;
+
+use std::{sync::Arc, time::Instant};
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use bytes::Bytes;
+
+pub use error::ApiError;
+pub use exchange::peer_of;
+pub use headers::OwnHeaders;
+
+use auth::KeyTable;
+use backend::{Backend, BackendError, Connector, OutgoingRequest};
+use endpoint::{Endpoint, Kind};
+use exchange::{Asked, Exchange};
+use gate::{Drain, Gate, InFlight};
+
+use crate::{store::ledger::Ledger, usage::UsageOnlyEvents};
+
+/// Whether streamed requests are made to ask for usage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamUsage {
+    Ask,
+    Leave,
+}
+
+/// What all workers share.
+pub struct Shared {
+    pub keys: Arc<KeyTable>,
+    pub ledger: Ledger,
+    pub gate: Gate,
+    pub drain: Arc<Drain>,
+    pub own_headers: OwnHeaders,
+    pub stream_usage: StreamUsage,
+    pub max_body_bytes: usize,
+}
+
+/// One worker's proxy.
+pub struct Proxy {
+    shared: Arc<Shared>,
+    backend: Backend,
+}
+
+impl Proxy {
+    /// Must be made on the worker that uses it.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, connector: Arc<Connector>) -> Self {
+        Self {
+            shared,
+            backend: Backend::new(connector),
+        }
+    }
+}
+
+/// Serves every path that is not the admin's or the health check's.
+pub async fn handle(
+    request: HttpRequest,
+    mut payload: web::Payload,
+    proxy: web::Data<Proxy>,
+) -> HttpResponse {
+    match forward(&request, &mut payload, &proxy).await {
+        Ok(response) => response,
+        Err(error) => {
+            log::info!(
+                target: "access",
+                "{} {} {:?} refused: status={} {error}",
+                peer_of(&request),
+                request.method(),
+                shortened(request.path()),
+                error.status().as_u16(),
+            );
+            request::drain_body(request.headers(), &mut payload).await;
+            error.to_response()
+        }
+    }
+}
+
+async fn forward(
+    request: &HttpRequest,
+    payload: &mut web::Payload,
+    proxy: &Proxy,
+) -> Result<HttpResponse, ApiError> {
+    let started = Instant::now();
+    let shared = &proxy.shared;
+    let endpoint = endpoint::find(request.method(), request.uri().path())?;
+    let in_flight = shared.drain.enter()?;
+    let caller = shared.keys.authenticate(request.headers())?;
+    if !shared.ledger.accepts_requests() {
+        return Err(ledger_unavailable().retry_after(5));
+    }
+
+    let body = request::read_body(request.headers(), payload, shared.max_body_bytes).await?;
+    let (model, plan) = plan(endpoint, &body, shared.stream_usage)?;
+    let asked = Asked {
+        request,
+        caller,
+        endpoint,
+        model,
+        body,
+        started,
+    };
+    send(proxy, asked, plan, in_flight).await
+}
+
+/// The body as it goes out, and what becomes of the usage event that comes of an edit.
+struct Plan {
+    pieces: [Bytes; 3],
+    usage_only_events: UsageOnlyEvents,
+}
+
+/// Looks into the body of a request that uses tokens, and makes a streamed one ask for usage.
+fn plan(
+    endpoint: Endpoint,
+    body: &Bytes,
+    stream_usage: StreamUsage,
+) -> Result<(String, Plan), ApiError> {
+    let untouched = Plan {
+        pieces: [body.clone(), Bytes::new(), Bytes::new()],
+        usage_only_events: UsageOnlyEvents::Pass,
+    };
+    if endpoint.kind == Kind::Free {
+        return Ok((String::new(), untouched));
+    }
+    let look = request::look(body)?;
+    let plan = match look.splice {
+        Some(splice) if stream_usage == StreamUsage::Ask => Plan {
+            pieces: splice.apply(body),
+            usage_only_events: UsageOnlyEvents::TakeOut,
+        },
+        _ => untouched,
+    };
+    Ok((look.model, plan))
+}
+
+/// Waits for a place, asks the backend, and turns its answer into the client's.
+async fn send(
+    proxy: &Proxy,
+    asked: Asked<'_>,
+    plan: Plan,
+    in_flight: InFlight,
+) -> Result<HttpResponse, ApiError> {
+    let shared = &proxy.shared;
+    let permit = shared.gate.enter().await?;
+    let body_bytes = plan.pieces.iter().map(Bytes::len).sum();
+    let outgoing = OutgoingRequest {
+        head: shared.own_headers.head_for(asked.request, body_bytes),
+        body: plan.pieces,
+    };
+    let mut exchange = Exchange::new(asked, shared.ledger.clone(), permit, in_flight);
+    exchange.asked();
+    let response = proxy.backend.send(&outgoing).await.map_err(|error| {
+        exchange.unanswered();
+        unanswered(&error)
+    })?;
+    drop(outgoing);
+    answer::answer(response, exchange, plan.usage_only_events).await
+}
+
+/// What a client is told when there is no answer. The reason goes into the log, it may name internal hosts.
+fn unanswered(error: &BackendError) -> ApiError {
+    log::warn!("{error}");
+    match error {
+        BackendError::Unreachable(_) | BackendError::ConnectTimeout(_) => ApiError::server(
+            StatusCode::BAD_GATEWAY,
+            "backend_unreachable",
+            "The backend behind this proxy cannot be reached. Try again later.",
+        ),
+        BackendError::BrokeOff(_) => ApiError::server(
+            StatusCode::BAD_GATEWAY,
+            "backend_broke_off",
+            "The backend behind this proxy closed the connection without an answer.",
+        ),
+        BackendError::Silent(_) => ApiError::server(
+            StatusCode::GATEWAY_TIMEOUT,
+            "backend_timeout",
+            "The backend behind this proxy did not answer in time.",
+        ),
+        BackendError::Nonsense(_) => ApiError::server(
+            StatusCode::BAD_GATEWAY,
+            "backend_invalid_response",
+            "The backend behind this proxy sent no valid HTTP answer.",
+        ),
+    }
+}
+
+fn ledger_unavailable() -> ApiError {
+    ApiError::server(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "ledger_unavailable",
+        "This proxy cannot write its usage records at the moment and serves no requests until it can.",
+    )
+}
+
+/// A client's path in the log: bounded, and escaped by the caller's `{:?}`.
+fn shortened(path: &str) -> String {
+    path.chars().take(200).collect()
+}

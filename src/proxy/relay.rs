@@ -1,0 +1,167 @@
+//! The response body on its way to the client: each read is metered and passed on at once, and the row is committed
+//! before the last byte leaves. Dropping it, early or not, ends the exchange: backend connection, permit and row.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use actix_web::body::{BodySize, MessageBody};
+use bytes::Bytes;
+
+use super::{
+    backend::{Body, BodyError},
+    exchange::Exchange,
+};
+use crate::{model::Outcome, store::ledger::NotWritten};
+
+/// A body that meters as it passes.
+pub struct Relay {
+    source: Body,
+    exchange: Exchange,
+    size: BodySize,
+    /// Metered, not yet sent.
+    out: VecDeque<Bytes>,
+    state: State,
+}
+
+enum State {
+    Passing,
+    /// The row is on its way to the disk; what is in `out` waits for it.
+    Committing(Pin<Box<dyn Future<Output = Result<(), NotWritten>>>>),
+    /// The body ends uncleanly, once what it has yielded is on the wire.
+    Breaking {
+        error: RelayError,
+        flushed: bool,
+    },
+    Ended,
+}
+
+/// Why a client's answer is broken off.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    #[error(transparent)]
+    Backend(#[from] BodyError),
+    #[error(transparent)]
+    Ledger(#[from] NotWritten),
+}
+
+impl Relay {
+    /// `passed` was read and metered before.
+    #[must_use]
+    pub fn new(
+        source: Body,
+        exchange: Exchange,
+        length: Option<u64>,
+        passed: VecDeque<Bytes>,
+    ) -> Self {
+        Self {
+            source,
+            exchange,
+            size: length.map_or(BodySize::Stream, BodySize::Sized),
+            out: passed,
+            state: State::Passing,
+        }
+    }
+
+    /// A relay that passes on what came and then breaks off as the backend did.
+    #[must_use]
+    pub fn broken(mut self, error: BodyError) -> Self {
+        self.break_off(error);
+        self
+    }
+
+    fn break_off(&mut self, error: BodyError) {
+        let Self { exchange, out, .. } = self;
+        exchange.meter().finish(&mut |bytes| out.push_back(bytes));
+        log::warn!("{error}");
+        exchange.book(Outcome::BackendBroke);
+        self.state = State::breaking(error);
+    }
+
+    /// Takes one read from the backend; `None` is the end of its body.
+    fn take_in(&mut self, read: Option<Bytes>) {
+        let Self { exchange, out, .. } = self;
+        let ends = read.is_none() || self.source.is_complete();
+        if let Some(read) = read {
+            exchange
+                .meter()
+                .push(read, &mut |bytes| out.push_back(bytes));
+        }
+        if ends {
+            exchange.meter().finish(&mut |bytes| out.push_back(bytes));
+        }
+        // `[DONE]` is the last event for the client, though the connection may go on: the row comes before it.
+        if !exchange.is_booked() && (ends || exchange.meter().reading().done) {
+            self.state = State::Committing(Box::pin(exchange.commit(Outcome::Completed)));
+        }
+    }
+}
+
+impl MessageBody for Relay {
+    type Error = RelayError;
+
+    fn size(&self) -> BodySize {
+        self.size
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, RelayError>>> {
+        let this = self.get_mut();
+        loop {
+            if let State::Committing(committed) = &mut this.state {
+                match committed.as_mut().poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) => this.state = State::Passing,
+                    Poll::Ready(Err(error)) => {
+                        this.out.clear();
+                        this.state = State::breaking(error);
+                    }
+                }
+            }
+            if let Some(bytes) = this.out.pop_front() {
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+            match &mut this.state {
+                State::Passing if this.source.is_complete() => this.state = State::Ended,
+                State::Passing => match this.source.poll_read(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Some(Ok(read))) => this.take_in(Some(read)),
+                    Poll::Ready(Some(Err(error))) => this.break_off(error),
+                    Poll::Ready(None) => this.take_in(None),
+                },
+                State::Committing(_) => {}
+                // actix discards what it has buffered when an error comes in the same poll as data.
+                State::Breaking {
+                    flushed: flushed @ false,
+                    ..
+                } => {
+                    *flushed = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                State::Breaking { .. } => {
+                    if let State::Breaking { error, .. } =
+                        std::mem::replace(&mut this.state, State::Ended)
+                    {
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                }
+                State::Ended => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl State {
+    fn breaking(error: impl Into<RelayError>) -> Self {
+        Self::Breaking {
+            error: error.into(),
+            flushed: false,
+        }
+    }
+}

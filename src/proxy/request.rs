@@ -1,0 +1,486 @@
+//! A request's body: read up to a limit, looked into without building a tree, and edited in at most one place.
+
+use std::{borrow::Cow, fmt, ops::Range, pin::Pin};
+
+use actix_web::{
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
+    web,
+};
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use serde::{
+    Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::ApiError;
+use crate::usage::Name;
+
+/// The longest model name that is kept.
+const MAX_MODEL_CHARS: usize = 200;
+/// A body up to this length is read to its end before a refusal, so that the connection can be used again.
+const MAX_DRAINED_BYTES: usize = 64 * 1024;
+/// Allocated at once for an announced length; more only as it comes.
+const MAX_RESERVED_BYTES: usize = 1024 * 1024;
+
+/// What the proxy must know of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Look {
+    /// As asked for, cleaned of control characters and shortened.
+    pub model: String,
+    pub stream: bool,
+    /// What would make a streamed request ask for usage; `None` when it asks by itself or does not stream.
+    pub splice: Option<Splice>,
+}
+
+/// The one edit of a body: the bytes of a range are replaced, everything else stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Splice {
+    range: Range<usize>,
+    text: &'static str,
+}
+
+impl Splice {
+    /// The edited body in pieces, none of them copied.
+    #[must_use]
+    pub fn apply(&self, body: &Bytes) -> [Bytes; 3] {
+        [
+            body.slice(..self.range.start),
+            Bytes::from_static(self.text.as_bytes()),
+            body.slice(self.range.end..),
+        ]
+    }
+}
+
+/// Reads a whole body.
+///
+/// # Errors
+/// 413 above `limit_bytes`, without reading on; 400 when the client breaks off; 415 for a compressed body.
+pub async fn read_body(
+    headers: &HeaderMap,
+    payload: &mut web::Payload,
+    limit_bytes: usize,
+) -> Result<Bytes, ApiError> {
+    refuse_encoded(headers)?;
+    let announced = content_length(headers).unwrap_or(0);
+    if announced > limit_bytes as u64 {
+        return Err(too_large(limit_bytes));
+    }
+    let mut first = Bytes::new();
+    let mut more: Option<BytesMut> = None;
+    while let Some(chunk) = next_chunk(payload).await {
+        let chunk = chunk?;
+        let so_far = more.as_ref().map_or(first.len(), BytesMut::len);
+        if so_far + chunk.len() > limit_bytes {
+            return Err(too_large(limit_bytes));
+        }
+        if so_far == 0 {
+            first = chunk;
+            continue;
+        }
+        let whole = more.get_or_insert_with(|| {
+            let expected = usize::try_from(announced)
+                .unwrap_or(0)
+                .min(MAX_RESERVED_BYTES);
+            let mut whole = BytesMut::with_capacity(expected.max(2 * (so_far + chunk.len())));
+            whole.extend_from_slice(&first);
+            whole
+        });
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(more.map_or(first, BytesMut::freeze))
+}
+
+/// Reads what is left of a small body; a large one costs its connection (closing is cheaper than reading on).
+pub async fn drain_body(headers: &HeaderMap, payload: &mut web::Payload) {
+    if content_length(headers).is_some_and(|length| length > MAX_DRAINED_BYTES as u64) {
+        return;
+    }
+    let mut drained = 0;
+    while drained <= MAX_DRAINED_BYTES {
+        match next_chunk(payload).await {
+            Some(Ok(chunk)) => drained += chunk.len(),
+            _ => return,
+        }
+    }
+}
+
+async fn next_chunk(payload: &mut web::Payload) -> Option<Result<Bytes, ApiError>> {
+    let chunk = std::future::poll_fn(|cx| Pin::new(&mut *payload).poll_next(cx)).await?;
+    Some(chunk.map_err(|_| {
+        ApiError::invalid_request(
+            StatusCode::BAD_REQUEST,
+            None,
+            "The request body broke off or was malformed.",
+        )
+    }))
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+/// A compressed body cannot be looked into, and nothing may pass unseen.
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), ApiError> {
+    let encoded = headers.get_all(header::CONTENT_ENCODING).any(|value| {
+        !value
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"identity")
+    });
+    if encoded {
+        return Err(ApiError::invalid_request(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Some("unsupported_content_encoding"),
+            "Compressed request bodies are not supported; send the body without Content-Encoding.",
+        ));
+    }
+    Ok(())
+}
+
+fn too_large(limit_bytes: usize) -> ApiError {
+    ApiError::invalid_request(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        Some("request_too_large"),
+        format!(
+            "The request body is larger than this proxy takes ({limit_bytes} bytes, set by MAX_BODY_SIZE)."
+        ),
+    )
+}
+
+/// Looks into a body as the backend would read it: escaped member names count, of duplicates the last one.
+///
+/// # Errors
+/// 400 when the body is no JSON object.
+pub fn look(body: &[u8]) -> Result<Look, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let members = deserializer
+        .deserialize_map(TopLevel)
+        .and_then(|members| deserializer.end().map(|()| members))
+        .map_err(|error| not_an_object(&error))?;
+    let stream = members.stream.is_some_and(|value| is_true(value.get()));
+    let splice = if stream {
+        splice_of(body, members.stream_options)
+    } else {
+        None
+    };
+    Ok(Look {
+        model: members
+            .model
+            .map_or_else(String::new, |value| clean_model(value.get())),
+        stream,
+        splice,
+    })
+}
+
+fn not_an_object(error: &serde_json::Error) -> ApiError {
+    let message = if error.is_data() {
+        "The request body must be a JSON object.".to_owned()
+    } else {
+        format!(
+            "We could not parse the JSON body of your request (line {}, column {}). The body must be a JSON object.",
+            error.line(),
+            error.column()
+        )
+    };
+    ApiError::invalid_request(StatusCode::BAD_REQUEST, None, message)
+}
+
+/// The members that matter, as they stand in the body.
+#[derive(Default)]
+struct Members<'a> {
+    model: Option<&'a RawValue>,
+    stream: Option<&'a RawValue>,
+    stream_options: Option<&'a RawValue>,
+}
+
+struct TopLevel;
+
+impl<'de> Visitor<'de> for TopLevel {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Members::default();
+        while let Some(Name(name)) = map.next_key()? {
+            match name.as_ref() {
+                b"model" => members.model = Some(map.next_value()?),
+                b"stream" => members.stream = Some(map.next_value()?),
+                b"stream_options" => members.stream_options = Some(map.next_value()?),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(members)
+    }
+}
+
+/// `true`, and what lenient servers take for it (pydantic's "lax" booleans, which vLLM reads requests with).
+fn is_true(json: &str) -> bool {
+    let word = json.trim_matches('"').to_ascii_lowercase();
+    matches!(
+        word.as_str(),
+        "true" | "1" | "1.0" | "yes" | "y" | "on" | "t"
+    )
+}
+
+/// Where and how the body must change to ask for usage.
+fn splice_of(body: &[u8], stream_options: Option<&RawValue>) -> Option<Splice> {
+    let Some(options) = stream_options else {
+        let after_brace = body.iter().position(|byte| *byte == b'{')? + 1;
+        return Some(Splice {
+            range: after_brace..after_brace,
+            text: r#""stream_options":{"include_usage":true},"#,
+        });
+    };
+    let span = span_in(body, options);
+    match options.get().as_bytes().first() {
+        Some(b'n') => Some(Splice {
+            range: span,
+            text: r#"{"include_usage":true}"#,
+        }),
+        Some(b'{') => splice_into_options(body, options, span),
+        // Not an object: the backend will say so.
+        _ => None,
+    }
+}
+
+fn splice_into_options(body: &[u8], options: &RawValue, span: Range<usize>) -> Option<Splice> {
+    struct IncludeUsage;
+    impl<'de> Visitor<'de> for IncludeUsage {
+        /// The last `include_usage`, and whether there is any member.
+        type Value = (Option<&'de RawValue>, bool);
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let (mut found, mut any) = (None, false);
+            while let Some(Name(name)) = map.next_key()? {
+                any = true;
+                if name.as_ref() == b"include_usage" {
+                    found = Some(map.next_value()?);
+                } else {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+            Ok((found, any))
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(options.get());
+    match deserializer.deserialize_map(IncludeUsage).ok()? {
+        (Some(value), _) if is_true(value.get()) => None,
+        (Some(value), _) => Some(Splice {
+            range: span_in(body, value),
+            text: "true",
+        }),
+        (None, has_members) => {
+            let after_brace = span.start + 1;
+            let text = if has_members {
+                r#""include_usage":true,"#
+            } else {
+                r#""include_usage":true"#
+            };
+            Some(Splice {
+                range: after_brace..after_brace,
+                text,
+            })
+        }
+    }
+}
+
+/// Where a raw value stands in the body it was read from.
+fn span_in(body: &[u8], value: &RawValue) -> Range<usize> {
+    let start = value.get().as_ptr().addr() - body.as_ptr().addr();
+    start..start + value.get().len()
+}
+
+/// A model name fit for tables and logs: no control characters, not endless, lone surrogates replaced.
+fn clean_model(json: &str) -> String {
+    let text: Cow<'_, str> = match serde_json::from_str::<Name<'_>>(json) {
+        Ok(Name(Cow::Borrowed(bytes))) => String::from_utf8_lossy(bytes),
+        Ok(Name(Cow::Owned(bytes))) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        // Not a string: kept as it was written.
+        Err(_) => Cow::Borrowed(json),
+    };
+    text.chars()
+        .take(MAX_MODEL_CHARS)
+        .map(|c| {
+            if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn edited(body: &str) -> String {
+        let look = look(body.as_bytes()).unwrap();
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let pieces = look
+            .splice
+            .map_or([body.clone(), Bytes::new(), Bytes::new()], |splice| {
+                splice.apply(&body)
+            });
+        String::from_utf8(pieces.concat()).unwrap()
+    }
+
+    #[test]
+    fn a_streamed_request_is_made_to_ask_for_usage_and_nothing_else_changes() {
+        for (body, expected) in [
+            (
+                r#"{ "stream" : true }"#,
+                r#"{"stream_options":{"include_usage":true}, "stream" : true }"#,
+            ),
+            (
+                r#"{"stream":true,"stream_options":null}"#,
+                r#"{"stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+            (
+                r#"{"stream":true,"stream_options":{ }}"#,
+                r#"{"stream":true,"stream_options":{"include_usage":true }}"#,
+            ),
+            (
+                r#"{"stream_options":{"x": 1e2},"stream":true}"#,
+                r#"{"stream_options":{"include_usage":true,"x": 1e2},"stream":true}"#,
+            ),
+            (
+                r#"{"stream_options":{"include_usage": false ,"x":1},"stream":true}"#,
+                r#"{"stream_options":{"include_usage": true ,"x":1},"stream":true}"#,
+            ),
+            (
+                r#"{"stream_options":{"include_usage":true},"stream":true,"stream_options":{}}"#,
+                r#"{"stream_options":{"include_usage":true},"stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+            (
+                "{\"\\u0073tream\":true}",
+                "{\"stream_options\":{\"include_usage\":true},\"\\u0073tream\":true}",
+            ),
+            (
+                r#"{"stream":true,"stream_options":{"include_usage":true,"include\u005fusage":null}}"#,
+                r#"{"stream":true,"stream_options":{"include_usage":true,"include\u005fusage":true}}"#,
+            ),
+        ] {
+            assert_eq!(edited(body), expected);
+        }
+    }
+
+    #[test]
+    fn what_asks_by_itself_or_does_not_stream_stays() {
+        for body in [
+            r#"{"stream":true,"stream_options":{"include_usage":true}}"#,
+            r#"{"stream":false}"#,
+            r#"{"stream":null}"#,
+            r#"{"stream":true,"stream":false}"#,
+            r#"{"messages":[{"content":"\"stream\":true"}],"x":{"stream":true}}"#,
+            r#"{"stream":true,"stream_options":[]}"#,
+            "{}",
+        ] {
+            assert_eq!(edited(body), body);
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_400() {
+        for body in [
+            "",
+            "[]",
+            "null",
+            "\"x\"",
+            "{",
+            "{\"a\":1}x",
+            "{\"a\":1,}",
+            "\u{feff}{}",
+            "{'a':1}",
+        ] {
+            assert_eq!(look(body.as_bytes()).unwrap_err().status(), 400, "{body}");
+        }
+    }
+
+    #[test]
+    fn depth_and_surrogates_break_nothing() {
+        let deep = format!(
+            r#"{{"a":{}{},"stream":true}}"#,
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
+        assert!(look(deep.as_bytes()).unwrap().stream);
+        let odd = look(br#"{"\ud800":1,"model":"a\ud800b\u0007","messages":["\udfff"]}"#).unwrap();
+        assert!(
+            odd.model.starts_with('a') && !odd.model.contains('\u{7}'),
+            "{:?}",
+            odd.model
+        );
+        let long = format!(r#"{{"model":"{}"}}"#, "m".repeat(1_000_000));
+        assert_eq!(look(long.as_bytes()).unwrap().model.len(), MAX_MODEL_CHARS);
+    }
+
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        use serde_json::Value;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            "[a-z\\\\\"{}:,]{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(
+                    prop_oneof![
+                        Just("stream".to_owned()),
+                        Just("stream_options".to_owned()),
+                        Just("include_usage".to_owned()),
+                        "[a-z]{0,4}"
+                    ],
+                    inner,
+                    0..4
+                )
+                .prop_map(|map| Value::from_iter(map)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_edited_body_says_the_same_but_for_include_usage(value in json()) {
+            let serde_json::Value::Object(mut expected) = value else { return Ok(()) };
+            let after: serde_json::Value = serde_json::from_str(&edited(&serde_json::Value::from(expected.clone()).to_string())).unwrap();
+            let streams = expected.get("stream").is_some_and(|stream| is_true(&stream.to_string()));
+            let options = expected.get("stream_options").cloned().unwrap_or(serde_json::Value::Null);
+            if streams && (options.is_object() || options.is_null()) {
+                let mut options = options.as_object().cloned().unwrap_or_default();
+                if !options.get("include_usage").is_some_and(|value| is_true(&value.to_string())) {
+                    options.insert("include_usage".into(), true.into());
+                }
+                expected.insert("stream_options".into(), options.into());
+            }
+            prop_assert_eq!(after, serde_json::Value::from(expected));
+        }
+
+        #[test]
+        fn any_bytes_are_looked_at_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = look(&bytes);
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The HTTP admin API: the same store functions and the same JSON as the command line, over the network.
+
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse, Scope,
+    http::{Method, StatusCode},
+    web,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::AdminParts;
+use crate::{
+    model::{ApiKey, TimeError, TimeRange, UserName, now_ms},
+    proxy::{ApiError, peer_of, request},
+    store::{
+        Store, StoreError,
+        costs::{self, Split},
+        users::{self, KeyAccess, UserList, Who},
+    },
+};
+
+/// A user name and a key fit many times.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+type Parts = web::Data<AdminParts>;
+
+/// All paths below `/admin`.
+pub fn routes() -> Scope {
+    web::scope("/admin").default_service(web::to(handle))
+}
+
+/// What an admin path does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    GenerateKey,
+    ListUsers,
+    ListCosts,
+    SetAccess(KeyAccess),
+}
+
+impl Action {
+    fn of(path: &str) -> Option<Self> {
+        Some(match path {
+            "/admin/gen_key" => Self::GenerateKey,
+            "/admin/list_users" => Self::ListUsers,
+            "/admin/list_costs" => Self::ListCosts,
+            "/admin/forbid_key" => Self::SetAccess(KeyAccess::Forbidden),
+            "/admin/allow_key" => Self::SetAccess(KeyAccess::Allowed),
+            _ => return None,
+        })
+    }
+
+    fn method(self) -> Method {
+        match self {
+            Self::ListUsers | Self::ListCosts => Method::GET,
+            Self::GenerateKey | Self::SetAccess(_) => Method::POST,
+        }
+    }
+}
+
+async fn handle(request: HttpRequest, mut payload: web::Payload, parts: Parts) -> HttpResponse {
+    let result = serve(&request, &mut payload, parts).await;
+    let response = match result {
+        Ok(response) => response,
+        Err(error) => {
+            request::drain_body(request.headers(), &mut payload).await;
+            error.to_response()
+        }
+    };
+    log::info!(
+        target: "access",
+        "{} admin {} {:?} status={}",
+        peer_of(&request),
+        request.method(),
+        request.path().chars().take(200).collect::<String>(),
+        response.status().as_u16()
+    );
+    response
+}
+
+async fn serve(
+    request: &HttpRequest,
+    payload: &mut web::Payload,
+    parts: Parts,
+) -> Result<HttpResponse, ApiError> {
+    parts.access.check(request)?;
+    let path = request.uri().path();
+    let action =
+        Action::of(path).ok_or_else(|| ApiError::unknown_url(request.method().as_str(), path))?;
+    if *request.method() != action.method() {
+        let allow = if action.method() == Method::GET {
+            "GET"
+        } else {
+            "POST"
+        };
+        return Err(ApiError::method_not_allowed(allow));
+    }
+    match action {
+        Action::ListUsers => {
+            let users = blocking(parts, |store| users::list(&*store.connection()?)).await?;
+            Ok(json(&UserList::from(users)))
+        }
+        Action::ListCosts => list_costs(request, parts).await,
+        Action::GenerateKey => {
+            let fields = read_fields(request, payload).await?;
+            let name = fields.username.ok_or_else(|| missing("username"))?;
+            let name =
+                UserName::parse(&name).map_err(|error| bad_field("username", error.to_string()))?;
+            Ok(json(
+                &changing_users(parts, move |connection| users::add(connection, &name)).await?,
+            ))
+        }
+        Action::SetAccess(access) => {
+            let fields = read_fields(request, payload).await?;
+            let who = match (fields.username, fields.api_key) {
+                (Some(name), None) => Who::Name(name.trim().to_owned()),
+                (None, Some(key)) => Who::Key(ApiKey::from_text(key.trim())),
+                (None, None) => return Err(missing("username")),
+                (Some(_), Some(_)) => {
+                    return Err(bad_field("username", "send username or api_key, not both"));
+                }
+            };
+            Ok(json(
+                &changing_users(parts, move |connection| {
+                    users::set_access(connection, &who, access)
+                })
+                .await?,
+            ))
+        }
+    }
+}
+
+async fn list_costs(request: &HttpRequest, parts: Parts) -> Result<HttpResponse, ApiError> {
+    let query = CostsQuery::parse(request.query_string())?;
+    let report = blocking(parts, move |store| {
+        costs::report(
+            &mut *store.connection()?,
+            query.range,
+            query.split,
+            query.username.as_deref(),
+        )
+    })
+    .await?;
+    Ok(json(&report))
+}
+
+/// The query of `list_costs`, valid.
+struct CostsQuery {
+    range: TimeRange,
+    split: Split,
+    username: Option<String>,
+}
+
+impl CostsQuery {
+    /// Unknown parameters are ignored, an empty one counts as absent.
+    fn parse(query: &str) -> Result<Self, ApiError> {
+        let value = |name: &str| {
+            url::form_urlencoded::parse(query.as_bytes())
+                .filter(|(key, value)| key == name && !value.trim().is_empty())
+                .last()
+                .map(|(_, value)| value.into_owned())
+        };
+        let range = TimeRange::parse(
+            value("last_hours").as_deref(),
+            value("start_time").as_deref(),
+            value("end_time").as_deref(),
+            now_ms(),
+        )
+        .map_err(|error: TimeError| bad_field(error.field(), error.to_string()))?;
+        let split = match value("by_model")
+            .map(|text| text.trim().to_ascii_lowercase())
+            .as_deref()
+        {
+            None | Some("false" | "0" | "no" | "off") => Split::None,
+            Some("true" | "1" | "yes" | "on") => Split::ByModel,
+            Some(_) => return Err(bad_field("by_model", "by_model must be true or false")),
+        };
+        Ok(Self {
+            range,
+            split,
+            username: value("username"),
+        })
+    }
+}
+
+/// The members that any of the POSTs know.
+#[derive(Deserialize)]
+struct Fields {
+    username: Option<String>,
+    api_key: Option<String>,
+}
+
+/// A web page can send a form to any address, but not JSON without asking first: so JSON is required.
+async fn read_fields(
+    request: &HttpRequest,
+    payload: &mut web::Payload,
+) -> Result<Fields, ApiError> {
+    if !request
+        .content_type()
+        .trim()
+        .eq_ignore_ascii_case("application/json")
+    {
+        return Err(ApiError::invalid_request(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Some("unsupported_media_type"),
+            "Send JSON with the header Content-Type: application/json.",
+        ));
+    }
+    let body: Bytes = request::read_body(request.headers(), payload, MAX_BODY_BYTES).await?;
+    serde_json::from_slice(&body).map_err(|error| {
+        ApiError::invalid_request(
+            StatusCode::BAD_REQUEST,
+            Some("invalid_json"),
+            // serde's own text may quote the body, and the body may hold a key.
+            format!(
+                "The body must be a JSON object with the strings username or api_key (problem at line {}, column {}).",
+                error.line(),
+                error.column()
+            ),
+        )
+    })
+}
+
+fn missing(field: &'static str) -> ApiError {
+    bad_field(field, format!("{field} is missing"))
+}
+
+fn bad_field(field: &'static str, message: impl Into<std::borrow::Cow<'static, str>>) -> ApiError {
+    ApiError::invalid_request(StatusCode::BAD_REQUEST, Some("invalid_value"), message)
+        .with_param(field)
+}
+
+fn json(value: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().json(value)
+}
+
+/// Runs a store call on the blocking pool.
+async fn blocking<T: Send + 'static>(
+    parts: Parts,
+    call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let result = web::block(move || call(&parts.store)).await;
+    match result {
+        Ok(result) => result.map_err(|error| of_store(&error)),
+        Err(_) => Err(unavailable()),
+    }
+}
+
+/// Runs a call that changes users, and lets the keys of this process know before it answers.
+async fn changing_users<T: Send + 'static>(
+    parts: Parts,
+    call: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let keys = std::sync::Arc::clone(&parts.keys);
+    blocking(parts, move |store| {
+        let connection = store.connection()?;
+        let changed = call(&connection)?;
+        keys.refresh(&connection)?;
+        Ok(changed)
+    })
+    .await
+}
+
+fn of_store(error: &StoreError) -> ApiError {
+    match error {
+        StoreError::NameTaken { .. } => ApiError::invalid_request(
+            StatusCode::CONFLICT,
+            Some("username_taken"),
+            error.to_string(),
+        )
+        .with_param("username"),
+        StoreError::UnknownUser { .. } => {
+            ApiError::invalid_request(StatusCode::NOT_FOUND, Some("unknown_user"), "No such user.")
+                .with_param("username")
+        }
+        StoreError::UnknownKey => {
+            ApiError::invalid_request(StatusCode::NOT_FOUND, Some("unknown_key"), "No such key.")
+                .with_param("api_key")
+        }
+        other => {
+            log::error!("admin: {other}");
+            unavailable()
+        }
+    }
+}
+
+fn unavailable() -> ApiError {
+    ApiError::server(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "database_unavailable",
+        "The database cannot be used at the moment; the server's log says why.",
+    )
+    .retry_after(5)
+}

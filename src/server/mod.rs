@@ -1,0 +1,155 @@
+//! The HTTP server: assembles the routes, listens, and stops without losing an answer.
+
+mod access;
+mod admin;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, web};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+pub use access::AdminAccess;
+
+use crate::{
+    proxy::{self, ApiError, Proxy, Shared, auth::KeyTable, backend::Connector, gate::Drain},
+    store::Store,
+};
+
+/// A client that has not sent a whole head by then is cut.
+const CLIENT_HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// An idle client connection is kept for this long; longer than the pools of the common SDKs keep theirs idle.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// After the last answer, how long its bytes may take to leave for slow clients.
+const FLUSH_GRACE_SECONDS: u64 = 1;
+
+/// All that the server needs.
+pub struct ServerParts {
+    pub shared: Arc<Shared>,
+    pub connector: Arc<Connector>,
+    pub admin: Arc<AdminParts>,
+}
+
+/// All that the admin API needs.
+pub struct AdminParts {
+    pub store: Store,
+    pub keys: Arc<KeyTable>,
+    pub access: AdminAccess,
+}
+
+/// A server that listens.
+pub struct Listening {
+    server: actix_web::dev::Server,
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// Binds the sockets and prepares the workers; nothing is served before [`Listening::run`] is awaited.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening> {
+    let ServerParts {
+        shared,
+        connector,
+        admin,
+    } = parts;
+    let server = HttpServer::new(move || {
+        let proxy = Proxy::new(Arc::clone(&shared), Arc::clone(&connector));
+        App::new()
+            .app_data(web::Data::new(proxy))
+            .app_data(web::Data::from(Arc::clone(&admin)))
+            .service(
+                web::resource("/health")
+                    .route(web::get().to(health))
+                    .route(web::head().to(health))
+                    .default_service(web::to(|| method_not_allowed("GET"))),
+            )
+            .service(admin::routes())
+            .default_service(web::to(proxy::handle))
+    })
+    .tcp_nodelay(true)
+    // Without this a client that hangs up while no byte flows is never noticed, and its tokens go on being spent.
+    .h1_allow_half_closed(false)
+    .client_request_timeout(CLIENT_HEADER_TIMEOUT)
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(FLUSH_GRACE_SECONDS)
+    .disable_signals()
+    .bind((host, port))?;
+    let addresses = server.addrs();
+    Ok(Listening {
+        server: server.run(),
+        addresses,
+    })
+}
+
+impl Listening {
+    /// Serves until SIGTERM or SIGINT, then lets answers finish for `grace`. A second signal ends at once.
+    ///
+    /// # Errors
+    /// When signals cannot be received or the server fails.
+    pub async fn run(self, drain: Arc<Drain>, grace: Duration) -> io::Result<()> {
+        let mut signals = Signals::new()?;
+        let handle = self.server.handle();
+        let mut serving = std::pin::pin!(self.server);
+        tokio::select! {
+            result = &mut serving => return result,
+            name = signals.next() => log::info!("{name}: finishing {} answers, for up to {grace:?}", drain.in_flight()),
+        }
+        let stopped = stop(handle, &drain, grace, signals);
+        let (result, ()) = tokio::join!(serving, stopped);
+        result
+    }
+}
+
+/// Refuses new requests, waits for those in flight, closes the server.
+async fn stop(handle: ServerHandle, drain: &Drain, grace: Duration, mut signals: Signals) {
+    let began = Instant::now();
+    drain.start();
+    let graceful = tokio::select! {
+        () = drain.empty() => true,
+        () = tokio::time::sleep(grace) => {
+            log::warn!("{} answers did not finish in {grace:?} and are broken off", drain.in_flight());
+            false
+        }
+        name = signals.next() => {
+            log::warn!("{name} again: {} answers are broken off", drain.in_flight());
+            false
+        }
+    };
+    handle.stop(graceful).await;
+    log::info!("stopped after {:.1?}", began.elapsed());
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Says that the process serves; no key needed, nothing about the backend.
+async fn health() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({ "status": "ok" }))
+}
+
+async fn method_not_allowed(allow: &'static str) -> HttpResponse {
+    ApiError::method_not_allowed(allow).to_response()
+}

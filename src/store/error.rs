@@ -1,0 +1,80 @@
+//! What can go wrong with the database, and what an operator can do about it.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(
+        "there is no database at {path}: run `llmproxy user add NAME` or `llmproxy serve` first, or set DATABASE_URL"
+    )]
+    Missing { path: PathBuf },
+    #[error(
+        "cannot create the database {path}: {source}; check the directory and its permissions, or set DATABASE_URL"
+    )]
+    Create {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(
+        "{path} is not a SQLite database; set DATABASE_URL to another file or move this one away"
+    )]
+    NotADatabase { path: PathBuf },
+    #[error(
+        "{path} is damaged ({reason}); restore it from a backup, or try `sqlite3 {path} .recover`"
+    )]
+    Damaged { path: PathBuf, reason: String },
+    #[error(
+        "{path} holds tables that llmproxy did not make; set DATABASE_URL to a file of its own"
+    )]
+    Foreign { path: PathBuf },
+    #[error(
+        "{path} was made by a newer llmproxy (schema {found}, this one knows up to {known}); run that version, or restore an older backup"
+    )]
+    Newer {
+        path: PathBuf,
+        found: i64,
+        known: i64,
+    },
+    #[error(
+        "{path} is locked by another process for more than 5 s; find it with `fuser {path}` and try again"
+    )]
+    Locked { path: PathBuf },
+    #[error(
+        "{path} cannot be written ({reason}); check the permissions of the file and its directory"
+    )]
+    ReadOnly { path: PathBuf, reason: String },
+    #[error("the disk of {path} is full; make room and try again")]
+    DiskFull { path: PathBuf },
+    #[error("cannot use the database {path}: {reason}")]
+    Unavailable { path: PathBuf, reason: String },
+    #[error("username {username:?} is taken; choose another")]
+    NameTaken { username: String },
+    #[error("no user is called {username:?}; `llmproxy user list` shows all")]
+    UnknownUser { username: String },
+    #[error("no user has this key; `llmproxy user list` shows all")]
+    UnknownKey,
+    #[error("the operating system gave no random bytes for a key: {0}")]
+    NoRandom(getrandom::Error),
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+impl StoreError {
+    /// Turns SQLite's result code (sqlite.org/rescode.html) into words.
+    pub(super) fn from_sqlite(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        let reason = source.to_string();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotADatabase { path },
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, reason },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked { path },
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                Self::ReadOnly { path, reason }
+            }
+            Some(ErrorCode::DiskFull) => Self::DiskFull { path },
+            _ => Self::Unavailable { path, reason },
+        }
+    }
+}

@@ -1,0 +1,152 @@
+use super::*;
+use crate::{
+    model::{Outcome, TimeRange, Usage, UsageSource},
+    store::{DatabasePath, IfMissing, costs},
+};
+
+fn row(user_id: i64, model: &str, input: u64) -> UsageRow {
+    UsageRow {
+        user_id,
+        started_at_ms: 1_000,
+        endpoint: "/v1/chat/completions",
+        model: model.to_owned(),
+        served_model: None,
+        usage: Usage {
+            input,
+            output: 2,
+            cached: 1,
+            reasoning: 0,
+        },
+        status: 200,
+        outcome: Outcome::Completed,
+        source: UsageSource::Backend,
+        duration_ms: 5,
+        first_byte_ms: Some(1),
+        backend_request_id: None,
+    }
+}
+
+fn open(dir: &tempfile::TempDir) -> Store {
+    let path = dir.path().join("ledger.db");
+    let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
+    Store::open(&location, IfMissing::Create).unwrap()
+}
+
+fn start(store: &Store, on_failure: OnFailure) -> LedgerThread {
+    LedgerThread::start(store, Sync::Normal, on_failure, Box::new(|_| Ok(()))).unwrap()
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+#[test]
+fn a_committed_row_is_in_the_table_and_in_its_hour() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let thread = start(&store, OnFailure::Refuse);
+    block_on(thread.handle().commit(row(7, "m", 10))).unwrap();
+    let (rows, hours): (i64, i64) = store
+        .connection()
+        .unwrap()
+        .query_row(
+            "SELECT (SELECT sum(input_tokens) FROM usage_logs), (SELECT sum(input_tokens) FROM usage_hourly)",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    assert_eq!((rows, hours), (10, 10));
+    assert_eq!(thread.close(), 0);
+}
+
+#[test]
+fn closing_writes_what_nobody_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let thread = start(&store, OnFailure::Refuse);
+    for index in 0..10_000 {
+        thread.handle().push(row(1, &format!("m{}", index % 3), 1));
+    }
+    assert_eq!(thread.close(), 0);
+    let mut connection = store.connection().unwrap();
+    let report = costs::report(
+        &mut connection,
+        TimeRange::default(),
+        costs::Split::ByModel,
+        None,
+    )
+    .unwrap();
+    assert_eq!(report.costs[0].username, "(deleted user 1)");
+    assert_eq!(report.costs[0].totals.total_input_tokens, 10_000);
+    assert_eq!(report.costs[0].model_costs.as_ref().unwrap().len(), 3);
+}
+
+#[test]
+fn a_refused_row_is_told_kept_and_written_once_the_database_writes_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let thread = start(&store, OnFailure::Refuse);
+    let ledger = thread.handle();
+    // A trigger that fails with a code that is worth trying again.
+    let admin = store.connection().unwrap();
+    admin
+        .execute_batch("ALTER TABLE usage_hourly RENAME TO away")
+        .unwrap();
+    assert!(block_on(ledger.commit(row(1, "m", 3))).is_err());
+    assert!(!ledger.accepts_requests());
+    admin
+        .execute_batch("ALTER TABLE away RENAME TO usage_hourly")
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !ledger.accepts_requests() {
+        assert!(Instant::now() < deadline, "the ledger did not recover");
+        thread::yield_now();
+    }
+    assert_eq!(thread.close(), 0);
+    let rows: i64 = admin
+        .query_row("SELECT count(*) FROM usage_logs", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 1);
+}
+
+#[test]
+fn when_told_to_serve_a_failing_database_holds_nobody_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let thread = start(&store, OnFailure::Serve);
+    let ledger = thread.handle();
+    let admin = store.connection().unwrap();
+    admin
+        .execute_batch("ALTER TABLE usage_logs RENAME TO away")
+        .unwrap();
+    for _ in 0..10 {
+        block_on(ledger.commit(row(1, "m", 3))).unwrap();
+    }
+    assert!(ledger.accepts_requests());
+    admin
+        .execute_batch("ALTER TABLE away RENAME TO usage_logs")
+        .unwrap();
+    assert_eq!(thread.close(), 0);
+    let rows: i64 = admin
+        .query_row("SELECT count(*) FROM usage_logs", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 10);
+}
+
+#[test]
+fn a_row_that_the_schema_refuses_does_not_hold_up_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let admin = store.connection().unwrap();
+    admin
+        .execute_batch("CREATE TRIGGER no_bad_model BEFORE INSERT ON usage_logs WHEN new.model = 'bad' BEGIN SELECT RAISE(ABORT, 'bad'); END")
+        .unwrap();
+    let thread = start(&store, OnFailure::Refuse);
+    let ledger = thread.handle();
+    assert!(block_on(ledger.commit(row(1, "bad", 3))).is_err());
+    block_on(ledger.commit(row(1, "good", 3))).unwrap();
+    assert_eq!(thread.close(), 0);
+}

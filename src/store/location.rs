@@ -1,0 +1,142 @@
+//! `DATABASE_URL`: the forms that SQLAlchemy, sqlx and people write, turned into a path.
+
+use std::path::{Path, PathBuf};
+
+use percent_encoding::percent_decode_str;
+
+/// Where the database file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabasePath(PathBuf);
+
+/// Why a text is no database location. The text itself is not repeated: a database URL may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LocationError {
+    #[error("`{scheme}:` is not supported; accepted: {ACCEPTED}")]
+    Scheme { scheme: String },
+    #[error("an in-memory database would lose every row; accepted: {ACCEPTED}")]
+    InMemory,
+    #[error("the path is not valid UTF-8 after percent-decoding; accepted: {ACCEPTED}")]
+    NotUtf8,
+    #[error("it names no file; accepted: {ACCEPTED}")]
+    NoFile,
+}
+
+const ACCEPTED: &str = "sqlite:///relative.db, sqlite:////absolute/path.db, sqlite+aiosqlite:///./llm_proxy.db, \
+                        sqlite://relative.db, sqlite:relative.db or a bare path";
+
+impl DatabasePath {
+    /// Reads a database URL or a bare path.
+    ///
+    /// # Errors
+    /// [`LocationError`] lists what is accepted.
+    pub fn parse(text: &str) -> Result<Self, LocationError> {
+        let text = text.trim();
+        let path = match scheme_of(text) {
+            Some((scheme, rest)) if is_sqlite(scheme) => path_of_url(rest)?,
+            Some((scheme, _)) => {
+                return Err(LocationError::Scheme {
+                    scheme: scheme.to_owned(),
+                });
+            }
+            None => text.to_owned(),
+        };
+        match path.as_str() {
+            "" | "." | ".." => Err(LocationError::NoFile),
+            ":memory:" => Err(LocationError::InMemory),
+            path if path.ends_with('/') || path.contains('\0') => Err(LocationError::NoFile),
+            path => Ok(Self(PathBuf::from(path))),
+        }
+    }
+
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// Splits `scheme:rest` (RFC 3986 section 3.1). One letter is a Windows drive, a slash before the colon a path.
+fn scheme_of(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.split_once(':')?;
+    let is_scheme = scheme.len() > 1
+        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    is_scheme.then_some((scheme, rest))
+}
+
+/// `sqlite`, or `sqlite+driver` as SQLAlchemy writes it.
+fn is_sqlite(scheme: &str) -> bool {
+    let dialect = scheme.split('+').next().unwrap_or(scheme);
+    dialect.eq_ignore_ascii_case("sqlite") || dialect.eq_ignore_ascii_case("sqlite3")
+}
+
+/// `///rel` and `//rel` are relative, `////abs` is absolute (SQLAlchemy's SQLite URLs); driver options after `?` say nothing to us.
+fn path_of_url(rest: &str) -> Result<String, LocationError> {
+    let rest = rest.split(['?', '#']).next().unwrap_or(rest);
+    let path = rest
+        .strip_prefix("///")
+        .or_else(|| rest.strip_prefix("//"))
+        .unwrap_or(rest);
+    percent_decode_str(path)
+        .decode_utf8()
+        .map(|path| path.into_owned())
+        .map_err(|_| LocationError::NotUtf8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn path(text: &str) -> String {
+        DatabasePath::parse(text)
+            .unwrap()
+            .as_path()
+            .to_string_lossy()
+            .into_owned()
+    }
+
+    #[test]
+    fn every_accepted_form_names_its_file() {
+        assert_eq!(path("sqlite+aiosqlite:///./llm_proxy.db"), "./llm_proxy.db");
+        assert_eq!(path("sqlite+pysqlite:///rel.db"), "rel.db");
+        assert_eq!(path("sqlite:///rel/a.db"), "rel/a.db");
+        assert_eq!(path("sqlite:////var/lib/a.db"), "/var/lib/a.db");
+        assert_eq!(path("sqlite://rel.db"), "rel.db");
+        assert_eq!(path("sqlite:rel.db"), "rel.db");
+        assert_eq!(path("sqlite:/abs.db"), "/abs.db");
+        assert_eq!(path("SQLite:///rel.db?timeout=30"), "rel.db");
+        assert_eq!(path("sqlite:///with%20space.db"), "with space.db");
+        assert_eq!(path("plain.db"), "plain.db");
+        assert_eq!(path("/abs/100%.db"), "/abs/100%.db");
+        assert_eq!(path("./dir:with/colon.db"), "./dir:with/colon.db");
+    }
+
+    #[test]
+    fn others_are_refused_with_the_list_and_without_the_text() {
+        for text in [
+            "postgres://u:pa55word@h/db",
+            "postgresql+asyncpg://u:pa55word@h/db",
+            "mysql://u:pa55word@h/db",
+            "file:x.db",
+            "sqlite://",
+            "sqlite:///:memory:",
+            ":memory:",
+            "",
+            "dir/",
+            "sqlite:///%ff.db",
+        ] {
+            let message = DatabasePath::parse(text).unwrap_err().to_string();
+            assert!(message.contains("sqlite:////absolute/path.db"), "{message}");
+            assert!(!message.contains("pa55word"), "{message}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_location_or_an_error(text in "(sqlite[+a-z]{0,5}:/{0,4})?\\PC{0,30}") {
+            let _ = DatabasePath::parse(&text);
+        }
+    }
+}

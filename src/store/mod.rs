@@ -1,0 +1,135 @@
+//! The database: opening it, its pragmas, its migrations. Users, ledger and reports have a file each.
+//! Every call here blocks: servers call it from the blocking pool or the ledger's own thread.
+
+pub mod costs;
+mod error;
+pub mod ledger;
+mod location;
+mod migrate;
+pub mod users;
+
+use std::{
+    fs::OpenOptions,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags};
+
+pub use error::StoreError;
+pub use location::{DatabasePath, LocationError};
+
+/// How long a statement waits for another process's write before it gives up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections for the admin API; reports are rare and short.
+const POOL_SIZE: u32 = 4;
+/// How long an admin call waits for a pooled connection.
+const POOL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What to do when there is no database file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfMissing {
+    Create,
+    Refuse,
+}
+
+/// An open database with the schema of this version.
+#[derive(Clone)]
+pub struct Store {
+    pool: r2d2::Pool<SqliteConnectionManager>,
+    path: PathBuf,
+}
+
+/// A connection lent by the pool; it goes back when dropped.
+pub type PooledConnection = r2d2::PooledConnection<SqliteConnectionManager>;
+
+impl Store {
+    /// Opens a database, creates it where allowed, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`] says what is wrong with the file and what to do.
+    pub fn open(location: &DatabasePath, if_missing: IfMissing) -> Result<Self, StoreError> {
+        let path = location.as_path().to_owned();
+        match if_missing {
+            IfMissing::Create => create_private(&path)?,
+            IfMissing::Refuse if !path.exists() => return Err(StoreError::Missing { path }),
+            IfMissing::Refuse => {}
+        }
+        let mut first = connect(&path)?;
+        migrate::to_current(&mut first, &path)?;
+
+        let manager = SqliteConnectionManager::file(&path)
+            .with_flags(open_flags())
+            .with_init(set_up);
+        let pool = r2d2::Pool::builder()
+            .max_size(POOL_SIZE)
+            .min_idle(Some(0))
+            .connection_timeout(POOL_TIMEOUT)
+            .error_handler(Box::new(r2d2::NopErrorHandler))
+            .build_unchecked(manager);
+        Ok(Self { pool, path })
+    }
+
+    /// Lends a connection.
+    ///
+    /// # Errors
+    /// When the file can no longer be opened or all connections are in use for too long.
+    pub fn connection(&self) -> Result<PooledConnection, StoreError> {
+        self.pool.get().map_err(|error| StoreError::Unavailable {
+            path: self.path.clone(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// A connection of one's own, outside the pool: for the ledger's writer.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn own_connection(&self) -> Result<Connection, StoreError> {
+        connect(&self.path)
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Without `SQLITE_OPEN_URI`: a path that starts with `file:` is a path.
+fn open_flags() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open_with_flags(path, open_flags())
+        .map_err(|source| StoreError::from_sqlite(path, source))?;
+    set_up(&mut connection).map_err(|source| StoreError::from_sqlite(path, source))?;
+    Ok(connection)
+}
+
+fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // In WAL mode NORMAL keeps the file whole at any moment and every commit through a killed process; only a power cut
+    // may take back the last commits (sqlite.org/pragma.html#pragma_synchronous). The ledger sets FULL on request.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    // A long reader makes the WAL grow; give the space back afterwards (sqlite.org/pragma.html#pragma_journal_size_limit).
+    connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    Ok(())
+}
+
+/// Creates the file readable by its owner only: it holds keys. SQLite gives `-wal` and `-shm` the mode of the database.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(source) => Err(StoreError::Create {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}

@@ -1,0 +1,169 @@
+//! Users: add, list, forbid, allow. What the HTTP admin API and the command line both call, and the JSON both print.
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+use serde::Serialize;
+
+use super::StoreError;
+use crate::model::{ApiKey, User, UserName, format_utc, now_ms};
+
+const INSERT: &str =
+    "INSERT INTO users (username, api_key, key_hash, created_at_ms) VALUES (?1, ?2, ?3, ?4)";
+const LIST: &str = "SELECT id, username, api_key, created_at_ms, is_active FROM users ORDER BY id";
+// Index: users.username UNIQUE.
+const BY_NAME: &str =
+    "SELECT id, username, api_key, created_at_ms, is_active FROM users WHERE username = ?1";
+// Index: users.key_hash UNIQUE.
+const BY_KEY: &str =
+    "SELECT id, username, api_key, created_at_ms, is_active FROM users WHERE key_hash = ?1";
+const SET_ACTIVE: &str = "UPDATE users SET is_active = ?2 WHERE id = ?1 AND is_active <> ?2";
+
+/// Answer to `gen_key` and of `user add --json`.
+#[derive(Debug, Serialize)]
+pub struct NewKey {
+    pub username: String,
+    pub api_key: String,
+}
+
+/// One entry of `list_users`.
+#[derive(Debug, Serialize)]
+pub struct UserEntry {
+    pub id: i64,
+    pub username: String,
+    pub api_key: String,
+    /// UTC ISO 8601.
+    pub created_at: String,
+    pub is_active: bool,
+}
+
+/// Answer to `list_users` and of `user list --json`.
+#[derive(Debug, Serialize)]
+pub struct UserList {
+    pub users: Vec<UserEntry>,
+}
+
+/// Answer to `forbid_key` and `allow_key`.
+#[derive(Debug, Serialize)]
+pub struct KeyStatus {
+    pub username: String,
+    pub is_active: bool,
+}
+
+/// How an operator names a user.
+#[derive(Debug, Clone)]
+pub enum Who {
+    Name(String),
+    Key(ApiKey),
+}
+
+/// What may be done with a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyAccess {
+    Allowed,
+    Forbidden,
+}
+
+/// Makes a user with a new key.
+///
+/// # Errors
+/// [`StoreError::NameTaken`], or what the database says.
+pub fn add(connection: &Connection, name: &UserName) -> Result<NewKey, StoreError> {
+    let key = ApiKey::generate().map_err(StoreError::NoRandom)?;
+    let inserted = connection.execute(
+        INSERT,
+        params![name.as_str(), key.expose(), key.hash(), now_ms()],
+    );
+    match inserted {
+        Ok(_) => Ok(NewKey {
+            username: name.as_str().to_owned(),
+            api_key: key.expose().to_owned(),
+        }),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            Err(StoreError::NameTaken {
+                username: name.as_str().to_owned(),
+            })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// All users, in the order they were added.
+///
+/// # Errors
+/// What the database says.
+pub fn list(connection: &Connection) -> Result<Vec<User>, StoreError> {
+    let mut statement = connection.prepare_cached(LIST)?;
+    let users = statement.query_map([], read_user)?;
+    Ok(users.collect::<rusqlite::Result<_>>()?)
+}
+
+/// One user.
+///
+/// # Errors
+/// [`StoreError::UnknownUser`], [`StoreError::UnknownKey`], or what the database says.
+pub fn find(connection: &Connection, who: &Who) -> Result<User, StoreError> {
+    match who {
+        Who::Name(name) => connection
+            .query_row(BY_NAME, [name], read_user)
+            .optional()?
+            .ok_or_else(|| StoreError::UnknownUser {
+                username: name.clone(),
+            }),
+        Who::Key(key) => connection
+            .query_row(BY_KEY, [key.hash()], read_user)
+            .optional()?
+            .ok_or(StoreError::UnknownKey),
+    }
+}
+
+/// Forbids or allows a user's key; doing it twice changes nothing.
+///
+/// # Errors
+/// As [`find`].
+pub fn set_access(
+    connection: &Connection,
+    who: &Who,
+    access: KeyAccess,
+) -> Result<KeyStatus, StoreError> {
+    let user = find(connection, who)?;
+    let is_active = access == KeyAccess::Allowed;
+    connection.execute(SET_ACTIVE, params![user.id, is_active])?;
+    Ok(KeyStatus {
+        username: user.username,
+        is_active,
+    })
+}
+
+/// Moves whenever a user changes, by whichever program.
+///
+/// # Errors
+/// What the database says.
+pub fn version(connection: &Connection) -> Result<i64, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT version FROM users_version")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+impl From<Vec<User>> for UserList {
+    fn from(users: Vec<User>) -> Self {
+        let users = users
+            .into_iter()
+            .map(|user| UserEntry {
+                id: user.id,
+                username: user.username,
+                api_key: user.api_key.expose().to_owned(),
+                created_at: format_utc(user.created_at_ms),
+                is_active: user.is_active,
+            })
+            .collect();
+        Self { users }
+    }
+}
+
+fn read_user(row: &Row<'_>) -> rusqlite::Result<User> {
+    Ok(User {
+        id: row.get(0)?,
+        username: row.get(1)?,
+        api_key: ApiKey::from_text(row.get::<_, String>(2)?),
+        created_at_ms: row.get(3)?,
+        is_active: row.get(4)?,
+    })
+}

@@ -1,0 +1,307 @@
+//! The meter: looks at an answer as it passes, in whatever shape it comes, and says in the end what it used.
+
+use std::io::{self, Write};
+
+use bytes::Bytes;
+
+use super::{
+    EventKind, Scanner, TextCount, UsageOnlyEvents,
+    decode::Decoder,
+    json::{Answer, find_usage, read_answer, read_event},
+    sse::Piece,
+};
+use crate::model::Usage;
+
+/// A JSON answer up to this length is read whole; of a longer one the beginning and the end are searched.
+const MAX_JSON_BYTES: usize = 1024 * 1024;
+/// How much of the end of a long answer is searched.
+const TAIL_BYTES: usize = 64 * 1024;
+
+/// `Content-Encoding` of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    Identity,
+    Gzip,
+    Deflate,
+    Unknown,
+}
+
+/// What an answer has said so far.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// The last usage seen; `None` when none was given.
+    pub usage: Option<Usage>,
+    pub model: Option<String>,
+    /// Generated text, for an estimate.
+    pub text: TextCount,
+    /// `[DONE]` has come: nothing that matters follows.
+    pub done: bool,
+}
+
+/// Looks at one answer.
+pub struct Meter {
+    decoder: Decoder<Sink>,
+    /// Decoding failed once; the rest would be noise.
+    decoder_broke: bool,
+}
+
+struct Sink {
+    shape: Shape,
+    reading: Reading,
+}
+
+enum Shape {
+    Events(Scanner),
+    Json(JsonBuffer),
+    /// An answer that is not metered.
+    Opaque,
+}
+
+impl Meter {
+    /// For `text/event-stream`. Events are taken out of an unencoded stream only.
+    #[must_use]
+    pub fn events(policy: UsageOnlyEvents, encoding: Encoding) -> Self {
+        let policy = match encoding {
+            Encoding::Identity => policy,
+            _ => UsageOnlyEvents::Pass,
+        };
+        Self::new(Shape::Events(Scanner::new(policy)), encoding)
+    }
+
+    /// For a JSON answer.
+    #[must_use]
+    pub fn json(encoding: Encoding) -> Self {
+        Self::new(Shape::Json(JsonBuffer::default()), encoding)
+    }
+
+    /// For an answer without tokens: everything passes, nothing is read.
+    #[must_use]
+    pub fn opaque() -> Self {
+        Self::new(Shape::Opaque, Encoding::Unknown)
+    }
+
+    fn new(shape: Shape, encoding: Encoding) -> Self {
+        let sink = Sink {
+            shape,
+            reading: Reading::default(),
+        };
+        Self {
+            decoder: Decoder::new(encoding, sink),
+            decoder_broke: false,
+        }
+    }
+
+    /// Looks at one read and hands on, through `emit`, what of it may leave now.
+    pub fn push(&mut self, read: Bytes, emit: &mut impl FnMut(Bytes)) {
+        if let Decoder::Identity(Sink {
+            shape: Shape::Events(scanner),
+            reading,
+        }) = &mut self.decoder
+        {
+            scanner.push(&read, &mut |data| reading.event(data), &mut |piece| {
+                emit(match piece {
+                    Piece::Held(bytes) => Bytes::from(bytes),
+                    Piece::Part(range) => read.slice(range),
+                });
+            });
+            return;
+        }
+        if !self.decoder_broke && self.decoder.write(&read).is_err() {
+            self.decoder_broke = true;
+        }
+        emit(read);
+    }
+
+    /// The answer has ended.
+    pub fn finish(&mut self, emit: &mut impl FnMut(Bytes)) {
+        let Sink { shape, reading } = self.decoder.sink_mut();
+        match shape {
+            Shape::Events(scanner) => {
+                scanner.finish(&mut |data| reading.event(data), &mut |piece| {
+                    if let Piece::Held(bytes) = piece {
+                        emit(Bytes::from(bytes));
+                    }
+                })
+            }
+            Shape::Json(buffer) => reading.take_over(buffer.read()),
+            Shape::Opaque => {}
+        }
+    }
+
+    #[must_use]
+    pub fn reading(&self) -> &Reading {
+        &self.decoder.sink().reading
+    }
+
+    /// Whether the answer is a stream of events.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        matches!(self.decoder.sink().shape, Shape::Events(_))
+    }
+}
+
+impl Reading {
+    fn event(&mut self, data: &[u8]) -> EventKind {
+        let (kind, answer) = read_event(data);
+        self.done |= kind == EventKind::Done;
+        self.take_over(answer);
+        kind
+    }
+
+    /// Later words replace earlier ones; text adds up.
+    fn take_over(&mut self, answer: Answer) {
+        self.usage = answer.usage.or(self.usage);
+        if self.model.is_none() {
+            self.model = answer.model;
+        }
+        self.text.add(&answer.text);
+    }
+}
+
+/// Decoded bytes come in here.
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Self { shape, reading } = self;
+        match shape {
+            Shape::Events(scanner) => {
+                scanner.push(bytes, &mut |data| reading.event(data), &mut |_| {})
+            }
+            Shape::Json(buffer) => buffer.push(bytes),
+            Shape::Opaque => {}
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A JSON answer, or the beginning and the end of a long one.
+#[derive(Default)]
+struct JsonBuffer {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+    total_bytes: u64,
+}
+
+impl JsonBuffer {
+    fn push(&mut self, bytes: &[u8]) {
+        self.total_bytes = self.total_bytes.saturating_add(bytes.len() as u64);
+        if self.tail.is_empty() && self.head.len() + bytes.len() <= MAX_JSON_BYTES {
+            self.head.extend_from_slice(bytes);
+            return;
+        }
+        self.tail.extend_from_slice(bytes);
+        if self.tail.len() > 2 * TAIL_BYTES {
+            self.tail.drain(..self.tail.len() - TAIL_BYTES);
+        }
+    }
+
+    fn read(&self) -> Answer {
+        if self.tail.is_empty() {
+            return read_answer(&self.head);
+        }
+        // The usage may straddle the two.
+        let seam = self.head.len().saturating_sub(TAIL_BYTES);
+        let end = if self.total_bytes == (self.head.len() + self.tail.len()) as u64 {
+            [&self.head[seam..], &self.tail].concat()
+        } else {
+            self.tail.clone()
+        };
+        Answer {
+            usage: find_usage(&end).or_else(|| find_usage(&self.head)),
+            model: None,
+            text: TextCount::of_bytes(self.total_bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(mut meter: Meter, reads: &[&[u8]]) -> (Reading, Vec<u8>) {
+        let mut out = Vec::new();
+        for read in reads {
+            meter.push(Bytes::copy_from_slice(read), &mut |bytes| {
+                out.extend_from_slice(&bytes)
+            });
+        }
+        meter.finish(&mut |bytes| out.extend_from_slice(&bytes));
+        (meter.reading().clone(), out)
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    const USAGE: Usage = Usage {
+        input: 3,
+        output: 4,
+        cached: 0,
+        reasoning: 0,
+    };
+
+    #[test]
+    fn gzip_is_read_and_passed_untouched() {
+        let json = gzip(br#"{"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
+        let halves = json.split_at(json.len() / 2);
+        let (reading, out) = run(Meter::json(Encoding::Gzip), &[halves.0, halves.1]);
+        assert_eq!((reading.usage, out), (Some(USAGE), json));
+        let events = gzip(b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\ndata: [DONE]\n\n");
+        let (reading, out) = run(
+            Meter::events(UsageOnlyEvents::TakeOut, Encoding::Gzip),
+            &[&events],
+        );
+        assert_eq!(
+            (reading.usage, reading.done, out),
+            (Some(USAGE), true, events)
+        );
+    }
+
+    #[test]
+    fn broken_and_unknown_encodings_pass_unread() {
+        for encoding in [Encoding::Gzip, Encoding::Deflate, Encoding::Unknown] {
+            let (reading, out) = run(Meter::json(encoding), &[b"no such thing", b"{}"]);
+            assert_eq!((reading.usage, out), (None, b"no such thing{}".to_vec()));
+        }
+    }
+
+    #[test]
+    fn the_usage_of_a_long_answer_is_found_wherever_it_stands() {
+        let filler = "x".repeat(100_000);
+        let usage = r#""usage":{"prompt_tokens":3,"completion_tokens":4}"#;
+        for (before, after) in [(0, 30), (10, 20), (30, 0)] {
+            let text = |n: usize| filler.repeat(n);
+            let body = format!(
+                r#"{{"a":"{}",{usage},"b":"{}"}}"#,
+                text(before),
+                text(after)
+            );
+            let reads: Vec<&[u8]> = body.as_bytes().chunks(7_001).collect();
+            let (reading, out) = run(Meter::json(Encoding::Identity), &reads);
+            assert_eq!(reading.usage, Some(USAGE), "{before} before, {after} after");
+            assert_eq!(out, body.as_bytes());
+        }
+    }
+
+    #[test]
+    fn the_last_usage_of_a_stream_counts() {
+        let event = |n: u64| {
+            format!(
+                "data: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}}}}],\"usage\":{{\"prompt_tokens\":3,\"completion_tokens\":{n}}}}}\n\n"
+            )
+        };
+        let stream = [event(1), event(2), event(4)].concat();
+        let (reading, out) = run(
+            Meter::events(UsageOnlyEvents::TakeOut, Encoding::Identity),
+            &[stream.as_bytes()],
+        );
+        assert_eq!(reading.usage, Some(USAGE));
+        assert_eq!(out, stream.as_bytes());
+        assert_eq!(reading.text.streamed_tokens(), 3);
+    }
+}

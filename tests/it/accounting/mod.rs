@@ -1,0 +1,6 @@
+//! Every answered request has its row, with the backend's own numbers wherever it gave any.
+
+mod endings;
+mod order;
+mod plain;
+mod streams;

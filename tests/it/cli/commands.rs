@@ -1,0 +1,296 @@
+//! Commands, their output and their exit codes.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::home;
+use crate::harness::{ASK, Backend, Home, Ran, chat_completion};
+
+#[test]
+fn help_and_version_end_with_0() {
+    let home = home();
+    let version = home.cli(&["--version"]);
+    assert_eq!(
+        (version.code, version.stdout.trim()),
+        (Some(0), concat!("llmproxy ", env!("CARGO_PKG_VERSION")))
+    );
+    let commands: [&[&str]; 7] = [
+        &["--help"],
+        &["serve", "--help"],
+        &["user", "--help"],
+        &["user", "add", "--help"],
+        &["user", "forbid", "--help"],
+        &["user", "list", "--help"],
+        &["costs", "--help"],
+    ];
+    for command in commands {
+        let help = home.cli(command);
+        assert_eq!(help.code, Some(0), "{command:?}: {help:?}");
+        assert!(help.stdout.contains("Usage:"), "{command:?}: {help:?}");
+        assert!(
+            !help.stdout.contains(crate::harness::BACKEND_KEY),
+            "the environment's secrets are not shown: {help:?}"
+        );
+    }
+    let serve = home.cli(&["serve", "--help"]).stdout;
+    for variable in [
+        "OPENAI_BACKEND_URL",
+        "OPENAI_API_KEY",
+        "MAX_CONCURRENT_REQUESTS",
+        "ADMIN_TOKEN",
+        "STREAM_USAGE",
+    ] {
+        assert!(serve.contains(variable), "{variable}: {serve}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let home = home();
+    let wrong: [&[&str]; 10] = [
+        &[],
+        &["nothing"],
+        &["user"],
+        &["user", "add"],
+        &["user", "add", "a", "b"],
+        &["user", "forbid"],
+        &["serve", "--no-such-flag"],
+        &["costs", "--last-hours"],
+        &["costs", "--last-hours", "many"],
+        &["costs", "--last-hours", "1", "--start-time", "2026-02-08"],
+    ];
+    for arguments in wrong {
+        let ran = home.cli(arguments);
+        assert_eq!(ran.code, Some(2), "{arguments:?}: {ran:?}");
+        assert!(
+            !ran.stderr.is_empty() && !ran.stderr.contains("panicked"),
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_done_ends_with_1_and_one_line_that_says_why() {
+    let home = home();
+    home.user("alice");
+    let failing: [(&[&str], &str); 5] = [
+        (&["user", "add", "alice"], "alice"),
+        (&["user", "add", " alice "], "alice"),
+        (&["user", "forbid", "mallory"], "mallory"),
+        (&["user", "allow", "mallory"], "mallory"),
+        (&["costs", "--user", "mallory"], "mallory"),
+    ];
+    for (arguments, about) in failing {
+        let ran = home.cli(arguments);
+        ran.assert_one_line_error();
+        assert!(ran.stderr.contains(about), "{ran:?}");
+        assert_eq!(ran.stdout, "", "{ran:?}");
+    }
+    let unknown_key = home.cli(&[
+        "user",
+        "forbid",
+        "llmp-0123456789abcdefghijklmnopqrstuvwxyz",
+    ]);
+    unknown_key.assert_one_line_error();
+}
+
+#[test]
+fn names_that_are_none_and_times_that_make_no_sense_are_refused() {
+    let home = home();
+    let long = "a".repeat(129);
+    let refused: [&[&str]; 6] = [
+        &["user", "add", ""],
+        &["user", "add", "   "],
+        &["user", "add", "a\nb"],
+        &["user", "add", &long],
+        &["costs", "--start-time", "yesterday"],
+        &[
+            "costs",
+            "--start-time",
+            "2026-02-09",
+            "--end-time",
+            "2026-02-08",
+        ],
+    ];
+    for arguments in refused {
+        let ran = home.cli(arguments);
+        assert!(matches!(ran.code, Some(1 | 2)), "{arguments:?}: {ran:?}");
+        assert!(
+            !ran.stderr.is_empty() && !ran.stderr.contains("panicked"),
+            "{ran:?}"
+        );
+    }
+    assert_eq!(
+        home.cli(&["user", "list", "--json"]).json()["users"]
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
+}
+
+#[test]
+fn forbid_and_allow_can_be_repeated() {
+    let home = home();
+    let key = home.user("alice");
+    let active = || home.cli(&["user", "list", "--json"]).json()["users"][0]["is_active"].clone();
+    for who in ["alice", &key] {
+        for (command, then) in [
+            ("forbid", false),
+            ("forbid", false),
+            ("allow", true),
+            ("allow", true),
+        ] {
+            let ran = home.cli(&["user", command, who]);
+            assert_eq!(
+                (ran.code, active()),
+                (Some(0), Value::from(then)),
+                "{command} {who}: {ran:?}"
+            );
+            assert!(
+                !(ran.stdout + &ran.stderr).contains(&key),
+                "a key is masked on screen"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_command_can_speak_json() {
+    let home = home();
+    let added = home.cli(&["user", "add", "alice", "--json"]).json();
+    assert_eq!(added["username"], "alice");
+    assert!(added["api_key"].as_str().unwrap().starts_with("llmp-"));
+    for command in [
+        &["user", "forbid", "alice", "--json"],
+        &["user", "allow", "alice", "--json"],
+    ] {
+        assert!(home.cli(command).json().is_object());
+    }
+    assert_eq!(
+        home.cli(&["costs", "--json"]).json()["costs"][0]["username"],
+        "alice"
+    );
+    assert_eq!(
+        home.cli(&["user", "list", "--json"]).json()["users"][0]["username"],
+        "alice"
+    );
+}
+
+fn assert_fits_80_columns(ran: &Ran) {
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for line in ran.stdout.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn the_users_table_has_name_masked_key_date_and_status() {
+    let home = home();
+    let keys = [home.user("alice"), home.user("bob")];
+    home.cli(&["user", "forbid", "bob"]);
+    let list = home.cli(&["user", "list"]);
+    assert_fits_80_columns(&list);
+    for key in keys {
+        assert!(!list.stdout.contains(&key), "{list:?}");
+        assert!(
+            !list.stdout.contains(&key[key.len() / 2..]),
+            "not even half of it: {list:?}"
+        );
+    }
+    let this_year = jiff::Timestamp::now().to_string()[..4].to_owned();
+    for word in ["alice", "bob", "llmp-", &this_year] {
+        assert!(list.stdout.contains(word), "{word}: {list:?}");
+    }
+    let says_forbidden = |name: &str| {
+        let line = list
+            .stdout
+            .lines()
+            .find(|line| line.contains(name))
+            .unwrap()
+            .to_lowercase();
+        line.contains("forbidden") || line.contains("disabled")
+    };
+    assert!(
+        says_forbidden("bob") && !says_forbidden("alice"),
+        "{list:?}"
+    );
+}
+
+#[test]
+fn the_costs_table_has_the_exact_numbers() {
+    let backend = Backend::json(chat_completion(15_432, 678));
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    proxy.user("bob");
+    proxy.chat(&key, ASK);
+    let digits = |ran: &Ran| ran.stdout.replace([',', '_', '\'', '\u{202f}'], "");
+    for arguments in [
+        &["costs"][..],
+        &["costs", "--by-model"],
+        &["costs", "--last-hours", "1", "--user", "alice"],
+    ] {
+        let ran = proxy.cli(arguments);
+        assert_fits_80_columns(&ran);
+        for word in ["alice", "15432", "678"] {
+            assert!(
+                digits(&ran).contains(word),
+                "{arguments:?}: {word}: {}",
+                ran.stdout
+            );
+        }
+        assert_eq!(
+            ran.stdout.contains("gpt-4.1-mini"),
+            arguments.contains(&"--by-model"),
+            "{}",
+            ran.stdout
+        );
+        assert_eq!(
+            ran.stdout.contains("bob"),
+            !arguments.contains(&"--user"),
+            "{}",
+            ran.stdout
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_stops_early_causes_no_panic() {
+    let home = home();
+    home.user("alice");
+    for arguments in [
+        &["user", "list"][..],
+        &["user", "list", "--json"],
+        &["costs"],
+        &["user", "add", "bob"],
+        &["--help"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = home
+            .command(arguments)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let ran = Ran::end_of(child);
+        assert!(!ran.stderr.contains("panicked"), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn arguments_that_are_no_unicode_cause_no_panic() {
+    use std::os::unix::ffi::OsStringExt;
+    let home = home();
+    let odd = std::ffi::OsString::from_vec(vec![b'a', 0xff, b'b']);
+    for arguments in [
+        &["user", "add"][..],
+        &["user", "forbid"],
+        &["costs", "--user"],
+        &["costs", "--start-time"],
+    ] {
+        let ran = Ran::of(home.command(arguments).arg(&odd));
+        assert!(matches!(ran.code, Some(1 | 2)), "{arguments:?}: {ran:?}");
+        assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+    }
+}

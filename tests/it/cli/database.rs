@@ -1,0 +1,175 @@
+//! Where the database is, who may read it, and when it is refused.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::home;
+use crate::harness::{ASK, Backend, Home, Ran, chat_completion};
+
+#[test]
+fn every_form_of_a_database_url_means_its_file() {
+    let forms = [
+        (None, "llm_proxy.db"),
+        (Some("sqlite+aiosqlite:///./llm_proxy.db"), "llm_proxy.db"),
+        (Some("sqlite+aiosqlite:///plain.db"), "plain.db"),
+        (Some("sqlite+pysqlite:///pysqlite.db"), "pysqlite.db"),
+        (Some("sqlite:///relative.db"), "relative.db"),
+        (Some("sqlite:///./dotted.db"), "dotted.db"),
+        (Some("sqlite:///data/inner.db"), "data/inner.db"),
+        (Some("sqlite:////HOME/absolute.db"), "absolute.db"),
+        (Some("sqlite+aiosqlite:////HOME/aio.db"), "aio.db"),
+        (Some("sqlite://two-slashes.db"), "two-slashes.db"),
+        (Some("bare.db"), "bare.db"),
+        (Some("./data/bare.db"), "data/bare.db"),
+        (Some("/HOME/bare-absolute.db"), "bare-absolute.db"),
+        (Some("sqlite:///with%20space.db"), "with space.db"),
+        (Some("name with space.db"), "name with space.db"),
+    ];
+    for (url, file) in forms {
+        let home = home().unset("DATABASE_URL");
+        std::fs::create_dir(home.path("data")).unwrap();
+        let here = home.path("").display().to_string();
+        let home = match url {
+            Some(url) => home.set("DATABASE_URL", &url.replace("/HOME/", &here)),
+            None => home,
+        };
+        home.user("alice");
+        assert!(home.path(file).is_file(), "{url:?} means {file}");
+        let list = home.cli(&["user", "list", "--json"]);
+        assert_eq!(list.json()["users"][0]["username"], "alice", "{url:?}");
+    }
+}
+
+#[test]
+fn other_databases_are_refused_with_what_is_accepted_and_without_the_password() {
+    let urls = [
+        "mysql://root:hunter2@db.example/llm",
+        "oracle://scott:hunter2@db.example/llm",
+        "http://user:hunter2@db.example/llm.db",
+        "sqlite:///:memory:",
+        ":memory:",
+        "sqlite://",
+    ];
+    for url in urls {
+        let home = home().set("DATABASE_URL", url);
+        for ran in [home.refused(), home.cli(&["user", "add", "alice"])] {
+            ran.assert_one_line_error();
+            assert!(ran.stderr.contains("DATABASE_URL"), "{ran:?}");
+            assert!(
+                ran.stderr.contains("sqlite:///"),
+                "it lists what is accepted: {ran:?}"
+            );
+            assert!(!ran.stderr.contains("hunter2"), "{ran:?}");
+        }
+    }
+}
+
+#[test]
+fn only_its_owner_may_read_the_database() {
+    let backend = Backend::json(chat_completion(1, 1));
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    proxy.chat(&key, ASK);
+    for file in ["test.db", "test.db-wal", "test.db-shm"] {
+        let mode = std::fs::metadata(proxy.path(file))
+            .unwrap_or_else(|error| panic!("{file}: {error}"))
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}: {mode:o}");
+    }
+}
+
+/// What `serve` and a command say of the file that `make` has put in place.
+fn refusals(make: impl Fn(&std::path::Path)) -> [Ran; 3] {
+    let home = home();
+    make(&home.path("test.db"));
+    [
+        home.refused(),
+        home.cli(&["user", "list"]),
+        home.cli(&["costs"]),
+    ]
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_refused_and_left_alone() {
+    for ran in refusals(|path| {
+        let database = rusqlite::Connection::open(path).unwrap();
+        database
+            .execute_batch("CREATE TABLE users (id INTEGER); PRAGMA user_version = 9999")
+            .unwrap();
+    }) {
+        ran.assert_one_line_error();
+        assert!(
+            ran.stderr.contains("9999") || ran.stderr.contains("newer"),
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let text = "This is my diary, and not a database.\n".repeat(100);
+    let home = home().file("test.db", &text);
+    for ran in [
+        home.refused(),
+        home.cli(&["user", "list"]),
+        home.cli(&["user", "add", "alice"]),
+    ] {
+        ran.assert_one_line_error();
+        assert!(ran.stderr.contains("test.db"), "{ran:?}");
+    }
+    assert_eq!(std::fs::read_to_string(home.path("test.db")).unwrap(), text);
+}
+
+#[test]
+fn a_path_that_cannot_hold_a_database_is_refused() {
+    for ran in refusals(|path| std::fs::create_dir(path).unwrap()) {
+        ran.assert_one_line_error();
+        assert!(ran.stderr.contains("test.db"), "{ran:?}");
+    }
+    let home = home().set("DATABASE_URL", "sqlite:///no/such/directory/test.db");
+    for ran in [home.refused(), home.cli(&["user", "add", "alice"])] {
+        ran.assert_one_line_error();
+        assert!(ran.stderr.contains("no/such/directory"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_database_deleted_between_runs_starts_anew() {
+    let home = home();
+    home.user("alice");
+    for file in ["test.db", "test.db-wal", "test.db-shm"] {
+        let _ = std::fs::remove_file(home.path(file));
+    }
+    home.user("alice");
+    assert_eq!(
+        home.cli(&["user", "list", "--json"]).json()["users"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn commands_at_the_same_time_do_not_disturb_each_other() {
+    let home = home();
+    std::thread::scope(|scope| {
+        let adding: Vec<_> = (0..8)
+            .map(|n| {
+                scope.spawn({
+                    let home = &home;
+                    move || home.user(&format!("user {n}"))
+                })
+            })
+            .collect();
+        adding
+            .into_iter()
+            .for_each(|adding| drop(adding.join().unwrap()));
+    });
+    assert_eq!(
+        home.cli(&["user", "list", "--json"]).json()["users"]
+            .as_array()
+            .unwrap()
+            .len(),
+        8
+    );
+}

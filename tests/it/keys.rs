@@ -1,0 +1,147 @@
+//! Keys: what they look like, and how soon a change of one is felt by a running server.
+
+use std::collections::HashSet;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::harness::{ASK, Backend, Home, Proxy, Request, alone, chat_completion, wait_until};
+
+const SOON: Duration = Duration::from_millis(250);
+
+fn proxy() -> (Backend, Proxy, String) {
+    let backend = Backend::json(chat_completion(1, 1));
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    (backend, proxy, key)
+}
+
+/// Checks that a chat with `key` is answered by `status` within 250 ms from now.
+#[track_caller]
+fn assert_soon(proxy: &Proxy, key: &str, status: u16) {
+    wait_until(&format!("a chat is answered by {status}"), SOON, || {
+        proxy.chat(key, ASK).status == status
+    });
+}
+
+#[track_caller]
+fn run(proxy: &Proxy, arguments: &[&str]) {
+    let ran = proxy.cli(arguments);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn a_key_has_at_least_160_random_bits_in_a_url_safe_alphabet() {
+    let (_backend, proxy, alice) = proxy();
+    let mut keys = HashSet::from([alice]);
+    for n in 0..50 {
+        let body = json!({"username": format!("user {n}")}).to_string();
+        let answer = proxy.send(&Request::post("/admin/gen_key", body));
+        keys.insert(answer.json()["api_key"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(keys.len(), 51, "no key is given twice");
+    for key in &keys {
+        let random = key.strip_prefix("llmp-").expect("a key starts with llmp-");
+        assert!(
+            random
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'),
+            "{key}"
+        );
+        // 27 characters of 6 bits, or 40 of 4.
+        let hexadecimal = keys
+            .iter()
+            .all(|key| key[5..].bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert!(random.len() >= if hexadecimal { 40 } else { 27 }, "{key}");
+    }
+}
+
+#[test]
+fn a_key_added_on_the_command_line_is_served_within_250_ms() {
+    let _alone = alone();
+    let (_backend, proxy, _) = proxy();
+    for name in ["bob", "carol", "dave"] {
+        let key = proxy.user(name);
+        assert_soon(&proxy, &key, 200);
+    }
+}
+
+#[test]
+fn a_forbidden_key_is_refused_within_250_ms_and_an_allowed_one_served_again() {
+    let _alone = alone();
+    let (_backend, proxy, key) = proxy();
+    for by in ["alice", &key, "alice"] {
+        run(&proxy, &["user", "forbid", by]);
+        assert_soon(&proxy, &key, 403);
+        run(&proxy, &["user", "allow", by]);
+        assert_soon(&proxy, &key, 200);
+    }
+}
+
+#[test]
+fn a_change_over_http_is_felt_by_the_very_next_request_on_any_connection() {
+    let (_backend, proxy, _) = proxy();
+    for n in 0..20 {
+        let name = json!({"username": format!("user {n}")}).to_string();
+        let key = proxy
+            .send(&Request::post("/admin/gen_key", name.as_str()))
+            .json()["api_key"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let all_answer = |status: u16| {
+            thread::scope(|scope| {
+                let chats: Vec<_> = (0..4)
+                    .map(|_| scope.spawn(|| proxy.chat(&key, ASK).status))
+                    .collect();
+                chats
+                    .into_iter()
+                    .for_each(|chat| assert_eq!(chat.join().unwrap(), status));
+            });
+        };
+        all_answer(200);
+        assert_eq!(
+            proxy
+                .send(&Request::post("/admin/forbid_key", name.as_str()))
+                .status,
+            200
+        );
+        all_answer(403);
+    }
+}
+
+#[test]
+fn changes_under_load_are_felt_within_250_ms_too() {
+    let _alone = alone();
+    let (_backend, proxy, alice) = proxy();
+    let bob = proxy.user("bob");
+    assert_soon(&proxy, &bob, 200);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        // Every one of alice's rows is a commit; none of them may hide bob's.
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                proxy.chat(&alice, ASK);
+            }
+        });
+        let changed = Instant::now();
+        for (command, status) in [("forbid", 403), ("allow", 200), ("forbid", 403)] {
+            run(&proxy, &["user", command, "bob"]);
+            assert_soon(&proxy, &bob, status);
+        }
+        assert!(changed.elapsed() < Duration::from_secs(5));
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(proxy.chat(&alice, ASK).status, 200);
+}
+
+#[test]
+fn a_forbidden_key_stays_forbidden_over_a_restart() {
+    let (_backend, mut proxy, key) = proxy();
+    run(&proxy, &["user", "forbid", "alice"]);
+    proxy.restart();
+    assert_eq!(proxy.chat(&key, ASK).status, 403);
+    run(&proxy, &["user", "allow", "alice"]);
+    proxy.restart();
+    assert_eq!(proxy.chat(&key, ASK).status, 200);
+}

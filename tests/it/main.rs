@@ -1,0 +1,14 @@
+//! Black-box tests: the real binary between a scripted backend and a client that sees every byte.
+
+mod accounting;
+mod admin;
+mod cli;
+mod errors;
+mod gate;
+mod harness;
+mod keys;
+mod ledger;
+mod main_road;
+mod process;
+mod reach;
+mod wire;

@@ -1,0 +1,174 @@
+//! Starting, draining, ending.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::harness::{
+    ASK, ASK_STREAM, Backend, CHAT, Connection, Home, PATIENCE, Proxy, Request, Turnstile, alone,
+    assert_openai_error, chat_completion, counted_stream, delta, wait_until,
+};
+
+/// A backend whose streams stop after the first event until the turnstile lets them go on.
+fn halting() -> (Backend, Arc<Turnstile>) {
+    let turnstile = Arc::new(Turnstile::default());
+    let backend = Backend::start({
+        let turnstile = turnstile.clone();
+        move |request, wire| {
+            if request.json()["stream"] != true {
+                return wire.json(&chat_completion(1, 1));
+            }
+            let events = counted_stream(19, 10);
+            wire.sse_head();
+            wire.chunk(&events[0]);
+            if turnstile.pass() {
+                events[1..].iter().for_each(|event| wire.chunk(event));
+                wire.end();
+            }
+        }
+    });
+    (backend, turnstile)
+}
+
+/// A stream of which the first event has arrived.
+fn stream(proxy: &Proxy, key: &str) -> Connection {
+    let mut stream = proxy.start(&Request::post(CHAT, ASK_STREAM).key(key));
+    assert_eq!(stream.head().status, 200);
+    assert_eq!(stream.event().unwrap(), delta("Hello"));
+    stream
+}
+
+/// Waits until the server has understood that it is to end: new requests are refused.
+#[track_caller]
+fn wait_for_refusals(proxy: &Proxy, key: &str) {
+    wait_until("new requests are refused by 503", PATIENCE, || {
+        proxy.chat(key, ASK).status == 503
+    });
+}
+
+#[test]
+fn it_listens_within_a_second_and_says_where_with_which_backend_and_database() {
+    let _alone = alone();
+    let backend = Backend::json("{}");
+    let home = Home::new(&backend);
+    let start = Instant::now();
+    let proxy = home.serve();
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
+    let log = proxy.log();
+    let line = log
+        .lines()
+        .find(|line| line.contains("listening on"))
+        .unwrap();
+    assert!(line.contains(&proxy.address().to_string()), "{log}");
+    assert!(
+        line.contains(&backend.authority()) && line.contains("test.db"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_stream_in_flight_is_finished_while_new_requests_are_refused() {
+    for signal in ["TERM", "INT"] {
+        let (backend, turnstile) = halting();
+        let (mut proxy, key) = Home::new(&backend).serve_alice();
+        let mut stream = stream(&proxy, &key);
+        proxy.signal(signal);
+        wait_for_refusals(&proxy, &key);
+        let refused = proxy.chat(&key, ASK);
+        assert_openai_error(&refused, 503);
+        assert!(refused.header("retry-after").is_some(), "{refused:?}");
+
+        turnstile.allow(1);
+        let (rest, clean) = stream.rest();
+        assert!(clean && String::from_utf8_lossy(&rest).ends_with("data: [DONE]\n\n"));
+        let status = proxy
+            .exit_within(Duration::from_secs(3))
+            .expect("it ends once the stream has");
+        assert_eq!(status.code(), Some(0), "after SIG{signal}: {}", proxy.log());
+        let row = proxy.rows().pop().unwrap();
+        assert_eq!(
+            (row.tokens(), row.labels()),
+            ([19, 10, 0, 0], ["completed", "backend"])
+        );
+    }
+}
+
+#[test]
+fn without_anything_in_flight_it_ends_at_once_even_if_clients_stay_connected() {
+    let (backend, _turnstile) = halting();
+    let (mut proxy, key) = Home::new(&backend).serve_alice();
+    let mut idle = proxy.start(&Request::post(CHAT, ASK).key(&key));
+    assert_eq!(idle.answer().status, 200);
+    let _silent = proxy.open();
+    proxy.signal("TERM");
+    let status = proxy
+        .exit_within(Duration::from_secs(3))
+        .expect("idle connections hold nobody up");
+    assert_eq!(status.code(), Some(0), "{}", proxy.log());
+    assert_eq!(proxy.rows().len(), 1);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let (backend, _turnstile) = halting();
+    let (mut proxy, key) = Home::new(&backend).serve_alice();
+    let mut stream = stream(&proxy, &key);
+    proxy.signal("TERM");
+    wait_for_refusals(&proxy, &key);
+    assert_eq!(
+        proxy.exit_within(Duration::ZERO),
+        None,
+        "it waits for the stream"
+    );
+    proxy.signal("TERM");
+    assert!(
+        proxy.exit_within(Duration::from_secs(1)).is_some(),
+        "{}",
+        proxy.log()
+    );
+    assert!(!stream.rest().1, "the stream is broken off");
+}
+
+#[test]
+fn when_the_grace_is_over_what_still_runs_is_broken_off_and_counted() {
+    let (backend, _turnstile) = halting();
+    let (mut proxy, key) = Home::new(&backend)
+        .set("SHUTDOWN_GRACE", "300ms")
+        .serve_alice();
+    let mut stream = stream(&proxy, &key);
+    proxy.signal("TERM");
+    assert!(
+        !stream.rest().1,
+        "the client must not take this for the whole answer"
+    );
+    assert!(
+        proxy.exit_within(Duration::from_secs(3)).is_some(),
+        "{}",
+        proxy.log()
+    );
+    let row = proxy.only_row();
+    assert_eq!(
+        (row.status, row.source.as_str()),
+        (200, "estimate"),
+        "{row:?}"
+    );
+    assert_ne!(row.outcome, "completed");
+}
+
+#[test]
+fn every_delivered_answer_is_on_disk_after_the_end() {
+    let backend = Backend::start(|request, wire| match request.json()["stream"] == true {
+        true => wire.sse(&counted_stream(19, 10)),
+        false => wire.json(&chat_completion(19, 10)),
+    });
+    let (mut proxy, key) = Home::new(&backend).serve_alice();
+    for body in [ASK, ASK_STREAM].repeat(10) {
+        assert!(proxy.chat(&key, body).clean);
+    }
+    proxy.signal("TERM");
+    assert!(proxy.exit_within(Duration::from_secs(3)).is_some());
+    assert_eq!(proxy.rows().len(), 20);
+}
