@@ -88,7 +88,7 @@ pub struct ServeSettings {
     )]
     admin_token: Option<String>,
 
-    /// Networks that may call /admin without a token, for example 10.1.0.0/16,::1; 0.0.0.0/0,::/0 is everybody
+    /// Networks that may call /admin without a token, for example 10.0.0.0/8,::1; 0.0.0.0/0,::/0 is everybody
     #[arg(
         long,
         env = "ADMIN_ALLOW",
@@ -291,9 +291,8 @@ impl DatabaseSettings {
     pub fn path(&self, matches: &ArgMatches) -> Result<DatabasePath, SettingError> {
         let read = Reader { matches };
         let text = or_default(&self.database_url, DEFAULT_DATABASE_URL);
-        // The value may hold the password of a database server.
         DatabasePath::parse(text)
-            .map_err(|error| read.error("DATABASE_URL", None, error.to_string()))
+            .map_err(|error| read.error("DATABASE_URL", Some(text), error.to_string()))
     }
 }
 
@@ -352,7 +351,10 @@ impl Reader<'_> {
             .and_then(|_| self.matches.value_source(&id));
         SettingError {
             variable,
-            value: value.map(|value| value.chars().take(200).collect()),
+            // A URL with an @ may hold a password.
+            value: value
+                .filter(|value| !value.contains('@'))
+                .map(|value| value.chars().take(200).collect()),
             problem: problem.into(),
             from_flag: source == Some(ValueSource::CommandLine),
         }
@@ -382,8 +384,7 @@ impl Reader<'_> {
     ) -> Result<T, SettingError> {
         or_default(text, default)
             .parse()
-            // A URL may hold a password: its own error says enough.
-            .map_err(|error: T::Err| self.secret_error(variable, error.to_string()))
+            .map_err(|error: T::Err| self.error(variable, Some(text), error.to_string()))
     }
 
     fn choice<T: Copy>(
@@ -505,7 +506,7 @@ impl Reader<'_> {
                 let address = part.parse::<IpAddr>().map(IpNet::from);
                 part.parse::<IpNet>().or(address).map_err(|_| {
                     let accepted =
-                        "accepted is a list of networks such as 10.1.0.0/16,192.168.1.5,::1/128";
+                        "accepted is a list of networks such as 10.0.0.0/8,192.168.1.5,::1";
                     self.error("ADMIN_ALLOW", Some(text), accepted)
                 })
             })

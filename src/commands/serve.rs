@@ -75,6 +75,7 @@ fn serve(
         store: store.clone(),
         keys: Arc::clone(keys),
         access: AdminAccess::new(config.admin_token.as_ref(), config.admin_allow.clone()),
+        max_body_bytes: config.max_body_bytes,
     };
     let parts = ServerParts {
         shared: Arc::new(shared),

@@ -102,7 +102,8 @@ async fn serve(
         }
         Action::ListCosts => list_costs(request, parts).await,
         Action::GenerateKey => {
-            let fields = read_fields(request, payload).await?;
+            let fields =
+                read_fields(request, payload, parts.max_body_bytes.min(MAX_BODY_BYTES)).await?;
             let name = fields.username.ok_or_else(|| missing("username"))?;
             let name =
                 UserName::parse(&name).map_err(|error| bad_field("username", error.to_string()))?;
@@ -111,7 +112,8 @@ async fn serve(
             ))
         }
         Action::SetAccess(access) => {
-            let fields = read_fields(request, payload).await?;
+            let fields =
+                read_fields(request, payload, parts.max_body_bytes.min(MAX_BODY_BYTES)).await?;
             let who = match (fields.username, fields.api_key) {
                 (Some(name), None) => Who::Name(name.trim().to_owned()),
                 (None, Some(key)) => Who::Key(ApiKey::from_text(key.trim())),
@@ -152,11 +154,11 @@ struct CostsQuery {
 }
 
 impl CostsQuery {
-    /// Unknown parameters are ignored, an empty one counts as absent.
+    /// Unknown parameters are ignored; of duplicates the last one counts.
     fn parse(query: &str) -> Result<Self, ApiError> {
         let value = |name: &str| {
             url::form_urlencoded::parse(query.as_bytes())
-                .filter(|(key, value)| key == name && !value.trim().is_empty())
+                .filter(|(key, _)| key == name)
                 .last()
                 .map(|(_, value)| value.into_owned())
         };
@@ -194,6 +196,7 @@ struct Fields {
 async fn read_fields(
     request: &HttpRequest,
     payload: &mut web::Payload,
+    limit_bytes: usize,
 ) -> Result<Fields, ApiError> {
     if !request
         .content_type()
@@ -206,7 +209,7 @@ async fn read_fields(
             "Send JSON with the header Content-Type: application/json.",
         ));
     }
-    let body: Bytes = request::read_body(request.headers(), payload, MAX_BODY_BYTES).await?;
+    let body: Bytes = request::read_body(request.headers(), payload, limit_bytes).await?;
     serde_json::from_slice(&body).map_err(|error| {
         ApiError::invalid_request(
             StatusCode::BAD_REQUEST,

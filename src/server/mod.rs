@@ -39,6 +39,7 @@ pub struct AdminParts {
     pub store: Store,
     pub keys: Arc<KeyTable>,
     pub access: AdminAccess,
+    pub max_body_bytes: usize,
 }
 
 /// A server that listens.

@@ -385,12 +385,17 @@ fn write_rows<'a>(
     transaction.commit()
 }
 
-/// Errors that trying again cannot mend.
+/// Errors that lie in one row and that trying again cannot mend. A trigger is somebody's own and may go as it came.
 fn is_about_a_row(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
-    )
+    let rusqlite::Error::SqliteFailure(cause, _) = error else {
+        return false;
+    };
+    match cause.code {
+        ErrorCode::ConstraintViolation => {
+            cause.extended_code != rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER
+        }
+        code => matches!(code, ErrorCode::TypeMismatch | ErrorCode::TooBig),
+    }
 }
 
 // === impl UsersWatch ===

@@ -161,7 +161,6 @@ fn a_query_that_makes_no_sense_is_400_and_names_the_field() {
             "end_time",
         ),
         ("last_hours=abc", "last_hours"),
-        ("last_hours=", "last_hours"),
         ("last_hours=-1", "last_hours"),
         ("last_hours=NaN", "last_hours"),
         ("start_time=yesterday", "start_time"),
@@ -171,6 +170,7 @@ fn a_query_that_makes_no_sense_is_400_and_names_the_field() {
     ];
     for (query, field) in wrong {
         let answer = proxy.send(&Request::get(&format!("/admin/list_costs?{query}")));
+        assert_eq!(answer.status, 400, "{query}: {answer:?}");
         let message = assert_admin_error(&answer, 400);
         assert!(message.contains(field), "{query}: {message}");
     }

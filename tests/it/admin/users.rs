@@ -226,7 +226,7 @@ fn a_body_over_the_limit_is_413() {
     let answer = post(
         &proxy,
         "/admin/gen_key",
-        &json!({"username": "bob", "x": "x".repeat(2000)}).to_string(),
+        &json!({"username": "bob", "x": "x".repeat(2_000_000)}).to_string(),
     );
     assert_admin_error(&answer, 413);
     assert_eq!(post(&proxy, "/admin/gen_key", &gen_key("bob")).status, 200);
