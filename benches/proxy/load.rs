@@ -14,6 +14,9 @@ use tokio::net::TcpStream;
 
 use crate::upstream::{self, STAMP};
 
+/// Far beyond any answer's time here: a hanging proxy is a failure, not a hanging benchmark.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
 #[derive(Clone)]
 pub struct Job {
     pub address: SocketAddr,
@@ -103,18 +106,17 @@ async fn run_connection(job: &Job, started: Instant) -> Outcome {
     let mut connection = None;
     loop {
         let begun = Instant::now();
-        match one_request(&mut connection, job, &mut outcome.delays_ns).await {
-            Ok(()) => {
+        let request = one_request(&mut connection, job, &mut outcome.delays_ns);
+        match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+            Ok(Ok(())) => {
                 outcome.answered += 1;
                 let latency_ns = begun.elapsed().as_nanos();
                 outcome
                     .latencies_ns
                     .push(u64::try_from(latency_ns).unwrap_or(u64::MAX));
             }
-            Err(error) => {
-                connection = None;
-                outcome.failures.push(error.to_string());
-            }
+            Ok(Err(error)) => outcome.failures.push(error.to_string()),
+            Err(late) => outcome.failures.push(late.to_string()),
         }
         if started.elapsed() >= job.duration || outcome.failures.len() >= FAILURES_MAX {
             return outcome;

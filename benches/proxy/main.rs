@@ -252,7 +252,7 @@ fn megabytes(target: &Target) -> io::Result<f64> {
 struct Noise {
     begun: Instant,
     load_average: String,
-    machine_busy: Duration,
+    busy_before: Duration,
 }
 
 impl Noise {
@@ -260,12 +260,12 @@ impl Noise {
         Ok(Self {
             begun: Instant::now(),
             load_average: machine::load_average(),
-            machine_busy: machine::machine_busy()?,
+            busy_before: machine::busy()?,
         })
     }
 
     fn end(&self, proxies_cpu: Duration, report: &Report) -> io::Result<String> {
-        let busy = machine::machine_busy()?.saturating_sub(self.machine_busy);
+        let busy = machine::busy()?.saturating_sub(self.busy_before);
         let others = busy.saturating_sub(machine::own_cpu()? + proxies_cpu);
         let capacity = self.begun.elapsed() * u32::try_from(machine::cores()).unwrap_or(1);
         let mut text = format!(

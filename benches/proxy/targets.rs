@@ -128,7 +128,7 @@ impl Target {
                 .and_then(|name| name.parse().ok());
             // A process may end between the listing and the look at it.
             if let Some((pid, Ok(stat))) = pid.map(|pid| (pid, machine::stat_of(pid)))
-                && stat.parent == server.child.id()
+                && stat.parent == u64::from(server.child.id())
             {
                 pids.push(pid);
             }

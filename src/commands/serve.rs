@@ -116,6 +116,8 @@ fn connect_settings(config: &Config) -> anyhow::Result<Arc<Connector>> {
 /// One line per record, whatever a record contains.
 fn start_log(filter: &str) {
     env_logger::Builder::new()
+        // Its lines at start say in four what this program says in one.
+        .filter_module("actix_server", log::LevelFilter::Warn)
         .parse_filters(filter)
         .format(|out, record| {
             let text = record.args().to_string();

@@ -14,7 +14,7 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    ApiError,
+    ApiError, Expected,
     backend::{Body, BodyError, Response},
     exchange::Exchange,
     headers::keep_end_to_end,
@@ -35,7 +35,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(20);
 pub(super) async fn answer(
     response: Response,
     mut exchange: Exchange,
-    usage_only_events: UsageOnlyEvents,
+    expected: Expected,
 ) -> Result<HttpResponse, ApiError> {
     let Response {
         status,
@@ -50,15 +50,15 @@ pub(super) async fn answer(
         .get("x-request-id")
         .and_then(|id| id.to_str().ok())
         .map(|id| id.chars().take(200).collect());
-    let is_stream = is_event_stream(&headers);
+    let is_stream = is_event_stream(&headers, status, expected);
     let encoding = encoding_of(&headers);
     let meter = if is_stream {
-        Meter::events(usage_only_events, encoding)
+        Meter::events(expected.usage_only_events, encoding)
     } else {
         Meter::json(encoding)
     };
     exchange.answered(status.as_u16(), request_id, meter);
-    if is_stream && usage_only_events == UsageOnlyEvents::TakeOut {
+    if is_stream && expected.usage_only_events == UsageOnlyEvents::TakeOut {
         // What is taken out changes the length.
         length = None;
     }
@@ -154,15 +154,17 @@ fn joined(mut pieces: VecDeque<Bytes>) -> Bytes {
     whole.freeze()
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
+/// By its type; an answer to a streamed request that has another type but JSON is taken for a mislabelled stream.
+fn is_event_stream(headers: &HeaderMap, status: StatusCode, expected: Expected) -> bool {
     let essence = headers
         .get(header::CONTENT_TYPE)
-        .and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
-    essence.is_some_and(|essence| {
-        essence
-            .trim_ascii()
-            .eq_ignore_ascii_case(b"text/event-stream")
-    })
+        .and_then(|value| value.as_bytes().split(|byte| *byte == b';').next())
+        .unwrap_or_default()
+        .trim_ascii();
+    essence.eq_ignore_ascii_case(b"text/event-stream")
+        || (expected.stream
+            && status.is_success()
+            && !essence.eq_ignore_ascii_case(b"application/json"))
 }
 
 fn encoding_of(headers: &HeaderMap) -> Encoding {

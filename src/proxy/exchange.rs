@@ -3,7 +3,7 @@
 
 use std::{future::Future, sync::Arc, time::Instant};
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, http::Method};
 use bytes::Bytes;
 
 use super::{
@@ -34,7 +34,9 @@ pub struct Exchange {
     answer: Option<AnswerHead>,
     meter: Meter,
     stage: Stage,
-    log_line: LogLine,
+    booked: Option<Booked>,
+    method: Method,
+    peer: String,
     _permit: Permit,
     _in_flight: InFlight,
 }
@@ -61,11 +63,12 @@ enum Stage {
     Booked,
 }
 
-/// What the access log says besides the row.
-struct LogLine {
-    method: &'static str,
-    peer: String,
-    outcome: Option<Outcome>,
+/// What the row says, for the access log.
+#[derive(Debug, Clone, Copy)]
+struct Booked {
+    outcome: Outcome,
+    usage: Usage,
+    source: UsageSource,
 }
 
 /// What is known of a request before the backend is asked.
@@ -96,15 +99,9 @@ impl Exchange {
             answer: None,
             meter: Meter::opaque(),
             stage: Stage::Unasked,
-            log_line: LogLine {
-                method: if asked.request.method() == actix_web::http::Method::POST {
-                    "POST"
-                } else {
-                    "GET"
-                },
-                peer: peer_of(asked.request),
-                outcome: None,
-            },
+            booked: None,
+            method: asked.request.method().clone(),
+            peer: peer_of(asked.request),
             _permit: permit,
             _in_flight: in_flight,
         }
@@ -164,20 +161,21 @@ impl Exchange {
 
     /// The row, the first time it is asked for, and only where there is something to book.
     fn close(&mut self, outcome: Outcome) -> Option<UsageRow> {
-        if self.log_line.outcome.is_none() {
-            self.log_line.outcome = Some(outcome);
-        }
         if self.stage != Stage::Asked {
             return None;
         }
         self.stage = Stage::Booked;
-        (self.endpoint.kind == Kind::Generation).then(|| self.row(outcome))
-    }
-
-    fn row(&self, outcome: Outcome) -> UsageRow {
+        if self.endpoint.kind == Kind::Free {
+            return None;
+        }
         let (usage, source) = self.usage();
+        self.booked = Some(Booked {
+            outcome,
+            usage,
+            source,
+        });
         let head = self.answer.as_ref();
-        UsageRow {
+        Some(UsageRow {
             user_id: self.caller.id,
             started_at_ms: self.started_at_ms,
             endpoint: self.endpoint.path,
@@ -190,7 +188,7 @@ impl Exchange {
             duration_ms: millis_since(self.started),
             first_byte_ms: head.map(|head| head.first_byte_ms),
             backend_request_id: head.and_then(|head| head.request_id.clone()),
-        }
+        })
     }
 
     fn status(&self) -> u16 {
@@ -226,25 +224,34 @@ impl Exchange {
         }
     }
 
+    /// One line per answered request.
     fn log(&self) {
-        let line = &self.log_line;
-        let (usage, source) = self.usage();
-        log::info!(
-            target: "access",
-            "{} user={:?} {} {} model={:?} status={} {} {}ms input={} output={} cached={} ({})",
-            line.peer,
-            self.caller.username,
-            line.method,
+        let (peer, user, method, path) = (
+            &self.peer,
+            &self.caller.username,
+            &self.method,
             self.endpoint.path,
-            self.model,
-            self.status(),
-            line.outcome.map_or("unanswered", Outcome::as_str),
-            millis_since(self.started),
-            usage.input,
-            usage.output,
-            usage.cached,
-            source.as_str(),
         );
+        let (status, duration_ms) = (self.status(), millis_since(self.started));
+        match self.booked {
+            None => {
+                log::info!(target: "access", "{peer} user={user:?} {method} {path} status={status} {duration_ms}ms");
+            }
+            Some(Booked {
+                outcome,
+                usage,
+                source,
+            }) => log::info!(
+                target: "access",
+                "{peer} user={user:?} {method} {path} model={:?} status={status} {} {duration_ms}ms input={} output={} cached={} ({})",
+                self.model,
+                outcome.as_str(),
+                usage.input,
+                usage.output,
+                usage.cached,
+                source.as_str(),
+            ),
+        }
     }
 }
 

@@ -53,7 +53,9 @@ impl OwnHeaders {
     ) -> Self {
         let mut lines = format!("host: {}\r\n", url.authority);
         let mut add = |name: &str, value: &str| {
-            lines.push_str(&format!("{name}: {value}\r\n"));
+            for part in [name, ": ", value, "\r\n"] {
+                lines.push_str(part);
+            }
         };
         if !key.expose().is_empty() {
             add("authorization", &format!("Bearer {}", key.expose()));

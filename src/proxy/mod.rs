@@ -113,9 +113,18 @@ async fn forward(
     send(proxy, asked, plan, in_flight).await
 }
 
-/// The body as it goes out, and what becomes of the usage event that comes of an edit.
+/// The body as it goes out, and what is expected of the answer.
 struct Plan {
     pieces: [Bytes; 3],
+    expected: Expected,
+}
+
+/// What the request makes of its answer.
+#[derive(Debug, Clone, Copy)]
+struct Expected {
+    /// The client asked for a stream.
+    stream: bool,
+    /// What becomes of the usage event that comes of the edit.
     usage_only_events: UsageOnlyEvents,
 }
 
@@ -125,21 +134,24 @@ fn plan(
     body: &Bytes,
     stream_usage: StreamUsage,
 ) -> Result<(String, Plan), ApiError> {
-    let untouched = Plan {
+    let mut plan = Plan {
         pieces: [body.clone(), Bytes::new(), Bytes::new()],
-        usage_only_events: UsageOnlyEvents::Pass,
+        expected: Expected {
+            stream: false,
+            usage_only_events: UsageOnlyEvents::Pass,
+        },
     };
     if endpoint.kind == Kind::Free {
-        return Ok((String::new(), untouched));
+        return Ok((String::new(), plan));
     }
     let look = request::look(body)?;
-    let plan = match look.splice {
-        Some(splice) if stream_usage == StreamUsage::Ask => Plan {
-            pieces: splice.apply(body),
-            usage_only_events: UsageOnlyEvents::TakeOut,
-        },
-        _ => untouched,
-    };
+    plan.expected.stream = look.stream;
+    if let Some(splice) = look.splice
+        && stream_usage == StreamUsage::Ask
+    {
+        plan.pieces = splice.apply(body);
+        plan.expected.usage_only_events = UsageOnlyEvents::TakeOut;
+    }
     Ok((look.model, plan))
 }
 
@@ -164,7 +176,7 @@ async fn send(
         unanswered(&error)
     })?;
     drop(outgoing);
-    answer::answer(response, exchange, plan.usage_only_events).await
+    answer::answer(response, exchange, plan.expected).await
 }
 
 /// What a client is told when there is no answer. The reason goes into the log, it may name internal hosts.

@@ -67,7 +67,9 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
                 web::resource("/health")
                     .route(web::get().to(health))
                     .route(web::head().to(health))
-                    .default_service(web::to(|| method_not_allowed("GET"))),
+                    .default_service(web::to(|| async {
+                        ApiError::method_not_allowed("GET").to_response()
+                    })),
             )
             .service(admin::routes())
             .default_service(web::to(proxy::handle))
@@ -149,8 +151,4 @@ impl Signals {
 /// Says that the process serves; no key needed, nothing about the backend.
 async fn health() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({ "status": "ok" }))
-}
-
-async fn method_not_allowed(allow: &'static str) -> HttpResponse {
-    ApiError::method_not_allowed(allow).to_response()
 }

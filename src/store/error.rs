@@ -63,7 +63,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// Turns SQLite's result code (sqlite.org/rescode.html) into words.
-    pub(super) fn from_sqlite(path: &Path, source: rusqlite::Error) -> Self {
+    pub(super) fn from_sqlite(path: &Path, source: &rusqlite::Error) -> Self {
         let path = path.to_owned();
         let reason = source.to_string();
         match source.sqlite_error_code() {

@@ -115,7 +115,7 @@ impl LedgerThread {
         on_users_changed: OnUsersChanged,
     ) -> Result<Self, StoreError> {
         let connection = store.own_connection()?;
-        prepare(&connection, sync).map_err(|e| StoreError::from_sqlite(store.path(), e))?;
+        prepare(&connection, sync).map_err(|e| StoreError::from_sqlite(store.path(), &e))?;
         let ledger = Ledger {
             shared: Arc::new(Shared {
                 queue: Mutex::default(),

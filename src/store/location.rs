@@ -80,7 +80,7 @@ fn path_of_url(rest: &str) -> Result<String, LocationError> {
         .unwrap_or(rest);
     percent_decode_str(path)
         .decode_utf8()
-        .map(|path| path.into_owned())
+        .map(std::borrow::Cow::into_owned)
         .map_err(|_| LocationError::NotUtf8)
 }
 

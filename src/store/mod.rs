@@ -103,8 +103,8 @@ fn open_flags() -> OpenFlags {
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open_with_flags(path, open_flags())
-        .map_err(|source| StoreError::from_sqlite(path, source))?;
-    set_up(&mut connection).map_err(|source| StoreError::from_sqlite(path, source))?;
+        .map_err(|source| StoreError::from_sqlite(path, &source))?;
+    set_up(&mut connection).map_err(|source| StoreError::from_sqlite(path, &source))?;
     Ok(connection)
 }
 

@@ -76,7 +76,7 @@ impl TextCount {
 /// Estimated input tokens of a request body for chat or completions.
 #[must_use]
 pub fn prompt_tokens(body: &[u8]) -> u64 {
-    serde_json::from_slice::<Prompt>(body).map_or(0, |prompt| {
+    serde_json::from_slice::<RequestText>(body).map_or(0, |prompt| {
         let mut sum = prompt.messages.text;
         for part in [prompt.prompt, prompt.tools, prompt.functions] {
             sum.add(&part);
@@ -87,7 +87,7 @@ pub fn prompt_tokens(body: &[u8]) -> u64 {
 }
 
 #[derive(Deserialize)]
-struct Prompt {
+struct RequestText {
     #[serde(default)]
     messages: Messages,
     #[serde(default)]

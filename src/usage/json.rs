@@ -310,10 +310,10 @@ impl<'de> Deserialize<'de> for Details {
                 while let Some(Name(name)) = map.next_key()? {
                     match name.as_ref() {
                         b"prompt_tokens" | b"input_tokens" => {
-                            usage.input = map.next_value::<Count>()?.0
+                            usage.input = map.next_value::<Count>()?.0;
                         }
                         b"completion_tokens" | b"output_tokens" => {
-                            usage.output = map.next_value::<Count>()?.0
+                            usage.output = map.next_value::<Count>()?.0;
                         }
                         b"total_tokens" => usage.total = map.next_value::<Count>()?.0,
                         b"cached_tokens" => usage.cached = map.next_value::<Count>()?.0,

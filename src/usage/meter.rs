@@ -121,7 +121,7 @@ impl Meter {
                     if let Piece::Held(bytes) = piece {
                         emit(Bytes::from(bytes));
                     }
-                })
+                });
             }
             Shape::Json(buffer) => reading.take_over(buffer.read()),
             Shape::Opaque => {}
@@ -164,7 +164,7 @@ impl Write for Sink {
         let Self { shape, reading } = self;
         match shape {
             Shape::Events(scanner) => {
-                scanner.push(bytes, &mut |data| reading.event(data), &mut |_| {})
+                scanner.push(bytes, &mut |data| reading.event(data), &mut |_| {});
             }
             Shape::Json(buffer) => buffer.push(bytes),
             Shape::Opaque => {}

@@ -31,6 +31,8 @@ pub enum Piece {
 
 /// The state between two reads.
 #[derive(Debug)]
+// Independent facts about three different positions, not states of one machine.
+#[allow(clippy::struct_excessive_bools)]
 pub struct Scanner {
     policy: UsageOnlyEvents,
     /// The unfinished event's bytes from earlier reads, as far as they are kept.

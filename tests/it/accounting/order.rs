@@ -1,18 +1,18 @@
 //! The row is on disk before the client can know that its answer is whole; and the rollup agrees with the rows.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::harness::{
-    ASK, ASK_STREAM, ASK_STREAM_USAGE, Backend, CHAT, DONE, Home, Request, chat_completion,
-    counted_stream,
+    ASK, ASK_STREAM, ASK_STREAM_USAGE, Backend, CHAT, DONE, Home, Request, Turnstile,
+    chat_completion, counted_stream,
 };
 
 /// Answers everything, and numbers the answers in `x-request-id`.
 fn numbering() -> Backend {
-    let count = std::sync::atomic::AtomicUsize::new(0);
+    let count = AtomicUsize::new(0);
     Backend::start(move |request, wire| {
-        let id = format!(
-            "req-{}",
-            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-        );
+        let id = format!("req-{}", count.fetch_add(1, Ordering::Relaxed));
         if request.json()["stream"] == true {
             let headers = [
                 ("Content-Type", "text/event-stream"),
@@ -58,8 +58,26 @@ fn a_plain_answer_is_in_the_database_before_its_last_byte_arrives() {
 }
 
 #[test]
-fn a_stream_is_in_the_database_before_its_done_arrives() {
-    let backend = numbering();
+fn a_stream_is_in_the_database_before_its_done_arrives_and_done_waits_for_nothing_else() {
+    let the_end = Arc::new(Turnstile::default());
+    let count = AtomicUsize::new(0);
+    let backend = Backend::start({
+        let the_end = the_end.clone();
+        move |_, wire| {
+            let id = format!("req-{}", count.fetch_add(1, Ordering::Relaxed));
+            let headers = [
+                ("Content-Type", "text/event-stream"),
+                ("Transfer-Encoding", "chunked"),
+                ("x-request-id", &id),
+            ];
+            wire.head("200 OK", &headers);
+            counted_stream(19, 10)
+                .iter()
+                .for_each(|event| wire.chunk(event));
+            the_end.pass();
+            wire.end();
+        }
+    });
     let (proxy, key) = Home::new(&backend).serve_alice();
     for body in [ASK_STREAM, ASK_STREAM_USAGE] {
         let request = Request::post(CHAT, body).key(&key);
@@ -73,9 +91,11 @@ fn a_stream_is_in_the_database_before_its_done_arrives() {
                 has_row(&proxy.database(), id),
                 "{id} was done before its row was there"
             );
-            assert!(client.rest().1);
+            the_end.allow(1);
+            assert_eq!(client.rest(), (Vec::new(), true));
         }
     }
+    assert_eq!(proxy.rows().len(), 120, "each once");
 }
 
 #[test]
