@@ -80,8 +80,8 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
             cand --json 'Print the JSON that the HTTP admin API returns'
-            cand -h 'Print help'
-            cand --help 'Print help'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
             cand -V 'Print version'
             cand --version 'Print version'
         }
@@ -98,8 +98,8 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
             cand --json 'Print the JSON that the HTTP admin API returns'
-            cand -h 'Print help'
-            cand --help 'Print help'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
             cand -V 'Print version'
             cand --version 'Print version'
         }

@@ -70,7 +70,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l database-url -d 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l json -d 'Print the JSON that the HTTP admin API returns'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l database-url -d 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -80,7 +80,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l database-url -d 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l json -d 'Print the JSON that the HTTP admin API returns'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -s h -l help -d 'Print help'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "add" -d 'Make a user and print the new key'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "list" -d 'List all users, their keys masked'

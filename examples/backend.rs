@@ -282,7 +282,7 @@ async fn handle(backend: web::Data<Backend>, request: HttpRequest, body: Bytes) 
     let started = Instant::now();
     let id = format!("{:032x}", backend.requests.fetch_add(1, Ordering::Relaxed));
     let answered = route(&backend, &request, &body, &id).await;
-    let mut response = answered.unwrap_or_else(|refusal| refusal.into_response());
+    let mut response = answered.unwrap_or_else(Refusal::into_response);
     let took_ms = started.elapsed().as_millis().to_string();
     for (name, value) in [
         ("openai-processing-ms", took_ms),

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::{Context, bail};
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 
 use crate::config::{DatabaseSettings, ServeSettings};
 
@@ -18,11 +18,12 @@ const DEFAULT_ENV_FILE: &str = ".env";
     name = "llmproxy",
     version,
     propagate_version = true,
-    max_term_width = 100
+    max_term_width = 100,
+    after_long_help = EXAMPLES
 )]
 pub struct Cli {
     /// Read settings from this file instead of `.env` in the working directory
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub env_file: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -40,7 +41,7 @@ pub enum Command {
     /// Add, list, forbid and allow users
     ///
     /// Works on the database file, whether the server runs or not; a running server follows within 250 ms.
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = USER_EXAMPLES)]
     User(UserCommand),
 
     /// Show who used how many tokens
@@ -68,14 +69,17 @@ pub enum UserCommand {
     Add(UserAddArgs),
 
     /// List all users, their keys masked
+    #[command(after_long_help = USER_LIST_EXAMPLES)]
     List(UserListArgs),
 
     /// Stop a user's key at once
     ///
     /// The user and everything used so far stay in the database. Forbidding twice is no error.
+    #[command(after_long_help = USER_FORBID_EXAMPLES)]
     Forbid(UserAccessArgs),
 
     /// Allow a forbidden user's key again
+    #[command(after_long_help = USER_ALLOW_EXAMPLES)]
     Allow(UserAccessArgs),
 }
 
@@ -150,11 +154,36 @@ pub struct OutputArgs {
     pub json: bool,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  OPENAI_API_KEY=sk-... llmproxy serve
+  llmproxy user add alice
+  llmproxy costs --last-hours 24 --by-model";
+
 const SERVE_EXAMPLES: &str = "\
 Examples:
   OPENAI_API_KEY=sk-... llmproxy serve
   OPENAI_API_KEY= llmproxy serve --openai-backend-url http://127.0.0.1:8080 --port 9000
   llmproxy --env-file /etc/llmproxy.env serve";
+
+const USER_EXAMPLES: &str = "\
+Examples:
+  llmproxy user add alice
+  llmproxy user forbid alice";
+
+const USER_LIST_EXAMPLES: &str = "\
+Examples:
+  llmproxy user list
+  llmproxy user list --json --database-url sqlite:////var/lib/llmproxy/llm_proxy.db";
+
+const USER_FORBID_EXAMPLES: &str = "\
+Examples:
+  llmproxy user forbid alice
+  llmproxy user forbid llmp-...";
+
+const USER_ALLOW_EXAMPLES: &str = "\
+Examples:
+  llmproxy user allow alice";
 
 const USER_ADD_EXAMPLES: &str = "\
 Examples:

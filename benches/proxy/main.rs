@@ -6,6 +6,8 @@
 //! of the machine does not fall on one of them alone. CPU time is that of a proxy's whole processes; clients
 //! and upstream run in this one, on the same cores: trust ratios before absolute numbers.
 
+#![allow(clippy::cast_precision_loss)] // counts and bytes become rounded figures in a table
+
 mod cases;
 mod load;
 mod machine;
@@ -224,7 +226,9 @@ impl Bench {
         }
         let before = target.cpu()?;
         let outcome = load::run(&load.job(target, self.duration), self.threads)?;
-        let cpu = target.is_proxy().then_some(target.cpu()? - before);
+        let cpu = target
+            .is_proxy()
+            .then_some(target.cpu()?.saturating_sub(before));
         take_in(case, target, &outcome, report);
         Ok(Measured {
             target: target.name,
@@ -268,16 +272,16 @@ impl Noise {
         let busy = machine::busy()?.saturating_sub(self.busy_before);
         let others = busy.saturating_sub(machine::own_cpu()? + proxies_cpu);
         let capacity = self.begun.elapsed() * u32::try_from(machine::cores()).unwrap_or(1);
-        let mut text = format!(
-            "noise: load average {} before, {} after; other processes took {:.1} % of the machine",
+        let between_rounds = report
+            .cpu_spread()
+            .map_or(String::new(), |(middle, worst)| {
+                format!("; CPU time of the rounds lay {middle:.0} % apart, at worst {worst:.0} %")
+            });
+        Ok(format!(
+            "noise: load average {} before, {} after; other processes took {:.1} % of the machine{between_rounds}",
             self.load_average,
             machine::load_average(),
             others.div_duration_f64(capacity) * 100.0,
-        );
-        if let Some((middle, worst)) = report.cpu_spread() {
-            text +=
-                &format!("; CPU time of the rounds lay {middle:.0} % apart, at worst {worst:.0} %");
-        }
-        Ok(text)
+        ))
     }
 }

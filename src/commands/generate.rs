@@ -58,7 +58,10 @@ fn write_page(command: &Command, name: &str, dir: &Path) -> anyhow::Result<()> {
 }
 
 fn render(command: &Command, name: &str, page: &mut Vec<u8>) -> anyhow::Result<()> {
-    let examples = command.get_after_long_help().map(ToString::to_string);
+    let examples = command
+        .get_after_long_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let titled = command
         .clone()
         .name(leak(name))
@@ -84,7 +87,7 @@ fn render(command: &Command, name: &str, page: &mut Vec<u8>) -> anyhow::Result<(
     environment_section(command, &mut roff);
     files_section(&mut roff);
     exit_status_section(&mut roff);
-    examples_section(name, examples.as_deref(), &mut roff);
+    examples_section(&examples, &mut roff);
     roff.to_writer(page)?;
     Ok(())
 }
@@ -167,11 +170,9 @@ fn exit_status_section(roff: &mut Roff) {
     }
 }
 
-/// The examples of the help text, or a first one.
-fn examples_section(name: &str, examples: Option<&str>, roff: &mut Roff) {
+/// The examples of the help text.
+fn examples_section(examples: &str, roff: &mut Roff) {
     roff.control("SH", ["EXAMPLES"]);
-    let fallback = format!("{} --help", name.replace('-', " "));
-    let examples = examples.unwrap_or(&fallback);
     roff.control("nf", []);
     for line in examples
         .lines()
