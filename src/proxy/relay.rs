@@ -127,7 +127,9 @@ impl MessageBody for Relay {
                 return Poll::Ready(Some(Ok(bytes)));
             }
             match &mut this.state {
-                State::Passing if this.source.is_complete() => this.state = State::Ended,
+                State::Passing if this.source.is_complete() && this.exchange.is_booked() => {
+                    this.state = State::Ended;
+                }
                 State::Passing => match this.source.poll_read(cx) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Some(Ok(read))) => this.take_in(Some(read)),
