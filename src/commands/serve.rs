@@ -120,20 +120,30 @@ fn start_log(filter: &str) {
         .filter_module("actix_server", log::LevelFilter::Warn)
         .parse_filters(filter)
         .format(|out, record| {
-            let text = record.args().to_string();
-            let line: String = text
-                .chars()
-                .map(|c| if c.is_control() { ' ' } else { c })
-                .collect();
-            let time = out.timestamp_millis();
-            writeln!(
-                out,
-                "{time} {:5} {}: {line}",
-                record.level(),
-                short_target(record.target())
-            )
+            let (time, target) = (out.timestamp_millis(), short_target(record.target()));
+            write!(out, "{time} {:5} {target}: ", record.level())?;
+            let mut line = OneLine(&mut *out);
+            std::fmt::Write::write_fmt(&mut line, *record.args()).map_err(std::io::Error::other)?;
+            writeln!(out)
         })
         .init();
+}
+
+/// Replaces control characters as they pass, so that nothing a client sends can begin a line of its own.
+struct OneLine<W>(W);
+
+impl<W: Write> std::fmt::Write for OneLine<W> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        for (index, part) in text.split(char::is_control).enumerate() {
+            let gap: &[u8] = if index > 0 { b" " } else { b"" };
+            let written = self
+                .0
+                .write_all(gap)
+                .and_then(|()| self.0.write_all(part.as_bytes()));
+            written.map_err(|_| std::fmt::Error)?;
+        }
+        Ok(())
+    }
 }
 
 /// `llmproxy::proxy::answer` is `proxy`: the room is what an operator needs to know.

@@ -1,7 +1,7 @@
 //! One request's account: who asked for what, what the meter saw, and the row that comes of it, exactly once.
 //! It also owns the permit and the place in the count of requests in flight, so that all end together, whatever happens.
 
-use std::{future::Future, sync::Arc, time::Instant};
+use std::{fmt, future::Future, net::IpAddr, rc::Rc, sync::Arc, time::Instant};
 
 use actix_web::{HttpRequest, http::Method};
 use bytes::Bytes;
@@ -13,18 +13,18 @@ use super::{
 };
 use crate::{
     model::{Outcome, Usage, UsageRow, UsageSource, now_ms},
-    store::ledger::{Ledger, NotWritten},
+    store::ledger::{NotWritten, Port},
     usage::{Meter, prompt_tokens},
 };
 
 /// A longer request is not kept for an estimate of its tokens, the estimate is made at once.
-const MAX_KEPT_PROMPT_BYTES: usize = 256 * 1024;
+const MAX_KEPT_PROMPT_BYTES: usize = 1024 * 1024;
 /// nginx's status for a client that left before the answer began.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// The state of one request from the moment it has a permit.
 pub struct Exchange {
-    ledger: Ledger,
+    ledger: Rc<Port>,
     caller: Arc<Caller>,
     endpoint: Endpoint,
     model: String,
@@ -36,7 +36,7 @@ pub struct Exchange {
     stage: Stage,
     booked: Option<Booked>,
     method: Method,
-    peer: String,
+    peer: Peer,
     _permit: Permit,
     _in_flight: InFlight,
 }
@@ -82,7 +82,7 @@ pub struct Asked<'a> {
 }
 
 impl Exchange {
-    pub fn new(asked: Asked<'_>, ledger: Ledger, permit: Permit, in_flight: InFlight) -> Self {
+    pub fn new(asked: Asked<'_>, ledger: Rc<Port>, permit: Permit, in_flight: InFlight) -> Self {
         let elapsed_ms = millis_since(asked.started);
         Self {
             ledger,
@@ -282,13 +282,23 @@ impl Prompt {
     }
 }
 
-/// The address of the connection, not what a header says.
+/// The address of a connection, not what a header says.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(Option<IpAddr>);
+
+/// The peer of a request.
 #[must_use]
-pub fn peer_of(request: &HttpRequest) -> String {
-    request.peer_addr().map_or_else(
-        || "-".to_owned(),
-        |peer| peer.ip().to_canonical().to_string(),
-    )
+pub fn peer_of(request: &HttpRequest) -> Peer {
+    Peer(request.peer_addr().map(|peer| peer.ip().to_canonical()))
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
 }
 
 fn millis_since(started: Instant) -> i64 {

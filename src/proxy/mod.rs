@@ -11,7 +11,7 @@ mod headers;
 mod relay;
 pub mod request;
 
-use std::{sync::Arc, time::Instant};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use bytes::Bytes;
@@ -26,7 +26,10 @@ use endpoint::{Endpoint, Kind};
 use exchange::{Asked, Exchange};
 use gate::{Drain, Gate, InFlight};
 
-use crate::{store::ledger::Ledger, usage::UsageOnlyEvents};
+use crate::{
+    store::ledger::{Ledger, Port},
+    usage::UsageOnlyEvents,
+};
 
 /// Whether streamed requests are made to ask for usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,7 @@ pub struct Shared {
 /// One worker's proxy.
 pub struct Proxy {
     shared: Arc<Shared>,
+    ledger: Rc<Port>,
     backend: Backend,
 }
 
@@ -57,6 +61,7 @@ impl Proxy {
     #[must_use]
     pub fn new(shared: Arc<Shared>, connector: Arc<Connector>) -> Self {
         Self {
+            ledger: Port::new(shared.ledger.clone()),
             shared,
             backend: Backend::new(connector),
         }
@@ -96,7 +101,7 @@ async fn forward(
     let endpoint = endpoint::find(request.method(), request.uri().path())?;
     let in_flight = shared.drain.enter()?;
     let caller = shared.keys.authenticate(request.headers())?;
-    if !shared.ledger.accepts_requests() {
+    if !proxy.ledger.accepts_requests() {
         return Err(ledger_unavailable().retry_after(5));
     }
 
@@ -169,7 +174,7 @@ async fn send(
         head: shared.own_headers.head_for(asked.request, body_bytes),
         body: plan.pieces,
     };
-    let mut exchange = Exchange::new(asked, shared.ledger.clone(), permit, in_flight);
+    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.ledger), permit, in_flight);
     exchange.asked();
     let response = proxy.backend.send(&outgoing).await.map_err(|error| {
         exchange.unanswered();

@@ -456,7 +456,7 @@ mod tests {
                     inner,
                     0..4
                 )
-                .prop_map(|map| Value::from_iter(map)),
+                .prop_map(Value::from_iter),
             ]
         })
     }

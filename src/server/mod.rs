@@ -27,6 +27,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// After the last answer, how long its bytes may take to leave for slow clients.
 const FLUSH_GRACE_SECONDS: u64 = 1;
 
+/// How long the workers may take to drop what was broken off.
+const BREAK_OFF_GRACE: Duration = Duration::from_secs(2);
+
 /// All that the server needs.
 pub struct ServerParts {
     pub shared: Arc<Shared>,
@@ -104,6 +107,8 @@ impl Listening {
         }
         let stopped = stop(handle, &drain, grace, signals);
         let (result, ()) = tokio::join!(serving, stopped);
+        // The workers drop what was broken off on their own threads, and book it as they do.
+        let _ = tokio::time::timeout(BREAK_OFF_GRACE, drain.empty()).await;
         result
     }
 }

@@ -225,7 +225,7 @@ mod tests {
         let mut out = Vec::new();
         for read in reads {
             meter.push(Bytes::copy_from_slice(read), &mut |bytes| {
-                out.extend_from_slice(&bytes)
+                out.extend_from_slice(&bytes);
             });
         }
         meter.finish(&mut |bytes| out.extend_from_slice(&bytes));

@@ -21,7 +21,9 @@ fn faulty() -> Backend {
             "not http" => wire.write("220 smtp.example.com ESMTP\r\n\r\n"),
             "no status" => wire.write("HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n"),
             "two lengths" => {
-                wire.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\n{}abc")
+                wire.write(
+                    "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\n{}abc",
+                );
             }
             "no length" => wire.write("HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}"),
             "no colon" => wire.write("HTTP/1.1 200 OK\r\nWhat is this\r\n\r\n{}"),

@@ -46,7 +46,7 @@ fn never_more_than_the_limit_are_at_the_backend() {
         let (at_once, most) = (at_once.clone(), most.clone());
         move |request, wire| {
             most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            if request.json()["stream"] == true {
+            if request.asks_to_stream() {
                 wire.sse_head();
                 for _ in 0..10 {
                     wire.chunk(delta("word"));

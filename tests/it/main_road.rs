@@ -17,13 +17,13 @@ const MODEL: &str = r#"{"id":"gpt-4.1-mini","object":"model","owned_by":"system"
 /// Answers each endpoint as OpenAI does: chat costs 19 + 10 tokens, a legacy completion 5 + 7.
 fn openai() -> Backend {
     Backend::start(|request, wire| {
-        let streamed = request.json()["stream"] == true;
+        let streamed = request.asks_to_stream();
         match (request.target(), streamed) {
             (CHAT, false) => wire.json(&chat_completion(19, 10)),
             (CHAT, true) => wire.sse(&counted_stream(19, 10)),
             (COMPLETIONS, false) => wire.json(&legacy_completion(5, 7)),
             (COMPLETIONS, true) => {
-                wire.sse(&[legacy_delta(" hello"), usage_event(5, 7), DONE.to_owned()])
+                wire.sse(&[legacy_delta(" hello"), usage_event(5, 7), DONE.to_owned()]);
             }
             ("/v1/models", _) => wire.json(MODELS),
             ("/v1/models/gpt-4.1-mini", _) => wire.json(MODEL),

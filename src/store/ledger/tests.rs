@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use super::*;
 use crate::{
     model::{Outcome, TimeRange, Usage, UsageSource},
@@ -36,11 +38,10 @@ fn start(store: &Store, on_failure: OnFailure) -> LedgerThread {
     LedgerThread::start(store, Sync::Normal, on_failure, Box::new(|_| Ok(()))).unwrap()
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(future)
+fn commit(ledger: &Ledger, row: UsageRow) -> Result<(), NotWritten> {
+    let (sender, written) = oneshot::channel();
+    ledger.submit(vec![row], Some(sender));
+    written.blocking_recv().unwrap()
 }
 
 #[test]
@@ -48,7 +49,7 @@ fn a_committed_row_is_in_the_table_and_in_its_hour() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     let thread = start(&store, OnFailure::Refuse);
-    block_on(thread.handle().commit(row(7, "m", 10))).unwrap();
+    commit(&thread.handle(), row(7, "m", 10)).unwrap();
     let (rows, hours): (i64, i64) = store
         .connection()
         .unwrap()
@@ -95,7 +96,7 @@ fn a_refused_row_is_told_kept_and_written_once_the_database_writes_again() {
     admin
         .execute_batch("ALTER TABLE usage_hourly RENAME TO away")
         .unwrap();
-    assert!(block_on(ledger.commit(row(1, "m", 3))).is_err());
+    assert!(commit(&ledger, row(1, "m", 3)).is_err());
     assert!(!ledger.accepts_requests());
     admin
         .execute_batch("ALTER TABLE away RENAME TO usage_hourly")
@@ -123,7 +124,7 @@ fn when_told_to_serve_a_failing_database_holds_nobody_up() {
         .execute_batch("ALTER TABLE usage_logs RENAME TO away")
         .unwrap();
     for _ in 0..10 {
-        block_on(ledger.commit(row(1, "m", 3))).unwrap();
+        commit(&ledger, row(1, "m", 3)).unwrap();
     }
     assert!(ledger.accepts_requests());
     admin
@@ -146,8 +147,8 @@ fn a_row_that_the_schema_refuses_does_not_hold_up_the_others() {
         .unwrap();
     let thread = start(&store, OnFailure::Refuse);
     let ledger = thread.handle();
-    block_on(ledger.commit(row(1, "a", 3))).unwrap();
-    assert!(block_on(ledger.commit(row(1, "a", 3))).is_err());
-    block_on(ledger.commit(row(1, "b", 3))).unwrap();
+    commit(&ledger, row(1, "a", 3)).unwrap();
+    assert!(commit(&ledger, row(1, "a", 3)).is_err());
+    commit(&ledger, row(1, "b", 3)).unwrap();
     assert_eq!(thread.close(), 0);
 }

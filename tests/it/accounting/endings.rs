@@ -13,11 +13,11 @@ fn waiting_after(events: Vec<String>) -> (Backend, mpsc::Receiver<Option<Duratio
     let (closed, when) = mpsc::channel();
     let closed = Mutex::new(closed);
     let backend = Backend::start(move |request, wire| {
-        if request.json()["stream"] != true {
+        if !request.asks_to_stream() {
             return wire.json(&chat_completion(1, 1));
         }
         wire.sse_head();
-        events.iter().for_each(|event| wire.chunk(event));
+        wire.chunks(&events);
         let _ = closed
             .lock()
             .unwrap()
@@ -105,17 +105,16 @@ fn a_client_that_leaves_before_the_answer_cancels_its_request() {
     let _alone = alone();
     let (closed, when) = mpsc::channel();
     let closed = Mutex::new(closed);
-    let backend = Backend::start(
-        move |request, wire| match request.json()["stream"] == true {
-            true => {
-                let _ = closed
-                    .lock()
-                    .unwrap()
-                    .send(wire.closed_by_peer_within(PATIENCE));
-            }
-            false => wire.json(&chat_completion(1, 1)),
-        },
-    );
+    let backend = Backend::start(move |request, wire| {
+        if request.asks_to_stream() {
+            let _ = closed
+                .lock()
+                .unwrap()
+                .send(wire.closed_by_peer_within(PATIENCE));
+        } else {
+            wire.json(&chat_completion(1, 1));
+        }
+    });
     let (proxy, key) = Home::new(&backend)
         .set("MAX_CONCURRENT_REQUESTS", "1")
         .serve_alice();

@@ -13,16 +13,14 @@ fn numbering() -> Backend {
     let count = AtomicUsize::new(0);
     Backend::start(move |request, wire| {
         let id = format!("req-{}", count.fetch_add(1, Ordering::Relaxed));
-        if request.json()["stream"] == true {
+        if request.asks_to_stream() {
             let headers = [
                 ("Content-Type", "text/event-stream"),
                 ("Transfer-Encoding", "chunked"),
                 ("x-request-id", &id),
             ];
             wire.head("200 OK", &headers);
-            counted_stream(19, 10)
-                .iter()
-                .for_each(|event| wire.chunk(event));
+            wire.chunks(counted_stream(19, 10));
             wire.end();
         } else {
             wire.answer(
@@ -71,9 +69,7 @@ fn a_stream_is_in_the_database_before_its_done_arrives_and_done_waits_for_nothin
                 ("x-request-id", &id),
             ];
             wire.head("200 OK", &headers);
-            counted_stream(19, 10)
-                .iter()
-                .for_each(|event| wire.chunk(event));
+            wire.chunks(counted_stream(19, 10));
             the_end.pass();
             wire.end();
         }
@@ -119,7 +115,7 @@ fn the_hourly_sums_equal_the_rows() {
             &[("Content-Type", "application/json")],
             "{}",
         ),
-        _ if request.json()["stream"] == true => wire.sse(&counted_stream(7, 3)),
+        _ if request.asks_to_stream() => wire.sse(&counted_stream(7, 3)),
         _ => wire.json(&chat_completion(19, 10)),
     });
     let (proxy, key) = Home::new(&backend).serve_alice();

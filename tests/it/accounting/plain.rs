@@ -149,7 +149,7 @@ fn a_compressed_answer_is_counted_and_passes_untouched() {
                     "200 OK",
                     &[headers.as_slice(), &[("Transfer-Encoding", "chunked")]].concat(),
                 );
-                served.chunks(7).for_each(|piece| wire.chunk(piece));
+                wire.chunks(served.chunks(7));
                 wire.end();
             }
             _ => wire.answer("200 OK", &headers, &served),
@@ -209,9 +209,12 @@ fn an_answer_of_megabytes_is_counted() {
 
 #[test]
 fn an_answer_is_read_as_what_it_is_not_as_what_was_asked_for() {
-    let backend = Backend::start(|request, wire| match request.json()["stream"] == true {
-        true => wire.json(&chat_completion(19, 10)),
-        false => wire.sse(&crate::harness::counted_stream(19, 10)),
+    let backend = Backend::start(|request, wire| {
+        if request.asks_to_stream() {
+            wire.json(&chat_completion(19, 10));
+        } else {
+            wire.sse(&crate::harness::counted_stream(19, 10));
+        }
     });
     let (proxy, key) = Home::new(&backend).serve_alice();
     assert_eq!(proxy.chat(&key, ASK_STREAM).text(), chat_completion(19, 10));

@@ -203,7 +203,7 @@ fn a_compressed_stream_is_counted_and_passes_untouched() {
             ("Transfer-Encoding", "chunked"),
         ];
         wire.head("200 OK", &headers);
-        served.chunks(11).for_each(|piece| wire.chunk(piece));
+        wire.chunks(served.chunks(11));
         wire.end();
     });
     let (proxy, key) = Home::new(&backend).serve_alice();

@@ -138,6 +138,10 @@ impl Seen {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 
+    pub fn asks_to_stream(&self) -> bool {
+        self.json()["stream"] == true
+    }
+
     /// The model asked for: what scripts choose their behaviour by.
     pub fn model(&self) -> String {
         self.json()["model"].as_str().unwrap_or_default().to_owned()
@@ -158,11 +162,12 @@ impl Wire {
 
     /// A head without a framing header unless `headers` names one.
     pub fn head(&mut self, status: &str, headers: &[(&str, &str)]) {
-        let mut head = format!("HTTP/1.1 {status}\r\n");
+        let mut head = format!("HTTP/1.1 {status}\r\n").into_bytes();
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
-        self.write(head + "\r\n");
+        head.extend_from_slice(b"\r\n");
+        self.write(head);
     }
 
     pub fn answer(&mut self, status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) {
@@ -195,15 +200,20 @@ impl Wire {
         self.write(frame);
     }
 
+    /// Each piece in a chunk of its own.
+    pub fn chunks<E: AsRef<[u8]>>(&mut self, pieces: impl IntoIterator<Item = E>) {
+        for piece in pieces {
+            self.chunk(piece);
+        }
+    }
+
     pub fn end(&mut self) {
         self.write("0\r\n\r\n");
     }
 
     pub fn sse<E: AsRef<[u8]>>(&mut self, events: &[E]) {
         self.sse_head();
-        for event in events {
-            self.chunk(event);
-        }
+        self.chunks(events);
         self.end();
     }
 
@@ -302,7 +312,7 @@ fn take(wire: &mut Wire, length: usize) -> Option<Vec<u8>> {
 }
 
 fn fill(wire: &mut Wire) -> Option<()> {
-    let mut bytes = [0; 65536];
+    let mut bytes = [0; 16384];
     let count = (&*wire.stream)
         .read(&mut bytes)
         .ok()

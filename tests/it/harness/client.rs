@@ -59,18 +59,19 @@ impl Request {
                 .iter()
                 .any(|(n, _)| n.eq_ignore_ascii_case(name))
         };
-        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
+        let mut fields = self.headers.clone();
         if !given("host") {
-            head.push_str(&format!("Host: {host}\r\n"));
-        }
-        for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            fields.insert(0, ("Host".to_owned(), host.to_owned()));
         }
         let unframed = !given("content-length") && !given("transfer-encoding");
         if unframed && (!self.body.is_empty() || self.method == "POST") {
-            head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+            fields.push(("Content-Length".to_owned(), self.body.len().to_string()));
         }
-        let mut bytes = (head + "\r\n").into_bytes();
+        let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
+        for (name, value) in fields {
+            bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(&self.body);
         bytes
     }
@@ -317,7 +318,7 @@ impl Connection {
 
     /// `None` at the end of the connection, be it FIN or RST; silence for too long fails the test.
     fn fill(&mut self) -> Option<()> {
-        let mut bytes = [0; 65536];
+        let mut bytes = [0; 16384];
         match self.stream.read(&mut bytes) {
             Ok(0) => None,
             Ok(count) => {

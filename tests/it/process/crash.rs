@@ -19,16 +19,14 @@ fn numbering() -> Backend {
     let count = AtomicUsize::new(0);
     Backend::start(move |request, wire| {
         let id = format!("req-{}", count.fetch_add(1, Ordering::Relaxed));
-        if request.json()["stream"] == true {
+        if request.asks_to_stream() {
             let headers = [
                 ("Content-Type", "text/event-stream"),
                 ("Transfer-Encoding", "chunked"),
                 ("x-request-id", &id),
             ];
             wire.head("200 OK", &headers);
-            counted_stream(19, 10)
-                .iter()
-                .for_each(|event| wire.chunk(event));
+            wire.chunks(counted_stream(19, 10));
             wire.end();
         } else {
             wire.answer(

@@ -14,14 +14,14 @@ fn halting() -> (Backend, Arc<Turnstile>) {
     let backend = Backend::start({
         let turnstile = turnstile.clone();
         move |request, wire| {
-            if request.json()["stream"] != true {
+            if !request.asks_to_stream() {
                 return wire.json(&chat_completion(1, 1));
             }
             let events = counted_stream(19, 10);
             wire.sse_head();
             wire.chunk(&events[0]);
             if turnstile.pass() {
-                events[1..].iter().for_each(|event| wire.chunk(event));
+                wire.chunks(&events[1..]);
                 wire.end();
             }
         }
@@ -160,9 +160,12 @@ fn when_the_grace_is_over_what_still_runs_is_broken_off_and_counted() {
 
 #[test]
 fn every_delivered_answer_is_on_disk_after_the_end() {
-    let backend = Backend::start(|request, wire| match request.json()["stream"] == true {
-        true => wire.sse(&counted_stream(19, 10)),
-        false => wire.json(&chat_completion(19, 10)),
+    let backend = Backend::start(|request, wire| {
+        if request.asks_to_stream() {
+            wire.sse(&counted_stream(19, 10));
+        } else {
+            wire.json(&chat_completion(19, 10));
+        }
     });
     let (mut proxy, key) = Home::new(&backend).serve_alice();
     for body in [ASK, ASK_STREAM].repeat(10) {

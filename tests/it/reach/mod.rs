@@ -81,9 +81,12 @@ fn a_certificate_that_nobody_vouches_for_or_of_another_name_is_502() {
 
 /// An HTTP proxy that stands for the backend too, whichever way it is asked to reach it.
 fn forwarding() -> Backend {
-    Backend::start(|request, wire| match request.head.starts_with("CONNECT ") {
-        true => wire.head("200 Connection established", &[]),
-        false => wire.json(&chat_completion(19, 10)),
+    Backend::start(|request, wire| {
+        if request.head.starts_with("CONNECT ") {
+            wire.head("200 Connection established", &[]);
+        } else {
+            wire.json(&chat_completion(19, 10));
+        }
     })
 }
 
@@ -116,7 +119,7 @@ fn https_proxy_is_asked_for_a_tunnel_with_its_credentials() {
             "403 Forbidden",
             &[("Connection", "close")],
             "no tunnel for you",
-        )
+        );
     });
     let with_credentials = refusing.url().replace("http://", "http://user:pass@");
     let home =

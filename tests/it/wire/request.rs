@@ -155,9 +155,12 @@ fn the_azure_way_to_give_the_key_works() {
 
 #[test]
 fn the_body_crosses_to_the_byte() {
-    let backend = Backend::start(|request, wire| match request.json()["stream"] == true {
-        true => wire.sse(&counted_stream(1, 1)),
-        false => wire.json(&chat_completion(1, 1)),
+    let backend = Backend::start(|request, wire| {
+        if request.asks_to_stream() {
+            wire.sse(&counted_stream(1, 1));
+        } else {
+            wire.json(&chat_completion(1, 1));
+        }
     });
     let (proxy, key) = Home::new(&backend).serve_alice();
     let bodies = [
@@ -168,7 +171,7 @@ fn the_body_crosses_to_the_byte() {
         r#"{"unknown":{"stream":true,"stream_options":null},"messages":[{"stream":true}],"model":"m"}"#,
         r#"{"model":"m","stream":false,"stream_options":{"include_usage":true}}"#,
         r#"{"model":"m","stream":null}"#,
-        r#"{}"#,
+        r"{}",
         r#" {"stream_options" : {"include_usage" :true , "x":1.50} ,"model":"m","stream": true } "#,
         r#"{"stream":true,"stream_options":{"include_usage":false},"stream_options":{"include_usage":true},"model":"m"}"#,
     ];
@@ -263,7 +266,7 @@ fn requests_sent_in_one_packet_are_answered_in_order() {
 #[test]
 fn path_and_query_go_on_as_they_came() {
     let backend = Backend::start(|request, wire| {
-        wire.json(&format!(r#"{{"target":"{}"}}"#, request.target()))
+        wire.json(&format!(r#"{{"target":"{}"}}"#, request.target()));
     });
     let (proxy, key) = Home::new(&backend).serve_alice();
     let target = "/v1/chat/completions?api-version=2024-10-21&q=%2Fa%20b+c&empty&=x";

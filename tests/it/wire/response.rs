@@ -40,18 +40,15 @@ fn end_to_end_headers_cross_and_the_others_do_not() {
             &[("Connection", "keep-alive, X-Hop")],
         ]
         .concat();
-        match request.json()["stream"] == true {
-            false => wire.answer("200 OK", &headers, chat_completion(1, 1)),
-            true => {
-                wire.head(
-                    "200 OK",
-                    &[headers.as_slice(), &[("Transfer-Encoding", "chunked")]].concat(),
-                );
-                counted_stream(1, 1)
-                    .iter()
-                    .for_each(|event| wire.chunk(event));
-                wire.end();
-            }
+        if request.asks_to_stream() {
+            wire.head(
+                "200 OK",
+                &[headers.as_slice(), &[("Transfer-Encoding", "chunked")]].concat(),
+            );
+            wire.chunks(counted_stream(1, 1));
+            wire.end();
+        } else {
+            wire.answer("200 OK", &headers, chat_completion(1, 1));
         }
     });
     let (proxy, key) = Home::new(&backend).serve_alice();
@@ -168,16 +165,15 @@ fn an_answer_of_any_kind_and_size_passes_to_the_byte() {
     let served = bodies.clone();
     let backend = Backend::start(move |request, wire| {
         let (kind, body) = &served[request.model().parse::<usize>().unwrap() % 5];
-        match request.json()["chunked"] == true {
-            false => wire.answer("200 OK", &[("Content-Type", kind)], body),
-            true => {
-                wire.head(
-                    "200 OK",
-                    &[("Content-Type", kind), ("Transfer-Encoding", "chunked")],
-                );
-                body.chunks(10_007).for_each(|piece| wire.chunk(piece));
-                wire.end();
-            }
+        if request.json()["chunked"] == true {
+            wire.head(
+                "200 OK",
+                &[("Content-Type", kind), ("Transfer-Encoding", "chunked")],
+            );
+            wire.chunks(body.chunks(10_007));
+            wire.end();
+        } else {
+            wire.answer("200 OK", &[("Content-Type", kind)], body);
         }
     });
     let (proxy, key) = Home::new(&backend).serve_alice();

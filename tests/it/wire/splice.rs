@@ -20,12 +20,10 @@ fn is_one_edit(original: &[u8], edited: &[u8], removed: usize) -> bool {
     edited.len() > original.len() - removed && front + back + removed >= original.len()
 }
 
-#[test]
-fn a_streamed_request_that_does_not_ask_is_made_to_ask_by_one_insertion() {
-    let backend = streaming();
-    let (proxy, key) = Home::new(&backend).serve_alice();
+/// Requests that do not ask, the `stream_options` they are to arrive with, and the bytes that may give way for it.
+fn not_asking() -> Vec<(&'static str, Value, usize)> {
     let asked = json!({"include_usage": true});
-    let cases = [
+    vec![
         // Absent, in every kind of surrounding.
         (ASK_STREAM, asked.clone(), 0),
         (r#"{"stream":true}"#, asked.clone(), 0),
@@ -110,8 +108,14 @@ fn a_streamed_request_that_does_not_ask_is_made_to_ask_by_one_insertion() {
             asked.clone(),
             "null".len(),
         ),
-    ];
-    for (body, expected, removed) in cases {
+    ]
+}
+
+#[test]
+fn a_streamed_request_that_does_not_ask_is_made_to_ask_by_one_insertion() {
+    let backend = streaming();
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    for (body, expected, removed) in not_asking() {
         assert_eq!(proxy.chat(&key, body).status, 200, "{body}");
         let seen = backend.last();
         assert_eq!(

@@ -1,0 +1,66 @@
+//! Notices changes of users made by other connections, on the ledger's own connection.
+
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::{OnUsersChanged, writer::USERS_POLL};
+use crate::store::{StoreError, users};
+
+/// Notices changes of users made by other connections.
+pub(super) struct UsersWatch {
+    on_change: OnUsersChanged,
+    data_version: i64,
+    users_version: i64,
+    next_look: Instant,
+}
+
+impl UsersWatch {
+    pub(super) fn new(
+        connection: &Connection,
+        on_change: OnUsersChanged,
+    ) -> Result<Self, StoreError> {
+        let mut watch = Self {
+            on_change,
+            data_version: data_version(connection)?,
+            users_version: users::version(connection)?,
+            next_look: Instant::now(),
+        };
+        (watch.on_change)(connection)?;
+        Ok(watch)
+    }
+
+    /// Looks at most every [`USERS_POLL`].
+    pub(super) fn check(&mut self, connection: &Connection) {
+        let now = Instant::now();
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + USERS_POLL;
+        if let Err(error) = self.look(connection) {
+            log::error!("cannot read the users, keys stay as they were: {error}");
+            self.next_look = now + Duration::from_secs(1);
+        }
+    }
+
+    /// `data_version` moves when another connection commits anything (sqlite.org/pragma.html#pragma_data_version), this
+    /// connection's own commits leave it alone; only then is the users' own counter worth a query.
+    fn look(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let data_version = data_version(connection)?;
+        if data_version == self.data_version {
+            return Ok(());
+        }
+        let users_version = users::version(connection)?;
+        if users_version != self.users_version {
+            (self.on_change)(connection)?;
+            self.users_version = users_version;
+        }
+        self.data_version = data_version;
+        Ok(())
+    }
+}
+
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    let mut statement = connection.prepare_cached("PRAGMA data_version")?;
+    statement.query_row([], |row| row.get(0))
+}
