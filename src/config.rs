@@ -27,6 +27,7 @@ const DEFAULT_SHUTDOWN_GRACE: &str = "30s";
 const DEFAULT_CONNECT_TIMEOUT: &str = "10s";
 const DEFAULT_IDLE_TIMEOUT: &str = "600s";
 const DEFAULT_QUEUE_TIMEOUT: &str = "600s";
+const DEFAULT_HEADER_TIMEOUT: &str = "15s";
 const DEFAULT_STREAM_USAGE: &str = "ask";
 const DEFAULT_MAX_BODY_SIZE: &str = "64MiB";
 const DEFAULT_LOG: &str = "info";
@@ -109,6 +110,10 @@ pub struct ServeSettings {
     #[arg(long, env = "SHUTDOWN_GRACE", hide_env_values = true, default_value = DEFAULT_SHUTDOWN_GRACE, value_name = "TIME")]
     shutdown_grace: String,
 
+    /// How long a client may take to send the head of a request
+    #[arg(long, env = "CLIENT_HEADER_TIMEOUT", hide_env_values = true, default_value = DEFAULT_HEADER_TIMEOUT, value_name = "TIME")]
+    client_header_timeout: String,
+
     /// How long a connection to the backend may take
     #[arg(long, env = "BACKEND_CONNECT_TIMEOUT", hide_env_values = true, default_value = DEFAULT_CONNECT_TIMEOUT, value_name = "TIME")]
     backend_connect_timeout: String,
@@ -156,6 +161,7 @@ pub struct Config {
     pub ledger_sync: Sync,
     pub on_ledger_failure: OnFailure,
     pub shutdown_grace: Duration,
+    pub client_header_timeout: Duration,
     pub connect_timeout: Duration,
     pub idle_timeout: Duration,
     pub stream_usage: StreamUsage,
@@ -245,6 +251,11 @@ impl Config {
                 "SHUTDOWN_GRACE",
                 &settings.shutdown_grace,
                 DEFAULT_SHUTDOWN_GRACE,
+            )?,
+            client_header_timeout: read.timeout(
+                "CLIENT_HEADER_TIMEOUT",
+                &settings.client_header_timeout,
+                DEFAULT_HEADER_TIMEOUT,
             )?,
             connect_timeout: read.timeout(
                 "BACKEND_CONNECT_TIMEOUT",

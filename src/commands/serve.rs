@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::ArgMatches;
 
 use crate::{
-    config::{Config, ServeSettings},
+    config::{Config, Secret, ServeSettings},
     proxy::{
         OwnHeaders, Shared,
         auth::KeyTable,
@@ -17,9 +17,13 @@ use crate::{
     store::{IfMissing, Store, ledger::LedgerThread},
 };
 
+/// A shorter admin token is called out.
+const MIN_TOKEN_CHARS: usize = 16;
+
 pub(super) fn run(settings: &ServeSettings, matches: &ArgMatches) -> anyhow::Result<()> {
     let config = Config::from_settings(settings, matches)?;
     start_log(&config.log_filter);
+    warn_of_open_doors(&config);
     let connector = connect_settings(&config)?;
     let store = Store::open(&config.database, IfMissing::Create)?;
     let keys = Arc::new(KeyTable::default());
@@ -81,6 +85,7 @@ fn serve(
         shared: Arc::new(shared),
         connector: Arc::clone(connector),
         admin: Arc::new(admin),
+        client_header_timeout: config.client_header_timeout,
     };
     actix_web::rt::System::new().block_on(async {
         let listening = listen(&config.host, config.port, parts).with_context(|| {
@@ -101,6 +106,23 @@ fn serve(
             .await
             .context("the server failed")
     })
+}
+
+/// What is allowed and yet may be a slip.
+fn warn_of_open_doors(config: &Config) {
+    if !config.admin_allow.is_empty() {
+        let networks: Vec<String> = config.admin_allow.iter().map(ToString::to_string).collect();
+        log::warn!(
+            "ADMIN_ALLOW: the admin API, which shows all keys, is open without a token to {}",
+            networks.join(", ")
+        );
+    }
+    let short = |token: &Secret| token.expose().len() < MIN_TOKEN_CHARS;
+    if config.admin_token.as_ref().is_some_and(short) {
+        log::warn!(
+            "ADMIN_TOKEN has fewer than {MIN_TOKEN_CHARS} characters and can be guessed; try `openssl rand -hex 24`"
+        );
+    }
 }
 
 fn connect_settings(config: &Config) -> anyhow::Result<Arc<Connector>> {

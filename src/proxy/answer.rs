@@ -180,6 +180,8 @@ fn encoding_of(headers: &HeaderMap) -> Encoding {
             b"" | b"identity" => Encoding::Identity,
             b"gzip" | b"x-gzip" => Encoding::Gzip,
             b"deflate" => Encoding::Deflate,
+            b"br" => Encoding::Brotli,
+            b"zstd" => Encoding::Zstd,
             _ => Encoding::Unknown,
         },
         (Some(_), Some(_)) => Encoding::Unknown,

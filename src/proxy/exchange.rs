@@ -258,7 +258,10 @@ impl Exchange {
 /// A client that left, before the answer or in it, is booked here.
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.book(Outcome::ClientGone);
+        if !self.is_booked() {
+            self.meter.finish(&mut |_| {});
+            self.book(Outcome::ClientGone);
+        }
         if log::log_enabled!(target: "access", log::Level::Info) && self.answer.is_some() {
             self.log();
         }

@@ -1,6 +1,6 @@
 //! A request's body: read up to a limit, looked into without building a tree, and edited in at most one place.
 
-use std::{borrow::Cow, fmt, ops::Range, pin::Pin};
+use std::{borrow::Cow, fmt, ops::Range, pin::Pin, time::Duration};
 
 use actix_web::{
     http::{
@@ -16,6 +16,7 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout_at};
 
 use super::ApiError;
 use crate::usage::Name;
@@ -24,6 +25,11 @@ use crate::usage::Name;
 const MAX_MODEL_CHARS: usize = 200;
 /// A body up to this length is read to its end before a refusal, so that the connection can be used again.
 const MAX_DRAINED_BYTES: usize = 64 * 1024;
+/// How long that may take.
+const MAX_DRAIN_TIME: Duration = Duration::from_secs(1);
+/// A body must come at 1 kB/s at least, looked at every 30 s.
+const PACE_WINDOW: Duration = Duration::from_secs(30);
+const MIN_BYTES_PER_WINDOW: usize = 30_000;
 /// Allocated at once for an announced length; more only as it comes.
 const MAX_RESERVED_BYTES: usize = 1024 * 1024;
 
@@ -72,8 +78,8 @@ pub async fn read_body(
     }
     let mut first = Bytes::new();
     let mut more: Option<BytesMut> = None;
-    while let Some(chunk) = next_chunk(payload).await {
-        let chunk = chunk?;
+    let mut pace = Pace::new();
+    while let Some(chunk) = pace.next_chunk(payload).await? {
         let so_far = more.as_ref().map_or(first.len(), BytesMut::len);
         if so_far + chunk.len() > limit_bytes {
             return Err(too_large(limit_bytes));
@@ -100,24 +106,61 @@ pub async fn drain_body(headers: &HeaderMap, payload: &mut web::Payload) {
     if content_length(headers).is_some_and(|length| length > MAX_DRAINED_BYTES as u64) {
         return;
     }
-    let mut drained = 0;
-    while drained <= MAX_DRAINED_BYTES {
-        match next_chunk(payload).await {
-            Some(Ok(chunk)) => drained += chunk.len(),
-            _ => return,
+    let drain = async {
+        let mut drained = 0;
+        while drained <= MAX_DRAINED_BYTES
+            && let Ok(Some(chunk)) = next_chunk(payload).await
+        {
+            drained += chunk.len();
+        }
+    };
+    // A body that does not come in time costs its connection too.
+    let _ = tokio::time::timeout(MAX_DRAIN_TIME, drain).await;
+}
+
+/// Watches that a client does not hold its place by sending a byte now and then.
+struct Pace {
+    window_ends: Instant,
+    bytes_in_window: usize,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self {
+            window_ends: Instant::now() + PACE_WINDOW,
+            bytes_in_window: 0,
+        }
+    }
+
+    /// The next chunk, or 408 for a client that is too slow.
+    async fn next_chunk(&mut self, payload: &mut web::Payload) -> Result<Option<Bytes>, ApiError> {
+        loop {
+            if let Ok(chunk) = timeout_at(self.window_ends, next_chunk(payload)).await {
+                let chunk = chunk?;
+                self.bytes_in_window += chunk.as_ref().map_or(0, Bytes::len);
+                return Ok(chunk);
+            }
+            if self.bytes_in_window < MIN_BYTES_PER_WINDOW {
+                return Err(ApiError::invalid_request(
+                    StatusCode::REQUEST_TIMEOUT,
+                    Some("request_timeout"),
+                    "The request body came too slowly: less than 1 kB/s for 30 s.",
+                ));
+            }
+            *self = Self::new();
         }
     }
 }
 
-async fn next_chunk(payload: &mut web::Payload) -> Option<Result<Bytes, ApiError>> {
-    let chunk = std::future::poll_fn(|cx| Pin::new(&mut *payload).poll_next(cx)).await?;
-    Some(chunk.map_err(|_| {
+async fn next_chunk(payload: &mut web::Payload) -> Result<Option<Bytes>, ApiError> {
+    let chunk = std::future::poll_fn(|cx| Pin::new(&mut *payload).poll_next(cx)).await;
+    chunk.transpose().map_err(|_| {
         ApiError::invalid_request(
             StatusCode::BAD_REQUEST,
             None,
             "The request body broke off or was malformed.",
         )
-    }))
+    })
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

@@ -20,8 +20,6 @@ use crate::{
     store::Store,
 };
 
-/// A client that has not sent a whole head by then is cut.
-const CLIENT_HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// An idle client connection is kept for this long; longer than the pools of the common SDKs keep theirs idle.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// After the last answer, how long its bytes may take to leave for slow clients.
@@ -35,6 +33,8 @@ pub struct ServerParts {
     pub shared: Arc<Shared>,
     pub connector: Arc<Connector>,
     pub admin: Arc<AdminParts>,
+    /// A client that has not sent a whole head by then is cut.
+    pub client_header_timeout: Duration,
 }
 
 /// All that the admin API needs.
@@ -60,6 +60,7 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
         shared,
         connector,
         admin,
+        client_header_timeout,
     } = parts;
     let server = HttpServer::new(move || {
         let proxy = Proxy::new(Arc::clone(&shared), Arc::clone(&connector));
@@ -80,7 +81,7 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
     .tcp_nodelay(true)
     // Without this a client that hangs up while no byte flows is never noticed, and its tokens go on being spent.
     .h1_allow_half_closed(false)
-    .client_request_timeout(CLIENT_HEADER_TIMEOUT)
+    .client_request_timeout(client_header_timeout)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(FLUSH_GRACE_SECONDS)
     .disable_signals()

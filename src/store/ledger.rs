@@ -4,6 +4,7 @@
 //! at once and a thousand at a time share one commit (measured: 98 µs for one row, 285,000 rows/s with 64 writers).
 //! The same thread, on the same connection, notices when another process changed a user.
 
+mod file;
 mod port;
 mod watch;
 mod writer;
@@ -25,6 +26,7 @@ use crate::model::UsageRow;
 
 pub use port::Port;
 
+use file::FileWatch;
 use watch::UsersWatch;
 use writer::Writer;
 
@@ -118,6 +120,7 @@ impl LedgerThread {
         let mut writer = Writer {
             users: UsersWatch::new(&connection, on_users_changed)?,
             connection,
+            file: FileWatch::new(store.path().to_owned()),
             shared: Arc::clone(&ledger.shared),
         };
         let thread = thread::Builder::new()

@@ -23,6 +23,8 @@ pub enum Encoding {
     Identity,
     Gzip,
     Deflate,
+    Brotli,
+    Zstd,
     Unknown,
 }
 
@@ -43,6 +45,7 @@ pub struct Meter {
     decoder: Decoder<Sink>,
     /// Decoding failed once; the rest would be noise.
     decoder_broke: bool,
+    finished: bool,
 }
 
 struct Sink {
@@ -88,6 +91,7 @@ impl Meter {
         Self {
             decoder: Decoder::new(encoding, sink),
             decoder_broke: false,
+            finished: false,
         }
     }
 
@@ -112,8 +116,14 @@ impl Meter {
         emit(read);
     }
 
-    /// The answer has ended.
+    /// The answer has ended, or no more of it will come. Once is enough.
     pub fn finish(&mut self, emit: &mut impl FnMut(Bytes)) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        if !self.decoder_broke && self.decoder.finish().is_err() {
+            self.decoder_broke = true;
+        }
         let Sink { shape, reading } = self.decoder.sink_mut();
         match shape {
             Shape::Events(scanner) => {
@@ -262,9 +272,34 @@ mod tests {
         );
     }
 
+    /// `{"usage":{"prompt_tokens":3,"completion_tokens":4}}`, as the brotli and zstd command line tools write it.
+    const BROTLI: &[u8] = b"\xa1\x90\x01\xc0o\xa4\x16k\xcep'\x90\x93\xa5\xfe\xac\xd1\xba\x90\x8c\xa1\x99\xd0\x81\x89\x1c86\xcf\x02\xa1\x83\xbfK\x98\x04\x97bx\xf8qTg\xd4z0\x06\x15>\xc8\xfe\x01";
+    const ZSTD: &[u8] = b"(\xb5/\xfd$3\x99\x01\x00{\x22usage\x22:{\x22prompt_tokens\x22:3,\x22completion_tokens\x22:4}}7}\x94\x08";
+
+    #[test]
+    fn brotli_and_zstd_are_read_however_they_are_split() {
+        for (encoding, encoded) in [(Encoding::Brotli, BROTLI), (Encoding::Zstd, ZSTD)] {
+            for cut in 0..=encoded.len() {
+                let (reading, out) =
+                    run(Meter::json(encoding), &[&encoded[..cut], &encoded[cut..]]);
+                assert_eq!(
+                    (reading.usage, out.as_slice()),
+                    (Some(USAGE), encoded),
+                    "{encoding:?} cut at {cut}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn broken_and_unknown_encodings_pass_unread() {
-        for encoding in [Encoding::Gzip, Encoding::Deflate, Encoding::Unknown] {
+        for encoding in [
+            Encoding::Gzip,
+            Encoding::Deflate,
+            Encoding::Brotli,
+            Encoding::Zstd,
+            Encoding::Unknown,
+        ] {
             let (reading, out) = run(Meter::json(encoding), &[b"no such thing", b"{}"]);
             assert_eq!((reading.usage, out), (None, b"no such thing{}".to_vec()));
         }

@@ -1,13 +1,14 @@
 //! The writing thread: takes what is queued, writes it in one transaction, tells those who wait.
 
 use std::{
+    fmt,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, ErrorCode, params};
 
-use super::{NotWritten, OnFailure, Parcel, Shared, Sync, watch::UsersWatch};
+use super::{NotWritten, OnFailure, Parcel, Shared, Sync, file::FileWatch, watch::UsersWatch};
 use crate::{model::UsageRow, store::costs::hour_of};
 
 /// How often the thread looks whether another process changed the users; a forbidden key stops within about this.
@@ -34,6 +35,7 @@ const ADD_TO_HOUR: &str = "INSERT INTO usage_hourly (hour, user_id, endpoint, mo
 /// The state of the writing thread.
 pub(super) struct Writer {
     pub(super) connection: Connection,
+    pub(super) file: FileWatch,
     pub(super) shared: Arc<Shared>,
     pub(super) users: UsersWatch,
 }
@@ -99,6 +101,10 @@ impl Writer {
 
     /// Writes the batch in one transaction. On failure the rows stay in the batch, those who wait for them are told.
     fn write(&mut self, batch: &mut Vec<Parcel>) {
+        if let Some(problem) = self.file.problem() {
+            self.keep_and_tell(batch, &problem);
+            return;
+        }
         match write_rows(
             &self.connection,
             batch.iter().flat_map(|parcel| &parcel.rows),
@@ -119,10 +125,10 @@ impl Writer {
         }
     }
 
-    fn keep_and_tell(&self, batch: &mut [Parcel], error: &rusqlite::Error) {
+    fn keep_and_tell(&self, batch: &mut [Parcel], problem: &impl fmt::Display) {
         if !self.shared.failing.swap(true, Ordering::Relaxed) {
             log::error!(
-                "ledger: cannot write {} rows, will try again: {error}",
+                "ledger: cannot write {} rows, will try again: {problem}",
                 rows_in(batch)
             );
         }
