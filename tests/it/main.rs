@@ -3,7 +3,9 @@
 mod accounting;
 mod admin;
 mod cli;
+mod database;
 mod errors;
+mod faults;
 mod gate;
 mod harness;
 mod keys;

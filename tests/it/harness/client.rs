@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use serde_json::Value;
 
@@ -169,6 +169,17 @@ impl Connection {
     /// A proxy that has refused and closed is no error here: its answer tells.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
+    }
+
+    /// FIN: says that nothing more is sent, and goes on reading.
+    pub fn finish_sending(&self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Every byte that still comes, framing and all, up to the end of the connection.
+    pub fn raw_rest(&mut self) -> Vec<u8> {
+        while self.fill().is_some() {}
+        std::mem::take(&mut self.unread)
     }
 
     /// Hangs up with RST.

@@ -12,7 +12,7 @@ use std::net::TcpStream;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use backend::Backend;
+pub use backend::{Backend, Wire};
 pub use client::{Answer, Connection, Request};
 pub use payload::*;
 pub use proxy::{BACKEND_KEY, Home, Proxy, Ran, Row};

@@ -23,6 +23,7 @@ pub struct Home {
     dir: TempDir,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
+    max_open_files: Option<u32>,
 }
 
 impl Home {
@@ -37,6 +38,7 @@ impl Home {
             dir,
             environment: Vec::new(),
             arguments: Vec::new(),
+            max_open_files: None,
         }
         .set("HOST", "127.0.0.1")
         .set("PORT", "0")
@@ -64,6 +66,12 @@ impl Home {
         self
     }
 
+    /// Runs every command under `ulimit -n`.
+    pub fn max_open_files(mut self, limit: u32) -> Self {
+        self.max_open_files = Some(limit);
+        self
+    }
+
     /// Writes a file into the working directory.
     pub fn file(self, name: &str, contents: &str) -> Self {
         std::fs::write(self.path(name), contents).unwrap();
@@ -75,7 +83,13 @@ impl Home {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_llmproxy"));
+        let binary = env!("CARGO_BIN_EXE_llmproxy");
+        let mut command = Command::new(binary);
+        if let Some(limit) = self.max_open_files {
+            command = Command::new("sh");
+            let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+            command.args(["-c", &script, binary]);
+        }
         command
             .args(arguments)
             .current_dir(self.dir.path())
@@ -310,6 +324,21 @@ impl Proxy {
     /// Everything the server has written to stderr so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// How many descriptors the server has open. Linux only.
+    pub fn open_files(&self) -> usize {
+        let directory = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(directory).unwrap().count()
+    }
+
+    /// A figure of `/proc/PID/status` in kB: `VmRSS` for the memory in use, `VmHWM` for the most there was.
+    #[track_caller]
+    pub fn memory_kb(&self, figure: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(figure));
+        let kb = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+        kb.unwrap_or_else(|| panic!("{figure} in {status}"))
     }
 
     pub fn kill9(&mut self) {

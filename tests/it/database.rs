@@ -1,0 +1,128 @@
+//! What happens to the database file while a server writes into it.
+
+use std::fs;
+
+use crate::harness::{
+    ASK, ASK_STREAM, Backend, Home, PATIENCE, Proxy, assert_openai_error, chat_completion,
+    counted_stream, wait_until,
+};
+
+fn backend() -> Backend {
+    Backend::start(|request, wire| {
+        if request.asks_to_stream() {
+            wire.sse(&counted_stream(19, 10));
+        } else {
+            wire.json(&chat_completion(19, 10));
+        }
+    })
+}
+
+fn is_refused(proxy: &Proxy, key: &str) -> bool {
+    let answer = proxy.chat(key, ASK);
+    answer.status == 503 && answer.header("retry-after").is_some()
+}
+
+#[test]
+fn a_deleted_database_is_said_in_the_log_and_nothing_is_served_until_it_is_back() {
+    let backend = backend();
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    assert_eq!(proxy.chat(&key, ASK).status, 200);
+    let (file, away) = (proxy.path("test.db"), proxy.path("away.db"));
+    fs::rename(&file, &away).unwrap();
+    assert_ne!(proxy.chat(&key, ASK).status, 200, "its row went nowhere");
+    wait_until("new requests get 503", PATIENCE, || {
+        is_refused(&proxy, &key)
+    });
+    assert_openai_error(&proxy.chat(&key, ASK_STREAM), 503);
+    assert!(
+        proxy.log().contains("was deleted while the server runs"),
+        "{}",
+        proxy.log()
+    );
+    assert!(!file.exists(), "no new file is made in its place");
+
+    fs::rename(&away, &file).unwrap();
+    wait_until("requests are served again", PATIENCE, || {
+        proxy.chat(&key, ASK).status == 200
+    });
+    assert!(
+        proxy.rows().len() >= 3,
+        "the row that had to wait is there too"
+    );
+}
+
+#[test]
+fn a_replaced_database_is_not_written_into_behind_its_owners_back() {
+    let backend = backend();
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    fs::copy(proxy.path("test.db"), proxy.path("other.db")).unwrap();
+    fs::rename(proxy.path("other.db"), proxy.path("test.db")).unwrap();
+    assert_ne!(proxy.chat(&key, ASK).status, 200);
+    wait_until("new requests get 503", PATIENCE, || {
+        is_refused(&proxy, &key)
+    });
+    assert!(
+        proxy.log().contains("was replaced while the server runs"),
+        "{}",
+        proxy.log()
+    );
+}
+
+#[test]
+fn a_backup_made_while_the_server_writes_is_whole() {
+    let backend = backend();
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let backup = proxy.path("backup.db");
+    std::thread::scope(|scope| {
+        let busy = scope.spawn(|| {
+            for _ in 0..100 {
+                assert_eq!(proxy.chat(&key, ASK).status, 200);
+            }
+        });
+        wait_until("some rows are there", PATIENCE, || proxy.rows().len() > 10);
+        // The README's command, through the library.
+        let sql = format!("VACUUM INTO '{}'", backup.display());
+        proxy.database().execute_batch(&sql).unwrap();
+        busy.join().unwrap();
+    });
+    let copy = rusqlite::Connection::open(&backup).unwrap();
+    let (integrity, rows, summed): (String, i64, i64) = copy
+        .query_row(
+            "SELECT (SELECT * FROM pragma_integrity_check), (SELECT count(*) FROM usage_logs), (SELECT sum(requests) FROM usage_hourly)",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .unwrap();
+    assert_eq!(integrity, "ok");
+    assert!(
+        rows > 10 && rows == summed,
+        "{rows} rows, {summed} in the hourly sums"
+    );
+}
+
+#[test]
+fn two_servers_on_one_file_are_both_exact() {
+    let backend = backend();
+    let (first, key) = Home::new(&backend).serve_alice();
+    let second = Home::new(&backend)
+        .set("DATABASE_URL", first.path("test.db").to_str().unwrap())
+        .serve();
+    std::thread::scope(|scope| {
+        for server in [&first, &second] {
+            for body in [ASK, ASK_STREAM] {
+                let key = &key;
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        assert_eq!(server.chat(key, body).status, 200);
+                    }
+                });
+            }
+        }
+    });
+    let rows = first.rows();
+    assert_eq!(rows.len(), 200);
+    assert!(rows.iter().all(|row| row.tokens() == [19, 10, 0, 0]));
+    let costs = first.get_json("/admin/list_costs");
+    assert_eq!(costs, second.get_json("/admin/list_costs"));
+    assert_eq!(costs["costs"][0]["total_input_tokens"], 200 * 19);
+}
