@@ -41,6 +41,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'Address to listen on')
             [CompletionResult]::new('--port', '--port', [CompletionResultType]::ParameterName, 'Port to listen on; 0: any free port, the log line says which')
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'clear: the database keeps whole keys, `list` shows them again; hashed: only hashes, a key is shown once')
             [CompletionResult]::new('--max-concurrent-requests', '--max-concurrent-requests', [CompletionResultType]::ParameterName, 'Requests at the backend at once, the rest wait in line; 0: unlimited')
             [CompletionResult]::new('--queue-timeout', '--queue-timeout', [CompletionResultType]::ParameterName, 'How long a request may wait in line before it gets 503')
             [CompletionResult]::new('--admin-token', '--admin-token', [CompletionResultType]::ParameterName, 'Token that opens /admin from everywhere, as `Authorization: Bearer`. Prefer the variable or .env')
@@ -48,6 +49,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--ledger-sync', '--ledger-sync', [CompletionResultType]::ParameterName, 'normal: rows survive a crash of the proxy; full: each commit waits for the disk and survives a power cut')
             [CompletionResult]::new('--on-ledger-failure', '--on-ledger-failure', [CompletionResultType]::ParameterName, 'While rows cannot be written: refuse requests, or serve and keep the rows in memory')
             [CompletionResult]::new('--shutdown-grace', '--shutdown-grace', [CompletionResultType]::ParameterName, 'How long answers may finish after SIGTERM')
+            [CompletionResult]::new('--client-header-timeout', '--client-header-timeout', [CompletionResultType]::ParameterName, 'How long a client may take to send the head of a request')
             [CompletionResult]::new('--backend-connect-timeout', '--backend-connect-timeout', [CompletionResultType]::ParameterName, 'How long a connection to the backend may take')
             [CompletionResult]::new('--backend-idle-timeout', '--backend-idle-timeout', [CompletionResultType]::ParameterName, 'Longest silence of the backend, before its first byte and between two')
             [CompletionResult]::new('--stream-usage', '--stream-usage', [CompletionResultType]::ParameterName, 'ask: add `stream_options.include_usage` to streamed requests that lack it; leave: for backends that do not know it')
@@ -70,11 +72,13 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List all users, their keys masked')
             [CompletionResult]::new('forbid', 'forbid', [CompletionResultType]::ParameterValue, 'Stop a user''s key at once')
             [CompletionResult]::new('allow', 'allow', [CompletionResultType]::ParameterValue, 'Allow a forbidden user''s key again')
+            [CompletionResult]::new('hash-keys', 'hash-keys', [CompletionResultType]::ParameterValue, 'Forget all whole keys and keep their hashes, for good')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
         'llmproxy;user;add' {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'clear: the database keeps whole keys, `list` shows them again; hashed: only hashes, a key is shown once')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
@@ -113,11 +117,21 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             break
         }
+        'llmproxy;user;hash-keys' {
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
         'llmproxy;user;help' {
             [CompletionResult]::new('add', 'add', [CompletionResultType]::ParameterValue, 'Make a user and print the new key')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List all users, their keys masked')
             [CompletionResult]::new('forbid', 'forbid', [CompletionResultType]::ParameterValue, 'Stop a user''s key at once')
             [CompletionResult]::new('allow', 'allow', [CompletionResultType]::ParameterValue, 'Allow a forbidden user''s key again')
+            [CompletionResult]::new('hash-keys', 'hash-keys', [CompletionResultType]::ParameterValue, 'Forget all whole keys and keep their hashes, for good')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -131,6 +145,9 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             break
         }
         'llmproxy;user;help;allow' {
+            break
+        }
+        'llmproxy;user;help;hash-keys' {
             break
         }
         'llmproxy;user;help;help' {
@@ -175,6 +192,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List all users, their keys masked')
             [CompletionResult]::new('forbid', 'forbid', [CompletionResultType]::ParameterValue, 'Stop a user''s key at once')
             [CompletionResult]::new('allow', 'allow', [CompletionResultType]::ParameterValue, 'Allow a forbidden user''s key again')
+            [CompletionResult]::new('hash-keys', 'hash-keys', [CompletionResultType]::ParameterValue, 'Forget all whole keys and keep their hashes, for good')
             break
         }
         'llmproxy;help;user;add' {
@@ -187,6 +205,9 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             break
         }
         'llmproxy;help;user;allow' {
+            break
+        }
+        'llmproxy;help;user;hash-keys' {
             break
         }
         'llmproxy;help;costs' {

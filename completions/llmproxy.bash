@@ -55,6 +55,9 @@ _llmproxy() {
             llmproxy__subcmd__help__subcmd__user,forbid)
                 cmd="llmproxy__subcmd__help__subcmd__user__subcmd__forbid"
                 ;;
+            llmproxy__subcmd__help__subcmd__user,hash-keys)
+                cmd="llmproxy__subcmd__help__subcmd__user__subcmd__hash__subcmd__keys"
+                ;;
             llmproxy__subcmd__help__subcmd__user,list)
                 cmd="llmproxy__subcmd__help__subcmd__user__subcmd__list"
                 ;;
@@ -66,6 +69,9 @@ _llmproxy() {
                 ;;
             llmproxy__subcmd__user,forbid)
                 cmd="llmproxy__subcmd__user__subcmd__forbid"
+                ;;
+            llmproxy__subcmd__user,hash-keys)
+                cmd="llmproxy__subcmd__user__subcmd__hash__subcmd__keys"
                 ;;
             llmproxy__subcmd__user,help)
                 cmd="llmproxy__subcmd__user__subcmd__help"
@@ -81,6 +87,9 @@ _llmproxy() {
                 ;;
             llmproxy__subcmd__user__subcmd__help,forbid)
                 cmd="llmproxy__subcmd__user__subcmd__help__subcmd__forbid"
+                ;;
+            llmproxy__subcmd__user__subcmd__help,hash-keys)
+                cmd="llmproxy__subcmd__user__subcmd__help__subcmd__hash__subcmd__keys"
                 ;;
             llmproxy__subcmd__user__subcmd__help,help)
                 cmd="llmproxy__subcmd__user__subcmd__help__subcmd__help"
@@ -272,7 +281,7 @@ _llmproxy() {
             return 0
             ;;
         llmproxy__subcmd__help__subcmd__user)
-            opts="add list forbid allow"
+            opts="add list forbid allow hash-keys"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -327,6 +336,20 @@ _llmproxy() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        llmproxy__subcmd__help__subcmd__user__subcmd__hash__subcmd__keys)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         llmproxy__subcmd__help__subcmd__user__subcmd__list)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -342,7 +365,7 @@ _llmproxy() {
             return 0
             ;;
         llmproxy__subcmd__serve)
-            opts="-h -V --openai-backend-url --openai-api-key --openai-org-id --openai-project-id --host --port --database-url --max-concurrent-requests --queue-timeout --admin-token --admin-allow --ledger-sync --on-ledger-failure --shutdown-grace --backend-connect-timeout --backend-idle-timeout --stream-usage --max-body-size --rust-log --env-file --help --version"
+            opts="-h -V --openai-backend-url --openai-api-key --openai-org-id --openai-project-id --host --port --database-url --store-keys --max-concurrent-requests --queue-timeout --admin-token --admin-allow --ledger-sync --on-ledger-failure --shutdown-grace --client-header-timeout --backend-connect-timeout --backend-idle-timeout --stream-usage --max-body-size --rust-log --env-file --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -376,6 +399,10 @@ _llmproxy() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --store-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --max-concurrent-requests)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -401,6 +428,10 @@ _llmproxy() {
                     return 0
                     ;;
                 --shutdown-grace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-header-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -447,7 +478,7 @@ _llmproxy() {
             return 0
             ;;
         llmproxy__subcmd__user)
-            opts="-h -V --env-file --help --version add list forbid allow help"
+            opts="-h -V --env-file --help --version add list forbid allow hash-keys help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -476,13 +507,17 @@ _llmproxy() {
             return 0
             ;;
         llmproxy__subcmd__user__subcmd__add)
-            opts="-h -V --json --database-url --env-file --help --version"
+            opts="-h -V --json --database-url --store-keys --env-file --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store-keys)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -574,8 +609,41 @@ _llmproxy() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        llmproxy__subcmd__user__subcmd__hash__subcmd__keys)
+            opts="-h -V --database-url --env-file --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         llmproxy__subcmd__user__subcmd__help)
-            opts="add list forbid allow help"
+            opts="add list forbid allow hash-keys help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -617,6 +685,20 @@ _llmproxy() {
             return 0
             ;;
         llmproxy__subcmd__user__subcmd__help__subcmd__forbid)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        llmproxy__subcmd__user__subcmd__help__subcmd__hash__subcmd__keys)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -37,6 +37,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --host 'Address to listen on'
             cand --port 'Port to listen on; 0: any free port, the log line says which'
             cand --database-url 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path'
+            cand --store-keys 'clear: the database keeps whole keys, `list` shows them again; hashed: only hashes, a key is shown once'
             cand --max-concurrent-requests 'Requests at the backend at once, the rest wait in line; 0: unlimited'
             cand --queue-timeout 'How long a request may wait in line before it gets 503'
             cand --admin-token 'Token that opens /admin from everywhere, as `Authorization: Bearer`. Prefer the variable or .env'
@@ -44,6 +45,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --ledger-sync 'normal: rows survive a crash of the proxy; full: each commit waits for the disk and survives a power cut'
             cand --on-ledger-failure 'While rows cannot be written: refuse requests, or serve and keep the rows in memory'
             cand --shutdown-grace 'How long answers may finish after SIGTERM'
+            cand --client-header-timeout 'How long a client may take to send the head of a request'
             cand --backend-connect-timeout 'How long a connection to the backend may take'
             cand --backend-idle-timeout 'Longest silence of the backend, before its first byte and between two'
             cand --stream-usage 'ask: add `stream_options.include_usage` to streamed requests that lack it; leave: for backends that do not know it'
@@ -65,10 +67,12 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand list 'List all users, their keys masked'
             cand forbid 'Stop a user''s key at once'
             cand allow 'Allow a forbidden user''s key again'
+            cand hash-keys 'Forget all whole keys and keep their hashes, for good'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'llmproxy;user;add'= {
             cand --database-url 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path'
+            cand --store-keys 'clear: the database keeps whole keys, `list` shows them again; hashed: only hashes, a key is shown once'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
             cand --json 'Print the JSON that the HTTP admin API returns'
             cand -h 'Print help (see more with ''--help'')'
@@ -103,11 +107,20 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
         }
+        &'llmproxy;user;hash-keys'= {
+            cand --database-url 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
         &'llmproxy;user;help'= {
             cand add 'Make a user and print the new key'
             cand list 'List all users, their keys masked'
             cand forbid 'Stop a user''s key at once'
             cand allow 'Allow a forbidden user''s key again'
+            cand hash-keys 'Forget all whole keys and keep their hashes, for good'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'llmproxy;user;help;add'= {
@@ -117,6 +130,8 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         &'llmproxy;user;help;forbid'= {
         }
         &'llmproxy;user;help;allow'= {
+        }
+        &'llmproxy;user;help;hash-keys'= {
         }
         &'llmproxy;user;help;help'= {
         }
@@ -155,6 +170,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand list 'List all users, their keys masked'
             cand forbid 'Stop a user''s key at once'
             cand allow 'Allow a forbidden user''s key again'
+            cand hash-keys 'Forget all whole keys and keep their hashes, for good'
         }
         &'llmproxy;help;user;add'= {
         }
@@ -163,6 +179,8 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         &'llmproxy;help;user;forbid'= {
         }
         &'llmproxy;help;user;allow'= {
+        }
+        &'llmproxy;help;user;hash-keys'= {
         }
         &'llmproxy;help;costs'= {
         }

@@ -39,6 +39,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l openai-proje
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l host -d 'Address to listen on' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l port -d 'Port to listen on; 0: any free port, the log line says which' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l database-url -d 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l store-keys -d 'clear: the database keeps whole keys, `list` shows them again; hashed: only hashes, a key is shown once' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l max-concurrent-requests -d 'Requests at the backend at once, the rest wait in line; 0: unlimited' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l queue-timeout -d 'How long a request may wait in line before it gets 503' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l admin-token -d 'Token that opens /admin from everywhere, as `Authorization: Bearer`. Prefer the variable or .env' -r
@@ -46,6 +47,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l admin-allow 
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l ledger-sync -d 'normal: rows survive a crash of the proxy; full: each commit waits for the disk and survives a power cut' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l on-ledger-failure -d 'While rows cannot be written: refuse requests, or serve and keep the rows in memory' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l shutdown-grace -d 'How long answers may finish after SIGTERM' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l client-header-timeout -d 'How long a client may take to send the head of a request' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l backend-connect-timeout -d 'How long a connection to the backend may take' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l backend-idle-timeout -d 'Longest silence of the backend, before its first byte and between two' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l stream-usage -d 'ask: add `stream_options.include_usage` to streamed requests that lack it; leave: for backends that do not know it' -r
@@ -54,15 +56,17 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l rust-log -d 
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -s V -l version -d 'Print version'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow help" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow help" -s V -l version -d 'Print version'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow help" -f -a "add" -d 'Make a user and print the new key'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow help" -f -a "list" -d 'List all users, their keys masked'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow help" -f -a "forbid" -d 'Stop a user\'s key at once'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow help" -f -a "allow" -d 'Allow a forbidden user\'s key again'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -f -a "add" -d 'Make a user and print the new key'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -f -a "list" -d 'List all users, their keys masked'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -f -a "forbid" -d 'Stop a user\'s key at once'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -f -a "allow" -d 'Allow a forbidden user\'s key again'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -f -a "hash-keys" -d 'Forget all whole keys and keep their hashes, for good'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l database-url -d 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l store-keys -d 'clear: the database keeps whole keys, `list` shows them again; hashed: only hashes, a key is shown once' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l json -d 'Print the JSON that the HTTP admin API returns'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -82,10 +86,15 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l json -d 'Print the JSON that the HTTP admin API returns'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l database-url -d 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "add" -d 'Make a user and print the new key'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "list" -d 'List all users, their keys masked'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "forbid" -d 'Stop a user\'s key at once'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "allow" -d 'Allow a forbidden user\'s key again'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "hash-keys" -d 'Forget all whole keys and keep their hashes, for good'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l last-hours -d 'Only the last N hours, for example 24 or 0.5' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l start-time -d 'Only from this time on' -r
@@ -109,3 +118,4 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "list" -d 'List all users, their keys masked'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "forbid" -d 'Stop a user\'s key at once'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "allow" -d 'Allow a forbidden user\'s key again'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "hash-keys" -d 'Forget all whole keys and keep their hashes, for good'

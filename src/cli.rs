@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use anyhow::{Context, bail};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 
-use crate::config::{DatabaseSettings, ServeSettings};
+use crate::config::{DatabaseSettings, KeySettings, ServeSettings};
 
 /// Read when it is there, unless `--env-file` names another.
 const DEFAULT_ENV_FILE: &str = ".env";
@@ -81,6 +81,13 @@ pub enum UserCommand {
     /// Allow a forbidden user's key again
     #[command(after_long_help = USER_ALLOW_EXAMPLES)]
     Allow(UserAccessArgs),
+
+    /// Forget all whole keys and keep their hashes, for good
+    ///
+    /// Keys go on working and cannot be shown again; lists show their first and last characters. New keys are hashed
+    /// too from then on, and shown once. There is no way back. Old backups still hold the keys.
+    #[command(after_long_help = USER_HASH_KEYS_EXAMPLES)]
+    HashKeys(UserHashKeysArgs),
 }
 
 #[derive(Debug, Args)]
@@ -94,6 +101,9 @@ pub struct UserAddArgs {
 
     #[command(flatten)]
     pub database: DatabaseSettings,
+
+    #[command(flatten)]
+    pub keys: KeySettings,
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +111,12 @@ pub struct UserListArgs {
     #[command(flatten)]
     pub output: OutputArgs,
 
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+}
+
+#[derive(Debug, Args)]
+pub struct UserHashKeysArgs {
     #[command(flatten)]
     pub database: DatabaseSettings,
 }
@@ -184,6 +200,10 @@ Examples:
 const USER_ALLOW_EXAMPLES: &str = "\
 Examples:
   llmproxy user allow alice";
+
+const USER_HASH_KEYS_EXAMPLES: &str = "\
+Examples:
+  llmproxy user hash-keys";
 
 const USER_ADD_EXAMPLES: &str = "\
 Examples:

@@ -13,6 +13,7 @@ use crate::{
     store::{
         DatabasePath,
         ledger::{OnFailure, Sync},
+        users::KeyStorage,
     },
 };
 
@@ -20,6 +21,7 @@ const DEFAULT_BACKEND_URL: &str = "https://api.openai.com";
 const DEFAULT_HOST: &str = "0.0.0.0";
 const DEFAULT_PORT: &str = "8000";
 const DEFAULT_DATABASE_URL: &str = "sqlite+aiosqlite:///./llm_proxy.db";
+const DEFAULT_STORE_KEYS: &str = "clear";
 const DEFAULT_MAX_CONCURRENT: &str = "500";
 const DEFAULT_LEDGER_SYNC: &str = "normal";
 const DEFAULT_ON_LEDGER_FAILURE: &str = "refuse";
@@ -71,6 +73,9 @@ pub struct ServeSettings {
 
     #[command(flatten)]
     database: DatabaseSettings,
+
+    #[command(flatten)]
+    keys: KeySettings,
 
     /// Requests at the backend at once, the rest wait in line; 0: unlimited
     #[arg(long, env = "MAX_CONCURRENT_REQUESTS", hide_env_values = true, default_value = DEFAULT_MAX_CONCURRENT, value_name = "N")]
@@ -143,6 +148,14 @@ pub struct DatabaseSettings {
     database_url: String,
 }
 
+/// What the database keeps of new keys: for the commands that make some.
+#[derive(Debug, Args)]
+pub struct KeySettings {
+    /// clear: the database keeps whole keys, `list` shows them again; hashed: only hashes, a key is shown once
+    #[arg(long, env = "STORE_KEYS", hide_env_values = true, default_value = DEFAULT_STORE_KEYS, value_name = "clear|hashed")]
+    store_keys: String,
+}
+
 /// All settings of the server, valid.
 #[derive(Debug)]
 pub struct Config {
@@ -153,6 +166,7 @@ pub struct Config {
     pub host: String,
     pub port: u16,
     pub database: DatabasePath,
+    pub key_storage: KeyStorage,
     /// 0: unlimited.
     pub max_concurrent_requests: usize,
     pub queue_timeout: Duration,
@@ -221,6 +235,7 @@ impl Config {
                 |text| text.parse().ok(),
             )?,
             database: settings.database.path(matches)?,
+            key_storage: settings.keys.storage(matches)?,
             max_concurrent_requests: read.value(
                 "MAX_CONCURRENT_REQUESTS",
                 &settings.max_concurrent_requests,
@@ -291,6 +306,21 @@ impl Config {
                 .map(PathBuf::from),
             backend_url,
         })
+    }
+}
+
+impl KeySettings {
+    /// What is kept of new keys.
+    ///
+    /// # Errors
+    /// When the setting is none of the two words.
+    pub fn storage(&self, matches: &ArgMatches) -> Result<KeyStorage, SettingError> {
+        Reader { matches }.choice(
+            "STORE_KEYS",
+            &self.store_keys,
+            DEFAULT_STORE_KEYS,
+            [("clear", KeyStorage::Clear), ("hashed", KeyStorage::Hashed)],
+        )
     }
 }
 

@@ -26,6 +26,7 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
         Command::User(UserCommand::List(args)) => user::list(&args, matches),
         Command::User(UserCommand::Forbid(args)) => user::forbid(&args, matches),
         Command::User(UserCommand::Allow(args)) => user::allow(&args, matches),
+        Command::User(UserCommand::HashKeys(args)) => user::hash_keys(&args, matches),
         Command::Costs(args) => costs::run(&args, matches),
         Command::Generate { dir } => generate::run(&dir),
     }

@@ -12,9 +12,14 @@ use crate::{
         auth::KeyTable,
         backend::{BackendSettings, Connector, connector},
         gate::{Drain, Gate},
+        throttle::Throttle,
     },
     server::{AdminAccess, AdminParts, ServerParts, listen},
-    store::{IfMissing, Store, ledger::LedgerThread},
+    store::{
+        IfMissing, Store, StoreError,
+        ledger::LedgerThread,
+        users::{self, KeyStorage},
+    },
 };
 
 /// A shorter admin token is called out.
@@ -26,6 +31,9 @@ pub(super) fn run(settings: &ServeSettings, matches: &ArgMatches) -> anyhow::Res
     warn_of_open_doors(&config);
     let connector = connect_settings(&config)?;
     let store = Store::open(&config.database, IfMissing::Create)?;
+    if config.key_storage == KeyStorage::Hashed {
+        warn_of_clear_keys(&store)?;
+    }
     let keys = Arc::new(KeyTable::default());
     let ledger = {
         let keys = Arc::clone(&keys);
@@ -56,6 +64,7 @@ fn serve(
     ledger: &LedgerThread,
 ) -> anyhow::Result<()> {
     let drain = Arc::new(Drain::default());
+    let throttle = Arc::new(Throttle::default());
     let shared = Shared {
         keys: Arc::clone(keys),
         ledger: ledger.handle(),
@@ -74,12 +83,15 @@ fn serve(
         ),
         stream_usage: config.stream_usage,
         max_body_bytes: config.max_body_bytes,
+        throttle: Arc::clone(&throttle),
     };
     let admin = AdminParts {
         store: store.clone(),
         keys: Arc::clone(keys),
         access: AdminAccess::new(config.admin_token.as_ref(), config.admin_allow.clone()),
         max_body_bytes: config.max_body_bytes,
+        key_storage: config.key_storage,
+        throttle,
     };
     let parts = ServerParts {
         shared: Arc::new(shared),
@@ -123,6 +135,17 @@ fn warn_of_open_doors(config: &Config) {
             "ADMIN_TOKEN has fewer than {MIN_TOKEN_CHARS} characters and can be guessed; try `openssl rand -hex 24`"
         );
     }
+}
+
+/// The setting speaks of new keys only.
+fn warn_of_clear_keys(store: &Store) -> Result<(), StoreError> {
+    let clear = users::clear_keys(&*store.connection()?)?;
+    if clear > 0 {
+        log::warn!(
+            "STORE_KEYS=hashed, but {clear} older keys are stored in clear: `llmproxy user hash-keys` hashes them, for good"
+        );
+    }
+    Ok(())
 }
 
 fn connect_settings(config: &Config) -> anyhow::Result<Arc<Connector>> {

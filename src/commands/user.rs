@@ -6,7 +6,7 @@ use clap::ArgMatches;
 
 use super::{WrongUsage, open_existing, print, print_json, tables};
 use crate::{
-    cli::{UserAccessArgs, UserAddArgs, UserListArgs},
+    cli::{UserAccessArgs, UserAddArgs, UserHashKeysArgs, UserListArgs},
     model::{ApiKey, UserName},
     store::{
         IfMissing, Store, StoreError,
@@ -17,8 +17,9 @@ use crate::{
 pub(super) fn add(args: &UserAddArgs, matches: &ArgMatches) -> anyhow::Result<()> {
     let path = args.database.path(matches)?;
     let name = UserName::parse(&args.name).map_err(|error| WrongUsage(error.to_string()))?;
+    let storage = args.keys.storage(matches)?;
     let store = Store::open(&path, IfMissing::Create)?;
-    let new = users::add(&*store.connection()?, &name)?;
+    let new = users::add(&*store.connection()?, &name, storage)?;
     if args.output.json {
         print_json(&new)
     } else if std::io::stdout().is_terminal() {
@@ -38,6 +39,15 @@ pub(super) fn list(args: &UserListArgs, matches: &ArgMatches) -> anyhow::Result<
     } else {
         print(&tables::users(&users))
     }
+}
+
+/// One way: what is forgotten cannot be shown again.
+pub(super) fn hash_keys(args: &UserHashKeysArgs, matches: &ArgMatches) -> anyhow::Result<()> {
+    let store = open_existing(&args.database.path(matches)?)?;
+    let hashed = users::hash_keys(&mut *store.connection()?)?;
+    print(&format!(
+        "{hashed} keys are stored as hashes now, and so will all new ones; they go on working"
+    ))
 }
 
 pub(super) fn forbid(args: &UserAccessArgs, matches: &ArgMatches) -> anyhow::Result<()> {

@@ -61,9 +61,18 @@ impl ApiKey {
             .is_some_and(|rest| rest.len() >= 32 && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
     }
 
+    /// Whether this is what [`ApiKey::masked`] left of a key: all that a database of hashes knows.
+    #[must_use]
+    pub fn is_masked(&self) -> bool {
+        self.0.contains('…')
+    }
+
     /// The key's beginning and end, enough to recognise it and too little to use it: `llmp-1a2b…9f0e`.
     #[must_use]
     pub fn masked(&self) -> String {
+        if self.is_masked() {
+            return self.0.clone();
+        }
         let chars: Vec<char> = self.0.chars().collect();
         if chars.len() < 24 {
             return "…".to_owned();

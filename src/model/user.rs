@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::ApiKey;
+use crate::model::{ApiKey, KeyHash};
 
 /// The longest user name, in characters.
 const MAX_CHARS: usize = 128;
@@ -12,7 +12,9 @@ const MAX_CHARS: usize = 128;
 pub struct User {
     pub id: i64,
     pub username: String,
+    /// Whole, or masked where only hashes are kept.
     pub api_key: ApiKey,
+    pub key_hash: KeyHash,
     /// Unix time in milliseconds.
     pub created_at_ms: i64,
     /// `false` once the key is forbidden.

@@ -50,7 +50,7 @@ impl KeyTable {
                     username: user.username,
                     is_active: user.is_active,
                 };
-                (user.api_key.hash(), Arc::new(caller))
+                (user.key_hash, Arc::new(caller))
             })
             .collect();
         self.callers.store(Arc::new(callers));

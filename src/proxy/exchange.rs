@@ -295,6 +295,13 @@ pub fn peer_of(request: &HttpRequest) -> Peer {
     Peer(request.peer_addr().map(|peer| peer.ip().to_canonical()))
 }
 
+impl Peer {
+    #[must_use]
+    pub fn address(self) -> Option<IpAddr> {
+        self.0
+    }
+}
+
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {

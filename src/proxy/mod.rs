@@ -10,6 +10,7 @@ pub mod gate;
 mod headers;
 mod relay;
 pub mod request;
+pub mod throttle;
 
 use std::{rc::Rc, sync::Arc, time::Instant};
 
@@ -25,6 +26,7 @@ use backend::{Backend, BackendError, Connector, OutgoingRequest};
 use endpoint::{Endpoint, Kind};
 use exchange::{Asked, Exchange};
 use gate::{Drain, Gate, InFlight};
+use throttle::Throttle;
 
 use crate::{
     store::ledger::{Ledger, Port},
@@ -47,6 +49,7 @@ pub struct Shared {
     pub own_headers: OwnHeaders,
     pub stream_usage: StreamUsage,
     pub max_body_bytes: usize,
+    pub throttle: Arc<Throttle>,
 }
 
 /// One worker's proxy.
@@ -85,9 +88,20 @@ pub async fn handle(
                 shortened(request.path()),
                 error.status().as_u16(),
             );
+            if error.status() == StatusCode::UNAUTHORIZED {
+                slow_down(&proxy.shared.throttle, &request).await;
+            }
             request::drain_body(request.headers(), &mut payload).await;
             error.to_response()
         }
+    }
+}
+
+/// Holds up the answer to a wrong key or token.
+pub async fn slow_down(throttle: &Throttle, request: &HttpRequest) {
+    let delay = throttle.wrong_guess(peer_of(request).address());
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::AdminParts;
 use crate::{
     model::{ApiKey, TimeError, TimeRange, UserName, now_ms},
-    proxy::{ApiError, peer_of, request},
+    proxy::{ApiError, peer_of, request, slow_down},
     store::{
         Store, StoreError,
         costs::{self, Split},
@@ -59,10 +59,13 @@ impl Action {
 }
 
 async fn handle(request: HttpRequest, mut payload: web::Payload, parts: Parts) -> HttpResponse {
-    let result = serve(&request, &mut payload, parts).await;
+    let result = serve(&request, &mut payload, parts.clone()).await;
     let response = match result {
         Ok(response) => response,
         Err(error) => {
+            if error.status() == StatusCode::UNAUTHORIZED {
+                slow_down(&parts.throttle, &request).await;
+            }
             request::drain_body(request.headers(), &mut payload).await;
             error.to_response()
         }
@@ -105,10 +108,14 @@ async fn serve(
             let fields =
                 read_fields(request, payload, parts.max_body_bytes.min(MAX_BODY_BYTES)).await?;
             let name = fields.username.ok_or_else(|| missing("username"))?;
+            let storage = parts.key_storage;
             let name =
                 UserName::parse(&name).map_err(|error| bad_field("username", error.to_string()))?;
             Ok(json(
-                &changing_users(parts, move |connection| users::add(connection, &name)).await?,
+                &changing_users(parts, move |connection| {
+                    users::add(connection, &name, storage)
+                })
+                .await?,
             ))
         }
         Action::SetAccess(access) => {

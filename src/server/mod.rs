@@ -16,8 +16,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub use access::AdminAccess;
 
 use crate::{
-    proxy::{self, ApiError, Proxy, Shared, auth::KeyTable, backend::Connector, gate::Drain},
-    store::Store,
+    proxy::{
+        self, ApiError, Proxy, Shared, auth::KeyTable, backend::Connector, gate::Drain,
+        throttle::Throttle,
+    },
+    store::{Store, users::KeyStorage},
 };
 
 /// An idle client connection is kept for this long; longer than the pools of the common SDKs keep theirs idle.
@@ -42,6 +45,8 @@ pub struct AdminParts {
     pub store: Store,
     pub keys: Arc<KeyTable>,
     pub access: AdminAccess,
+    pub throttle: Arc<Throttle>,
+    pub key_storage: KeyStorage,
     pub max_body_bytes: usize,
 }
 

@@ -1,6 +1,6 @@
 //! Users: add, list, forbid, allow. What the HTTP admin API and the command line both call, and the JSON both print.
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
 use serde::Serialize;
 
 use super::StoreError;
@@ -8,14 +8,19 @@ use crate::model::{ApiKey, User, UserName, format_utc, now_ms};
 
 const INSERT: &str =
     "INSERT INTO users (username, api_key, key_hash, created_at_ms) VALUES (?1, ?2, ?3, ?4)";
-const LIST: &str = "SELECT id, username, api_key, created_at_ms, is_active FROM users ORDER BY id";
+const LIST: &str =
+    "SELECT id, username, api_key, key_hash, created_at_ms, is_active FROM users ORDER BY id";
 // Index: users.username UNIQUE.
-const BY_NAME: &str =
-    "SELECT id, username, api_key, created_at_ms, is_active FROM users WHERE username = ?1";
+const BY_NAME: &str = "SELECT id, username, api_key, key_hash, created_at_ms, is_active FROM users WHERE username = ?1";
 // Index: users.key_hash UNIQUE.
-const BY_KEY: &str =
-    "SELECT id, username, api_key, created_at_ms, is_active FROM users WHERE key_hash = ?1";
+const BY_KEY: &str = "SELECT id, username, api_key, key_hash, created_at_ms, is_active FROM users WHERE key_hash = ?1";
 const SET_ACTIVE: &str = "UPDATE users SET is_active = ?2 WHERE id = ?1 AND is_active <> ?2";
+
+const SET_KEPT: &str = "UPDATE users SET api_key = ?2 WHERE id = ?1";
+const MARK_HASHED: &str =
+    "INSERT OR REPLACE INTO settings (name, value) VALUES ('store_keys', 'hashed')";
+const IS_HASHED: &str =
+    "SELECT EXISTS (SELECT 1 FROM settings WHERE name = 'store_keys' AND value = 'hashed')";
 
 /// Answer to `gen_key` and of `user add --json`.
 #[derive(Debug, Serialize)]
@@ -62,16 +67,31 @@ pub enum KeyAccess {
     Forbidden,
 }
 
-/// Makes a user with a new key.
+/// What the database keeps of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStorage {
+    /// The whole key, so that it can be shown again.
+    Clear,
+    /// Its hash, and a few characters to recognise it by.
+    Hashed,
+}
+
+/// Makes a user with a new key. A database that was switched to hashes keeps hashes, whatever is asked.
 ///
 /// # Errors
 /// [`StoreError::NameTaken`], or what the database says.
-pub fn add(connection: &Connection, name: &UserName) -> Result<NewKey, StoreError> {
+pub fn add(
+    connection: &Connection,
+    name: &UserName,
+    storage: KeyStorage,
+) -> Result<NewKey, StoreError> {
     let key = ApiKey::generate().map_err(StoreError::NoRandom)?;
-    let inserted = connection.execute(
-        INSERT,
-        params![name.as_str(), key.expose(), key.hash(), now_ms()],
-    );
+    let kept = if storage == KeyStorage::Hashed || keeps_hashes_only(connection)? {
+        key.masked()
+    } else {
+        key.expose().to_owned()
+    };
+    let inserted = connection.execute(INSERT, params![name.as_str(), kept, key.hash(), now_ms()]);
     match inserted {
         Ok(_) => Ok(NewKey {
             username: name.as_str().to_owned(),
@@ -133,6 +153,45 @@ pub fn set_access(
     })
 }
 
+/// Forgets all whole keys, for good: the database keeps their hashes from now on. Returns how many it forgot.
+///
+/// # Errors
+/// What the database says; then nothing has changed.
+pub fn hash_keys(connection: &mut Connection) -> Result<usize, StoreError> {
+    // Overwrites what is deleted (sqlite.org/pragma.html#pragma_secure_delete).
+    connection.pragma_update(None, "secure_delete", true)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut hashed = 0;
+    for user in list(&transaction)?
+        .iter()
+        .filter(|user| !user.api_key.is_masked())
+    {
+        hashed += transaction.execute(SET_KEPT, params![user.id, user.api_key.masked()])?;
+    }
+    transaction.execute(MARK_HASHED, [])?;
+    transaction.commit()?;
+    // Old pages may hold keys too: in the file, and in the WAL until it is cut.
+    connection.execute_batch("VACUUM")?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    Ok(hashed)
+}
+
+/// How many keys the database holds in clear.
+///
+/// # Errors
+/// What the database says.
+pub fn clear_keys(connection: &Connection) -> Result<usize, StoreError> {
+    let users = list(connection)?;
+    Ok(users
+        .iter()
+        .filter(|user| !user.api_key.is_masked())
+        .count())
+}
+
+fn keeps_hashes_only(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(connection.query_row(IS_HASHED, [], |row| row.get(0))?)
+}
+
 /// Moves whenever a user changes, by whichever program.
 ///
 /// # Errors
@@ -163,7 +222,8 @@ fn read_user(row: &Row<'_>) -> rusqlite::Result<User> {
         id: row.get(0)?,
         username: row.get(1)?,
         api_key: ApiKey::from_text(row.get::<_, String>(2)?),
-        created_at_ms: row.get(3)?,
-        is_active: row.get(4)?,
+        key_hash: row.get(3)?,
+        created_at_ms: row.get(4)?,
+        is_active: row.get(5)?,
     })
 }

@@ -1,4 +1,11 @@
--- Users and their keys. key_hash (SHA-256) is what a request's key is looked up by.
+-- What is true of the whole database, such as ('store_keys', 'hashed').
+CREATE TABLE settings (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Users and their keys. key_hash (SHA-256) is what a request's key is looked up by; api_key is the whole key, or its
+-- first and last characters where only hashes are kept.
 CREATE TABLE users (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
     username      TEXT    NOT NULL UNIQUE,

@@ -1,0 +1,97 @@
+//! Guessing keys and tokens is slow: each peer's wrong guesses are answered at a bounded rate, whatever number of
+//! connections they come on. Right keys from the same peer are not held up.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Wrong guesses that are answered at once: a misconfigured program notices without waiting.
+const BURST: u32 = 100;
+/// After that, one answer in this time: 50 a second.
+const INTERVAL: Duration = Duration::from_millis(20);
+/// Longest wait for an answer; whoever guesses faster waits this long on every connection.
+const MAX_DELAY: Duration = Duration::from_secs(10);
+/// Peers remembered at once; beyond that those who waited longest are forgotten with all others.
+const MAX_PEERS: usize = 10_000;
+
+/// Shared by all workers and by the admin API.
+#[derive(Default)]
+pub struct Throttle {
+    /// When each peer's guesses so far are paid off.
+    paid_off: Mutex<HashMap<IpAddr, Instant>>,
+}
+
+impl Throttle {
+    /// Notes a wrong guess; how long its answer must wait.
+    pub fn wrong_guess(&self, peer: Option<IpAddr>) -> Duration {
+        self.wrong_guess_at(peer, Instant::now())
+    }
+
+    fn wrong_guess_at(&self, peer: Option<IpAddr>, now: Instant) -> Duration {
+        let Some(peer) = peer else {
+            return Duration::ZERO;
+        };
+        let mut paid_off = self.paid_off.lock().unwrap_or_else(PoisonError::into_inner);
+        if paid_off.len() >= MAX_PEERS {
+            paid_off.retain(|_, until| *until > now);
+            if paid_off.len() >= MAX_PEERS {
+                paid_off.clear();
+            }
+        }
+        let until = paid_off.entry(network_of(peer)).or_insert(now);
+        *until = (*until).max(now) + INTERVAL;
+        let debt = until.saturating_duration_since(now);
+        let delay = debt.saturating_sub(INTERVAL * BURST);
+        if delay > MAX_DELAY {
+            // No deeper into debt: a peer that stops guessing is free again soon.
+            *until = now + INTERVAL * BURST + MAX_DELAY;
+        }
+        delay.min(MAX_DELAY)
+    }
+}
+
+/// An IPv6 host may take any address of its /64 for each guess.
+fn network_of(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => IpAddr::from((address.to_bits() >> 64 << 64).to_be_bytes()),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_free_then_guesses_are_answered_at_a_bounded_rate() {
+        let throttle = Throttle::default();
+        let (now, peer) = (Instant::now(), "10.0.0.1".parse().ok());
+        for _ in 0..BURST {
+            assert_eq!(throttle.wrong_guess_at(peer, now), Duration::ZERO);
+        }
+        assert_eq!(throttle.wrong_guess_at(peer, now), INTERVAL);
+        assert_eq!(throttle.wrong_guess_at(peer, now), INTERVAL * 2);
+        for _ in 0..10_000 {
+            assert!(throttle.wrong_guess_at(peer, now) <= MAX_DELAY);
+        }
+        let other = "10.0.0.2".parse().ok();
+        assert_eq!(throttle.wrong_guess_at(other, now), Duration::ZERO);
+        let later = now + INTERVAL * BURST + MAX_DELAY + INTERVAL;
+        assert_eq!(throttle.wrong_guess_at(peer, later), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_64_network_is_one_peer() {
+        assert_eq!(
+            network_of("2001:db8::1".parse().unwrap()),
+            network_of("2001:db8::ffff:1".parse().unwrap())
+        );
+        assert_ne!(
+            network_of("2001:db8:0:1::1".parse().unwrap()),
+            network_of("2001:db8::1".parse().unwrap())
+        );
+    }
+}
