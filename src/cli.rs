@@ -236,14 +236,16 @@ pub fn load_env_file(args: impl IntoIterator<Item = OsString>) -> anyhow::Result
     match dotenvy::from_path(&path) {
         Ok(()) => Ok(()),
         Err(dotenvy::Error::LineParse(line, _)) => {
+            // The name alone: what stands behind it may be a secret.
             let name = line.split('=').next().unwrap_or_default().trim();
-            let name = if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-                name
+            let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            let which = if is_name {
+                format!("the line of {name}")
             } else {
-                ""
+                "a line".to_owned()
             };
             bail!(
-                "{}: the line of {name:?} cannot be read: use NAME=value, and quotes around a value with spaces or #",
+                "{}: {which} cannot be read: use NAME=value, and quotes around a value with spaces or #",
                 path.display()
             )
         }

@@ -193,11 +193,12 @@ pub struct Secret(String);
 
 /// A setting that cannot be used: one line that names the variable, the value unless secret, and what is accepted.
 #[derive(Debug, thiserror::Error)]
-#[error("{variable}{} is not usable: {problem}", shown(.value.as_deref()))]
+#[error("{variable}{} {problem}", shown(.value.as_deref()))]
 pub struct SettingError {
     variable: &'static str,
     /// `None` for a secret.
     value: Option<String>,
+    /// The rest of the sentence.
     problem: String,
     /// It was given as a flag, not as a variable.
     pub from_flag: bool,
@@ -396,7 +397,7 @@ impl Reader<'_> {
             value: value
                 .filter(|value| !value.contains('@'))
                 .map(|value| value.chars().take(200).collect()),
-            problem: problem.into(),
+            problem: format!("is not usable: {}", problem.into()),
             from_flag: source == Some(ValueSource::CommandLine),
         }
     }
@@ -482,8 +483,13 @@ impl Reader<'_> {
 
     fn backend_key(&self, text: Option<&str>) -> Result<Secret, SettingError> {
         let Some(text) = text else {
-            let problem = "it is required: set it to the backend's key, or to nothing (OPENAI_API_KEY=) for a backend without one";
-            return Err(self.secret_error("OPENAI_API_KEY", problem));
+            return Err(SettingError {
+                variable: "OPENAI_API_KEY",
+                value: None,
+                problem: "is required: set it to the backend's key, or to nothing (OPENAI_API_KEY=) for a backend without one"
+                    .to_owned(),
+                from_flag: false,
+            });
         };
         let key = text.trim();
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {

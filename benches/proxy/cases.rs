@@ -25,7 +25,7 @@ impl Case {
             Self::Stream => "streams of 100 events, 64 connections",
             Self::Slow => "500 streams of 50 events, one every 20 ms",
             Self::One => "plain chat, one connection",
-            Self::Large => "plain chat of 1 MB, 8 connections",
+            Self::Large => "plain chat with a picture of 1 MB, 8 connections",
             Self::Memory => "memory",
             Self::Start => "start",
         }
@@ -105,11 +105,12 @@ impl Load {
 const PLAIN_BODY: &str = r#"{"messages":[{"role":"system","content":"You are a helpful assistant."},{"role":"user","content":"Say in one sentence what a reverse proxy is good for, please."}],"model":"gpt-4o-mini","temperature":0.2}"#;
 
 /// A long conversation: what must be searched for `model` and `stream`.
+/// A picture in base64, as vision models take it.
 fn large_body() -> String {
-    let text = r#"She said \"no\", and then:\n\tpapier mâché, twelve times over. "#.repeat(16);
-    let message = format!(r#"{{"role":"user","content":"{text}"}}"#);
-    let messages = vec![message.as_str(); 1_000_000 / message.len()].join(",");
-    format!(r#"{{"messages":[{messages}],"model":"gpt-4o-mini","temperature":0.2}}"#)
+    let picture = "iVBORw0KGgoAAAANSUhEUgAA".repeat(1_000_000 / 24);
+    format!(
+        r#"{{"messages":[{{"role":"user","content":[{{"type":"text","text":"What is this?"}},{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{picture}"}}}}]}}],"model":"gpt-4o-mini","temperature":0.2}}"#
+    )
 }
 
 /// With the headers that the Python SDK sends.

@@ -1,6 +1,6 @@
 //! How tables look: aligned numbers with thousands grouped, and nothing that a name could do to the terminal.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
 use crate::{
     model::{User, format_utc},
@@ -13,9 +13,11 @@ use crate::{
 /// A new user's key, whole: this is the moment to hand it over.
 pub(super) fn new_key(new: &NewKey) -> String {
     let mut table = table(&["user", "key"]);
-    // A key must not be broken over two lines, it is to be copied.
-    table.set_content_arrangement(ContentArrangement::Disabled);
     table.add_row([printable(&new.username), new.api_key.clone()]);
+    // A key must not be broken over two lines, it is to be copied.
+    for column in table.column_iter_mut().skip(1) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
     table.to_string()
 }
 

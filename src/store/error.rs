@@ -11,11 +11,11 @@ pub enum StoreError {
     )]
     Missing { path: PathBuf },
     #[error(
-        "cannot create the database {path}: {source}; check the directory and its permissions, or set DATABASE_URL"
+        "cannot create the database {path}: {reason}; check the directory and its permissions, or set DATABASE_URL"
     )]
     Create {
         path: PathBuf,
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     #[error(
         "{path} is not a SQLite database; set DATABASE_URL to another file or move this one away"

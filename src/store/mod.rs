@@ -127,9 +127,9 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
     match options.open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(source) => Err(StoreError::Create {
+        Err(reason) => Err(StoreError::Create {
             path: path.to_owned(),
-            source,
+            reason,
         }),
     }
 }

@@ -8,6 +8,7 @@ mod errors;
 mod faults;
 mod gate;
 mod harness;
+mod hashed_keys;
 mod keys;
 mod ledger;
 mod main_road;

@@ -38,7 +38,7 @@ pub enum TlsError {
     Roots { path: PathBuf, reason: String },
     #[error("OPENAI_BACKEND_URL: its host is no valid name for a certificate")]
     ServerName,
-    #[error("cannot set up TLS: {0}")]
+    #[error("cannot set up TLS")]
     Setup(#[from] rustls::Error),
 }
 

@@ -25,8 +25,16 @@ fn one_place(home: Home) -> (Proxy, String, usize) {
         .set("MAX_CONCURRENT_REQUESTS", "1")
         .set("BACKEND_IDLE_TIMEOUT", "300ms");
     let (proxy, key) = home.serve_alice();
-    let files = proxy.open_files();
+    let files = files_in_peace(&proxy);
     (proxy, key, files)
+}
+
+/// The descriptors of a server whose workers have all begun.
+fn files_in_peace(proxy: &Proxy) -> usize {
+    for _ in 0..8 {
+        proxy.get_json("/health");
+    }
+    proxy.open_files()
 }
 
 /// The next request is served, and nobody else's answer comes. The backend answers `fine` with [`answer_for`] it.
