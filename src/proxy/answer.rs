@@ -161,6 +161,10 @@ fn is_event_stream(headers: &HeaderMap, status: StatusCode, expected: Expected) 
         .and_then(|value| value.as_bytes().split(|byte| *byte == b';').next())
         .unwrap_or_default()
         .trim_ascii();
+    // These have no body, whatever they say of it.
+    if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return false;
+    }
     essence.eq_ignore_ascii_case(b"text/event-stream")
         || (expected.stream
             && status.is_success()

@@ -61,7 +61,8 @@ impl Endpoint {
     }
 }
 
-/// Whether every server reads the path the same: no empty, `.` or `..` segment, however written, no backslash, no control byte.
+/// Whether every server reads the path the same: no empty, `.` or `..` segment, however written, also not in front of a
+/// parameter (some servers cut `;…` off), no backslash, no control byte.
 fn is_unambiguous(path: &str) -> bool {
     // Twice: a server behind the backend may decode once more.
     let once: Vec<u8> = percent_decode_str(path).collect();
@@ -70,7 +71,13 @@ fn is_unambiguous(path: &str) -> bool {
         let segments_ok = form
             .split(|byte| *byte == b'/')
             .skip(1)
-            .all(|segment| !matches!(segment, b"" | b"." | b".."));
+            .map(|segment| {
+                segment
+                    .split(|byte| *byte == b';')
+                    .next()
+                    .unwrap_or(segment)
+            })
+            .all(|name| !matches!(name, b"" | b"." | b".."));
         let bytes_ok = form
             .iter()
             .all(|byte| *byte != b'\\' && !byte.is_ascii_control());
@@ -112,6 +119,8 @@ mod tests {
             "/v1/models/a%2F%2Fb",
             "/v1/models/%252e%252e%252fadmin",
             "/v1/models/..%5cadmin",
+            "/v1/models/..;x/admin",
+            "/v1/models/a/%2e%2e%3b/admin",
             "/v1/models/a%00",
             "/v1/models/a%0d%0ab",
             "//v1/models",

@@ -105,7 +105,7 @@ impl ApiError {
     /// 404 for a path that is not served.
     #[must_use]
     pub fn unknown_url(method: &str, path: &str) -> Self {
-        let path: String = path.chars().take(200).collect();
+        let (method, path) = (shortened(method, 20), shortened(path, 200));
         Self::invalid_request(
             StatusCode::NOT_FOUND,
             Some("unknown_url"),
@@ -202,6 +202,14 @@ impl actix_web::ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse<BoxBody> {
         self.to_response()
     }
+}
+
+/// The beginning of a text that a client sent.
+#[must_use]
+pub fn shortened(text: &str, max_chars: usize) -> &str {
+    text.char_indices()
+        .nth(max_chars)
+        .map_or(text, |(end, _)| &text[..end])
 }
 
 /// `req_` and 96 random bits; answers of the backend carry the backend's own.

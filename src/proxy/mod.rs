@@ -17,7 +17,7 @@ use std::{rc::Rc, sync::Arc, time::Instant};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use bytes::Bytes;
 
-pub use error::ApiError;
+pub use error::{ApiError, shortened};
 pub use exchange::peer_of;
 pub use headers::OwnHeaders;
 
@@ -84,8 +84,8 @@ pub async fn handle(
                 target: "access",
                 "{} {} {:?} refused: status={} {error}",
                 peer_of(&request),
-                request.method(),
-                shortened(request.path()),
+                shortened(request.method().as_str(), 20),
+                shortened(request.path(), 200),
                 error.status().as_u16(),
             );
             if error.status() == StatusCode::UNAUTHORIZED {
@@ -231,9 +231,4 @@ fn ledger_unavailable() -> ApiError {
         "ledger_unavailable",
         "This proxy cannot write its usage records at the moment and serves no requests until it can.",
     )
-}
-
-/// A client's path in the log: bounded, and escaped by the caller's `{:?}`.
-fn shortened(path: &str) -> String {
-    path.chars().take(200).collect()
 }

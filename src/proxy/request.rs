@@ -72,6 +72,13 @@ pub async fn read_body(
     limit_bytes: usize,
 ) -> Result<Bytes, ApiError> {
     refuse_encoded(headers)?;
+    if offers_websocket(headers) {
+        return Err(ApiError::invalid_request(
+            StatusCode::BAD_REQUEST,
+            Some("websocket_not_supported"),
+            "This path does not speak WebSocket; send the request without Upgrade.",
+        ));
+    }
     let announced = content_length(headers).unwrap_or(0);
     if announced > limit_bytes as u64 {
         return Err(too_large(limit_bytes));
@@ -103,7 +110,8 @@ pub async fn read_body(
 
 /// Reads what is left of a small body; a large one costs its connection (closing is cheaper than reading on).
 pub async fn drain_body(headers: &HeaderMap, payload: &mut web::Payload) {
-    if content_length(headers).is_some_and(|length| length > MAX_DRAINED_BYTES as u64) {
+    let is_long = content_length(headers).is_some_and(|length| length > MAX_DRAINED_BYTES as u64);
+    if is_long || offers_websocket(headers) {
         return;
     }
     let drain = async {
@@ -160,6 +168,17 @@ async fn next_chunk(payload: &mut web::Payload) -> Result<Option<Bytes>, ApiErro
             None,
             "The request body broke off or was malformed.",
         )
+    })
+}
+
+/// actix takes all that follows such a request for its body, without end.
+fn offers_websocket(headers: &HeaderMap) -> bool {
+    headers.get_all(header::UPGRADE).any(|value| {
+        value
+            .as_bytes()
+            .to_ascii_lowercase()
+            .windows(9)
+            .any(|part| part == b"websocket")
     })
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::AdminParts;
 use crate::{
     model::{ApiKey, TimeError, TimeRange, UserName, now_ms},
-    proxy::{ApiError, peer_of, request, slow_down},
+    proxy::{ApiError, peer_of, request, shortened, slow_down},
     store::{
         Store, StoreError,
         costs::{self, Split},
@@ -74,8 +74,8 @@ async fn handle(request: HttpRequest, mut payload: web::Payload, parts: Parts) -
         target: "access",
         "{} admin {} {:?} status={}",
         peer_of(&request),
-        request.method(),
-        request.path().chars().take(200).collect::<String>(),
+        shortened(request.method().as_str(), 20),
+        shortened(request.path(), 200),
         response.status().as_u16()
     );
     response
