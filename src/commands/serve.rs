@@ -29,6 +29,8 @@ pub(super) fn run(settings: &ServeSettings, matches: &ArgMatches) -> anyhow::Res
     let config = Config::from_settings(settings, matches)?;
     start_log(&config.log_filter);
     warn_of_open_doors(&config);
+    // Each request takes two descriptors; the soft limit is often a mere 1,024. Where it cannot be raised, it stays.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let connector = connect_settings(&config)?;
     let store = Store::open(&config.database, IfMissing::Create)?;
     if config.key_storage == KeyStorage::Hashed {

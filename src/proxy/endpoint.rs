@@ -78,9 +78,9 @@ fn is_unambiguous(path: &str) -> bool {
                     .unwrap_or(segment)
             })
             .all(|name| !matches!(name, b"" | b"." | b".."));
-        let bytes_ok = form
-            .iter()
-            .all(|byte| *byte != b'\\' && !byte.is_ascii_control());
+        // Not UTF-8 may be an overlong `.` or `/`, which some servers read as one.
+        let bytes_ok = std::str::from_utf8(form)
+            .is_ok_and(|text| text.chars().all(|c| c != '\\' && !c.is_control()));
         segments_ok && bytes_ok
     })
 }
@@ -121,6 +121,7 @@ mod tests {
             "/v1/models/..%5cadmin",
             "/v1/models/..;x/admin",
             "/v1/models/a/%2e%2e%3b/admin",
+            "/v1/models/%c0%ae%c0%ae/admin",
             "/v1/models/a%00",
             "/v1/models/a%0d%0ab",
             "//v1/models",

@@ -208,7 +208,7 @@ impl Exchange {
             _ if is_error => (Usage::default(), UsageSource::None),
             Some(usage) => (usage, UsageSource::Backend),
             None => {
-                let text = &reading.text;
+                let text = self.meter.text();
                 let usage = Usage {
                     input: self.prompt.tokens(),
                     output: if self.meter.is_stream() {

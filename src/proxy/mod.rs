@@ -207,6 +207,12 @@ fn unanswered(error: &BackendError) -> ApiError {
             "backend_unreachable",
             "The backend behind this proxy cannot be reached. Try again later.",
         ),
+        BackendError::OutOfFiles => ApiError::server(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "This proxy has too many connections open. Try again in a moment.",
+        )
+        .retry_after(1),
         BackendError::BrokeOff(_) => ApiError::server(
             StatusCode::BAD_GATEWAY,
             "backend_broke_off",

@@ -1,10 +1,16 @@
 //! Brings a database to the schema of this version. `PRAGMA user_version` counts the migrations that ran.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::StoreError;
+use super::{BUSY_TIMEOUT, StoreError};
+
+/// Between two attempts to switch a new file to WAL.
+const WAL_RETRY_PAUSE: Duration = Duration::from_millis(5);
 
 /// Numbered files, never edited after a release; the index plus one is the schema's version.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/001_init.sql")];
@@ -18,19 +24,22 @@ pub(super) fn to_current(connection: &mut Connection, path: &Path) -> Result<(),
 }
 
 fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    // Reads first: a file that is current, newer or not ours is left untouched.
-    let found = version(connection)?;
+    // Reads first: a file that is current, newer or not ours is left untouched. Both from one moment, or another process
+    // that is just making the database would look like a stranger.
+    let (found, has_tables) = {
+        let snapshot = connection.transaction()?;
+        (version(&snapshot)?, has_tables(&snapshot)?)
+    };
     refuse_newer(found, path)?;
     if found == known() {
         return Ok(());
     }
-    if found == 0 && has_tables(connection)? {
+    if found == 0 && has_tables {
         return Err(StoreError::Foreign {
             path: path.to_owned(),
         });
     }
-    // WAL lets readers and the writer work at once and is kept in the file (sqlite.org/wal.html).
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    switch_to_wal(connection)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have been faster while this one waited.
     let found = version(&transaction)?;
@@ -41,6 +50,23 @@ fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     transaction.pragma_update(None, "user_version", known())?;
     transaction.commit()?;
     Ok(())
+}
+
+/// WAL lets readers and the writer work at once and is kept in the file (sqlite.org/wal.html). The switch needs the file
+/// alone and does not wait for it by itself.
+fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let give_up = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && Instant::now() < give_up =>
+            {
+                std::thread::sleep(WAL_RETRY_PAUSE);
+            }
+            result => return result,
+        }
+    }
 }
 
 fn known() -> i64 {

@@ -143,6 +143,17 @@ impl Meter {
         &self.decoder.sink().reading
     }
 
+    /// Generated text so far, for an estimate; of what was too long to be read, its length.
+    #[must_use]
+    pub fn text(&self) -> TextCount {
+        let Sink { shape, reading } = self.decoder.sink();
+        let mut text = reading.text;
+        if let Shape::Events(scanner) = shape {
+            text.add(&TextCount::of_bytes(scanner.unread_bytes()));
+        }
+        text
+    }
+
     /// Whether the answer is a stream of events.
     #[must_use]
     pub fn is_stream(&self) -> bool {

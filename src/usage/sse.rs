@@ -41,6 +41,8 @@ pub struct Scanner {
     held: bool,
     /// The unfinished event is too long to be read.
     too_long: bool,
+    /// Length of all that was too long to be read.
+    unread_bytes: u64,
     /// The unfinished line has bytes.
     line_has_bytes: bool,
     /// The last byte was a CR that ended a line with bytes.
@@ -63,6 +65,7 @@ impl Scanner {
             carry: Vec::new(),
             held: false,
             too_long: false,
+            unread_bytes: 0,
             line_has_bytes: false,
             after_cr: false,
             after_event: None,
@@ -145,6 +148,12 @@ impl Scanner {
         self.forget_event();
     }
 
+    /// Length of all events that were too long to be read.
+    #[must_use]
+    pub fn unread_bytes(&self) -> u64 {
+        self.unread_bytes
+    }
+
     /// Deals with what the read left behind the last finished event.
     fn keep_unfinished(
         &mut self,
@@ -167,6 +176,7 @@ impl Scanner {
         }
         if self.too_long || self.carry.len() + rest.len() > MAX_EVENT_BYTES {
             self.too_long = !rest.is_empty() || self.too_long;
+            self.unread_bytes += (self.carry.len() + rest.len()) as u64;
             self.carry = Vec::new();
         } else {
             self.carry.extend_from_slice(rest);
@@ -180,8 +190,9 @@ impl Scanner {
         }
     }
 
-    fn end_event(&self, tail: &[u8], on_data: &mut impl FnMut(&[u8]) -> EventKind) -> Fate {
+    fn end_event(&mut self, tail: &[u8], on_data: &mut impl FnMut(&[u8]) -> EventKind) -> Fate {
         if self.too_long || self.carry.len() + tail.len() > MAX_EVENT_BYTES {
+            self.unread_bytes += (self.carry.len() + tail.len()) as u64;
             return Fate::Kept;
         }
         let kind = if self.carry.is_empty() {
@@ -337,6 +348,7 @@ mod tests {
             });
             assert!(scanner.carry.len() <= MAX_EVENT_BYTES);
         }
+        assert_eq!(scanner.unread_bytes(), 100 * read.len() as u64);
         assert_eq!(let_out, 100 * read.len());
     }
 

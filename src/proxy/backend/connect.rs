@@ -76,6 +76,7 @@ impl Connector {
         let limit = self.settings.connect_timeout;
         match tokio::time::timeout(limit, self.connect_io(limit)).await {
             Ok(Ok(io)) => Ok(Connection::new(io, self.settings.idle_timeout)),
+            Ok(Err(error)) if is_out_of_files(&error) => Err(BackendError::OutOfFiles),
             Ok(Err(error)) => Err(BackendError::Unreachable(error.to_string())),
             Err(_) => Err(BackendError::ConnectTimeout(limit)),
         }
@@ -96,6 +97,11 @@ impl Connector {
         let tls = connector.connect(name.clone(), tcp).await?;
         Ok(Io::Tls(Box::new(tls)))
     }
+}
+
+/// EMFILE, ENFILE: the process or the machine has no file descriptor left.
+fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 /// Tries the addresses of a name in turn, each with its share of the time that is left.

@@ -45,6 +45,9 @@ impl Head {
             Err(httparse::Error::TooManyHeaders) => return Err("too many headers"),
             Err(_) => return Err("no valid HTTP answer"),
         };
+        if length > MAX_HEAD_BYTES {
+            return Err("the head of its answer is too long");
+        }
         let status = response
             .code
             .and_then(|code| StatusCode::from_u16(code).ok())

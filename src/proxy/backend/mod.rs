@@ -60,6 +60,8 @@ pub struct Response {
 pub enum BackendError {
     #[error("cannot connect to the backend: {0}")]
     Unreachable(String),
+    #[error("no file descriptor is left for a connection to the backend: raise `ulimit -n`")]
+    OutOfFiles,
     #[error("connecting to the backend took longer than {0:?}")]
     ConnectTimeout(Duration),
     #[error("the backend broke off before its answer: {0}")]

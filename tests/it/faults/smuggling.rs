@@ -493,7 +493,6 @@ fn no_client_adds_a_forbidden_header_in_whatever_spelling() {
 
 /// Of the others, `h2c` has its test in `wire`.
 #[test]
-#[ignore = "bug: Upgrade: websocket makes the server read all that follows as the body, whatever its length; the request is never answered"]
 fn an_offer_to_upgrade_to_websocket_is_refused_or_passed_over_and_swallows_nothing() {
     let backend = answering();
     let (proxy, key) = Home::new(&backend).serve_alice();
@@ -714,7 +713,6 @@ fn a_query_carries_nothing_into_another_line() {
 }
 
 #[test]
-#[ignore = "bug: `..;` passes, which servers that cut parameters off each segment (Tomcat, Jetty) read as `..`"]
 fn a_dot_segment_with_a_parameter_is_a_dot_segment() {
     let backend = answering();
     let (proxy, key) = Home::new(&backend).serve_alice();
