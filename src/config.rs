@@ -6,6 +6,7 @@ use clap::{ArgMatches, Args, parser::ValueSource};
 use ipnet::IpNet;
 
 use crate::{
+    model::Secret,
     proxy::{
         StreamUsage,
         backend::{BackendUrl, HttpProxy},
@@ -187,10 +188,6 @@ pub struct Config {
     pub extra_roots: Option<PathBuf>,
 }
 
-/// A text that never shows itself.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
 /// A setting that cannot be used: one line that names the variable, the value unless secret, and what is accepted.
 #[derive(Debug, thiserror::Error)]
 #[error("{variable}{} {problem}", shown(.value.as_deref()))]
@@ -335,24 +332,6 @@ impl DatabaseSettings {
         let text = or_default(&self.database_url, DEFAULT_DATABASE_URL);
         DatabasePath::parse(text)
             .map_err(|error| read.error("DATABASE_URL", Some(text), error.to_string()))
-    }
-}
-
-impl Secret {
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
     }
 }
 

@@ -6,7 +6,8 @@ use anyhow::{Context, bail};
 use clap::ArgMatches;
 
 use crate::{
-    config::{Config, Secret, ServeSettings},
+    config::{Config, ServeSettings},
+    model::Secret,
     proxy::{
         OwnHeaders, Shared,
         auth::KeyTable,

@@ -2,11 +2,13 @@
 //! Types carry the rules: a name that exists is valid, a range that exists is not backwards, a key never prints itself.
 
 mod key;
+mod secret;
 mod time;
 mod usage;
 mod user;
 
 pub use key::{ApiKey, KeyHash};
+pub use secret::Secret;
 pub use time::{TimeError, TimeRange, format_utc, now_ms};
 pub use usage::{Outcome, Usage, UsageRow, UsageSource};
 pub use user::{NameError, User, UserName};

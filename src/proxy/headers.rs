@@ -6,7 +6,7 @@ use actix_web::{
 };
 
 use super::backend::{BackendUrl, HttpProxy};
-use crate::config::Secret;
+use crate::model::Secret;
 
 /// Hop-by-hop in either direction (RFC 9110 section 7.6.1); a message's framing is made anew on each connection.
 const HOP_BY_HOP: [&str; 8] = [

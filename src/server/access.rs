@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::{
-    config::Secret,
+    model::Secret,
     proxy::{ApiError, auth::bearer},
 };
 

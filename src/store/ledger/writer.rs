@@ -1,6 +1,7 @@
 //! The writing thread: takes what is queued, writes it in one transaction, tells those who wait.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
@@ -26,8 +27,8 @@ const INSERT_ROW: &str = "INSERT INTO usage_logs (started_at_ms, user_id, endpoi
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
 // Index: the primary key of usage_hourly.
 const ADD_TO_HOUR: &str = "INSERT INTO usage_hourly (hour, user_id, endpoint, model, requests, requests_ok, \
-     input_tokens, output_tokens, cached_tokens, reasoning_tokens) VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9) \
-     ON CONFLICT DO UPDATE SET requests = requests + 1, requests_ok = requests_ok + excluded.requests_ok, \
+     input_tokens, output_tokens, cached_tokens, reasoning_tokens) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+     ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, requests_ok = requests_ok + excluded.requests_ok, \
      input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens, \
      cached_tokens = cached_tokens + excluded.cached_tokens, \
      reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens";
@@ -194,9 +195,9 @@ fn insert_rows<'a>(
     rows: impl Iterator<Item = &'a UsageRow>,
 ) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(INSERT_ROW)?;
-    let mut add_to_hour = connection.prepare_cached(ADD_TO_HOUR)?;
+    let mut hours: HashMap<HourKey<'_>, HourSum> = HashMap::new();
     for row in rows {
-        let [input, output, cached, reasoning] = [
+        let tokens = [
             row.usage.input,
             row.usage.output,
             row.usage.cached,
@@ -209,10 +210,10 @@ fn insert_rows<'a>(
             row.endpoint,
             row.model,
             row.served_model,
-            input,
-            output,
-            cached,
-            reasoning,
+            tokens[0],
+            tokens[1],
+            tokens[2],
+            tokens[3],
             row.status,
             row.outcome.as_str(),
             row.source.as_str(),
@@ -220,12 +221,25 @@ fn insert_rows<'a>(
             row.first_byte_ms,
             row.backend_request_id,
         ])?;
-        add_to_hour.execute(params![
+        let key = (
             hour_of(row.started_at_ms),
             row.user_id,
             row.endpoint,
-            row.model,
-            (200..300).contains(&row.status),
+            row.model.as_str(),
+        );
+        hours.entry(key).or_default().add(row.status, tokens);
+    }
+    // Summed first: the rows of a busy batch are often of a few users and models.
+    let mut add_to_hour = connection.prepare_cached(ADD_TO_HOUR)?;
+    for ((hour, user_id, endpoint, model), sum) in hours {
+        let [input, output, cached, reasoning] = sum.tokens;
+        add_to_hour.execute(params![
+            hour,
+            user_id,
+            endpoint,
+            model,
+            sum.requests,
+            sum.requests_ok,
             input,
             output,
             cached,
@@ -233,6 +247,28 @@ fn insert_rows<'a>(
         ])?;
     }
     Ok(())
+}
+
+/// Hour, user, endpoint, model: the primary key of `usage_hourly`.
+type HourKey<'a> = (i64, i64, &'a str, &'a str);
+
+/// What a batch adds to one row of `usage_hourly`.
+#[derive(Default)]
+struct HourSum {
+    requests: i64,
+    requests_ok: i64,
+    /// Input, output, cached, reasoning.
+    tokens: [i64; 4],
+}
+
+impl HourSum {
+    fn add(&mut self, status: u16, tokens: [i64; 4]) {
+        self.requests += 1;
+        self.requests_ok += i64::from((200..300).contains(&status));
+        for (sum, tokens) in self.tokens.iter_mut().zip(tokens) {
+            *sum = sum.saturating_add(tokens);
+        }
+    }
 }
 
 /// Errors that lie in one row and that trying again cannot mend. A trigger is somebody's own and may go as it came.
