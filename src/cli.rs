@@ -237,9 +237,10 @@ pub fn load_env_file(args: impl IntoIterator<Item = OsString>) -> anyhow::Result
         Ok(()) => Ok(()),
         Err(dotenvy::Error::LineParse(line, _)) => {
             // The name alone: what stands behind it may be a secret.
-            let name = line.split('=').next().unwrap_or_default().trim();
-            let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            let which = if is_name {
+            let name = line.split_once('=').map(|(name, _)| name.trim());
+            let name =
+                name.filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+            let which = if let Some(name) = name {
                 format!("the line of {name}")
             } else {
                 "a line".to_owned()

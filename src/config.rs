@@ -372,9 +372,9 @@ impl Reader<'_> {
             .and_then(|_| self.matches.value_source(&id));
         SettingError {
             variable,
-            // A URL with an @ may hold a password.
+            // A URL with an @ or a query may hold a password.
             value: value
-                .filter(|value| !value.contains('@'))
+                .filter(|value| !value.contains(['@', '?']))
                 .map(|value| value.chars().take(200).collect()),
             problem: format!("is not usable: {}", problem.into()),
             from_flag: source == Some(ValueSource::CommandLine),
@@ -547,11 +547,23 @@ impl Reader<'_> {
     }
 }
 
-/// `env_logger` would start with what it can read of a filter; here a level must be a level.
+/// `env_logger` would take a misspelt level for the name of a module and be silent; here a level must be a level, and a
+/// bare name one that logs.
 fn is_log_filter(text: &str) -> bool {
+    const NAMES: [&str; 7] = [
+        "llmproxy", "access", "actix", "rustls", "tokio", "mio", "tracing",
+    ];
     let directives = text.split('/').next().unwrap_or_default();
-    directives
-        .split(',')
-        .filter_map(|directive| directive.split_once('='))
-        .all(|(_, level)| level.trim().parse::<log::LevelFilter>().is_ok())
+    directives.split(',').map(str::trim).all(|directive| {
+        let (name, level) = match directive.split_once('=') {
+            Some((name, level)) => (Some(name), Some(level.trim())),
+            None if directive.parse::<log::LevelFilter>().is_ok() => return true,
+            None => (Some(directive), None),
+        };
+        let is_level = level.is_none_or(|level| level.parse::<log::LevelFilter>().is_ok());
+        let is_name = name.is_some_and(|name| {
+            level.is_some() || NAMES.iter().any(|known| name.starts_with(known))
+        });
+        is_level && is_name
+    })
 }

@@ -2,7 +2,7 @@
 //!
 //! The rooms and who may know whom are drawn in `ARCHITECTURE.md`:
 //! `commands → server → proxy → { usage, store } → model`.
-//! The library exists for the binary, the benchmark and the fuzz targets; it promises no stable interface.
+//! The library exists for the binary and for tools that test its parts; it promises no stable interface.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,5 @@
 //! Users and the rule for their names.
 
-use std::fmt;
-
 use crate::model::{ApiKey, KeyHash};
 
 /// The longest user name, in characters.
@@ -58,12 +56,6 @@ impl UserName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for UserName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

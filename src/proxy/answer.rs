@@ -44,7 +44,7 @@ pub(super) async fn answer(
         body,
     } = response;
     if status == StatusCode::UNAUTHORIZED {
-        return Err(refused_credentials(&mut exchange));
+        return Err(refused_credentials(exchange).await);
     }
     let request_id = headers
         .get("x-request-id")
@@ -76,7 +76,7 @@ pub(super) async fn answer(
 }
 
 /// The backend refuses the operator's key. Its text quotes the key and stays here; the row says what the client was told.
-fn refused_credentials(exchange: &mut Exchange) -> ApiError {
+async fn refused_credentials(mut exchange: Exchange) -> ApiError {
     log::error!("the backend refuses OPENAI_API_KEY (401): set the right key and restart");
     let error = ApiError::server(
         StatusCode::BAD_GATEWAY,
@@ -85,8 +85,10 @@ fn refused_credentials(exchange: &mut Exchange) -> ApiError {
     )
     .never_retry();
     exchange.answered(error.status().as_u16(), None, Meter::opaque());
-    exchange.book(Outcome::Completed);
-    error
+    match exchange.commit(Outcome::Completed).await {
+        Ok(()) => error.already_logged(),
+        Err(_) => ledger_unavailable().retry_after(5).already_logged(),
+    }
 }
 
 /// Reads a short answer whole and books it. A long or slow one, or one that breaks off, goes on as a relay.
@@ -134,7 +136,7 @@ async fn collect(
     match exchange.commit(Outcome::Completed).await {
         Ok(()) => Ok(joined(collected).boxed()),
         // Nothing has been sent: say why instead of breaking off. The tokens are spent, so a retry would be paid twice.
-        Err(_) => Err(ledger_unavailable().never_retry()),
+        Err(_) => Err(ledger_unavailable().never_retry().already_logged()),
     }
 }
 

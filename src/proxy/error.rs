@@ -21,6 +21,8 @@ pub struct ApiError {
     retry: Retry,
     /// For 405.
     allow: Option<&'static str>,
+    /// The request has its line in the access log.
+    is_logged: bool,
 }
 
 /// What a client is told about trying again.
@@ -62,6 +64,7 @@ impl ApiError {
             message,
             retry: Retry::Unsaid,
             allow: None,
+            is_logged: false,
         }
     }
 
@@ -148,6 +151,18 @@ impl ApiError {
         self
     }
 
+    /// The request's exchange writes the line in the access log.
+    #[must_use]
+    pub fn already_logged(mut self) -> Self {
+        self.is_logged = true;
+        self
+    }
+
+    #[must_use]
+    pub fn is_logged(&self) -> bool {
+        self.is_logged
+    }
+
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
@@ -189,18 +204,6 @@ impl ApiError {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for ApiError {}
-
-impl actix_web::ResponseError for ApiError {
-    fn status_code(&self) -> StatusCode {
-        self.status
-    }
-
-    fn error_response(&self) -> HttpResponse<BoxBody> {
-        self.to_response()
     }
 }
 

@@ -262,7 +262,9 @@ impl Drop for Exchange {
             self.meter.finish(&mut |_| {});
             self.book(Outcome::ClientGone);
         }
-        if log::log_enabled!(target: "access", log::Level::Info) && self.answer.is_some() {
+        if log::log_enabled!(target: "access", log::Level::Info)
+            && (self.answer.is_some() || self.booked.is_some())
+        {
             self.log();
         }
     }

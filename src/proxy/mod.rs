@@ -80,14 +80,9 @@ pub async fn handle(
     match forward(&request, &mut payload, &proxy).await {
         Ok(response) => response,
         Err(error) => {
-            log::info!(
-                target: "access",
-                "{} {} {:?} refused: status={} {error}",
-                peer_of(&request),
-                shortened(request.method().as_str(), 20),
-                shortened(request.path(), 200),
-                error.status().as_u16(),
-            );
+            if !error.is_logged() {
+                log_refusal(&request, &error);
+            }
             if error.status() == StatusCode::UNAUTHORIZED {
                 slow_down(&proxy.shared.throttle, &request).await;
             }
@@ -95,6 +90,18 @@ pub async fn handle(
             error.to_response()
         }
     }
+}
+
+/// The access line of a request that came to no exchange.
+fn log_refusal(request: &HttpRequest, error: &ApiError) {
+    log::info!(
+        target: "access",
+        "{} {} {:?} refused: status={} {error}",
+        peer_of(request),
+        shortened(request.method().as_str(), 20),
+        shortened(request.path(), 200),
+        error.status().as_u16(),
+    );
 }
 
 /// Holds up the answer to a wrong key or token.
@@ -189,8 +196,8 @@ async fn send(
         body: plan.pieces,
     };
     let mut exchange = Exchange::new(asked, Rc::clone(&proxy.ledger), permit, in_flight);
-    exchange.asked();
-    let response = proxy.backend.send(&outgoing).await.map_err(|error| {
+    let sent = proxy.backend.send(&outgoing, || exchange.asked()).await;
+    let response = sent.map_err(|error| {
         exchange.unanswered();
         unanswered(&error)
     })?;

@@ -213,9 +213,7 @@ fn too_large(limit_bytes: usize) -> ApiError {
     ApiError::invalid_request(
         StatusCode::PAYLOAD_TOO_LARGE,
         Some("request_too_large"),
-        format!(
-            "The request body is larger than this proxy takes ({limit_bytes} bytes, set by MAX_BODY_SIZE)."
-        ),
+        format!("The request body is larger than this proxy takes here: {limit_bytes} bytes."),
     )
 }
 

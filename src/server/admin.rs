@@ -265,7 +265,10 @@ async fn changing_users<T: Send + 'static>(
     blocking(parts, move |store| {
         let connection = store.connection()?;
         let changed = call(&connection)?;
-        keys.refresh(&connection)?;
+        // It is done; the ledger's thread refreshes the keys too, within 250 ms.
+        if let Err(error) = keys.refresh(&connection) {
+            log::error!("admin: cannot read the users anew: {error}");
+        }
         Ok(changed)
     })
     .await

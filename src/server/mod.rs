@@ -11,6 +11,7 @@ use std::{
 };
 
 use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, web};
+#[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use access::AdminAccess;
@@ -26,7 +27,7 @@ use crate::{
 /// An idle client connection is kept for this long; longer than the pools of the common SDKs keep theirs idle.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// After the last answer, how long its bytes may take to leave for slow clients.
-const FLUSH_GRACE_SECONDS: u64 = 1;
+const FLUSH_GRACE_SECONDS: u64 = 5;
 
 /// How long the workers may take to drop what was broken off.
 const BREAK_OFF_GRACE: Duration = Duration::from_secs(2);
@@ -138,11 +139,13 @@ async fn stop(handle: ServerHandle, drain: &Drain, grace: Duration, mut signals:
     log::info!("stopped after {:.1?}", began.elapsed());
 }
 
+#[cfg(unix)]
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
+#[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Self> {
         Ok(Self {
@@ -156,6 +159,23 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+/// Ctrl-C is all there is elsewhere.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    #[allow(clippy::unnecessary_wraps)]
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> &'static str {
+        let _ = tokio::signal::ctrl_c().await;
+        "Ctrl-C"
     }
 }
 

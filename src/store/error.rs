@@ -55,6 +55,10 @@ pub enum StoreError {
     UnknownUser { username: String },
     #[error("no user has this key; `llmproxy user list` shows all")]
     UnknownKey,
+    #[error(
+        "keys are hashed, but a reader of the database kept old pages from being wiped; run the command again"
+    )]
+    NotWiped,
     #[error("the operating system gave no random bytes for a key: {0}")]
     NoRandom(getrandom::Error),
     #[error(transparent)]

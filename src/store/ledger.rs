@@ -73,6 +73,8 @@ struct Shared {
     wake: Condvar,
     /// The last attempt to write failed.
     failing: AtomicBool,
+    /// The writing thread is no more, though nobody closed it.
+    dead: AtomicBool,
     on_failure: OnFailure,
 }
 
@@ -114,6 +116,7 @@ impl LedgerThread {
                 queue: Mutex::default(),
                 wake: Condvar::new(),
                 failing: AtomicBool::new(false),
+                dead: AtomicBool::new(false),
                 on_failure,
             }),
         };
@@ -125,7 +128,10 @@ impl LedgerThread {
         };
         let thread = thread::Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || writer.run())
+            .spawn(move || {
+                let _guard = DeadUnlessClosed(Arc::clone(&writer.shared));
+                writer.run()
+            })
             .map_err(|error| StoreError::Unavailable {
                 path: store.path().to_owned(),
                 reason: error.to_string(),
@@ -143,7 +149,8 @@ impl LedgerThread {
     pub fn close(self) -> usize {
         self.ledger.shared.lock().closing = true;
         self.ledger.shared.wake.notify_one();
-        self.thread.join().unwrap_or(0)
+        let queued = self.thread.join();
+        queued.unwrap_or_else(|_| self.ledger.shared.lock().lost)
     }
 }
 
@@ -161,7 +168,8 @@ impl Ledger {
             parcel.tell(Ok(()));
         }
         let mut queue = self.shared.lock();
-        if queue.rows + parcel.rows.len() > MAX_BACKLOG_ROWS {
+        let is_dead = self.shared.dead.load(Ordering::Relaxed);
+        if is_dead || queue.rows + parcel.rows.len() > MAX_BACKLOG_ROWS {
             queue.lost += parcel.rows.len();
             return;
         }
@@ -169,7 +177,8 @@ impl Ledger {
         queue.rows += parcel.rows.len();
         queue.parcels.push_back(parcel);
         drop(queue);
-        if was_empty {
+        // While writes fail the thread looks again at its own pace.
+        if was_empty && !self.shared.failing.load(Ordering::Relaxed) {
             self.shared.wake.notify_one();
         }
     }
@@ -182,7 +191,24 @@ impl Ledger {
     /// Whether new requests may be served.
     #[must_use]
     pub fn accepts_requests(&self) -> bool {
-        self.shared.on_failure == OnFailure::Serve || !self.shared.failing.load(Ordering::Relaxed)
+        let writes = || !self.shared.failing.load(Ordering::Relaxed);
+        !self.shared.dead.load(Ordering::Relaxed)
+            && (self.shared.on_failure == OnFailure::Serve || writes())
+    }
+}
+
+/// Should the thread panic, nobody waits for it and nothing more is served.
+struct DeadUnlessClosed(Arc<Shared>);
+
+impl Drop for DeadUnlessClosed {
+    fn drop(&mut self) {
+        let mut queue = self.0.lock();
+        if !queue.closing || thread::panicking() {
+            log::error!("ledger: the writing thread died, restart the server");
+            self.0.dead.store(true, Ordering::Relaxed);
+            queue.lost += std::mem::take(&mut queue.rows);
+            queue.parcels.clear();
+        }
     }
 }
 

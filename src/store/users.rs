@@ -6,8 +6,9 @@ use serde::Serialize;
 use super::StoreError;
 use crate::model::{ApiKey, User, UserName, format_utc, now_ms};
 
-const INSERT: &str =
-    "INSERT INTO users (username, api_key, key_hash, created_at_ms) VALUES (?1, ?2, ?3, ?4)";
+// One statement, so that no key slips in whole while another process switches to hashes.
+const INSERT: &str = "INSERT INTO users (username, api_key, key_hash, created_at_ms) SELECT ?1, CASE WHEN EXISTS \
+     (SELECT 1 FROM settings WHERE name = 'store_keys' AND value = 'hashed') THEN ?5 ELSE ?2 END, ?3, ?4";
 const LIST: &str =
     "SELECT id, username, api_key, key_hash, created_at_ms, is_active FROM users ORDER BY id";
 // Index: users.username UNIQUE.
@@ -19,18 +20,16 @@ const SET_ACTIVE: &str = "UPDATE users SET is_active = ?2 WHERE id = ?1 AND is_a
 const SET_KEPT: &str = "UPDATE users SET api_key = ?2 WHERE id = ?1";
 const MARK_HASHED: &str =
     "INSERT OR REPLACE INTO settings (name, value) VALUES ('store_keys', 'hashed')";
-const IS_HASHED: &str =
-    "SELECT EXISTS (SELECT 1 FROM settings WHERE name = 'store_keys' AND value = 'hashed')";
 
 /// Answer to `gen_key` and of `user add --json`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct NewKey {
     pub username: String,
     pub api_key: String,
 }
 
 /// One entry of `list_users`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct UserEntry {
     pub id: i64,
     pub username: String,
@@ -41,7 +40,7 @@ pub struct UserEntry {
 }
 
 /// Answer to `list_users` and of `user list --json`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct UserList {
     pub users: Vec<UserEntry>,
 }
@@ -86,12 +85,14 @@ pub fn add(
     storage: KeyStorage,
 ) -> Result<NewKey, StoreError> {
     let key = ApiKey::generate().map_err(StoreError::NoRandom)?;
-    let kept = if storage == KeyStorage::Hashed || keeps_hashes_only(connection)? {
-        key.masked()
-    } else {
-        key.expose().to_owned()
+    let kept = match storage {
+        KeyStorage::Hashed => key.masked(),
+        KeyStorage::Clear => key.expose().to_owned(),
     };
-    let inserted = connection.execute(INSERT, params![name.as_str(), kept, key.hash(), now_ms()]);
+    let inserted = connection.execute(
+        INSERT,
+        params![name.as_str(), kept, key.hash(), now_ms(), key.masked()],
+    );
     match inserted {
         Ok(_) => Ok(NewKey {
             username: name.as_str().to_owned(),
@@ -156,7 +157,7 @@ pub fn set_access(
 /// Forgets all whole keys, for good: the database keeps their hashes from now on. Returns how many it forgot.
 ///
 /// # Errors
-/// What the database says; then nothing has changed.
+/// What the database says. [`StoreError::NotWiped`]: it is done, but old pages may still hold keys.
 pub fn hash_keys(connection: &mut Connection) -> Result<usize, StoreError> {
     // Overwrites what is deleted (sqlite.org/pragma.html#pragma_secure_delete).
     connection.pragma_update(None, "secure_delete", true)?;
@@ -172,7 +173,11 @@ pub fn hash_keys(connection: &mut Connection) -> Result<usize, StoreError> {
     transaction.commit()?;
     // Old pages may hold keys too: in the file, and in the WAL until it is cut.
     connection.execute_batch("VACUUM")?;
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    let is_busy: bool =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if is_busy {
+        return Err(StoreError::NotWiped);
+    }
     Ok(hashed)
 }
 
@@ -186,10 +191,6 @@ pub fn clear_keys(connection: &Connection) -> Result<usize, StoreError> {
         .iter()
         .filter(|user| !user.api_key.is_masked())
         .count())
-}
-
-fn keeps_hashes_only(connection: &Connection) -> Result<bool, StoreError> {
-    Ok(connection.query_row(IS_HASHED, [], |row| row.get(0))?)
 }
 
 /// Moves whenever a user changes, by whichever program.

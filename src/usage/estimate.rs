@@ -76,14 +76,19 @@ impl TextCount {
 /// Estimated input tokens of a request body for chat or completions.
 #[must_use]
 pub fn prompt_tokens(body: &[u8]) -> u64 {
-    serde_json::from_slice::<RequestText>(body).map_or(0, |prompt| {
-        let mut sum = prompt.messages.text;
-        for part in [prompt.prompt, prompt.tools, prompt.functions] {
-            sum.add(&part);
-        }
-        let framing = prompt.messages.count.saturating_mul(MESSAGE_TOKENS);
-        sum.tokens().saturating_add(framing)
-    })
+    // What cannot be read this way (doubled members, lone surrogates) is weighed whole: nothing rides free.
+    let by_length = || TextCount::of_bytes(body.len() as u64).tokens();
+    serde_json::from_slice::<RequestText>(body).map_or_else(
+        |_| by_length(),
+        |prompt| {
+            let mut sum = prompt.messages.text;
+            for part in [prompt.prompt, prompt.tools, prompt.functions] {
+                sum.add(&part);
+            }
+            let framing = prompt.messages.count.saturating_mul(MESSAGE_TOKENS);
+            sum.tokens().saturating_add(framing)
+        },
+    )
 }
 
 #[derive(Deserialize)]
@@ -215,6 +220,12 @@ mod tests {
             r#"{{"messages":[{{"role":"user","content":[{{"type":"text","text":"what?"}},{{"type":"image_url","image_url":{{"url":"data:{picture}"}}}}]}}]}}"#
         );
         assert_eq!(prompt_tokens(body.as_bytes()), 85 + 2 + 4);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_weighed_whole() {
+        let doubled = br#"{"tools":null,"messages":[{"content":"hello"}],"tools":[]}"#;
+        assert_eq!(prompt_tokens(doubled), (doubled.len() as u64).div_ceil(4));
     }
 
     #[test]

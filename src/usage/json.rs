@@ -75,7 +75,13 @@ pub fn find_usage(piece: &[u8]) -> Option<Usage> {
 /// The answer, and how many choices it has where it has such a list.
 fn parse(body: &[u8]) -> (Answer, Option<usize>) {
     let Ok(wire) = serde_json::from_slice::<WireAnswer<'_>>(body) else {
-        return (Answer::default(), None);
+        // Cut short, or with a string that is no Unicode: the usage may stand there all the same.
+        let answer = Answer {
+            usage: find_usage(body),
+            model: None,
+            text: TextCount::of_bytes(body.len() as u64),
+        };
+        return (answer, None);
     };
     let answer = Answer {
         usage: wire.usage.and_then(WireUsage::into_usage),
@@ -455,6 +461,7 @@ mod tests {
             r#"{"\ud800":1,"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
             r#"{"usage":null,"\u0075sage":{"input_tokens":1,"output_tokens":2}}"#,
             r#"{"choices":[null,1,"x",[{}]],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+            r#"{"choices":[{"message":{"content":"cut \ud83d"}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
         ] {
             assert_eq!(usage(json), expected, "{json}");
         }

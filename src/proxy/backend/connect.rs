@@ -57,11 +57,6 @@ impl Connector {
         Ok(Self { settings, tls })
     }
 
-    #[must_use]
-    pub fn settings(&self) -> &BackendSettings {
-        &self.settings
-    }
-
     /// A plain-HTTP request through an HTTP proxy names the whole URL (RFC 9112 section 3.2.2) and carries its credentials.
     #[must_use]
     pub fn plain_proxy(&self) -> Option<&HttpProxy> {

@@ -25,6 +25,8 @@ use super::{
 /// First size of a read; doubled while reads fill it, so that a small answer costs little and a large one few calls.
 const MIN_READ_BYTES: usize = 8 * 1024;
 const MAX_READ_BYTES: usize = 64 * 1024;
+/// A connection that was closed while idle says so at once; a later close is a backend that died over the request.
+const MAX_STALE_NOTICE: Duration = Duration::from_secs(1);
 /// Interim answers (1xx) before the real one.
 const MAX_INTERIM: usize = 16;
 
@@ -71,10 +73,13 @@ impl Connection {
         let mut unsent = Unsent::new(request);
         self.silence.broken();
         self.request_sent = false;
+        let asked = Instant::now();
         let result = poll_fn(|cx| self.poll_exchange(cx, &mut unsent)).await;
         result.map_err(|error| Failure {
             was_stale: self.exchanges > 0
                 && self.read_ahead.is_empty()
+                && unsent.interim == 0
+                && asked.elapsed() < MAX_STALE_NOTICE
                 && matches!(error, BackendError::BrokeOff(_)),
             error,
         })
@@ -202,11 +207,13 @@ impl Connection {
     pub(super) fn is_quiet(&mut self) -> bool {
         let mut byte = [0u8; 1];
         let mut buffer = ReadBuf::new(&mut byte);
+        let io = &mut self.io;
+        // Unconstrained: a task that has used up its turn would be told "nothing to read" without a look.
+        let mut look = std::pin::pin!(tokio::task::unconstrained(poll_fn(|cx| {
+            Pin::new(&mut *io).poll_read(cx, &mut buffer)
+        })));
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        self.read_ahead.is_empty()
-            && Pin::new(&mut self.io)
-                .poll_read(&mut cx, &mut buffer)
-                .is_pending()
+        self.read_ahead.is_empty() && look.as_mut().poll(&mut cx).is_pending()
     }
 }
 

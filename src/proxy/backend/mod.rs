@@ -92,21 +92,22 @@ impl Backend {
         }
     }
 
-    /// The start of a request's target in its head: empty, the path prefix, or the whole URL for a plain HTTP proxy.
-    #[must_use]
-    pub fn connector(&self) -> &Connector {
-        &self.connector
-    }
-
     /// Sends a request and waits for the head of the answer.
     ///
     /// A kept connection that closes before the first byte of an answer had been closed by the backend while it was idle:
     /// the request is sent once more, on a fresh connection (RFC 9112 section 9.3.1 names this case).
     ///
+    /// `on_connected` is called when there is a connection and the request is about to be written.
+    ///
     /// # Errors
     /// [`BackendError`] when there is no answer.
-    pub async fn send(&self, request: &OutgoingRequest) -> Result<Response, BackendError> {
+    pub async fn send(
+        &self,
+        request: &OutgoingRequest,
+        mut on_connected: impl FnMut(),
+    ) -> Result<Response, BackendError> {
         if let Some(connection) = self.pool.take() {
+            on_connected();
             match self.exchange(connection, request).await {
                 Err(failure) if failure.was_stale => {
                     log::debug!("a kept connection was closed by the backend, trying a fresh one");
@@ -115,6 +116,7 @@ impl Backend {
             }
         }
         let connection = self.connector.connect().await?;
+        on_connected();
         self.exchange(connection, request)
             .await
             .map_err(|failure| failure.error)

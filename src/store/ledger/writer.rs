@@ -145,16 +145,22 @@ impl Writer {
 
     /// One row that the schema refuses must not hold up all others for ever.
     fn write_singly(&self, batch: &mut Vec<Parcel>) {
-        for parcel in batch.drain(..) {
-            let mut result = Ok(());
-            for row in &parcel.rows {
-                if let Err(error) = write_rows(&self.connection, std::iter::once(row)) {
-                    log::error!("ledger: row refused by the database ({error}): {row:?}");
-                    result = Err(NotWritten);
+        while let Some(parcel) = batch.first_mut() {
+            while let Some(row) = parcel.rows.first() {
+                match write_rows(&self.connection, std::iter::once(row)) {
+                    Ok(()) => {}
+                    Err(error) if is_about_a_row(&error) => {
+                        log::error!("ledger: row refused by the database ({error}): {row:?}");
+                        parcel.tell(Err(NotWritten));
+                    }
+                    // What is written is out of the batch; the rest is tried again.
+                    Err(error) => return self.keep_and_tell(batch, &error),
                 }
+                parcel.rows.remove(0);
             }
-            parcel.acknowledge(result);
+            batch.remove(0).acknowledge(Ok(()));
         }
+        self.shared.failing.store(false, Ordering::Relaxed);
     }
 }
 
