@@ -231,6 +231,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatche
 /// # Errors
 /// When a named file is missing, or a file cannot be read. Its text is never repeated, it holds secrets.
 pub fn load_env_file(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if args
+        .iter()
+        .any(|arg| matches!(arg.to_str(), Some("-h" | "--help" | "-V" | "--version")))
+    {
+        return Ok(());
+    }
     let named = named_env_file(args);
     let path = named.clone().unwrap_or_else(|| DEFAULT_ENV_FILE.into());
     match dotenvy::from_path(&path) {

@@ -12,6 +12,7 @@ use crate::{
         OwnHeaders, Shared,
         auth::KeyTable,
         backend::{BackendSettings, Connector, connector},
+        budget::BodyBudget,
         gate::{Drain, Gate},
         throttle::Throttle,
     },
@@ -86,6 +87,7 @@ fn serve(
         ),
         stream_usage: config.stream_usage,
         max_body_bytes: config.max_body_bytes,
+        body_budget: BodyBudget::new(config.max_body_bytes),
         throttle: Arc::clone(&throttle),
     };
     let admin = AdminParts {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::{
     auth::Caller,
+    budget::BodyShare,
     endpoint::{Endpoint, Kind},
     gate::{InFlight, Permit},
 };
@@ -17,8 +18,6 @@ use crate::{
     usage::{Meter, prompt_tokens},
 };
 
-/// A longer request is not kept for an estimate of its tokens, the estimate is made at once.
-const MAX_KEPT_PROMPT_BYTES: usize = 1024 * 1024;
 /// nginx's status for a client that left before the answer began.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
@@ -28,7 +27,9 @@ pub struct Exchange {
     caller: Arc<Caller>,
     endpoint: Endpoint,
     model: String,
-    prompt: Prompt,
+    /// For an estimate of the input tokens, should the backend give none.
+    body: Bytes,
+    _share: BodyShare,
     started: Instant,
     started_at_ms: i64,
     answer: Option<AnswerHead>,
@@ -39,12 +40,6 @@ pub struct Exchange {
     peer: Peer,
     _permit: Permit,
     _in_flight: InFlight,
-}
-
-/// What an estimate of the input tokens needs.
-enum Prompt {
-    Body(Bytes),
-    Tokens(u64),
 }
 
 struct AnswerHead {
@@ -78,6 +73,7 @@ pub struct Asked<'a> {
     pub endpoint: Endpoint,
     pub model: String,
     pub body: Bytes,
+    pub share: BodyShare,
     pub started: Instant,
 }
 
@@ -93,7 +89,8 @@ impl Exchange {
             } else {
                 asked.model
             },
-            prompt: Prompt::of(asked.body),
+            body: asked.body,
+            _share: asked.share,
             started: asked.started,
             started_at_ms: now_ms() - elapsed_ms,
             answer: None,
@@ -210,7 +207,7 @@ impl Exchange {
             None => {
                 let text = self.meter.text();
                 let usage = Usage {
-                    input: self.prompt.tokens(),
+                    input: prompt_tokens(&self.body),
                     output: if self.meter.is_stream() {
                         text.streamed_tokens()
                     } else {
@@ -266,23 +263,6 @@ impl Drop for Exchange {
             && (self.answer.is_some() || self.booked.is_some())
         {
             self.log();
-        }
-    }
-}
-
-impl Prompt {
-    fn of(body: Bytes) -> Self {
-        if body.len() > MAX_KEPT_PROMPT_BYTES {
-            Self::Tokens(prompt_tokens(&body))
-        } else {
-            Self::Body(body)
-        }
-    }
-
-    fn tokens(&self) -> u64 {
-        match self {
-            Self::Body(body) => prompt_tokens(body),
-            Self::Tokens(tokens) => *tokens,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod answer;
 pub mod auth;
 pub mod backend;
+pub mod budget;
 pub mod endpoint;
 mod error;
 mod exchange;
@@ -23,6 +24,7 @@ pub use headers::OwnHeaders;
 
 use auth::KeyTable;
 use backend::{Backend, BackendError, Connector, OutgoingRequest};
+use budget::{BodyBudget, BodyShare};
 use endpoint::{Endpoint, Kind};
 use exchange::{Asked, Exchange};
 use gate::{Drain, Gate, InFlight};
@@ -49,6 +51,7 @@ pub struct Shared {
     pub own_headers: OwnHeaders,
     pub stream_usage: StreamUsage,
     pub max_body_bytes: usize,
+    pub body_budget: BodyBudget,
     pub throttle: Arc<Throttle>,
 }
 
@@ -126,7 +129,11 @@ async fn forward(
         return Err(ledger_unavailable().retry_after(5));
     }
 
-    let body = request::read_body(request.headers(), payload, shared.max_body_bytes).await?;
+    let mut share = BodyShare::default();
+    let body = request::read_body(request.headers(), payload, shared.max_body_bytes, |bytes| {
+        shared.body_budget.grow(&mut share, bytes)
+    })
+    .await?;
     let (model, plan) = plan(endpoint, &body, shared.stream_usage)?;
     let asked = Asked {
         request,
@@ -134,6 +141,7 @@ async fn forward(
         endpoint,
         model,
         body,
+        share,
         started,
     };
     send(proxy, asked, plan, in_flight).await

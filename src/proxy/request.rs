@@ -65,11 +65,12 @@ impl Splice {
 /// Reads a whole body.
 ///
 /// # Errors
-/// 413 above `limit_bytes`, without reading on; 400 when the client breaks off; 415 for a compressed body.
+/// What `make_room` says to the length so far; 413 above `limit_bytes`, without reading on; 400 when the client breaks off; 415 for a compressed body.
 pub async fn read_body(
     headers: &HeaderMap,
     payload: &mut web::Payload,
     limit_bytes: usize,
+    mut make_room: impl FnMut(usize) -> Result<(), ApiError>,
 ) -> Result<Bytes, ApiError> {
     refuse_encoded(headers)?;
     if offers_websocket(headers) {
@@ -91,6 +92,7 @@ pub async fn read_body(
         if so_far + chunk.len() > limit_bytes {
             return Err(too_large(limit_bytes));
         }
+        make_room(so_far + chunk.len())?;
         if so_far == 0 {
             first = chunk;
             continue;

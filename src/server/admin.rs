@@ -6,7 +6,7 @@ use actix_web::{
     web,
 };
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::AdminParts;
 use crate::{
@@ -124,7 +124,9 @@ async fn serve(
             let who = match (fields.username, fields.api_key) {
                 (Some(name), None) => Who::Name(name.trim().to_owned()),
                 (None, Some(key)) => Who::Key(ApiKey::from_text(key.trim())),
-                (None, None) => return Err(missing("username")),
+                (None, None) => {
+                    return Err(bad_field("username", "username or api_key is missing"));
+                }
                 (Some(_), Some(_)) => {
                     return Err(bad_field("username", "send username or api_key, not both"));
                 }
@@ -193,7 +195,6 @@ impl CostsQuery {
 }
 
 /// The members that any of the POSTs know.
-#[derive(Deserialize)]
 struct Fields {
     username: Option<String>,
     api_key: Option<String>,
@@ -216,18 +217,29 @@ async fn read_fields(
             "Send JSON with the header Content-Type: application/json.",
         ));
     }
-    let body: Bytes = request::read_body(request.headers(), payload, limit_bytes).await?;
-    serde_json::from_slice(&body).map_err(|error| {
-        ApiError::invalid_request(
-            StatusCode::BAD_REQUEST,
-            Some("invalid_json"),
-            // serde's own text may quote the body, and the body may hold a key.
-            format!(
-                "The body must be a JSON object with the strings username or api_key (problem at line {}, column {}).",
-                error.line(),
-                error.column()
-            ),
-        )
+    let body: Bytes =
+        request::read_body(request.headers(), payload, limit_bytes, |_| Ok(())).await?;
+    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&body)
+        .map_err(|error| {
+            ApiError::invalid_request(
+                StatusCode::BAD_REQUEST,
+                Some("invalid_json"),
+                // serde's own text may quote the body, and the body may hold a key.
+                format!(
+                    "The body must be a JSON object (problem at line {}, column {}).",
+                    error.line(),
+                    error.column()
+                ),
+            )
+        })?;
+    let text = |name: &'static str| match members.get(name) {
+        None | Some(serde_json::Value::Null) => Ok(None),
+        Some(serde_json::Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(bad_field(name, format!("{name} must be a string"))),
+    };
+    Ok(Fields {
+        username: text("username")?,
+        api_key: text("api_key")?,
     })
 }
 

@@ -29,6 +29,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// After the last answer, how long its bytes may take to leave for slow clients.
 const FLUSH_GRACE_SECONDS: u64 = 5;
 
+/// A silent client's machine is asked whether it is still there, and how often.
+const CLIENT_PROBE_AFTER: Duration = Duration::from_secs(60);
+const CLIENT_PROBE_EVERY: Duration = Duration::from_secs(15);
+/// A client that takes none of what it was sent for this long is gone (tcp(7), `TCP_USER_TIMEOUT`).
+#[cfg(target_os = "linux")]
+const CLIENT_UNREAD_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long the workers may take to drop what was broken off.
 const BREAK_OFF_GRACE: Duration = Duration::from_secs(2);
 
@@ -87,6 +93,7 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
     .tcp_nodelay(true)
     // Without this a client that hangs up while no byte flows is never noticed, and its tokens go on being spent.
     .h1_allow_half_closed(false)
+    .on_connect(|io, _| watch_client(io))
     .client_request_timeout(client_header_timeout)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(FLUSH_GRACE_SECONDS)
@@ -97,6 +104,21 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
         server: server.run(),
         addresses,
     })
+}
+
+/// A client that vanished without a word, or stopped reading for good, must not keep its place at the backend.
+fn watch_client(io: &dyn std::any::Any) {
+    let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() else {
+        return;
+    };
+    let socket = socket2::SockRef::from(stream);
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(CLIENT_PROBE_AFTER)
+        .with_interval(CLIENT_PROBE_EVERY);
+    // A system that knows neither still serves.
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(CLIENT_UNREAD_TIMEOUT));
 }
 
 impl Listening {
