@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::harness::{ASK, ASK_STREAM, Backend, Home, Row, ask, chat_completion, gzip};
+use crate::harness::{
+    ASK, ASK_STREAM, Backend, Home, PATIENCE, Row, ask, chat_completion, gzip, wait_until,
+};
 
 /// The row that a backend's answer to one plain chat leaves behind.
 fn row_of(answer: &str) -> Row {
@@ -274,4 +276,39 @@ fn requests_that_the_backend_never_answered_leave_no_row() {
     assert_eq!(proxy.chat(&key, "not json").status, 400);
     assert_eq!(proxy.chat(&key, ASK).status, 502);
     assert_eq!(proxy.rows(), []);
+}
+
+#[test]
+fn an_answer_with_half_a_surrogate_pair_is_counted_all_the_same() {
+    let body = chat_completion(19, 10).replacen("\"content\":\"", "\"content\":\"\\ud83d", 1);
+    assert!(body.contains("\\ud83d"));
+    let backend = Backend::json(body.clone());
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    assert_eq!(proxy.chat(&key, ASK).text(), body);
+    let row = proxy.only_row();
+    assert_eq!(
+        (row.tokens(), row.labels()),
+        ([19, 10, 0, 0], ["completed", "backend"])
+    );
+}
+
+#[test]
+fn a_backend_that_refuses_our_key_leaves_a_row_without_tokens_before_its_client_knows() {
+    let backend = Backend::start(|_, wire| wire.answer("401 Unauthorized", &[], "{}"));
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    assert_eq!(proxy.chat(&key, ASK).status, 502);
+    let row = proxy.only_row();
+    assert_eq!(
+        (row.status, row.tokens(), row.source.as_str()),
+        (502, [0; 4], "none")
+    );
+    let lines = || {
+        proxy
+            .log()
+            .lines()
+            .filter(|line| line.contains(" access: "))
+            .count()
+    };
+    wait_until("the access line is there", PATIENCE, || lines() > 0);
+    assert_eq!(lines(), 1, "one line a request: {}", proxy.log());
 }

@@ -201,3 +201,31 @@ fn an_early_answer_to_a_long_upload_reaches_the_client() {
     drop(done);
     backend.join().unwrap();
 }
+
+#[test]
+fn a_request_that_the_backend_began_to_answer_is_not_sent_again() {
+    let backend = Backend::start(|request, wire| {
+        if request.model() == "dies" {
+            wire.write("HTTP/1.1 102 Processing\r\n\r\n");
+            wire.close();
+        } else {
+            wire.json(&chat_completion(1, 1));
+        }
+    });
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let mut client = proxy.open();
+    client.send(&Request::post(CHAT, ASK).key(&key));
+    assert_eq!(
+        client.answer().status,
+        200,
+        "now there is a kept connection"
+    );
+    client.send(&Request::post(CHAT, ask("dies")).key(&key));
+    assert_eq!(client.answer().status, 502);
+    let asked = backend
+        .requests()
+        .iter()
+        .filter(|seen| seen.model() == "dies")
+        .count();
+    assert_eq!(asked, 1, "its tokens may be spent already");
+}
