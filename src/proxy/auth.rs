@@ -80,6 +80,12 @@ impl KeyTable {
     }
 }
 
+/// Whether the request's key has the form of ours, known or not.
+#[must_use]
+pub fn has_our_form(headers: &HeaderMap) -> bool {
+    key_of(headers).is_ok_and(|key| std::str::from_utf8(key).is_ok_and(ApiKey::looks_like_one))
+}
+
 /// `Authorization: Bearer …`, or `api-key: …` as Azure's clients send it. Two of one kind are ambiguous and refused.
 fn key_of(headers: &HeaderMap) -> Result<&[u8], ApiError> {
     let mut authorizations = headers.get_all(header::AUTHORIZATION);

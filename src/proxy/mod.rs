@@ -13,7 +13,11 @@ mod relay;
 pub mod request;
 pub mod throttle;
 
-use std::{rc::Rc, sync::Arc, time::Instant};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use bytes::Bytes;
@@ -22,7 +26,7 @@ pub use error::{ApiError, shortened};
 pub use exchange::peer_of;
 pub use headers::OwnHeaders;
 
-use auth::KeyTable;
+use auth::{Caller, KeyTable};
 use backend::{Backend, BackendError, Connector, OutgoingRequest};
 use budget::{BodyBudget, BodyShare};
 use endpoint::{Endpoint, Kind};
@@ -34,6 +38,9 @@ use crate::{
     store::ledger::{Ledger, Port},
     usage::UsageOnlyEvents,
 };
+
+/// Twice the time within which the ledger's thread notices a new user.
+const NEW_KEY_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Whether streamed requests are made to ask for usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +131,7 @@ async fn forward(
     let shared = &proxy.shared;
     let endpoint = endpoint::find(request.method(), request.uri().path())?;
     let in_flight = shared.drain.enter()?;
-    let caller = shared.keys.authenticate(request.headers())?;
+    let caller = caller_of(request, &shared.keys).await?;
     if !proxy.ledger.accepts_requests() {
         return Err(ledger_unavailable().retry_after(5));
     }
@@ -145,6 +152,21 @@ async fn forward(
         started,
     };
     send(proxy, asked, plan, in_flight).await
+}
+
+/// Who calls. A key that another process made a moment ago is not known yet: one of our form is looked up once more
+/// before it is refused, so that `KEY=$(llmproxy user add alice)` can be used in the next line of a script.
+async fn caller_of(request: &HttpRequest, keys: &KeyTable) -> Result<Arc<Caller>, ApiError> {
+    match keys.authenticate(request.headers()) {
+        Err(error)
+            if error.status() == StatusCode::UNAUTHORIZED
+                && auth::has_our_form(request.headers()) =>
+        {
+            tokio::time::sleep(NEW_KEY_PATIENCE).await;
+            keys.authenticate(request.headers())
+        }
+        other => other,
+    }
 }
 
 /// The body as it goes out, and what is expected of the answer.

@@ -11,6 +11,7 @@ mod harness;
 mod hashed_keys;
 mod keys;
 mod ledger;
+mod look_alike;
 mod main_road;
 mod process;
 mod reach;

@@ -1,0 +1,96 @@
+//! The look-alike of OpenAI's API behind the proxy: thousands of mixed requests, and the ledger equals what it gave out.
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::harness::{CHAT, Home, Request};
+
+#[path = "../../examples/backend.rs"]
+#[allow(dead_code, clippy::struct_field_names)]
+mod backend;
+
+const CLIENTS: usize = 16;
+const REQUESTS: usize = 60;
+
+/// Request number `n`: plain and streamed, chat and legacy, tools and pictures, every way to state usage, errors too.
+fn request(n: usize) -> (&'static str, Value) {
+    let stream = n.is_multiple_of(2);
+    let mut body = json!({ "model": format!("model-{}", n % 5), "stream": stream });
+    let words = "lorem ipsum dolor sit amet ".repeat(n % 7 + 1);
+    let path = if n.is_multiple_of(3) {
+        body["prompt"] = json!(words);
+        "/v1/completions"
+    } else {
+        let picture =
+            json!({ "type": "image_url", "image_url": { "url": "data:image/png;base64,AAAA" } });
+        body["messages"] =
+            json!([{ "role": "user", "content": [{ "type": "text", "text": words }, picture] }]);
+        if n % 4 == 1 {
+            body["tools"] = json!([{ "type": "function", "function": { "name": "look_up" } }]);
+        }
+        CHAT
+    };
+    match n % 11 {
+        3 => body["x_backend"] = json!({ "status": 429 }),
+        5 if stream => body["x_backend"] = json!({ "usage": "every_chunk", "reasoning_tokens": 3 }),
+        6 if stream => body["x_backend"] = json!({ "usage": "last_chunk" }),
+        7 => body["x_backend"] = json!({ "cached_tokens": 1, "crlf": true }),
+        8 => body["x_backend"] = json!({ "usage": "zero" }),
+        9 if stream => body["stream_options"] = json!({ "include_usage": true }),
+        _ => {}
+    }
+    (path, body)
+}
+
+#[test]
+fn the_sums_of_a_mixed_crowd_equal_what_the_backend_gave_out() {
+    let backend = backend::start(backend::Settings::default()).unwrap();
+    let (proxy, _) = Home::with_backend_url(&backend.url()).serve_alice();
+    let keys: Vec<String> = (0..4).map(|n| proxy.user(&format!("user-{n}"))).collect();
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (proxy, key) = (&proxy, &keys[client % keys.len()]);
+            scope.spawn(move || {
+                let mut connection = proxy.open();
+                for n in 0..REQUESTS {
+                    let (path, body) = request(client * REQUESTS + n);
+                    connection.send(&Request::post(path, body.to_string()).key(key));
+                    let answer = connection.answer();
+                    assert!(
+                        answer.clean && matches!(answer.status, 200 | 429),
+                        "{body}: {answer:?}"
+                    );
+                }
+            });
+        }
+    });
+    let given = backend.stats().total;
+    let report = proxy.get_json("/admin/list_costs?by_model=true");
+    let sum = |member: &str| -> u64 {
+        let costs = report["costs"].as_array().unwrap();
+        costs
+            .iter()
+            .map(|user| user[member].as_u64().unwrap())
+            .sum()
+    };
+    assert_eq!(
+        [
+            sum("total_requests"),
+            sum("total_input_tokens"),
+            sum("total_output_tokens"),
+            sum("total_cached_tokens"),
+        ],
+        [
+            given.requests,
+            given.usage.input_tokens,
+            given.usage.output_tokens,
+            given.usage.cached_tokens,
+        ]
+    );
+    assert_eq!(
+        proxy.rows().len(),
+        CLIENTS * REQUESTS,
+        "errors have rows too"
+    );
+}
