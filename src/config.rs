@@ -217,7 +217,7 @@ impl Config {
             DEFAULT_BACKEND_URL,
         )?;
         let http_proxy = HttpProxy::for_backend(&backend_url, |name| std::env::var(name).ok())
-            .map_err(|(variable, problem)| read.secret_error(variable, problem))?;
+            .map_err(|(variable, problem)| read.error(variable, None, problem))?;
         Ok(Self {
             http_proxy,
             backend_key: read.backend_key(settings.openai_api_key.as_deref())?,
@@ -381,10 +381,6 @@ impl Reader<'_> {
         }
     }
 
-    fn secret_error(&self, variable: &'static str, problem: impl Into<String>) -> SettingError {
-        self.error(variable, None, problem)
-    }
-
     fn value<T>(
         &self,
         variable: &'static str,
@@ -461,7 +457,7 @@ impl Reader<'_> {
     }
 
     fn backend_key(&self, text: Option<&str>) -> Result<Secret, SettingError> {
-        let Some(text) = text else {
+        let Some(key) = text.map(str::trim) else {
             return Err(SettingError {
                 variable: "OPENAI_API_KEY",
                 value: None,
@@ -470,12 +466,13 @@ impl Reader<'_> {
                 from_flag: false,
             });
         };
-        let key = text.trim();
-        if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let problem = "accepted are printable ASCII characters without spaces";
-            return Err(self.secret_error("OPENAI_API_KEY", problem));
-        }
-        Ok(Secret::new(key))
+        self.graphic("OPENAI_API_KEY", key, None).map(Secret::new)
+    }
+
+    fn admin_token(&self, text: Option<&str>) -> Result<Option<Secret>, SettingError> {
+        let text = text.map(str::trim).filter(|text| !text.is_empty());
+        text.map(|text| self.graphic("ADMIN_TOKEN", text, None).map(Secret::new))
+            .transpose()
     }
 
     fn header_value(
@@ -483,25 +480,23 @@ impl Reader<'_> {
         variable: &'static str,
         text: Option<&str>,
     ) -> Result<Option<String>, SettingError> {
-        let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
-            return Ok(None);
-        };
-        if text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Ok(Some(text.to_owned()));
-        }
-        let problem = "accepted are printable ASCII characters without spaces";
-        Err(self.error(variable, Some(text), problem))
+        let text = text.map(str::trim).filter(|text| !text.is_empty());
+        text.map(|text| self.graphic(variable, text, Some(text)))
+            .transpose()
     }
 
-    fn admin_token(&self, text: Option<&str>) -> Result<Option<Secret>, SettingError> {
-        let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
-            return Ok(None);
-        };
+    /// What may stand in a header. `shown` is the value for the error, `None` for a secret.
+    fn graphic(
+        &self,
+        variable: &'static str,
+        text: &str,
+        shown: Option<&str>,
+    ) -> Result<String, SettingError> {
         if text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Ok(Some(Secret::new(text)));
+            return Ok(text.to_owned());
         }
-        let problem = "accepted are printable ASCII characters without spaces";
-        Err(self.secret_error("ADMIN_TOKEN", problem))
+        let accepted = "accepted are printable ASCII characters without spaces";
+        Err(self.error(variable, shown, accepted))
     }
 
     fn host(&self, text: &str) -> Result<String, SettingError> {

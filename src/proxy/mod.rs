@@ -9,6 +9,7 @@ mod error;
 mod exchange;
 pub mod gate;
 mod headers;
+pub mod payload;
 mod relay;
 pub mod request;
 pub mod throttle;
@@ -96,7 +97,7 @@ pub async fn handle(
             if error.status() == StatusCode::UNAUTHORIZED {
                 slow_down(&proxy.shared.throttle, &request).await;
             }
-            request::drain_body(request.headers(), &mut payload).await;
+            payload::drain_body(request.headers(), &mut payload).await;
             error.to_response()
         }
     }
@@ -137,7 +138,7 @@ async fn forward(
     }
 
     let mut share = BodyShare::default();
-    let body = request::read_body(request.headers(), payload, shared.max_body_bytes, |bytes| {
+    let body = payload::read_body(request.headers(), payload, shared.max_body_bytes, |bytes| {
         shared.body_budget.grow(&mut share, bytes)
     })
     .await?;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::AdminParts;
 use crate::{
     model::{ApiKey, TimeError, TimeRange, UserName, now_ms},
-    proxy::{ApiError, peer_of, request, shortened, slow_down},
+    proxy::{ApiError, payload, peer_of, shortened, slow_down},
     store::{
         Store, StoreError,
         costs::{self, Split},
@@ -66,7 +66,7 @@ async fn handle(request: HttpRequest, mut payload: web::Payload, parts: Parts) -
             if error.status() == StatusCode::UNAUTHORIZED {
                 slow_down(&parts.throttle, &request).await;
             }
-            request::drain_body(request.headers(), &mut payload).await;
+            payload::drain_body(request.headers(), &mut payload).await;
             error.to_response()
         }
     };
@@ -218,7 +218,7 @@ async fn read_fields(
         ));
     }
     let body: Bytes =
-        request::read_body(request.headers(), payload, limit_bytes, |_| Ok(())).await?;
+        payload::read_body(request.headers(), payload, limit_bytes, |_| Ok(())).await?;
     let members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&body)
         .map_err(|error| {
             ApiError::invalid_request(

@@ -1,0 +1,183 @@
+//! A request's body as it comes in: read up to a limit, at a pace, or drained before a refusal.
+
+use std::{pin::Pin, time::Duration};
+
+use actix_web::{
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
+    web,
+};
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use tokio::time::{Instant, timeout_at};
+
+use super::ApiError;
+
+/// A body up to this length is read to its end before a refusal, so that the connection can be used again.
+const MAX_DRAINED_BYTES: usize = 64 * 1024;
+/// How long that may take.
+const MAX_DRAIN_TIME: Duration = Duration::from_secs(1);
+/// A body must come at 1 kB/s at least, looked at every 30 s.
+const PACE_WINDOW: Duration = Duration::from_secs(30);
+const MIN_BYTES_PER_WINDOW: usize = 30_000;
+/// Allocated at once for an announced length; more only as it comes.
+const MAX_RESERVED_BYTES: usize = 1024 * 1024;
+
+/// Reads a whole body.
+///
+/// # Errors
+/// What `make_room` says to the length so far; 413 above `limit_bytes`, without reading on; 400 when the client breaks off; 415 for a compressed body.
+pub async fn read_body(
+    headers: &HeaderMap,
+    payload: &mut web::Payload,
+    limit_bytes: usize,
+    mut make_room: impl FnMut(usize) -> Result<(), ApiError>,
+) -> Result<Bytes, ApiError> {
+    refuse_encoded(headers)?;
+    if offers_websocket(headers) {
+        return Err(ApiError::invalid_request(
+            StatusCode::BAD_REQUEST,
+            Some("websocket_not_supported"),
+            "This path does not speak WebSocket; send the request without Upgrade.",
+        ));
+    }
+    let announced = content_length(headers).unwrap_or(0);
+    if announced > limit_bytes as u64 {
+        return Err(too_large(limit_bytes));
+    }
+    let mut first = Bytes::new();
+    let mut more: Option<BytesMut> = None;
+    let mut pace = Pace::new();
+    while let Some(chunk) = pace.next_chunk(payload).await? {
+        let so_far = more.as_ref().map_or(first.len(), BytesMut::len);
+        if so_far + chunk.len() > limit_bytes {
+            return Err(too_large(limit_bytes));
+        }
+        make_room(so_far + chunk.len())?;
+        if so_far == 0 {
+            first = chunk;
+            continue;
+        }
+        let whole = more.get_or_insert_with(|| {
+            let expected = usize::try_from(announced)
+                .unwrap_or(0)
+                .min(MAX_RESERVED_BYTES);
+            let mut whole = BytesMut::with_capacity(expected.max(2 * (so_far + chunk.len())));
+            whole.extend_from_slice(&first);
+            whole
+        });
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(more.map_or(first, BytesMut::freeze))
+}
+
+/// Reads what is left of a small body; a large one costs its connection (closing is cheaper than reading on).
+pub async fn drain_body(headers: &HeaderMap, payload: &mut web::Payload) {
+    let is_long = content_length(headers).is_some_and(|length| length > MAX_DRAINED_BYTES as u64);
+    if is_long || offers_websocket(headers) {
+        return;
+    }
+    let drain = async {
+        let mut drained = 0;
+        while drained <= MAX_DRAINED_BYTES
+            && let Ok(Some(chunk)) = next_chunk(payload).await
+        {
+            drained += chunk.len();
+        }
+    };
+    // A body that does not come in time costs its connection too.
+    let _ = tokio::time::timeout(MAX_DRAIN_TIME, drain).await;
+}
+
+/// Watches that a client does not hold its place by sending a byte now and then.
+struct Pace {
+    window_ends: Instant,
+    bytes_in_window: usize,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self {
+            window_ends: Instant::now() + PACE_WINDOW,
+            bytes_in_window: 0,
+        }
+    }
+
+    /// The next chunk, or 408 for a client that is too slow.
+    async fn next_chunk(&mut self, payload: &mut web::Payload) -> Result<Option<Bytes>, ApiError> {
+        loop {
+            if let Ok(chunk) = timeout_at(self.window_ends, next_chunk(payload)).await {
+                let chunk = chunk?;
+                self.bytes_in_window += chunk.as_ref().map_or(0, Bytes::len);
+                return Ok(chunk);
+            }
+            if self.bytes_in_window < MIN_BYTES_PER_WINDOW {
+                return Err(ApiError::invalid_request(
+                    StatusCode::REQUEST_TIMEOUT,
+                    Some("request_timeout"),
+                    "The request body came too slowly: less than 1 kB/s for 30 s.",
+                ));
+            }
+            *self = Self::new();
+        }
+    }
+}
+
+async fn next_chunk(payload: &mut web::Payload) -> Result<Option<Bytes>, ApiError> {
+    let chunk = std::future::poll_fn(|cx| Pin::new(&mut *payload).poll_next(cx)).await;
+    chunk.transpose().map_err(|_| {
+        ApiError::invalid_request(
+            StatusCode::BAD_REQUEST,
+            None,
+            "The request body broke off or was malformed.",
+        )
+    })
+}
+
+/// actix takes all that follows such a request for its body, without end.
+fn offers_websocket(headers: &HeaderMap) -> bool {
+    headers.get_all(header::UPGRADE).any(|value| {
+        value
+            .as_bytes()
+            .to_ascii_lowercase()
+            .windows(9)
+            .any(|part| part == b"websocket")
+    })
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+/// A compressed body cannot be looked into, and nothing may pass unseen.
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), ApiError> {
+    let encoded = headers.get_all(header::CONTENT_ENCODING).any(|value| {
+        !value
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"identity")
+    });
+    if encoded {
+        return Err(ApiError::invalid_request(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Some("unsupported_content_encoding"),
+            "Compressed request bodies are not supported; send the body without Content-Encoding.",
+        ));
+    }
+    Ok(())
+}
+
+fn too_large(limit_bytes: usize) -> ApiError {
+    ApiError::invalid_request(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        Some("request_too_large"),
+        format!("The request body is larger than this proxy takes here: {limit_bytes} bytes."),
+    )
+}
