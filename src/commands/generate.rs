@@ -1,9 +1,6 @@
 //! `llmproxy generate DIR`: writes the shell completions and the man pages from the definition of the command line.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use anyhow::Context;
 use clap::{Command, CommandFactory};
@@ -183,9 +180,8 @@ fn examples_section(examples: &str, roff: &mut Roff) {
     roff.control("fi", []);
 }
 
-fn create_dir(dir: &Path) -> anyhow::Result<PathBuf> {
-    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    Ok(dir.to_owned())
+fn create_dir(dir: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))
 }
 
 /// clap wants names that live as long as the program; a dozen, once.

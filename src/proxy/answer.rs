@@ -39,7 +39,7 @@ pub(super) async fn answer(
 ) -> Result<HttpResponse, ApiError> {
     let Response {
         status,
-        mut headers,
+        headers,
         mut length,
         body,
     } = response;
@@ -63,7 +63,7 @@ pub(super) async fn answer(
         length = None;
     }
 
-    let headers = keep_end_to_end(&mut headers);
+    let headers = keep_end_to_end(headers);
     let too_long = length.is_some_and(|length| length > MAX_COLLECTED_BYTES as u64);
     let body = if is_stream || too_long {
         BoxBody::new(Relay::new(body, exchange, length, VecDeque::new()))

@@ -124,9 +124,10 @@ fn goes_to_backend(name: &HeaderName) -> bool {
             .any(|prefix| name.starts_with(prefix))
 }
 
-/// Takes out of an answer's headers, in place, what does not go back to the client.
-pub fn keep_end_to_end(headers: &mut HeaderMap) -> actix_web::http::header::HeaderMap {
-    let named: Vec<String> = named_by_connection(headers)
+/// What of an answer's headers goes back to the client.
+#[must_use]
+pub fn keep_end_to_end(mut headers: HeaderMap) -> HeaderMap {
+    let named: Vec<String> = named_by_connection(&headers)
         .into_iter()
         .map(str::to_owned)
         .collect();
@@ -139,7 +140,7 @@ pub fn keep_end_to_end(headers: &mut HeaderMap) -> actix_web::http::header::Head
     for name in named {
         headers.remove(name.as_str());
     }
-    std::mem::take(headers)
+    headers
 }
 
 /// The names listed in `Connection`, in lower case as header maps hold them.

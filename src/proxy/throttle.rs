@@ -14,7 +14,7 @@ const BURST: u32 = 100;
 const INTERVAL: Duration = Duration::from_millis(20);
 /// Longest wait for an answer; whoever guesses faster waits this long on every connection.
 const MAX_DELAY: Duration = Duration::from_secs(10);
-/// Peers remembered at once; beyond that those who waited longest are forgotten with all others.
+/// Peers remembered at once; beyond that those that are paid off are forgotten, and if that is not enough, all.
 const MAX_PEERS: usize = 10_000;
 
 /// Shared by all workers and by the admin API.

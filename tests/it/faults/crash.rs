@@ -110,11 +110,20 @@ fn assert_each_has_its_row(home: &Home, held: &Held) {
     );
     let doubled: Vec<_> = rows_of.iter().filter(|(_, count)| **count > 1).collect();
     assert!(doubled.is_empty(), "{doubled:?}");
-    let integrity: String = home
-        .database()
+    let database = home.database();
+    let integrity: String = database
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
         .unwrap();
     assert_eq!(integrity, "ok");
+    let sums = |sql: &str| {
+        let both = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        database.query_row(sql, [], both).unwrap()
+    };
+    assert_eq!(
+        sums("SELECT sum(requests), sum(input_tokens) FROM usage_hourly"),
+        sums("SELECT count(*), sum(input_tokens) FROM usage_logs"),
+        "the hourly sums are those of the rows"
+    );
 }
 
 #[test]
