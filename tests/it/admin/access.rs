@@ -1,10 +1,11 @@
 //! Who may call the admin side.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
 
 use super::assert_admin_error;
 use crate::harness::{
-    ASK, Answer, Backend, CHAT, Connection, Home, Proxy, Request, chat_completion,
+    ASK, Answer, Backend, CHAT, Connection, Home, Proxy, Request, alone, chat_completion,
 };
 
 const USERS: &str = "/admin/list_users";
@@ -55,6 +56,102 @@ fn this_machine_may_call_by_any_of_its_own_names() {
                 200,
                 "Host: {host}"
             );
+        }
+    }
+}
+
+#[test]
+fn this_machine_is_known_behind_an_ipv6_socket_too() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    }
+    let (_backend, home) = home();
+    let proxy = home.set("HOST", "::").serve();
+    // The peer of the first is ::ffff:127.0.0.1.
+    for address in ["127.0.0.1", "::1"] {
+        let address = SocketAddr::new(address.parse().unwrap(), proxy.port());
+        let mut connection = Connection::open(address);
+        connection.send(&Request::get(USERS).header("Host", "localhost"));
+        assert_eq!(connection.answer().status, 200, "{address}");
+        connection.send(&Request::get(USERS).header("Host", "evil.example"));
+        assert_refused(&connection.answer());
+    }
+}
+
+/// RFC 9112, 3.2: which of the two a reverse proxy has looked at, nobody knows.
+#[test]
+fn two_host_headers_are_400_whoever_sends_them() {
+    let (_backend, home) = home();
+    let token = "a-long-admin-token";
+    let pairs = [
+        ["localhost", "localhost"],
+        ["localhost", "evil.example"],
+        ["evil.example", "localhost"],
+    ];
+    for home in [home, self::home().1.set("ADMIN_TOKEN", token)] {
+        let proxy = home.serve();
+        for [first, second] in pairs {
+            let twice = |request: Request| {
+                request
+                    .key(token)
+                    .header("Host", first)
+                    .header("Host", second)
+            };
+            for request in [
+                Request::get(USERS),
+                Request::post("/admin/gen_key", r#"{"username":"mallory"}"#),
+            ] {
+                assert_eq!(proxy.send(&twice(request)).status, 400, "{first}, {second}");
+            }
+        }
+        let users = proxy.cli(&["user", "list", "--json"]).json();
+        assert_eq!(
+            users["users"].as_array().unwrap().len(),
+            0,
+            "nothing was done"
+        );
+    }
+}
+
+#[test]
+fn no_answer_of_the_admin_side_lets_a_web_page_of_another_origin_read_it() {
+    let token = "a-long-admin-token";
+    let (_backend, home) = home();
+    for home in [home, self::home().1.set("ADMIN_TOKEN", token)] {
+        let proxy = home.serve();
+        for path in [
+            "gen_key",
+            "list_users",
+            "list_costs",
+            "forbid_key",
+            "allow_key",
+            "nothing",
+            "",
+        ] {
+            for method in ["OPTIONS", "GET", "HEAD", "POST", "PUT"] {
+                for origin in ["https://evil.example", "null", "http://localhost:3000"] {
+                    let request = Request::new(method, &format!("/admin/{path}"))
+                        .header("Content-Type", "application/json")
+                        .header("Content-Length", "0")
+                        .header("Origin", origin)
+                        .header("Access-Control-Request-Method", "POST")
+                        .header(
+                            "Access-Control-Request-Headers",
+                            "content-type,authorization",
+                        )
+                        .header("Access-Control-Request-Private-Network", "true");
+                    for request in [request.clone().key(token), request] {
+                        let head = proxy.start(&request).head();
+                        let grants = head.headers.iter().find(|(name, _)| {
+                            name.to_ascii_lowercase().starts_with("access-control-")
+                        });
+                        assert_eq!(grants, None, "{method} {path}: {head:?}");
+                        let preflight = method == "OPTIONS";
+                        assert!(!preflight || head.status >= 400, "{path}: {head:?}");
+                    }
+                }
+            }
         }
     }
 }
@@ -184,6 +281,37 @@ fn with_a_token_everybody_needs_it_and_nothing_else() {
         .header("Host", "llm.example")
         .header("X-Forwarded-For", "203.0.113.9");
     assert_eq!(proxy.send(&from_afar).status, 200);
+}
+
+#[test]
+fn who_guesses_the_token_waits_and_who_has_it_does_not() {
+    const GUESSES: usize = 160;
+    let _alone = alone();
+    let (_backend, home) = home();
+    let proxy = home.set("ADMIN_TOKEN", "a-long-admin-token").serve();
+    let start = Instant::now();
+    // Each on a connection of its own: it is the peer that waits.
+    let guess = Request::get(USERS).key("a-guessed-token");
+    let mut guessing: Vec<_> = (0..GUESSES).map(|_| proxy.start(&guess)).collect();
+    for connection in guessing.iter_mut().take(50) {
+        assert_eq!(connection.answer().status, 401);
+    }
+    let sent = start.elapsed();
+    assert_eq!(with_token(&proxy, "a-long-admin-token").status, 200);
+    let mut other = Connection::open_from([127, 1, 1, 1].into(), proxy.address());
+    other.send(&guess);
+    assert_eq!(other.answer().status, 401);
+    let refused = start.elapsed();
+    for connection in guessing.iter_mut().skip(50) {
+        assert_eq!(connection.answer().status, 401);
+    }
+    let all = start.elapsed();
+    eprintln!("50 guesses {sent:?}, the right token and another peer {refused:?}, all {all:?}");
+    assert!(refused < sent + Duration::from_millis(500), "{refused:?}");
+    assert!(
+        all > Duration::from_millis(700),
+        "{GUESSES} guesses in {all:?}"
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod access;
 mod costs;
+mod namespace;
 mod users;
 
 use serde_json::Value;

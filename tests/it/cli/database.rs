@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::home;
-use crate::harness::{ASK, Backend, Home, Ran, chat_completion};
+use crate::harness::{ASK, Backend, Home, PATIENCE, Ran, chat_completion, wait_until};
 
 #[test]
 fn every_form_of_a_database_url_means_its_file() {
@@ -63,18 +63,52 @@ fn other_databases_are_refused_with_what_is_accepted_and_without_the_password() 
     }
 }
 
-#[test]
-fn only_its_owner_may_read_the_database() {
-    let backend = Backend::json(chat_completion(1, 1));
-    let (proxy, key) = Home::new(&backend).serve_alice();
-    proxy.chat(&key, ASK);
-    for file in ["test.db", "test.db-wal", "test.db-shm"] {
-        let mode = std::fs::metadata(proxy.path(file))
+/// A home whose commands are run by somebody who hides nothing.
+fn open_minded(backend: &Backend) -> Home {
+    Home::new(backend).launched_by("umask 0; exec")
+}
+
+#[track_caller]
+fn assert_private(home: &Home, files: &[&str]) {
+    for file in files {
+        let mode = std::fs::metadata(home.path(file))
             .unwrap_or_else(|error| panic!("{file}: {error}"))
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600, "{file}: {mode:o}");
     }
+}
+
+const FILES: [&str; 3] = ["test.db", "test.db-wal", "test.db-shm"];
+
+#[test]
+fn only_its_owner_may_read_a_database_made_by_a_command_whatever_the_umask() {
+    let backend = Backend::json(chat_completion(1, 1));
+    let home = open_minded(&backend);
+    let key = home.user("alice");
+    assert_private(&home, &FILES[..1]);
+    // Kept open, so that the next command leaves its log behind.
+    let reader = home.database();
+    reader
+        .query_row("SELECT count(*) FROM users", [], |_| Ok(()))
+        .unwrap();
+    home.user("bob");
+    assert_private(&home, &FILES);
+    let proxy = home.serve();
+    assert_eq!(proxy.chat(&key, ASK).status, 200);
+    assert_private(&proxy, &FILES);
+}
+
+#[test]
+fn only_its_owner_may_read_a_database_made_by_the_server_whatever_the_umask() {
+    let backend = Backend::json(chat_completion(1, 1));
+    let proxy = open_minded(&backend).serve();
+    assert_private(&proxy, &FILES);
+    let key = proxy.user("alice");
+    wait_until("alice's key works", PATIENCE, || {
+        proxy.chat(&key, ASK).status == 200
+    });
+    assert_private(&proxy, &FILES);
 }
 
 /// What `serve` and a command say of the file that `make` has put in place.

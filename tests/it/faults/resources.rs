@@ -20,7 +20,8 @@ fn four_hundred_clients_of_a_server_that_may_open_256_files_are_all_answered_in_
     const LIMIT: u32 = 256;
     let _alone = alone();
     let backend = answering();
-    let (proxy, key) = Home::new(&backend).max_open_files(LIMIT).serve_alice();
+    let home = Home::new(&backend).launched_by(&format!("ulimit -n {LIMIT}; exec"));
+    let (proxy, key) = home.serve_alice();
     assert_serves(&proxy, &key, "nothing");
     let request = Request::post(CHAT, ask("fine")).key(&key);
     let (leave, answered) = (Turnstile::default(), AtomicUsize::new(0));
@@ -158,7 +159,7 @@ fn whatever_a_client_sends_its_log_lines_are_short_and_forge_nothing() {
         "a%1b%5b31m",
         "\u{9b}31m\u{202e}abc",
     ];
-    let long = "x".repeat(20_000);
+    let long = "x".repeat(60_000);
     let send = |bytes: String| {
         let mut connection = proxy.open();
         connection.send_bytes(bytes.as_bytes());

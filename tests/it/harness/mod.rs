@@ -4,6 +4,7 @@
 
 mod backend;
 mod client;
+mod namespaces;
 mod payload;
 mod proxy;
 mod sockets;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 pub use backend::{Backend, Wire};
 pub use client::{Answer, Connection, Request};
+pub use namespaces::{in_own_namespaces, shell};
 pub use payload::*;
 pub use proxy::{BACKEND_KEY, Home, Proxy, Ran, Row};
 pub use sockets::{proxy_has_let_go_of, proxy_has_read_all_of};

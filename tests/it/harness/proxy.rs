@@ -23,7 +23,7 @@ pub struct Home {
     dir: TempDir,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
-    max_open_files: Option<u32>,
+    launcher: Option<String>,
 }
 
 impl Home {
@@ -38,7 +38,7 @@ impl Home {
             dir,
             environment: Vec::new(),
             arguments: Vec::new(),
-            max_open_files: None,
+            launcher: None,
         }
         .set("HOST", "127.0.0.1")
         .set("PORT", "0")
@@ -66,9 +66,9 @@ impl Home {
         self
     }
 
-    /// Runs every command under `ulimit -n`.
-    pub fn max_open_files(mut self, limit: u32) -> Self {
-        self.max_open_files = Some(limit);
+    /// Runs every command through words of the shell that end in one which runs a command: `umask 0; exec`.
+    pub fn launched_by(mut self, words: &str) -> Self {
+        self.launcher = Some(words.to_owned());
         self
     }
 
@@ -85,10 +85,9 @@ impl Home {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let binary = env!("CARGO_BIN_EXE_llmproxy");
         let mut command = Command::new(binary);
-        if let Some(limit) = self.max_open_files {
+        if let Some(words) = &self.launcher {
             command = Command::new("sh");
-            let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
-            command.args(["-c", &script, binary]);
+            command.args(["-c", &format!("{words} \"$0\" \"$@\""), binary]);
         }
         command
             .args(arguments)
@@ -208,11 +207,16 @@ impl Ran {
     }
 
     #[track_caller]
-    pub fn end_of(mut child: Child) -> Self {
-        let ended = wait_for_exit(&mut child, PATIENCE).is_some();
+    pub fn end_of(child: Child) -> Self {
+        Self::end_within(PATIENCE, child)
+    }
+
+    #[track_caller]
+    pub fn end_within(limit: Duration, mut child: Child) -> Self {
+        let ended = wait_for_exit(&mut child, limit).is_some();
         let _ = child.kill();
         let ran = Self::from(child.wait_with_output().unwrap());
-        assert!(ended, "still running after {PATIENCE:?}: {ran:?}");
+        assert!(ended, "still running after {limit:?}: {ran:?}");
         ran
     }
 
@@ -324,6 +328,14 @@ impl Proxy {
     /// Everything the server has written to stderr so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// How many descriptors the server has open. Linux only.
