@@ -6,6 +6,7 @@
 
 mod file;
 mod port;
+mod wal;
 mod watch;
 mod writer;
 
@@ -27,6 +28,7 @@ use crate::model::UsageRow;
 pub use port::Port;
 
 use file::FileWatch;
+use wal::WalWatch;
 use watch::UsersWatch;
 use writer::Writer;
 
@@ -124,6 +126,7 @@ impl LedgerThread {
             users: UsersWatch::new(&connection, on_users_changed)?,
             connection,
             file: FileWatch::new(store.path().to_owned()),
+            wal: WalWatch::new(store.path()),
             shared: Arc::clone(&ledger.shared),
         };
         let thread = thread::Builder::new()

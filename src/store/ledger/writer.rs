@@ -9,7 +9,9 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, params};
 
-use super::{NotWritten, OnFailure, Parcel, Shared, Sync, file::FileWatch, watch::UsersWatch};
+use super::{
+    NotWritten, OnFailure, Parcel, Shared, Sync, file::FileWatch, wal::WalWatch, watch::UsersWatch,
+};
 use crate::{model::UsageRow, store::costs::hour_of};
 
 /// How often the thread looks whether another process changed the users; a forbidden key stops within about this.
@@ -37,6 +39,7 @@ const ADD_TO_HOUR: &str = "INSERT INTO usage_hourly (hour, user_id, endpoint, mo
 pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) file: FileWatch,
+    pub(super) wal: WalWatch,
     pub(super) shared: Arc<Shared>,
     pub(super) users: UsersWatch,
 }
@@ -53,6 +56,7 @@ impl Writer {
             }
             if !batch.is_empty() {
                 self.write(&mut batch);
+                self.wal.check(&self.connection);
             }
             self.users.check(&self.connection);
             if closing {

@@ -16,7 +16,7 @@ const CLIENTS: usize = 64;
 const KILLS: usize = 4;
 
 /// Numbers its answers, and gives them in every length and framing, so that a kill finds each of them half-way.
-fn numbering() -> Backend {
+pub(super) fn numbering() -> Backend {
     let count = AtomicUsize::new(0);
     Backend::start(move |request, wire| {
         let n = count.fetch_add(1, Ordering::Relaxed);
@@ -55,14 +55,20 @@ fn numbering() -> Backend {
 
 /// The ids of whole answers, in the order in which they came.
 #[derive(Default)]
-struct Held {
-    ids: Mutex<Vec<String>>,
+pub(super) struct Held {
+    pub(super) ids: Mutex<Vec<String>>,
     broken: AtomicUsize,
     refused: AtomicUsize,
 }
 
+impl Held {
+    pub(super) fn count(&self) -> usize {
+        self.ids.lock().unwrap().len()
+    }
+}
+
 /// Asks until told to stop; plain and streamed by turns, a new connection after each end.
-fn ask_until(stop: &AtomicBool, port: &AtomicU16, requests: &[Request; 2], held: &Held) {
+pub(super) fn ask_until(stop: &AtomicBool, port: &AtomicU16, requests: &[Request; 2], held: &Held) {
     let mut turns = requests.iter().cycle();
     while !stop.load(Ordering::Relaxed) {
         let address = SocketAddr::from(([127, 0, 0, 1], port.load(Ordering::Relaxed)));
@@ -92,7 +98,7 @@ fn ask_until(stop: &AtomicBool, port: &AtomicU16, requests: &[Request; 2], held:
 }
 
 #[track_caller]
-fn assert_each_has_its_row(home: &Home, held: &Held) {
+pub(super) fn assert_each_has_its_row(home: &Home, held: &Held) {
     let mut rows_of = HashMap::new();
     for row in home.rows() {
         let id = row

@@ -7,6 +7,7 @@ mod crash;
 mod json;
 mod resources;
 mod smuggling;
+mod wal;
 
 use crate::harness::{Home, PATIENCE, Proxy, ask, wait_until};
 
