@@ -4,6 +4,7 @@
 mod backend;
 mod clients;
 mod crash;
+mod disk;
 mod json;
 mod resources;
 mod smuggling;
