@@ -55,7 +55,7 @@ pub(super) async fn answer(
     let meter = if is_stream {
         Meter::events(expected.usage_only_events, encoding)
     } else {
-        Meter::json(encoding)
+        Meter::json(encoding, length)
     };
     exchange.answered(status.as_u16(), request_id, meter);
     if is_stream && expected.usage_only_events == UsageOnlyEvents::TakeOut {

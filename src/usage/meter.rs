@@ -12,10 +12,10 @@ use super::{
 };
 use crate::model::Usage;
 
-/// A JSON answer up to this length is read whole; of a longer one the beginning and the end are searched.
+/// A JSON answer up to this length is read whole; a longer one is searched as it passes.
 const MAX_JSON_BYTES: usize = 1024 * 1024;
-/// How much of the end of a long answer is searched.
-const TAIL_BYTES: usize = 64 * 1024;
+/// No usage object of a long answer is longer.
+const TAIL_BYTES: usize = 16 * 1024;
 
 /// `Content-Encoding` of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,10 +71,15 @@ impl Meter {
         Self::new(Shape::Events(Scanner::new(policy)), encoding)
     }
 
-    /// For a JSON answer.
+    /// For a JSON answer; `length_bytes` where the backend has said it.
     #[must_use]
-    pub fn json(encoding: Encoding) -> Self {
-        Self::new(Shape::Json(JsonBuffer::default()), encoding)
+    pub fn json(encoding: Encoding, length_bytes: Option<u64>) -> Self {
+        let buffer = JsonBuffer {
+            // What is encoded becomes longer still.
+            is_long: length_bytes.is_some_and(|length| length > MAX_JSON_BYTES as u64),
+            ..JsonBuffer::default()
+        };
+        Self::new(Shape::Json(buffer), encoding)
     }
 
     /// For an answer without tokens: everything passes, nothing is read.
@@ -198,40 +203,43 @@ impl Write for Sink {
     }
 }
 
-/// A JSON answer, or the beginning and the end of a long one.
+/// A JSON answer, or what passes of a long one: who reads 50 MB slowly must not cost a megabyte all the while.
 #[derive(Default)]
 struct JsonBuffer {
-    head: Vec<u8>,
-    tail: Vec<u8>,
+    held: Vec<u8>,
+    is_long: bool,
+    /// What a long answer has said so far.
+    usage: Option<Usage>,
     total_bytes: u64,
 }
 
 impl JsonBuffer {
     fn push(&mut self, bytes: &[u8]) {
         self.total_bytes = self.total_bytes.saturating_add(bytes.len() as u64);
-        if self.tail.is_empty() && self.head.len() + bytes.len() <= MAX_JSON_BYTES {
-            self.head.extend_from_slice(bytes);
-            return;
+        if !self.is_long && self.held.len() + bytes.len() > MAX_JSON_BYTES {
+            self.is_long = true;
+            self.let_go();
+            self.held.shrink_to_fit();
         }
-        self.tail.extend_from_slice(bytes);
-        if self.tail.len() > 2 * TAIL_BYTES {
-            self.tail.drain(..self.tail.len() - TAIL_BYTES);
+        self.held.extend_from_slice(bytes);
+        if self.is_long && self.held.len() > 2 * TAIL_BYTES {
+            self.let_go();
         }
     }
 
+    /// Keeps what a usage object may have begun in.
+    fn let_go(&mut self) {
+        self.usage = find_usage(&self.held).or(self.usage);
+        self.held
+            .drain(..self.held.len().saturating_sub(TAIL_BYTES));
+    }
+
     fn read(&self) -> Answer {
-        if self.tail.is_empty() {
-            return read_answer(&self.head);
+        if !self.is_long {
+            return read_answer(&self.held);
         }
-        // The usage may straddle the two.
-        let seam = self.head.len().saturating_sub(TAIL_BYTES);
-        let end = if self.total_bytes == (self.head.len() + self.tail.len()) as u64 {
-            [&self.head[seam..], &self.tail].concat()
-        } else {
-            self.tail.clone()
-        };
         Answer {
-            usage: find_usage(&end).or_else(|| find_usage(&self.head)),
+            usage: find_usage(&self.held).or(self.usage),
             model: None,
             text: TextCount::of_bytes(self.total_bytes),
         }
@@ -270,7 +278,7 @@ mod tests {
     fn gzip_is_read_and_passed_untouched() {
         let json = gzip(br#"{"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
         let halves = json.split_at(json.len() / 2);
-        let (reading, out) = run(Meter::json(Encoding::Gzip), &[halves.0, halves.1]);
+        let (reading, out) = run(Meter::json(Encoding::Gzip, None), &[halves.0, halves.1]);
         assert_eq!((reading.usage, out), (Some(USAGE), json));
         let events = gzip(b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\ndata: [DONE]\n\n");
         let (reading, out) = run(
@@ -291,8 +299,10 @@ mod tests {
     fn brotli_and_zstd_are_read_however_they_are_split() {
         for (encoding, encoded) in [(Encoding::Brotli, BROTLI), (Encoding::Zstd, ZSTD)] {
             for cut in 0..=encoded.len() {
-                let (reading, out) =
-                    run(Meter::json(encoding), &[&encoded[..cut], &encoded[cut..]]);
+                let (reading, out) = run(
+                    Meter::json(encoding, None),
+                    &[&encoded[..cut], &encoded[cut..]],
+                );
                 assert_eq!(
                     (reading.usage, out.as_slice()),
                     (Some(USAGE), encoded),
@@ -311,7 +321,7 @@ mod tests {
             Encoding::Zstd,
             Encoding::Unknown,
         ] {
-            let (reading, out) = run(Meter::json(encoding), &[b"no such thing", b"{}"]);
+            let (reading, out) = run(Meter::json(encoding, None), &[b"no such thing", b"{}"]);
             assert_eq!((reading.usage, out), (None, b"no such thing{}".to_vec()));
         }
     }
@@ -320,17 +330,25 @@ mod tests {
     fn the_usage_of_a_long_answer_is_found_wherever_it_stands() {
         let filler = "x".repeat(100_000);
         let usage = r#""usage":{"prompt_tokens":3,"completion_tokens":4}"#;
-        for (before, after) in [(0, 30), (10, 20), (30, 0)] {
+        for (before, after) in [(0, 30), (10, 20), (15, 15), (30, 0)] {
             let text = |n: usize| filler.repeat(n);
             let body = format!(
                 r#"{{"a":"{}",{usage},"b":"{}"}}"#,
                 text(before),
                 text(after)
             );
-            let reads: Vec<&[u8]> = body.as_bytes().chunks(7_001).collect();
-            let (reading, out) = run(Meter::json(Encoding::Identity), &reads);
-            assert_eq!(reading.usage, Some(USAGE), "{before} before, {after} after");
-            assert_eq!(out, body.as_bytes());
+            for length in [None, Some(body.len() as u64)] {
+                for size in [7_001, 48, 65_536, body.len()] {
+                    let reads: Vec<&[u8]> = body.as_bytes().chunks(size).collect();
+                    let (reading, out) = run(Meter::json(Encoding::Identity, length), &reads);
+                    assert_eq!(
+                        reading.usage,
+                        Some(USAGE),
+                        "{before} before, {after} after, in pieces of {size}"
+                    );
+                    assert_eq!(out, body.as_bytes());
+                }
+            }
         }
     }
 

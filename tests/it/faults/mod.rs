@@ -4,6 +4,7 @@
 mod backend;
 mod clients;
 mod crash;
+mod crowds;
 mod disk;
 mod json;
 mod resources;

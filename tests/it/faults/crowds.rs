@@ -1,0 +1,115 @@
+//! Ten thousand who say nothing, two hundred who read slowly: what each of them costs.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{answer_for, assert_no_leak, assert_serves, files_in_peace};
+use crate::harness::{Backend, CHAT, Connection, Home, PATIENCE, Request, alone, ask, wait_until};
+
+#[test]
+fn ten_thousand_idle_connections_cost_little_each_and_delay_nobody() {
+    const WANTED: u64 = 10_000;
+    /// For the rest of this process and of the server.
+    const SPARE: u64 = 1_000;
+    let _alone = alone();
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(0);
+    let clients = WANTED.min(files.saturating_sub(SPARE));
+    if clients < 500 {
+        return eprintln!("skipped: this process may open {files} files only");
+    }
+    let backend = Backend::start(|request, wire| wire.json(&answer_for(&request.model())));
+    let home = Home::new(&backend).set("CLIENT_HEADER_TIMEOUT", "120s");
+    let (proxy, key) = home.serve_alice();
+    assert_serves(&proxy, &key, "nothing");
+    let (files, before) = (files_in_peace(&proxy), proxy.memory_kb("VmRSS"));
+    let start = Instant::now();
+    // Half of them have asked for something before, and are kept for the next request.
+    let mut crowd: Vec<_> = (0..clients).map(|_| proxy.open()).collect();
+    for connection in crowd.iter_mut().step_by(2) {
+        connection.send(&Request::get("/health"));
+        assert_eq!(connection.answer().status, 200);
+    }
+    wait_until("all are accepted", PATIENCE, || {
+        proxy.open_files() as u64 >= clients
+    });
+    let (after, came) = (proxy.memory_kb("VmRSS"), start.elapsed());
+    let each_bytes = after.saturating_sub(before) * 1024 / clients;
+    eprintln!(
+        "{clients} idle connections, made in {came:.1?}: RSS from {before} kB to {after} kB, {each_bytes} bytes each"
+    );
+    assert!(each_bytes < 20_000, "{each_bytes} bytes each");
+    let asked = Instant::now();
+    for _ in 0..20 {
+        assert_serves(&proxy, &key, "a crowd");
+    }
+    let each = asked.elapsed() / 20;
+    assert!(each < Duration::from_millis(500), "{each:?} a request");
+    // All of them are still welcome.
+    for connection in crowd.iter_mut().step_by(97) {
+        connection.send(&Request::get("/health"));
+        assert_eq!(connection.answer().status, 200);
+    }
+    drop(crowd);
+    assert_no_leak(&proxy, files);
+}
+
+#[test]
+fn two_hundred_slow_readers_of_50_mb_are_not_kept_in_memory() {
+    const CLIENTS: usize = 200;
+    const PIECE: usize = 50_000;
+    const PIECES: usize = 1_000;
+    let _alone = alone();
+    let backend = Backend::start(|request, wire| {
+        if request.model() == "fine" {
+            return wire.json(&answer_for("fine"));
+        }
+        let length = (PIECE * PIECES).to_string();
+        let json = ("Content-Type", "application/json");
+        wire.head("200 OK", &[json, ("Content-Length", &length)]);
+        let piece = [b' '; PIECE];
+        for _ in 0..PIECES {
+            wire.write(piece);
+        }
+    });
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    assert_serves(&proxy, &key, "nothing");
+    let (files, before) = (files_in_peace(&proxy), proxy.memory_kb("VmRSS"));
+    let request = Request::post(CHAT, ask("large")).key(&key);
+    let mut readers: Vec<_> = (0..CLIENTS).map(|_| proxy.start(&request)).collect();
+    for reader in &mut readers {
+        assert_eq!(reader.head().status, 200);
+    }
+    let mut most = 0;
+    for _ in 0..20 {
+        for reader in &mut readers {
+            read_at_least(reader, 10_000);
+        }
+        most = most.max(proxy.memory_kb("VmRSS"));
+        // Slow is what they are.
+        thread::sleep(Duration::from_millis(50));
+    }
+    eprintln!("{CLIENTS} slow readers: RSS from {before} kB to {most} kB");
+    // Measured: 90,000. Their answers are 10 GB.
+    assert!(most < before + 150_000, "{before} kB to {most} kB");
+    assert_serves(&proxy, &key, "slow readers");
+    // One of them is patient and gets everything.
+    let mut patient = readers.pop().unwrap();
+    let (rest, clean) = patient.rest();
+    assert!(
+        clean && rest.len() > PIECE * PIECES / 2,
+        "{} bytes",
+        rest.len()
+    );
+    drop((readers, patient));
+    wait_until("those who left are booked", PATIENCE, || {
+        proxy.rows().len() == CLIENTS + 2
+    });
+    assert_no_leak(&proxy, files);
+}
+
+fn read_at_least(reader: &mut Connection, bytes: usize) {
+    let mut read = 0;
+    while read < bytes {
+        read += reader.read_some().expect("there is more").len();
+    }
+}
