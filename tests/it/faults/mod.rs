@@ -7,7 +7,10 @@ mod crash;
 mod crowds;
 mod disk;
 mod json;
+mod lock;
+mod pace;
 mod resources;
+mod secrets;
 mod smuggling;
 mod wal;
 
