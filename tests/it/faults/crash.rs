@@ -13,7 +13,7 @@ use crate::harness::{
 };
 
 const CLIENTS: usize = 64;
-const KILLS: usize = 4;
+const KILLS: usize = 20;
 
 /// Numbers its answers, and gives them in every length and framing, so that a kill finds each of them half-way.
 pub(super) fn numbering() -> Backend {
@@ -171,7 +171,7 @@ fn a_server_told_to_end_under_load_breaks_off_no_answer_and_loses_no_row() {
     let port = AtomicU16::new(proxy.address().port());
     let held = Held::default();
     thread::scope(|scope| {
-        for _ in 0..CLIENTS / 2 {
+        for _ in 0..CLIENTS {
             scope.spawn(|| ask_until(&stop, &port, &requests, &held));
         }
         let count = || held.ids.lock().unwrap().len();

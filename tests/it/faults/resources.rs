@@ -91,6 +91,9 @@ fn a_flood_of_unknown_keys_costs_the_database_nothing_and_locks_nobody_out() {
     // Whoever needed to write would wait for this.
     let database = proxy.writable_database();
     database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // And whoever needed to open it would not find it.
+    let (file, away) = (proxy.path("test.db"), proxy.path("away.db"));
+    std::fs::rename(&file, &away).unwrap();
     thread::scope(|scope| {
         for peer in 1..=PEERS {
             let proxy = &proxy;
@@ -105,6 +108,7 @@ fn a_flood_of_unknown_keys_costs_the_database_nothing_and_locks_nobody_out() {
             });
         }
     });
+    std::fs::rename(&away, &file).unwrap();
     database.execute_batch("ROLLBACK").unwrap();
     assert_serves(&proxy, &key, "strangers");
     assert_eq!((proxy.rows().len(), backend.requests().len()), (2, 2));
