@@ -29,7 +29,8 @@ pub(super) fn run(args: &CostsArgs, matches: &ArgMatches) -> anyhow::Result<()> 
         range,
         split,
         args.user.as_deref(),
-    )?;
+    )
+    .map_err(|error| store.explain(error))?;
     if args.output.json {
         print_json(&report)
     } else if report.costs.is_empty() {

@@ -19,7 +19,8 @@ pub(super) fn add(args: &UserAddArgs, matches: &ArgMatches) -> anyhow::Result<()
     let name = UserName::parse(&args.name).map_err(|error| WrongUsage(error.to_string()))?;
     let storage = args.keys.storage(matches)?;
     let store = Store::open(&path, IfMissing::Create)?;
-    let new = users::add(&*store.connection()?, &name, storage)?;
+    let new =
+        users::add(&*store.connection()?, &name, storage).map_err(|error| store.explain(error))?;
     if args.output.json {
         print_json(&new)
     } else if std::io::stdout().is_terminal() {
@@ -31,7 +32,7 @@ pub(super) fn add(args: &UserAddArgs, matches: &ArgMatches) -> anyhow::Result<()
 
 pub(super) fn list(args: &UserListArgs, matches: &ArgMatches) -> anyhow::Result<()> {
     let store = open_existing(&args.database.path(matches)?)?;
-    let users = users::list(&*store.connection()?)?;
+    let users = users::list(&*store.connection()?).map_err(|error| store.explain(error))?;
     if args.output.json {
         print_json(&UserList::from(users))
     } else if users.is_empty() {
@@ -44,7 +45,8 @@ pub(super) fn list(args: &UserListArgs, matches: &ArgMatches) -> anyhow::Result<
 /// One way: what is forgotten cannot be shown again.
 pub(super) fn hash_keys(args: &UserHashKeysArgs, matches: &ArgMatches) -> anyhow::Result<()> {
     let store = open_existing(&args.database.path(matches)?)?;
-    let hashed = users::hash_keys(&mut *store.connection()?)?;
+    let hashed =
+        users::hash_keys(&mut *store.connection()?).map_err(|error| store.explain(error))?;
     print(&format!(
         "{hashed} keys are stored as hashes now, and so will all new ones; they go on working"
     ))
@@ -64,7 +66,8 @@ fn set_access(
     access: KeyAccess,
 ) -> anyhow::Result<()> {
     let store = open_existing(&args.database.path(matches)?)?;
-    let status = set_access_of(&store, args.who.trim(), access)?;
+    let status =
+        set_access_of(&store, args.who.trim(), access).map_err(|error| store.explain(error))?;
     if args.output.json {
         return print_json(&status);
     }

@@ -261,7 +261,8 @@ async fn blocking<T: Send + 'static>(
     parts: Parts,
     call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let result = web::block(move || call(&parts.store)).await;
+    let result =
+        web::block(move || call(&parts.store).map_err(|error| parts.store.explain(error))).await;
     match result {
         Ok(result) => result.map_err(|error| of_store(&error)),
         Err(_) => Err(unavailable()),

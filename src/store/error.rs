@@ -61,15 +61,8 @@ pub enum StoreError {
     NotWiped,
     #[error("the operating system gave no random bytes for a key: {0}")]
     NoRandom(getrandom::Error),
-    #[error("{error}{hint}", hint = way_out(.error))]
-    Sqlite { error: rusqlite::Error },
-}
-
-/// Not as its source: its text is in ours.
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite { error }
-    }
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
 }
 
 impl StoreError {
@@ -87,19 +80,5 @@ impl StoreError {
             Some(ErrorCode::DiskFull) => Self::DiskFull { path },
             _ => Self::Unavailable { path, reason },
         }
-    }
-}
-
-/// What an operator can do about a statement that failed on a database that had been opened.
-fn way_out(error: &rusqlite::Error) -> &'static str {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "; make room and try again",
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "; another process has kept it locked for more than 5 s, find it with `fuser` and try again"
-        }
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-            "; check the permissions of the file and its directory, and whether the disk is mounted read-only"
-        }
-        _ => "",
     }
 }

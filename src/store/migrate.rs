@@ -18,7 +18,7 @@ const MIGRATIONS: [&str; 1] = [include_str!("migrations/001_init.sql")];
 /// Runs what is missing, in one transaction, so that two processes that start together cannot both run it.
 pub(super) fn to_current(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     run(connection, path).map_err(|error| match error {
-        StoreError::Sqlite { error } => StoreError::from_sqlite(path, &error),
+        StoreError::Sqlite(source) => StoreError::from_sqlite(path, &source),
         other => other,
     })
 }

@@ -90,6 +90,15 @@ impl Store {
         connect(&self.path)
     }
 
+    /// Says of what a statement came back with which file it is about, and what to do.
+    #[must_use]
+    pub fn explain(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Sqlite(source) => StoreError::from_sqlite(&self.path, &source),
+            other => other,
+        }
+    }
+
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

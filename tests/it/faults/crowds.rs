@@ -66,9 +66,9 @@ fn two_hundred_slow_readers_of_50_mb_are_not_kept_in_memory() {
         let length = (PIECE * PIECES).to_string();
         let json = ("Content-Type", "application/json");
         wire.head("200 OK", &[json, ("Content-Length", &length)]);
-        let piece = [b' '; PIECE];
+        let piece = vec![b' '; PIECE];
         for _ in 0..PIECES {
-            wire.write(piece);
+            wire.write(&piece);
         }
     });
     let (proxy, key) = Home::new(&backend).serve_alice();

@@ -132,7 +132,7 @@ fn a_read_only_disk_is_said_in_one_line_at_start() {
     in_own_namespaces(a_read_only_disk_is_said_in_one_line_at_start, "4m", || {
         let home = Home::with_backend_url("http://127.0.0.1:9");
         let remount = |how: &str| {
-            shell(&format!("mount -o remount,{how} \"$TMPDIR\""));
+            shell(&format!("mount -o remount,bind,{how} \"$TMPDIR\""));
         };
         remount("ro");
         let none = home.refused();

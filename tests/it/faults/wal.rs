@@ -58,10 +58,10 @@ fn the_write_ahead_log_stays_small_though_reports_are_read_all_the_time() {
     });
     let (largest, reports) = (largest.into_inner(), reports.into_inner());
     eprintln!(
-        "{} rows, {reports} reads: the log had {:.1} MiB at most, {:.1} MiB afterwards",
+        "{} rows, {reports} reads: the log had {} MiB at most, {} MiB afterwards",
         held.count(),
-        largest as f64 / MIB as f64,
-        wal_bytes() as f64 / MIB as f64,
+        largest / MIB,
+        wal_bytes() / MIB,
     );
     assert!(reports > 50, "{reports}");
     assert!(largest < MOST, "{largest} bytes");
