@@ -89,7 +89,7 @@ fn two_hundred_slow_readers_of_50_mb_are_not_kept_in_memory() {
         thread::sleep(Duration::from_millis(50));
     }
     eprintln!("{CLIENTS} slow readers: RSS from {before} kB to {most} kB");
-    // Measured: 90,000. Their answers are 10 GB.
+    // Measured: 80,000 to 97,000. Their answers are 10 GB.
     assert!(most < before + 150_000, "{before} kB to {most} kB");
     assert_serves(&proxy, &key, "slow readers");
     // One of them is patient and gets everything.
