@@ -2,6 +2,7 @@
 
 mod costs;
 mod generate;
+mod logging;
 mod serve;
 mod tables;
 mod user;

@@ -1,10 +1,11 @@
 //! `llmproxy serve`: opens the ledger, prepares the backend, listens, and closes in the reverse order.
 
-use std::{io::Write, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::ArgMatches;
 
+use super::logging;
 use crate::{
     config::{Config, ServeSettings},
     model::Secret,
@@ -29,7 +30,7 @@ const MIN_TOKEN_CHARS: usize = 16;
 
 pub(super) fn run(settings: &ServeSettings, matches: &ArgMatches) -> anyhow::Result<()> {
     let config = Config::from_settings(settings, matches)?;
-    start_log(&config.log_filter);
+    let _log = logging::start(&config.log_filter);
     warn_of_open_doors(&config);
     // Each request takes two descriptors; the soft limit is often a mere 1,024. Where it cannot be raised, it stays.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
@@ -161,44 +162,4 @@ fn connect_settings(config: &Config) -> anyhow::Result<Arc<Connector>> {
         idle_timeout: config.idle_timeout,
     };
     Ok(connector(settings, config.extra_roots.as_deref())?)
-}
-
-/// One line per record, whatever a record contains.
-fn start_log(filter: &str) {
-    env_logger::Builder::new()
-        // Its lines at start say in four what this program says in one.
-        .filter_module("actix_server", log::LevelFilter::Warn)
-        .parse_filters(filter)
-        .format(|out, record| {
-            let (time, target) = (out.timestamp_millis(), short_target(record.target()));
-            write!(out, "{time} {:5} {target}: ", record.level())?;
-            let mut line = OneLine(&mut *out);
-            std::fmt::Write::write_fmt(&mut line, *record.args()).map_err(std::io::Error::other)?;
-            writeln!(out)
-        })
-        .init();
-}
-
-/// Replaces control characters as they pass, so that nothing a client sends can begin a line of its own.
-struct OneLine<W>(W);
-
-impl<W: Write> std::fmt::Write for OneLine<W> {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        for (index, part) in text.split(char::is_control).enumerate() {
-            let gap: &[u8] = if index > 0 { b" " } else { b"" };
-            let written = self
-                .0
-                .write_all(gap)
-                .and_then(|()| self.0.write_all(part.as_bytes()));
-            written.map_err(|_| std::fmt::Error)?;
-        }
-        Ok(())
-    }
-}
-
-/// `llmproxy::proxy::answer` is `proxy`: the room is what an operator needs to know.
-fn short_target(target: &str) -> &str {
-    target
-        .strip_prefix("llmproxy::")
-        .map_or(target, |room| room.split("::").next().unwrap_or(room))
 }

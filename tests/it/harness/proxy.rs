@@ -338,6 +338,14 @@ impl Proxy {
         self.port
     }
 
+    /// The lines of a busy log come a moment after what they tell of.
+    #[track_caller]
+    pub fn wait_for_log(&self, text: &str) {
+        wait_until(&format!("the log says {text:?}"), PATIENCE, || {
+            self.log().contains(text)
+        });
+    }
+
     /// How many descriptors the server has open. Linux only.
     pub fn open_files(&self) -> usize {
         let directory = format!("/proc/{}/fd", self.child.id());
