@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 
 use crate::config::{DatabaseSettings, KeySettings, ServeSettings};
+use crate::model::Dimension;
 
 /// Read when it is there, unless `--env-file` names another.
 const DEFAULT_ENV_FILE: &str = ".env";
@@ -149,8 +150,12 @@ pub struct CostsArgs {
     pub end_time: Option<String>,
 
     /// A line per user and model
-    #[arg(long)]
+    #[arg(long, conflicts_with = "by")]
     pub by_model: bool,
+
+    /// Split along these, several separated by commas: endpoint, model, user, day (UTC)
+    #[arg(long, value_name = "endpoint|model|user|day", value_delimiter = ',')]
+    pub by: Vec<Dimension>,
 
     /// Only this user
     #[arg(long, value_name = "NAME")]
@@ -158,6 +163,10 @@ pub struct CostsArgs {
 
     #[command(flatten)]
     pub output: OutputArgs,
+
+    /// Print CSV with a header line; a name that a spreadsheet would take for a formula gets a ' in front
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
 
     #[command(flatten)]
     pub database: DatabaseSettings,
@@ -214,7 +223,8 @@ const COSTS_EXAMPLES: &str = "\
 Examples:
   llmproxy costs --last-hours 24 --by-model
   llmproxy costs --start-time 2026-02-01 --end-time 2026-02-28T23:59:59.999Z --json
-  llmproxy costs --user alice";
+  llmproxy costs --by day,model --user alice
+  llmproxy costs --by endpoint,user --csv > costs.csv";
 
 /// The parsed command line, and where each value came from.
 ///

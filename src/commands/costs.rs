@@ -1,13 +1,20 @@
 //! `llmproxy costs`: who used how many tokens.
 
+use anyhow::Context;
 use clap::ArgMatches;
 
-use super::{WrongUsage, open_existing, print, print_json, tables};
+use super::{WrongUsage, open_existing, print, print_json, tables, tables::Lines};
 use crate::{
     cli::CostsArgs,
     model::{TimeRange, now_ms},
-    store::costs::{self, Split},
+    store::costs::{self, CostReport, Split, SplitReport},
 };
+
+/// A report of either kind.
+enum Report {
+    Users(CostReport),
+    Split(SplitReport),
+}
 
 pub(super) fn run(args: &CostsArgs, matches: &ArgMatches) -> anyhow::Result<()> {
     let range = TimeRange::parse(
@@ -24,18 +31,106 @@ pub(super) fn run(args: &CostsArgs, matches: &ArgMatches) -> anyhow::Result<()> 
         Split::None
     };
     let store = open_existing(&args.database.path(matches)?)?;
-    let report = costs::report(
-        &mut *store.connection()?,
-        range,
-        split,
-        args.user.as_deref(),
-    )
-    .map_err(|error| store.explain(error))?;
-    if args.output.json {
-        print_json(&report)
-    } else if report.costs.is_empty() {
-        print("no users yet: add one with `llmproxy user add NAME`")
+    let mut connection = store.connection()?;
+    let user = args.user.as_deref();
+    let report = if args.by.is_empty() {
+        costs::report(&mut connection, range, split, user).map(Report::Users)
     } else {
-        print(&tables::costs(&report, split))
+        costs::split_report(&mut connection, range, &args.by, user).map(Report::Split)
+    };
+    let report = report.map_err(|error| store.explain(error))?;
+    if args.output.json {
+        return match report {
+            Report::Users(report) => print_json(&report),
+            Report::Split(report) => print_json(&report),
+        };
+    }
+    let lines = match &report {
+        Report::Users(report) => Lines::of_users(report, split),
+        Report::Split(report) => Lines::of_split(report),
+    };
+    if args.csv {
+        return print(csv(&lines)?.trim_end());
+    }
+    match report {
+        Report::Users(report) if report.costs.is_empty() => {
+            print("no users yet: add one with `llmproxy user add NAME`")
+        }
+        Report::Split(report) if report.costs.is_empty() => print("nothing was used in this time"),
+        _ => print(&tables::costs(&lines)),
+    }
+}
+
+/// RFC 4180, with LF as line end.
+fn csv(lines: &Lines) -> anyhow::Result<String> {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    let totals = [
+        "total_requests",
+        "total_input_tokens",
+        "total_cached_tokens",
+        "total_output_tokens",
+        "total_reasoning_tokens",
+        "total_audio_seconds",
+        "total_images",
+    ];
+    out.write_record(lines.members.iter().chain(&totals))?;
+    for (labels, sum) in &lines.lines {
+        let numbers = [
+            sum.total_requests,
+            sum.total_input_tokens,
+            sum.total_cached_tokens,
+            sum.total_output_tokens,
+            sum.total_reasoning_tokens,
+        ];
+        let numbers = numbers.iter().map(ToString::to_string);
+        let others = [seconds(sum.total_audio_ms), sum.total_images.to_string()];
+        out.write_record(
+            labels
+                .iter()
+                .map(|label| no_formula(label))
+                .chain(numbers)
+                .chain(others),
+        )?;
+    }
+    let bytes = out.into_inner().context("the table cannot be written")?;
+    Ok(String::from_utf8(bytes)?)
+}
+
+/// Milliseconds as seconds, without digits that say nothing.
+fn seconds(ms: i64) -> String {
+    let text = format!("{}.{:03}", ms / 1000, ms % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A model's name comes from a client, and a spreadsheet runs what begins like a formula.
+fn no_formula(label: &str) -> String {
+    let is_formula = label.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if is_formula && label != "-" {
+        return format!("'{label}");
+    }
+    label.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_have_the_digits_they_need() {
+        for (ms, text) in [
+            (0, "0"),
+            (1_000, "1"),
+            (10_000, "10"),
+            (1_500, "1.5"),
+            (1_001, "1.001"),
+        ] {
+            assert_eq!(seconds(ms), text);
+        }
+    }
+
+    #[test]
+    fn what_a_spreadsheet_would_run_is_quoted() {
+        assert_eq!(no_formula("=1+1"), "'=1+1");
+        assert_eq!(no_formula("gpt-4.1"), "gpt-4.1");
     }
 }

@@ -5,7 +5,7 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Tab
 use crate::{
     model::{User, format_utc},
     store::{
-        costs::{CostReport, Split, Totals},
+        costs::{CostReport, Split, SplitCosts, SplitReport, Totals},
         users::NewKey,
     },
 };
@@ -39,39 +39,111 @@ pub(super) fn users(users: &[User]) -> String {
     table.to_string()
 }
 
-/// A line per user, or per user and model, and the sum of all.
-pub(super) fn costs(report: &CostReport, split: Split) -> String {
-    let mut table = match split {
-        Split::None => table(&["user", "requests", "input", "cached", "output"]),
-        Split::ByModel => table(&["user", "model", "requests", "input", "cached", "output"]),
-    };
-    let labels = if split == Split::None { 1 } else { 2 };
-    for column in table.column_iter_mut().skip(labels) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    let mut sum = Totals::default();
-    for user in &report.costs {
-        sum.add(&user.totals);
-        let name = printable(&user.username);
-        match &user.model_costs {
-            None => add_line(&mut table, &[&name], &user.totals),
-            Some(models) if models.is_empty() => add_line(&mut table, &[&name, "-"], &user.totals),
-            Some(models) => {
-                for model in models {
-                    add_line(
-                        &mut table,
-                        &[&name, &printable(&model.model)],
-                        &model.totals,
-                    );
+/// A report as lines: labels, then sums.
+pub(super) struct Lines {
+    /// The labels' titles in a table.
+    titles: Vec<&'static str>,
+    /// The labels' names in CSV.
+    pub(super) members: Vec<&'static str>,
+    pub(super) lines: Vec<(Vec<String>, Totals)>,
+}
+
+impl Lines {
+    /// A line per user, or per user and model.
+    pub(super) fn of_users(report: &CostReport, split: Split) -> Self {
+        let (titles, members) = match split {
+            Split::None => (vec!["user"], vec!["username"]),
+            Split::ByModel => (vec!["user", "model"], vec!["username", "model"]),
+        };
+        let mut lines = Vec::new();
+        for user in &report.costs {
+            let name = || user.username.clone();
+            match &user.model_costs {
+                None => lines.push((vec![name()], user.totals)),
+                Some(models) if models.is_empty() => {
+                    lines.push((vec![name(), "-".to_owned()], user.totals));
+                }
+                Some(models) => {
+                    let of_models = models
+                        .iter()
+                        .map(|model| (vec![name(), model.model.clone()], model.totals));
+                    lines.extend(of_models);
                 }
             }
         }
-    }
-    if report.costs.len() > 1 || split == Split::ByModel {
-        match split {
-            Split::None => add_line(&mut table, &["TOTAL"], &sum),
-            Split::ByModel => add_line(&mut table, &["TOTAL", ""], &sum),
+        Self {
+            titles,
+            members,
+            lines,
         }
+    }
+
+    /// A line per combination of values.
+    pub(super) fn of_split(report: &SplitReport) -> Self {
+        let line = |costs: &SplitCosts| {
+            let labels = costs.values.iter().map(|(_, value)| value.clone());
+            (labels.collect(), costs.totals)
+        };
+        Self {
+            titles: report.by.iter().map(|by| by.word()).collect(),
+            members: report.by.iter().map(|by| by.member()).collect(),
+            lines: report.costs.iter().map(line).collect(),
+        }
+    }
+}
+
+/// The lines and the sum of all. Audio and images have columns where there are any.
+pub(super) fn costs(lines: &Lines) -> String {
+    let mut sum = Totals::default();
+    for (_, totals) in &lines.lines {
+        sum.add(totals);
+    }
+    let audio = sum.total_audio_ms > 0;
+    let images = sum.total_images > 0;
+    let titles = [
+        ("requests", true),
+        ("input", true),
+        ("cached", true),
+        ("output", true),
+        ("audio s", audio),
+        ("images", images),
+    ];
+    let shown = titles.iter().filter(|(_, shown)| *shown);
+    let header: Vec<&str> = lines
+        .titles
+        .iter()
+        .copied()
+        .chain(shown.map(|(title, _)| *title))
+        .collect();
+    let mut table = table(&header);
+    for column in table.column_iter_mut().skip(lines.titles.len()) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut add_line = |labels: Vec<String>, totals: &Totals| {
+        let labels = labels.iter().map(|label| Cell::new(printable(label)));
+        let numbers = [
+            (totals.total_requests, true),
+            (totals.total_input_tokens, true),
+            (totals.total_cached_tokens, true),
+            (totals.total_output_tokens, true),
+            // Rounded up: what was used is never shown as nothing.
+            ((totals.total_audio_ms + 999) / 1000, audio),
+            (totals.total_images, images),
+        ];
+        let numbers = numbers.into_iter().filter(|(_, shown)| *shown);
+        table.add_row(
+            labels
+                .chain(numbers.map(|(value, _)| number(value)))
+                .collect::<Vec<_>>(),
+        );
+    };
+    for (labels, totals) in &lines.lines {
+        add_line(labels.clone(), totals);
+    }
+    if lines.lines.len() > 1 || lines.titles.len() > 1 {
+        let mut labels = vec![String::new(); lines.titles.len()];
+        "TOTAL".clone_into(&mut labels[0]);
+        add_line(labels, &sum);
     }
     table.to_string()
 }
@@ -83,17 +155,6 @@ fn table(header: &[&str]) -> Table {
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header);
     table
-}
-
-fn add_line(table: &mut Table, labels: &[&str], totals: &Totals) {
-    let labels = labels.iter().map(|label| Cell::new(*label));
-    let numbers = [
-        totals.total_requests,
-        totals.total_input_tokens,
-        totals.total_cached_tokens,
-        totals.total_output_tokens,
-    ];
-    table.add_row(labels.chain(numbers.map(number)).collect::<Vec<_>>());
 }
 
 /// `1,234,567`, right-aligned.
@@ -134,6 +195,7 @@ mod tests {
             total_output_tokens: n,
             total_cached_tokens: n * 10,
             total_requests: n,
+            ..Totals::default()
         }
     }
 
@@ -153,7 +215,7 @@ mod tests {
                 },
             ],
         };
-        insta::assert_snapshot!(costs(&report, Split::None), @r"
+        insta::assert_snapshot!(costs(&Lines::of_users(&report, Split::None)), @r"
         ┌──────────────┬──────────┬───────────┬────────┬────────┐
         │ user         ┆ requests ┆     input ┆ cached ┆ output │
         ╞══════════════╪══════════╪═══════════╪════════╪════════╡
@@ -190,7 +252,7 @@ mod tests {
                 },
             ],
         };
-        insta::assert_snapshot!(costs(&report, Split::ByModel), @r"
+        insta::assert_snapshot!(costs(&Lines::of_users(&report, Split::ByModel)), @r"
         ┌───────┬──────────────┬──────────┬───────┬────────┬────────┐
         │ user  ┆ model        ┆ requests ┆ input ┆ cached ┆ output │
         ╞═══════╪══════════════╪══════════╪═══════╪════════╪════════╡

@@ -1,14 +1,16 @@
 //! Words shared by all rooms: users and their keys, usage and its rows, time ranges.
 //! Types carry the rules: a name that exists is valid, a range that exists is not backwards, a key never prints itself.
 
+mod dimension;
 mod key;
 mod secret;
 mod time;
 mod usage;
 mod user;
 
+pub use dimension::{Dimension, DimensionError};
 pub use key::{ApiKey, KeyHash};
 pub use secret::Secret;
-pub use time::{TimeError, TimeRange, format_utc, now_ms};
+pub use time::{TimeError, TimeRange, format_utc, format_utc_date, now_ms};
 pub use usage::{Outcome, Usage, UsageRow, UsageSource};
 pub use user::{NameError, User, UserName};

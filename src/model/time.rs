@@ -124,6 +124,13 @@ pub fn format_utc(unix_ms: i64) -> String {
     Timestamp::from_millisecond(unix_ms).map_or_else(|_| unix_ms.to_string(), |t| t.to_string())
 }
 
+/// A day, counted from 1970-01-01, as `2026-02-28`.
+#[must_use]
+pub fn format_utc_date(days: i64) -> String {
+    let text = format_utc(days.saturating_mul(86_400_000));
+    text.split('T').next().unwrap_or(&text).to_owned()
+}
+
 /// ISO 8601 with `Z`, an offset, or neither (UTC); a date alone is its midnight.
 fn parse_utc(text: &str, field: &'static str) -> Result<Timestamp, TimeError> {
     let text = restore_plus(text.trim());

@@ -1,12 +1,16 @@
 //! Token counts and the row of the ledger that holds them.
 
-/// Token counts of one answer. `cached` is a part of `input`, `reasoning` a part of `output`.
+/// What one answer used. `cached` is a part of `input`, `reasoning` a part of `output`, all in tokens; audio and images are
+/// what some endpoints are billed by instead, and never a part of the tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     pub input: u64,
     pub output: u64,
     pub cached: u64,
     pub reasoning: u64,
+    /// Milliseconds of audio.
+    pub audio_ms: u64,
+    pub images: u64,
 }
 
 /// How an answer ended.

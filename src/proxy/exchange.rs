@@ -215,6 +215,7 @@ impl Exchange {
                     },
                     cached: 0,
                     reasoning: 0,
+                    ..Usage::default()
                 };
                 (usage, UsageSource::Estimate)
             }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::AdminParts;
 use crate::{
-    model::{ApiKey, TimeError, TimeRange, UserName, now_ms},
+    model::{ApiKey, Dimension, TimeError, TimeRange, UserName, now_ms},
     proxy::{ApiError, payload, peer_of, shortened, slow_down},
     store::{
         Store, StoreError,
@@ -143,23 +143,34 @@ async fn serve(
 
 async fn list_costs(request: &HttpRequest, parts: Parts) -> Result<HttpResponse, ApiError> {
     let query = CostsQuery::parse(request.query_string())?;
-    let report = blocking(parts, move |store| {
-        costs::report(
-            &mut *store.connection()?,
-            query.range,
-            query.split,
-            query.username.as_deref(),
-        )
-    })
-    .await?;
-    Ok(json(&report))
+    let (range, username) = (query.range, query.username);
+    match query.split {
+        CostsSplit::Users(split) => {
+            let report = blocking(parts, move |store| {
+                costs::report(&mut *store.connection()?, range, split, username.as_deref())
+            });
+            Ok(json(&report.await?))
+        }
+        CostsSplit::By(by) => {
+            let report = blocking(parts, move |store| {
+                costs::split_report(&mut *store.connection()?, range, &by, username.as_deref())
+            });
+            Ok(json(&report.await?))
+        }
+    }
 }
 
 /// The query of `list_costs`, valid.
 struct CostsQuery {
     range: TimeRange,
-    split: Split,
+    split: CostsSplit,
     username: Option<String>,
+}
+
+/// How the sums are split.
+enum CostsSplit {
+    Users(Split),
+    By(Vec<Dimension>),
 }
 
 impl CostsQuery {
@@ -186,9 +197,18 @@ impl CostsQuery {
             Some("true" | "1" | "yes" | "on") => Split::ByModel,
             Some(_) => return Err(bad_field("by_model", "by_model must be true or false")),
         };
+        let by = Dimension::parse_list(&value("by").unwrap_or_default())
+            .map_err(|error| bad_field("by", error.to_string()))?;
+        if !by.is_empty() && split == Split::ByModel {
+            return Err(bad_field("by", "by and by_model cannot be used together"));
+        }
         Ok(Self {
             range,
-            split,
+            split: if by.is_empty() {
+                CostsSplit::Users(split)
+            } else {
+                CostsSplit::By(by)
+            },
             username: value("username"),
         })
     }

@@ -6,6 +6,7 @@
 
 mod file;
 mod port;
+mod rollup;
 mod wal;
 mod watch;
 mod writer;
@@ -28,6 +29,7 @@ use crate::model::UsageRow;
 pub use port::Port;
 
 use file::FileWatch;
+use rollup::Rollup;
 use wal::WalWatch;
 use watch::UsersWatch;
 use writer::Writer;
@@ -128,6 +130,7 @@ impl LedgerThread {
             file: FileWatch::new(store.path().to_owned()),
             wal: WalWatch::new(store.path()),
             shared: Arc::clone(&ledger.shared),
+            rollup: Rollup::new(),
         };
         let thread = thread::Builder::new()
             .name("ledger".to_owned())

@@ -13,7 +13,10 @@ use super::{BUSY_TIMEOUT, StoreError};
 const WAL_RETRY_PAUSE: Duration = Duration::from_millis(5);
 
 /// Numbered files, never edited after a release; the index plus one is the schema's version.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/001_init.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/001_init.sql"),
+    include_str!("migrations/002_rollup.sql"),
+];
 
 /// Runs what is missing, in one transaction, so that two processes that start together cannot both run it.
 pub(super) fn to_current(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

@@ -137,6 +137,7 @@ impl WireUsage {
             output,
             cached: self.cached.unwrap_or(0),
             reasoning: self.reasoning.unwrap_or(0),
+            ..Usage::default()
         })
     }
 }
@@ -402,6 +403,7 @@ mod tests {
             output: 10,
             cached: 7,
             reasoning: 3,
+            ..Usage::default()
         };
         assert_eq!(answer.usage, Some(expected));
         assert_eq!(answer.model.as_deref(), Some("gpt-4.1-mini-2025"));
@@ -509,7 +511,7 @@ mod tests {
         #[test]
         fn any_counts_survive(input in 0..MAX_TOKENS, output in 0..MAX_TOKENS, cached in 0..MAX_TOKENS) {
             let json = format!(r#"{{"usage":{{"prompt_tokens":{input},"completion_tokens":{output},"prompt_tokens_details":{{"cached_tokens":{cached}}}}}}}"#);
-            prop_assert_eq!(usage(&json), Some(Usage { input, output, cached, reasoning: 0 }));
+            prop_assert_eq!(usage(&json), Some(Usage { input, output, cached, ..Usage::default() }));
         }
     }
 }

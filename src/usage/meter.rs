@@ -272,6 +272,8 @@ mod tests {
         output: 4,
         cached: 0,
         reasoning: 0,
+        audio_ms: 0,
+        images: 0,
     };
 
     #[test]

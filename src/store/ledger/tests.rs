@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::{
-    model::{Outcome, TimeRange, Usage, UsageSource},
+    model::{Dimension, Outcome, TimeRange, Usage, UsageSource},
     store::{DatabasePath, IfMissing, costs},
 };
 
@@ -18,6 +18,7 @@ fn row(user_id: i64, model: &str, input: u64) -> UsageRow {
             output: 2,
             cached: 1,
             reasoning: 0,
+            ..Usage::default()
         },
         status: 200,
         outcome: Outcome::Completed,
@@ -44,23 +45,52 @@ fn commit(ledger: &Ledger, row: UsageRow) -> Result<(), NotWritten> {
     written.blocking_recv().unwrap()
 }
 
+fn totals(store: &Store) -> costs::Totals {
+    let mut connection = store.connection().unwrap();
+    let window = TimeRange::default();
+    let report = costs::split_report(&mut connection, window, &[Dimension::User], None).unwrap();
+    report.costs[0].totals
+}
+
 #[test]
-fn a_committed_row_is_in_the_table_and_in_its_hour() {
+fn a_committed_row_is_in_the_report_at_once_and_in_its_hour_later() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     let thread = start(&store, OnFailure::Refuse);
-    commit(&thread.handle(), row(7, "m", 10)).unwrap();
-    let (rows, hours): (i64, i64) = store
+    for count in 1..=1_100 {
+        commit(&thread.handle(), row(7, "m", 10)).unwrap();
+        assert_eq!(totals(&store).total_input_tokens, 10 * count);
+    }
+    let before = totals(&store);
+    assert_eq!(thread.close(), 0);
+    let summed: (i64, i64) = store
         .connection()
         .unwrap()
         .query_row(
-            "SELECT (SELECT sum(input_tokens) FROM usage_logs), (SELECT sum(input_tokens) FROM usage_hourly)",
+            "SELECT sum(requests), sum(input_tokens) FROM usage_hourly",
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .unwrap();
-    assert_eq!((rows, hours), (10, 10));
-    assert_eq!(thread.close(), 0);
+    assert_eq!(summed, (1_100, 11_000));
+    assert_eq!(totals(&store), before);
+}
+
+#[test]
+fn a_row_that_gets_the_id_of_a_deleted_one_is_summed_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    for _ in 0..2 {
+        let thread = start(&store, OnFailure::Refuse);
+        for _ in 0..3 {
+            commit(&thread.handle(), row(7, "m", 10)).unwrap();
+        }
+        assert_eq!(thread.close(), 0);
+        let connection = store.connection().unwrap();
+        let gone = connection.execute("DELETE FROM usage_logs WHERE id > 1", []);
+        assert!(gone.unwrap() > 0);
+    }
+    assert_eq!(totals(&store).total_requests, 6);
 }
 
 #[test]
@@ -94,12 +124,12 @@ fn a_refused_row_is_told_kept_and_written_once_the_database_writes_again() {
     // A trigger that fails with a code that is worth trying again.
     let admin = store.connection().unwrap();
     admin
-        .execute_batch("ALTER TABLE usage_hourly RENAME TO away")
+        .execute_batch("ALTER TABLE usage_logs RENAME TO away")
         .unwrap();
     assert!(commit(&ledger, row(1, "m", 3)).is_err());
     assert!(!ledger.accepts_requests());
     admin
-        .execute_batch("ALTER TABLE away RENAME TO usage_hourly")
+        .execute_batch("ALTER TABLE away RENAME TO usage_logs")
         .unwrap();
     let deadline = Instant::now() + Duration::from_secs(5);
     while !ledger.accepts_requests() {

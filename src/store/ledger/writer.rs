@@ -1,7 +1,6 @@
 //! The writing thread: takes what is queued, writes it in one transaction, tells those who wait.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
@@ -10,9 +9,10 @@ use std::{
 use rusqlite::{Connection, ErrorCode, params};
 
 use super::{
-    NotWritten, OnFailure, Parcel, Shared, Sync, file::FileWatch, wal::WalWatch, watch::UsersWatch,
+    NotWritten, OnFailure, Parcel, Shared, Sync, file::FileWatch, rollup::Rollup, wal::WalWatch,
+    watch::UsersWatch,
 };
-use crate::{model::UsageRow, store::costs::hour_of};
+use crate::model::UsageRow;
 
 /// How often the thread looks whether another process changed the users; a forbidden key stops within about this.
 pub(super) const USERS_POLL: Duration = Duration::from_millis(50);
@@ -24,16 +24,9 @@ const MAX_BATCH_ROWS: usize = 4_096;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const INSERT_ROW: &str = "INSERT INTO usage_logs (started_at_ms, user_id, endpoint, model, served_model, \
-     input_tokens, output_tokens, cached_tokens, reasoning_tokens, status, outcome, usage_source, \
+     input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images, status, outcome, usage_source, \
      duration_ms, first_byte_ms, backend_request_id) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
-// Index: the primary key of usage_hourly.
-const ADD_TO_HOUR: &str = "INSERT INTO usage_hourly (hour, user_id, endpoint, model, requests, requests_ok, \
-     input_tokens, output_tokens, cached_tokens, reasoning_tokens) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
-     ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, requests_ok = requests_ok + excluded.requests_ok, \
-     input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens, \
-     cached_tokens = cached_tokens + excluded.cached_tokens, \
-     reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens";
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 
 /// The state of the writing thread.
 pub(super) struct Writer {
@@ -42,6 +35,7 @@ pub(super) struct Writer {
     pub(super) wal: WalWatch,
     pub(super) shared: Arc<Shared>,
     pub(super) users: UsersWatch,
+    pub(super) rollup: Rollup,
 }
 
 impl Writer {
@@ -59,11 +53,18 @@ impl Writer {
                 self.wal.check(&self.connection);
             }
             self.users.check(&self.connection);
+            if batch.is_empty() {
+                self.rollup.run_if_due(&self.connection);
+            }
             if closing {
                 let queue = self.shared.lock();
-                let left = rows_in(&batch) + queue.rows;
+                let (left, lost) = (rows_in(&batch) + queue.rows, queue.lost);
+                drop(queue);
+                if left == 0 {
+                    self.rollup.finish(&self.connection);
+                }
                 if left == 0 || close_by.is_some_and(|deadline| Instant::now() > deadline) {
-                    return left + queue.lost;
+                    return left + lost;
                 }
             }
         }
@@ -121,6 +122,7 @@ impl Writer {
                         rows_in(batch)
                     );
                 }
+                self.rollup.add(rows_in(batch));
                 for parcel in batch.drain(..) {
                     parcel.acknowledge(Ok(()));
                 }
@@ -148,11 +150,11 @@ impl Writer {
     }
 
     /// One row that the schema refuses must not hold up all others for ever.
-    fn write_singly(&self, batch: &mut Vec<Parcel>) {
+    fn write_singly(&mut self, batch: &mut Vec<Parcel>) {
         while let Some(parcel) = batch.first_mut() {
             while let Some(row) = parcel.rows.first() {
                 match write_rows(&self.connection, std::iter::once(row)) {
-                    Ok(()) => {}
+                    Ok(()) => self.rollup.add(1),
                     Err(error) if is_about_a_row(&error) => {
                         log::error!("ledger: row refused by the database ({error}): {row:?}");
                         parcel.tell(Err(NotWritten));
@@ -183,47 +185,52 @@ pub(super) fn prepare(connection: &Connection, sync: Sync) -> rusqlite::Result<(
     Ok(())
 }
 
-/// Raw rows and their hours in one transaction, or nothing.
+/// All rows or none.
 fn write_rows<'a>(
     connection: &Connection,
     rows: impl Iterator<Item = &'a UsageRow>,
 ) -> rusqlite::Result<()> {
+    in_transaction(connection, || insert_rows(connection, rows))
+}
+
+/// Runs the statements of `work` in one transaction.
+pub(super) fn in_transaction<T>(
+    connection: &Connection,
+    work: impl FnOnce() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     // IMMEDIATE: a deferred one could fail half-way against another writer without the busy timeout applying
     // (sqlite.org/lang_transaction.html). Prepared: parsing these two words costs as much as inserting a row.
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let written = insert_rows(connection, rows)
-        .and_then(|()| connection.prepare_cached("COMMIT")?.execute([]).map(drop));
-    if written.is_err() && !connection.is_autocommit() {
+    let done = work().and_then(|value| {
+        connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(value)
+    });
+    if done.is_err() && !connection.is_autocommit() {
         // The error that matters is the first one.
         let _ = connection.execute_batch("ROLLBACK");
     }
-    written
+    done
 }
 
 fn insert_rows<'a>(
     connection: &Connection,
     rows: impl Iterator<Item = &'a UsageRow>,
 ) -> rusqlite::Result<()> {
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let mut insert = connection.prepare_cached(INSERT_ROW)?;
-    let mut hours: HashMap<HourKey<'_>, HourSum> = HashMap::new();
     for row in rows {
-        let tokens = [
-            row.usage.input,
-            row.usage.output,
-            row.usage.cached,
-            row.usage.reasoning,
-        ]
-        .map(|tokens| i64::try_from(tokens).unwrap_or(i64::MAX));
         insert.execute(params![
             row.started_at_ms,
             row.user_id,
             row.endpoint,
             row.model,
             row.served_model,
-            tokens[0],
-            tokens[1],
-            tokens[2],
-            tokens[3],
+            count(row.usage.input),
+            count(row.usage.output),
+            count(row.usage.cached),
+            count(row.usage.reasoning),
+            count(row.usage.audio_ms),
+            count(row.usage.images),
             row.status,
             row.outcome.as_str(),
             row.source.as_str(),
@@ -231,54 +238,8 @@ fn insert_rows<'a>(
             row.first_byte_ms,
             row.backend_request_id,
         ])?;
-        let key = (
-            hour_of(row.started_at_ms),
-            row.user_id,
-            row.endpoint,
-            row.model.as_str(),
-        );
-        hours.entry(key).or_default().add(row.status, tokens);
-    }
-    // Summed first: the rows of a busy batch are often of a few users and models.
-    let mut add_to_hour = connection.prepare_cached(ADD_TO_HOUR)?;
-    for ((hour, user_id, endpoint, model), sum) in hours {
-        let [input, output, cached, reasoning] = sum.tokens;
-        add_to_hour.execute(params![
-            hour,
-            user_id,
-            endpoint,
-            model,
-            sum.requests,
-            sum.requests_ok,
-            input,
-            output,
-            cached,
-            reasoning,
-        ])?;
     }
     Ok(())
-}
-
-/// Hour, user, endpoint, model: the primary key of `usage_hourly`.
-type HourKey<'a> = (i64, i64, &'a str, &'a str);
-
-/// What a batch adds to one row of `usage_hourly`.
-#[derive(Default)]
-struct HourSum {
-    requests: i64,
-    requests_ok: i64,
-    /// Input, output, cached, reasoning.
-    tokens: [i64; 4],
-}
-
-impl HourSum {
-    fn add(&mut self, status: u16, tokens: [i64; 4]) {
-        self.requests += 1;
-        self.requests_ok += i64::from((200..300).contains(&status));
-        for (sum, tokens) in self.tokens.iter_mut().zip(tokens) {
-            *sum = sum.saturating_add(tokens);
-        }
-    }
 }
 
 /// Errors that lie in one row and that trying again cannot mend. A trigger is somebody's own and may go as it came.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::harness::{
-    ASK, ASK_STREAM, ASK_STREAM_USAGE, Backend, CHAT, DONE, Home, Request, Turnstile,
-    chat_completion, counted_stream,
+    ASK, ASK_STREAM, ASK_STREAM_USAGE, Backend, CHAT, DONE, Home, PATIENCE, Request, Turnstile,
+    chat_completion, counted_stream, wait_until,
 };
 
 /// Answers everything, and numbers the answers in `x-request-id`.
@@ -133,11 +133,14 @@ fn the_hourly_sums_equal_the_rows() {
         proxy
             .database()
             .query_row(sql, [], |row| {
-                Ok(columns.map(|column| row.get(column).unwrap()))
+                Ok(columns.map(|column| row.get(column).unwrap_or(0)))
             })
             .unwrap()
     };
     let tokens = "sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(reasoning_tokens)";
+    wait_until("all rows are summed up", PATIENCE, || {
+        sums("SELECT sum(requests), 0, 0, 0, 0, 0 FROM usage_hourly")[0] == 5
+    });
     let hourly = sums(&format!(
         "SELECT sum(requests), sum(requests_ok), {tokens} FROM usage_hourly"
     ));

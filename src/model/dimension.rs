@@ -1,0 +1,96 @@
+//! What a report can be split by.
+
+use std::{fmt, str::FromStr};
+
+/// One of the ways to split sums; several may be combined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dimension {
+    Endpoint,
+    Model,
+    User,
+    /// A calendar day in UTC.
+    Day,
+}
+
+/// A word that is no dimension.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is none of endpoint, model, user, day")]
+pub struct DimensionError(String);
+
+impl Dimension {
+    const ALL: [Self; 4] = [Self::Endpoint, Self::Model, Self::User, Self::Day];
+
+    /// The word for it in `by` and in tables.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Endpoint => "endpoint",
+            Self::Model => "model",
+            Self::User => "user",
+            Self::Day => "day",
+        }
+    }
+
+    /// The name of its member in JSON and of its column in CSV.
+    #[must_use]
+    pub fn member(self) -> &'static str {
+        match self {
+            Self::User => "username",
+            other => other.word(),
+        }
+    }
+
+    /// Reads a list such as `day,model`; of doubled words the first one counts.
+    ///
+    /// # Errors
+    /// The first word that is none.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, DimensionError> {
+        let mut list = Vec::new();
+        for word in text
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+        {
+            let dimension = word.parse()?;
+            if !list.contains(&dimension) {
+                list.push(dimension);
+            }
+        }
+        Ok(list)
+    }
+}
+
+impl FromStr for Dimension {
+    type Err = DimensionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL
+            .into_iter()
+            .find(|dimension| dimension.word().eq_ignore_ascii_case(text.trim()));
+        found.ok_or_else(|| DimensionError(text.chars().take(40).collect()))
+    }
+}
+
+impl fmt::Display for Dimension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_in_order_and_without_doubles() {
+        assert_eq!(
+            Dimension::parse_list(" day, Model,day,"),
+            Ok(vec![Dimension::Day, Dimension::Model])
+        );
+        assert_eq!(Dimension::parse_list(""), Ok(vec![]));
+        assert_eq!(
+            Dimension::parse_list("day,week").unwrap_err().to_string(),
+            r#""week" is none of endpoint, model, user, day"#
+        );
+    }
+}
