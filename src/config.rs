@@ -10,6 +10,7 @@ use crate::{
     proxy::{
         StreamUsage,
         backend::{BackendUrl, HttpProxy},
+        endpoint::Endpoints,
     },
     store::{
         DatabasePath,
@@ -132,6 +133,15 @@ pub struct ServeSettings {
     #[arg(long, env = "STREAM_USAGE", hide_env_values = true, default_value = DEFAULT_STREAM_USAGE, value_name = "ask|leave")]
     stream_usage: String,
 
+    /// Further paths of this backend, such as /v1/rerank,/v1/score,/tokenize; a final * stands for any rest
+    #[arg(
+        long,
+        env = "EXTRA_ENDPOINTS",
+        hide_env_values = true,
+        value_name = "PATHS"
+    )]
+    extra_endpoints: Option<String>,
+
     /// Longest request body
     #[arg(long, env = "MAX_BODY_SIZE", hide_env_values = true, default_value = DEFAULT_MAX_BODY_SIZE, value_name = "SIZE")]
     max_body_size: String,
@@ -180,6 +190,7 @@ pub struct Config {
     pub connect_timeout: Duration,
     pub idle_timeout: Duration,
     pub stream_usage: StreamUsage,
+    pub extra_endpoints: Endpoints,
     pub max_body_bytes: usize,
     pub log_filter: String,
     /// `HTTPS_PROXY` or `HTTP_PROXY`, when it applies to the backend.
@@ -286,6 +297,11 @@ impl Config {
                 DEFAULT_STREAM_USAGE,
                 [("ask", StreamUsage::Ask), ("leave", StreamUsage::Leave)],
             )?,
+            extra_endpoints: {
+                let list = settings.extra_endpoints.as_deref().unwrap_or_default();
+                Endpoints::with_extra(list)
+                    .map_err(|e| read.error("EXTRA_ENDPOINTS", Some(list), e.to_string()))?
+            },
             max_body_bytes: read.value(
                 "MAX_BODY_SIZE",
                 &settings.max_body_size,

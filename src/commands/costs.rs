@@ -74,7 +74,7 @@ fn csv(lines: &Lines) -> anyhow::Result<String> {
         "total_images",
     ];
     out.write_record(lines.members.iter().chain(&totals))?;
-    for (labels, sum) in &lines.lines {
+    for (labels, sum) in &lines.sums {
         let numbers = [
             sum.total_requests,
             sum.total_input_tokens,

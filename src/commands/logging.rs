@@ -181,7 +181,8 @@ mod tests {
     fn a_line_stays_one_line() {
         use std::fmt::Write as _;
         let mut out = Vec::new();
-        write!(OneLine(&mut out), "a{}b {}", "\n\u{1b}[2J", "ü\u{85}").unwrap();
+        let hostile = "\n\u{1b}[2J";
+        write!(OneLine(&mut out), "a{hostile}b ü\u{85}").unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "a  [2Jb ü ");
     }
 

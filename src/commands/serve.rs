@@ -49,7 +49,7 @@ pub(super) fn run(settings: &ServeSettings, matches: &ArgMatches) -> anyhow::Res
             Box::new(move |connection| keys.refresh(connection)),
         )?
     };
-    let served = serve(&config, &connector, &store, &keys, &ledger);
+    let served = serve(config, &connector, &store, &keys, &ledger);
     // Rows that nobody waited for are still on their way.
     let lost = ledger.close();
     if lost > 0 {
@@ -62,7 +62,7 @@ pub(super) fn run(settings: &ServeSettings, matches: &ArgMatches) -> anyhow::Res
 }
 
 fn serve(
-    config: &Config,
+    config: Config,
     connector: &Arc<Connector>,
     store: &Store,
     keys: &Arc<KeyTable>,
@@ -71,6 +71,7 @@ fn serve(
     let drain = Arc::new(Drain::default());
     let throttle = Arc::new(Throttle::default());
     let shared = Shared {
+        endpoints: config.extra_endpoints,
         keys: Arc::clone(keys),
         ledger: ledger.handle(),
         gate: Gate::new(

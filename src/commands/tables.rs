@@ -45,7 +45,7 @@ pub(super) struct Lines {
     titles: Vec<&'static str>,
     /// The labels' names in CSV.
     pub(super) members: Vec<&'static str>,
-    pub(super) lines: Vec<(Vec<String>, Totals)>,
+    pub(super) sums: Vec<(Vec<String>, Totals)>,
 }
 
 impl Lines {
@@ -74,7 +74,7 @@ impl Lines {
         Self {
             titles,
             members,
-            lines,
+            sums: lines,
         }
     }
 
@@ -87,7 +87,7 @@ impl Lines {
         Self {
             titles: report.by.iter().map(|by| by.word()).collect(),
             members: report.by.iter().map(|by| by.member()).collect(),
-            lines: report.costs.iter().map(line).collect(),
+            sums: report.costs.iter().map(line).collect(),
         }
     }
 }
@@ -95,7 +95,7 @@ impl Lines {
 /// The lines and the sum of all. Audio and images have columns where there are any.
 pub(super) fn costs(lines: &Lines) -> String {
     let mut sum = Totals::default();
-    for (_, totals) in &lines.lines {
+    for (_, totals) in &lines.sums {
         sum.add(totals);
     }
     let audio = sum.total_audio_ms > 0;
@@ -137,10 +137,10 @@ pub(super) fn costs(lines: &Lines) -> String {
                 .collect::<Vec<_>>(),
         );
     };
-    for (labels, totals) in &lines.lines {
+    for (labels, totals) in &lines.sums {
         add_line(labels.clone(), totals);
     }
-    if lines.lines.len() > 1 || lines.titles.len() > 1 {
+    if lines.sums.len() > 1 || lines.titles.len() > 1 {
         let mut labels = vec![String::new(); lines.titles.len()];
         "TOTAL".clone_into(&mut labels[0]);
         add_line(labels, &sum);

@@ -21,6 +21,7 @@ use crate::{
 pub struct Caller {
     pub id: i64,
     pub username: String,
+    key_hash: KeyHash,
     is_active: bool,
 }
 
@@ -48,6 +49,7 @@ impl KeyTable {
                 let caller = Caller {
                     id: user.id,
                     username: user.username,
+                    key_hash: user.key_hash,
                     is_active: user.is_active,
                 };
                 (user.key_hash, Arc::new(caller))
@@ -78,6 +80,14 @@ impl KeyTable {
         }
         Ok(Arc::clone(caller))
     }
+
+    /// Whether a caller that was let in once would be let in now.
+    #[must_use]
+    pub fn still_allows(&self, caller: &Caller) -> bool {
+        let callers = self.callers.load();
+        let now = callers.get(&caller.key_hash);
+        now.is_some_and(|now| now.is_active && now.id == caller.id)
+    }
 }
 
 /// Whether the request's key has the form of ours, known or not.
@@ -86,7 +96,8 @@ pub fn has_our_form(headers: &HeaderMap) -> bool {
     key_of(headers).is_ok_and(|key| std::str::from_utf8(key).is_ok_and(ApiKey::looks_like_one))
 }
 
-/// `Authorization: Bearer …`, or `api-key: …` as Azure's clients send it. Two of one kind are ambiguous and refused.
+/// `Authorization: Bearer …`, or `api-key: …` as Azure's clients send it, or `x-api-key: …` as Anthropic's do. Two of one
+/// kind are ambiguous and refused.
 fn key_of(headers: &HeaderMap) -> Result<&[u8], ApiError> {
     let mut authorizations = headers.get_all(header::AUTHORIZATION);
     if let Some(value) = authorizations.next() {
@@ -95,14 +106,33 @@ fn key_of(headers: &HeaderMap) -> Result<&[u8], ApiError> {
         }
         return bearer(value.as_bytes()).ok_or_else(malformed);
     }
-    let mut keys = headers.get_all("api-key");
+    let mut keys = headers
+        .get_all("api-key")
+        .chain(headers.get_all("x-api-key"));
     match (keys.next(), keys.next()) {
         (Some(key), None) if !key.is_empty() => Ok(key.as_bytes().trim_ascii()),
+        (None, _) if headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) => {
+            socket_key(headers).ok_or_else(malformed)
+        }
         (None, _) => Err(ApiError::unauthorized(
             "invalid_api_key",
             "You didn't provide an API key. Send it in an Authorization header: Authorization: Bearer llmp-...",
         )),
         _ => Err(malformed()),
+    }
+}
+
+/// A browser's WebSocket can send no header of its own: OpenAI's SDK puts the key into a subprotocol.
+pub const KEY_PROTOCOL: &str = "openai-insecure-api-key.";
+
+fn socket_key(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut keys = headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|protocol| protocol.trim_ascii().strip_prefix(KEY_PROTOCOL.as_bytes()));
+    match (keys.next(), keys.next()) {
+        (Some(key), None) => Some(key),
+        _ => None,
     }
 }
 

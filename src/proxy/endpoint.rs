@@ -1,52 +1,222 @@
-//! The endpoints that are served, one line each, and the rule for paths.
+//! The endpoints that are served, one line each with how they are metered, and the rule for paths.
 
 use actix_web::http::Method;
 use percent_encoding::percent_decode_str;
 
 use super::ApiError;
 
-/// How an endpoint is metered and what is done to its requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Uses tokens; the body is looked into, streamed requests ask for usage.
-    Generation,
-    /// Uses none.
-    Free,
-}
-
 /// One served endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Endpoint {
     /// The path, and the name in the ledger. A final `*` stands for any rest.
     pub path: &'static str,
-    pub kind: Kind,
+    pub body: Body,
+    pub metering: Metering,
+    /// `*` is any.
     method: &'static str,
 }
 
-const ENDPOINTS: [Endpoint; 4] = [
-    endpoint("POST", "/v1/chat/completions", Kind::Generation),
-    endpoint("POST", "/v1/completions", Kind::Generation),
-    endpoint("GET", "/v1/models", Kind::Free),
-    endpoint("GET", "/v1/models/*", Kind::Free),
-];
-
-const fn endpoint(method: &'static str, path: &'static str, kind: Kind) -> Endpoint {
-    Endpoint { path, kind, method }
+/// What is done with a request's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// None, or nothing that matters here.
+    Plain,
+    /// JSON that is looked into.
+    Json,
+    /// JSON; a streamed request is made to ask for usage.
+    JsonAskingUsage,
+    /// A form with files, which passes as it comes and is looked into on its way. JSON is taken too.
+    Form,
+    /// Whatever a backend of the operator's own takes.
+    Any,
+    /// A WebSocket.
+    Socket,
 }
 
-/// Finds the endpoint of a request by its path as it came.
-///
-/// # Errors
-/// 404 for a path that is not served or could be read as another one, 405 for another method.
-pub fn find(method: &Method, path: &str) -> Result<Endpoint, ApiError> {
-    let found = ENDPOINTS.iter().find(|endpoint| endpoint.matches(path));
-    match found {
-        Some(endpoint) if !is_unambiguous(path) => {
-            Err(ApiError::unknown_url(endpoint.method, path))
+/// How an answer is booked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metering {
+    /// Uses no tokens: no row.
+    Free,
+    /// By what the backend says; where it says nothing, input and output are estimated from the text.
+    Text,
+    /// The same, but the output is no text.
+    Input,
+    /// By what the backend says, and only by that.
+    Given,
+    /// The same, and images are counted.
+    Images,
+}
+
+const ENDPOINTS: [Endpoint; 18] = [
+    endpoint(
+        "POST",
+        "/v1/chat/completions",
+        Body::JsonAskingUsage,
+        Metering::Text,
+    ),
+    endpoint(
+        "POST",
+        "/v1/completions",
+        Body::JsonAskingUsage,
+        Metering::Text,
+    ),
+    endpoint("POST", "/v1/responses", Body::Json, Metering::Text),
+    endpoint(
+        "POST",
+        "/v1/responses/input_tokens",
+        Body::Json,
+        Metering::Free,
+    ),
+    endpoint("POST", "/v1/responses/compact", Body::Json, Metering::Text),
+    endpoint("POST", "/v1/embeddings", Body::Json, Metering::Input),
+    endpoint("POST", "/v1/moderations", Body::Json, Metering::Given),
+    endpoint(
+        "POST",
+        "/v1/images/generations",
+        Body::Json,
+        Metering::Images,
+    ),
+    endpoint("POST", "/v1/images/edits", Body::Form, Metering::Images),
+    endpoint(
+        "POST",
+        "/v1/images/variations",
+        Body::Form,
+        Metering::Images,
+    ),
+    endpoint("POST", "/v1/audio/speech", Body::Json, Metering::Input),
+    endpoint(
+        "POST",
+        "/v1/audio/transcriptions",
+        Body::Form,
+        Metering::Given,
+    ),
+    endpoint(
+        "POST",
+        "/v1/audio/translations",
+        Body::Form,
+        Metering::Given,
+    ),
+    // Anthropic's, which vLLM, llama.cpp and gateways serve too.
+    endpoint("POST", "/v1/messages", Body::Json, Metering::Text),
+    endpoint(
+        "POST",
+        "/v1/messages/count_tokens",
+        Body::Json,
+        Metering::Free,
+    ),
+    endpoint("GET", "/v1/realtime", Body::Socket, Metering::Given),
+    endpoint("GET", "/v1/models", Body::Plain, Metering::Free),
+    endpoint("GET", "/v1/models/*", Body::Plain, Metering::Free),
+];
+
+/// What no setting opens: it hands out credentials that go around this proxy, or holds what users have stored, which all
+/// of them would see. A `*` at the end stands for any rest that begins a new segment, or none.
+const CLOSED: [&str; 21] = [
+    "/organization*",
+    "/projects*",
+    "/chatkit*",
+    "/realtime/*",
+    "/messages/*",
+    "/responses/*",
+    "/chat/completions/*",
+    "/conversations*",
+    "/files*",
+    "/uploads*",
+    "/batches*",
+    "/vector_stores*",
+    "/containers*",
+    "/videos*",
+    "/skills*",
+    "/evals*",
+    "/fine_tuning*",
+    "/assistants*",
+    "/threads*",
+    "/audio/voices*",
+    "/audio/voice_consents*",
+];
+
+const fn endpoint(
+    method: &'static str,
+    path: &'static str,
+    body: Body,
+    metering: Metering,
+) -> Endpoint {
+    Endpoint {
+        path,
+        body,
+        metering,
+        method,
+    }
+}
+
+/// The endpoints above and those of the setting `EXTRA_ENDPOINTS`.
+#[derive(Debug, Default)]
+pub struct Endpoints {
+    extra: Vec<Endpoint>,
+}
+
+/// A path that cannot be an extra endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExtraError {
+    #[error("{0:?} is no path such as /v1/rerank or /v1/score/*")]
+    NoPath(String),
+    #[error(
+        "{0:?} stays closed: it hands out credentials, or holds what the users of a shared key have stored"
+    )]
+    Closed(String),
+}
+
+impl Endpoints {
+    /// Reads a list of further paths, separated by commas or spaces; a `*` at the end of one stands for any rest.
+    ///
+    /// # Errors
+    /// The first that is no path, or one that stays closed.
+    pub fn with_extra(list: &str) -> Result<Self, ExtraError> {
+        let paths = list
+            .split([',', ' '])
+            .map(str::trim)
+            .filter(|path| !path.is_empty());
+        let extra = paths.map(|path| {
+            let stem = path.strip_suffix('*').unwrap_or(path);
+            let own = ["/admin", "/health"];
+            let is_path = stem.len() > 1
+                && stem.starts_with('/')
+                && !stem.contains(['*', '?', '#'])
+                && stem.bytes().all(|byte| byte.is_ascii_graphic())
+                && is_unambiguous(stem.strip_suffix('/').unwrap_or(stem))
+                && !own.iter().any(|own| is_below(stem, own));
+            if !is_path {
+                return Err(ExtraError::NoPath(path.to_owned()));
+            }
+            if is_closed(stem.trim_end_matches('/')) {
+                return Err(ExtraError::Closed(path.to_owned()));
+            }
+            // For as long as the process lives, like the others.
+            let path: &'static str = Box::leak(path.to_owned().into_boxed_str());
+            Ok(endpoint("*", path, Body::Any, Metering::Given))
+        });
+        Ok(Self {
+            extra: extra.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Finds the endpoint of a request by its path as it came.
+    ///
+    /// # Errors
+    /// 404 for a path that is not served or could be read as another one, 405 for another method.
+    pub fn find(&self, method: &Method, path: &str) -> Result<Endpoint, ApiError> {
+        let found = ENDPOINTS.iter().find(|endpoint| endpoint.matches(path));
+        let found = found.or_else(|| {
+            let extra = self.extra.iter().find(|endpoint| endpoint.matches(path));
+            extra.filter(|_| !is_closed(path))
+        });
+        match found {
+            Some(_) if !is_unambiguous(path) => Err(ApiError::unknown_url(method.as_str(), path)),
+            Some(endpoint) if [method.as_str(), "*"].contains(&endpoint.method) => Ok(*endpoint),
+            Some(endpoint) => Err(ApiError::method_not_allowed(endpoint.method)),
+            None => Err(ApiError::unknown_url(method.as_str(), path)),
         }
-        Some(endpoint) if endpoint.method == method.as_str() => Ok(*endpoint),
-        Some(endpoint) => Err(ApiError::method_not_allowed(endpoint.method)),
-        None => Err(ApiError::unknown_url(method.as_str(), path)),
     }
 }
 
@@ -59,6 +229,41 @@ impl Endpoint {
             None => path == self.path,
         }
     }
+
+    /// Whether a request gets a row.
+    #[must_use]
+    pub fn is_booked(&self) -> bool {
+        self.metering != Metering::Free
+    }
+}
+
+/// Whether a path, however a server may decode it, is one that stays closed.
+fn is_closed(path: &str) -> bool {
+    let once: Vec<u8> = percent_decode_str(path).collect();
+    let twice: Vec<u8> = percent_encoding::percent_decode(&once).collect();
+    let plain = String::from_utf8_lossy(&twice).to_ascii_lowercase();
+    let plain = plain.strip_prefix("/v1").unwrap_or(&plain);
+    // Some servers cut parameters off.
+    let plain: String = plain
+        .split('/')
+        .map(|segment| segment.split(';').next().unwrap_or(segment))
+        .collect::<Vec<_>>()
+        .join("/");
+    let served = |path: &str| {
+        let whole = format!("/v1{path}");
+        ENDPOINTS.iter().any(|endpoint| endpoint.path == whole)
+    };
+    !served(&plain)
+        && CLOSED.iter().any(|closed| match closed.strip_suffix("/*") {
+            Some(stem) => plain != stem && is_below(&plain, stem),
+            None => is_below(&plain, closed.trim_end_matches('*')),
+        })
+}
+
+/// Whether a path is another one or lies below it.
+fn is_below(path: &str, stem: &str) -> bool {
+    path.strip_prefix(stem)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether every server reads the path the same: no empty, `.` or `..` segment, however written, also not in front of a
@@ -90,8 +295,65 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn find(method: &Method, path: &str) -> Result<Endpoint, ApiError> {
+        Endpoints::default().find(method, path)
+    }
+
     fn served(path: &str) -> bool {
         find(&Method::GET, path).is_ok()
+    }
+
+    #[test]
+    fn extra_endpoints_are_served_with_any_method_and_only_they() {
+        let endpoints = Endpoints::with_extra(" /v1/rerank, /v1/score/*,/tokenize").unwrap();
+        let served = |method: &Method, path: &str| endpoints.find(method, path).is_ok();
+        assert!(served(&Method::POST, "/v1/rerank") && served(&Method::GET, "/tokenize"));
+        assert!(served(&Method::PUT, "/v1/score/a/b"));
+        for path in [
+            "/v1/score",
+            "/v1/score/",
+            "/v1/score/../admin",
+            "/v1/reranker",
+            "/v2",
+        ] {
+            assert!(!served(&Method::POST, path), "{path}");
+        }
+    }
+
+    #[test]
+    fn no_setting_opens_what_stays_closed() {
+        let endpoints = Endpoints::with_extra("/v1/*").unwrap();
+        for path in [
+            "/v1/files",
+            "/v1/files/file-1/content",
+            "/v1/%66iles/x",
+            "/v1/%2566iles/x",
+            "/v1/FILES",
+            "/files/x",
+            "/v1/files;a=b",
+            "/v1/responses/resp_1",
+            "/v1/realtime/client_secrets",
+            "/v1/organization/costs",
+            "/v1/chatkit/sessions",
+        ] {
+            assert!(endpoints.find(&Method::POST, path).is_err(), "{path}");
+            assert!(
+                Endpoints::with_extra(path.split(';').next().unwrap()).is_err(),
+                "{path}"
+            );
+        }
+        assert!(endpoints.find(&Method::POST, "/v1/filesystem").is_ok());
+        assert!(endpoints.find(&Method::POST, "/v1/responses").is_ok());
+        assert!(
+            endpoints
+                .find(&Method::POST, "/v1/responses/compact")
+                .is_ok()
+        );
+        for path in [
+            "v1/x", "/", "*", "/admin/x", "/health", "/v1/../x", "/v1/*/x", "/v1?x",
+        ] {
+            assert!(Endpoints::with_extra(path).is_err(), "{path}");
+        }
     }
 
     #[test]

@@ -118,6 +118,12 @@ impl ApiError {
         )
     }
 
+    /// 404 for what is not open: the message says why, and which setting opens it where one does.
+    #[must_use]
+    pub fn closed(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::invalid_request(StatusCode::NOT_FOUND, Some("endpoint_closed"), message)
+    }
+
     /// 405, with the methods that are served.
     #[must_use]
     pub fn method_not_allowed(allow: &'static str) -> Self {

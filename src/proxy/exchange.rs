@@ -3,13 +3,16 @@
 
 use std::{fmt, future::Future, net::IpAddr, rc::Rc, sync::Arc, time::Instant};
 
-use actix_web::{HttpRequest, http::Method};
+use actix_web::{
+    HttpRequest,
+    http::{Method, StatusCode},
+};
 use bytes::Bytes;
 
 use super::{
     auth::Caller,
     budget::BodyShare,
-    endpoint::{Endpoint, Kind},
+    endpoint::{Endpoint, Metering},
     gate::{InFlight, Permit},
 };
 use crate::{
@@ -66,6 +69,15 @@ struct Booked {
     source: UsageSource,
 }
 
+/// One answer among several that come through a socket.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    pub started: Instant,
+    pub usage: Usage,
+    pub source: UsageSource,
+    pub outcome: Outcome,
+}
+
 /// What is known of a request before the backend is asked.
 pub struct Asked<'a> {
     pub request: &'a HttpRequest,
@@ -84,11 +96,7 @@ impl Exchange {
             ledger,
             caller: asked.caller,
             endpoint: asked.endpoint,
-            model: if asked.model.is_empty() {
-                "unknown".to_owned()
-            } else {
-                asked.model
-            },
+            model: asked.model,
             body: asked.body,
             _share: asked.share,
             started: asked.started,
@@ -102,6 +110,11 @@ impl Exchange {
             _permit: permit,
             _in_flight: in_flight,
         }
+    }
+
+    /// What a form said of the model on its way.
+    pub fn set_model(&mut self, model: String) {
+        self.model = model;
     }
 
     /// The request is about to leave for the backend.
@@ -121,7 +134,11 @@ impl Exchange {
             first_byte_ms: millis_since(self.started),
             request_id,
         });
-        if self.endpoint.kind == Kind::Generation {
+        // An answer that came before the whole request had gone is an answer too.
+        if self.stage == Stage::Unasked {
+            self.stage = Stage::Asked;
+        }
+        if self.endpoint.is_booked() {
             self.meter = meter;
         }
     }
@@ -156,13 +173,62 @@ impl Exchange {
         }
     }
 
+    /// A socket is open: what it uses is booked part by part, and not at its end.
+    pub fn opened(&mut self) {
+        self.answered(
+            StatusCode::SWITCHING_PROTOCOLS.as_u16(),
+            None,
+            Meter::opaque(),
+        );
+        self.stage = Stage::Booked;
+    }
+
+    /// Books one answer that came through an open socket; resolves when the row is committed.
+    pub fn commit_part(&self, part: Part) -> impl Future<Output = Result<(), NotWritten>> + use<> {
+        self.ledger.commit(self.part_row(part))
+    }
+
+    /// The same without waiting.
+    pub fn book_part(&self, part: Part) {
+        self.ledger.push(self.part_row(part));
+    }
+
+    fn part_row(&self, part: Part) -> UsageRow {
+        let duration_ms = millis_since(part.started);
+        UsageRow {
+            user_id: self.caller.id,
+            started_at_ms: now_ms() - duration_ms,
+            endpoint: self.endpoint.path,
+            model: self.model_or_unknown(),
+            served_model: None,
+            usage: part.usage,
+            status: StatusCode::OK.as_u16(),
+            outcome: part.outcome,
+            source: part.source,
+            duration_ms,
+            first_byte_ms: None,
+            backend_request_id: None,
+        }
+    }
+
+    pub fn caller(&self) -> &Arc<Caller> {
+        &self.caller
+    }
+
+    fn model_or_unknown(&self) -> String {
+        if self.model.is_empty() {
+            return "unknown".to_owned();
+        }
+        self.model.clone()
+    }
+
     /// The row, the first time it is asked for, and only where there is something to book.
     fn close(&mut self, outcome: Outcome) -> Option<UsageRow> {
         if self.stage != Stage::Asked {
             return None;
         }
         self.stage = Stage::Booked;
-        if self.endpoint.kind == Kind::Free {
+        if !self.endpoint.is_booked() {
             return None;
         }
         let (usage, source) = self.usage();
@@ -176,7 +242,7 @@ impl Exchange {
             user_id: self.caller.id,
             started_at_ms: self.started_at_ms,
             endpoint: self.endpoint.path,
-            model: self.model.clone(),
+            model: self.model_or_unknown(),
             served_model: self.meter.reading().model.clone(),
             usage,
             status: self.status(),
@@ -201,24 +267,30 @@ impl Exchange {
             .answer
             .as_ref()
             .is_some_and(|head| !(200..300).contains(&head.status));
-        match reading.usage {
+        let (mut usage, source) = match (reading.usage(), self.endpoint.metering) {
             _ if is_error => (Usage::default(), UsageSource::None),
-            Some(usage) => (usage, UsageSource::Backend),
-            None => {
-                let text = self.meter.text();
-                let usage = Usage {
-                    input: prompt_tokens(&self.body),
-                    output: if self.meter.is_stream() {
-                        text.streamed_tokens()
-                    } else {
-                        text.tokens()
-                    },
-                    cached: 0,
-                    reasoning: 0,
-                    ..Usage::default()
-                };
-                (usage, UsageSource::Estimate)
+            (Some(usage), _) => (usage, UsageSource::Backend),
+            (None, Metering::Text | Metering::Input) => (self.estimate(), UsageSource::Estimate),
+            (None, Metering::Given | Metering::Images | Metering::Free) => {
+                (Usage::default(), UsageSource::None)
             }
+        };
+        if self.endpoint.metering == Metering::Images && !is_error {
+            usage.images = reading.items;
+        }
+        (usage, source)
+    }
+
+    fn estimate(&self) -> Usage {
+        let text = self.meter.text();
+        Usage {
+            input: prompt_tokens(&self.body),
+            output: match self.endpoint.metering {
+                Metering::Text if self.meter.is_stream() => text.streamed_tokens(),
+                Metering::Text => text.tokens(),
+                _ => 0,
+            },
+            ..Usage::default()
         }
     }
 

@@ -2,8 +2,12 @@
 
 use actix_web::{
     HttpRequest,
-    http::header::{self, HeaderMap, HeaderName},
+    http::{
+        Method,
+        header::{self, HeaderMap, HeaderName},
+    },
 };
+use bytes::Bytes;
 
 use super::backend::{BackendUrl, HttpProxy};
 use crate::model::Secret;
@@ -21,10 +25,11 @@ const HOP_BY_HOP: [&str; 8] = [
 ];
 
 /// End-to-end headers of a request that do not go on: the client's credentials and address, and what this proxy sets itself.
-const STAYS_HERE: [&str; 10] = [
+const STAYS_HERE: [&str; 13] = [
     "host",
     "authorization",
     "api-key",
+    "x-api-key",
     "cookie",
     "forwarded",
     "x-real-ip",
@@ -32,14 +37,27 @@ const STAYS_HERE: [&str; 10] = [
     "accept-encoding",
     "openai-organization",
     "openai-project",
+    // A socket's are written anew: the first may hold the key, the second would compress.
+    "sec-websocket-protocol",
+    "sec-websocket-extensions",
 ];
 const STAYS_HERE_PREFIXES: [&str; 2] = ["x-forwarded-", "proxy-"];
+
+/// How a body is framed (RFC 9112 section 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyLength {
+    Known(u64),
+    Chunked,
+}
 
 /// The lines that every request to the backend has, made once.
 pub struct OwnHeaders {
     /// Comes before the path: the prefix of the backend's URL, or all of it for a plain HTTP proxy.
     target_prefix: String,
     lines: String,
+    /// The backend's key as most send it, and as Anthropic's clients do.
+    bearer: String,
+    x_api_key: String,
 }
 
 impl OwnHeaders {
@@ -57,9 +75,6 @@ impl OwnHeaders {
                 lines.push_str(part);
             }
         };
-        if !key.expose().is_empty() {
-            add("authorization", &format!("Bearer {}", key.expose()));
-        }
         if let Some(organization) = organization {
             add("openai-organization", organization);
         }
@@ -75,15 +90,54 @@ impl OwnHeaders {
             Some(_) => url.to_string(),
             None => url.prefix.clone(),
         };
+        let (bearer, x_api_key) = if key.expose().is_empty() {
+            (String::new(), String::new())
+        } else {
+            (
+                format!("authorization: Bearer {}\r\n", key.expose()),
+                format!("x-api-key: {}\r\n", key.expose()),
+            )
+        };
         Self {
             target_prefix,
             lines,
+            bearer,
+            x_api_key,
         }
     }
 
     /// Writes the whole head of a request to the backend.
     #[must_use]
-    pub fn head_for(&self, request: &HttpRequest, body_bytes: usize) -> Vec<u8> {
+    pub fn head_for(&self, request: &HttpRequest, body: BodyLength) -> Bytes {
+        let mut head = self.head_without_framing(request);
+        match body {
+            BodyLength::Known(0) if request.method() != Method::POST => {}
+            BodyLength::Known(bytes) => {
+                head.extend_from_slice(b"content-length: ");
+                head.extend_from_slice(itoa::Buffer::new().format(bytes).as_bytes());
+                head.extend_from_slice(b"\r\n\r\n");
+                return head.into();
+            }
+            BodyLength::Chunked => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        }
+        head.extend_from_slice(b"\r\n");
+        head.into()
+    }
+
+    /// The head of a request for a WebSocket. No extensions: what is compressed could not be metered.
+    #[must_use]
+    pub fn upgrade_head_for(&self, request: &HttpRequest) -> Bytes {
+        let mut head = self.head_without_framing(request);
+        if let Some(protocols) = super::realtime::protocols(request.headers()) {
+            head.extend_from_slice(b"sec-websocket-protocol: ");
+            head.extend_from_slice(&protocols);
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n\r\n");
+        head.into()
+    }
+
+    fn head_without_framing(&self, request: &HttpRequest) -> Vec<u8> {
         let mut head = Vec::with_capacity(1024);
         let target = request
             .uri()
@@ -96,6 +150,12 @@ impl OwnHeaders {
             target,
             " HTTP/1.1\r\n",
             &self.lines,
+            // The way the client sends its key is the way its backend knows.
+            if sends_x_api_key(request.headers()) {
+                &self.x_api_key
+            } else {
+                &self.bearer
+            },
         ] {
             head.extend_from_slice(part.as_bytes());
         }
@@ -107,12 +167,12 @@ impl OwnHeaders {
                 }
             }
         }
-        if body_bytes > 0 || request.method() == actix_web::http::Method::POST {
-            head.extend_from_slice(format!("content-length: {body_bytes}\r\n").as_bytes());
-        }
-        head.extend_from_slice(b"\r\n");
         head
     }
+}
+
+fn sends_x_api_key(headers: &HeaderMap) -> bool {
+    headers.contains_key("x-api-key") && !headers.contains_key(header::AUTHORIZATION)
 }
 
 fn goes_to_backend(name: &HeaderName) -> bool {
@@ -167,7 +227,11 @@ mod tests {
     use actix_web::test::TestRequest;
 
     fn head(own: &OwnHeaders, request: TestRequest) -> String {
-        String::from_utf8(own.head_for(&request.to_http_request(), 7)).unwrap()
+        String::from_utf8(
+            own.head_for(&request.to_http_request(), BodyLength::Known(7))
+                .to_vec(),
+        )
+        .unwrap()
     }
 
     fn own(key: &str) -> OwnHeaders {

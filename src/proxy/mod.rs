@@ -7,12 +7,15 @@ pub mod budget;
 pub mod endpoint;
 mod error;
 mod exchange;
+mod form;
 pub mod gate;
 mod headers;
 pub mod payload;
+mod realtime;
 mod relay;
 pub mod request;
 pub mod throttle;
+mod upload;
 
 use std::{
     rc::Rc,
@@ -25,15 +28,16 @@ use bytes::Bytes;
 
 pub use error::{ApiError, shortened};
 pub use exchange::peer_of;
-pub use headers::OwnHeaders;
+pub use headers::{BodyLength, OwnHeaders};
 
 use auth::{Caller, KeyTable};
 use backend::{Backend, BackendError, Connector, OutgoingRequest};
 use budget::{BodyBudget, BodyShare};
-use endpoint::{Endpoint, Kind};
+use endpoint::{Endpoint, Endpoints};
 use exchange::{Asked, Exchange};
 use gate::{Drain, Gate, InFlight};
 use throttle::Throttle;
+use upload::ClientUpload;
 
 use crate::{
     store::ledger::{Ledger, Port},
@@ -52,6 +56,7 @@ pub enum StreamUsage {
 
 /// What all workers share.
 pub struct Shared {
+    pub endpoints: Endpoints,
     pub keys: Arc<KeyTable>,
     pub ledger: Ledger,
     pub gate: Gate,
@@ -88,19 +93,38 @@ pub async fn handle(
     mut payload: web::Payload,
     proxy: web::Data<Proxy>,
 ) -> HttpResponse {
-    match forward(&request, &mut payload, &proxy).await {
+    let found = proxy
+        .shared
+        .endpoints
+        .find(request.method(), request.uri().path());
+    let result = match found {
+        Err(error) => Err(error),
+        Ok(endpoint) if endpoint.body == endpoint::Body::Socket => {
+            return match realtime::open(&proxy, &request, payload, endpoint).await {
+                Ok(response) => response,
+                Err(error) => refuse(&request, &proxy, &error).await,
+            };
+        }
+        Ok(endpoint) => forward(&request, &mut payload, &proxy, endpoint).await,
+    };
+    match result {
         Ok(response) => response,
         Err(error) => {
-            if !error.is_logged() {
-                log_refusal(&request, &error);
-            }
-            if error.status() == StatusCode::UNAUTHORIZED {
-                slow_down(&proxy.shared.throttle, &request).await;
-            }
+            let response = refuse(&request, &proxy, &error).await;
             payload::drain_body(request.headers(), &mut payload).await;
-            error.to_response()
+            response
         }
     }
+}
+
+async fn refuse(request: &HttpRequest, proxy: &Proxy, error: &ApiError) -> HttpResponse {
+    if !error.is_logged() {
+        log_refusal(request, error);
+    }
+    if error.status() == StatusCode::UNAUTHORIZED {
+        slow_down(&proxy.shared.throttle, request).await;
+    }
+    error.to_response()
 }
 
 /// The access line of a request that came to no exchange.
@@ -127,31 +151,37 @@ async fn forward(
     request: &HttpRequest,
     payload: &mut web::Payload,
     proxy: &Proxy,
+    endpoint: Endpoint,
 ) -> Result<HttpResponse, ApiError> {
     let started = Instant::now();
     let shared = &proxy.shared;
-    let endpoint = endpoint::find(request.method(), request.uri().path())?;
     let in_flight = shared.drain.enter()?;
     let caller = caller_of(request, &shared.keys).await?;
     if !proxy.ledger.accepts_requests() {
         return Err(ledger_unavailable().retry_after(5));
     }
-
-    let mut share = BodyShare::default();
-    let body = payload::read_body(request.headers(), payload, shared.max_body_bytes, |bytes| {
-        shared.body_budget.grow(&mut share, bytes)
-    })
-    .await?;
-    let (model, plan) = plan(endpoint, &body, shared.stream_usage)?;
-    let asked = Asked {
+    let mut asked = Asked {
         request,
         caller,
         endpoint,
-        model,
-        body,
-        share,
+        model: String::new(),
+        body: Bytes::new(),
+        share: BodyShare::default(),
         started,
     };
+    let is_upload = match endpoint.body {
+        endpoint::Body::Form | endpoint::Body::Any => !request::is_json(request.headers()),
+        _ => false,
+    };
+    if is_upload {
+        return send_upload(proxy, asked, payload, in_flight).await;
+    }
+    asked.body = payload::read_body(request.headers(), payload, shared.max_body_bytes, |bytes| {
+        shared.body_budget.grow(&mut asked.share, bytes)
+    })
+    .await?;
+    let (model, plan) = plan(endpoint, &asked.body, shared.stream_usage)?;
+    asked.model = model;
     send(proxy, asked, plan, in_flight).await
 }
 
@@ -198,12 +228,20 @@ fn plan(
             usage_only_events: UsageOnlyEvents::Pass,
         },
     };
-    if endpoint.kind == Kind::Free {
-        return Ok((String::new(), plan));
-    }
-    let look = request::look(body)?;
+    let look = match endpoint.body {
+        endpoint::Body::Plain | endpoint::Body::Socket => return Ok((String::new(), plan)),
+        // What a backend of the operator's own takes may be any JSON.
+        endpoint::Body::Any => match request::look(body) {
+            Ok(look) => look,
+            Err(_) => return Ok((String::new(), plan)),
+        },
+        endpoint::Body::Json | endpoint::Body::JsonAskingUsage | endpoint::Body::Form => {
+            request::look(body)?
+        }
+    };
     plan.expected.stream = look.stream;
     if let Some(splice) = look.splice
+        && endpoint.body == endpoint::Body::JsonAskingUsage
         && stream_usage == StreamUsage::Ask
     {
         plan.pieces = splice.apply(body);
@@ -221,9 +259,10 @@ async fn send(
 ) -> Result<HttpResponse, ApiError> {
     let shared = &proxy.shared;
     let permit = shared.gate.enter().await?;
-    let body_bytes = plan.pieces.iter().map(Bytes::len).sum();
+    let body_bytes: usize = plan.pieces.iter().map(Bytes::len).sum();
+    let length = BodyLength::Known(body_bytes as u64);
     let outgoing = OutgoingRequest {
-        head: shared.own_headers.head_for(asked.request, body_bytes),
+        head: shared.own_headers.head_for(asked.request, length),
         body: plan.pieces,
     };
     let mut exchange = Exchange::new(asked, Rc::clone(&proxy.ledger), permit, in_flight);
@@ -234,6 +273,43 @@ async fn send(
     })?;
     drop(outgoing);
     answer::answer(response, exchange, plan.expected).await
+}
+
+/// The same for a body that goes out as it comes in: it takes its place while it uploads.
+async fn send_upload(
+    proxy: &Proxy,
+    asked: Asked<'_>,
+    payload: &mut web::Payload,
+    in_flight: InFlight,
+) -> Result<HttpResponse, ApiError> {
+    let shared = &proxy.shared;
+    let headers = asked.request.headers();
+    upload::check(headers)?;
+    let permit = shared.gate.enter().await?;
+    let outgoing = OutgoingRequest {
+        head: shared
+            .own_headers
+            .head_for(asked.request, upload::length_of(headers)),
+        body: [const { Bytes::new() }; 3],
+    };
+    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.ledger), permit, in_flight);
+    let mut upload = ClientUpload::new(headers, payload, &mut exchange);
+    let sent = proxy.backend.send_upload(&outgoing, &mut upload).await;
+    let (fields, client_error) = (upload.fields(), upload.into_error());
+    exchange.set_model(fields.model.unwrap_or_default());
+    let response = match sent {
+        Ok(response) => response,
+        Err(error) => {
+            exchange.unanswered();
+            // The client's own fault is told as such.
+            return Err(client_error.unwrap_or_else(|| unanswered(&error)));
+        }
+    };
+    let expected = Expected {
+        stream: fields.stream,
+        usage_only_events: UsageOnlyEvents::Pass,
+    };
+    answer::answer(response, exchange, expected).await
 }
 
 /// What a client is told when there is no answer. The reason goes into the log, it may name internal hosts.
@@ -260,6 +336,11 @@ fn unanswered(error: &BackendError) -> ApiError {
             StatusCode::GATEWAY_TIMEOUT,
             "backend_timeout",
             "The backend behind this proxy did not answer in time.",
+        ),
+        BackendError::Upload => ApiError::invalid_request(
+            StatusCode::BAD_REQUEST,
+            None,
+            "The request body broke off or was malformed.",
         ),
         BackendError::Nonsense(_) => ApiError::server(
             StatusCode::BAD_GATEWAY,

@@ -1,6 +1,11 @@
 //! A request's body as it comes in: read up to a limit, at a pace, or drained before a refusal.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use actix_web::{
     http::{
@@ -11,7 +16,7 @@ use actix_web::{
 };
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Sleep, sleep};
 
 use super::ApiError;
 
@@ -36,20 +41,14 @@ pub async fn read_body(
     mut make_room: impl FnMut(usize) -> Result<(), ApiError>,
 ) -> Result<Bytes, ApiError> {
     refuse_encoded(headers)?;
-    if offers_websocket(headers) {
-        return Err(ApiError::invalid_request(
-            StatusCode::BAD_REQUEST,
-            Some("websocket_not_supported"),
-            "This path does not speak WebSocket; send the request without Upgrade.",
-        ));
-    }
+    refuse_websocket(headers)?;
     let announced = content_length(headers).unwrap_or(0);
     if announced > limit_bytes as u64 {
         return Err(too_large(limit_bytes));
     }
     let mut first = Bytes::new();
     let mut more: Option<BytesMut> = None;
-    let mut pace = Pace::new();
+    let mut pace = Pace::default();
     while let Some(chunk) = pace.next_chunk(payload).await? {
         let so_far = more.as_ref().map_or(first.len(), BytesMut::len);
         if so_far + chunk.len() > limit_bytes {
@@ -92,52 +91,61 @@ pub async fn drain_body(headers: &HeaderMap, payload: &mut web::Payload) {
 }
 
 /// Watches that a client does not hold its place by sending a byte now and then.
-struct Pace {
-    window_ends: Instant,
+#[derive(Default)]
+pub(super) struct Pace {
+    /// Set while the client is waited for.
+    window_ends: Option<Pin<Box<Sleep>>>,
     bytes_in_window: usize,
 }
 
 impl Pace {
-    fn new() -> Self {
-        Self {
-            window_ends: Instant::now() + PACE_WINDOW,
-            bytes_in_window: 0,
-        }
-    }
-
     /// The next chunk, or 408 for a client that is too slow.
     async fn next_chunk(&mut self, payload: &mut web::Payload) -> Result<Option<Bytes>, ApiError> {
+        poll_fn(|cx| self.poll_chunk(payload, cx)).await
+    }
+
+    pub(super) fn poll_chunk(
+        &mut self,
+        payload: &mut web::Payload,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, ApiError>> {
+        if let Poll::Ready(chunk) = Pin::new(&mut *payload).poll_next(cx) {
+            let chunk = chunk.transpose().map_err(|_| broken_off())?;
+            self.bytes_in_window += chunk.as_ref().map_or(0, Bytes::len);
+            return Poll::Ready(Ok(chunk));
+        }
         loop {
-            if let Ok(chunk) = timeout_at(self.window_ends, next_chunk(payload)).await {
-                let chunk = chunk?;
-                self.bytes_in_window += chunk.as_ref().map_or(0, Bytes::len);
-                return Ok(chunk);
-            }
+            let window_ends = self
+                .window_ends
+                .get_or_insert_with(|| Box::pin(sleep(PACE_WINDOW)));
+            ready!(window_ends.as_mut().poll(cx));
             if self.bytes_in_window < MIN_BYTES_PER_WINDOW {
-                return Err(ApiError::invalid_request(
+                return Poll::Ready(Err(ApiError::invalid_request(
                     StatusCode::REQUEST_TIMEOUT,
                     Some("request_timeout"),
                     "The request body came too slowly: less than 1 kB/s for 30 s.",
-                ));
+                )));
             }
-            *self = Self::new();
+            *self = Self::default();
         }
     }
 }
 
 async fn next_chunk(payload: &mut web::Payload) -> Result<Option<Bytes>, ApiError> {
-    let chunk = std::future::poll_fn(|cx| Pin::new(&mut *payload).poll_next(cx)).await;
-    chunk.transpose().map_err(|_| {
-        ApiError::invalid_request(
-            StatusCode::BAD_REQUEST,
-            None,
-            "The request body broke off or was malformed.",
-        )
-    })
+    let chunk = poll_fn(|cx| Pin::new(&mut *payload).poll_next(cx)).await;
+    chunk.transpose().map_err(|_| broken_off())
+}
+
+fn broken_off() -> ApiError {
+    ApiError::invalid_request(
+        StatusCode::BAD_REQUEST,
+        None,
+        "The request body broke off or was malformed.",
+    )
 }
 
 /// actix takes all that follows such a request for its body, without end.
-fn offers_websocket(headers: &HeaderMap) -> bool {
+pub(super) fn offers_websocket(headers: &HeaderMap) -> bool {
     headers.get_all(header::UPGRADE).any(|value| {
         value
             .as_bytes()
@@ -147,7 +155,19 @@ fn offers_websocket(headers: &HeaderMap) -> bool {
     })
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+/// No path but one speaks it.
+pub(super) fn refuse_websocket(headers: &HeaderMap) -> Result<(), ApiError> {
+    if offers_websocket(headers) {
+        return Err(ApiError::invalid_request(
+            StatusCode::BAD_REQUEST,
+            Some("websocket_not_supported"),
+            "This path does not speak WebSocket; send the request without Upgrade.",
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers
         .get(header::CONTENT_LENGTH)?
         .to_str()
@@ -157,7 +177,7 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// A compressed body cannot be looked into, and nothing may pass unseen.
-fn refuse_encoded(headers: &HeaderMap) -> Result<(), ApiError> {
+pub(super) fn refuse_encoded(headers: &HeaderMap) -> Result<(), ApiError> {
     let encoded = headers.get_all(header::CONTENT_ENCODING).any(|value| {
         !value
             .as_bytes()

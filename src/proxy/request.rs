@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, fmt, ops::Range};
 
-use actix_web::http::StatusCode;
+use actix_web::http::{
+    StatusCode,
+    header::{self, HeaderMap},
+};
 use bytes::Bytes;
 use serde::{
     Deserializer,
@@ -21,6 +24,8 @@ pub struct Look {
     /// As asked for, cleaned of control characters and shortened.
     pub model: String,
     pub stream: bool,
+    /// `background` of a response: the answer comes later, to whoever asks for it.
+    pub background: bool,
     /// What would make a streamed request ask for usage; `None` when it asks by itself or does not stream.
     pub splice: Option<Splice>,
 }
@@ -65,8 +70,25 @@ pub fn look(body: &[u8]) -> Result<Look, ApiError> {
             .model
             .map_or_else(String::new, |value| clean_model(value.get())),
         stream,
+        background: members.background.is_some_and(|value| is_true(value.get())),
         splice,
     })
+}
+
+/// Whether a body says that it is JSON. Without a type it is taken for JSON, as most servers do.
+#[must_use]
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let Some(content_type) = headers.get(header::CONTENT_TYPE) else {
+        return true;
+    };
+    let essence = content_type
+        .as_bytes()
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii()
+        .to_ascii_lowercase();
+    essence == b"application/json" || essence.ends_with(b"+json")
 }
 
 fn not_an_object(error: &serde_json::Error) -> ApiError {
@@ -88,6 +110,7 @@ struct Members<'a> {
     model: Option<&'a RawValue>,
     stream: Option<&'a RawValue>,
     stream_options: Option<&'a RawValue>,
+    background: Option<&'a RawValue>,
 }
 
 struct TopLevel;
@@ -105,6 +128,7 @@ impl<'de> Visitor<'de> for TopLevel {
             match name.as_ref() {
                 b"model" => members.model = Some(map.next_value()?),
                 b"stream" => members.stream = Some(map.next_value()?),
+                b"background" => members.background = Some(map.next_value()?),
                 b"stream_options" => members.stream_options = Some(map.next_value()?),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -116,7 +140,7 @@ impl<'de> Visitor<'de> for TopLevel {
 }
 
 /// `true`, and what lenient servers take for it (pydantic's "lax" booleans, which vLLM reads requests with).
-fn is_true(json: &str) -> bool {
+pub(super) fn is_true(json: &str) -> bool {
     let word = json.trim_matches('"').to_ascii_lowercase();
     matches!(
         word.as_str(),
@@ -204,6 +228,11 @@ fn clean_model(json: &str) -> String {
         // Not a string: kept as it was written.
         Err(_) => Cow::Borrowed(json),
     };
+    clean_text(&text)
+}
+
+/// The beginning of a text, without control characters.
+pub(super) fn clean_text(text: &str) -> String {
     text.chars()
         .take(MAX_MODEL_CHARS)
         .map(|c| {

@@ -10,7 +10,7 @@ use serde::{
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::json::Name;
+use super::lenient::Name;
 
 /// In twentieths of a token, by the number of bytes that UTF-8 needs for the character.
 const WEIGHT_BY_UTF8_LEN: [u64; 5] = [0, 5, 8, 16, 30];

@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::{
     EventKind, Scanner, TextCount, UsageOnlyEvents,
+    answer::{Answer, read_answer, read_event},
+    counts::{Counts, find_counts},
     decode::Decoder,
-    json::{Answer, find_usage, read_answer, read_event},
     sse::Piece,
 };
 use crate::model::Usage;
@@ -31,8 +32,10 @@ pub enum Encoding {
 /// What an answer has said so far.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
-    /// The last usage seen; `None` when none was given.
-    pub usage: Option<Usage>,
+    /// What the usage objects said, the last one first of all.
+    pub counts: Counts,
+    /// Images that came, where images were asked for.
+    pub items: u64,
     pub model: Option<String>,
     /// Generated text, for an estimate.
     pub text: TextCount,
@@ -167,6 +170,12 @@ impl Meter {
 }
 
 impl Reading {
+    /// `None` when none was given.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.counts.usage()
+    }
+
     fn event(&mut self, data: &[u8]) -> EventKind {
         let (kind, answer) = read_event(data);
         self.done |= kind == EventKind::Done;
@@ -176,7 +185,8 @@ impl Reading {
 
     /// Later words replace earlier ones; text adds up.
     fn take_over(&mut self, answer: Answer) {
-        self.usage = answer.usage.or(self.usage);
+        self.counts.update(&answer.counts);
+        self.items = self.items.saturating_add(answer.items);
         if self.model.is_none() {
             self.model = answer.model;
         }
@@ -209,7 +219,10 @@ struct JsonBuffer {
     held: Vec<u8>,
     is_long: bool,
     /// What a long answer has said so far.
-    usage: Option<Usage>,
+    counts: Option<Counts>,
+    images: u64,
+    /// How much of `held` was searched for images.
+    searched: usize,
     total_bytes: u64,
 }
 
@@ -229,17 +242,29 @@ impl JsonBuffer {
 
     /// Keeps what a usage object may have begun in.
     fn let_go(&mut self) {
-        self.usage = find_usage(&self.held).or(self.usage);
-        self.held
-            .drain(..self.held.len().saturating_sub(TAIL_BYTES));
+        self.search();
+        let gone = self.held.len().saturating_sub(TAIL_BYTES);
+        self.held.drain(..gone);
+        self.searched = self.held.len();
     }
 
-    fn read(&self) -> Answer {
+    fn search(&mut self) {
+        /// A member's name, like `"usage"` no part of any text.
+        const IMAGE: &[u8] = b"\"b64_json\"";
+        self.counts = find_counts(&self.held).or(self.counts);
+        let from = self.searched.saturating_sub(IMAGE.len() - 1);
+        self.images += memchr::memmem::find_iter(&self.held[from..], IMAGE).count() as u64;
+        self.searched = self.held.len();
+    }
+
+    fn read(&mut self) -> Answer {
         if !self.is_long {
             return read_answer(&self.held);
         }
+        self.search();
         Answer {
-            usage: find_usage(&self.held).or(self.usage),
+            counts: self.counts.unwrap_or_default(),
+            items: self.images,
             model: None,
             text: TextCount::of_bytes(self.total_bytes),
         }
@@ -281,14 +306,14 @@ mod tests {
         let json = gzip(br#"{"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
         let halves = json.split_at(json.len() / 2);
         let (reading, out) = run(Meter::json(Encoding::Gzip, None), &[halves.0, halves.1]);
-        assert_eq!((reading.usage, out), (Some(USAGE), json));
+        assert_eq!((reading.usage(), out), (Some(USAGE), json));
         let events = gzip(b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\ndata: [DONE]\n\n");
         let (reading, out) = run(
             Meter::events(UsageOnlyEvents::TakeOut, Encoding::Gzip),
             &[&events],
         );
         assert_eq!(
-            (reading.usage, reading.done, out),
+            (reading.usage(), reading.done, out),
             (Some(USAGE), true, events)
         );
     }
@@ -306,7 +331,7 @@ mod tests {
                     &[&encoded[..cut], &encoded[cut..]],
                 );
                 assert_eq!(
-                    (reading.usage, out.as_slice()),
+                    (reading.usage(), out.as_slice()),
                     (Some(USAGE), encoded),
                     "{encoding:?} cut at {cut}"
                 );
@@ -324,7 +349,7 @@ mod tests {
             Encoding::Unknown,
         ] {
             let (reading, out) = run(Meter::json(encoding, None), &[b"no such thing", b"{}"]);
-            assert_eq!((reading.usage, out), (None, b"no such thing{}".to_vec()));
+            assert_eq!((reading.usage(), out), (None, b"no such thing{}".to_vec()));
         }
     }
 
@@ -344,13 +369,29 @@ mod tests {
                     let reads: Vec<&[u8]> = body.as_bytes().chunks(size).collect();
                     let (reading, out) = run(Meter::json(Encoding::Identity, length), &reads);
                     assert_eq!(
-                        reading.usage,
+                        reading.usage(),
                         Some(USAGE),
                         "{before} before, {after} after, in pieces of {size}"
                     );
                     assert_eq!(out, body.as_bytes());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_images_of_a_long_answer_are_counted() {
+        let picture = format!(r#"{{"b64_json":"{}"}}"#, "x".repeat(700_000));
+        let usage = r#""usage":{"input_tokens":3,"output_tokens":4}"#;
+        let body = format!(r#"{{"data":[{picture},{picture},{picture}],{usage}}}"#);
+        for chunk in [4_001, 16_384, 65_536] {
+            let reads: Vec<&[u8]> = body.as_bytes().chunks(chunk).collect();
+            let (reading, _) = run(Meter::json(Encoding::Identity, None), &reads);
+            assert_eq!(
+                (reading.usage(), reading.items),
+                (Some(USAGE), 3),
+                "{chunk}"
+            );
         }
     }
 
@@ -366,7 +407,7 @@ mod tests {
             Meter::events(UsageOnlyEvents::TakeOut, Encoding::Identity),
             &[stream.as_bytes()],
         );
-        assert_eq!(reading.usage, Some(USAGE));
+        assert_eq!(reading.usage(), Some(USAGE));
         assert_eq!(out, stream.as_bytes());
         assert_eq!(reading.text.streamed_tokens(), 3);
     }

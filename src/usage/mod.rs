@@ -1,12 +1,18 @@
 //! Reading usage out of what backends answer. Pure: no I/O, no async, no HTTP, no SQL. Inputs are hostile: any bytes, split anywhere.
 
+mod answer;
+mod counts;
 mod decode;
 mod estimate;
-mod json;
+mod lenient;
 mod meter;
 mod sse;
+mod websocket;
 
+pub use answer::{Answer, EventKind, read_answer, read_event};
+pub use counts::{Counts, find_counts};
 pub use estimate::{TextCount, prompt_tokens};
-pub use json::{Answer, EventKind, Name, read_answer, read_event};
+pub use lenient::Name;
 pub use meter::{Encoding, Meter, Reading};
 pub use sse::{Scanner, UsageOnlyEvents};
+pub use websocket::FrameScan;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -18,8 +18,8 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::io::poll_read_buf;
 
 use super::{
-    BackendError, OutgoingRequest,
-    head::{Head, MAX_HEAD_BYTES, Parsed},
+    BackendError, OutgoingRequest, Upload, UploadBroke,
+    head::{Asked, Head, MAX_HEAD_BYTES, Parsed},
 };
 
 /// First size of a read; doubled while reads fill it, so that a small answer costs little and a large one few calls.
@@ -31,7 +31,7 @@ const MAX_STALE_NOTICE: Duration = Duration::from_secs(1);
 const MAX_INTERIM: usize = 16;
 
 /// Plain TCP, or TLS over it.
-pub(super) enum Io {
+pub enum Io {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -46,6 +46,7 @@ pub(super) struct Connection {
     exchanges: u32,
     /// The request was written whole.
     request_sent: bool,
+    asked: Asked,
 }
 
 /// An exchange that brought no answer.
@@ -64,13 +65,28 @@ impl Connection {
             silence: Silence::new(idle_timeout),
             exchanges: 0,
             request_sent: false,
+            asked: Asked::Request,
         }
+    }
+
+    /// Switching protocols is what the next request asks for.
+    pub(super) fn asks_upgrade(&mut self) {
+        self.asked = Asked::Upgrade;
+    }
+
+    /// What was read ahead, and the stream itself: no HTTP follows.
+    pub(super) fn into_tunnel(self) -> (Bytes, Io) {
+        (self.read_ahead.freeze(), self.io)
     }
 
     /// Writes the request and reads the head of its answer. The backend may answer before it has read the whole request;
     /// the rest is then not sent.
-    pub(super) async fn exchange(&mut self, request: &OutgoingRequest) -> Result<Head, Failure> {
-        let mut unsent = Unsent::new(request);
+    pub(super) async fn exchange(
+        &mut self,
+        request: &OutgoingRequest,
+        upload: Option<&mut dyn Upload>,
+    ) -> Result<Head, Failure> {
+        let mut unsent = Unsent::new(request, upload);
         self.silence.broken();
         self.request_sent = false;
         let asked = Instant::now();
@@ -94,7 +110,9 @@ impl Connection {
             && let Poll::Ready(written) = self.poll_write_all(cx, unsent)
         {
             // After a failed write the answer may still be there to read: many servers refuse, close and leave.
-            if let Err(error) = written {
+            if unsent.upload_broke {
+                return Poll::Ready(Err(BackendError::Upload));
+            } else if let Err(error) = written {
                 unsent.failed = Some(error);
             } else {
                 self.request_sent = true;
@@ -102,7 +120,9 @@ impl Connection {
         }
         loop {
             if !self.read_ahead.is_empty() {
-                match Head::parse(&mut self.read_ahead).map_err(BackendError::Nonsense)? {
+                match Head::parse(&mut self.read_ahead, self.asked)
+                    .map_err(BackendError::Nonsense)?
+                {
                     Parsed::Whole(head) => return Poll::Ready(Ok(head)),
                     Parsed::Interim => {
                         unsent.interim += 1;
@@ -133,6 +153,8 @@ impl Connection {
                 Poll::Ready(Err(error)) => {
                     return Poll::Ready(Err(BackendError::BrokeOff(error.to_string())));
                 }
+                // It is the client's turn, not the backend's.
+                Poll::Pending if unsent.waits_for_client => return Poll::Pending,
                 Poll::Pending => {
                     ready!(self.silence.poll_over(cx));
                     return Poll::Ready(Err(BackendError::Silent(self.silence.limit)));
@@ -149,7 +171,16 @@ impl Connection {
         if unsent.failed.is_some() {
             return Poll::Pending;
         }
-        while !unsent.is_empty() {
+        loop {
+            if unsent.is_empty() {
+                if unsent.upload.is_some() {
+                    // The next bytes may be long in coming.
+                    let _ = Pin::new(&mut self.io).poll_flush(cx)?;
+                }
+                if !ready!(unsent.poll_more(cx))? {
+                    break;
+                }
+            }
             let written = ready!(unsent.poll_write(Pin::new(&mut self.io), cx))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -219,39 +250,71 @@ impl Connection {
 
 /// What is left to write of a request.
 struct Unsent<'a> {
-    pieces: [&'a [u8]; 4],
+    pieces: [Bytes; 4],
+    /// What follows, until it has ended.
+    upload: Option<&'a mut dyn Upload>,
+    waits_for_client: bool,
+    upload_broke: bool,
     interim: usize,
     failed: Option<io::Error>,
 }
 
 impl<'a> Unsent<'a> {
-    fn new(request: &'a OutgoingRequest) -> Self {
-        let [first, second, third] = request.body.each_ref().map(Bytes::as_ref);
+    fn new(request: &OutgoingRequest, upload: Option<&'a mut dyn Upload>) -> Self {
+        let [first, second, third] = request.body.clone();
         Self {
-            pieces: [&request.head, first, second, third],
+            pieces: [request.head.clone(), first, second, third],
+            upload,
+            waits_for_client: false,
+            upload_broke: false,
             interim: 0,
             failed: None,
         }
     }
 
+    /// Fetches more to write; whether there was any.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let Some(upload) = &mut self.upload else {
+            return Poll::Ready(Ok(false));
+        };
+        self.waits_for_client = true;
+        let next = ready!(upload.poll_next(cx));
+        self.waits_for_client = false;
+        match next {
+            Some(Ok(bytes)) => {
+                self.pieces[0] = bytes;
+                Poll::Ready(Ok(true))
+            }
+            Some(Err(UploadBroke)) => {
+                self.upload_broke = true;
+                Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+            }
+            None => {
+                self.upload = None;
+                Poll::Ready(Ok(false))
+            }
+        }
+    }
+
     fn is_empty(&self) -> bool {
-        self.pieces.iter().all(|piece| piece.is_empty())
+        self.pieces.iter().all(Bytes::is_empty)
     }
 
     /// One call for all pieces, where the stream can.
     fn poll_write(&self, io: Pin<&mut Io>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if io.is_write_vectored() {
-            io.poll_write_vectored(cx, &self.pieces.map(IoSlice::new))
+            let slices = self.pieces.each_ref().map(|piece| IoSlice::new(piece));
+            io.poll_write_vectored(cx, &slices)
         } else {
             let next = self.pieces.iter().find(|piece| !piece.is_empty());
-            io.poll_write(cx, next.copied().unwrap_or_default())
+            io.poll_write(cx, next.map_or(&[], |piece| piece.as_ref()))
         }
     }
 
     fn advance(&mut self, mut written: usize) {
         for piece in &mut self.pieces {
             let here = written.min(piece.len());
-            *piece = &piece[here..];
+            piece.advance(here);
             written -= here;
         }
     }

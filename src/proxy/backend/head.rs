@@ -27,6 +27,13 @@ pub(super) enum Framing {
     UntilClose,
 }
 
+/// What an answer is the answer to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Request,
+    Upgrade,
+}
+
 pub(super) enum Parsed {
     Whole(Head),
     /// A 1xx answer, taken off the buffer.
@@ -36,7 +43,7 @@ pub(super) enum Parsed {
 
 impl Head {
     /// Takes a head off the front of what was read. The error says what is wrong with it.
-    pub(super) fn parse(read: &mut BytesMut) -> Result<Parsed, &'static str> {
+    pub(super) fn parse(read: &mut BytesMut, asked: Asked) -> Result<Parsed, &'static str> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut headers);
         let length = match response.parse(read) {
@@ -53,10 +60,11 @@ impl Head {
             .and_then(|code| StatusCode::from_u16(code).ok())
             .filter(|status| status.as_u16() < 600)
             .ok_or("no valid status")?;
-        if status == StatusCode::SWITCHING_PROTOCOLS {
+        let is_switch = status == StatusCode::SWITCHING_PROTOCOLS;
+        if is_switch && asked == Asked::Request {
             return Err("it switched protocols unasked");
         }
-        if status.is_informational() {
+        if status.is_informational() && !is_switch {
             let _ = read.split_to(length);
             return Ok(Parsed::Interim);
         }
@@ -84,7 +92,12 @@ impl Head {
             };
             headers.append(name, value);
         }
-        let (framing, is_clear) = framing(status, &headers)?;
+        let (framing, is_clear) = if is_switch {
+            // What follows is no HTTP any more.
+            (Framing::UntilClose, false)
+        } else {
+            framing(status, &headers)?
+        };
         let keeps_alive =
             http_1_1 && is_clear && framing != Framing::UntilClose && !says_close(&headers);
         Ok(Parsed::Whole(Self {
@@ -170,7 +183,7 @@ mod tests {
 
     fn parse(text: &str) -> Result<(Framing, bool), &'static str> {
         let mut read = BytesMut::from(text);
-        match Head::parse(&mut read)? {
+        match Head::parse(&mut read, Asked::Request)? {
             Parsed::Whole(head) => Ok((head.framing, head.keeps_alive)),
             Parsed::Interim => Err("interim"),
             Parsed::Partial => Err("partial"),
@@ -239,10 +252,10 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_a_head_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Head::parse(&mut BytesMut::from(&bytes[..]));
+            let _ = Head::parse(&mut BytesMut::from(&bytes[..]), Asked::Request);
             let mut with_start = BytesMut::from(&b"HTTP/1.1 200 OK\r\n"[..]);
             with_start.extend_from_slice(&bytes);
-            let _ = Head::parse(&mut with_start);
+            let _ = Head::parse(&mut with_start, Asked::Upgrade);
         }
     }
 }

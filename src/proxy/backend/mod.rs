@@ -11,13 +11,20 @@ mod http_proxy;
 mod pool;
 mod url;
 
-use std::{path::Path, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use actix_web::http::{StatusCode, header::HeaderMap};
 use bytes::Bytes;
 
 pub use body::{Body, BodyError};
 pub use connect::{Connector, TlsError};
+pub use connection::Io;
 pub use http_proxy::HttpProxy;
 pub use url::{BackendUrl, UrlError};
 
@@ -42,9 +49,22 @@ pub struct Backend {
 
 /// A request as it goes out: the head is complete, the body comes in pieces that are not copied.
 pub struct OutgoingRequest {
-    pub head: Vec<u8>,
+    pub head: Bytes,
     pub body: [Bytes; 3],
 }
+
+/// A request's body that goes out while it comes in.
+pub trait Upload {
+    /// The next bytes, framed as the head announces; `None` at the end.
+    ///
+    /// # Errors
+    /// When the client breaks off; the upload knows why.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadBroke>>>;
+}
+
+/// The client did not send its body to the end.
+#[derive(Debug, Clone, Copy)]
+pub struct UploadBroke;
 
 /// The backend's answer: its head, and its body as it comes.
 pub struct Response {
@@ -53,6 +73,21 @@ pub struct Response {
     /// Announced length of the body, where the backend announced one.
     pub length: Option<u64>,
     pub body: Body,
+}
+
+/// The backend's answer to a request for a WebSocket.
+pub enum Opened {
+    Socket(Socket),
+    Refused(Response),
+}
+
+/// An open WebSocket.
+pub struct Socket {
+    /// Of the answer that opened it.
+    pub headers: HeaderMap,
+    /// What came with the answer's head.
+    pub read_ahead: Bytes,
+    pub io: Io,
 }
 
 /// Why there is no answer.
@@ -70,6 +105,8 @@ pub enum BackendError {
     Silent(Duration),
     #[error("the backend answered nonsense: {0}")]
     Nonsense(&'static str),
+    #[error("the client broke off its upload")]
+    Upload,
 }
 
 /// Loads the certificates and prepares connecting; once per process.
@@ -108,7 +145,7 @@ impl Backend {
     ) -> Result<Response, BackendError> {
         if let Some(connection) = self.pool.take() {
             on_connected();
-            match self.exchange(connection, request).await {
+            match self.exchange(connection, request, None).await {
                 Err(failure) if failure.was_stale => {
                     log::debug!("a kept connection was closed by the backend, trying a fresh one");
                 }
@@ -117,17 +154,61 @@ impl Backend {
         }
         let connection = self.connector.connect().await?;
         on_connected();
-        self.exchange(connection, request)
+        self.exchange(connection, request, None)
             .await
             .map_err(|failure| failure.error)
+    }
+
+    /// Sends a request whose body comes in meanwhile, and waits for the head of the answer. What has gone out cannot be
+    /// sent again, so a fresh connection is taken.
+    ///
+    /// # Errors
+    /// [`BackendError`] when there is no answer.
+    pub async fn send_upload(
+        &self,
+        request: &OutgoingRequest,
+        upload: &mut dyn Upload,
+    ) -> Result<Response, BackendError> {
+        let connection = self.connector.connect().await?;
+        self.exchange(connection, request, Some(upload))
+            .await
+            .map_err(|failure| failure.error)
+    }
+
+    /// Asks for a WebSocket.
+    ///
+    /// # Errors
+    /// [`BackendError`] when there is no answer.
+    pub async fn open_socket(&self, request: &OutgoingRequest) -> Result<Opened, BackendError> {
+        let mut connection = self.connector.connect().await?;
+        connection.asks_upgrade();
+        let head = connection.exchange(request, None).await;
+        let head = head.map_err(|failure| failure.error)?;
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            let (read_ahead, io) = connection.into_tunnel();
+            return Ok(Opened::Socket(Socket {
+                headers: head.headers,
+                read_ahead,
+                io,
+            }));
+        }
+        let length = head.announced_length();
+        let body = Body::new(connection, &head, &self.pool);
+        Ok(Opened::Refused(Response {
+            status: head.status,
+            headers: head.headers,
+            length,
+            body,
+        }))
     }
 
     async fn exchange(
         &self,
         mut connection: Connection,
         request: &OutgoingRequest,
+        upload: Option<&mut dyn Upload>,
     ) -> Result<Response, connection::Failure> {
-        let head = connection.exchange(request).await?;
+        let head = connection.exchange(request, upload).await?;
         let length = head.announced_length();
         let body = Body::new(connection, &head, &self.pool);
         Ok(Response {

@@ -64,7 +64,7 @@ impl Rollup {
             }
             Err(error) => {
                 log::warn!("ledger: cannot sum up the hours, will try again: {error}");
-                self.waiting_rows = self.waiting_rows.min(BATCH_ROWS - 1).max(1);
+                self.waiting_rows = self.waiting_rows.clamp(1, BATCH_ROWS - 1);
             }
         }
         self.waiting_since = Instant::now();

@@ -1,0 +1,380 @@
+//! The realtime API: a WebSocket whose bytes pass untouched both ways, while the answers that come through it are booked.
+//! OpenAI's API reference, realtime server events: `response.done` tells a response's usage, and
+//! `conversation.item.input_audio_transcription.completed` that of a transcription.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::{BodySize, MessageBody},
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
+    web,
+};
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use tokio::{
+    io::{AsyncRead, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf},
+    task::AbortHandle,
+    time::{Interval, MissedTickBehavior, interval},
+};
+
+use super::{
+    ApiError, Expected, Proxy, Shared, answer,
+    auth::KEY_PROTOCOL,
+    backend::{Io, Opened, OutgoingRequest, Socket},
+    budget::BodyShare,
+    caller_of,
+    exchange::{Asked, Exchange, Part},
+    headers::keep_end_to_end,
+    ledger_unavailable, payload,
+    request::clean_text,
+    unanswered,
+};
+use crate::{
+    model::{Outcome, Usage, UsageSource},
+    store::ledger::NotWritten,
+    usage::{FrameScan, TextCount, UsageOnlyEvents, read_event},
+};
+
+/// How often an open socket's key is looked at; a forbidden one ends it within twice this.
+const KEY_CHECK: Duration = Duration::from_millis(400);
+const READ_BYTES: usize = 16 * 1024;
+
+/// Opens a socket, or says why not.
+pub(super) async fn open(
+    proxy: &web::Data<Proxy>,
+    request: &HttpRequest,
+    payload: web::Payload,
+    endpoint: super::Endpoint,
+) -> Result<HttpResponse, ApiError> {
+    let shared = &proxy.shared;
+    let started = Instant::now();
+    let in_flight = shared.drain.enter()?;
+    let caller = caller_of(request, &shared.keys).await?;
+    check(request)?;
+    if !proxy.ledger.accepts_requests() {
+        return Err(ledger_unavailable().retry_after(5));
+    }
+    let permit = shared.gate.enter().await?;
+    let asked = Asked {
+        request,
+        caller,
+        endpoint,
+        model: query(request, "model").map_or_else(String::new, |model| clean_text(&model)),
+        body: Bytes::new(),
+        share: BodyShare::default(),
+        started,
+    };
+    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.ledger), permit, in_flight);
+    let outgoing = OutgoingRequest {
+        head: shared.own_headers.upgrade_head_for(request),
+        body: [const { Bytes::new() }; 3],
+    };
+    let opened = proxy.backend.open_socket(&outgoing).await;
+    let socket = match opened.map_err(|error| unanswered(&error))? {
+        Opened::Socket(socket) => socket,
+        Opened::Refused(response) => {
+            let expected = Expected {
+                stream: false,
+                usage_only_events: UsageOnlyEvents::Pass,
+            };
+            return answer::answer(response, exchange, expected).await;
+        }
+    };
+    exchange.opened();
+    let headers = end_to_end(&socket.headers);
+    let tunnel = Tunnel::new(socket, payload, exchange, Arc::clone(shared));
+    let mut response = HttpResponse::build(StatusCode::SWITCHING_PROTOCOLS)
+        .upgrade("websocket")
+        .body(tunnel);
+    for (name, value) in headers {
+        response.headers_mut().append(name, value);
+    }
+    Ok(response)
+}
+
+/// RFC 6455 section 4.2.1, and what would reach another user's call.
+fn check(request: &HttpRequest) -> Result<(), ApiError> {
+    let headers = request.headers();
+    let has_key = headers.contains_key(header::SEC_WEBSOCKET_KEY);
+    if !payload::offers_websocket(headers) || !has_key {
+        return Err(ApiError::invalid_request(
+            StatusCode::UPGRADE_REQUIRED,
+            Some("websocket_required"),
+            "This path speaks WebSocket only; connect to it with ws:// or wss://.",
+        ));
+    }
+    if query(request, "call_id").is_some() {
+        return Err(ApiError::closed(
+            "Calls are not served by this proxy: one user could join another's. Connect with ?model= instead.",
+        ));
+    }
+    Ok(())
+}
+
+/// The last value of a query's parameter.
+fn query(request: &HttpRequest, name: &str) -> Option<String> {
+    url::form_urlencoded::parse(request.query_string().as_bytes())
+        .filter(|(key, _)| key == name)
+        .last()
+        .map(|(_, value)| value.into_owned())
+}
+
+/// Of the answer that opened the socket; extensions were not offered, so none can be chosen.
+fn end_to_end(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = keep_end_to_end(headers.clone());
+    headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
+    headers
+}
+
+/// The subprotocols that go on: without the one that is a key.
+#[must_use]
+pub(super) fn protocols(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let protocols: Vec<&[u8]> = headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|protocol| !protocol.is_empty() && !protocol.starts_with(KEY_PROTOCOL.as_bytes()))
+        .collect();
+    (!protocols.is_empty()).then(|| protocols.join(&b", "[..]))
+}
+
+/// The backend's side of an open socket, as the body of the answer that opened it.
+struct Tunnel {
+    from_backend: ReadHalf<Io>,
+    /// Carries what the client sends; ends with the tunnel.
+    to_backend: AbortHandle,
+    shared: Arc<Shared>,
+    exchange: Exchange,
+    frames: FrameScan,
+    responding: Option<Responding>,
+    opened_at: Instant,
+    /// Came, not sent.
+    out: VecDeque<Bytes>,
+    /// Rows on their way to the disk; what is in `out` waits for them.
+    committing: Option<Committing>,
+    key_check: Interval,
+    has_ended: bool,
+    backend_broke: bool,
+}
+
+type Committing = Pin<Box<dyn Future<Output = Result<(), NotWritten>>>>;
+
+/// A response that is being made.
+struct Responding {
+    since: Instant,
+    /// For an estimate, should the client leave in the middle of it.
+    text: TextCount,
+}
+
+/// Why a socket is cut.
+#[derive(Debug, thiserror::Error)]
+enum TunnelError {
+    #[error("the backend broke off: {0}")]
+    Backend(#[from] std::io::Error),
+    #[error(transparent)]
+    Ledger(#[from] NotWritten),
+    #[error("the key was forbidden")]
+    Forbidden,
+}
+
+impl Tunnel {
+    fn new(socket: Socket, payload: web::Payload, exchange: Exchange, shared: Arc<Shared>) -> Self {
+        let (from_backend, to_backend) = tokio::io::split(socket.io);
+        let carrier = tokio::task::spawn_local(carry(payload, to_backend));
+        let mut key_check = interval(KEY_CHECK);
+        key_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tunnel = Self {
+            from_backend,
+            to_backend: carrier.abort_handle(),
+            shared,
+            exchange,
+            frames: FrameScan::default(),
+            responding: None,
+            opened_at: Instant::now(),
+            out: VecDeque::new(),
+            committing: None,
+            key_check,
+            has_ended: false,
+            backend_broke: false,
+        };
+        tunnel.take_in(socket.read_ahead);
+        tunnel
+    }
+
+    /// Looks at one read, and lets it wait for the rows that come of it.
+    fn take_in(&mut self, read: Bytes) {
+        let Self {
+            frames,
+            responding,
+            exchange,
+            opened_at,
+            ..
+        } = self;
+        let mut rows: Vec<Committing> = Vec::new();
+        frames.push(&read, &mut |message| {
+            if let Some(part) = look(message, responding, *opened_at) {
+                rows.push(Box::pin(exchange.commit_part(part)));
+            }
+        });
+        if !rows.is_empty() {
+            self.committing = Some(Box::pin(async move {
+                for row in rows {
+                    row.await?;
+                }
+                Ok(())
+            }));
+        }
+        if !read.is_empty() {
+            self.out.push_back(read);
+        }
+    }
+
+    fn poll_backend(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Bytes>> {
+        let mut buffer = BytesMut::zeroed(READ_BYTES);
+        let mut read = ReadBuf::new(&mut buffer);
+        match Pin::new(&mut self.from_backend).poll_read(cx, &mut read) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) => {
+                let length = read.filled().len();
+                buffer.truncate(length);
+                Poll::Ready(Ok(buffer.freeze()))
+            }
+        }
+    }
+}
+
+/// What a server event means for the ledger.
+fn look(message: &[u8], responding: &mut Option<Responding>, opened_at: Instant) -> Option<Part> {
+    let says = |word: &str| memchr::memmem::find(message, word.as_bytes()).is_some();
+    if says("\"response.created\"") {
+        *responding = Some(Responding {
+            since: Instant::now(),
+            text: TextCount::default(),
+        });
+        return None;
+    }
+    let has_usage = says("\"usage\"");
+    // Audio is long and no text.
+    let has_text = responding.is_some() && says(".delta\"") && !says("audio.delta\"");
+    if !has_usage && !has_text {
+        return None;
+    }
+    let (_, event) = read_event(message);
+    if let Some(responding) = responding
+        && has_text
+    {
+        responding.text.add(&event.text);
+    }
+    let usage = event.counts.usage()?;
+    let started = if says("\"response.done\"") {
+        responding
+            .take()
+            .map_or(opened_at, |responding| responding.since)
+    } else {
+        Instant::now()
+    };
+    Some(Part {
+        started,
+        usage,
+        source: UsageSource::Backend,
+        outcome: Outcome::Completed,
+    })
+}
+
+impl MessageBody for Tunnel {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let this = self.get_mut();
+        if this.key_check.poll_tick(cx).is_ready() {
+            // Polled again, so that the next tick wakes this task.
+            let _ = this.key_check.poll_tick(cx);
+            if !this.shared.keys.still_allows(this.exchange.caller()) {
+                return Poll::Ready(Some(Err(TunnelError::Forbidden.into())));
+            }
+        }
+        loop {
+            if let Some(committing) = &mut this.committing {
+                match committing.as_mut().poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) => this.committing = None,
+                    Poll::Ready(Err(error)) => {
+                        this.out.clear();
+                        return Poll::Ready(Some(Err(TunnelError::from(error).into())));
+                    }
+                }
+            }
+            if let Some(bytes) = this.out.pop_front() {
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+            if this.has_ended {
+                return Poll::Ready(None);
+            }
+            match this.poll_backend(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(read)) if read.is_empty() => this.has_ended = true,
+                Poll::Ready(Ok(read)) => this.take_in(read),
+                Poll::Ready(Err(error)) => {
+                    this.backend_broke = true;
+                    return Poll::Ready(Some(Err(TunnelError::from(error).into())));
+                }
+            }
+        }
+    }
+}
+
+/// A response that was being made when the socket ended has used tokens too.
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.to_backend.abort();
+        if let Some(responding) = self.responding.take() {
+            let usage = Usage {
+                output: responding.text.streamed_tokens(),
+                ..Usage::default()
+            };
+            self.exchange.book_part(Part {
+                started: responding.since,
+                usage,
+                source: UsageSource::Estimate,
+                outcome: if self.backend_broke {
+                    Outcome::BackendBroke
+                } else {
+                    Outcome::ClientGone
+                },
+            });
+        }
+    }
+}
+
+/// Passes on what the client sends, until it ends.
+async fn carry(mut payload: web::Payload, mut to_backend: WriteHalf<Io>) {
+    loop {
+        let chunk = std::future::poll_fn(|cx| Pin::new(&mut payload).poll_next(cx)).await;
+        let Some(Ok(chunk)) = chunk else { break };
+        if to_backend.write_all(&chunk).await.is_err() || to_backend.flush().await.is_err() {
+            break;
+        }
+    }
+    // The backend is told that nothing more comes; what it says then is its own business.
+    let _ = to_backend.shutdown().await;
+}

@@ -1,0 +1,473 @@
+//! Answers and events, as the many servers that speak OpenAI's or Anthropic's API write them: what they say of usage,
+//! model and generated text. No tree is built, and a member of the wrong type never spoils the rest.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+use super::{
+    counts::{Counts, Details, find_counts},
+    estimate::TextCount,
+    lenient::{Lenient, Name, Seconds, anything_else_is_default},
+};
+
+/// What one JSON answer, or one event of a stream, says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    pub counts: Counts,
+    /// The model that answered.
+    pub model: Option<String>,
+    /// The generated text that goes by.
+    pub text: TextCount,
+    /// Elements of `data`: images, where images were asked for.
+    pub items: u64,
+}
+
+/// What an event is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    /// Carries part of the answer, or something unknown.
+    Content,
+    /// The chunk that `stream_options.include_usage` adds: usage and an empty `choices`.
+    UsageOnly,
+    /// `[DONE]`, or the event that ends a stream of another endpoint.
+    Done,
+}
+
+/// Reads a whole JSON answer.
+#[must_use]
+pub fn read_answer(body: &[u8]) -> Answer {
+    let Some(wire) = parse(body) else {
+        return unreadable(body);
+    };
+    let mut text = wire.choices.text;
+    for part in [&wire.output, &wire.content, &wire.text] {
+        text.add(part);
+    }
+    Answer {
+        counts: wire.counts.or_audio_ms(wire.duration.0),
+        model: wire.model.0.map(Cow::into_owned),
+        text,
+        items: wire.data.0,
+    }
+}
+
+/// Reads the data of one server-sent event.
+#[must_use]
+pub fn read_event(data: &[u8]) -> (EventKind, Answer) {
+    if data.trim_ascii() == b"[DONE]" {
+        return (EventKind::Done, Answer::default());
+    }
+    let Some(wire) = parse(data) else {
+        return (EventKind::Content, unreadable(data));
+    };
+    let name = wire.name.0.as_deref().unwrap_or_default();
+    let kind = match wire.choices.count {
+        Some(0) if wire.counts.usage().is_some() => EventKind::UsageOnly,
+        _ if ends_a_stream(name) => EventKind::Done,
+        _ => EventKind::Content,
+    };
+    let mut text = wire.choices.text;
+    // This one's delta is a reason to stop, no text.
+    if name != "message_delta" {
+        text.add(&wire.delta);
+    }
+    let answer = Answer {
+        counts: wire.counts,
+        model: wire.model.0.map(Cow::into_owned),
+        text,
+        items: u64::from(matches!(
+            name,
+            "image_generation.completed" | "image_edit.completed"
+        )),
+    };
+    (kind, answer)
+}
+
+/// OpenAI's API reference, streaming events of responses, transcriptions and speech; Anthropic's, of messages.
+fn ends_a_stream(name: &str) -> bool {
+    matches!(
+        name,
+        "response.completed"
+            | "response.incomplete"
+            | "response.failed"
+            | "transcript.text.done"
+            | "speech.audio.done"
+            | "message_stop"
+    )
+}
+
+/// Cut short, or with a string that is no Unicode: the usage may stand there all the same.
+fn unreadable(body: &[u8]) -> Answer {
+    let counts = find_counts(body);
+    Answer {
+        // Of the events too long to be read, the one with the last picture tells the usage.
+        items: u64::from(counts.is_some()),
+        counts: counts.unwrap_or_default(),
+        model: None,
+        text: TextCount::of_bytes(body.len() as u64),
+    }
+}
+
+fn parse(body: &[u8]) -> Option<WireAnswer<'_>> {
+    serde_json::from_slice(body).ok()
+}
+
+/// Members that may come twice or with any type: read by hand, the last one wins.
+#[derive(Default)]
+struct WireAnswer<'a> {
+    counts: Counts,
+    model: Lenient<Cow<'a, str>>,
+    choices: Choices,
+    /// `type`
+    name: Lenient<Cow<'a, str>>,
+    delta: TextCount,
+    output: TextCount,
+    content: TextCount,
+    text: TextCount,
+    data: Length,
+    duration: Seconds,
+}
+
+#[derive(Default)]
+struct Choices {
+    count: Option<usize>,
+    text: TextCount,
+}
+
+/// Of a list.
+#[derive(Default)]
+struct Length(u64);
+
+impl<'de> Deserialize<'de> for WireAnswer<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = WireAnswer<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut answer = WireAnswer::default();
+                while let Some(Name(name)) = map.next_key()? {
+                    match name.as_ref() {
+                        b"usage" => {
+                            answer.counts = map.next_value::<Details>()?.0.unwrap_or_default();
+                        }
+                        b"model" => answer.model = map.next_value()?,
+                        b"choices" => answer.choices = map.next_value()?,
+                        b"type" => answer.name = map.next_value()?,
+                        b"delta" => answer.delta = map.next_value()?,
+                        b"output" => answer.output = map.next_value()?,
+                        b"content" => answer.content = map.next_value()?,
+                        b"text" => answer.text = map.next_value()?,
+                        b"data" => answer.data = map.next_value()?,
+                        b"duration" => answer.duration = map.next_value()?,
+                        // Events of responses and messages: the object that is made, as far as it is.
+                        b"response" | b"message" => {
+                            if let Inner(Some(inner)) = map.next_value()? {
+                                answer.counts = inner.counts;
+                                answer.model = inner.model;
+                            }
+                        }
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(answer)
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// The object inside an event. `None` when it is none.
+#[derive(Default)]
+struct Inner<'a>(Option<InnerAnswer<'a>>);
+
+#[derive(Default)]
+struct InnerAnswer<'a> {
+    counts: Counts,
+    model: Lenient<Cow<'a, str>>,
+}
+
+impl<'de> Deserialize<'de> for Inner<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Inner<'de>;
+
+            anything_else_is_default!(
+                visit_bool(bool),
+                visit_str(&str),
+                visit_i64(i64),
+                visit_u64(u64),
+                visit_f64(f64)
+            );
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+                IgnoredAny.visit_seq(seq).map(|_| Inner(None))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut inner = InnerAnswer::default();
+                while let Some(Name(name)) = map.next_key()? {
+                    match name.as_ref() {
+                        b"usage" => {
+                            inner.counts = map.next_value::<Details>()?.0.unwrap_or_default();
+                        }
+                        b"model" => inner.model = map.next_value()?,
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(Inner(Some(inner)))
+            }
+        }
+        deserializer.deserialize_any(Members)
+    }
+}
+
+impl<'de> Deserialize<'de> for Choices {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Choices;
+
+            anything_else_is_default!(
+                visit_bool(bool),
+                visit_str(&str),
+                visit_i64(i64),
+                visit_u64(u64),
+                visit_f64(f64)
+            );
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut choices = Choices {
+                    count: Some(0),
+                    text: TextCount::default(),
+                };
+                while let Some(text) = seq.next_element::<TextCount>()? {
+                    choices.count = choices.count.map(|count| count + 1);
+                    choices.text.add(&text);
+                }
+                Ok(choices)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                IgnoredAny.visit_map(map).map(|_| Choices::default())
+            }
+        }
+        deserializer.deserialize_any(List)
+    }
+}
+
+impl<'de> Deserialize<'de> for Length {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Length;
+
+            anything_else_is_default!(
+                visit_bool(bool),
+                visit_str(&str),
+                visit_i64(i64),
+                visit_u64(u64),
+                visit_f64(f64)
+            );
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut length = 0;
+                while seq.next_element::<IgnoredAny>()?.is_some() {
+                    length += 1;
+                }
+                Ok(Length(length))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                IgnoredAny.visit_map(map).map(|_| Length(0))
+            }
+        }
+        deserializer.deserialize_any(List)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Usage;
+    use proptest::prelude::*;
+
+    fn usage(json: &str) -> Option<Usage> {
+        read_answer(json.as_bytes()).counts.usage()
+    }
+
+    #[test]
+    fn openai_s_usage_is_read_whole() {
+        let answer = read_answer(
+            br#"{"id":"x","model":"gpt-4.1-mini-2025","choices":[{"message":{"role":"assistant","content":"hi"}}],
+                "usage":{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29,
+                "prompt_tokens_details":{"cached_tokens":7,"audio_tokens":0},
+                "completion_tokens_details":{"reasoning_tokens":3,"audio_tokens":0}}}"#,
+        );
+        let expected = Usage {
+            input: 19,
+            output: 10,
+            cached: 7,
+            reasoning: 3,
+            ..Usage::default()
+        };
+        assert_eq!(answer.counts.usage(), Some(expected));
+        assert_eq!(answer.model.as_deref(), Some("gpt-4.1-mini-2025"));
+    }
+
+    #[test]
+    fn a_zero_is_a_zero_and_details_may_be_null() {
+        assert_eq!(
+            usage(r#"{"usage":{"prompt_tokens":0,"completion_tokens":0}}"#),
+            Some(Usage::default())
+        );
+        let expected = Usage {
+            input: 5,
+            ..Usage::default()
+        };
+        assert_eq!(
+            usage(
+                r#"{"usage":{"prompt_tokens":5,"completion_tokens":0,"prompt_tokens_details":null}}"#
+            ),
+            Some(expected)
+        );
+        assert_eq!(
+            usage(r#"{"usage":{"prompt_tokens":5,"total_tokens":5}}"#),
+            Some(expected)
+        );
+    }
+
+    #[test]
+    fn what_is_no_usage_is_none() {
+        for json in [
+            "{}",
+            "[]",
+            "null",
+            "",
+            r#"{"usage":null}"#,
+            r#"{"usage":[1]}"#,
+            r#"{"usage":"5"}"#,
+            r#"{"usage":{}}"#,
+            r#"{"usage":{"prompt_tokens":-1,"completion_tokens":-1}}"#,
+            r#"{"usage":{"prompt_tokens":"5","completion_tokens":{}}}"#,
+            r#"{"usage":{"prompt_tokens":1e300,"completion_tokens":99999999999999999999}}"#,
+            r#"{"usage":{"prompt_tokens":1.5,"completion_tokens":true}}"#,
+        ] {
+            assert_eq!(usage(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn odd_neighbours_do_not_hide_usage() {
+        let expected = Some(Usage {
+            input: 1,
+            output: 2,
+            ..Usage::default()
+        });
+        for json in [
+            r#"{"model":5,"choices":{"a":1},"usage":{"prompt_tokens":1,"completion_tokens":2.0}}"#,
+            r#"{"\ud800":1,"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+            r#"{"usage":null,"\u0075sage":{"input_tokens":1,"output_tokens":2}}"#,
+            r#"{"choices":[null,1,"x",[{}]],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+            r#"{"choices":[{"message":{"content":"cut \ud83d"}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+        ] {
+            assert_eq!(usage(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn events_are_told_apart() {
+        let kind = |data: &str| read_event(data.as_bytes()).0;
+        assert_eq!(kind(" [DONE] "), EventKind::Done);
+        assert_eq!(
+            kind(r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#),
+            EventKind::UsageOnly
+        );
+        assert_eq!(kind(r#"{"choices":[],"usage":null}"#), EventKind::Content);
+        assert_eq!(
+            kind(r#"{"choices":[{"delta":{}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#),
+            EventKind::Content
+        );
+        assert_eq!(
+            kind(r#"{"usage":{"prompt_tokens":1,"completion_tokens":2}}"#),
+            EventKind::Content
+        );
+    }
+
+    #[test]
+    fn events_of_other_endpoints_are_read() {
+        let read = |data: &str| read_event(data.as_bytes());
+        let (kind, answer) = read(
+            r#"{"type":"response.completed","response":{"model":"gpt-4.1","output":[{"content":[{"text":"hello"}]}],"usage":{"input_tokens":36,
+               "input_tokens_details":{"cached_tokens":6},"output_tokens":87,"output_tokens_details":{"reasoning_tokens":9},"total_tokens":123}}}"#,
+        );
+        let expected = Usage {
+            input: 36,
+            output: 87,
+            cached: 6,
+            reasoning: 9,
+            ..Usage::default()
+        };
+        assert_eq!(
+            (kind, answer.counts.usage()),
+            (EventKind::Done, Some(expected))
+        );
+        assert_eq!(answer.model.as_deref(), Some("gpt-4.1"));
+        let (kind, answer) =
+            read(r#"{"type":"response.output_text.delta","delta":"Hi there, you"}"#);
+        assert_eq!(kind, EventKind::Content);
+        assert!(answer.text.tokens() > 0);
+        for end in ["message_stop", "transcript.text.done", "speech.audio.done"] {
+            assert_eq!(read(&format!(r#"{{"type":"{end}"}}"#)).0, EventKind::Done);
+        }
+        let (_, answer) = read(
+            r#"{"type":"image_generation.completed","b64_json":"x","usage":{"input_tokens":5,"output_tokens":6,"total_tokens":11}}"#,
+        );
+        assert_eq!(answer.items, 1);
+    }
+
+    #[test]
+    fn answers_of_other_endpoints_are_read() {
+        let transcript =
+            read_answer(br#"{"text":"hello","usage":{"type":"duration","seconds":12.5}}"#);
+        assert_eq!(transcript.counts.usage().unwrap().audio_ms, 12_500);
+        let verbose = read_answer(br#"{"task":"transcribe","duration":8.47,"text":"hello"}"#);
+        assert_eq!(verbose.counts.usage().unwrap().audio_ms, 8_470);
+        let images = read_answer(br#"{"created":1,"data":[{"url":"a"},{"url":"b"}]}"#);
+        assert_eq!((images.items, images.counts.usage()), (2, None));
+        let embedding =
+            usage(r#"{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":8,"total_tokens":8}}"#);
+        let reranked = usage(r#"{"results":[],"usage":{"total_tokens":8}}"#);
+        let expected = Usage {
+            input: 8,
+            ..Usage::default()
+        };
+        assert_eq!((embedding, reranked), (Some(expected), Some(expected)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read_event(&bytes);
+        }
+
+        #[test]
+        fn any_counts_survive(input in 0..1_000_000_000_000u64, output in 0..1_000_000_000_000u64, cached in 0..1_000_000_000_000u64) {
+            let json = format!(r#"{{"usage":{{"prompt_tokens":{input},"completion_tokens":{output},"prompt_tokens_details":{{"cached_tokens":{cached}}}}}}}"#);
+            prop_assert_eq!(usage(&json), Some(Usage { input, output, cached, ..Usage::default() }));
+        }
+    }
+}
