@@ -61,7 +61,11 @@ impl FromStr for BackendUrl {
                 .to_owned(),
             port: url.port_or_known_default().ok_or(UrlError::NotAUrl)?,
             authority,
-            prefix: path.strip_suffix("/v1").unwrap_or(path).to_owned(),
+            prefix: path
+                .strip_suffix("/v1")
+                .unwrap_or(path)
+                .trim_end_matches('/')
+                .to_owned(),
         })
     }
 }
@@ -86,6 +90,8 @@ mod tests {
             ("https://api.openai.com/v1/", ""),
             ("http://host/openai/v1", "/openai"),
             ("http://host/a/b/", "/a/b"),
+            ("http://host//v1", ""),
+            ("http://host/a//v1//", "/a"),
         ] {
             assert_eq!(text.parse::<BackendUrl>().unwrap().prefix, prefix, "{text}");
         }
