@@ -55,6 +55,8 @@ pub struct Scanner {
 enum Fate {
     Kept,
     TakenOut,
+    /// Too long to be read, and kept.
+    Unread,
 }
 
 impl Scanner {
@@ -92,6 +94,7 @@ impl Scanner {
             at = 1;
             event_start = 1;
             keep_from = usize::from(fate == Fate::TakenOut);
+            self.count_line_feed(fate);
         }
         while let Some(offset) = memchr2(b'\n', b'\r', &read[at..]) {
             let end_of_line = at + offset;
@@ -111,13 +114,14 @@ impl Scanner {
                 continue;
             }
             // A blank line ends the event.
+            let fate = self.end_event(&read[event_start..at], on_data);
             if self.after_cr && read.get(at) == Some(&b'\n') {
                 at += 1;
                 self.after_cr = false;
+                self.count_line_feed(fate);
             }
-            let fate = self.end_event(&read[event_start..at], on_data);
             match fate {
-                Fate::Kept => self.let_go(emit),
+                Fate::Kept | Fate::Unread => self.let_go(emit),
                 Fate::TakenOut => {
                     emit_part(keep_from..event_start, emit);
                     keep_from = at;
@@ -142,7 +146,7 @@ impl Scanner {
         on_data: &mut impl FnMut(&[u8]) -> EventKind,
         emit: &mut impl FnMut(Piece),
     ) {
-        if self.end_event(&[], on_data) == Fate::Kept {
+        if self.end_event(&[], on_data) != Fate::TakenOut {
             self.let_go(emit);
         }
         self.forget_event();
@@ -193,7 +197,7 @@ impl Scanner {
     fn end_event(&mut self, tail: &[u8], on_data: &mut impl FnMut(&[u8]) -> EventKind) -> Fate {
         if self.too_long || self.carry.len() + tail.len() > MAX_EVENT_BYTES {
             self.unread_bytes += (self.carry.len() + tail.len()) as u64;
-            return Fate::Kept;
+            return Fate::Unread;
         }
         let kind = if self.carry.is_empty() {
             read_data(tail, on_data)
@@ -206,6 +210,11 @@ impl Scanner {
         } else {
             Fate::Kept
         }
+    }
+
+    /// The LF of the CRLF that ended an event, whichever read it came in.
+    fn count_line_feed(&mut self, fate: Fate) {
+        self.unread_bytes += u64::from(fate == Fate::Unread);
     }
 
     fn forget_event(&mut self) {
@@ -350,6 +359,28 @@ mod tests {
         }
         assert_eq!(scanner.unread_bytes(), 100 * read.len() as u64);
         assert_eq!(let_out, 100 * read.len());
+    }
+
+    #[test]
+    fn a_long_event_is_as_long_however_its_end_is_split() {
+        // Around the limit too: whether it is read must not depend on the split.
+        for length in MAX_EVENT_BYTES - 4..MAX_EVENT_BYTES + 4 {
+            let stream = [vec![b'x'; length].as_slice(), b"\r\n\r\n"].concat();
+            let unread = |cut: usize| {
+                let mut scanner = Scanner::new(UsageOnlyEvents::TakeOut);
+                for read in [&stream[..cut], &stream[cut..]] {
+                    scanner.push(read, &mut |_| EventKind::Content, &mut |_| {});
+                }
+                scanner.unread_bytes()
+            };
+            for back in 1..=5 {
+                assert_eq!(
+                    unread(stream.len() - back),
+                    unread(stream.len()),
+                    "{length} bytes cut {back} before the end"
+                );
+            }
+        }
     }
 
     proptest! {
