@@ -389,6 +389,18 @@ mod tests {
     }
 
     #[test]
+    fn a_megabyte_of_unfinished_usage_objects_is_given_up_soon() {
+        let unfinished = "{\"usage\":".repeat(1024 * 1024 / 9);
+        let started = std::time::Instant::now();
+        assert_eq!(usage(&unfinished), None);
+        assert!(
+            started.elapsed() < std::time::Duration::from_secs(5),
+            "{:?}",
+            started.elapsed()
+        );
+    }
+
+    #[test]
     fn events_are_told_apart() {
         let kind = |data: &str| read_event(data.as_bytes()).0;
         assert_eq!(kind(" [DONE] "), EventKind::Done);

@@ -15,6 +15,11 @@ use serde::{
 use super::lenient::{Count, Name, Seconds, anything_else_is_default};
 use crate::model::Usage;
 
+/// Looking for a usage object in what is no JSON as a whole: a longer object is none, and only the last so many places are
+/// tried. Without these a megabyte of `{"usage":{"usage":…` would be read a hundred thousand times.
+const MAX_USAGE_BYTES: usize = 16 * 1024;
+const MAX_USAGE_TRIES: usize = 256;
+
 /// What usage objects have said; `None` is not said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -92,10 +97,11 @@ impl Counts {
 #[must_use]
 pub fn find_counts(piece: &[u8]) -> Option<Counts> {
     const NAME: &[u8] = b"\"usage\"";
-    memchr::memmem::rfind_iter(piece, NAME).find_map(|at| {
-        let after = piece[at + NAME.len()..]
-            .trim_ascii_start()
-            .strip_prefix(b":")?;
+    let mut names = memchr::memmem::rfind_iter(piece, NAME).take(MAX_USAGE_TRIES);
+    names.find_map(|at| {
+        let after = &piece[at + NAME.len()..];
+        let after = &after[..after.len().min(MAX_USAGE_BYTES)];
+        let after = after.trim_ascii_start().strip_prefix(b":")?;
         let mut values = serde_json::Deserializer::from_slice(after).into_iter::<Details>();
         let counts = values.next()?.ok()?.0?;
         counts.usage().map(|_| counts)
