@@ -13,6 +13,8 @@ pub struct DatabasePath(PathBuf);
 pub enum LocationError {
     #[error("`{scheme}:` is not supported; accepted: {ACCEPTED}")]
     Scheme { scheme: String },
+    #[error("what stands before `://` is no scheme; accepted: {ACCEPTED}")]
+    NotAScheme,
     #[error("an in-memory database would lose every row; accepted: {ACCEPTED}")]
     InMemory,
     #[error("the path is not valid UTF-8 after percent-decoding; accepted: {ACCEPTED}")]
@@ -38,6 +40,8 @@ impl DatabasePath {
                     scheme: scheme.to_owned(),
                 });
             }
+            // A mistyped URL, not a path; as a path it would be shown, password and all.
+            None if text.contains("://") => return Err(LocationError::NotAScheme),
             None => text.to_owned(),
         };
         match path.as_str() {
@@ -119,6 +123,8 @@ mod tests {
             "postgres://u:pa55word@h/db",
             "postgresql+asyncpg://u:pa55word@h/db",
             "mysql://u:pa55word@h/db",
+            "postgres_db://u:pa55word@h/db",
+            "://u:pa55word@h/db",
             "file:x.db",
             "sqlite://",
             "sqlite:///:memory:",
