@@ -578,3 +578,21 @@ fn is_log_filter(text: &str) -> bool {
         is_level && is_name
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_valid_setting_or_an_error_of_one_line(
+            name in prop::sample::select(vec![
+                "OPENAI_API_KEY", "HOST", "PORT", "DATABASE_URL", "MAX_CONCURRENT_REQUESTS", "ADMIN_TOKEN", "ADMIN_ALLOW",
+                "SHUTDOWN_GRACE", "BACKEND_IDLE_TIMEOUT", "MAX_BODY_SIZE", "RUST_LOG",
+            ]),
+            value in "[0-9]{0,22}( ?[a-zA-Z./:,\\[\\]-]{1,8}|\\PC{0,8}){0,3}",
+        ) {
+            crate::properties::settings(format!("{name}={value}\nOPENAI_API_KEY=k").as_bytes());
+        }
+    }
+}

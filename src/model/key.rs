@@ -100,6 +100,7 @@ fn push_hex(out: &mut String, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_new_key_has_the_prefix_and_192_bits_and_differs_from_the_next() {
@@ -116,5 +117,12 @@ mod tests {
         assert_eq!(key.masked(), "llmp-0123…cdef");
         assert!(!format!("{key:?}").contains("456789"));
         assert_eq!(ApiKey::from_text("short").masked(), "…");
+    }
+
+    proptest! {
+        #[test]
+        fn no_key_shows_itself(text in "(llmp-)?[0-9a-fA-Fé]{0,60}") {
+            crate::properties::settings(format!("api_key={text}").as_bytes());
+        }
     }
 }

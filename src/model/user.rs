@@ -69,6 +69,7 @@ fn is_unprintable(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_name_is_trimmed_and_kept_as_it_is() {
@@ -85,5 +86,12 @@ mod tests {
         assert_eq!(UserName::parse(&"é".repeat(129)), Err(NameError::TooLong));
         assert_eq!(UserName::parse("a\u{7}b"), Err(NameError::Control));
         assert_eq!(UserName::parse("a\u{202e}b"), Err(NameError::Control));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_name_or_an_error(text in "\\s?.{0,140}\\s?") {
+            crate::properties::settings(format!("username={text}").as_bytes());
+        }
     }
 }

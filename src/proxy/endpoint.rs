@@ -414,5 +414,12 @@ mod tests {
                 prop_assert!(decoded.split(|b| *b == b'/').all(|segment| segment != b".." && segment != b"."));
             }
         }
+
+        #[test]
+        fn a_served_path_stays_where_it_is_however_it_is_read(
+            pieces in prop::collection::vec(prop::sample::select(vec!["..", "%2e", "%252E", "/", "%2f", "%5c", "\\\\", ";x", "%3B", "admin", "%c0%ae", "a"]), 0..8),
+        ) {
+            crate::properties::path(pieces.concat().as_bytes());
+        }
     }
 }

@@ -274,6 +274,7 @@ impl JsonBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn run(mut meter: Meter, reads: &[&[u8]]) -> (Reading, Vec<u8>) {
         let mut out = Vec::new();
@@ -410,5 +411,12 @@ mod tests {
         assert_eq!(reading.usage(), Some(USAGE));
         assert_eq!(out, stream.as_bytes());
         assert_eq!(reading.text.streamed_tokens(), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_pass_in_any_encoding(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            crate::properties::decode(&bytes);
+        }
     }
 }

@@ -40,7 +40,7 @@ pub enum BodyError {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// Bytes of a known length left.
     Length(u64),
     UntilClose,
@@ -52,7 +52,7 @@ enum State {
 
 /// Where in the chunked encoding (RFC 9112 section 7.1) the reading stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Chunk {
+pub(super) enum Chunk {
     Size,
     Data(u64),
     /// The CRLF behind a chunk's data.
@@ -64,17 +64,11 @@ enum Chunk {
 
 impl Body {
     pub(super) fn new(connection: Connection, head: &Head, pool: &Rc<Pool>) -> Self {
-        let state = match head.framing {
-            Framing::Length(0) => State::Done,
-            Framing::Length(length) => State::Length(length),
-            Framing::Chunked => State::Chunk(Chunk::Size),
-            Framing::UntilClose => State::UntilClose,
-        };
         let mut body = Self {
             connection: Some(connection),
             pool: Rc::clone(pool),
             keeps_alive: head.keeps_alive,
-            state,
+            state: State::at_start(head.framing),
         };
         body.settle();
         body
@@ -153,8 +147,17 @@ impl Body {
 }
 
 impl State {
+    pub(super) fn at_start(framing: Framing) -> Self {
+        match framing {
+            Framing::Length(0) => Self::Done,
+            Framing::Length(length) => Self::Length(length),
+            Framing::Chunked => Self::Chunk(Chunk::Size),
+            Framing::UntilClose => Self::UntilClose,
+        }
+    }
+
     /// Takes body bytes off what was read; `None` when there are none.
-    fn take(&mut self, read: &mut BytesMut) -> Option<Bytes> {
+    pub(super) fn take(&mut self, read: &mut BytesMut) -> Option<Bytes> {
         if read.is_empty() {
             return None;
         }
@@ -177,7 +180,7 @@ impl State {
     }
 
     /// Walks over chunk sizes, line ends and trailers until data, the end, or the end of what was read.
-    fn skip_framing(&mut self, read: &mut BytesMut) {
+    pub(super) fn skip_framing(&mut self, read: &mut BytesMut) {
         while let Self::Chunk(chunk) = *self {
             match chunk.next(read) {
                 Ok(Some(next)) => *self = next,

@@ -9,6 +9,8 @@ mod connection;
 mod head;
 mod http_proxy;
 mod pool;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod url;
 
 use std::{

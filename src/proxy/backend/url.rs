@@ -80,6 +80,7 @@ impl fmt::Display for BackendUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_final_v1_makes_no_difference() {
@@ -122,6 +123,15 @@ mod tests {
         ] {
             let message = text.parse::<BackendUrl>().unwrap_err().to_string();
             assert!(!message.contains("pa55"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_url_is_taken_apart_or_refused(
+            url in "(https?:/{0,3})?[a-zA-Z0-9.:@\\[\\]-]{0,12}(/{0,2}(v1|[a-z%.\\PC]{0,4})){0,4}[/?#]{0,2}",
+        ) {
+            crate::properties::settings(format!("OPENAI_API_KEY=k\nOPENAI_BACKEND_URL={url}").as_bytes());
         }
     }
 }

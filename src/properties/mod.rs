@@ -1,0 +1,27 @@
+//! What the parsers promise whatever comes in: one function a fuzz target, bytes in, a failed assertion or nothing out.
+//! The targets in `fuzz/` call these, and so does `replay`, which feeds them every seed and mutations of it in `cargo test`.
+//! No part of the product: compiled for tests and under `--cfg fuzzing`. The backend's parsers have theirs in their room.
+
+// A panic is how these functions speak.
+#![allow(clippy::missing_panics_doc)]
+
+mod decode;
+mod path;
+mod random;
+#[cfg(test)]
+mod replay;
+mod settings;
+mod splice;
+mod splits;
+mod sse;
+mod usage;
+
+pub use crate::proxy::backend::properties::{backend_body, backend_head};
+pub use decode::decode;
+pub use path::path;
+pub use settings::settings;
+pub use splice::splice;
+pub use sse::sse;
+pub use usage::usage;
+
+pub(crate) use splits::each_split;

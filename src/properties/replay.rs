@@ -1,0 +1,133 @@
+//! Feeds every seed in `fuzz/seeds/`, and mutations of it that are the same in every run, to its property.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use super::{random::Random, *};
+
+/// A target, its property, and how many mutations a test run can afford.
+type Target = (&'static str, fn(&[u8]), usize);
+
+const TARGETS: [Target; 8] = [
+    ("backend_body", backend_body, 8_000),
+    ("backend_head", backend_head, 5_000),
+    ("decode", decode, 600),
+    ("path", path, 10_000),
+    ("settings", settings, 2_000),
+    ("splice", splice, 20_000),
+    ("sse", sse, 3_000),
+    ("usage", usage, 8_000),
+];
+/// Mutations may make an input grow to this.
+const MAX_BYTES: usize = 4096;
+
+#[test]
+fn every_target_has_its_property_and_seeds() {
+    let names = TARGETS.map(|(name, _, _)| name);
+    let in_fuzz = |folder: &str| -> Vec<String> {
+        let stem = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+        files_in(&fuzz().join(folder))
+            .into_iter()
+            .map(stem)
+            .collect()
+    };
+    assert_eq!(in_fuzz("fuzz_targets"), names);
+    assert_eq!(in_fuzz("seeds"), names);
+}
+
+macro_rules! replay {
+    ($($test:ident: $name:literal;)*) => {
+        $(#[test]
+        fn $test() {
+            replay($name);
+        })*
+    };
+}
+
+replay! {
+    seeds_of_backend_body_and_their_like_hold: "backend_body";
+    seeds_of_backend_head_and_their_like_hold: "backend_head";
+    seeds_of_decode_and_their_like_hold: "decode";
+    seeds_of_path_and_their_like_hold: "path";
+    seeds_of_settings_and_their_like_hold: "settings";
+    seeds_of_splice_and_their_like_hold: "splice";
+    seeds_of_sse_and_their_like_hold: "sse";
+    seeds_of_usage_and_their_like_hold: "usage";
+}
+
+fn replay(name: &str) {
+    let (_, property, mutations) = TARGETS.iter().find(|(known, _, _)| *known == name).unwrap();
+    let files = files_in(&fuzz().join("seeds").join(name));
+    let seeds: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).unwrap()).collect();
+    for (file, seed) in files.iter().zip(&seeds) {
+        let _named = Named(seed, file.display().to_string());
+        property(seed);
+    }
+    let mut random = Random::of(name.as_bytes());
+    for count in 0..*mutations {
+        let input = mutate(&seeds, &mut random);
+        let _named = Named(&input, format!("mutation {count} of {name}"));
+        property(&input);
+    }
+}
+
+fn fuzz() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    files
+}
+
+/// Shows the input when its property fails.
+struct Named<'a>(&'a [u8], String);
+
+impl Drop for Named<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{}: b\"{}\"", self.1, self.0.escape_ascii());
+        }
+    }
+}
+
+/// One to four small changes to a seed; some take a piece of another seed.
+fn mutate(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+    let mut input = random.pick(seeds).clone();
+    for _ in 0..=random.below(4) {
+        let at = random.below(input.len() + 1);
+        let end = at + random.below(input.len() - at + 1).min(random.below(64));
+        match random.below(7) {
+            0 => drop(input.drain(at..end)),
+            1 => input.truncate(at),
+            2 => {
+                let piece = input[at..end].to_vec();
+                input.splice(at..at, piece);
+            }
+            3 | 4 => {
+                let other = random.pick(seeds);
+                let from = random.below(other.len() + 1);
+                let to = from + random.below(other.len() - from + 1).min(random.below(64));
+                input.splice(at..end, other[from..to].iter().copied());
+            }
+            5 => input.insert(
+                at,
+                *random.pick(b"\0\r\n\t \"\\{}[],:;.%/+-0179aeEf\x7f\x80\xbb\xc0\xef\xff"),
+            ),
+            _ => {
+                if let Some(byte) = input.get_mut(at) {
+                    *byte ^= 1 << random.below(8);
+                }
+            }
+        }
+    }
+    input.truncate(MAX_BYTES);
+    input
+}

@@ -1,0 +1,75 @@
+//! The one edit of a body, compared with what a JSON library makes of the body before and after.
+
+use actix_web::http::StatusCode;
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::proxy::request::look as look_into;
+
+/// The longest model name that is kept.
+const MAX_MODEL_CHARS: usize = 200;
+
+/// The edit changes nothing but what it inserts; afterwards the body asks for usage by itself and says otherwise the same.
+pub fn splice(body: &[u8]) {
+    let before: Option<Map<String, Value>> = serde_json::from_slice(body).ok();
+    let look = match look_into(body) {
+        Ok(look) => look,
+        Err(error) => {
+            assert_eq!(error.status(), StatusCode::BAD_REQUEST);
+            assert!(before.is_none(), "an object was refused: {error}");
+            return;
+        }
+    };
+    assert!(look.model.chars().count() <= MAX_MODEL_CHARS);
+    assert!(!look.model.contains(char::is_control));
+    if let Some(Value::String(model)) = before.as_ref().and_then(|before| before.get("model")) {
+        let clean = model.chars().take(MAX_MODEL_CHARS);
+        let clean = clean.map(|c| if c.is_control() { '\u{fffd}' } else { c });
+        assert_eq!(look.model, clean.collect::<String>());
+    }
+    let after = match &look.splice {
+        None => body.to_vec(),
+        Some(splice) => {
+            let [head, inserted, tail] = splice.apply(&Bytes::copy_from_slice(body));
+            assert!(look.stream && body.starts_with(&head) && body.ends_with(&tail));
+            assert!(head.len() + tail.len() <= body.len());
+            // What made room is nothing, or one value that did not ask.
+            let replaced = &body[head.len()..body.len() - tail.len()];
+            if !replaced.is_empty() {
+                let value = serde_json::from_slice::<&serde_json::value::RawValue>(replaced);
+                assert!(value.is_ok_and(|value| !asks(value.get())));
+            }
+            [head, inserted, tail].concat()
+        }
+    };
+    let again = look_into(&after).expect("the edited body is an object");
+    assert_eq!((&again.model, again.stream), (&look.model, look.stream));
+    assert_eq!(again.splice, None, "edited and does not ask");
+    if let Some(before) = before {
+        let after: Value = serde_json::from_slice(&after).expect("the edited body is JSON");
+        assert_eq!(after, asking(before, look.stream));
+    }
+}
+
+/// What lenient servers take for `true`.
+fn asks(json: &str) -> bool {
+    let word = json.trim_matches('"').to_ascii_lowercase();
+    ["true", "1", "1.0", "yes", "y", "on", "t"].contains(&word.as_str())
+}
+
+/// What the body should say after the edit.
+fn asking(mut body: Map<String, Value>, stream: bool) -> Value {
+    let options = match body.get("stream_options") {
+        None | Some(Value::Null) => Some(Map::new()),
+        Some(Value::Object(options)) => Some(options.clone()),
+        Some(_) => None,
+    };
+    if let (true, Some(mut options)) = (stream, options) {
+        let value = options.entry("include_usage").or_insert(Value::Null);
+        if !asks(&value.to_string()) {
+            *value = Value::Bool(true);
+        }
+        body.insert("stream_options".to_owned(), options.into());
+    }
+    body.into()
+}

@@ -1,0 +1,123 @@
+//! The readers of usage, compared with what a JSON library finds.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::each_split;
+use crate::{
+    model::Usage,
+    usage::{Encoding, EventKind, Meter, prompt_tokens, read_answer, read_event},
+};
+
+/// A count above this is no count.
+const MAX_TOKENS: u64 = 1_000_000_000_000;
+
+/// Whatever comes in, counts are numbers that were given; an answer that is plain JSON is read as a JSON library reads it,
+/// and the same whole, in parts, and as an event.
+pub fn usage(body: &[u8]) {
+    let answer = read_answer(body);
+    if let Some(usage) = answer.usage {
+        let counts = [usage.input, usage.output, usage.cached, usage.reasoning];
+        assert!(counts.iter().all(|count| *count <= MAX_TOKENS), "{usage:?}");
+    }
+    if let Some(expected) = plain_reading(body) {
+        assert_eq!(answer.usage, expected);
+    }
+
+    let (kind, event) = read_event(body);
+    match kind {
+        EventKind::Done => assert_eq!(body.trim_ascii(), b"[DONE]"),
+        EventKind::UsageOnly => assert!(event == answer && answer.usage.is_some()),
+        EventKind::Content => assert_eq!(event, answer),
+    }
+
+    each_split(body, |reads| {
+        let mut meter = Meter::json(Encoding::Identity);
+        for read in reads {
+            meter.push(Bytes::copy_from_slice(read), &mut |_| {});
+        }
+        meter.finish(&mut |_| {});
+        assert_eq!(meter.reading().usage, answer.usage);
+        assert_eq!(meter.reading().model, answer.model);
+    });
+    let _ = read_answer(&body[..body.len() / 2]);
+    let _ = read_answer(&body[body.len() / 2..]);
+    let _ = prompt_tokens(body);
+}
+
+/// The usage of an answer without doubled or escaped names, where there is only one way to read it.
+#[allow(clippy::option_option)]
+fn plain_reading(body: &[u8]) -> Option<Option<Usage>> {
+    let names = [
+        "\"usage\"",
+        "\"prompt_tokens\"",
+        "\"input_tokens\"",
+        "\"completion_tokens\"",
+        "\"output_tokens\"",
+        "\"total_tokens\"",
+        "\"cached_tokens\"",
+        "\"reasoning_tokens\"",
+        "\"prompt_tokens_details\"",
+        "\"input_tokens_details\"",
+        "\"completion_tokens_details\"",
+        "\"output_tokens_details\"",
+    ];
+    let answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    let is_plain = |name: &&str| {
+        memchr::memmem::find_iter(body, name.as_bytes())
+            .nth(1)
+            .is_none()
+    };
+    if body.contains(&b'\\') || !names.iter().all(is_plain) {
+        return None;
+    }
+    let Some(Value::Object(usage)) = answer.get("usage") else {
+        return Some(None);
+    };
+    let either = |first: &str, second: &str| match (usage.get(first), usage.get(second)) {
+        (Some(_), Some(_)) => None,
+        (first, second) => Some(first.or(second)),
+    };
+    let input = either("prompt_tokens", "input_tokens")?.and_then(count);
+    let output = either("completion_tokens", "output_tokens")?.and_then(count);
+    let input_details = either("prompt_tokens_details", "input_tokens_details")?;
+    let output_details = either("completion_tokens_details", "output_tokens_details")?;
+    let cached = input_details.or(Some(&answer["usage"]));
+    let reasoning = output_details.or(Some(&answer["usage"]));
+    let is_nested = |details: Option<&Value>| {
+        details.is_some_and(|details| details.to_string().contains("_details"))
+    };
+    if is_nested(input_details) || is_nested(output_details) {
+        return None;
+    }
+    let total = usage.get("total_tokens").and_then(count);
+    let (input, output) = match (input, output, total) {
+        (Some(input), Some(output), _) => (input, output),
+        (Some(input), None, total) => (input, total.map_or(0, |total| total.saturating_sub(input))),
+        (None, Some(output), Some(total)) => (total.saturating_sub(output), output),
+        _ => return Some(None),
+    };
+    let counted = |within: Option<&Value>, name: &str| {
+        let direct = usage.get(name);
+        let value = within.and_then(|details| details.get(name)).or(direct);
+        value.and_then(count).unwrap_or(0)
+    };
+    Some(Some(Usage {
+        input,
+        output,
+        cached: counted(cached, "cached_tokens"),
+        reasoning: counted(reasoning, "reasoning_tokens"),
+    }))
+}
+
+fn count(value: &Value) -> Option<u64> {
+    let whole = value.as_f64().filter(|number| number.fract() == 0.0);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let from_float = whole
+        .filter(|number| (0.0..=1e12).contains(number))
+        .map(|number| number as u64);
+    value
+        .as_u64()
+        .or(from_float)
+        .filter(|count| *count <= MAX_TOKENS)
+}
