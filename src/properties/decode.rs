@@ -54,7 +54,7 @@ type Said = (Option<Usage>, Option<String>, TextCount, bool);
 
 fn read(shape: Shape, encoding: Encoding, reads: &[&[u8]]) -> (Said, Vec<u8>) {
     let mut meter = match shape {
-        Shape::Json => Meter::json(encoding),
+        Shape::Json => Meter::json(encoding, None),
         Shape::Events => Meter::events(UsageOnlyEvents::TakeOut, encoding),
     };
     let mut out = Vec::new();
@@ -66,7 +66,7 @@ fn read(shape: Shape, encoding: Encoding, reads: &[&[u8]]) -> (Said, Vec<u8>) {
     meter.finish(&mut |bytes| out.extend_from_slice(&bytes));
     let reading = meter.reading();
     let said = (
-        reading.usage,
+        reading.usage(),
         reading.model.clone(),
         meter.text(),
         reading.done,

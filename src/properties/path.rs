@@ -3,11 +3,12 @@
 use actix_web::http::Method;
 use percent_encoding::percent_decode;
 
-use crate::proxy::endpoint;
+use crate::proxy::endpoint::Endpoints;
 
 /// A path that is served names its endpoint however often it is decoded, cut and resolved; all others are 404 or 405.
 pub fn path(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
+    let endpoints = Endpoints::default();
     // The rule is mostly about what follows a prefix.
     for path in [
         text.clone().into_owned(),
@@ -15,7 +16,7 @@ pub fn path(input: &[u8]) {
         format!("/v1/{text}"),
     ] {
         for method in [Method::GET, Method::POST, Method::DELETE] {
-            match endpoint::find(&method, &path) {
+            match endpoints.find(&method, &path) {
                 Ok(endpoint) => check(&path, endpoint.path),
                 Err(error) => {
                     assert!([404, 405].contains(&error.status().as_u16()), "{path:?}");

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::each_split;
 use crate::{
     model::Usage,
-    usage::{Encoding, EventKind, Meter, TextCount, UsageOnlyEvents, read_event},
+    usage::{Counts, Encoding, EventKind, Meter, TextCount, UsageOnlyEvents, read_event},
 };
 
 /// The scanner's limits: a longer event passes unread, a longer unfinished one is not held back.
@@ -113,7 +113,8 @@ fn events(stream: &[u8]) -> Vec<Event> {
 }
 
 fn said_by(stream: &[u8], events: &[Event]) -> Said {
-    let (mut usage, mut model, mut text, mut done) = (None, None, TextCount::default(), false);
+    let (mut counts, mut model, mut text, mut done) =
+        (Counts::default(), None, TextCount::default(), false);
     for event in events {
         if event.bytes.len() > MAX_EVENT_BYTES {
             // Unread: its length is all that is known of it.
@@ -122,12 +123,12 @@ fn said_by(stream: &[u8], events: &[Event]) -> Said {
         }
         let Some(data) = &event.data else { continue };
         let (kind, answer) = read_event(data);
-        usage = answer.usage.or(usage);
+        counts.update(&answer.counts);
         model = model.or(answer.model);
         text.add(&answer.text);
         done |= kind == EventKind::Done;
     }
-    (usage, model, text, done)
+    (counts.usage(), model, text, done)
 }
 
 fn scan(policy: UsageOnlyEvents, reads: &[&[u8]]) -> (Said, Vec<u8>) {
@@ -141,7 +142,7 @@ fn scan(policy: UsageOnlyEvents, reads: &[&[u8]]) -> (Said, Vec<u8>) {
     meter.finish(&mut |bytes| out.extend_from_slice(&bytes));
     let reading = meter.reading();
     let said = (
-        reading.usage,
+        reading.usage(),
         reading.model.clone(),
         meter.text(),
         reading.done,
