@@ -133,7 +133,7 @@ _llmproxy() {
             return 0
             ;;
         llmproxy__subcmd__costs)
-            opts="-h -V --last-hours --start-time --end-time --by-model --user --json --database-url --env-file --help --version"
+            opts="-h -V --last-hours --start-time --end-time --by-model --by --user --json --csv --database-url --env-file --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -148,6 +148,10 @@ _llmproxy() {
                     return 0
                     ;;
                 --end-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -365,7 +369,7 @@ _llmproxy() {
             return 0
             ;;
         llmproxy__subcmd__serve)
-            opts="-h -V --openai-backend-url --openai-api-key --openai-org-id --openai-project-id --host --port --database-url --store-keys --max-concurrent-requests --queue-timeout --admin-token --admin-allow --ledger-sync --on-ledger-failure --shutdown-grace --client-header-timeout --backend-connect-timeout --backend-idle-timeout --stream-usage --max-body-size --rust-log --env-file --help --version"
+            opts="-h -V --openai-backend-url --openai-api-key --openai-org-id --openai-project-id --host --port --database-url --store-keys --max-concurrent-requests --queue-timeout --admin-token --admin-allow --ledger-sync --on-ledger-failure --shutdown-grace --client-header-timeout --backend-connect-timeout --backend-idle-timeout --stream-usage --extra-endpoints --max-body-size --rust-log --env-file --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -444,6 +448,10 @@ _llmproxy() {
                     return 0
                     ;;
                 --stream-usage)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --extra-endpoints)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

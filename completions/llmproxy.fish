@@ -51,6 +51,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l client-heade
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l backend-connect-timeout -d 'How long a connection to the backend may take' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l backend-idle-timeout -d 'Longest silence of the backend, before its first byte and between two' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l stream-usage -d 'ask: add `stream_options.include_usage` to streamed requests that lack it; leave: for backends that do not know it' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l extra-endpoints -d 'Further paths of this backend, such as /v1/rerank,/v1/score,/tokenize; a final * stands for any rest' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l max-body-size -d 'Longest request body' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l rust-log -d 'What is logged, as env_logger reads it: error, warn, info, debug, trace, off' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -99,11 +100,13 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l last-hours -d 'Only the last N hours, for example 24 or 0.5' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l start-time -d 'Only from this time on' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l end-time -d 'Only up to this time' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l by -d 'Split along these, several separated by commas: endpoint, model, user, day (UTC)' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l user -d 'Only this user' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l database-url -d 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l by-model -d 'A line per user and model'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l csv -d 'Print CSV with a header line; a name that a spreadsheet would take for a formula gets a \' in front'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F

@@ -215,6 +215,9 @@ impl Endpoints {
             Some(_) if !is_unambiguous(path) => Err(ApiError::unknown_url(method.as_str(), path)),
             Some(endpoint) if [method.as_str(), "*"].contains(&endpoint.method) => Ok(*endpoint),
             Some(endpoint) => Err(ApiError::method_not_allowed(endpoint.method)),
+            None if is_closed(path) => Err(ApiError::closed(
+                "This endpoint is closed: it hands out credentials, or holds what all users of this proxy would share.",
+            )),
             None => Err(ApiError::unknown_url(method.as_str(), path)),
         }
     }

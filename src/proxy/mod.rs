@@ -12,6 +12,7 @@ pub mod gate;
 mod headers;
 pub mod payload;
 mod realtime;
+mod references;
 mod relay;
 pub mod request;
 pub mod throttle;
@@ -239,6 +240,13 @@ fn plan(
             request::look(body)?
         }
     };
+    references::refuse(body)?;
+    if look.background {
+        return Err(ApiError::closed(
+            "`background` is not served by this proxy: its answer would be kept where all users can ask for it.",
+        )
+        .with_param("background"));
+    }
     plan.expected.stream = look.stream;
     if let Some(splice) = look.splice
         && endpoint.body == endpoint::Body::JsonAskingUsage

@@ -4,6 +4,7 @@ mod accounting;
 mod admin;
 mod cli;
 mod database;
+mod endpoints;
 mod errors;
 mod faults;
 mod gate;

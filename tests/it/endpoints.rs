@@ -1,0 +1,304 @@
+//! The endpoints beside chat: each is metered in its own way, and what users would share stays closed.
+
+use crate::harness::{
+    Backend, Home, PATIENCE, Proxy, Request, Row, assert_openai_error, wait_until,
+};
+
+/// Answers every path with `body`.
+fn says(body: &'static str) -> Backend {
+    Backend::start(move |_, wire| wire.json(body))
+}
+
+fn post(proxy: &Proxy, key: &str, path: &str, body: &str) -> Row {
+    let answer = proxy.send(&Request::post(path, body).key(key));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    proxy.only_row()
+}
+
+#[test]
+fn each_json_endpoint_is_booked_by_the_usage_that_it_has() {
+    for (path, body, tokens) in [
+        (
+            "/v1/responses",
+            r#"{"object":"response","output":[],"usage":{"input_tokens":36,"input_tokens_details":{"cached_tokens":6},"output_tokens":87,"output_tokens_details":{"reasoning_tokens":9},"total_tokens":123}}"#,
+            [36, 87, 6, 9],
+        ),
+        (
+            "/v1/embeddings",
+            r#"{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":8,"total_tokens":8}}"#,
+            [8, 0, 0, 0],
+        ),
+        (
+            "/v1/messages",
+            r#"{"content":[{"type":"text","text":"hi"}],"usage":{"input_tokens":10,"cache_read_input_tokens":30,"cache_creation_input_tokens":5,"output_tokens":4}}"#,
+            [45, 4, 30, 0],
+        ),
+        ("/v1/moderations", r#"{"results":[]}"#, [0, 0, 0, 0]),
+    ] {
+        let backend = says(body);
+        let (proxy, key) = Home::new(&backend).serve_alice();
+        let row = post(&proxy, &key, path, r#"{"model":"m-1","input":"hello"}"#);
+        assert_eq!(row.tokens(), tokens, "{path}");
+        assert_eq!(
+            (
+                row.endpoint.as_str(),
+                row.model.as_deref().unwrap_or_default()
+            ),
+            (path, "m-1")
+        );
+    }
+}
+
+#[test]
+fn counting_tokens_uses_none() {
+    let backend = says(r#"{"input_tokens":14}"#);
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    for path in ["/v1/messages/count_tokens", "/v1/responses/input_tokens"] {
+        let answer = proxy.send(&Request::post(path, r#"{"model":"m"}"#).key(&key));
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (200, r#"{"input_tokens":14}"#)
+        );
+    }
+    assert!(proxy.rows().is_empty());
+}
+
+#[test]
+fn streams_of_responses_and_messages_pass_whole_and_are_booked() {
+    let responses = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"usage\":null}}\n\n\
+         event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n\
+         event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"model\":\"m-2\",\"usage\":{\"input_tokens\":3,\"output_tokens\":4,\"total_tokens\":7}}}\n\n";
+    let messages = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"m-2\",\"usage\":{\"input_tokens\":2,\"cache_read_input_tokens\":1,\"output_tokens\":1}}}\n\n\
+         event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"Hi\"}}\n\n\
+         event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":4}}\n\n\
+         event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    for (path, stream, cached) in [
+        ("/v1/responses", responses, 0),
+        ("/v1/messages", messages, 1),
+    ] {
+        let backend = Backend::sse([stream]);
+        let (proxy, key) = Home::new(&backend).serve_alice();
+        let request = Request::post(path, r#"{"model":"m-1","stream":true}"#).key(&key);
+        let answer = proxy.send(&request);
+        assert_eq!((answer.status, answer.text().as_str()), (200, stream));
+        assert_eq!(backend.last().text(), r#"{"model":"m-1","stream":true}"#);
+        let row = proxy.only_row();
+        assert_eq!(row.tokens(), [3, 4, cached, 0], "{path}");
+        assert_eq!(row.served_model.as_deref(), Some("m-2"));
+    }
+}
+
+#[test]
+fn anthropic_s_key_header_is_taken_and_replaced() {
+    let backend = says(r#"{"usage":{"input_tokens":1,"output_tokens":2}}"#);
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let request = Request::post("/v1/messages", r#"{"model":"m"}"#).header("x-api-key", &key);
+    assert_eq!(proxy.send(&request).status, 200);
+    let seen = backend.last();
+    assert_eq!(seen.all("x-api-key"), [crate::harness::BACKEND_KEY]);
+    assert_eq!(seen.header("authorization"), None);
+}
+
+/// A form with a file of `file_bytes` before the fields.
+fn form(file_bytes: usize) -> Vec<u8> {
+    let mut body =
+        b"--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n"
+            .to_vec();
+    body.resize(body.len() + file_bytes, b'w');
+    body.extend(b"\r\n--XX\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--XX--\r\n");
+    body
+}
+
+fn transcription(body: &[u8], key: &str) -> Request {
+    Request::post("/v1/audio/transcriptions", body)
+        .without("content-type")
+        .header("content-type", "multipart/form-data; boundary=XX")
+        .key(key)
+}
+
+#[test]
+fn a_form_passes_unchanged_and_its_audio_has_a_column_of_its_own() {
+    let backend = says(r#"{"text":"hello","usage":{"type":"duration","seconds":12.5}}"#);
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let body = form(300_000);
+    let answer = proxy.send(&transcription(&body, &key));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(backend.last().body, body);
+    let row = proxy.only_row();
+    assert_eq!(
+        (row.model.as_deref().unwrap_or_default(), row.tokens()),
+        ("whisper-1", [0; 4])
+    );
+    let costs = proxy.get_json("/admin/list_costs?by=endpoint");
+    assert_eq!(costs["costs"][0]["endpoint"], "/v1/audio/transcriptions");
+    assert_eq!(costs["costs"][0]["total_audio_seconds"], 12.5);
+    let csv = proxy.cli(&["costs", "--by", "model,user", "--csv"]).stdout;
+    assert_eq!(csv.lines().last(), Some("whisper-1,alice,1,0,0,0,0,12.5,0"));
+}
+
+#[test]
+fn a_large_upload_is_not_held_in_memory() {
+    let backend = says(r#"{"text":"hello"}"#);
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    assert_eq!(proxy.send(&transcription(&form(10), &key)).status, 200);
+    let before = proxy.memory_kb("VmHWM");
+    assert_eq!(
+        proxy.send(&transcription(&form(60_000_000), &key)).status,
+        200
+    );
+    let grown_kb = proxy.memory_kb("VmHWM") - before;
+    assert!(grown_kb < 20_000, "{grown_kb} kB for an upload of 60 MB");
+}
+
+#[test]
+fn images_are_counted_beside_the_tokens() {
+    let body = r#"{"created":1,"data":[{"b64_json":"x"},{"b64_json":"y"}],"usage":{"input_tokens":5,"output_tokens":6,"total_tokens":11}}"#;
+    let backend = says(body);
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let row = post(
+        &proxy,
+        &key,
+        "/v1/images/generations",
+        r#"{"model":"gpt-image-1","prompt":"a cat"}"#,
+    );
+    assert_eq!(row.tokens(), [5, 6, 0, 0]);
+    let costs = proxy.get_json("/admin/list_costs?by=day,model");
+    assert_eq!(costs["costs"][0]["total_images"], 2);
+}
+
+#[test]
+fn what_all_users_would_share_is_closed_and_the_backend_never_asked() {
+    let backend = says("{}");
+    let (proxy, key) = Home::new(&backend)
+        .set("EXTRA_ENDPOINTS", "/v1/*")
+        .serve_alice();
+    for path in [
+        "/v1/files",
+        "/v1/files/file-1/content",
+        "/v1/responses/resp_1",
+        "/v1/%66iles/file-1",
+        "/v1/realtime/client_secrets",
+        "/v1/organization/costs",
+    ] {
+        let answer = proxy.send(&Request::get(path).key(&key));
+        assert_eq!(
+            assert_openai_error(&answer, 404)["code"],
+            "endpoint_closed",
+            "{path}"
+        );
+    }
+    for body in [
+        r#"{"model":"m","previous_response_id":"resp_1"}"#,
+        r#"{"model":"m","conv\u0065rsation":"conv_1"}"#,
+        r#"{"model":"m","input":[{"content":[{"type":"input_file","file_id":"file-1"}]}]}"#,
+        r#"{"model":"m","background":true}"#,
+    ] {
+        let answer = proxy.send(&Request::post("/v1/responses", body).key(&key));
+        assert_eq!(
+            assert_openai_error(&answer, 404)["code"],
+            "endpoint_closed",
+            "{body}"
+        );
+    }
+    assert!(backend.requests().is_empty());
+}
+
+#[test]
+fn extra_endpoints_pass_and_their_usage_is_taken_where_found() {
+    let backend = says(r#"{"results":[],"usage":{"total_tokens":56}}"#);
+    let (proxy, key) = Home::new(&backend)
+        .set("EXTRA_ENDPOINTS", "/v1/rerank,/tokenize")
+        .serve_alice();
+    let row = post(&proxy, &key, "/v1/rerank", r#"{"model":"bge","query":"q"}"#);
+    assert_eq!(
+        (row.tokens(), row.model.as_deref().unwrap_or_default()),
+        ([56, 0, 0, 0], "bge")
+    );
+    let other = proxy.send(&Request::post("/v1/score", "{}").key(&key));
+    assert_eq!(other.status, 404);
+    for list in ["/v1/files", "rerank", "/admin/x"] {
+        let refused = Home::new(&backend).set("EXTRA_ENDPOINTS", list).refused();
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.stderr.contains("EXTRA_ENDPOINTS"), "{refused:?}");
+    }
+}
+
+/// An unmasked text frame of under 64 kB, as servers send it.
+fn frame(text: &str) -> Vec<u8> {
+    let length = u16::try_from(text.len()).unwrap().to_be_bytes();
+    [&[0x81, 126][..], &length, text.as_bytes()].concat()
+}
+
+const RESPONSE_DONE: &str = r#"{"type":"response.done","response":{"usage":{"total_tokens":253,"input_tokens":132,"output_tokens":121,"input_token_details":{"cached_tokens":64}}}}"#;
+
+/// Opens the socket, says that a response is done, and waits for the client to go.
+fn realtime() -> Backend {
+    Backend::start(|request, wire| {
+        assert_eq!(request.header("upgrade"), Some("websocket"));
+        assert_eq!(request.header("sec-websocket-extensions"), None);
+        wire.write(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
+        );
+        wire.write(frame(RESPONSE_DONE));
+        wire.closed_by_peer_within(PATIENCE);
+    })
+}
+
+fn upgrade(key: &str) -> Request {
+    Request::get("/v1/realtime?model=gpt-realtime")
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .header("sec-websocket-extensions", "permessage-deflate")
+        .key(key)
+}
+
+#[test]
+fn a_realtime_socket_passes_untouched_and_each_response_is_booked() {
+    let backend = realtime();
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let mut socket = proxy.start(&upgrade(&key));
+    let head = socket.head();
+    assert_eq!(
+        (head.status, head.header("sec-websocket-accept")),
+        (101, Some("x"))
+    );
+    let row = proxy.only_row();
+    assert_eq!(row.tokens(), [132, 121, 64, 0]);
+    assert_eq!(
+        (
+            row.endpoint.as_str(),
+            row.model.as_deref().unwrap_or_default()
+        ),
+        ("/v1/realtime", "gpt-realtime")
+    );
+}
+
+#[test]
+fn a_forbidden_key_ends_its_realtime_socket_within_a_second() {
+    let backend = realtime();
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let mut socket = proxy.start(&upgrade(&key));
+    assert_eq!(socket.head().status, 101);
+    wait_until("the response is booked", PATIENCE, || {
+        !proxy.rows().is_empty()
+    });
+    let forbidden = std::time::Instant::now();
+    assert_eq!(proxy.cli(&["user", "forbid", "alice"]).code, Some(0));
+    socket.raw_rest();
+    assert!(
+        forbidden.elapsed() < std::time::Duration::from_secs(2),
+        "{:?}",
+        forbidden.elapsed()
+    );
+}
+
+#[test]
+fn a_realtime_request_that_is_no_websocket_or_joins_a_call_is_refused() {
+    let backend = says("{}");
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let plain = proxy.send(&Request::get("/v1/realtime?model=m").key(&key));
+    assert_openai_error(&plain, 426);
+    assert!(backend.requests().is_empty());
+}
