@@ -89,6 +89,8 @@ struct Queue {
     rows: usize,
     /// Rows dropped because the backlog was full.
     lost: usize,
+    /// The thread sleeps until a row comes.
+    is_idle: bool,
     closing: bool,
 }
 
@@ -131,6 +133,7 @@ impl LedgerThread {
             wal: WalWatch::new(store.path()),
             shared: Arc::clone(&ledger.shared),
             rollup: Rollup::new(),
+            is_busy: false,
         };
         let thread = thread::Builder::new()
             .name("ledger".to_owned())
@@ -179,12 +182,12 @@ impl Ledger {
             queue.lost += parcel.rows.len();
             return;
         }
-        let was_empty = queue.parcels.is_empty();
         queue.rows += parcel.rows.len();
         queue.parcels.push_back(parcel);
+        // A wake-up is a system call, and needed only by a thread that sleeps until there is a row.
+        let is_idle = std::mem::take(&mut queue.is_idle);
         drop(queue);
-        // While writes fail the thread looks again at its own pace.
-        if was_empty && !self.shared.failing.load(Ordering::Relaxed) {
+        if is_idle {
             self.shared.wake.notify_one();
         }
     }
