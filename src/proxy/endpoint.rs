@@ -212,7 +212,10 @@ impl Endpoints {
             extra.filter(|_| !is_closed(path))
         });
         match found {
-            Some(_) if !is_unambiguous(path) => Err(ApiError::unknown_url(method.as_str(), path)),
+            // A path that is one of ours to the letter can be read in one way only.
+            Some(endpoint) if endpoint.path != path && !is_unambiguous(path) => {
+                Err(ApiError::unknown_url(method.as_str(), path))
+            }
             Some(endpoint) if [method.as_str(), "*"].contains(&endpoint.method) => Ok(*endpoint),
             Some(endpoint) => Err(ApiError::method_not_allowed(endpoint.method)),
             None if is_closed(path) => Err(ApiError::closed(

@@ -13,35 +13,46 @@ use super::backend::{BackendUrl, HttpProxy};
 use crate::model::Secret;
 
 /// Hop-by-hop in either direction (RFC 9110 section 7.6.1); a message's framing is made anew on each connection.
-const HOP_BY_HOP: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "content-length",
-    "proxy-connection",
-];
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "content-length"
+            | "proxy-connection"
+    )
+}
 
 /// End-to-end headers of a request that do not go on: the client's credentials and address, and what this proxy sets itself.
-const STAYS_HERE: [&str; 13] = [
-    "host",
-    "authorization",
-    "api-key",
-    "x-api-key",
-    "cookie",
-    "forwarded",
-    "x-real-ip",
-    "expect",
-    "accept-encoding",
-    "openai-organization",
-    "openai-project",
-    // A socket's are written anew: the first may hold the key, the second would compress.
-    "sec-websocket-protocol",
-    "sec-websocket-extensions",
-];
-const STAYS_HERE_PREFIXES: [&str; 2] = ["x-forwarded-", "proxy-"];
+fn stays_here(name: &str) -> bool {
+    matches!(
+        name,
+        "host"
+            | "authorization"
+            | "api-key"
+            | "x-api-key"
+            | "cookie"
+            | "forwarded"
+            | "x-real-ip"
+            | "expect"
+            | "accept-encoding"
+            | "openai-organization"
+            | "openai-project"
+            // A socket's are written anew: the first may hold the key, the second would compress.
+            | "sec-websocket-protocol"
+            | "sec-websocket-extensions"
+    ) || name.starts_with("x-forwarded-")
+        || name.starts_with("proxy-")
+}
+
+/// Headers of an answer that do not go back, besides those of the connection: they are about this proxy and the backend.
+fn stays_with_backend(name: &str) -> bool {
+    matches!(name, "set-cookie" | "proxy-authenticate")
+}
 
 /// How a body is framed (RFC 9112 section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,29 +188,22 @@ fn sends_x_api_key(headers: &HeaderMap) -> bool {
 
 fn goes_to_backend(name: &HeaderName) -> bool {
     let name = name.as_str();
-    !HOP_BY_HOP.contains(&name)
-        && !STAYS_HERE.contains(&name)
-        && !STAYS_HERE_PREFIXES
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+    !is_hop_by_hop(name) && !stays_here(name)
 }
 
 /// What of an answer's headers goes back to the client.
 #[must_use]
 pub fn keep_end_to_end(mut headers: HeaderMap) -> HeaderMap {
-    let named: Vec<String> = named_by_connection(&headers)
+    let named: smallvec::SmallVec<[String; 4]> = named_by_connection(&headers)
         .into_iter()
         .map(str::to_owned)
         .collect();
-    for name in HOP_BY_HOP
-        .into_iter()
-        .chain(["set-cookie", "proxy-authenticate"])
-    {
-        headers.remove(name);
-    }
-    for name in named {
-        headers.remove(name.as_str());
-    }
+    headers.retain(|name, _| {
+        let name = name.as_str();
+        !is_hop_by_hop(name)
+            && !stays_with_backend(name)
+            && !named.iter().any(|named| named == name)
+    });
     headers
 }
 
@@ -208,7 +212,8 @@ fn named_by_connection(headers: &HeaderMap) -> smallvec::SmallVec<[&str; 4]> {
     let mut named = smallvec::SmallVec::new();
     for value in headers.get_all(header::CONNECTION) {
         let options = value.to_str().unwrap_or_default().split(',').map(str::trim);
-        for option in options.filter(|option| !option.is_empty()) {
+        // Hop-by-hop headers stay without being named.
+        for option in options.filter(|option| !option.is_empty() && !is_hop_by_hop(option)) {
             // Found by the map's own spelling, so that the case does not matter.
             if let Some((name, _)) = headers
                 .iter()
@@ -242,14 +247,27 @@ mod tests {
     #[test]
     fn credentials_addresses_and_hop_by_hop_headers_stay_here() {
         let mut request = TestRequest::post().uri("/v1/chat/completions?a=b%20c");
-        for name in STAYS_HERE.into_iter().chain([
+        for name in [
+            "host",
+            "authorization",
+            "api-key",
+            "x-api-key",
+            "cookie",
+            "forwarded",
+            "x-real-ip",
+            "expect",
+            "accept-encoding",
+            "openai-organization",
+            "openai-project",
+            "sec-websocket-protocol",
+            "sec-websocket-extensions",
             "x-forwarded-for",
             "x-forwarded-host",
             "proxy-authorization",
             "te",
             "upgrade",
             "x-named",
-        ]) {
+        ] {
             request = request.append_header((name, "client-value"));
         }
         request = request

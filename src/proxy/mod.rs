@@ -101,7 +101,8 @@ pub async fn handle(
     let result = match found {
         Err(error) => Err(error),
         Ok(endpoint) if endpoint.body == endpoint::Body::Socket => {
-            return match realtime::open(&proxy, &request, payload, endpoint).await {
+            // Boxed, as uploads are, lest every request's future have room for the rare ones.
+            return match Box::pin(realtime::open(&proxy, &request, payload, endpoint)).await {
                 Ok(response) => response,
                 Err(error) => refuse(&request, &proxy, &error).await,
             };
@@ -175,7 +176,7 @@ async fn forward(
         _ => false,
     };
     if is_upload {
-        return send_upload(proxy, asked, payload, in_flight).await;
+        return Box::pin(send_upload(proxy, asked, payload, in_flight)).await;
     }
     asked.body = payload::read_body(request.headers(), payload, shared.max_body_bytes, |bytes| {
         shared.body_budget.grow(&mut asked.share, bytes)

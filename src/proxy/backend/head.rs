@@ -1,5 +1,7 @@
 //! The head of an answer, and what it says of the body's framing (RFC 9112 section 6.3).
 
+use std::mem::MaybeUninit;
+
 use actix_web::http::{
     StatusCode,
     header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -44,9 +46,15 @@ pub(super) enum Parsed {
 impl Head {
     /// Takes a head off the front of what was read. The error says what is wrong with it.
     pub(super) fn parse(read: &mut BytesMut, asked: Asked) -> Result<Parsed, &'static str> {
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut response = httparse::Response::new(&mut headers);
-        let length = match response.parse(read) {
+        // Not filled in first: that is 5 KB of writes for an answer with ten headers.
+        let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut response = httparse::Response::new(&mut []);
+        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+            &mut response,
+            read,
+            &mut headers,
+        );
+        let length = match parsed {
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) => return Ok(Parsed::Partial),
             Err(httparse::Error::TooManyHeaders) => return Err("too many headers"),
