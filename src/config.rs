@@ -10,7 +10,7 @@ use crate::{
     proxy::{
         StreamUsage,
         backend::{BackendUrl, HttpProxy},
-        endpoint::Endpoints,
+        endpoint::{Endpoints, Stateful},
     },
     store::{
         DatabasePath,
@@ -32,6 +32,7 @@ const DEFAULT_CONNECT_TIMEOUT: &str = "10s";
 const DEFAULT_IDLE_TIMEOUT: &str = "600s";
 const DEFAULT_QUEUE_TIMEOUT: &str = "600s";
 const DEFAULT_HEADER_TIMEOUT: &str = "15s";
+const DEFAULT_STATEFUL: &str = "off";
 const DEFAULT_STREAM_USAGE: &str = "ask";
 const DEFAULT_MAX_BODY_SIZE: &str = "64MiB";
 const DEFAULT_LOG: &str = "info";
@@ -142,6 +143,10 @@ pub struct ServeSettings {
     )]
     extra_endpoints: Option<String>,
 
+    /// Files, stored responses, conversations, batches and the like: closed, or open to each user's own (off, private)
+    #[arg(long, env = "STATEFUL_ENDPOINTS", hide_env_values = true, default_value = DEFAULT_STATEFUL, value_name = "off|private")]
+    stateful_endpoints: String,
+
     /// Longest request body
     #[arg(long, env = "MAX_BODY_SIZE", hide_env_values = true, default_value = DEFAULT_MAX_BODY_SIZE, value_name = "SIZE")]
     max_body_size: String,
@@ -190,7 +195,7 @@ pub struct Config {
     pub connect_timeout: Duration,
     pub idle_timeout: Duration,
     pub stream_usage: StreamUsage,
-    pub extra_endpoints: Endpoints,
+    pub endpoints: Endpoints,
     pub max_body_bytes: usize,
     pub log_filter: String,
     /// `HTTPS_PROXY` or `HTTP_PROXY`, when it applies to the backend.
@@ -297,11 +302,7 @@ impl Config {
                 DEFAULT_STREAM_USAGE,
                 [("ask", StreamUsage::Ask), ("leave", StreamUsage::Leave)],
             )?,
-            extra_endpoints: {
-                let list = settings.extra_endpoints.as_deref().unwrap_or_default();
-                Endpoints::with_extra(list)
-                    .map_err(|e| read.error("EXTRA_ENDPOINTS", Some(list), e.to_string()))?
-            },
+            endpoints: endpoints(settings, &read)?,
             max_body_bytes: read.value(
                 "MAX_BODY_SIZE",
                 &settings.max_body_size,
@@ -321,6 +322,20 @@ impl Config {
             backend_url,
         })
     }
+}
+
+/// The endpoints that two settings open.
+fn endpoints(settings: &ServeSettings, read: &Reader<'_>) -> Result<Endpoints, SettingError> {
+    let list = settings.extra_endpoints.as_deref().unwrap_or_default();
+    let endpoints = Endpoints::with_extra(list)
+        .map_err(|e| read.error("EXTRA_ENDPOINTS", Some(list), e.to_string()))?;
+    let stateful = read.choice(
+        "STATEFUL_ENDPOINTS",
+        &settings.stateful_endpoints,
+        DEFAULT_STATEFUL,
+        [("off", Stateful::Off), ("private", Stateful::Private)],
+    )?;
+    Ok(endpoints.with_stateful(stateful))
 }
 
 impl KeySettings {

@@ -10,7 +10,7 @@ use crate::{
     config::{Config, ServeSettings},
     model::Secret,
     proxy::{
-        OwnHeaders, Shared,
+        OwnHeaders, Owners, Shared,
         auth::KeyTable,
         backend::{BackendSettings, Connector, connector},
         budget::BodyBudget,
@@ -71,8 +71,11 @@ fn serve(
     let drain = Arc::new(Drain::default());
     let throttle = Arc::new(Throttle::default());
     let shared = Shared {
-        endpoints: config.extra_endpoints,
+        endpoints: config.endpoints,
         keys: Arc::clone(keys),
+        owners: Owners {
+            store: store.clone(),
+        },
         ledger: ledger.handle(),
         gate: Gate::new(
             config.max_concurrent_requests,

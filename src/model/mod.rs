@@ -3,6 +3,7 @@
 
 mod dimension;
 mod key;
+mod object;
 mod secret;
 mod time;
 mod usage;
@@ -10,6 +11,7 @@ mod user;
 
 pub use dimension::{Dimension, DimensionError};
 pub use key::{ApiKey, KeyHash};
+pub use object::{Entry, ObjectKind, StoredObject};
 pub use secret::Secret;
 pub use time::{TimeError, TimeRange, format_utc, format_utc_date, now_ms};
 pub use usage::{Outcome, Usage, UsageRow, UsageSource};

@@ -17,7 +17,7 @@ pub fn path(input: &[u8]) {
     ] {
         for method in [Method::GET, Method::POST, Method::DELETE] {
             match endpoints.find(&method, &path) {
-                Ok(endpoint) => check(&path, endpoint.path),
+                Ok(found) => check(&path, found.endpoint.path),
                 Err(error) => {
                     assert!([404, 405].contains(&error.status().as_u16()), "{path:?}");
                     let _ = error.to_response();

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-const SETTINGS: [&str; 21] = [
+const SETTINGS: [&str; 22] = [
     "OPENAI_BACKEND_URL",
     "OPENAI_API_KEY",
     "OPENAI_ORG_ID",
@@ -32,6 +32,7 @@ const SETTINGS: [&str; 21] = [
     "BACKEND_CONNECT_TIMEOUT",
     "BACKEND_IDLE_TIMEOUT",
     "STREAM_USAGE",
+    "STATEFUL_ENDPOINTS",
     "MAX_BODY_SIZE",
     "RUST_LOG",
 ];

@@ -20,7 +20,7 @@ pub struct ApiError {
     message: Cow<'static, str>,
     retry: Retry,
     /// For 405.
-    allow: Option<&'static str>,
+    allow: Option<Cow<'static, str>>,
     /// The request has its line in the access log.
     is_logged: bool,
 }
@@ -126,7 +126,8 @@ impl ApiError {
 
     /// 405, with the methods that are served.
     #[must_use]
-    pub fn method_not_allowed(allow: &'static str) -> Self {
+    pub fn method_not_allowed(allow: impl Into<Cow<'static, str>>) -> Self {
+        let allow = allow.into();
         let mut error = Self::invalid_request(
             StatusCode::METHOD_NOT_ALLOWED,
             Some("method_not_allowed"),
@@ -196,8 +197,8 @@ impl ApiError {
                 response.insert_header(("x-should-retry", "false"));
             }
         }
-        if let Some(allow) = self.allow {
-            response.insert_header((header::ALLOW, allow));
+        if let Some(allow) = &self.allow {
+            response.insert_header((header::ALLOW, allow.as_ref()));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 9110 section 15.5.2: a 401 names the scheme.

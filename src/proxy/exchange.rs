@@ -14,9 +14,10 @@ use super::{
     budget::BodyShare,
     endpoint::{Endpoint, Metering},
     gate::{InFlight, Permit},
+    stored::{Booking, Keeping},
 };
 use crate::{
-    model::{Outcome, Usage, UsageRow, UsageSource, now_ms},
+    model::{Entry, Outcome, Usage, UsageRow, UsageSource, now_ms},
     store::ledger::{NotWritten, Port},
     usage::{Meter, prompt_tokens},
 };
@@ -37,6 +38,7 @@ pub struct Exchange {
     started_at_ms: i64,
     answer: Option<AnswerHead>,
     meter: Meter,
+    keeping: Keeping,
     stage: Stage,
     booked: Option<Booked>,
     method: Method,
@@ -86,8 +88,12 @@ pub struct Asked<'a> {
     pub model: String,
     pub body: Bytes,
     pub share: BodyShare,
+    pub keeping: Keeping,
     pub started: Instant,
 }
+
+/// What goes into the ledger at an answer's end: its objects, then its row.
+type Entries = std::iter::Chain<std::vec::IntoIter<Entry>, std::option::IntoIter<Entry>>;
 
 impl Exchange {
     pub fn new(asked: Asked<'_>, ledger: Rc<Port>, permit: Permit, in_flight: InFlight) -> Self {
@@ -103,6 +109,7 @@ impl Exchange {
             started_at_ms: now_ms() - elapsed_ms,
             answer: None,
             meter: Meter::opaque(),
+            keeping: asked.keeping,
             stage: Stage::Unasked,
             booked: None,
             method: asked.request.method().clone(),
@@ -138,7 +145,9 @@ impl Exchange {
         if self.stage == Stage::Unasked {
             self.stage = Stage::Asked;
         }
-        if self.endpoint.is_booked() {
+        if self.keeping.notes_objects() && (200..300).contains(&status) {
+            self.meter = meter.noting_objects();
+        } else if self.endpoint.is_booked() {
             self.meter = meter;
         }
     }
@@ -157,20 +166,21 @@ impl Exchange {
         &mut self,
         outcome: Outcome,
     ) -> impl Future<Output = Result<(), NotWritten>> + use<> {
-        let committed = self.close(outcome).map(|row| self.ledger.commit(row));
-        async move {
-            match committed {
-                Some(committed) => committed.await,
-                None => Ok(()),
-            }
-        }
+        let entries = self.close(outcome);
+        self.ledger.commit(entries)
     }
 
     /// Books the answer without waiting.
     pub fn book(&mut self, outcome: Outcome) {
-        if let Some(row) = self.close(outcome) {
-            self.ledger.push(row);
-        }
+        let entries = self.close(outcome);
+        self.ledger.push(entries.collect());
+    }
+
+    /// Remembers the object that a long answer has named; resolves when it is committed, and what named it may leave.
+    /// `None` where there is nothing to remember.
+    pub fn remember(&mut self) -> Option<impl Future<Output = Result<(), NotWritten>> + use<>> {
+        let entries = self.keeping.first_entries(self.meter.stored());
+        (!entries.is_empty()).then(|| self.ledger.commit(entries))
     }
 
     /// A socket is open: what it uses is booked part by part, and not at its end.
@@ -185,12 +195,12 @@ impl Exchange {
 
     /// Books one answer that came through an open socket; resolves when the row is committed.
     pub fn commit_part(&self, part: Part) -> impl Future<Output = Result<(), NotWritten>> + use<> {
-        self.ledger.commit(self.part_row(part))
+        self.ledger.commit([Entry::Row(self.part_row(part))])
     }
 
     /// The same without waiting.
     pub fn book_part(&self, part: Part) {
-        self.ledger.push(self.part_row(part));
+        self.ledger.push(vec![Entry::Row(self.part_row(part))]);
     }
 
     fn part_row(&self, part: Part) -> UsageRow {
@@ -222,15 +232,36 @@ impl Exchange {
         self.model.clone()
     }
 
-    /// The row, the first time it is asked for, and only where there is something to book.
-    fn close(&mut self, outcome: Outcome) -> Option<UsageRow> {
+    /// What goes into the ledger, the first time it is asked for.
+    fn close(&mut self, outcome: Outcome) -> Entries {
+        let nothing = || Vec::new().into_iter().chain(None);
         if self.stage != Stage::Asked {
-            return None;
+            return nothing();
         }
         self.stage = Stage::Booked;
-        if !self.endpoint.is_booked() {
-            return None;
+        // Of what was not answered with success, no object is known.
+        if self.is_error() || self.answer.is_none() {
+            let row = self.endpoint.is_booked().then(|| self.row(outcome));
+            return Vec::new().into_iter().chain(row.map(Entry::Row));
         }
+        let stored = self.meter.stored();
+        let objects = self.keeping.last_entries(stored);
+        let row = match self.keeping.booking(stored) {
+            Booking::AsUsual if self.endpoint.is_booked() => Some(Entry::Row(self.row(outcome))),
+            Booking::AsUsual | Booking::Later => None,
+            Booking::Once { id, endpoint } => {
+                let mut row = self.row(outcome);
+                row.endpoint = endpoint;
+                if self.model.is_empty() {
+                    row.model = row.served_model.clone().unwrap_or(row.model);
+                }
+                Some(Entry::Settled { id, row })
+            }
+        };
+        objects.into_iter().chain(row)
+    }
+
+    fn row(&mut self, outcome: Outcome) -> UsageRow {
         let (usage, source) = self.usage();
         self.booked = Some(Booked {
             outcome,
@@ -238,7 +269,7 @@ impl Exchange {
             source,
         });
         let head = self.answer.as_ref();
-        Some(UsageRow {
+        UsageRow {
             user_id: self.caller.id,
             started_at_ms: self.started_at_ms,
             endpoint: self.endpoint.path,
@@ -251,7 +282,12 @@ impl Exchange {
             duration_ms: millis_since(self.started),
             first_byte_ms: head.map(|head| head.first_byte_ms),
             backend_request_id: head.and_then(|head| head.request_id.clone()),
-        })
+        }
+    }
+
+    fn is_error(&self) -> bool {
+        let head = self.answer.as_ref();
+        head.is_some_and(|head| !(200..300).contains(&head.status))
     }
 
     fn status(&self) -> u16 {
@@ -263,10 +299,7 @@ impl Exchange {
     /// The backend's numbers, a 0 included; an estimate only where it gave none; nothing for an error answer.
     fn usage(&self) -> (Usage, UsageSource) {
         let reading = self.meter.reading();
-        let is_error = self
-            .answer
-            .as_ref()
-            .is_some_and(|head| !(200..300).contains(&head.status));
+        let is_error = self.is_error();
         let (mut usage, source) = match (reading.usage(), self.endpoint.metering) {
             _ if is_error => (Usage::default(), UsageSource::None),
             (Some(usage), _) => (usage, UsageSource::Backend),

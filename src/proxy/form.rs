@@ -3,7 +3,10 @@
 
 use memchr::memmem;
 
-use super::request::{clean_text, is_true};
+use super::{
+    references,
+    request::{clean_text, is_true},
+};
 
 /// Names of fields and of parts are short; a longer head is passed over.
 const MAX_HEAD_BYTES: usize = 8 * 1024;
@@ -16,6 +19,8 @@ pub struct Fields {
     /// As asked for, cleaned of control characters and shortened.
     pub model: Option<String>,
     pub stream: bool,
+    /// The first field that refers to stored objects; empty for a head too long to be read, which may do so unseen.
+    pub refers: Option<String>,
 }
 
 /// The state between two reads.
@@ -129,13 +134,18 @@ impl FormScan {
                     match memmem::find(rest, b"\r\n\r\n") {
                         Some(end) => (end, end + 4),
                         None if rest.len() > MAX_HEAD_BYTES => {
+                            self.fields.refers.get_or_insert_with(String::new);
                             self.state = State::Content(Field::Other);
                             return Some(0);
                         }
                         None => return None,
                     }
                 };
-                self.state = State::Content(field_of(&rest[..end]));
+                let part = PartHead::parse(&rest[..end]);
+                if let (None, Some(name)) = (&self.fields.refers, part.refers()) {
+                    self.fields.refers = Some(clean_text(name));
+                }
+                self.state = State::Content(part.field());
                 // The line end before a delimiter may be the one that ends the head.
                 Some(used - 2)
             }
@@ -158,36 +168,58 @@ impl FormScan {
     }
 }
 
-/// The field that a part's head names; a part with a file name is a file.
-fn field_of(head: &[u8]) -> Field {
-    let head = String::from_utf8_lossy(head);
-    let disposition = head.split("\r\n").find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.trim()
-            .eq_ignore_ascii_case("content-disposition")
-            .then_some(value)
-    });
-    let Some(disposition) = disposition else {
-        return Field::Other;
-    };
-    let mut field = Field::Other;
-    for parameter in disposition.split(';').skip(1) {
-        let Some((name, value)) = parameter.split_once('=') else {
-            continue;
-        };
-        let name = name.trim();
-        if name.eq_ignore_ascii_case("filename") || name.eq_ignore_ascii_case("filename*") {
-            return Field::Other;
-        }
-        if name.eq_ignore_ascii_case("name") {
-            field = match value.trim().trim_matches('"') {
-                "model" => Field::Model,
-                "stream" => Field::Stream,
-                _ => Field::Other,
+/// What a part's head says of it.
+#[derive(Default)]
+struct PartHead {
+    /// All names, should there be several: which of them counts is the backend's business.
+    names: Vec<String>,
+    is_file: bool,
+}
+
+impl PartHead {
+    fn parse(head: &[u8]) -> Self {
+        let head = String::from_utf8_lossy(head);
+        let mut part = Self::default();
+        for line in head.split("\r\n") {
+            let Some((name, value)) = line.split_once(':') else {
+                continue;
             };
+            if name.trim().eq_ignore_ascii_case("content-disposition") {
+                part.take_disposition(value);
+            }
+        }
+        part
+    }
+
+    fn take_disposition(&mut self, value: &str) {
+        for parameter in value.split(';').skip(1) {
+            let Some((name, value)) = parameter.split_once('=') else {
+                continue;
+            };
+            let name = name.trim();
+            if name.eq_ignore_ascii_case("filename") || name.eq_ignore_ascii_case("filename*") {
+                self.is_file = true;
+            }
+            if name.eq_ignore_ascii_case("name") || name.eq_ignore_ascii_case("name*") {
+                self.names.push(value.trim().trim_matches('"').to_owned());
+            }
         }
     }
-    field
+
+    /// A part with a file name is a file.
+    fn field(&self) -> Field {
+        match self.names.first().map(String::as_str) {
+            Some("model") if !self.is_file => Field::Model,
+            Some("stream") if !self.is_file => Field::Stream,
+            _ => Field::Other,
+        }
+    }
+
+    /// The name that refers to stored objects, if one does.
+    fn refers(&self) -> Option<&str> {
+        let mut names = self.names.iter().map(String::as_str);
+        names.find(|name| references::is_field(name, self.is_file))
+    }
 }
 
 /// RFC 2046 section 5.1.1: 1 to 70 characters.
@@ -245,6 +277,7 @@ mod tests {
         let expected = Fields {
             model: Some("whisper\u{fffd}-1".to_owned()),
             stream: true,
+            refers: None,
         };
         for first in 0..=body.len() {
             assert_eq!(scan(&[&body[..first], &body[first..]]), expected, "{first}");
@@ -263,6 +296,27 @@ mod tests {
     }
 
     #[test]
+    fn fields_that_refer_to_stored_objects_are_told() {
+        for (head, refers) in [
+            ("name=\"video[id]\"", Some("video[id]")),
+            ("name=video", Some("video")),
+            ("name=\"video\"; filename=\"a.mp4\"", None),
+            (
+                "name=\"x\"; name=\"input_reference[file_id]\"",
+                Some("input_reference[file_id]"),
+            ),
+            ("name=\"file_id\"; filename=\"a\"", Some("file_id")),
+            ("name=\"prompt\"", None),
+        ] {
+            assert_eq!(
+                scan(&[&form(&[(head, "x")])]).refers.as_deref(),
+                refers,
+                "{head}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_endless_is_not_kept() {
         let mut scan = FormScan::new(TYPE).unwrap();
         scan.push(b"--xX\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n");
@@ -277,6 +331,7 @@ mod tests {
             scan.push(&[b'h'; 1000]);
             assert!(scan.carry.len() < 2 * MAX_HEAD_BYTES);
         }
+        assert_eq!(scan.fields().refers.as_deref(), Some(""));
     }
 
     #[test]

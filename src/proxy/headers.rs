@@ -120,7 +120,7 @@ impl OwnHeaders {
     /// Writes the whole head of a request to the backend.
     #[must_use]
     pub fn head_for(&self, request: &HttpRequest, body: BodyLength) -> Bytes {
-        let mut head = self.head_without_framing(request);
+        let mut head = self.head_without_framing(request, request.method(), target_of(request));
         match body {
             BodyLength::Known(0) if request.method() != Method::POST => {}
             BodyLength::Known(bytes) => {
@@ -135,10 +135,18 @@ impl OwnHeaders {
         head.into()
     }
 
+    /// The head of a GET of the proxy's own, on behalf of a request.
+    #[must_use]
+    pub fn get_head_for(&self, request: &HttpRequest, target: &str) -> Bytes {
+        let mut head = self.head_without_framing(request, &Method::GET, target);
+        head.extend_from_slice(b"\r\n");
+        head.into()
+    }
+
     /// The head of a request for a WebSocket. No extensions: what is compressed could not be metered.
     #[must_use]
     pub fn upgrade_head_for(&self, request: &HttpRequest) -> Bytes {
-        let mut head = self.head_without_framing(request);
+        let mut head = self.head_without_framing(request, request.method(), target_of(request));
         if let Some(protocols) = super::realtime::protocols(request.headers()) {
             head.extend_from_slice(b"sec-websocket-protocol: ");
             head.extend_from_slice(&protocols);
@@ -148,14 +156,15 @@ impl OwnHeaders {
         head.into()
     }
 
-    fn head_without_framing(&self, request: &HttpRequest) -> Vec<u8> {
+    fn head_without_framing(
+        &self,
+        request: &HttpRequest,
+        method: &Method,
+        target: &str,
+    ) -> Vec<u8> {
         let mut head = Vec::with_capacity(1024);
-        let target = request
-            .uri()
-            .path_and_query()
-            .map_or("/", |target| target.as_str());
         for part in [
-            request.method().as_str(),
+            method.as_str(),
             " ",
             &self.target_prefix,
             target,
@@ -180,6 +189,12 @@ impl OwnHeaders {
         }
         head
     }
+}
+
+/// Path and query as they came.
+fn target_of(request: &HttpRequest) -> &str {
+    let target = request.uri().path_and_query();
+    target.map_or("/", |target| target.as_str())
 }
 
 fn sends_x_api_key(headers: &HeaderMap) -> bool {

@@ -3,6 +3,7 @@
 mod answer;
 pub mod auth;
 pub mod backend;
+mod batch;
 pub mod budget;
 pub mod endpoint;
 mod error;
@@ -10,11 +11,15 @@ mod exchange;
 mod form;
 pub mod gate;
 mod headers;
+mod inner;
+mod lists;
 pub mod payload;
 mod realtime;
 mod references;
 mod relay;
 pub mod request;
+mod settle;
+mod stored;
 pub mod throttle;
 mod upload;
 
@@ -30,13 +35,16 @@ use bytes::Bytes;
 pub use error::{ApiError, shortened};
 pub use exchange::peer_of;
 pub use headers::{BodyLength, OwnHeaders};
+pub use stored::Owners;
 
 use auth::{Caller, KeyTable};
 use backend::{Backend, BackendError, Connector, OutgoingRequest};
 use budget::{BodyBudget, BodyShare};
-use endpoint::{Endpoint, Endpoints};
+use endpoint::{Endpoint, Endpoints, Found, Keeps, Stateful};
 use exchange::{Asked, Exchange};
 use gate::{Drain, Gate, InFlight};
+use references::Reference;
+use stored::Keeping;
 use throttle::Throttle;
 use upload::ClientUpload;
 
@@ -59,6 +67,7 @@ pub enum StreamUsage {
 pub struct Shared {
     pub endpoints: Endpoints,
     pub keys: Arc<KeyTable>,
+    pub owners: Owners,
     pub ledger: Ledger,
     pub gate: Gate,
     pub drain: Arc<Drain>,
@@ -100,14 +109,14 @@ pub async fn handle(
         .find(request.method(), request.uri().path());
     let result = match found {
         Err(error) => Err(error),
-        Ok(endpoint) if endpoint.body == endpoint::Body::Socket => {
+        Ok(found) if found.endpoint.body == endpoint::Body::Socket => {
             // Boxed, as uploads are, lest every request's future have room for the rare ones.
-            return match Box::pin(realtime::open(&proxy, &request, payload, endpoint)).await {
+            return match Box::pin(realtime::open(&proxy, &request, payload, found.endpoint)).await {
                 Ok(response) => response,
                 Err(error) => refuse(&request, &proxy, &error).await,
             };
         }
-        Ok(endpoint) => forward(&request, &mut payload, &proxy, endpoint).await,
+        Ok(found) => forward(&request, &mut payload, &proxy, found).await,
     };
     match result {
         Ok(response) => response,
@@ -153,7 +162,7 @@ async fn forward(
     request: &HttpRequest,
     payload: &mut web::Payload,
     proxy: &Proxy,
-    endpoint: Endpoint,
+    Found { endpoint, ids }: Found<'_>,
 ) -> Result<HttpResponse, ApiError> {
     let started = Instant::now();
     let shared = &proxy.shared;
@@ -162,7 +171,16 @@ async fn forward(
     if !proxy.ledger.accepts_requests() {
         return Err(ledger_unavailable().retry_after(5));
     }
+    if !ids.is_empty() {
+        shared.owners.check_path(&caller, &ids).await?;
+    }
     let mut asked = Asked {
+        keeping: Keeping::new(
+            endpoint.keeps,
+            shared.endpoints.stateful(),
+            caller.id,
+            ids.first().copied(),
+        ),
         request,
         caller,
         endpoint,
@@ -182,9 +200,46 @@ async fn forward(
         shared.body_budget.grow(&mut asked.share, bytes)
     })
     .await?;
-    let (model, plan) = plan(endpoint, &asked.body, shared.stream_usage)?;
-    asked.model = model;
+    if let Keeps::Listed(kind) = endpoint.keeps {
+        return Box::pin(lists::own_page(proxy, asked, kind, in_flight)).await;
+    }
+    let plan = plan(endpoint, &asked.body, shared.stream_usage)?;
+    if plan.speaks_of_objects() {
+        Box::pin(settle_objects(proxy, &mut asked, &plan, &ids)).await?;
+    }
     send(proxy, asked, plan, in_flight).await
+}
+
+/// What concerns stored objects before a request goes on.
+async fn settle_objects(
+    proxy: &Proxy,
+    asked: &mut Asked<'_>,
+    plan: &Plan,
+    ids: &[&str],
+) -> Result<(), ApiError> {
+    let owners = &proxy.shared.owners;
+    if proxy.shared.endpoints.stateful() == Stateful::Off {
+        if let Some(reference) = plan.references.first() {
+            return Err(stored::closed_reference(&reference.member));
+        }
+        if plan.background {
+            return Err(stored::closed_background());
+        }
+        return Ok(());
+    }
+    owners
+        .check_references(&asked.caller, &plan.references)
+        .await?;
+    if plan.background {
+        asked.keeping.runs_in_background();
+    } else if !plan.may_store {
+        asked.keeping.nothing();
+    }
+    match (asked.endpoint.keeps, ids.first()) {
+        (Keeps::Batch, None) => batch::check_input(proxy, asked, &plan.references).await,
+        (Keeps::Forgotten, Some(id)) => settle::before_deletion(proxy, asked, id).await,
+        _ => Ok(()),
+    }
 }
 
 /// Who calls. A key that another process made a moment ago is not known yet: one of our form is looked up once more
@@ -204,8 +259,22 @@ async fn caller_of(request: &HttpRequest, keys: &KeyTable) -> Result<Arc<Caller>
 
 /// The body as it goes out, and what is expected of the answer.
 struct Plan {
+    model: String,
     pieces: [Bytes; 3],
     expected: Expected,
+    references: Vec<Reference>,
+    /// A response that is made while nobody waits for it.
+    background: bool,
+    /// The backend may store the answer.
+    may_store: bool,
+    /// The endpoint reads or changes stored objects.
+    is_stateful: bool,
+}
+
+impl Plan {
+    fn speaks_of_objects(&self) -> bool {
+        self.is_stateful || self.background || !self.may_store || !self.references.is_empty()
+    }
 }
 
 /// What the request makes of its answer.
@@ -218,12 +287,13 @@ struct Expected {
 }
 
 /// Looks into the body of a request that uses tokens, and makes a streamed one ask for usage.
-fn plan(
-    endpoint: Endpoint,
-    body: &Bytes,
-    stream_usage: StreamUsage,
-) -> Result<(String, Plan), ApiError> {
+fn plan(endpoint: Endpoint, body: &Bytes, stream_usage: StreamUsage) -> Result<Plan, ApiError> {
     let mut plan = Plan {
+        model: String::new(),
+        references: Vec::new(),
+        background: false,
+        may_store: true,
+        is_stateful: matches!(endpoint.keeps, Keeps::Batch | Keeps::Forgotten),
         pieces: [body.clone(), Bytes::new(), Bytes::new()],
         expected: Expected {
             stream: false,
@@ -231,23 +301,22 @@ fn plan(
         },
     };
     let look = match endpoint.body {
-        endpoint::Body::Plain | endpoint::Body::Socket => return Ok((String::new(), plan)),
+        endpoint::Body::Plain | endpoint::Body::Socket => return Ok(plan),
+        endpoint::Body::OptionalJson if body.is_empty() => return Ok(plan),
         // What a backend of the operator's own takes may be any JSON.
         endpoint::Body::Any => match request::look(body) {
             Ok(look) => look,
-            Err(_) => return Ok((String::new(), plan)),
+            Err(_) => return Ok(plan),
         },
-        endpoint::Body::Json | endpoint::Body::JsonAskingUsage | endpoint::Body::Form => {
-            request::look(body)?
-        }
+        endpoint::Body::Json
+        | endpoint::Body::OptionalJson
+        | endpoint::Body::JsonAskingUsage
+        | endpoint::Body::Form => request::look(body)?,
     };
-    references::refuse(body)?;
-    if look.background {
-        return Err(ApiError::closed(
-            "`background` is not served by this proxy: its answer would be kept where all users can ask for it.",
-        )
-        .with_param("background"));
-    }
+    plan.references = references::references(body)?;
+    plan.background = look.background;
+    plan.may_store = look.may_store;
+    plan.model = look.model;
     plan.expected.stream = look.stream;
     if let Some(splice) = look.splice
         && endpoint.body == endpoint::Body::JsonAskingUsage
@@ -256,18 +325,19 @@ fn plan(
         plan.pieces = splice.apply(body);
         plan.expected.usage_only_events = UsageOnlyEvents::TakeOut;
     }
-    Ok((look.model, plan))
+    Ok(plan)
 }
 
 /// Waits for a place, asks the backend, and turns its answer into the client's.
 async fn send(
     proxy: &Proxy,
-    asked: Asked<'_>,
+    mut asked: Asked<'_>,
     plan: Plan,
     in_flight: InFlight,
 ) -> Result<HttpResponse, ApiError> {
     let shared = &proxy.shared;
     let permit = shared.gate.enter().await?;
+    asked.model = plan.model;
     let body_bytes: usize = plan.pieces.iter().map(Bytes::len).sum();
     let length = BodyLength::Known(body_bytes as u64);
     let outgoing = OutgoingRequest {

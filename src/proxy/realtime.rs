@@ -35,10 +35,12 @@ use super::{
     backend::{Io, Opened, OutgoingRequest, Socket},
     budget::BodyShare,
     caller_of,
+    endpoint::Stateful,
     exchange::{Asked, Exchange, Part},
     headers::keep_end_to_end,
     ledger_unavailable, payload,
     request::clean_text,
+    stored::Keeping,
     unanswered,
 };
 use crate::{
@@ -68,6 +70,7 @@ pub(super) async fn open(
     }
     let permit = shared.gate.enter().await?;
     let asked = Asked {
+        keeping: Keeping::new(endpoint.keeps, Stateful::Off, caller.id, None),
         request,
         caller,
         endpoint,

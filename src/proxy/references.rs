@@ -32,7 +32,13 @@ const MEMBERS: [&str; 16] = [
     "input_video_id",
 ];
 /// Inside these an `id` is one of an object.
-const HOLDERS: [&str; 2] = ["conversation", "container"];
+const HOLDERS: [&str; 5] = [
+    "conversation",
+    "container",
+    "video",
+    "character",
+    "characters",
+];
 /// Each level is read once more, so that nothing in it is missed; a body that takes more readings than this is refused.
 /// SDKs put what is long some six levels deep.
 const MAX_READINGS: usize = 16;
@@ -40,31 +46,29 @@ const MAX_DEPTH: usize = 100;
 
 /// One reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Reference {
-    member: String,
-    id: String,
+pub struct Reference {
+    pub member: String,
+    pub id: String,
 }
 
-/// Refuses a body that refers to a stored object.
-///
-/// # Errors
-/// 404 for one that does, 400 for one that cannot be searched.
-pub fn refuse(body: &[u8]) -> Result<(), ApiError> {
-    let Some(Reference { member, .. }) = references(body)?.into_iter().next() else {
-        return Ok(());
-    };
-    Err(ApiError::closed(format!(
-        "`{member}` refers to a stored object. This proxy does not know whose it is, and all its users share the backend's \
-         storage: send the content itself."
-    ))
-    .with_param(member))
+/// Whether a form's field of this name refers to stored objects: `file_id`, `video[id]`, or a `video` that is no file and so may
+/// be an object.
+#[must_use]
+pub fn is_field(name: &str, is_file: bool) -> bool {
+    let mut parts = name
+        .split(['[', '.'])
+        .map(|part| part.trim_end_matches(']'));
+    parts.any(|part| {
+        let holds = HOLDERS.contains(&part) || part == "input_reference";
+        MEMBERS.contains(&part) || holds && !is_file
+    })
 }
 
 /// All references in a body.
 ///
 /// # Errors
 /// 400 when the body is nested too deeply to be searched.
-fn references(body: &[u8]) -> Result<Vec<Reference>, ApiError> {
+pub fn references(body: &[u8]) -> Result<Vec<Reference>, ApiError> {
     if !may_refer(body) {
         return Ok(Vec::new());
     }
@@ -80,14 +84,20 @@ fn references(body: &[u8]) -> Result<Vec<Reference>, ApiError> {
     Ok(search.found)
 }
 
-/// A quick look, which most bodies end with: each name has an underscore but for two, and may be escaped.
+/// A quick look, which most bodies end with: each name has an underscore but for a few, and may be escaped.
 fn may_refer(body: &[u8]) -> bool {
     memchr::memchr3_iter(b'_', b'\\', b'"', body).any(|at| {
         let rest = &body[at + 1..];
         match body[at] {
             b'_' => rest.starts_with(b"id") || rest.starts_with(b"reference"),
             b'\\' => rest.starts_with(b"u00"),
-            _ => rest.starts_with(b"conversation\"") || rest.starts_with(b"container\""),
+            _ => {
+                matches!(rest.first(), Some(b'c' | b'v'))
+                    && HOLDERS.iter().any(|name| {
+                        rest.strip_prefix(name.as_bytes())
+                            .is_some_and(|rest| rest.first() == Some(&b'"'))
+                    })
+            }
         }
     })
 }
@@ -234,6 +244,8 @@ mod tests {
             r#"{"input":[{"id":"x","type":"item\u005freference","type":"item_reference"}]}"#,
             r#"{"previous\u005fresponse\u005fid":"x"}"#,
             r#"{"conversation":"\u0078"}"#,
+            r#"{"video":{"id":"x"},"prompt":"more"}"#,
+            r#"{"characters":[{"id":"x"}]}"#,
         ] {
             assert_eq!(found(body), ["x"], "{body}");
         }

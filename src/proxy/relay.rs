@@ -96,6 +96,8 @@ impl Relay {
         // `[DONE]` is the last event for the client, though the connection may go on: the row comes before it.
         if !exchange.is_booked() && (ends || exchange.meter().reading().done) {
             self.state = State::Committing(Box::pin(exchange.commit(Outcome::Completed)));
+        } else if let Some(remembered) = exchange.remember() {
+            self.state = State::Committing(Box::pin(remembered));
         }
     }
 }

@@ -26,6 +26,8 @@ pub struct Look {
     pub stream: bool,
     /// `background` of a response: the answer comes later, to whoever asks for it.
     pub background: bool,
+    /// `store` is not false: the backend may keep the answer.
+    pub may_store: bool,
     /// What would make a streamed request ask for usage; `None` when it asks by itself or does not stream.
     pub splice: Option<Splice>,
 }
@@ -71,6 +73,7 @@ pub fn look(body: &[u8]) -> Result<Look, ApiError> {
             .map_or_else(String::new, |value| clean_model(value.get())),
         stream,
         background: members.background.is_some_and(|value| is_true(value.get())),
+        may_store: members.store.is_none_or(|value| value.get() != "false"),
         splice,
     })
 }
@@ -111,6 +114,7 @@ struct Members<'a> {
     stream: Option<&'a RawValue>,
     stream_options: Option<&'a RawValue>,
     background: Option<&'a RawValue>,
+    store: Option<&'a RawValue>,
 }
 
 struct TopLevel;
@@ -129,6 +133,7 @@ impl<'de> Visitor<'de> for TopLevel {
                 b"model" => members.model = Some(map.next_value()?),
                 b"stream" => members.stream = Some(map.next_value()?),
                 b"background" => members.background = Some(map.next_value()?),
+                b"store" => members.store = Some(map.next_value()?),
                 b"stream_options" => members.stream_options = Some(map.next_value()?),
                 _ => {
                     map.next_value::<IgnoredAny>()?;

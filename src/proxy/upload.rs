@@ -6,7 +6,10 @@ use std::{
 };
 
 use actix_web::{
-    http::header::{self, HeaderMap},
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
     web,
 };
 use bytes::{Bytes, BytesMut};
@@ -95,6 +98,11 @@ impl Upload for ClientUpload<'_> {
             Ok(Some(chunk)) => {
                 if let Some(form) = &mut self.form {
                     form.push(&chunk);
+                    if let Some(field) = &form.fields().refers {
+                        // The backend never sees the form's end.
+                        self.error = Some(refers(field));
+                        return Poll::Ready(Some(Err(UploadBroke)));
+                    }
                 }
                 Poll::Ready(Some(Ok(match self.length {
                     BodyLength::Known(_) => chunk,
@@ -115,6 +123,16 @@ impl Upload for ClientUpload<'_> {
             }
         }
     }
+}
+
+/// What a form refers to is not looked up: JSON can say the same, and is read before anything goes out.
+fn refers(field: &str) -> ApiError {
+    ApiError::invalid_request(
+        StatusCode::BAD_REQUEST,
+        None,
+        "A form cannot refer to stored objects here; send the request as JSON, or the file itself.",
+    )
+    .with_param(field.to_owned())
 }
 
 /// RFC 9112 section 7.1.

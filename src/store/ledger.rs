@@ -1,4 +1,4 @@
-//! The ledger: rows queue up, one thread writes whatever is queued in one transaction and wakes those who wait.
+//! The ledger: rows, and who made what at the backend, queue up, one thread writes whatever is queued in one transaction and wakes those who wait.
 //!
 //! Nobody waits for a batch to fill: what came in during the last commit is the next batch, so a lone row is written
 //! at once and a thousand at a time share one commit (measured: 98 µs for one row, 285,000 rows/s with 64 writers).
@@ -24,7 +24,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{Store, StoreError};
-use crate::model::UsageRow;
+use crate::model::Entry;
 
 pub use port::Port;
 
@@ -34,8 +34,8 @@ use wal::WalWatch;
 use watch::UsersWatch;
 use writer::Writer;
 
-/// Rows kept in memory while the database refuses writes: about 50 MB. More than that are lost, and counted in the log.
-const MAX_BACKLOG_ROWS: usize = 100_000;
+/// Entries kept in memory while the database refuses writes: about 50 MB. More than that are lost, and counted in the log.
+const MAX_BACKLOG: usize = 100_000;
 
 /// How surely a commit must be on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,17 +86,17 @@ struct Shared {
 struct Queue {
     parcels: VecDeque<Parcel>,
     /// In all parcels.
-    rows: usize,
-    /// Rows dropped because the backlog was full.
+    entries: usize,
+    /// Entries dropped because the backlog was full.
     lost: usize,
     /// The thread sleeps until a row comes.
     is_idle: bool,
     closing: bool,
 }
 
-/// Rows handed over together, written together, acknowledged together.
+/// Entries handed over together, written together, acknowledged together.
 struct Parcel {
-    rows: Vec<UsageRow>,
+    entries: Vec<Entry>,
     written: Option<oneshot::Sender<Result<(), NotWritten>>>,
 }
 
@@ -164,25 +164,25 @@ impl LedgerThread {
 }
 
 impl Ledger {
-    /// Queues rows that are acknowledged together, when their transaction is committed.
+    /// Queues entries that are acknowledged together, when their transaction is committed.
     /// While rows cannot be written and requests are served all the same, nobody is made to wait.
     fn submit(
         &self,
-        rows: Vec<UsageRow>,
+        entries: Vec<Entry>,
         written: Option<oneshot::Sender<Result<(), NotWritten>>>,
     ) {
-        let mut parcel = Parcel { rows, written };
+        let mut parcel = Parcel { entries, written };
         if self.shared.on_failure == OnFailure::Serve && self.shared.failing.load(Ordering::Relaxed)
         {
             parcel.tell(Ok(()));
         }
         let mut queue = self.shared.lock();
         let is_dead = self.shared.dead.load(Ordering::Relaxed);
-        if is_dead || queue.rows + parcel.rows.len() > MAX_BACKLOG_ROWS {
-            queue.lost += parcel.rows.len();
+        if is_dead || queue.entries + parcel.entries.len() > MAX_BACKLOG {
+            queue.lost += parcel.entries.len();
             return;
         }
-        queue.rows += parcel.rows.len();
+        queue.entries += parcel.entries.len();
         queue.parcels.push_back(parcel);
         // A wake-up is a system call, and needed only by a thread that sleeps until there is a row.
         let is_idle = std::mem::take(&mut queue.is_idle);
@@ -192,9 +192,9 @@ impl Ledger {
         }
     }
 
-    /// Queues a row that nobody waits for.
-    pub fn push(&self, row: UsageRow) {
-        self.submit(vec![row], None);
+    /// Queues entries that nobody waits for.
+    pub fn push(&self, entries: Vec<Entry>) {
+        self.submit(entries, None);
     }
 
     /// Whether new requests may be served.
@@ -215,7 +215,7 @@ impl Drop for DeadUnlessClosed {
         if !queue.closing || thread::panicking() {
             log::error!("ledger: the writing thread died, restart the server");
             self.0.dead.store(true, Ordering::Relaxed);
-            queue.lost += std::mem::take(&mut queue.rows);
+            queue.lost += std::mem::take(&mut queue.entries);
             queue.parcels.clear();
         }
     }

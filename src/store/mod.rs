@@ -6,6 +6,7 @@ mod error;
 pub mod ledger;
 mod location;
 mod migrate;
+pub mod objects;
 pub mod users;
 
 use std::{

@@ -10,6 +10,7 @@ use super::{
     counts::{Counts, find_counts},
     decode::Decoder,
     sse::Piece,
+    stored::Stored,
 };
 use crate::model::Usage;
 
@@ -54,6 +55,8 @@ pub struct Meter {
 struct Sink {
     shape: Shape,
     reading: Reading,
+    /// Where objects matter.
+    stored: Option<Box<Stored>>,
 }
 
 enum Shape {
@@ -95,6 +98,7 @@ impl Meter {
         let sink = Sink {
             shape,
             reading: Reading::default(),
+            stored: None,
         };
         Self {
             decoder: Decoder::new(encoding, sink),
@@ -103,14 +107,29 @@ impl Meter {
         }
     }
 
+    /// Makes the meter note the stored objects that the answer speaks of.
+    #[must_use]
+    pub fn noting_objects(mut self) -> Self {
+        self.decoder.sink_mut().stored = Some(Box::default());
+        self
+    }
+
+    /// The objects that the answer spoke of, where they are noted.
+    #[must_use]
+    pub fn stored(&self) -> Option<&Stored> {
+        self.decoder.sink().stored.as_deref()
+    }
+
     /// Looks at one read and hands on, through `emit`, what of it may leave now.
     pub fn push(&mut self, read: Bytes, emit: &mut impl FnMut(Bytes)) {
         if let Decoder::Identity(Sink {
             shape: Shape::Events(scanner),
             reading,
+            stored,
         }) = &mut self.decoder
         {
-            scanner.push(&read, &mut |data| reading.event(data), &mut |piece| {
+            let mut on_data = |data: &[u8]| reading.event(data, stored.as_deref_mut());
+            scanner.push(&read, &mut on_data, &mut |piece| {
                 emit(match piece {
                     Piece::Held(bytes) => Bytes::from(bytes),
                     Piece::Part(range) => read.slice(range),
@@ -132,16 +151,26 @@ impl Meter {
         if !self.decoder_broke && self.decoder.finish().is_err() {
             self.decoder_broke = true;
         }
-        let Sink { shape, reading } = self.decoder.sink_mut();
+        let Sink {
+            shape,
+            reading,
+            stored,
+        } = self.decoder.sink_mut();
         match shape {
             Shape::Events(scanner) => {
-                scanner.finish(&mut |data| reading.event(data), &mut |piece| {
+                let mut on_data = |data: &[u8]| reading.event(data, stored.as_deref_mut());
+                scanner.finish(&mut on_data, &mut |piece| {
                     if let Piece::Held(bytes) = piece {
                         emit(Bytes::from(bytes));
                     }
                 });
             }
-            Shape::Json(buffer) => reading.take_over(buffer.read()),
+            Shape::Json(buffer) => {
+                if let Some(stored) = stored.as_deref_mut().filter(|_| !buffer.is_long) {
+                    stored.read(&buffer.held);
+                }
+                reading.take_over(buffer.read());
+            }
             Shape::Opaque => {}
         }
     }
@@ -154,7 +183,7 @@ impl Meter {
     /// Generated text so far, for an estimate; of what was too long to be read, its length.
     #[must_use]
     pub fn text(&self) -> TextCount {
-        let Sink { shape, reading } = self.decoder.sink();
+        let Sink { shape, reading, .. } = self.decoder.sink();
         let mut text = reading.text;
         if let Shape::Events(scanner) = shape {
             text.add(&TextCount::of_bytes(scanner.unread_bytes()));
@@ -176,7 +205,10 @@ impl Reading {
         self.counts.usage()
     }
 
-    fn event(&mut self, data: &[u8]) -> EventKind {
+    fn event(&mut self, data: &[u8], stored: Option<&mut Stored>) -> EventKind {
+        if let Some(stored) = stored {
+            stored.read_event(data);
+        }
         let (kind, answer) = read_event(data);
         self.done |= kind == EventKind::Done;
         self.take_over(answer);
@@ -197,12 +229,17 @@ impl Reading {
 /// Decoded bytes come in here.
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Self { shape, reading } = self;
+        let Self {
+            shape,
+            reading,
+            stored,
+        } = self;
         match shape {
             Shape::Events(scanner) => {
-                scanner.push(bytes, &mut |data| reading.event(data), &mut |_| {});
+                let mut on_data = |data: &[u8]| reading.event(data, stored.as_deref_mut());
+                scanner.push(bytes, &mut on_data, &mut |_| {});
             }
-            Shape::Json(buffer) => buffer.push(bytes),
+            Shape::Json(buffer) => buffer.push(bytes, stored.as_deref_mut()),
             Shape::Opaque => {}
         }
         Ok(bytes.len())
@@ -218,6 +255,8 @@ impl Write for Sink {
 struct JsonBuffer {
     held: Vec<u8>,
     is_long: bool,
+    /// The objects that its beginning names were noted.
+    beginning_read: bool,
     /// What a long answer has said so far.
     counts: Option<Counts>,
     images: u64,
@@ -227,16 +266,20 @@ struct JsonBuffer {
 }
 
 impl JsonBuffer {
-    fn push(&mut self, bytes: &[u8]) {
+    fn push(&mut self, bytes: &[u8], stored: Option<&mut Stored>) {
         self.total_bytes = self.total_bytes.saturating_add(bytes.len() as u64);
-        if !self.is_long && self.held.len() + bytes.len() > MAX_JSON_BYTES {
-            self.is_long = true;
-            self.let_go();
-            self.held.shrink_to_fit();
-        }
+        let becomes_long = !self.is_long && self.held.len() + bytes.len() > MAX_JSON_BYTES;
         self.held.extend_from_slice(bytes);
+        self.is_long |= becomes_long;
         if self.is_long && self.held.len() > 2 * TAIL_BYTES {
+            if let Some(stored) = stored.filter(|_| !self.beginning_read) {
+                stored.read(&self.held);
+            }
+            self.beginning_read = true;
             self.let_go();
+        }
+        if becomes_long {
+            self.held.shrink_to_fit();
         }
     }
 

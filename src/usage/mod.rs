@@ -7,6 +7,7 @@ mod estimate;
 mod lenient;
 mod meter;
 mod sse;
+mod stored;
 mod websocket;
 
 pub use answer::{Answer, EventKind, read_answer, read_event};
@@ -15,4 +16,5 @@ pub use estimate::{TextCount, prompt_tokens};
 pub use lenient::Name;
 pub use meter::{Encoding, Meter, Reading};
 pub use sse::{Scanner, UsageOnlyEvents};
+pub use stored::{Stored, is_id};
 pub use websocket::FrameScan;

@@ -16,4 +16,5 @@ mod look_alike;
 mod main_road;
 mod process;
 mod reach;
+mod stored;
 mod wire;

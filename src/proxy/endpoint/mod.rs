@@ -1,17 +1,25 @@
-//! The endpoints that are served, one line each with how they are metered, and the rule for paths.
+//! The endpoints that are served: which one a request is for, how its body and its answer are treated.
+
+mod path;
+mod table;
 
 use actix_web::http::Method;
-use percent_encoding::percent_decode_str;
+use smallvec::SmallVec;
 
 use super::ApiError;
+use crate::{model::ObjectKind, usage::is_id};
+
+use path::{as_read_carelessly, is_below, is_unambiguous};
+use table::{CLOSED, ENDPOINTS, STATEFUL};
 
 /// One served endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Endpoint {
-    /// The path, and the name in the ledger. A final `*` stands for any rest.
+    /// The path, and the name in the ledger. A final `*` stands for any rest, a segment in braces for an id.
     pub path: &'static str,
     pub body: Body,
     pub metering: Metering,
+    pub keeps: Keeps,
     /// `*` is any.
     method: &'static str,
 }
@@ -23,6 +31,8 @@ pub enum Body {
     Plain,
     /// JSON that is looked into.
     Json,
+    /// The same, or nothing.
+    OptionalJson,
     /// JSON; a streamed request is made to ask for usage.
     JsonAskingUsage,
     /// A form with files, which passes as it comes and is looked into on its way. JSON is taken too.
@@ -48,112 +58,49 @@ pub enum Metering {
     Images,
 }
 
-const ENDPOINTS: [Endpoint; 18] = [
-    endpoint(
-        "POST",
-        "/v1/chat/completions",
-        Body::JsonAskingUsage,
-        Metering::Text,
-    ),
-    endpoint(
-        "POST",
-        "/v1/completions",
-        Body::JsonAskingUsage,
-        Metering::Text,
-    ),
-    endpoint("POST", "/v1/responses", Body::Json, Metering::Text),
-    endpoint(
-        "POST",
-        "/v1/responses/input_tokens",
-        Body::Json,
-        Metering::Free,
-    ),
-    endpoint("POST", "/v1/responses/compact", Body::Json, Metering::Text),
-    endpoint("POST", "/v1/embeddings", Body::Json, Metering::Input),
-    endpoint("POST", "/v1/moderations", Body::Json, Metering::Given),
-    endpoint(
-        "POST",
-        "/v1/images/generations",
-        Body::Json,
-        Metering::Images,
-    ),
-    endpoint("POST", "/v1/images/edits", Body::Form, Metering::Images),
-    endpoint(
-        "POST",
-        "/v1/images/variations",
-        Body::Form,
-        Metering::Images,
-    ),
-    endpoint("POST", "/v1/audio/speech", Body::Json, Metering::Input),
-    endpoint(
-        "POST",
-        "/v1/audio/transcriptions",
-        Body::Form,
-        Metering::Given,
-    ),
-    endpoint(
-        "POST",
-        "/v1/audio/translations",
-        Body::Form,
-        Metering::Given,
-    ),
-    // Anthropic's, which vLLM, llama.cpp and gateways serve too.
-    endpoint("POST", "/v1/messages", Body::Json, Metering::Text),
-    endpoint(
-        "POST",
-        "/v1/messages/count_tokens",
-        Body::Json,
-        Metering::Free,
-    ),
-    endpoint("GET", "/v1/realtime", Body::Socket, Metering::Given),
-    endpoint("GET", "/v1/models", Body::Plain, Metering::Free),
-    endpoint("GET", "/v1/models/*", Body::Plain, Metering::Free),
-];
-
-/// What no setting opens: it hands out credentials that go around this proxy, or holds what users have stored, which all
-/// of them would see. A `*` at the end stands for any rest that begins a new segment, or none.
-const CLOSED: [&str; 21] = [
-    "/organization*",
-    "/projects*",
-    "/chatkit*",
-    "/realtime/*",
-    "/messages/*",
-    "/responses/*",
-    "/chat/completions/*",
-    "/conversations*",
-    "/files*",
-    "/uploads*",
-    "/batches*",
-    "/vector_stores*",
-    "/containers*",
-    "/videos*",
-    "/skills*",
-    "/evals*",
-    "/fine_tuning*",
-    "/assistants*",
-    "/threads*",
-    "/audio/voices*",
-    "/audio/voice_consents*",
-];
-
-const fn endpoint(
-    method: &'static str,
-    path: &'static str,
-    body: Body,
-    metering: Metering,
-) -> Endpoint {
-    Endpoint {
-        path,
-        body,
-        metering,
-        method,
-    }
+/// What is remembered of the objects that an answer speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    Nothing,
+    /// Its `id` is a new object.
+    Made(ObjectKind),
+    /// It is a response, new or looked at again: its items and containers too, and what it used when it ran in the background.
+    Response,
+    /// It is a batch, new or looked at again: the files it wrote too, and what it used.
+    Batch,
+    /// New items of a conversation.
+    Items,
+    /// It is an upload that became a file.
+    UploadedFile,
+    /// It is a list, of which only one's own is shown.
+    Listed(ObjectKind),
+    /// The object is deleted.
+    Forgotten,
 }
 
-/// The endpoints above and those of the setting `EXTRA_ENDPOINTS`.
+/// Whether what users store at the backend can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stateful {
+    #[default]
+    Off,
+    /// By whoever stored it.
+    Private,
+}
+
+/// The endpoint of a request, and the ids in its path that must be the caller's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<'p> {
+    pub endpoint: Endpoint,
+    pub ids: Ids<'p>,
+}
+
+pub type Ids<'p> = SmallVec<[&'p str; 2]>;
+
+/// The endpoints that this server serves.
 #[derive(Debug, Default)]
 pub struct Endpoints {
     extra: Vec<Endpoint>,
+    stateful: Stateful,
 }
 
 /// A path that cannot be an extra endpoint.
@@ -182,7 +129,7 @@ impl Endpoints {
             let own = ["/admin", "/health"];
             let is_path = stem.len() > 1
                 && stem.starts_with('/')
-                && !stem.contains(['*', '?', '#'])
+                && !stem.contains(['*', '?', '#', '{', '}'])
                 && stem.bytes().all(|byte| byte.is_ascii_graphic())
                 && is_unambiguous(stem.strip_suffix('/').unwrap_or(stem))
                 && !own.iter().any(|own| is_below(stem, own));
@@ -193,47 +140,110 @@ impl Endpoints {
                 return Err(ExtraError::Closed(path.to_owned()));
             }
             // For as long as the process lives, like the others.
-            let path: &'static str = Box::leak(path.to_owned().into_boxed_str());
-            Ok(endpoint("*", path, Body::Any, Metering::Given))
+            Ok(table::extra(Box::leak(path.to_owned().into_boxed_str())))
         });
         Ok(Self {
             extra: extra.collect::<Result<_, _>>()?,
+            stateful: Stateful::Off,
         })
+    }
+
+    /// Opens or closes what users store at the backend.
+    #[must_use]
+    pub fn with_stateful(mut self, stateful: Stateful) -> Self {
+        self.stateful = stateful;
+        self
+    }
+
+    #[must_use]
+    pub fn stateful(&self) -> Stateful {
+        self.stateful
     }
 
     /// Finds the endpoint of a request by its path as it came.
     ///
     /// # Errors
     /// 404 for a path that is not served or could be read as another one, 405 for another method.
-    pub fn find(&self, method: &Method, path: &str) -> Result<Endpoint, ApiError> {
-        let found = ENDPOINTS.iter().find(|endpoint| endpoint.matches(path));
-        let found = found.or_else(|| {
-            let extra = self.extra.iter().find(|endpoint| endpoint.matches(path));
-            extra.filter(|_| !is_closed(path))
-        });
-        match found {
-            // A path that is one of ours to the letter can be read in one way only.
-            Some(endpoint) if endpoint.path != path && !is_unambiguous(path) => {
-                Err(ApiError::unknown_url(method.as_str(), path))
+    pub fn find<'p>(&self, method: &Method, path: &'p str) -> Result<Found<'p>, ApiError> {
+        let mut allowed = Vec::new();
+        for endpoint in self.in_order() {
+            let Some(ids) = endpoint.ids_in(path) else {
+                continue;
+            };
+            if ![method.as_str(), "*"].contains(&endpoint.method) {
+                allowed.push(endpoint.method);
+                continue;
             }
-            Some(endpoint) if [method.as_str(), "*"].contains(&endpoint.method) => Ok(*endpoint),
-            Some(endpoint) => Err(ApiError::method_not_allowed(endpoint.method)),
-            None if is_closed(path) => Err(ApiError::closed(
-                "This endpoint is closed: it hands out credentials, or holds what all users of this proxy would share.",
-            )),
-            None => Err(ApiError::unknown_url(method.as_str(), path)),
+            // A path that is one of ours to the letter can be read in one way only, ids too.
+            let is_extra = endpoint.method == "*";
+            if endpoint.path.ends_with('*') && !is_unambiguous(path) || is_extra && is_closed(path)
+            {
+                continue;
+            }
+            let endpoint = *endpoint;
+            return Ok(Found { endpoint, ids });
         }
+        if !allowed.is_empty() && is_unambiguous(path) {
+            return Err(ApiError::method_not_allowed(allowed.join(", ")));
+        }
+        Err(self.not_served(method, path))
+    }
+
+    fn in_order(&self) -> impl Iterator<Item = &Endpoint> {
+        let stateful = match self.stateful {
+            Stateful::Off => &[][..],
+            Stateful::Private => &STATEFUL[..],
+        };
+        ENDPOINTS.iter().chain(stateful).chain(&self.extra)
+    }
+
+    fn not_served(&self, method: &Method, path: &str) -> ApiError {
+        let is_stateful = STATEFUL
+            .iter()
+            .any(|endpoint| endpoint.ids_in(path).is_some());
+        if is_stateful && self.stateful == Stateful::Off {
+            return ApiError::closed(
+                "This endpoint is closed: what is stored behind it would be shared by all users of this proxy. Its operator \
+                 can open it, to each user's own objects, with STATEFUL_ENDPOINTS=private.",
+            );
+        }
+        if is_closed(path) {
+            return ApiError::closed(
+                "This endpoint is closed: it hands out credentials, or holds what all users of this proxy would share.",
+            );
+        }
+        ApiError::unknown_url(method.as_str(), path)
     }
 }
 
 impl Endpoint {
-    fn matches(&self, path: &str) -> bool {
-        match self.path.strip_suffix('*') {
-            Some(prefix) => path
-                .strip_prefix(prefix)
-                .is_some_and(|rest| !rest.is_empty()),
-            None => path == self.path,
+    /// The caller's ids in a path, where the path is one of this endpoint.
+    fn ids_in<'p>(&self, path: &'p str) -> Option<Ids<'p>> {
+        if let Some(prefix) = self.path.strip_suffix('*') {
+            let rest = path.strip_prefix(prefix)?;
+            return (!rest.is_empty()).then(Ids::new);
         }
+        if !self.path.contains('{') {
+            return (path == self.path).then(Ids::new);
+        }
+        let mut ids = Ids::new();
+        let mut segments = path.split('/');
+        for pattern in self.path.split('/') {
+            let segment = segments.next()?;
+            if !pattern.starts_with('{') {
+                if segment != pattern {
+                    return None;
+                }
+                continue;
+            }
+            if !is_id(segment) {
+                return None;
+            }
+            if pattern != "{}" {
+                ids.push(segment);
+            }
+        }
+        segments.next().is_none().then_some(ids)
     }
 
     /// Whether a request gets a row.
@@ -245,16 +255,7 @@ impl Endpoint {
 
 /// Whether a path, however a server may decode it, is one that stays closed.
 fn is_closed(path: &str) -> bool {
-    let once: Vec<u8> = percent_decode_str(path).collect();
-    let twice: Vec<u8> = percent_encoding::percent_decode(&once).collect();
-    let plain = String::from_utf8_lossy(&twice).to_ascii_lowercase();
-    let plain = plain.strip_prefix("/v1").unwrap_or(&plain);
-    // Some servers cut parameters off.
-    let plain: String = plain
-        .split('/')
-        .map(|segment| segment.split(';').next().unwrap_or(segment))
-        .collect::<Vec<_>>()
-        .join("/");
+    let plain = as_read_carelessly(path);
     let served = |path: &str| {
         let whole = format!("/v1{path}");
         ENDPOINTS.iter().any(|endpoint| endpoint.path == whole)
@@ -266,42 +267,13 @@ fn is_closed(path: &str) -> bool {
         })
 }
 
-/// Whether a path is another one or lies below it.
-fn is_below(path: &str, stem: &str) -> bool {
-    path.strip_prefix(stem)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Whether every server reads the path the same: no empty, `.` or `..` segment, however written, also not in front of a
-/// parameter (some servers cut `;…` off), no backslash, no control byte.
-fn is_unambiguous(path: &str) -> bool {
-    // Twice: a server behind the backend may decode once more.
-    let once: Vec<u8> = percent_decode_str(path).collect();
-    let twice: Vec<u8> = percent_encoding::percent_decode(&once).collect();
-    [path.as_bytes(), &once, &twice].into_iter().all(|form| {
-        let segments_ok = form
-            .split(|byte| *byte == b'/')
-            .skip(1)
-            .map(|segment| {
-                segment
-                    .split(|byte| *byte == b';')
-                    .next()
-                    .unwrap_or(segment)
-            })
-            .all(|name| !matches!(name, b"" | b"." | b".."));
-        // Not UTF-8 may be an overlong `.` or `/`, which some servers read as one.
-        let bytes_ok = std::str::from_utf8(form)
-            .is_ok_and(|text| text.chars().all(|c| c != '\\' && !c.is_control()));
-        segments_ok && bytes_ok
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use percent_encoding::percent_decode_str;
     use proptest::prelude::*;
 
-    fn find(method: &Method, path: &str) -> Result<Endpoint, ApiError> {
+    fn find<'p>(method: &Method, path: &'p str) -> Result<Found<'p>, ApiError> {
         Endpoints::default().find(method, path)
     }
 
@@ -360,6 +332,55 @@ mod tests {
         ] {
             assert!(Endpoints::with_extra(path).is_err(), "{path}");
         }
+    }
+
+    #[test]
+    fn stored_objects_are_reached_by_setting_only_and_their_ids_are_told() {
+        let private = Endpoints::default().with_stateful(Stateful::Private);
+        for (method, path, ids) in [
+            (Method::GET, "/v1/files", &[][..]),
+            (Method::POST, "/v1/files", &[]),
+            (Method::DELETE, "/v1/responses/resp_1", &["resp_1"]),
+            (
+                Method::GET,
+                "/v1/vector_stores/vs_1/files/file-2/content",
+                &["vs_1", "file-2"],
+            ),
+            (
+                Method::GET,
+                "/v1/containers/cntr_1/files/cfile_2",
+                &["cntr_1"],
+            ),
+            (Method::POST, "/v1/videos/edits", &[]),
+            (Method::GET, "/v1/videos/characters/char_1", &["char_1"]),
+        ] {
+            let found = private.find(&method, path).unwrap();
+            assert_eq!(found.ids.as_slice(), ids, "{path}");
+            let closed = find(&method, path).unwrap_err();
+            assert!(
+                closed.to_string().contains("STATEFUL_ENDPOINTS"),
+                "{path}: {closed}"
+            );
+        }
+        let refused =
+            |method: &Method, path: &str| private.find(method, path).unwrap_err().status().as_u16();
+        for path in [
+            "/v1/files/..",
+            "/v1/files/%2e%2e",
+            "/v1/files/a%2Fb",
+            "/v1/files//content",
+            "/v1/files/a/b",
+            "/v1/files/",
+            "/v1/%66iles",
+            "/v1/organization/users",
+            "/v1/threads/thread_1",
+            "/v1/realtime/client_secrets",
+        ] {
+            assert_eq!(refused(&Method::GET, path), 404, "{path}");
+        }
+        let put = private.find(&Method::PUT, "/v1/files/file-1").unwrap_err();
+        assert_eq!(put.status(), 405);
+        assert!(put.to_string().contains("GET, DELETE"), "{put}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A worker's way to the ledger. Rows that come up in one round of the worker's tasks are handed over together and
+//! A worker's way to the ledger. Entries that come up in one round of the worker's tasks are handed over together and
 //! acknowledged with one wake-up: across threads a wake-up is a system call, within one it is free.
 
 use std::{cell::RefCell, future::Future, rc::Rc};
@@ -6,7 +6,7 @@ use std::{cell::RefCell, future::Future, rc::Rc};
 use tokio::sync::{Notify, oneshot};
 
 use super::{Ledger, NotWritten};
-use crate::model::UsageRow;
+use crate::model::Entry;
 
 /// Belongs to one worker; must be made and used on its thread.
 pub struct Port {
@@ -17,7 +17,7 @@ pub struct Port {
 
 #[derive(Default)]
 struct Outgoing {
-    rows: Vec<UsageRow>,
+    entries: Vec<Entry>,
     waiters: Vec<oneshot::Sender<Result<(), NotWritten>>>,
 }
 
@@ -35,21 +35,36 @@ impl Port {
         port
     }
 
-    /// Hands a row over. The future resolves when its transaction is committed; dropping it does not take the row back.
-    pub fn commit(&self, row: UsageRow) -> impl Future<Output = Result<(), NotWritten>> + use<> {
-        let (sender, receiver) = oneshot::channel();
+    /// Hands entries over. The future resolves when their transaction is committed, at once where there are none; dropping
+    /// it does not take them back.
+    pub fn commit<I: IntoIterator<Item = Entry>>(
+        &self,
+        entries: I,
+    ) -> impl Future<Output = Result<(), NotWritten>> + use<I> {
         let mut outgoing = self.outgoing.borrow_mut();
-        outgoing.rows.push(row);
-        outgoing.waiters.push(sender);
-        if outgoing.rows.len() == 1 {
-            self.filled.notify_one();
+        let before = outgoing.entries.len();
+        outgoing.entries.extend(entries);
+        let receiver = (outgoing.entries.len() > before).then(|| {
+            let (sender, receiver) = oneshot::channel();
+            outgoing.waiters.push(sender);
+            if before == 0 {
+                self.filled.notify_one();
+            }
+            receiver
+        });
+        async {
+            match receiver {
+                Some(receiver) => receiver.await.unwrap_or(Err(NotWritten)),
+                None => Ok(()),
+            }
         }
-        async { receiver.await.unwrap_or(Err(NotWritten)) }
     }
 
-    /// Hands over a row that nobody waits for.
-    pub fn push(&self, row: UsageRow) {
-        self.ledger.push(row);
+    /// Hands over entries that nobody waits for.
+    pub fn push(&self, entries: Vec<Entry>) {
+        if !entries.is_empty() {
+            self.ledger.push(entries);
+        }
     }
 
     #[must_use]
@@ -58,12 +73,12 @@ impl Port {
     }
 
     fn hand_over(&self) {
-        let Outgoing { rows, waiters } = self.outgoing.take();
-        if rows.is_empty() {
+        let Outgoing { entries, waiters } = self.outgoing.take();
+        if entries.is_empty() {
             return;
         }
         let (sender, written) = oneshot::channel();
-        self.ledger.submit(rows, Some(sender));
+        self.ledger.submit(entries, Some(sender));
         tokio::task::spawn_local(async move {
             let result = written.await.unwrap_or(Err(NotWritten));
             for waiter in waiters {
@@ -73,13 +88,11 @@ impl Port {
     }
 }
 
-/// Rows that are still here when the worker goes were not acknowledged, and are written all the same.
+/// Entries that are still here when the worker goes were not acknowledged, and are written all the same.
 impl Drop for Port {
     fn drop(&mut self) {
-        let rows = std::mem::take(&mut self.outgoing.get_mut().rows);
-        if !rows.is_empty() {
-            self.ledger.submit(rows, None);
-        }
+        let Outgoing { entries, .. } = self.outgoing.take();
+        self.push(entries);
     }
 }
 

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::{
-    model::{Dimension, Outcome, TimeRange, Usage, UsageSource},
+    model::{Dimension, Outcome, TimeRange, Usage, UsageRow, UsageSource},
     store::{DatabasePath, IfMissing, costs},
 };
 
@@ -41,7 +41,7 @@ fn start(store: &Store, on_failure: OnFailure) -> LedgerThread {
 
 fn commit(ledger: &Ledger, row: UsageRow) -> Result<(), NotWritten> {
     let (sender, written) = oneshot::channel();
-    ledger.submit(vec![row], Some(sender));
+    ledger.submit(vec![Entry::Row(row)], Some(sender));
     written.blocking_recv().unwrap()
 }
 
@@ -99,7 +99,9 @@ fn closing_writes_what_nobody_waited_for() {
     let store = open(&dir);
     let thread = start(&store, OnFailure::Refuse);
     for index in 0..10_000 {
-        thread.handle().push(row(1, &format!("m{}", index % 3), 1));
+        thread
+            .handle()
+            .push(vec![Entry::Row(row(1, &format!("m{}", index % 3), 1))]);
     }
     assert_eq!(thread.close(), 0);
     let mut connection = store.connection().unwrap();

@@ -6,13 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, params};
+use rusqlite::{Connection, ErrorCode, Statement, params};
 
 use super::{
     NotWritten, OnFailure, Parcel, Queue, Shared, Sync, file::FileWatch, rollup::Rollup,
     wal::WalWatch, watch::UsersWatch,
 };
-use crate::model::UsageRow;
+use crate::{
+    model::{Entry, UsageRow},
+    store::objects,
+};
 
 /// How often the thread looks whether another process changed the users; a forbidden key stops within about this.
 pub(super) const USERS_POLL: Duration = Duration::from_millis(50);
@@ -55,7 +58,7 @@ impl Writer {
                 close_by = Some(Instant::now() + CLOSE_TIMEOUT);
             }
             if !batch.is_empty() {
-                self.is_busy = rows_in(&batch) >= BUSY_ROWS;
+                self.is_busy = entries_in(&batch) >= BUSY_ROWS;
                 self.write(&mut batch);
                 self.wal.check(&self.connection);
             }
@@ -65,7 +68,7 @@ impl Writer {
             }
             if closing {
                 let queue = self.shared.lock();
-                let (left, lost) = (rows_in(&batch) + queue.rows, queue.lost);
+                let (left, lost) = (entries_in(&batch) + queue.entries, queue.lost);
                 drop(queue);
                 if left == 0 {
                     self.rollup.finish(&self.connection);
@@ -93,12 +96,12 @@ impl Writer {
             // The last attempt failed: a pause, not a busy loop.
             queue = self.pause(queue, RETRY_PAUSE);
         }
-        let mut taken = rows_in(batch);
+        let mut taken = entries_in(batch);
         while taken < MAX_BATCH_ROWS
             && let Some(parcel) = queue.parcels.pop_front()
         {
-            taken += parcel.rows.len();
-            queue.rows -= parcel.rows.len();
+            taken += parcel.entries.len();
+            queue.entries -= parcel.entries.len();
             batch.push(parcel);
         }
         if queue.lost > 0 && !self.shared.failing.load(Ordering::Relaxed) {
@@ -126,18 +129,18 @@ impl Writer {
             self.keep_and_tell(batch, &problem);
             return;
         }
-        match write_rows(
+        match write_entries(
             &self.connection,
-            batch.iter().flat_map(|parcel| &parcel.rows),
+            batch.iter().flat_map(|parcel| &parcel.entries),
         ) {
             Ok(()) => {
                 if self.shared.failing.swap(false, Ordering::Relaxed) {
                     log::warn!(
                         "ledger: the database writes again, {} rows written",
-                        rows_in(batch)
+                        entries_in(batch)
                     );
                 }
-                self.rollup.add(rows_in(batch));
+                self.rollup.add(entries_in(batch));
                 for parcel in batch.drain(..) {
                     parcel.acknowledge(Ok(()));
                 }
@@ -151,7 +154,7 @@ impl Writer {
         if !self.shared.failing.swap(true, Ordering::Relaxed) {
             log::error!(
                 "ledger: cannot write {} rows, will try again: {problem}",
-                rows_in(batch)
+                entries_in(batch)
             );
         }
         let told = match self.shared.on_failure {
@@ -167,17 +170,17 @@ impl Writer {
     /// One row that the schema refuses must not hold up all others for ever.
     fn write_singly(&mut self, batch: &mut Vec<Parcel>) {
         while let Some(parcel) = batch.first_mut() {
-            while let Some(row) = parcel.rows.first() {
-                match write_rows(&self.connection, std::iter::once(row)) {
+            while let Some(entry) = parcel.entries.first() {
+                match write_entries(&self.connection, std::iter::once(entry)) {
                     Ok(()) => self.rollup.add(1),
                     Err(error) if is_about_a_row(&error) => {
-                        log::error!("ledger: row refused by the database ({error}): {row:?}");
+                        log::error!("ledger: refused by the database ({error}): {entry:?}");
                         parcel.tell(Err(NotWritten));
                     }
                     // What is written is out of the batch; the rest is tried again.
                     Err(error) => return self.keep_and_tell(batch, &error),
                 }
-                parcel.rows.remove(0);
+                parcel.entries.remove(0);
             }
             batch.remove(0).acknowledge(Ok(()));
         }
@@ -185,8 +188,8 @@ impl Writer {
     }
 }
 
-fn rows_in(parcels: &[Parcel]) -> usize {
-    parcels.iter().map(|parcel| parcel.rows.len()).sum()
+fn entries_in(parcels: &[Parcel]) -> usize {
+    parcels.iter().map(|parcel| parcel.entries.len()).sum()
 }
 
 /// Sets the durability and proves with a real write that rows can be written.
@@ -203,12 +206,27 @@ pub(super) fn prepare(connection: &Connection, sync: Sync) -> rusqlite::Result<(
     Ok(())
 }
 
-/// All rows or none.
-fn write_rows<'a>(
+/// All entries or none.
+fn write_entries<'a>(
     connection: &Connection,
-    rows: impl Iterator<Item = &'a UsageRow>,
+    entries: impl Iterator<Item = &'a Entry>,
 ) -> rusqlite::Result<()> {
-    in_transaction(connection, || insert_rows(connection, rows))
+    in_transaction(connection, || {
+        let mut insert = connection.prepare_cached(INSERT_ROW)?;
+        for entry in entries {
+            match entry {
+                Entry::Row(row) => insert_row(&mut insert, row)?,
+                Entry::Made(object) => objects::remember(connection, object)?,
+                Entry::Forgotten { id, user_id } => objects::forget(connection, id, *user_id)?,
+                Entry::Settled { id, row } => {
+                    if objects::settle(connection, id)? {
+                        insert_row(&mut insert, row)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
 }
 
 /// Runs the statements of `work` in one transaction.
@@ -230,33 +248,27 @@ pub(super) fn in_transaction<T>(
     done
 }
 
-fn insert_rows<'a>(
-    connection: &Connection,
-    rows: impl Iterator<Item = &'a UsageRow>,
-) -> rusqlite::Result<()> {
+fn insert_row(insert: &mut Statement<'_>, row: &UsageRow) -> rusqlite::Result<()> {
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    let mut insert = connection.prepare_cached(INSERT_ROW)?;
-    for row in rows {
-        insert.execute(params![
-            row.started_at_ms,
-            row.user_id,
-            row.endpoint,
-            row.model,
-            row.served_model,
-            count(row.usage.input),
-            count(row.usage.output),
-            count(row.usage.cached),
-            count(row.usage.reasoning),
-            count(row.usage.audio_ms),
-            count(row.usage.images),
-            row.status,
-            row.outcome.as_str(),
-            row.source.as_str(),
-            row.duration_ms,
-            row.first_byte_ms,
-            row.backend_request_id,
-        ])?;
-    }
+    insert.execute(params![
+        row.started_at_ms,
+        row.user_id,
+        row.endpoint,
+        row.model,
+        row.served_model,
+        count(row.usage.input),
+        count(row.usage.output),
+        count(row.usage.cached),
+        count(row.usage.reasoning),
+        count(row.usage.audio_ms),
+        count(row.usage.images),
+        row.status,
+        row.outcome.as_str(),
+        row.source.as_str(),
+        row.duration_ms,
+        row.first_byte_ms,
+        row.backend_request_id,
+    ])?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use std::net::TcpStream;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use backend::{Backend, Wire};
+pub use backend::{Backend, Seen, Wire};
 pub use client::{Answer, Connection, Request};
 pub use namespaces::{in_own_namespaces, shell};
 pub use payload::*;

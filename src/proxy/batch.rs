@@ -1,0 +1,178 @@
+//! A batch's input is a file of requests that the backend runs on its own: each is looked at as if it had come by itself,
+//! before the batch is made. The file is read from the backend line by line, because its upload passed unread.
+
+use std::collections::HashSet;
+
+use actix_web::http::{Method, StatusCode};
+use bytes::BytesMut;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    ApiError, Proxy,
+    budget::BodyShare,
+    endpoint::{Endpoints, Keeps},
+    exchange::Asked,
+    inner,
+    references::{self, Reference},
+    request,
+    stored::unknown_object,
+};
+
+/// Ids that are looked up together.
+const LOOK_UP_IDS: usize = 1_000;
+
+/// One request of a batch. A doubled member makes it unreadable, and so does a missing one.
+#[derive(Deserialize)]
+struct Line<'a> {
+    method: Option<String>,
+    url: String,
+    #[serde(borrow)]
+    body: &'a RawValue,
+}
+
+/// Looks at all requests of a batch.
+///
+/// # Errors
+/// 404 for one that refers to what is not the caller's own, 400 for one that cannot be read or asks for what is not served.
+pub(super) async fn check_input(
+    proxy: &Proxy,
+    asked: &Asked<'_>,
+    references: &[Reference],
+) -> Result<(), ApiError> {
+    let inputs = references
+        .iter()
+        .filter(|reference| reference.member == "input_file_id");
+    for Reference { id, .. } in inputs {
+        check_file(proxy, asked, id).await?;
+    }
+    Ok(())
+}
+
+async fn check_file(proxy: &Proxy, asked: &Asked<'_>, id: &str) -> Result<(), ApiError> {
+    let shared = &proxy.shared;
+    let _permit = shared.gate.enter().await?;
+    let target = format!("/v1/files/{id}/content");
+    let mut response = inner::get(proxy, asked.request, &target).await?;
+    match response.status {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND => return Err(unknown_object(id).with_param("input_file_id")),
+        _ => return Err(inner::unreadable()),
+    }
+    let mut check = Check {
+        endpoints: &shared.endpoints,
+        line: 0,
+        ids: HashSet::new(),
+    };
+    let mut carry = BytesMut::new();
+    let mut share = BodyShare::default();
+    loop {
+        let read = inner::next_bytes(&mut response).await?;
+        let is_last = read.is_none();
+        carry.extend_from_slice(&read.unwrap_or_default());
+        while let Some(end) = memchr::memchr(b'\n', &carry) {
+            check.line(&carry.split_to(end + 1))?;
+        }
+        if is_last {
+            check.line(&carry)?;
+        }
+        if carry.len() > shared.max_body_bytes {
+            return Err(check.refuse("is too long"));
+        }
+        shared.body_budget.grow(&mut share, carry.len())?;
+        if is_last || check.ids.len() >= LOOK_UP_IDS {
+            let ids = check.ids.drain().collect();
+            if let Some((_, id)) = shared.owners.first_foreign(&asked.caller, ids).await? {
+                return Err(unknown_object(&id).with_param("input_file_id"));
+            }
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+struct Check<'e> {
+    endpoints: &'e Endpoints,
+    /// Lines so far.
+    line: u64,
+    /// What the lines refer to, and was not looked up yet.
+    ids: HashSet<String>,
+}
+
+impl Check<'_> {
+    fn line(&mut self, line: &[u8]) -> Result<(), ApiError> {
+        self.line += 1;
+        if line.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let text = std::str::from_utf8(line).map_err(|_| self.refuse("is not UTF-8"))?;
+        let Line { method, url, body } = serde_json::from_str(text)
+            .map_err(|_| self.refuse("is no JSON object with `url` and `body`"))?;
+        let is_post = method.is_none_or(|method| method == "POST");
+        let served = self.endpoints.find(&Method::POST, &url);
+        let is_served = served.is_ok_and(|found| {
+            found.ids.is_empty() && matches!(found.endpoint.keeps, Keeps::Nothing | Keeps::Response)
+        });
+        if !is_post || !is_served {
+            return Err(self.refuse("asks for a URL that is not served in batches"));
+        }
+        let look = request::look(body.get().as_bytes())
+            .map_err(|_| self.refuse("has a body that is no JSON object"))?;
+        if look.background {
+            return Err(self.refuse("asks for `background`, which batches are not served with"));
+        }
+        let references = references::references(body.get().as_bytes())?;
+        self.ids
+            .extend(references.into_iter().map(|found| found.id));
+        Ok(())
+    }
+
+    fn refuse(&self, problem: &str) -> ApiError {
+        ApiError::invalid_request(
+            StatusCode::BAD_REQUEST,
+            None,
+            format!(
+                "Line {} of the batch's input file {problem}.",
+                self.line.max(1)
+            ),
+        )
+        .with_param("input_file_id")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str) -> Result<HashSet<String>, ApiError> {
+        let endpoints = Endpoints::default();
+        let mut check = Check {
+            endpoints: &endpoints,
+            line: 0,
+            ids: HashSet::new(),
+        };
+        check.line(line.as_bytes())?;
+        Ok(check.ids)
+    }
+
+    #[test]
+    fn a_line_is_looked_at_like_a_request() {
+        let line = r#"{"custom_id":"1","method":"POST","url":"/v1/responses","body":{"input":"x","previous_response_id":"resp_1"}}"#;
+        assert_eq!(check(line).unwrap(), HashSet::from(["resp_1".to_owned()]));
+        assert!(check("  \r\n").unwrap().is_empty());
+        for line in [
+            "x",
+            "[]",
+            r#"{"url":"/v1/chat/completions"}"#,
+            r#"{"url":"/v1/chat/completions","body":[]}"#,
+            r#"{"url":"/v1/chat/completions","body":{},"body":{"file_id":"x"}}"#,
+            r#"{"url":"/v1/files","body":{}}"#,
+            r#"{"url":"/v1/organization/users","body":{}}"#,
+            r#"{"method":"GET","url":"/v1/chat/completions","body":{}}"#,
+            r#"{"url":"/v1/responses","body":{"background":true}}"#,
+        ] {
+            assert_eq!(check(line).unwrap_err().status(), 400, "{line}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The table of endpoints, a line each.
+
+use super::{
+    Body::{self, Any, Form, Json, JsonAskingUsage, OptionalJson, Plain, Socket},
+    Endpoint,
+    Keeps::{self, Batch, Forgotten, Items, Listed, Made, Nothing, Response, UploadedFile},
+    Metering::{self, Free, Given, Images, Input, Text},
+};
+use crate::model::ObjectKind;
+
+// A line each, whatever its length.
+#[rustfmt::skip]
+pub(super) const ENDPOINTS: [Endpoint; 18] = [
+    line("POST", "/v1/chat/completions", JsonAskingUsage, Text, Nothing),
+    line("POST", "/v1/completions", JsonAskingUsage, Text, Nothing),
+    line("POST", "/v1/responses", Json, Text, Response),
+    line("POST", "/v1/responses/input_tokens", Json, Free, Nothing),
+    line("POST", "/v1/responses/compact", Json, Text, Response),
+    line("POST", "/v1/embeddings", Json, Input, Nothing),
+    line("POST", "/v1/moderations", Json, Given, Nothing),
+    line("POST", "/v1/images/generations", Json, Images, Nothing),
+    line("POST", "/v1/images/edits", Form, Images, Nothing),
+    line("POST", "/v1/images/variations", Form, Images, Nothing),
+    line("POST", "/v1/audio/speech", Json, Input, Nothing),
+    line("POST", "/v1/audio/transcriptions", Form, Given, Nothing),
+    line("POST", "/v1/audio/translations", Form, Given, Nothing),
+    // Anthropic's, which vLLM, llama.cpp and gateways serve too.
+    line("POST", "/v1/messages", Json, Text, Nothing),
+    line("POST", "/v1/messages/count_tokens", Json, Free, Nothing),
+    line("GET", "/v1/realtime", Socket, Given, Nothing),
+    line("GET", "/v1/models", Plain, Free, Nothing),
+    line("GET", "/v1/models/*", Plain, Free, Nothing),
+];
+
+/// Served with `STATEFUL_ENDPOINTS=private`. A segment in braces is an id: of the caller's own object, or, where the braces are
+/// empty, of a part of the object before it. Literal segments stand before ids in the same place.
+#[rustfmt::skip]
+pub(super) const STATEFUL: [Endpoint; 60] = [
+    line("GET", "/v1/responses/{response}", Plain, Free, Response),
+    line("DELETE", "/v1/responses/{response}", Plain, Free, Forgotten),
+    line("POST", "/v1/responses/{response}/cancel", Plain, Free, Response),
+    line("GET", "/v1/responses/{response}/input_items", Plain, Free, Nothing),
+    line("POST", "/v1/conversations", OptionalJson, Free, Made(ObjectKind::Conversation)),
+    line("GET", "/v1/conversations/{conversation}", Plain, Free, Nothing),
+    line("POST", "/v1/conversations/{conversation}", OptionalJson, Free, Nothing),
+    line("DELETE", "/v1/conversations/{conversation}", Plain, Free, Forgotten),
+    line("POST", "/v1/conversations/{conversation}/items", Json, Free, Items),
+    line("GET", "/v1/conversations/{conversation}/items", Plain, Free, Nothing),
+    line("GET", "/v1/conversations/{conversation}/items/{}", Plain, Free, Nothing),
+    line("DELETE", "/v1/conversations/{conversation}/items/{}", Plain, Free, Nothing),
+    line("POST", "/v1/files", Form, Free, Made(ObjectKind::File)),
+    line("GET", "/v1/files", Plain, Free, Listed(ObjectKind::File)),
+    line("GET", "/v1/files/{file}", Plain, Free, Nothing),
+    line("DELETE", "/v1/files/{file}", Plain, Free, Forgotten),
+    line("GET", "/v1/files/{file}/content", Plain, Free, Nothing),
+    line("POST", "/v1/batches", Json, Free, Batch),
+    line("GET", "/v1/batches", Plain, Free, Listed(ObjectKind::Batch)),
+    line("GET", "/v1/batches/{batch}", Plain, Free, Batch),
+    line("POST", "/v1/batches/{batch}/cancel", Plain, Free, Batch),
+    line("POST", "/v1/vector_stores", OptionalJson, Free, Made(ObjectKind::VectorStore)),
+    line("GET", "/v1/vector_stores", Plain, Free, Listed(ObjectKind::VectorStore)),
+    line("GET", "/v1/vector_stores/{vector_store}", Plain, Free, Nothing),
+    line("POST", "/v1/vector_stores/{vector_store}", OptionalJson, Free, Nothing),
+    line("DELETE", "/v1/vector_stores/{vector_store}", Plain, Free, Forgotten),
+    line("POST", "/v1/vector_stores/{vector_store}/search", Json, Free, Nothing),
+    line("POST", "/v1/vector_stores/{vector_store}/files", Json, Free, Nothing),
+    line("GET", "/v1/vector_stores/{vector_store}/files", Plain, Free, Nothing),
+    line("GET", "/v1/vector_stores/{vector_store}/files/{file}", Plain, Free, Nothing),
+    line("POST", "/v1/vector_stores/{vector_store}/files/{file}", OptionalJson, Free, Nothing),
+    line("DELETE", "/v1/vector_stores/{vector_store}/files/{file}", Plain, Free, Nothing),
+    line("GET", "/v1/vector_stores/{vector_store}/files/{file}/content", Plain, Free, Nothing),
+    line("POST", "/v1/vector_stores/{vector_store}/file_batches", Json, Free, Nothing),
+    line("GET", "/v1/vector_stores/{vector_store}/file_batches/{}", Plain, Free, Nothing),
+    line("POST", "/v1/vector_stores/{vector_store}/file_batches/{}/cancel", Plain, Free, Nothing),
+    line("GET", "/v1/vector_stores/{vector_store}/file_batches/{}/files", Plain, Free, Nothing),
+    line("POST", "/v1/uploads", Json, Free, Made(ObjectKind::Upload)),
+    line("POST", "/v1/uploads/{upload}/parts", Form, Free, Made(ObjectKind::Part)),
+    line("POST", "/v1/uploads/{upload}/complete", Json, Free, UploadedFile),
+    line("POST", "/v1/uploads/{upload}/cancel", Plain, Free, Nothing),
+    line("POST", "/v1/containers", Json, Free, Made(ObjectKind::Container)),
+    line("GET", "/v1/containers", Plain, Free, Listed(ObjectKind::Container)),
+    line("GET", "/v1/containers/{container}", Plain, Free, Nothing),
+    line("DELETE", "/v1/containers/{container}", Plain, Free, Forgotten),
+    line("POST", "/v1/containers/{container}/files", Form, Free, Made(ObjectKind::File)),
+    line("GET", "/v1/containers/{container}/files", Plain, Free, Nothing),
+    line("GET", "/v1/containers/{container}/files/{}", Plain, Free, Nothing),
+    line("DELETE", "/v1/containers/{container}/files/{}", Plain, Free, Nothing),
+    line("GET", "/v1/containers/{container}/files/{}/content", Plain, Free, Nothing),
+    line("POST", "/v1/videos", Form, Given, Made(ObjectKind::Video)),
+    line("GET", "/v1/videos", Plain, Free, Listed(ObjectKind::Video)),
+    line("POST", "/v1/videos/edits", Form, Given, Made(ObjectKind::Video)),
+    line("POST", "/v1/videos/extensions", Form, Given, Made(ObjectKind::Video)),
+    line("POST", "/v1/videos/characters", Form, Given, Made(ObjectKind::Character)),
+    line("GET", "/v1/videos/characters/{character}", Plain, Free, Nothing),
+    line("POST", "/v1/videos/{video}/remix", Form, Given, Made(ObjectKind::Video)),
+    line("GET", "/v1/videos/{video}", Plain, Free, Nothing),
+    line("DELETE", "/v1/videos/{video}", Plain, Free, Forgotten),
+    line("GET", "/v1/videos/{video}/content", Plain, Free, Nothing),
+];
+
+/// What no setting opens: it hands out credentials that go around this proxy, or holds what the users of a shared key would
+/// see of each other. A `*` at the end stands for any rest that begins a new segment, or none. What [`STATEFUL`] serves
+/// is looked for first.
+pub(super) const CLOSED: [&str; 21] = [
+    "/organization*",
+    "/projects*",
+    "/chatkit*",
+    "/realtime/*",
+    "/messages/*",
+    "/responses/*",
+    "/chat/completions/*",
+    "/conversations*",
+    "/files*",
+    "/uploads*",
+    "/batches*",
+    "/vector_stores*",
+    "/containers*",
+    "/videos*",
+    "/skills*",
+    "/evals*",
+    "/fine_tuning*",
+    "/assistants*",
+    "/threads*",
+    "/audio/voices*",
+    "/audio/voice_consents*",
+];
+
+const fn line(
+    method: &'static str,
+    path: &'static str,
+    body: Body,
+    metering: Metering,
+    keeps: Keeps,
+) -> Endpoint {
+    Endpoint {
+        path,
+        body,
+        metering,
+        keeps,
+        method,
+    }
+}
+
+/// An endpoint of the operator's own, with any method.
+pub(super) const fn extra(path: &'static str) -> Endpoint {
+    line("*", path, Any, Given, Nothing)
+}

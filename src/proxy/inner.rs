@@ -1,0 +1,72 @@
+//! Requests of the proxy's own to the backend, on behalf of a client's: pages of a list, the input of a batch, an object that is
+//! about to be deleted.
+
+use std::future::poll_fn;
+
+use actix_web::{
+    HttpRequest,
+    http::{StatusCode, header},
+};
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    ApiError, Proxy,
+    backend::{OutgoingRequest, Response},
+    unanswered,
+};
+
+/// Gets something with the backend's key; the headers are those of the client's request.
+pub(super) async fn get(
+    proxy: &Proxy,
+    request: &HttpRequest,
+    target: &str,
+) -> Result<Response, ApiError> {
+    let outgoing = OutgoingRequest {
+        head: proxy.shared.own_headers.get_head_for(request, target),
+        body: [const { Bytes::new() }; 3],
+    };
+    let sent = proxy.backend.send(&outgoing, || {}).await;
+    sent.map_err(|error| unanswered(&error))
+}
+
+/// The next bytes of an answer's body, `None` at its end.
+pub(super) async fn next_bytes(response: &mut Response) -> Result<Option<Bytes>, ApiError> {
+    if response.headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(unreadable());
+    }
+    match poll_fn(|cx| response.body.poll_read(cx)).await {
+        Some(Ok(bytes)) => Ok(Some(bytes)),
+        Some(Err(error)) => {
+            log::warn!("{error}");
+            Err(unreadable())
+        }
+        None => Ok(None),
+    }
+}
+
+/// A whole body.
+///
+/// # Errors
+/// 502 for one that is longer than the limit or breaks off.
+pub(super) async fn whole_body(
+    response: &mut Response,
+    limit_bytes: usize,
+) -> Result<Bytes, ApiError> {
+    let mut whole = BytesMut::new();
+    while let Some(bytes) = next_bytes(response).await? {
+        if whole.len() + bytes.len() > limit_bytes {
+            return Err(unreadable());
+        }
+        whole.extend_from_slice(&bytes);
+    }
+    Ok(whole.freeze())
+}
+
+/// 502 for an answer that cannot be read.
+pub(super) fn unreadable() -> ApiError {
+    ApiError::server(
+        StatusCode::BAD_GATEWAY,
+        "backend_invalid_response",
+        "The backend behind this proxy sent an answer that cannot be read.",
+    )
+}

@@ -1,0 +1,366 @@
+//! Lists of stored objects, each user's own only. The backend lists the objects of all; its pages are gone through until the
+//! page that was asked for is full, so that `limit`, `after` and `has_more` mean what they mean without a proxy.
+
+use std::{collections::HashMap, rc::Rc};
+
+use actix_web::{HttpResponse, http::StatusCode, http::header};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{
+    ApiError, Expected, Proxy, answer,
+    exchange::{Asked, Exchange},
+    gate::InFlight,
+    headers::keep_end_to_end,
+    inner, ledger_unavailable,
+    settle::settled,
+    stored::{made, unknown_object},
+};
+use crate::{
+    model::{Entry, ObjectKind, Outcome},
+    store::objects,
+    usage::{Meter, Stored, UsageOnlyEvents},
+};
+
+/// Objects in a page of the backend's, and what OpenAI's API reference gives as its default: files have longer pages.
+const PAGE: usize = 100;
+const FILES_PAGE: usize = 1_000;
+const DEFAULT_LIMIT: usize = 20;
+const FILES_DEFAULT_LIMIT: usize = 10_000;
+/// Pages that are gone through for one list.
+const MAX_PAGES: usize = 200;
+const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// A page as the backend lists it.
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(default)]
+    data: Vec<Box<RawValue>>,
+    has_more: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct WithId {
+    id: String,
+}
+
+/// A page as the client gets it.
+#[derive(Serialize)]
+struct Page {
+    object: &'static str,
+    data: Vec<Box<RawValue>>,
+    first_id: Option<String>,
+    last_id: Option<String>,
+    has_more: bool,
+}
+
+/// What the client asks for.
+struct Query {
+    /// Sent on as it came: order and filters.
+    others: Vec<(String, String)>,
+    limit: Option<String>,
+    /// `after` or `before`, and the id that the page begins behind.
+    direction: &'static str,
+    cursor: Option<String>,
+}
+
+/// Answers with a page of the caller's own objects.
+pub(super) async fn own_page(
+    proxy: &Proxy,
+    asked: Asked<'_>,
+    kind: ObjectKind,
+    in_flight: InFlight,
+) -> Result<HttpResponse, ApiError> {
+    let (request, user_id) = (asked.request, asked.caller.id);
+    let query = Query::parse(request.query_string());
+    let own = proxy
+        .shared
+        .owners
+        .read(move |connection| objects::own(connection, user_id, kind))
+        .await?;
+    if let Some(id) = query.cursor.as_ref().filter(|id| !own.contains_key(*id)) {
+        return Err(unknown_object(id).with_param(query.direction));
+    }
+    let permit = proxy.shared.gate.enter().await?;
+    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.ledger), permit, in_flight);
+
+    let mut gathering = Gathering::new(user_id, kind, own, query.limit(kind));
+    let mut cursor = query.cursor.clone();
+    let mut headers = None;
+    for _ in 0..MAX_PAGES {
+        let target = query.target(request.path(), kind, cursor.as_deref());
+        let mut response = inner::get(proxy, request, &target).await?;
+        if response.status != StatusCode::OK {
+            // It says what is wrong with the query.
+            let expected = Expected {
+                stream: false,
+                usage_only_events: UsageOnlyEvents::Pass,
+            };
+            return answer::answer(response, exchange, expected).await;
+        }
+        let body = inner::whole_body(&mut response, MAX_PAGE_BYTES).await?;
+        let listed: Listed = serde_json::from_slice(&body).map_err(|_| inner::unreadable())?;
+        headers = Some(response.headers);
+        let is_last = !listed.has_more.unwrap_or(false);
+        let next = gathering.take(listed.data, &query);
+        let all_seen = query.cursor.is_none() && gathering.own_seen == gathering.own.len();
+        if gathering.page.has_more || all_seen || is_last || next.is_none() {
+            gathering.is_whole = true;
+            break;
+        }
+        cursor = next;
+    }
+    let Gathering {
+        mut page,
+        entries,
+        is_whole,
+        ..
+    } = gathering;
+    if !is_whole && page.data.is_empty() {
+        return Err(ApiError::server(
+            StatusCode::BAD_GATEWAY,
+            "list_too_long",
+            "The backend behind this proxy holds too many objects to look for yours among them. Get them by their ids.",
+        ));
+    }
+    page.has_more |= !is_whole;
+    exchange.answered(StatusCode::OK.as_u16(), None, Meter::opaque());
+    if proxy.ledger.commit(entries).await.is_err() {
+        return Err(ledger_unavailable().retry_after(5).already_logged());
+    }
+    // Nothing to book; the access log gets its line.
+    let _ = exchange.commit(Outcome::Completed).await;
+    let mut response = HttpResponse::Ok();
+    for (name, value) in &keep_end_to_end(headers.unwrap_or_default()) {
+        if name != header::CONTENT_TYPE {
+            response.append_header((name, value));
+        }
+    }
+    Ok(response.json(page))
+}
+
+/// The client's page as it fills.
+struct Gathering {
+    user_id: i64,
+    kind: ObjectKind,
+    /// The caller's objects, and whether each is settled.
+    own: HashMap<String, bool>,
+    own_seen: usize,
+    limit: usize,
+    page: Page,
+    /// What batches tell in passing.
+    entries: Vec<Entry>,
+    /// No object is left that could belong on the page.
+    is_whole: bool,
+}
+
+impl Gathering {
+    fn new(user_id: i64, kind: ObjectKind, own: HashMap<String, bool>, limit: usize) -> Self {
+        Self {
+            user_id,
+            kind,
+            own,
+            own_seen: 0,
+            limit,
+            page: Page {
+                object: "list",
+                data: Vec::new(),
+                first_id: None,
+                last_id: None,
+                has_more: false,
+            },
+            entries: Vec::new(),
+            is_whole: false,
+        }
+    }
+
+    /// Takes the caller's own out of a page; the id behind which the next one begins.
+    fn take(&mut self, data: Vec<Box<RawValue>>, query: &Query) -> Option<String> {
+        let mut next = None;
+        let is_backward = query.direction == "before";
+        // Backward, the object nearest to the cursor stands last.
+        let objects: Box<dyn Iterator<Item = Box<RawValue>>> = if is_backward {
+            Box::new(data.into_iter().rev())
+        } else {
+            Box::new(data.into_iter())
+        };
+        for object in objects {
+            let Ok(WithId { id }) = serde_json::from_str(object.get()) else {
+                continue;
+            };
+            next = Some(id.clone());
+            let Some(is_settled) = self.own.get(&id).copied() else {
+                continue;
+            };
+            self.own_seen += 1;
+            if self.page.data.len() == self.limit {
+                self.page.has_more = true;
+                break;
+            }
+            self.look_at(&id, is_settled, &object);
+            if is_backward {
+                self.page.data.insert(0, object);
+                self.page.last_id.get_or_insert_with(|| id.clone());
+                self.page.first_id = Some(id);
+            } else {
+                self.page.data.push(object);
+                self.page.first_id.get_or_insert_with(|| id.clone());
+                self.page.last_id = Some(id);
+            }
+        }
+        next
+    }
+
+    /// A list shows of a batch what a look at it would show.
+    fn look_at(&mut self, id: &str, is_settled: bool, object: &RawValue) {
+        if self.kind != ObjectKind::Batch {
+            return;
+        }
+        let json = object.get().as_bytes();
+        let mut stored = Stored::default();
+        stored.read(json);
+        for file in &stored.files {
+            let file = made(file, ObjectKind::File, self.user_id, true);
+            self.entries.push(file);
+        }
+        if !is_settled && stored.is_final() {
+            self.entries
+                .push(settled(id, "/v1/batches", self.user_id, json));
+        }
+    }
+}
+
+impl Query {
+    fn parse(query: &str) -> Self {
+        let mut parsed = Self {
+            others: Vec::new(),
+            limit: None,
+            direction: "after",
+            cursor: None,
+        };
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let value = value.into_owned();
+            match name.as_ref() {
+                "limit" => parsed.limit = Some(value),
+                "after" if !value.is_empty() => {
+                    (parsed.direction, parsed.cursor) = ("after", Some(value));
+                }
+                "before" if !value.is_empty() => {
+                    (parsed.direction, parsed.cursor) = ("before", Some(value));
+                }
+                "after" | "before" => {}
+                _ => parsed.others.push((name.into_owned(), value)),
+            }
+        }
+        parsed
+    }
+
+    fn limit(&self, kind: ObjectKind) -> usize {
+        let asked = self.limit.as_ref().and_then(|limit| limit.parse().ok());
+        let (default, most) = match kind {
+            ObjectKind::File => (FILES_DEFAULT_LIMIT, FILES_DEFAULT_LIMIT),
+            _ => (DEFAULT_LIMIT, PAGE),
+        };
+        asked.unwrap_or(default).clamp(1, most)
+    }
+
+    /// The backend's page behind `cursor`. A limit that is none goes on as it is, for the backend to refuse.
+    fn target(&self, path: &str, kind: ObjectKind, cursor: Option<&str>) -> String {
+        let (page, most) = match kind {
+            ObjectKind::File => (FILES_PAGE, FILES_DEFAULT_LIMIT),
+            _ => (PAGE, PAGE),
+        };
+        let is_valid = |limit: &String| {
+            limit
+                .parse::<usize>()
+                .is_ok_and(|limit| (1..=most).contains(&limit))
+        };
+        let limit = match &self.limit {
+            Some(limit) if !is_valid(limit) => limit.clone(),
+            _ => page.to_string(),
+        };
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&self.others);
+        query.append_pair("limit", &limit);
+        if let Some(cursor) = cursor {
+            query.append_pair(self.direction, cursor);
+        }
+        format!("{path}?{}", query.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(ids: &[&str]) -> Vec<Box<RawValue>> {
+        let object = |id: &&str| RawValue::from_string(format!(r#"{{"id":"{id}","x": 1.0}}"#));
+        ids.iter().map(|id| object(id).unwrap()).collect()
+    }
+
+    fn gathering(own: &[&str], limit: usize) -> Gathering {
+        let own = own.iter().map(|id| ((*id).to_owned(), true)).collect();
+        Gathering::new(1, ObjectKind::VectorStore, own, limit)
+    }
+
+    fn ids(gathering: &Gathering) -> (Vec<String>, Option<&str>, Option<&str>, bool) {
+        let ids = gathering.page.data.iter();
+        let ids = ids.map(|object| serde_json::from_str::<WithId>(object.get()).unwrap().id);
+        let page = &gathering.page;
+        (
+            ids.collect(),
+            page.first_id.as_deref(),
+            page.last_id.as_deref(),
+            page.has_more,
+        )
+    }
+
+    #[test]
+    fn a_page_is_filled_from_several_and_knows_whether_more_follow() {
+        let query = Query::parse("limit=2&order=asc");
+        let mut gathering = gathering(&["a", "c", "e"], 2);
+        assert_eq!(
+            gathering.take(page(&["a", "b"]), &query).as_deref(),
+            Some("b")
+        );
+        assert_eq!(
+            gathering.take(page(&["c", "d"]), &query).as_deref(),
+            Some("d")
+        );
+        assert!(!gathering.page.has_more);
+        gathering.take(page(&["e", "f"]), &query);
+        let (own, first, last, more) = ids(&gathering);
+        assert_eq!(own, ["a", "c"]);
+        assert_eq!((first, last, more), (Some("a"), Some("c"), true));
+    }
+
+    #[test]
+    fn backward_the_nearest_are_taken_and_the_order_stays() {
+        let query = Query::parse("before=z&limit=2");
+        let mut gathering = gathering(&["a", "c", "e"], 2);
+        assert_eq!(
+            gathering.take(page(&["d", "e", "f"]), &query).as_deref(),
+            Some("d")
+        );
+        gathering.take(page(&["a", "b", "c"]), &query);
+        let (own, first, last, more) = ids(&gathering);
+        assert_eq!(own, ["c", "e"]);
+        assert_eq!((first, last, more), (Some("c"), Some("e"), true));
+    }
+
+    #[test]
+    fn filters_go_on_and_limits_that_are_none_too() {
+        let query = Query::parse("purpose=batch&after=file-1&limit=3");
+        assert_eq!(query.limit(ObjectKind::File), 3);
+        assert_eq!(
+            query.target("/v1/files", ObjectKind::File, Some("file-9")),
+            "/v1/files?purpose=batch&limit=1000&after=file-9"
+        );
+        let query = Query::parse("limit=nope");
+        assert_eq!(
+            query.target("/v1/videos", ObjectKind::Video, None),
+            "/v1/videos?limit=nope"
+        );
+        assert_eq!(query.limit(ObjectKind::Video), 20);
+    }
+}

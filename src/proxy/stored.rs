@@ -1,0 +1,264 @@
+//! Stored objects are their maker's: what a request refers to is looked up before it goes on, what an answer makes is
+//! remembered before it leaves. Another user's object and none at all are told in the same words, without asking the backend.
+
+use actix_web::{http::StatusCode, web};
+
+use super::{
+    ApiError,
+    auth::Caller,
+    endpoint::{Keeps, Stateful},
+    ledger_unavailable,
+    references::Reference,
+};
+use crate::{
+    model::{Entry, ObjectKind, StoredObject, now_ms},
+    store::{Store, StoreError, objects},
+    usage::Stored,
+};
+
+/// Who made what, for requests.
+pub struct Owners {
+    pub store: Store,
+}
+
+impl Owners {
+    /// Lets a request on whose path names the caller's own objects only.
+    ///
+    /// # Errors
+    /// 404 for others, 503 when the database cannot be read.
+    pub(super) async fn check_path(&self, caller: &Caller, ids: &[&str]) -> Result<(), ApiError> {
+        let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+        match self.first_foreign(caller, ids).await? {
+            Some((_, id)) => Err(unknown_object(&id).with_param("id")),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for what a body refers to.
+    pub(super) async fn check_references(
+        &self,
+        caller: &Caller,
+        references: &[Reference],
+    ) -> Result<(), ApiError> {
+        let ids = references.iter().map(|reference| reference.id.clone());
+        match self.first_foreign(caller, ids.collect()).await? {
+            Some((place, id)) => {
+                let member = references.get(place).map(|reference| &reference.member);
+                Err(unknown_object(&id).with_param(member.cloned().unwrap_or_default()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The first id that is not the caller's own, and its place.
+    pub(super) async fn first_foreign(
+        &self,
+        caller: &Caller,
+        ids: Vec<String>,
+    ) -> Result<Option<(usize, String)>, ApiError> {
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let user_id = caller.id;
+        self.read(move |connection| {
+            let place = objects::first_foreign(connection, user_id, &ids)?;
+            Ok(place.and_then(|place| Some((place, ids.get(place)?.clone()))))
+        })
+        .await
+    }
+
+    /// A query, on the blocking pool.
+    ///
+    /// # Errors
+    /// 503 when the database cannot be read: what cannot be looked up is nobody's.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let store = self.store.clone();
+        let answer = web::block(move || {
+            let connection = store.connection()?;
+            query(&connection).map_err(|error| store.explain(error))
+        })
+        .await;
+        match answer {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                log::error!("cannot look up who made an object: {error}");
+                Err(ledger_unavailable().retry_after(5))
+            }
+            // The pool is gone: the server stops.
+            Err(_) => Err(ledger_unavailable().retry_after(5)),
+        }
+    }
+}
+
+/// 404 as OpenAI's API answers for an id that it does not know.
+pub(super) fn unknown_object(id: &str) -> ApiError {
+    ApiError::invalid_request(
+        StatusCode::NOT_FOUND,
+        None,
+        format!("No such object: {}", super::shortened(id, 300)),
+    )
+}
+
+/// 404 for a body that refers to stored objects while they are closed.
+pub(super) fn closed_reference(member: &str) -> ApiError {
+    ApiError::closed(format!(
+        "`{member}` refers to an object stored at the backend, which all users of this proxy would share. Send the content \
+         itself; or its operator can open each user's own objects with STATEFUL_ENDPOINTS=private."
+    ))
+    .with_param(member.to_owned())
+}
+
+/// 404 for a response in the background while stored objects are closed.
+pub(super) fn closed_background() -> ApiError {
+    ApiError::closed(
+        "`background` is closed: the answer would be kept where all users of this proxy can ask for it. Its operator can open \
+         it, to each user's own responses, with STATEFUL_ENDPOINTS=private.",
+    )
+    .with_param("background")
+}
+
+/// What is remembered of one answer's objects, and when what they used is booked.
+pub(super) struct Keeping {
+    keeps: Keeps,
+    user_id: i64,
+    /// The object that the path names.
+    path_id: Option<String>,
+    /// The request asks for a response in the background.
+    is_background: bool,
+    /// The object itself is remembered.
+    is_remembered: bool,
+}
+
+/// How an answer is booked.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Booking {
+    /// As its endpoint says.
+    AsUsual,
+    /// Not now: it is not done.
+    Later,
+    /// Unless it was before, under the name of the endpoint that made the object.
+    Once { id: String, endpoint: &'static str },
+}
+
+impl Keeping {
+    pub(super) fn new(
+        keeps: Keeps,
+        stateful: Stateful,
+        user_id: i64,
+        path_id: Option<&str>,
+    ) -> Self {
+        Self {
+            keeps: match stateful {
+                Stateful::Private => keeps,
+                Stateful::Off => Keeps::Nothing,
+            },
+            user_id,
+            path_id: path_id.map(str::to_owned),
+            is_background: false,
+            is_remembered: false,
+        }
+    }
+
+    /// The request asks for a response in the background.
+    pub(super) fn runs_in_background(&mut self) {
+        self.is_background = true;
+    }
+
+    /// The request asks the backend to store nothing.
+    pub(super) fn nothing(&mut self) {
+        self.keeps = Keeps::Nothing;
+    }
+
+    /// Whether the answer's objects must be noted.
+    pub(super) fn notes_objects(&self) -> bool {
+        !matches!(
+            self.keeps,
+            Keeps::Nothing | Keeps::Forgotten | Keeps::Listed(_)
+        )
+    }
+
+    /// What must be written before the first bytes of a long answer leave: the client can use the object from then on.
+    pub(super) fn first_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
+        let Some((stored, id)) = stored.and_then(|stored| Some((stored, stored.id.as_ref()?)))
+        else {
+            return Vec::new();
+        };
+        if std::mem::replace(&mut self.is_remembered, true) {
+            return Vec::new();
+        }
+        match self.keeps {
+            // Looked at again.
+            Keeps::Response | Keeps::Batch if self.path_id.is_some() => Vec::new(),
+            Keeps::Response => {
+                let is_settled = !self.is_background;
+                vec![self.made(id, ObjectKind::Response, is_settled)]
+            }
+            Keeps::Batch => vec![self.made(id, ObjectKind::Batch, stored.is_final())],
+            Keeps::Made(kind) => vec![self.made(id, kind, true)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// What must be written before the last byte of a successful answer leaves.
+    pub(super) fn last_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
+        let mut entries = self.first_entries(stored);
+        if let (Keeps::Forgotten, Some(id)) = (self.keeps, &self.path_id) {
+            entries.push(Entry::Forgotten {
+                id: id.clone(),
+                user_id: self.user_id,
+            });
+        }
+        let Some(stored) = stored else {
+            return entries;
+        };
+        let parts: &[(&[String], ObjectKind)] = match self.keeps {
+            Keeps::Response => &[
+                (&stored.items, ObjectKind::Item),
+                (&stored.containers, ObjectKind::Container),
+            ],
+            Keeps::Items => &[(&stored.items, ObjectKind::Item)],
+            Keeps::Batch | Keeps::UploadedFile => &[(&stored.files, ObjectKind::File)],
+            _ => &[],
+        };
+        for (ids, kind) in parts {
+            entries.extend(ids.iter().map(|id| self.made(id, *kind, true)));
+        }
+        entries
+    }
+
+    /// How a successful answer is booked.
+    pub(super) fn booking(&self, stored: Option<&Stored>) -> Booking {
+        let endpoint = match self.keeps {
+            Keeps::Response if self.is_background || self.path_id.is_some() => "/v1/responses",
+            Keeps::Batch if self.path_id.is_some() => "/v1/batches",
+            _ => return Booking::AsUsual,
+        };
+        let done = stored.filter(|stored| stored.is_final());
+        let id = done.and_then(|stored| self.path_id.as_ref().or(stored.id.as_ref()));
+        match id {
+            Some(id) => Booking::Once {
+                id: id.clone(),
+                endpoint,
+            },
+            None => Booking::Later,
+        }
+    }
+
+    fn made(&self, id: &str, kind: ObjectKind, is_settled: bool) -> Entry {
+        made(id, kind, self.user_id, is_settled)
+    }
+}
+
+/// The entry of a new object.
+pub(super) fn made(id: &str, kind: ObjectKind, user_id: i64, is_settled: bool) -> Entry {
+    Entry::Made(StoredObject {
+        id: id.to_owned(),
+        kind,
+        user_id,
+        made_at_ms: now_ms(),
+        is_settled,
+    })
+}

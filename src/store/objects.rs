@@ -1,0 +1,151 @@
+//! Who made what at the backend. Written by the ledger's thread, read before a request that names an object goes on.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::StoreError;
+use crate::model::{ObjectKind, StoredObject};
+
+// An id that two users' answers name belongs to the one who was first.
+const REMEMBER: &str = "INSERT INTO objects (id, kind, user_id, made_at_ms, is_settled) VALUES (?1, ?2, ?3, ?4, ?5) \
+     ON CONFLICT DO NOTHING";
+// Index for all that follow: the primary key of objects.
+const FORGET: &str = "DELETE FROM objects WHERE id = ?1 AND user_id = ?2";
+const SETTLE: &str = "UPDATE objects SET is_settled = 1 WHERE id = ?1 AND is_settled = 0";
+const PENDING: &str = "SELECT 1 FROM objects WHERE id = ?1 AND is_settled = 0";
+const OWNER: &str = "SELECT user_id FROM objects WHERE id = ?1";
+// Index: objects_by_user.
+const OWN: &str = "SELECT id, is_settled FROM objects WHERE user_id = ?1 AND kind = ?2";
+
+/// Remembers who made an object.
+pub(super) fn remember(connection: &Connection, object: &StoredObject) -> rusqlite::Result<()> {
+    connection.prepare_cached(REMEMBER)?.execute(params![
+        object.id,
+        object.kind.as_str(),
+        object.user_id,
+        object.made_at_ms,
+        object.is_settled,
+    ])?;
+    Ok(())
+}
+
+/// Forgets an object of a user's.
+pub(super) fn forget(connection: &Connection, id: &str, user_id: i64) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(FORGET)?;
+    statement.execute(params![id, user_id])?;
+    Ok(())
+}
+
+/// Whether this is the first time that an object is settled.
+pub(super) fn settle(connection: &Connection, id: &str) -> rusqlite::Result<bool> {
+    Ok(connection.prepare_cached(SETTLE)?.execute([id])? == 1)
+}
+
+/// The first of some ids that is not a user's own, by its place.
+///
+/// # Errors
+/// What the database says.
+pub fn first_foreign(
+    connection: &Connection,
+    user_id: i64,
+    ids: &[String],
+) -> Result<Option<usize>, StoreError> {
+    let mut statement = connection.prepare_cached(OWNER)?;
+    for (place, id) in ids.iter().enumerate() {
+        let owner: Option<i64> = statement.query_row([id], |row| row.get(0)).optional()?;
+        if owner != Some(user_id) {
+            return Ok(Some(place));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether an object is known and not settled yet.
+///
+/// # Errors
+/// What the database says.
+pub fn is_pending(connection: &Connection, id: &str) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(PENDING)?;
+    Ok(statement.exists([id])?)
+}
+
+/// The ids of a user's objects of a kind, each with whether it is settled.
+///
+/// # Errors
+/// What the database says.
+pub fn own(
+    connection: &Connection,
+    user_id: i64,
+    kind: ObjectKind,
+) -> Result<HashMap<String, bool>, StoreError> {
+    let mut statement = connection.prepare_cached(OWN)?;
+    let own = statement.query_map(params![user_id, kind.as_str()], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    Ok(own.collect::<rusqlite::Result<_>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{DatabasePath, IfMissing, Store};
+
+    fn object(id: &str, user_id: i64) -> StoredObject {
+        StoredObject {
+            id: id.to_owned(),
+            kind: ObjectKind::File,
+            user_id,
+            made_at_ms: 1,
+            is_settled: false,
+        }
+    }
+
+    #[test]
+    fn an_object_belongs_to_who_made_it_first_until_it_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
+        let store = Store::open(&location, IfMissing::Create).unwrap();
+        let connection = store.connection().unwrap();
+        let foreign = |user_id, ids: &[&str]| {
+            let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+            first_foreign(&connection, user_id, &ids).unwrap()
+        };
+        assert_eq!(foreign(1, &["a"]), Some(0));
+        remember(&connection, &object("a", 1)).unwrap();
+        remember(&connection, &object("a", 2)).unwrap();
+        assert_eq!((foreign(1, &["a"]), foreign(2, &["a"])), (None, Some(0)));
+        assert_eq!(foreign(1, &["a", "b"]), Some(1));
+        assert_eq!(
+            own(&connection, 1, ObjectKind::File).unwrap(),
+            HashMap::from([("a".to_owned(), false)])
+        );
+        assert!(own(&connection, 1, ObjectKind::Batch).unwrap().is_empty());
+        assert!(settle(&connection, "a").unwrap() && !settle(&connection, "a").unwrap());
+        forget(&connection, "a", 2).unwrap();
+        assert_eq!(foreign(1, &["a"]), None);
+        forget(&connection, "a", 1).unwrap();
+        assert_eq!(foreign(1, &["a"]), Some(0));
+    }
+
+    #[test]
+    fn each_query_has_an_index() {
+        let dir = tempfile::tempdir().unwrap();
+        let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
+        let store = Store::open(&location, IfMissing::Create).unwrap();
+        let connection = store.connection().unwrap();
+        for sql in [FORGET, SETTLE, PENDING, OWNER, OWN] {
+            let plan: String = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap()
+                .raw_query()
+                .mapped(|row| row.get::<_, String>(3))
+                .map(Result::unwrap)
+                .collect();
+            assert!(
+                plan.contains("USING") && !plan.contains("SCAN"),
+                "{sql}: {plan}"
+            );
+        }
+    }
+}

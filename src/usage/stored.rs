@@ -1,0 +1,326 @@
+//! Which stored objects an answer speaks of, in the shapes that OpenAI's API reference gives them. Read as far as it goes: of
+//! an answer too long to be held the beginning is enough, ids and status stand there.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserializer,
+    de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+use super::lenient::Name;
+
+/// No backend's id is longer; what has other characters could be read in two ways in a path.
+const MAX_ID_BYTES: usize = 256;
+
+/// What one answer, or the events of a stream so far, said of objects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// The object itself: `id`, or that of `response` in an event.
+    pub id: Option<String>,
+    /// Its `status`.
+    pub status: Option<String>,
+    /// Elements of `output` or `data`.
+    pub items: Vec<String>,
+    /// `container_id` of the elements of `output`.
+    pub containers: Vec<String>,
+    /// What a batch wrote, or an upload became.
+    pub files: Vec<String>,
+}
+
+impl Stored {
+    /// Reads a JSON answer, or the beginning of one.
+    pub fn read(&mut self, json: &[u8]) {
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        // Where it breaks off, what was read counts.
+        let _ = Object(self, Level::Top).deserialize(&mut deserializer);
+    }
+
+    /// Reads the data of an event. Those with a `response` are few, and only they matter.
+    pub fn read_event(&mut self, data: &[u8]) {
+        if memchr::memmem::find(data, b"\"response\"").is_some() {
+            self.read(data);
+        }
+    }
+
+    /// Whether a response or batch is done: nothing more will be used.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self.status.as_deref(),
+            Some("completed" | "failed" | "incomplete" | "cancelled" | "expired")
+        )
+    }
+}
+
+/// Whether a text can be an object's id: what a path can name in one way only.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:~".contains(&byte);
+    !text.is_empty()
+        && text.len() <= MAX_ID_BYTES
+        && text.bytes().all(is_plain)
+        && !text.bytes().all(|byte| byte == b'.')
+}
+
+/// Where an object stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Top,
+    /// `response` of an event.
+    Response,
+    /// In `output` or `data`.
+    Element,
+    /// `file` of an upload.
+    File,
+}
+
+/// An object of an answer, read into what is known so far.
+struct Object<'s>(&'s mut Stored, Level);
+/// `output` or `data`.
+struct Elements<'s>(&'s mut Stored);
+/// A string that may be an id; anything else is none.
+struct Text;
+
+impl<'de> DeserializeSeed<'de> for Object<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Elements<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Text {
+    type Value = Option<Cow<'de, str>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+/// Values of other types than the wanted ones say nothing.
+macro_rules! says_nothing {
+    ($($method:ident($type:ty)),*) => {
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("any JSON value")
+        }
+        $(fn $method<E: de::Error>(self, _: $type) -> Result<Self::Value, E> {
+            Ok(Default::default())
+        })*
+        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+            Ok(Default::default())
+        }
+    };
+}
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = ();
+
+    says_nothing!(
+        visit_bool(bool),
+        visit_str(&str),
+        visit_i64(i64),
+        visit_u64(u64),
+        visit_f64(f64)
+    );
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
+        IgnoredAny.visit_seq(seq).map(drop)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self(stored, level) = self;
+        let is_whole = matches!(level, Level::Top | Level::Response);
+        while let Some(Name(name)) = map.next_key()? {
+            match name.as_ref() {
+                b"id" => {
+                    let id = map.next_value_seed(Text)?;
+                    let Some(id) = id.filter(|id| is_id(id)).map(Cow::into_owned) else {
+                        continue;
+                    };
+                    match level {
+                        Level::Top | Level::Response => stored.id = Some(id),
+                        Level::Element => add(&mut stored.items, id),
+                        Level::File => add(&mut stored.files, id),
+                    }
+                }
+                b"status" if is_whole => {
+                    stored.status = map.next_value_seed(Text)?.map(Cow::into_owned);
+                }
+                b"output" if is_whole => map.next_value_seed(Elements(stored))?,
+                b"data" if level == Level::Top => map.next_value_seed(Elements(stored))?,
+                b"response" if level == Level::Top => {
+                    map.next_value_seed(Object(stored, Level::Response))?;
+                }
+                b"file" if level == Level::Top => {
+                    map.next_value_seed(Object(stored, Level::File))?;
+                }
+                b"output_file_id" | b"error_file_id" if level == Level::Top => {
+                    if let Some(id) = map.next_value_seed(Text)?.filter(|id| is_id(id)) {
+                        add(&mut stored.files, id.into_owned());
+                    }
+                }
+                b"container_id" if level == Level::Element => {
+                    if let Some(id) = map.next_value_seed(Text)?.filter(|id| is_id(id)) {
+                        add(&mut stored.containers, id.into_owned());
+                    }
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Visitor<'de> for Elements<'_> {
+    type Value = ();
+
+    says_nothing!(
+        visit_bool(bool),
+        visit_str(&str),
+        visit_i64(i64),
+        visit_u64(u64),
+        visit_f64(f64)
+    );
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq
+            .next_element_seed(Object(self.0, Level::Element))?
+            .is_some()
+        {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        IgnoredAny.visit_map(map).map(drop)
+    }
+}
+
+impl<'de> Visitor<'de> for Text {
+    type Value = Option<Cow<'de, str>>;
+
+    says_nothing!(
+        visit_bool(bool),
+        visit_i64(i64),
+        visit_u64(u64),
+        visit_f64(f64)
+    );
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_seq(seq).map(|_| None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_map(map).map(|_| None)
+    }
+}
+
+/// The events of a stream name the same objects again.
+fn add(ids: &mut Vec<String>, id: String) {
+    if !ids.contains(&id) {
+        ids.push(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(json: &str) -> Stored {
+        let mut stored = Stored::default();
+        stored.read(json.as_bytes());
+        stored
+    }
+
+    fn texts(ids: &[&str]) -> Vec<String> {
+        ids.iter().map(|id| (*id).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_response_tells_its_id_status_items_and_containers() {
+        let stored = read(
+            r#"{"id":"resp_1","object":"response","status":"completed","output":[{"id":"rs_1","type":"reasoning"},
+               {"type":"code_interpreter_call","id":"ci_1","container_id":"cntr_1"},{"id":"msg_1","content":[{"id":"no"}]}],
+               "metadata":{"id":"no"}}"#,
+        );
+        assert_eq!(stored.id.as_deref(), Some("resp_1"));
+        assert!(stored.is_final());
+        assert_eq!(stored.items, texts(&["rs_1", "ci_1", "msg_1"]));
+        assert_eq!(stored.containers, texts(&["cntr_1"]));
+    }
+
+    #[test]
+    fn a_batch_and_an_upload_tell_their_files() {
+        let batch = read(
+            r#"{"id":"batch_1","status":"finalizing","output_file_id":"file-o","error_file_id":null}"#,
+        );
+        assert_eq!(batch.files, texts(&["file-o"]));
+        assert!(!batch.is_final());
+        let upload =
+            read(r#"{"id":"upload_1","status":"completed","file":{"id":"file-u","status":"x"}}"#);
+        assert_eq!(
+            (upload.id.as_deref(), upload.files),
+            (Some("upload_1"), texts(&["file-u"]))
+        );
+        assert_eq!(upload.status.as_deref(), Some("completed"));
+    }
+
+    #[test]
+    fn events_with_a_response_count_and_repeat() {
+        let mut stored = Stored::default();
+        stored.read_event(br#"{"type":"response.created","response":{"id":"resp_1","status":"in_progress","output":[]}}"#);
+        stored.read_event(br#"{"type":"response.output_text.delta","delta":"x","id":"no"}"#);
+        assert_eq!(stored.id.as_deref(), Some("resp_1"));
+        assert!(!stored.is_final());
+        for _ in 0..2 {
+            stored.read_event(br#"{"type":"response.completed","response":{"id":"resp_1","status":"completed","output":[{"id":"msg_1"}]}}"#);
+        }
+        assert!(stored.is_final());
+        assert_eq!(stored.items, texts(&["msg_1"]));
+    }
+
+    #[test]
+    fn what_is_cut_or_odd_is_read_as_far_as_it_goes() {
+        let cut =
+            read(r#"{"id":"resp_1","status":"completed","output":[{"id":"ig_1","result":"iVBORw0"#);
+        assert_eq!(cut.id.as_deref(), Some("resp_1"));
+        assert_eq!(cut.items, texts(&["ig_1"]));
+        for json in [
+            "",
+            "[]",
+            "5",
+            r#"{"id":5}"#,
+            r#"{"id":"../x"}"#,
+            r#"{"id":".."}"#,
+            r#"{"id":""}"#,
+        ] {
+            assert_eq!(read(json), Stored::default(), "{json}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            Stored::default().read(&[b"{\"id\":\"a\",\"output\":[", &bytes[..]].concat());
+        }
+    }
+}

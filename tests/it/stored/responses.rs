@@ -1,0 +1,197 @@
+//! Stored and background responses: remembered before they leave, booked once.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{Shelf, get, id_of, post, two_users};
+use crate::harness::{Backend, Home, PATIENCE, Request, Turnstile, wait_until};
+
+#[test]
+fn a_response_is_booked_when_it_is_made_and_not_again_when_it_is_looked_at() {
+    let shelf = Shelf::start();
+    let (proxy, alice, _) = two_users(&shelf);
+    let id = id_of(&post(
+        &proxy,
+        &alice,
+        "/v1/responses",
+        &json!({"model": "m-1", "input": "x"}),
+    ));
+    for _ in 0..2 {
+        assert_eq!(
+            get(&proxy, &alice, &format!("/v1/responses/{id}")).status,
+            200
+        );
+    }
+    let row = proxy.only_row();
+    assert_eq!(
+        (row.tokens(), row.endpoint.as_str()),
+        ([3, 4, 0, 0], "/v1/responses")
+    );
+}
+
+#[test]
+fn a_background_response_is_booked_once_when_a_look_first_shows_it_done() {
+    let shelf = Shelf::start();
+    let (proxy, alice, bob) = two_users(&shelf);
+    let asked = json!({"model": "m-1", "input": "x", "background": true});
+    let id = id_of(&post(&proxy, &alice, "/v1/responses", &asked));
+    let target = format!("/v1/responses/{id}");
+    assert_eq!(get(&proxy, &alice, &target).json()["status"], "queued");
+    assert_eq!(get(&proxy, &bob, &target).status, 404);
+    assert!(proxy.rows().is_empty(), "it has used nothing yet");
+    shelf.put("responses", json!({"id": id, "status": "completed", "model": "m-2",
+        "usage": {"input_tokens": 30, "input_tokens_details": {"cached_tokens": 5}, "output_tokens": 40, "output_tokens_details": {"reasoning_tokens": 6}, "total_tokens": 70}}));
+    for _ in 0..3 {
+        assert_eq!(get(&proxy, &alice, &target).status, 200);
+    }
+    let row = proxy.only_row();
+    assert_eq!(row.tokens(), [30, 40, 5, 6]);
+    assert_eq!((row.endpoint.as_str(), row.status), ("/v1/responses", 200));
+    assert_eq!(row.model.as_deref(), Some("m-2"));
+}
+
+#[test]
+fn a_background_response_that_is_deleted_unseen_is_booked_all_the_same() {
+    let shelf = Shelf::start();
+    let (proxy, alice, _) = two_users(&shelf);
+    let asked = json!({"model": "m-1", "input": "x", "background": true});
+    let id = id_of(&post(&proxy, &alice, "/v1/responses", &asked));
+    shelf.put("responses", json!({"id": id, "status": "completed", "model": "m-2", "usage": {"input_tokens": 30, "output_tokens": 40, "total_tokens": 70}}));
+    let delete = Request::new("DELETE", &format!("/v1/responses/{id}")).key(&alice);
+    assert_eq!(proxy.send(&delete).status, 200);
+    assert_eq!(proxy.only_row().tokens(), [30, 40, 0, 0]);
+}
+
+#[test]
+fn looks_at_once_book_once() {
+    let shelf = Shelf::start();
+    let (proxy, alice, _) = two_users(&shelf);
+    let asked = json!({"model": "m-1", "input": "x", "background": true});
+    let id = id_of(&post(&proxy, &alice, "/v1/responses", &asked));
+    shelf.put("responses", json!({"id": id, "status": "completed", "usage": {"input_tokens": 30, "output_tokens": 40, "total_tokens": 70}}));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                assert_eq!(
+                    get(&proxy, &alice, &format!("/v1/responses/{id}")).status,
+                    200
+                );
+            });
+        }
+    });
+    assert_eq!(proxy.only_row().tokens(), [30, 40, 0, 0]);
+}
+
+#[test]
+fn a_streamed_response_can_be_used_from_its_first_event_on() {
+    let turnstile = Arc::new(Turnstile::default());
+    let gate = Arc::clone(&turnstile);
+    let backend = Backend::start(move |request, wire| {
+        if request.target() != "/v1/responses" {
+            return wire.json(r#"{"id":"resp_1","status":"in_progress"}"#);
+        }
+        wire.sse_head();
+        wire.chunk("event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"status\":\"in_progress\",\"output\":[]}}\n\n");
+        gate.pass();
+        wire.chunk("event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_1\",\"status\":\"completed\",\"output\":[{\"id\":\"msg_1\"}],\"usage\":{\"input_tokens\":3,\"output_tokens\":4,\"total_tokens\":7}}}\n\n");
+        wire.end();
+    });
+    let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
+    let (alice, bob) = (home.user("alice"), home.user("bob"));
+    let proxy = home.serve();
+    let mut client =
+        proxy.start(&Request::post("/v1/responses", r#"{"model":"m","stream":true}"#).key(&alice));
+    client.head();
+    assert!(client.event().unwrap().contains("response.created"));
+    assert_eq!(get(&proxy, &alice, "/v1/responses/resp_1").status, 200);
+    assert_eq!(get(&proxy, &bob, "/v1/responses/resp_1").status, 404);
+    turnstile.allow(1);
+    assert!(client.event().unwrap().contains("response.completed"));
+    let follow = json!({"input": [{"type": "item_reference", "id": "msg_1"}]});
+    assert_eq!(
+        post(&proxy, &bob, "/v1/responses/input_tokens", &follow).status,
+        404
+    );
+    assert_eq!(
+        post(&proxy, &alice, "/v1/responses/input_tokens", &follow).status,
+        200
+    );
+    assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
+}
+
+#[test]
+fn a_client_that_leaves_a_background_stream_does_not_end_its_account() {
+    let turnstile = Arc::new(Turnstile::default());
+    let gate = Arc::clone(&turnstile);
+    let backend = Backend::start(move |request, wire| {
+        if request.target() != "/v1/responses" {
+            return wire.json(r#"{"id":"resp_1","status":"completed","model":"m-2","usage":{"input_tokens":3,"output_tokens":4,"total_tokens":7}}"#);
+        }
+        wire.sse_head();
+        wire.chunk("data: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"status\":\"queued\"}}\n\n");
+        gate.pass();
+    });
+    let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
+    let (proxy, alice) = home.serve_alice();
+    let body = r#"{"model":"m","stream":true,"background":true}"#;
+    let mut client = proxy.start(&Request::post("/v1/responses", body).key(&alice));
+    client.head();
+    client.event().unwrap();
+    drop(client);
+    wait_until("the log says that the client left", PATIENCE, || {
+        proxy.log().contains("/v1/responses")
+    });
+    assert!(proxy.rows().is_empty());
+    turnstile.allow(1);
+    assert_eq!(get(&proxy, &alice, "/v1/responses/resp_1").status, 200);
+    assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
+}
+
+#[test]
+fn what_is_not_stored_is_not_remembered() {
+    let shelf = Shelf::start();
+    let (proxy, alice, _) = two_users(&shelf);
+    let asked = json!({"model": "m-1", "input": "x", "store": false});
+    let id = id_of(&post(&proxy, &alice, "/v1/responses", &asked));
+    assert_eq!(
+        get(&proxy, &alice, &format!("/v1/responses/{id}")).status,
+        404
+    );
+    assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
+}
+
+#[test]
+fn objects_survive_a_kill() {
+    let shelf = Shelf::start();
+    let (mut proxy, alice, _) = two_users(&shelf);
+    let id = id_of(&post(
+        &proxy,
+        &alice,
+        "/v1/responses",
+        &json!({"model": "m"}),
+    ));
+    proxy.kill9();
+    proxy.restart();
+    assert_eq!(
+        get(&proxy, &alice, &format!("/v1/responses/{id}")).status,
+        200
+    );
+}
+
+#[test]
+fn a_response_with_a_long_picture_is_known_too() {
+    let picture = "A".repeat(3 << 20);
+    let body = json!({"id": "resp_long", "status": "completed", "output": [{"id": "ig_1", "result": picture}], "usage": {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}});
+    // The members in the order in which OpenAI writes them.
+    let body = format!(r#"{{"id":"resp_long",{}"#, &body.to_string()[1..]);
+    let backend = Backend::json(body);
+    let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
+    let (proxy, alice) = home.serve_alice();
+    assert_eq!(
+        post(&proxy, &alice, "/v1/responses", &json!({"model": "m"})).status,
+        200
+    );
+    assert_eq!(get(&proxy, &alice, "/v1/responses/resp_long").status, 200);
+    assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
+}
