@@ -1,11 +1,13 @@
 //! One request's way through the proxy. [`handle`] is the way, read top to bottom: who, what, when, send, answer.
 
+mod access_log;
 mod answer;
 pub mod auth;
 pub mod backend;
 pub mod budget;
 pub mod endpoint;
 mod error;
+pub mod estimator;
 mod exchange;
 mod form;
 pub mod gate;
@@ -27,15 +29,16 @@ use std::{
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use bytes::Bytes;
 
+pub use access_log::peer_of;
 pub use error::{ApiError, shortened};
-pub use exchange::peer_of;
 pub use headers::{BodyLength, OwnHeaders};
 
 use auth::{Caller, KeyTable};
 use backend::{Backend, BackendError, Connector, OutgoingRequest};
 use budget::{BodyBudget, BodyShare};
 use endpoint::{Endpoint, Endpoints};
-use exchange::{Asked, Exchange};
+use estimator::Estimator;
+use exchange::{Asked, Books, Exchange};
 use gate::{Drain, Gate, InFlight};
 use throttle::Throttle;
 use upload::ClientUpload;
@@ -60,6 +63,7 @@ pub struct Shared {
     pub endpoints: Endpoints,
     pub keys: Arc<KeyTable>,
     pub ledger: Ledger,
+    pub estimator: Estimator,
     pub gate: Gate,
     pub drain: Arc<Drain>,
     pub own_headers: OwnHeaders,
@@ -72,7 +76,7 @@ pub struct Shared {
 /// One worker's proxy.
 pub struct Proxy {
     shared: Arc<Shared>,
-    ledger: Rc<Port>,
+    books: Rc<Books>,
     backend: Backend,
 }
 
@@ -81,7 +85,10 @@ impl Proxy {
     #[must_use]
     pub fn new(shared: Arc<Shared>, connector: Arc<Connector>) -> Self {
         Self {
-            ledger: Port::new(shared.ledger.clone()),
+            books: Rc::new(Books {
+                ledger: Port::new(shared.ledger.clone()),
+                estimator: shared.estimator.clone(),
+            }),
             shared,
             backend: Backend::new(connector),
         }
@@ -158,7 +165,7 @@ async fn forward(
     let shared = &proxy.shared;
     let in_flight = shared.drain.enter()?;
     let caller = caller_of(request, &shared.keys).await?;
-    if !proxy.ledger.accepts_requests() {
+    if !proxy.books.ledger.accepts_requests() {
         return Err(ledger_unavailable().retry_after(5));
     }
     let mut asked = Asked {
@@ -273,7 +280,7 @@ async fn send(
         head: shared.own_headers.head_for(asked.request, length),
         body: plan.pieces,
     };
-    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.ledger), permit, in_flight);
+    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
     let sent = proxy.backend.send(&outgoing, || exchange.asked()).await;
     let response = sent.map_err(|error| {
         exchange.unanswered();
@@ -300,7 +307,7 @@ async fn send_upload(
             .head_for(asked.request, upload::length_of(headers)),
         body: [const { Bytes::new() }; 3],
     };
-    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.ledger), permit, in_flight);
+    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
     let mut upload = ClientUpload::new(headers, payload, &mut exchange);
     let sent = proxy.backend.send_upload(&outgoing, &mut upload).await;
     let (fields, client_error) = (upload.fields(), upload.into_error());

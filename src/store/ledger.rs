@@ -189,9 +189,14 @@ impl Ledger {
         }
     }
 
+    /// Queues a row; `written` is told when it is committed, should somebody wait.
+    pub fn write(&self, row: UsageRow, written: Option<oneshot::Sender<Result<(), NotWritten>>>) {
+        self.submit(vec![row], written);
+    }
+
     /// Queues a row that nobody waits for.
     pub fn push(&self, row: UsageRow) {
-        self.submit(vec![row], None);
+        self.write(row, None);
     }
 
     /// Whether new requests may be served.

@@ -1,0 +1,333 @@
+//! Where estimates are counted: in a thread of its own, because hostile text takes a second, and a worker has other clients.
+//!
+//! A row that is to be estimated is in this room's hands from the moment its answer ends: it is counted and goes to the
+//! ledger whoever has left by then, a worker included. A stopping server closes this room before the ledger.
+
+use std::{
+    collections::VecDeque,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    access_log::{Access, Booked},
+    budget::BodyShare,
+};
+use crate::{
+    model::{Usage, UsageRow},
+    store::ledger::{Ledger, NotWritten},
+    usage::{Evidence, Tokenizer},
+};
+
+/// What waits to be counted, in all. Beyond it the rule of thumb must do: a flood costs precision, not memory.
+const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
+/// A row and what is around it.
+const BYTES_PER_ESTIMATE: usize = 1024;
+/// An answer whose last byte waits for its row waits this long in line, and then for the rule of thumb.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+/// What is still in line when a stopping server has counted for this long gets the rule of thumb.
+const MAX_CLOSING: Duration = Duration::from_secs(2);
+/// By the rule of thumb a longer body would hold up the worker that has to do it; its length must do.
+const MAX_READ_BY_WORKER_BYTES: usize = 1024 * 1024;
+
+/// A row without its tokens, and what they are told from.
+pub struct Estimate {
+    pub row: UsageRow,
+    pub evidence: Evidence,
+    /// The evidence's part of the budget for bodies.
+    pub share: BodyShare,
+    /// Told when the row is committed; nobody waits where there is none.
+    pub written: Option<oneshot::Sender<Result<(), NotWritten>>>,
+    /// Whose line is written when the numbers are known.
+    pub access: Option<Access>,
+}
+
+/// A handle to the thread; clones share it.
+#[derive(Clone)]
+pub struct Estimator {
+    shared: Arc<Shared>,
+}
+
+/// Owns the counting thread.
+pub struct EstimatorThread {
+    estimator: Estimator,
+    thread: thread::JoinHandle<()>,
+}
+
+struct Shared {
+    ledger: Ledger,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Their clients wait: they come first.
+    awaited: VecDeque<(Instant, Estimate)>,
+    others: VecDeque<Estimate>,
+    /// Of those that wait and the one that is counted.
+    bytes: usize,
+    closing_since: Option<Instant>,
+    closed: bool,
+}
+
+impl EstimatorThread {
+    /// Starts the thread. It loads no vocabulary before the first estimate.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(ledger: Ledger) -> io::Result<Self> {
+        let estimator = Estimator {
+            shared: Arc::new(Shared {
+                ledger,
+                queue: Mutex::default(),
+                wake: Condvar::new(),
+            }),
+        };
+        let shared = Arc::clone(&estimator.shared);
+        let thread = thread::Builder::new()
+            .name("estimator".to_owned())
+            .spawn(move || shared.run())?;
+        Ok(Self { estimator, thread })
+    }
+
+    #[must_use]
+    pub fn handle(&self) -> Estimator {
+        self.estimator.clone()
+    }
+
+    /// Counts what waits, hands the rows to the ledger and ends the thread.
+    pub fn close(self) {
+        self.estimator.shared.lock().closing_since = Some(Instant::now());
+        self.estimator.shared.wake.notify_one();
+        if self.thread.join().is_err() {
+            log::error!("the counting thread died; rows that waited for it are lost");
+        }
+    }
+}
+
+impl Estimator {
+    /// Takes a row over. It reaches the ledger whatever becomes of the one who hands it over.
+    pub fn submit(&self, estimate: Estimate) {
+        let bytes = estimate.bytes();
+        let mut queue = self.shared.lock();
+        if queue.closed || queue.bytes + bytes > MAX_WAITING_BYTES {
+            drop(queue);
+            let counted = if bytes > MAX_READ_BY_WORKER_BYTES {
+                estimate.evidence.usage_by_length()
+            } else {
+                estimate.count(Tokenizer::RuleOfThumb)
+            };
+            return estimate.finish(counted, &self.shared.ledger);
+        }
+        queue.bytes += bytes;
+        if estimate.written.is_some() {
+            queue.awaited.push_back((Instant::now(), estimate));
+        } else {
+            queue.others.push_back(estimate);
+        }
+        drop(queue);
+        self.shared.wake.notify_one();
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        while let Some((estimate, tokenizer)) = self.next() {
+            let bytes = estimate.bytes();
+            let counted = estimate.count(tokenizer);
+            estimate.finish(counted, &self.ledger);
+            self.lock().bytes -= bytes;
+        }
+    }
+
+    /// Waits for the next one and says how it is counted; `None` when there will be none.
+    fn next(&self) -> Option<(Estimate, Tokenizer)> {
+        let mut queue = self.lock();
+        loop {
+            let is_late = queue
+                .closing_since
+                .is_some_and(|since| since.elapsed() > MAX_CLOSING);
+            let (is_late, estimate) = if let Some((since, estimate)) = queue.awaited.pop_front() {
+                (is_late || since.elapsed() > MAX_WAIT, Some(estimate))
+            } else {
+                (is_late, queue.others.pop_front())
+            };
+            if let Some(estimate) = estimate {
+                let tokenizer = if is_late {
+                    Tokenizer::RuleOfThumb
+                } else {
+                    estimate.tokenizer()
+                };
+                return Some((estimate, tokenizer));
+            }
+            if queue.closing_since.is_some() {
+                queue.closed = true;
+                return None;
+            }
+            queue = self
+                .wake
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A panic while the lock was held leaves a queue that is still a queue.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Estimate {
+    fn bytes(&self) -> usize {
+        BYTES_PER_ESTIMATE + self.evidence.bytes()
+    }
+
+    fn tokenizer(&self) -> Tokenizer {
+        Tokenizer::of_models(&self.row.model, self.row.served_model.as_deref())
+    }
+
+    /// The row must not be lost to a slip in the reading of what strangers wrote.
+    fn count(&self, tokenizer: Tokenizer) -> Usage {
+        catch_unwind(AssertUnwindSafe(|| self.evidence.usage(tokenizer)))
+            .unwrap_or_else(|_| self.evidence.usage_by_length())
+    }
+
+    /// Hands the row to the ledger.
+    fn finish(self, counted: Usage, ledger: &Ledger) {
+        let mut row = self.row;
+        row.usage.input = counted.input;
+        row.usage.output = counted.output;
+        if let Some(access) = self.access {
+            let booked = Booked {
+                outcome: row.outcome,
+                usage: row.usage,
+                source: row.source,
+            };
+            access.log_booked(&row.model, row.status, row.duration_ms, booked);
+        }
+        ledger.write(row, self.written);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        model::{Outcome, UsageSource},
+        store::{
+            DatabasePath, IfMissing, Store,
+            ledger::{LedgerThread, OnFailure, Sync},
+        },
+        usage::Input,
+    };
+
+    const HELLO: &[u8] = br#"{"messages":[{"role":"user","content":"Hello!"}]}"#;
+
+    fn estimate(body: impl Into<Bytes>) -> Estimate {
+        Estimate {
+            row: UsageRow {
+                user_id: 1,
+                started_at_ms: 1_000,
+                endpoint: "/v1/chat/completions",
+                model: "gpt-4o".to_owned(),
+                served_model: None,
+                usage: Usage::default(),
+                status: 200,
+                outcome: Outcome::ClientGone,
+                source: UsageSource::Estimate,
+                duration_ms: 1,
+                first_byte_ms: None,
+                backend_request_id: None,
+            },
+            evidence: Evidence {
+                body: body.into(),
+                input: Input::Messages,
+                ..Evidence::default()
+            },
+            share: BodyShare::default(),
+            written: None,
+            access: None,
+        }
+    }
+
+    /// The input tokens of all rows that come of it, sorted.
+    fn rows_after(work: impl FnOnce(EstimatorThread)) -> Vec<i64> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows.db");
+        let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
+        let store = Store::open(&location, IfMissing::Create).unwrap();
+        let on_users_changed = Box::new(|_: &rusqlite::Connection| Ok(()));
+        let ledger =
+            LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, on_users_changed).unwrap();
+        work(EstimatorThread::start(ledger.handle()).unwrap());
+        assert_eq!(ledger.close(), 0);
+        let connection = store.connection().unwrap();
+        let mut select = connection
+            .prepare("SELECT input_tokens FROM usage_logs ORDER BY 1")
+            .unwrap();
+        let rows = select.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn closing_counts_what_waits_and_loses_no_row() {
+        let rows = rows_after(|thread| {
+            for _ in 0..100 {
+                thread.handle().submit(estimate(HELLO));
+            }
+            thread.close();
+        });
+        assert_eq!(rows, [9; 100]);
+    }
+
+    #[test]
+    fn whoever_waits_is_told_when_the_row_is_written() {
+        rows_after(|thread| {
+            let (sender, written) = oneshot::channel();
+            let mut awaited = estimate(HELLO);
+            awaited.written = Some(sender);
+            thread.handle().submit(awaited);
+            assert!(written.blocking_recv().unwrap().is_ok());
+            thread.close();
+        });
+    }
+
+    #[test]
+    fn what_comes_after_the_end_or_is_too_much_is_booked_by_the_rule_of_thumb() {
+        let rows = rows_after(|thread| {
+            let handle = thread.handle();
+            handle.submit(estimate(vec![b'x'; MAX_WAITING_BYTES]));
+            assert_eq!(handle.shared.lock().bytes, 0);
+            thread.close();
+            handle.submit(estimate(HELLO));
+        });
+        assert_eq!(rows, [9, i64::try_from(MAX_WAITING_BYTES / 4).unwrap()]);
+    }
+
+    #[test]
+    fn who_has_waited_too_long_waits_no_longer_for_a_count() {
+        let rows = rows_after(|thread| {
+            let handle = thread.handle();
+            let words = format!(r#"{{"prompt":"{}"}}"#, "unbelievable ".repeat(10));
+            let mut queue = handle.shared.lock();
+            let since = Instant::now().checked_sub(2 * MAX_WAIT).unwrap();
+            queue.bytes += 2 * estimate(words.clone()).bytes();
+            queue.awaited.push_back((since, estimate(words.clone())));
+            queue
+                .awaited
+                .push_back((Instant::now(), estimate(words.clone())));
+            drop(queue);
+            thread.close();
+        });
+        // 130 characters are 33 by the rule of thumb; in truth they are 13 tokens.
+        assert_eq!(rows, [13, 33]);
+    }
+}
