@@ -14,7 +14,7 @@ use crate::{
         auth::KeyTable,
         backend::{BackendSettings, Connector, connector},
         budget::BodyBudget,
-        estimator::{Estimator, EstimatorThread},
+        estimator::Estimator,
         gate::{Drain, Gate},
         throttle::Throttle,
     },
@@ -50,14 +50,13 @@ pub(super) fn run(settings: &ServeSettings, matches: &ArgMatches) -> anyhow::Res
             Box::new(move |connection| keys.refresh(connection)),
         )?
     };
-    let estimator =
-        EstimatorThread::start(ledger.handle()).context("cannot start the counting thread")?;
+    let estimator = Estimator::new(ledger.handle());
     let served = serve(
         config,
         &connector,
         &store,
         &keys,
-        (ledger.handle(), estimator.handle()),
+        (ledger.handle(), estimator.clone()),
     );
     // Rows that nobody waited for are still on their way, some of them yet to be counted.
     estimator.close();

@@ -1,11 +1,11 @@
 //! Where estimates are counted: in a thread of its own, because hostile text takes a second, and a worker has other clients.
+//! The thread starts with the first estimate; where the backend tells its usage there is none.
 //!
 //! A row that is to be estimated is in this room's hands from the moment its answer ends: it is counted and goes to the
 //! ledger whoever has left by then, a worker included. A stopping server closes this room before the ledger.
 
 use std::{
     collections::VecDeque,
-    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -47,16 +47,10 @@ pub struct Estimate {
     pub access: Option<Access>,
 }
 
-/// A handle to the thread; clones share it.
+/// Takes estimates; clones share the thread that counts them.
 #[derive(Clone)]
 pub struct Estimator {
     shared: Arc<Shared>,
-}
-
-/// Owns the counting thread.
-pub struct EstimatorThread {
-    estimator: Estimator,
-    thread: thread::JoinHandle<()>,
 }
 
 struct Shared {
@@ -72,51 +66,43 @@ struct Queue {
     others: VecDeque<Estimate>,
     /// Of those that wait and the one that is counted.
     bytes: usize,
+    thread: Option<thread::JoinHandle<()>>,
     closing_since: Option<Instant>,
     closed: bool,
 }
 
-impl EstimatorThread {
-    /// Starts the thread. It loads no vocabulary before the first estimate.
-    ///
-    /// # Errors
-    /// When the system gives no thread.
-    pub fn start(ledger: Ledger) -> io::Result<Self> {
-        let estimator = Estimator {
+impl Estimator {
+    #[must_use]
+    pub fn new(ledger: Ledger) -> Self {
+        Self {
             shared: Arc::new(Shared {
                 ledger,
                 queue: Mutex::default(),
                 wake: Condvar::new(),
             }),
-        };
-        let shared = Arc::clone(&estimator.shared);
-        let thread = thread::Builder::new()
-            .name("estimator".to_owned())
-            .spawn(move || shared.run())?;
-        Ok(Self { estimator, thread })
-    }
-
-    #[must_use]
-    pub fn handle(&self) -> Estimator {
-        self.estimator.clone()
+        }
     }
 
     /// Counts what waits, hands the rows to the ledger and ends the thread.
-    pub fn close(self) {
-        self.estimator.shared.lock().closing_since = Some(Instant::now());
-        self.estimator.shared.wake.notify_one();
-        if self.thread.join().is_err() {
+    pub fn close(&self) {
+        let mut queue = self.shared.lock();
+        queue.closing_since = Some(Instant::now());
+        let Some(thread) = queue.thread.take() else {
+            queue.closed = true;
+            return;
+        };
+        drop(queue);
+        self.shared.wake.notify_one();
+        if thread.join().is_err() {
             log::error!("the counting thread died; rows that waited for it are lost");
         }
     }
-}
 
-impl Estimator {
     /// Takes a row over. It reaches the ledger whatever becomes of the one who hands it over.
     pub fn submit(&self, estimate: Estimate) {
         let bytes = estimate.bytes();
         let mut queue = self.shared.lock();
-        if queue.closed || queue.bytes + bytes > MAX_WAITING_BYTES {
+        if queue.closed || queue.bytes + bytes > MAX_WAITING_BYTES || !self.has_thread(&mut queue) {
             drop(queue);
             let counted = if bytes > MAX_READ_BY_WORKER_BYTES {
                 estimate.evidence.usage_by_length()
@@ -133,6 +119,22 @@ impl Estimator {
         }
         drop(queue);
         self.shared.wake.notify_one();
+    }
+
+    /// Starts it if need be.
+    fn has_thread(&self, queue: &mut Queue) -> bool {
+        if queue.thread.is_some() || queue.closing_since.is_some() {
+            return true;
+        }
+        let shared = Arc::clone(&self.shared);
+        let started = thread::Builder::new()
+            .name("estimator".to_owned())
+            .spawn(move || shared.run());
+        match started {
+            Ok(thread) => queue.thread = Some(thread),
+            Err(error) => log::error!("cannot start the thread that counts estimates: {error}"),
+        }
+        queue.thread.is_some()
     }
 }
 
@@ -259,7 +261,7 @@ mod tests {
     }
 
     /// The input tokens of all rows that come of it, sorted.
-    fn rows_after(work: impl FnOnce(EstimatorThread)) -> Vec<i64> {
+    fn rows_after(work: impl FnOnce(&Estimator)) -> Vec<i64> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rows.db");
         let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
@@ -267,7 +269,7 @@ mod tests {
         let on_users_changed = Box::new(|_: &rusqlite::Connection| Ok(()));
         let ledger =
             LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, on_users_changed).unwrap();
-        work(EstimatorThread::start(ledger.handle()).unwrap());
+        work(&Estimator::new(ledger.handle()));
         assert_eq!(ledger.close(), 0);
         let connection = store.connection().unwrap();
         let mut select = connection
@@ -279,55 +281,59 @@ mod tests {
 
     #[test]
     fn closing_counts_what_waits_and_loses_no_row() {
-        let rows = rows_after(|thread| {
+        let rows = rows_after(|estimator| {
             for _ in 0..100 {
-                thread.handle().submit(estimate(HELLO));
+                estimator.submit(estimate(HELLO));
             }
-            thread.close();
+            estimator.close();
         });
         assert_eq!(rows, [9; 100]);
     }
 
     #[test]
     fn whoever_waits_is_told_when_the_row_is_written() {
-        rows_after(|thread| {
+        rows_after(|estimator| {
             let (sender, written) = oneshot::channel();
             let mut awaited = estimate(HELLO);
             awaited.written = Some(sender);
-            thread.handle().submit(awaited);
+            estimator.submit(awaited);
             assert!(written.blocking_recv().unwrap().is_ok());
-            thread.close();
+            estimator.close();
         });
     }
 
     #[test]
     fn what_comes_after_the_end_or_is_too_much_is_booked_by_the_rule_of_thumb() {
-        let rows = rows_after(|thread| {
-            let handle = thread.handle();
-            handle.submit(estimate(vec![b'x'; MAX_WAITING_BYTES]));
-            assert_eq!(handle.shared.lock().bytes, 0);
-            thread.close();
-            handle.submit(estimate(HELLO));
+        let rows = rows_after(|estimator| {
+            estimator.submit(estimate(vec![b'x'; MAX_WAITING_BYTES]));
+            assert_eq!(estimator.shared.lock().bytes, 0);
+            estimator.close();
+            estimator.submit(estimate(HELLO));
         });
         assert_eq!(rows, [9, i64::try_from(MAX_WAITING_BYTES / 4).unwrap()]);
     }
 
     #[test]
-    fn who_has_waited_too_long_waits_no_longer_for_a_count() {
-        let rows = rows_after(|thread| {
-            let handle = thread.handle();
-            let words = format!(r#"{{"prompt":"{}"}}"#, "unbelievable ".repeat(10));
-            let mut queue = handle.shared.lock();
+    fn who_waits_comes_first_and_who_has_waited_too_long_waits_for_no_count() {
+        rows_after(|estimator| {
+            let shared = &estimator.shared;
+            let mut queue = shared.lock();
             let since = Instant::now().checked_sub(2 * MAX_WAIT).unwrap();
-            queue.bytes += 2 * estimate(words.clone()).bytes();
-            queue.awaited.push_back((since, estimate(words.clone())));
-            queue
-                .awaited
-                .push_back((Instant::now(), estimate(words.clone())));
+            queue.others.push_back(estimate("other"));
+            queue.awaited.push_back((since, estimate("late")));
+            queue.awaited.push_back((Instant::now(), estimate("new")));
             drop(queue);
-            thread.close();
+            let next = || {
+                let (estimate, tokenizer) = shared.next().unwrap();
+                (estimate.evidence.body, tokenizer)
+            };
+            assert_eq!(next(), (Bytes::from("late"), Tokenizer::RuleOfThumb));
+            assert_eq!(next(), (Bytes::from("new"), Tokenizer::O200k));
+            assert_eq!(next(), (Bytes::from("other"), Tokenizer::O200k));
+            shared.lock().closing_since = Some(since);
+            shared.lock().others.push_back(estimate("at the end"));
+            assert_eq!(next().1, Tokenizer::RuleOfThumb);
+            assert!(shared.next().is_none());
         });
-        // 130 characters are 33 by the rule of thumb; in truth they are 13 tokens.
-        assert_eq!(rows, [13, 33]);
     }
 }
