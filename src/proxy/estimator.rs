@@ -1,5 +1,6 @@
 //! Where estimates are counted: in a thread of its own, because hostile text takes a second, and a worker has other clients.
-//! The thread starts with the first estimate; where the backend tells its usage there is none.
+//! The thread starts with an estimate and ends, and its vocabularies with it, when none has come for a while: where the
+//! backend tells its usage there is none.
 //!
 //! A row that is to be estimated is in this room's hands from the moment its answer ends: it is counted and goes to the
 //! ledger whoever has left by then, a worker included. A stopping server closes this room before the ledger.
@@ -30,6 +31,8 @@ const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 const BYTES_PER_ESTIMATE: usize = 1024;
 /// An answer whose last byte waits for its row waits this long in line, and then for the rule of thumb.
 const MAX_WAIT: Duration = Duration::from_secs(1);
+/// The thread ends when nothing has come for this long.
+const MAX_IDLE: Duration = Duration::from_secs(600);
 /// What is still in line when a stopping server has counted for this long gets the rule of thumb.
 const MAX_CLOSING: Duration = Duration::from_secs(2);
 /// By the rule of thumb a longer body would hold up the worker that has to do it; its length must do.
@@ -55,6 +58,7 @@ pub struct Estimator {
 
 struct Shared {
     ledger: Ledger,
+    max_idle: Duration,
     queue: Mutex<Queue>,
     wake: Condvar,
 }
@@ -74,9 +78,14 @@ struct Queue {
 impl Estimator {
     #[must_use]
     pub fn new(ledger: Ledger) -> Self {
+        Self::with_max_idle(ledger, MAX_IDLE)
+    }
+
+    fn with_max_idle(ledger: Ledger, max_idle: Duration) -> Self {
         Self {
             shared: Arc::new(Shared {
                 ledger,
+                max_idle,
                 queue: Mutex::default(),
                 wake: Condvar::new(),
             }),
@@ -123,7 +132,8 @@ impl Estimator {
 
     /// Starts it if need be.
     fn has_thread(&self, queue: &mut Queue) -> bool {
-        if queue.thread.is_some() || queue.closing_since.is_some() {
+        let is_running = |thread: &thread::JoinHandle<()>| !thread.is_finished();
+        if queue.thread.as_ref().is_some_and(is_running) || queue.closing_since.is_some() {
             return true;
         }
         let shared = Arc::clone(&self.shared);
@@ -132,9 +142,12 @@ impl Estimator {
             .spawn(move || shared.run());
         match started {
             Ok(thread) => queue.thread = Some(thread),
-            Err(error) => log::error!("cannot start the thread that counts estimates: {error}"),
+            Err(error) => {
+                log::error!("cannot start the thread that counts estimates: {error}");
+                return false;
+            }
         }
-        queue.thread.is_some()
+        true
     }
 }
 
@@ -148,7 +161,7 @@ impl Shared {
         }
     }
 
-    /// Waits for the next one and says how it is counted; `None` when there will be none.
+    /// Waits for the next one and says how it is counted; `None` when the thread is to end.
     fn next(&self) -> Option<(Estimate, Tokenizer)> {
         let mut queue = self.lock();
         loop {
@@ -172,16 +185,28 @@ impl Shared {
                 queue.closed = true;
                 return None;
             }
-            queue = self
+            let (woken, wait) = self
                 .wake
-                .wait(queue)
+                .wait_timeout(queue, self.max_idle)
                 .unwrap_or_else(PoisonError::into_inner);
+            queue = woken;
+            if wait.timed_out() && queue.is_idle() {
+                // The next estimate starts another.
+                queue.thread = None;
+                return None;
+            }
         }
     }
 
     /// A panic while the lock was held leaves a queue that is still a queue.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn is_idle(&self) -> bool {
+        self.awaited.is_empty() && self.others.is_empty() && self.closing_since.is_none()
     }
 }
 
@@ -262,6 +287,10 @@ mod tests {
 
     /// The input tokens of all rows that come of it, sorted.
     fn rows_after(work: impl FnOnce(&Estimator)) -> Vec<i64> {
+        rows_of(MAX_IDLE, work)
+    }
+
+    fn rows_of(max_idle: Duration, work: impl FnOnce(&Estimator)) -> Vec<i64> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rows.db");
         let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
@@ -269,7 +298,7 @@ mod tests {
         let on_users_changed = Box::new(|_: &rusqlite::Connection| Ok(()));
         let ledger =
             LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, on_users_changed).unwrap();
-        work(&Estimator::new(ledger.handle()));
+        work(&Estimator::with_max_idle(ledger.handle(), max_idle));
         assert_eq!(ledger.close(), 0);
         let connection = store.connection().unwrap();
         let mut select = connection
@@ -288,6 +317,22 @@ mod tests {
             estimator.close();
         });
         assert_eq!(rows, [9; 100]);
+    }
+
+    #[test]
+    fn an_idle_thread_ends_and_the_next_estimate_starts_another() {
+        let rows = rows_of(Duration::from_millis(1), |estimator| {
+            for _ in 0..3 {
+                estimator.submit(estimate(HELLO));
+                let deadline = Instant::now() + Duration::from_secs(10);
+                while estimator.shared.lock().thread.is_some() {
+                    assert!(Instant::now() < deadline, "the thread did not end");
+                    thread::yield_now();
+                }
+            }
+            estimator.close();
+        });
+        assert_eq!(rows, [9; 3]);
     }
 
     #[test]
