@@ -14,13 +14,14 @@ use crate::{
         auth::KeyTable,
         backend::{BackendSettings, Connector, connector},
         budget::BodyBudget,
+        estimator::Estimator,
         gate::{Drain, Gate},
         throttle::Throttle,
     },
     server::{AdminAccess, AdminParts, ServerParts, listen},
     store::{
         IfMissing, Store, StoreError,
-        ledger::LedgerThread,
+        ledger::{Ledger, LedgerThread},
         users::{self, KeyStorage},
     },
 };
@@ -49,8 +50,16 @@ pub(super) fn run(settings: &ServeSettings, matches: &ArgMatches) -> anyhow::Res
             Box::new(move |connection| keys.refresh(connection)),
         )?
     };
-    let served = serve(config, &connector, &store, &keys, &ledger);
-    // Rows that nobody waited for are still on their way.
+    let estimator = Estimator::new(ledger.handle());
+    let served = serve(
+        config,
+        &connector,
+        &store,
+        &keys,
+        (ledger.handle(), estimator.clone()),
+    );
+    // Rows that nobody waited for are still on their way, some of them yet to be counted.
+    estimator.close();
     let lost = ledger.close();
     if lost > 0 {
         bail!(
@@ -66,7 +75,7 @@ fn serve(
     connector: &Arc<Connector>,
     store: &Store,
     keys: &Arc<KeyTable>,
-    ledger: &LedgerThread,
+    (ledger, estimator): (Ledger, Estimator),
 ) -> anyhow::Result<()> {
     let drain = Arc::new(Drain::default());
     let throttle = Arc::new(Throttle::default());
@@ -76,7 +85,8 @@ fn serve(
         owners: Owners {
             store: store.clone(),
         },
-        ledger: ledger.handle(),
+        ledger,
+        estimator,
         gate: Gate::new(
             config.max_concurrent_requests,
             config.queue_timeout,

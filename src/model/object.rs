@@ -51,6 +51,17 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// The entry of a row; `settles` names the object whose account it closes.
+    #[must_use]
+    pub fn of(row: UsageRow, settles: Option<String>) -> Self {
+        match settles {
+            Some(id) => Self::Settled { id, row },
+            None => Self::Row(row),
+        }
+    }
+}
+
 impl ObjectKind {
     /// The word the database holds.
     #[must_use]

@@ -10,7 +10,7 @@ use flate2::{
 
 use crate::{
     model::Usage,
-    usage::{Encoding, Meter, TextCount, UsageOnlyEvents},
+    usage::{Encoding, Generated, Meter, UsageOnlyEvents},
 };
 
 /// In any encoding any bytes pass as they came; what was compressed is read as if it had not been.
@@ -50,7 +50,7 @@ enum Shape {
     Events,
 }
 
-type Said = (Option<Usage>, Option<String>, TextCount, bool);
+type Said = (Option<Usage>, Option<String>, Generated, bool);
 
 fn read(shape: Shape, encoding: Encoding, reads: &[&[u8]]) -> (Said, Vec<u8>) {
     let mut meter = match shape {
@@ -64,11 +64,12 @@ fn read(shape: Shape, encoding: Encoding, reads: &[&[u8]]) -> (Said, Vec<u8>) {
         });
     }
     meter.finish(&mut |bytes| out.extend_from_slice(&bytes));
+    let generated = meter.take_generated();
     let reading = meter.reading();
     let said = (
         reading.usage(),
         reading.model.clone(),
-        meter.text(),
+        generated,
         reading.done,
     );
     (said, out)

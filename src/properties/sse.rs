@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::each_split;
 use crate::{
     model::Usage,
-    usage::{Counts, Encoding, EventKind, Meter, TextCount, UsageOnlyEvents, read_event},
+    usage::{Counts, Encoding, EventKind, Generated, Meter, Text, UsageOnlyEvents, read_event},
 };
 
 /// The scanner's limits: a longer event passes unread, a longer unfinished one is not held back.
@@ -19,7 +19,7 @@ const MAX_HELD_BYTES: usize = 64 * 1024;
 pub fn sse(input: &[u8]) {
     let stream = stretched(input);
     let events = events(&stream);
-    let said = said_by(&stream, &events);
+    let said = said_by(&events);
     let without_usage_only = |held_bytes: usize| -> Vec<u8> {
         let kept = events
             .iter()
@@ -48,7 +48,7 @@ pub fn sse(input: &[u8]) {
 }
 
 /// What a stream says: its last usage, its first model, its text, whether it is done.
-type Said = (Option<Usage>, Option<String>, TextCount, bool);
+type Said = (Option<Usage>, Option<String>, Generated, bool);
 
 struct Event {
     bytes: Range<usize>,
@@ -58,9 +58,9 @@ struct Event {
 
 impl Event {
     fn new(bytes: Range<usize>, data: Option<Vec<u8>>) -> Self {
-        let kind = data
-            .as_ref()
-            .map_or(EventKind::Content, |data| read_event(data).0);
+        let kind = data.as_ref().map_or(EventKind::Content, |data| {
+            read_event(data, &mut Text::default()).0
+        });
         Self { bytes, data, kind }
     }
 }
@@ -112,23 +112,22 @@ fn events(stream: &[u8]) -> Vec<Event> {
     events
 }
 
-fn said_by(stream: &[u8], events: &[Event]) -> Said {
+fn said_by(events: &[Event]) -> Said {
     let (mut counts, mut model, mut text, mut done) =
-        (Counts::default(), None, TextCount::default(), false);
+        (Counts::default(), None, Text::default(), false);
     for event in events {
         if event.bytes.len() > MAX_EVENT_BYTES {
             // Unread: its length is all that is known of it.
-            text.add(&crate::usage::read_answer(&stream[event.bytes.clone()]).text);
+            text.add_unread(event.bytes.len() as u64);
             continue;
         }
         let Some(data) = &event.data else { continue };
-        let (kind, answer) = read_event(data);
+        let (kind, answer) = read_event(data, &mut text);
         counts.update(&answer.counts);
         model = model.or(answer.model);
-        text.add(&answer.text);
         done |= kind == EventKind::Done;
     }
-    (counts.usage(), model, text, done)
+    (counts.usage(), model, Generated::Text(text), done)
 }
 
 fn scan(policy: UsageOnlyEvents, reads: &[&[u8]]) -> (Said, Vec<u8>) {
@@ -140,11 +139,12 @@ fn scan(policy: UsageOnlyEvents, reads: &[&[u8]]) -> (Said, Vec<u8>) {
         });
     }
     meter.finish(&mut |bytes| out.extend_from_slice(&bytes));
+    let generated = meter.take_generated();
     let reading = meter.reading();
     let said = (
         reading.usage(),
         reading.model.clone(),
-        meter.text(),
+        generated,
         reading.done,
     );
     (said, out)

@@ -6,7 +6,10 @@ use serde_json::{Map, Value};
 use super::each_split;
 use crate::{
     model::Usage,
-    usage::{Encoding, EventKind, Meter, prompt_tokens, read_answer, read_event},
+    usage::{
+        Encoding, EventKind, Evidence, Generated, Input, Meter, Text, Tokenizer, read_answer,
+        read_event,
+    },
 };
 
 /// A count above this is no count.
@@ -30,7 +33,7 @@ pub fn usage(body: &[u8]) {
         assert_eq!(answer.counts.usage(), expected);
     }
 
-    let (kind, event) = read_event(body);
+    let (kind, event) = read_event(body, &mut Text::default());
     let is_same = event == answer;
     match kind {
         EventKind::Done => assert!(body.trim_ascii() == b"[DONE]" || !is_of_chat),
@@ -49,7 +52,18 @@ pub fn usage(body: &[u8]) {
     });
     let _ = read_answer(&body[..body.len() / 2]);
     let _ = read_answer(&body[body.len() / 2..]);
-    let _ = prompt_tokens(body);
+    for input in [Input::Messages, Input::Plain] {
+        let evidence = Evidence {
+            body: Bytes::copy_from_slice(body),
+            input,
+            generated: Generated::Json(body.to_vec()),
+        };
+        let rough = evidence.usage(Tokenizer::RuleOfThumb);
+        let usage = evidence.usage(Tokenizer::O200k);
+        // Both count the same strings: there is text for both, or for none.
+        assert_eq!(rough.input == 0, usage.input == 0);
+        assert_eq!(rough.output == 0, usage.output == 0);
+    }
 }
 
 /// Whether members may stand in it that other endpoints have, and that an answer and an event have differently.

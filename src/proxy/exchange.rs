@@ -1,39 +1,45 @@
 //! One request's account: who asked for what, what the meter saw, and the row that comes of it, exactly once.
 //! It also owns the permit and the place in the count of requests in flight, so that all end together, whatever happens.
 
-use std::{fmt, future::Future, net::IpAddr, rc::Rc, sync::Arc, time::Instant};
+use std::{future::Future, rc::Rc, sync::Arc, time::Instant};
 
-use actix_web::{
-    HttpRequest,
-    http::{Method, StatusCode},
-};
+use actix_web::{HttpRequest, http::StatusCode};
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use super::{
+    access_log::{Access, Booked, peer_of},
     auth::Caller,
     budget::BodyShare,
     endpoint::{Endpoint, Metering},
+    estimator::{Estimate, Estimator},
     gate::{InFlight, Permit},
     stored::{Booking, Keeping},
 };
 use crate::{
     model::{Entry, Outcome, Usage, UsageRow, UsageSource, now_ms},
     store::ledger::{NotWritten, Port},
-    usage::{Meter, prompt_tokens},
+    usage::{Evidence, Generated, Input, Meter, Text},
 };
 
 /// nginx's status for a client that left before the answer began.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
+/// Where a worker's rows go: to the ledger, or first to where they are counted.
+pub struct Books {
+    pub ledger: Rc<Port>,
+    pub estimator: Estimator,
+}
+
 /// The state of one request from the moment it has a permit.
 pub struct Exchange {
-    ledger: Rc<Port>,
-    caller: Arc<Caller>,
+    books: Rc<Books>,
+    access: Access,
     endpoint: Endpoint,
     model: String,
     /// For an estimate of the input tokens, should the backend give none.
     body: Bytes,
-    _share: BodyShare,
+    share: BodyShare,
     started: Instant,
     started_at_ms: i64,
     answer: Option<AnswerHead>,
@@ -41,8 +47,8 @@ pub struct Exchange {
     keeping: Keeping,
     stage: Stage,
     booked: Option<Booked>,
-    method: Method,
-    peer: Peer,
+    /// The line of the access log was handed over with the row.
+    is_logged: bool,
     _permit: Permit,
     _in_flight: InFlight,
 }
@@ -59,25 +65,19 @@ enum Stage {
     Unasked,
     /// Asked: from here on the tokens are spent, whoever leaves.
     Asked,
-    /// The row is handed to the ledger.
+    /// The row is handed over.
     Booked,
 }
 
-/// What the row says, for the access log.
-#[derive(Debug, Clone, Copy)]
-struct Booked {
-    outcome: Outcome,
-    usage: Usage,
-    source: UsageSource,
-}
-
-/// One answer among several that come through a socket.
-#[derive(Debug, Clone, Copy)]
-pub struct Part {
-    pub started: Instant,
-    pub usage: Usage,
-    pub source: UsageSource,
-    pub outcome: Outcome,
+/// What is to be booked at an answer's end.
+#[derive(Default)]
+struct Due {
+    /// Objects that were made or forgotten.
+    objects: Vec<Entry>,
+    /// The row, where its numbers are known.
+    row: Option<Entry>,
+    /// The row, where they are not.
+    estimate: Option<Box<Estimate>>,
 }
 
 /// What is known of a request before the backend is asked.
@@ -92,19 +92,21 @@ pub struct Asked<'a> {
     pub started: Instant,
 }
 
-/// What goes into the ledger at an answer's end: its objects, then its row.
-type Entries = std::iter::Chain<std::vec::IntoIter<Entry>, std::option::IntoIter<Entry>>;
-
 impl Exchange {
-    pub fn new(asked: Asked<'_>, ledger: Rc<Port>, permit: Permit, in_flight: InFlight) -> Self {
+    pub fn new(asked: Asked<'_>, books: Rc<Books>, permit: Permit, in_flight: InFlight) -> Self {
         let elapsed_ms = millis_since(asked.started);
         Self {
-            ledger,
-            caller: asked.caller,
+            books,
+            access: Access {
+                peer: peer_of(asked.request),
+                caller: asked.caller,
+                method: asked.request.method().clone(),
+                path: asked.endpoint.path,
+            },
             endpoint: asked.endpoint,
             model: asked.model,
             body: asked.body,
-            _share: asked.share,
+            share: asked.share,
             started: asked.started,
             started_at_ms: now_ms() - elapsed_ms,
             answer: None,
@@ -112,8 +114,7 @@ impl Exchange {
             keeping: asked.keeping,
             stage: Stage::Unasked,
             booked: None,
-            method: asked.request.method().clone(),
-            peer: peer_of(asked.request),
+            is_logged: false,
             _permit: permit,
             _in_flight: in_flight,
         }
@@ -166,21 +167,46 @@ impl Exchange {
         &mut self,
         outcome: Outcome,
     ) -> impl Future<Output = Result<(), NotWritten>> + use<> {
-        let entries = self.close(outcome);
-        self.ledger.commit(entries)
+        let Due {
+            objects,
+            row,
+            estimate,
+        } = self.close(outcome);
+        let entries = self.books.ledger.commit(objects.into_iter().chain(row));
+        let counted = estimate.map(|mut estimate| {
+            let (sender, written) = oneshot::channel();
+            estimate.written = Some(sender);
+            self.books.estimator.submit(*estimate);
+            written
+        });
+        async move {
+            entries.await?;
+            match counted {
+                Some(written) => written.await.unwrap_or(Err(NotWritten)),
+                None => Ok(()),
+            }
+        }
     }
 
     /// Books the answer without waiting.
     pub fn book(&mut self, outcome: Outcome) {
-        let entries = self.close(outcome);
-        self.ledger.push(entries.collect());
+        let Due {
+            mut objects,
+            row,
+            estimate,
+        } = self.close(outcome);
+        objects.extend(row);
+        self.books.ledger.push(objects);
+        if let Some(estimate) = estimate {
+            self.books.estimator.submit(*estimate);
+        }
     }
 
     /// Remembers the object that a long answer has named; resolves when it is committed, and what named it may leave.
     /// `None` where there is nothing to remember.
     pub fn remember(&mut self) -> Option<impl Future<Output = Result<(), NotWritten>> + use<>> {
         let entries = self.keeping.first_entries(self.meter.stored());
-        (!entries.is_empty()).then(|| self.ledger.commit(entries))
+        (!entries.is_empty()).then(|| self.books.ledger.commit(entries))
     }
 
     /// A socket is open: what it uses is booked part by part, and not at its end.
@@ -194,27 +220,43 @@ impl Exchange {
     }
 
     /// Books one answer that came through an open socket; resolves when the row is committed.
-    pub fn commit_part(&self, part: Part) -> impl Future<Output = Result<(), NotWritten>> + use<> {
-        self.ledger.commit([Entry::Row(self.part_row(part))])
+    pub fn commit_part(
+        &self,
+        started: Instant,
+        usage: Usage,
+    ) -> impl Future<Output = Result<(), NotWritten>> + use<> {
+        let row = self.part_row(started, Outcome::Completed, UsageSource::Backend);
+        let entry = Entry::Row(UsageRow { usage, ..row });
+        self.books.ledger.commit([entry])
     }
 
-    /// The same without waiting.
-    pub fn book_part(&self, part: Part) {
-        self.ledger.push(vec![Entry::Row(self.part_row(part))]);
+    /// Books one that was cut off, without waiting: its text is all that is known of it.
+    pub fn book_part(&self, started: Instant, text: Text, outcome: Outcome) {
+        self.books.estimator.submit(Estimate {
+            row: self.part_row(started, outcome, UsageSource::Estimate),
+            evidence: Evidence {
+                generated: Generated::Text(text),
+                ..Evidence::default()
+            },
+            share: BodyShare::default(),
+            settles: None,
+            written: None,
+            access: None,
+        });
     }
 
-    fn part_row(&self, part: Part) -> UsageRow {
-        let duration_ms = millis_since(part.started);
+    fn part_row(&self, started: Instant, outcome: Outcome, source: UsageSource) -> UsageRow {
+        let duration_ms = millis_since(started);
         UsageRow {
-            user_id: self.caller.id,
+            user_id: self.caller().id,
             started_at_ms: now_ms() - duration_ms,
             endpoint: self.endpoint.path,
             model: self.model_or_unknown(),
             served_model: None,
-            usage: part.usage,
+            usage: Usage::default(),
             status: StatusCode::OK.as_u16(),
-            outcome: part.outcome,
-            source: part.source,
+            outcome,
+            source,
             duration_ms,
             first_byte_ms: None,
             backend_request_id: None,
@@ -222,7 +264,7 @@ impl Exchange {
     }
 
     pub fn caller(&self) -> &Arc<Caller> {
-        &self.caller
+        &self.access.caller
     }
 
     fn model_or_unknown(&self) -> String {
@@ -232,45 +274,47 @@ impl Exchange {
         self.model.clone()
     }
 
-    /// What goes into the ledger, the first time it is asked for.
-    fn close(&mut self, outcome: Outcome) -> Entries {
-        let nothing = || Vec::new().into_iter().chain(None);
+    /// What there is to book, the first time it is asked for.
+    fn close(&mut self, outcome: Outcome) -> Due {
         if self.stage != Stage::Asked {
-            return nothing();
+            return Due::default();
         }
         self.stage = Stage::Booked;
         // Of what was not answered with success, no object is known.
-        if self.is_error() || self.answer.is_none() {
-            let row = self.endpoint.is_booked().then(|| self.row(outcome));
-            return Vec::new().into_iter().chain(row.map(Entry::Row));
-        }
-        let stored = self.meter.stored();
-        let objects = self.keeping.last_entries(stored);
-        let row = match self.keeping.booking(stored) {
-            Booking::AsUsual if self.endpoint.is_booked() => Some(Entry::Row(self.row(outcome))),
-            Booking::AsUsual | Booking::Later => None,
+        let is_answered = self.answer.is_some() && !self.is_error();
+        let (objects, booking) = if is_answered {
+            let stored = self.meter.stored();
+            (
+                self.keeping.last_entries(stored),
+                self.keeping.booking(stored),
+            )
+        } else {
+            (Vec::new(), Booking::AsUsual)
+        };
+        let mut due = match booking {
+            Booking::AsUsual if self.endpoint.is_booked() => {
+                let row = self.row(outcome);
+                self.due(row, None)
+            }
+            Booking::AsUsual | Booking::Later => Due::default(),
             Booking::Once { id, endpoint } => {
                 let mut row = self.row(outcome);
                 row.endpoint = endpoint;
                 if self.model.is_empty() {
                     row.model = row.served_model.clone().unwrap_or(row.model);
                 }
-                Some(Entry::Settled { id, row })
+                self.due(row, Some(id))
             }
         };
-        objects.into_iter().chain(row)
+        due.objects = objects;
+        due
     }
 
     fn row(&mut self, outcome: Outcome) -> UsageRow {
         let (usage, source) = self.usage();
-        self.booked = Some(Booked {
-            outcome,
-            usage,
-            source,
-        });
         let head = self.answer.as_ref();
         UsageRow {
-            user_id: self.caller.id,
+            user_id: self.caller().id,
             started_at_ms: self.started_at_ms,
             endpoint: self.endpoint.path,
             model: self.model_or_unknown(),
@@ -285,6 +329,25 @@ impl Exchange {
         }
     }
 
+    /// What is to be booked of a row; `settles` names the object whose account it closes.
+    fn due(&mut self, row: UsageRow, settles: Option<String>) -> Due {
+        if row.source == UsageSource::Estimate {
+            return Due {
+                estimate: Some(Box::new(self.estimate(row, settles))),
+                ..Due::default()
+            };
+        }
+        self.booked = Some(Booked {
+            outcome: row.outcome,
+            usage: row.usage,
+            source: row.source,
+        });
+        Due {
+            row: Some(Entry::of(row, settles)),
+            ..Due::default()
+        }
+    }
+
     fn is_error(&self) -> bool {
         let head = self.answer.as_ref();
         head.is_some_and(|head| !(200..300).contains(&head.status))
@@ -296,14 +359,14 @@ impl Exchange {
             .map_or(CLIENT_CLOSED_REQUEST, |head| head.status)
     }
 
-    /// The backend's numbers, a 0 included; an estimate only where it gave none; nothing for an error answer.
+    /// The backend's numbers, a 0 included; an estimate, yet to be made, only where it gave none; nothing for an error answer.
     fn usage(&self) -> (Usage, UsageSource) {
         let reading = self.meter.reading();
         let is_error = self.is_error();
         let (mut usage, source) = match (reading.usage(), self.endpoint.metering) {
             _ if is_error => (Usage::default(), UsageSource::None),
             (Some(usage), _) => (usage, UsageSource::Backend),
-            (None, Metering::Text | Metering::Input) => (self.estimate(), UsageSource::Estimate),
+            (None, Metering::Text | Metering::Input) => (Usage::default(), UsageSource::Estimate),
             (None, Metering::Given | Metering::Images | Metering::Free) => {
                 (Usage::default(), UsageSource::None)
             }
@@ -314,46 +377,37 @@ impl Exchange {
         (usage, source)
     }
 
-    fn estimate(&self) -> Usage {
-        let text = self.meter.text();
-        Usage {
-            input: prompt_tokens(&self.body),
-            output: match self.endpoint.metering {
-                Metering::Text if self.meter.is_stream() => text.streamed_tokens(),
-                Metering::Text => text.tokens(),
-                _ => 0,
+    /// Hands over what an estimate is made of; nobody else needs it any more.
+    fn estimate(&mut self, row: UsageRow, settles: Option<String>) -> Estimate {
+        let (input, generated) = match self.endpoint.metering {
+            Metering::Text => (Input::Messages, self.meter.take_generated()),
+            _ => (Input::Plain, Generated::Nothing),
+        };
+        self.is_logged = true;
+        Estimate {
+            row,
+            evidence: Evidence {
+                body: std::mem::take(&mut self.body),
+                input,
+                generated,
             },
-            ..Usage::default()
+            share: std::mem::take(&mut self.share),
+            settles,
+            written: None,
+            access: Some(self.access.clone()),
         }
     }
 
     /// One line per answered request.
     fn log(&self) {
-        let (peer, user, method, path) = (
-            &self.peer,
-            &self.caller.username,
-            &self.method,
-            self.endpoint.path,
-        );
         let (status, duration_ms) = (self.status(), millis_since(self.started));
         match self.booked {
-            None => {
-                log::info!(target: "access", "{peer} user={user:?} {method} {path} status={status} {duration_ms}ms");
+            Some(booked) => {
+                self.access
+                    .log_booked(&self.model, status, duration_ms, booked);
             }
-            Some(Booked {
-                outcome,
-                usage,
-                source,
-            }) => log::info!(
-                target: "access",
-                "{peer} user={user:?} {method} {path} model={:?} status={status} {} {duration_ms}ms input={} output={} cached={} ({})",
-                self.model,
-                outcome.as_str(),
-                usage.input,
-                usage.output,
-                usage.cached,
-                source.as_str(),
-            ),
+            None if self.answer.is_some() => self.access.log(status, duration_ms),
+            None => {}
         }
     }
 }
@@ -365,36 +419,8 @@ impl Drop for Exchange {
             self.meter.finish(&mut |_| {});
             self.book(Outcome::ClientGone);
         }
-        if log::log_enabled!(target: "access", log::Level::Info)
-            && (self.answer.is_some() || self.booked.is_some())
-        {
+        if !self.is_logged && log::log_enabled!(target: "access", log::Level::Info) {
             self.log();
-        }
-    }
-}
-
-/// The address of a connection, not what a header says.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(Option<IpAddr>);
-
-/// The peer of a request.
-#[must_use]
-pub fn peer_of(request: &HttpRequest) -> Peer {
-    Peer(request.peer_addr().map(|peer| peer.ip().to_canonical()))
-}
-
-impl Peer {
-    #[must_use]
-    pub fn address(self) -> Option<IpAddr> {
-        self.0
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(address) => address.fmt(f),
-            None => f.write_str("-"),
         }
     }
 }

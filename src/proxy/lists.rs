@@ -82,7 +82,7 @@ pub(super) async fn own_page(
         return Err(unknown_object(id).with_param(query.direction));
     }
     let permit = proxy.shared.gate.enter().await?;
-    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.ledger), permit, in_flight);
+    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
 
     let mut gathering = Gathering::new(user_id, kind, own, query.limit(kind));
     let mut cursor = query.cursor.clone();
@@ -125,7 +125,7 @@ pub(super) async fn own_page(
     }
     page.has_more |= !is_whole;
     exchange.answered(StatusCode::OK.as_u16(), None, Meter::opaque());
-    if proxy.ledger.commit(entries).await.is_err() {
+    if proxy.books.ledger.commit(entries).await.is_err() {
         return Err(ledger_unavailable().retry_after(5).already_logged());
     }
     // Nothing to book; the access log gets its line.

@@ -1,5 +1,6 @@
 //! One request's way through the proxy. [`handle`] is the way, read top to bottom: who, what, when, send, answer.
 
+mod access_log;
 mod answer;
 pub mod auth;
 pub mod backend;
@@ -7,6 +8,7 @@ mod batch;
 pub mod budget;
 pub mod endpoint;
 mod error;
+pub mod estimator;
 mod exchange;
 mod form;
 pub mod gate;
@@ -32,8 +34,8 @@ use std::{
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use bytes::Bytes;
 
+pub use access_log::peer_of;
 pub use error::{ApiError, shortened};
-pub use exchange::peer_of;
 pub use headers::{BodyLength, OwnHeaders};
 pub use stored::Owners;
 
@@ -41,7 +43,8 @@ use auth::{Caller, KeyTable};
 use backend::{Backend, BackendError, Connector, OutgoingRequest};
 use budget::{BodyBudget, BodyShare};
 use endpoint::{Endpoint, Endpoints, Found, Keeps, Stateful};
-use exchange::{Asked, Exchange};
+use estimator::Estimator;
+use exchange::{Asked, Books, Exchange};
 use gate::{Drain, Gate, InFlight};
 use references::Reference;
 use stored::Keeping;
@@ -69,6 +72,7 @@ pub struct Shared {
     pub keys: Arc<KeyTable>,
     pub owners: Owners,
     pub ledger: Ledger,
+    pub estimator: Estimator,
     pub gate: Gate,
     pub drain: Arc<Drain>,
     pub own_headers: OwnHeaders,
@@ -81,7 +85,7 @@ pub struct Shared {
 /// One worker's proxy.
 pub struct Proxy {
     shared: Arc<Shared>,
-    ledger: Rc<Port>,
+    books: Rc<Books>,
     backend: Backend,
 }
 
@@ -90,7 +94,10 @@ impl Proxy {
     #[must_use]
     pub fn new(shared: Arc<Shared>, connector: Arc<Connector>) -> Self {
         Self {
-            ledger: Port::new(shared.ledger.clone()),
+            books: Rc::new(Books {
+                ledger: Port::new(shared.ledger.clone()),
+                estimator: shared.estimator.clone(),
+            }),
             shared,
             backend: Backend::new(connector),
         }
@@ -168,7 +175,7 @@ async fn forward(
     let shared = &proxy.shared;
     let in_flight = shared.drain.enter()?;
     let caller = caller_of(request, &shared.keys).await?;
-    if !proxy.ledger.accepts_requests() {
+    if !proxy.books.ledger.accepts_requests() {
         return Err(ledger_unavailable().retry_after(5));
     }
     if !ids.is_empty() {
@@ -344,7 +351,7 @@ async fn send(
         head: shared.own_headers.head_for(asked.request, length),
         body: plan.pieces,
     };
-    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.ledger), permit, in_flight);
+    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
     let sent = proxy.backend.send(&outgoing, || exchange.asked()).await;
     let response = sent.map_err(|error| {
         exchange.unanswered();
@@ -371,7 +378,7 @@ async fn send_upload(
             .head_for(asked.request, upload::length_of(headers)),
         body: [const { Bytes::new() }; 3],
     };
-    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.ledger), permit, in_flight);
+    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
     let mut upload = ClientUpload::new(headers, payload, &mut exchange);
     let sent = proxy.backend.send_upload(&outgoing, &mut upload).await;
     let (fields, client_error) = (upload.fields(), upload.into_error());

@@ -36,7 +36,7 @@ use super::{
     budget::BodyShare,
     caller_of,
     endpoint::Stateful,
-    exchange::{Asked, Exchange, Part},
+    exchange::{Asked, Exchange},
     headers::keep_end_to_end,
     ledger_unavailable, payload,
     request::clean_text,
@@ -44,9 +44,9 @@ use super::{
     unanswered,
 };
 use crate::{
-    model::{Outcome, Usage, UsageSource},
+    model::{Outcome, Usage},
     store::ledger::NotWritten,
-    usage::{FrameScan, TextCount, UsageOnlyEvents, read_event},
+    usage::{FrameScan, Text, UsageOnlyEvents, read_event},
 };
 
 /// How often an open socket's key is looked at; a forbidden one ends it within twice this.
@@ -65,7 +65,7 @@ pub(super) async fn open(
     let in_flight = shared.drain.enter()?;
     let caller = caller_of(request, &shared.keys).await?;
     check(request)?;
-    if !proxy.ledger.accepts_requests() {
+    if !proxy.books.ledger.accepts_requests() {
         return Err(ledger_unavailable().retry_after(5));
     }
     let permit = shared.gate.enter().await?;
@@ -79,7 +79,7 @@ pub(super) async fn open(
         share: BodyShare::default(),
         started,
     };
-    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.ledger), permit, in_flight);
+    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
     let outgoing = OutgoingRequest {
         head: shared.own_headers.upgrade_head_for(request),
         body: [const { Bytes::new() }; 3],
@@ -178,7 +178,7 @@ type Committing = Pin<Box<dyn Future<Output = Result<(), NotWritten>>>>;
 struct Responding {
     since: Instant,
     /// For an estimate, should the client leave in the middle of it.
-    text: TextCount,
+    text: Text,
 }
 
 /// Why a socket is cut.
@@ -227,8 +227,8 @@ impl Tunnel {
         } = self;
         let mut rows: Vec<Committing> = Vec::new();
         frames.push(&read, &mut |message| {
-            if let Some(part) = look(message, responding, *opened_at) {
-                rows.push(Box::pin(exchange.commit_part(part)));
+            if let Some((started, usage)) = look(message, responding, *opened_at) {
+                rows.push(Box::pin(exchange.commit_part(started, usage)));
             }
         });
         if !rows.is_empty() {
@@ -259,13 +259,17 @@ impl Tunnel {
     }
 }
 
-/// What a server event means for the ledger.
-fn look(message: &[u8], responding: &mut Option<Responding>, opened_at: Instant) -> Option<Part> {
+/// What a server event means for the ledger: since when what was used.
+fn look(
+    message: &[u8],
+    responding: &mut Option<Responding>,
+    opened_at: Instant,
+) -> Option<(Instant, Usage)> {
     let says = |word: &str| memchr::memmem::find(message, word.as_bytes()).is_some();
     if says("\"response.created\"") {
         *responding = Some(Responding {
             since: Instant::now(),
-            text: TextCount::default(),
+            text: Text::default(),
         });
         return None;
     }
@@ -275,12 +279,12 @@ fn look(message: &[u8], responding: &mut Option<Responding>, opened_at: Instant)
     if !has_usage && !has_text {
         return None;
     }
-    let (_, event) = read_event(message);
-    if let Some(responding) = responding
-        && has_text
-    {
-        responding.text.add(&event.text);
-    }
+    let mut no_text = Text::default();
+    let text = match responding {
+        Some(responding) if has_text => &mut responding.text,
+        _ => &mut no_text,
+    };
+    let (_, event) = read_event(message, text);
     let usage = event.counts.usage()?;
     let started = if says("\"response.done\"") {
         responding
@@ -289,12 +293,7 @@ fn look(message: &[u8], responding: &mut Option<Responding>, opened_at: Instant)
     } else {
         Instant::now()
     };
-    Some(Part {
-        started,
-        usage,
-        source: UsageSource::Backend,
-        outcome: Outcome::Completed,
-    })
+    Some((started, usage))
 }
 
 impl MessageBody for Tunnel {
@@ -351,20 +350,13 @@ impl Drop for Tunnel {
     fn drop(&mut self) {
         self.to_backend.abort();
         if let Some(responding) = self.responding.take() {
-            let usage = Usage {
-                output: responding.text.streamed_tokens(),
-                ..Usage::default()
+            let outcome = if self.backend_broke {
+                Outcome::BackendBroke
+            } else {
+                Outcome::ClientGone
             };
-            self.exchange.book_part(Part {
-                started: responding.since,
-                usage,
-                source: UsageSource::Estimate,
-                outcome: if self.backend_broke {
-                    Outcome::BackendBroke
-                } else {
-                    Outcome::ClientGone
-                },
-            });
+            self.exchange
+                .book_part(responding.since, responding.text, outcome);
         }
     }
 }

@@ -36,7 +36,7 @@ pub(super) async fn before_deletion(
         return Ok(());
     }
     let entry = settled(id, "/v1/responses", asked.caller.id, &body);
-    let committed = proxy.ledger.commit([entry]).await;
+    let committed = proxy.books.ledger.commit([entry]).await;
     committed.map_err(|_| ledger_unavailable().retry_after(5))
 }
 

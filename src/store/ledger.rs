@@ -192,6 +192,11 @@ impl Ledger {
         }
     }
 
+    /// Queues an entry; `written` is told when it is committed, should somebody wait.
+    pub fn write(&self, entry: Entry, written: Option<oneshot::Sender<Result<(), NotWritten>>>) {
+        self.submit(vec![entry], written);
+    }
+
     /// Queues entries that nobody waits for.
     pub fn push(&self, entries: Vec<Entry>) {
         self.submit(entries, None);

@@ -5,13 +5,14 @@ use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
 use super::{
     counts::{Counts, Details, find_counts},
-    estimate::TextCount,
     lenient::{Lenient, Name, Seconds, anything_else_is_default},
+    strings::{Nothing, Strings, Take},
+    text::Text,
 };
 
 /// What one JSON answer, or one event of a stream, says.
@@ -20,8 +21,6 @@ pub struct Answer {
     pub counts: Counts,
     /// The model that answered.
     pub model: Option<String>,
-    /// The generated text that goes by.
-    pub text: TextCount,
     /// Elements of `data`: images, where images were asked for.
     pub items: u64,
 }
@@ -40,45 +39,45 @@ pub enum EventKind {
 /// Reads a whole JSON answer.
 #[must_use]
 pub fn read_answer(body: &[u8]) -> Answer {
-    let Some(wire) = parse(body) else {
+    let Ok(wire) = parse(body, Shape::Answer, &mut Nothing) else {
         return unreadable(body);
     };
-    let mut text = wire.choices.text;
-    for part in [&wire.output, &wire.content, &wire.text] {
-        text.add(part);
-    }
     Answer {
         counts: wire.counts.or_audio_ms(wire.duration.0),
         model: wire.model.0.map(Cow::into_owned),
-        text,
         items: wire.data.0,
     }
 }
 
-/// Reads the data of one server-sent event.
-#[must_use]
-pub fn read_event(data: &[u8]) -> (EventKind, Answer) {
+/// Hands on the text of a whole JSON answer, if it is one.
+pub(super) fn answer_text(body: &[u8], taker: &mut impl Take) -> serde_json::Result<()> {
+    parse(body, Shape::Answer, taker).map(drop)
+}
+
+/// Reads the data of one server-sent event, and adds what is generated text in it.
+pub fn read_event(data: &[u8], text: &mut Text) -> (EventKind, Answer) {
     if data.trim_ascii() == b"[DONE]" {
         return (EventKind::Done, Answer::default());
     }
-    let Some(wire) = parse(data) else {
+    let before = text.mark();
+    let Ok(wire) = parse(data, Shape::Event, text) else {
+        text.back_to(before);
+        text.add_unread(data.len() as u64);
         return (EventKind::Content, unreadable(data));
     };
     let name = wire.name.0.as_deref().unwrap_or_default();
-    let kind = match wire.choices.count {
+    // This one's delta is a reason to stop, no text.
+    if name == "message_delta" {
+        text.back_to(before);
+    }
+    let kind = match wire.choices.0 {
         Some(0) if wire.counts.usage().is_some() => EventKind::UsageOnly,
         _ if ends_a_stream(name) => EventKind::Done,
         _ => EventKind::Content,
     };
-    let mut text = wire.choices.text;
-    // This one's delta is a reason to stop, no text.
-    if name != "message_delta" {
-        text.add(&wire.delta);
-    }
     let answer = Answer {
         counts: wire.counts,
         model: wire.model.0.map(Cow::into_owned),
-        text,
         items: u64::from(matches!(
             name,
             "image_generation.completed" | "image_edit.completed"
@@ -108,12 +107,25 @@ fn unreadable(body: &[u8]) -> Answer {
         items: u64::from(counts.is_some()),
         counts: counts.unwrap_or_default(),
         model: None,
-        text: TextCount::of_bytes(body.len() as u64),
     }
 }
 
-fn parse(body: &[u8]) -> Option<WireAnswer<'_>> {
-    serde_json::from_slice(body).ok()
+/// Which members are generated text. Events that tell the end of something repeat what came in deltas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Answer,
+    Event,
+}
+
+fn parse<'a>(
+    body: &'a [u8],
+    shape: Shape,
+    taker: &mut impl Take,
+) -> serde_json::Result<WireAnswer<'a>> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let wire = Members { shape, taker }.deserialize(&mut json)?;
+    json.end()?;
+    Ok(wire)
 }
 
 /// Members that may come twice or with any type: read by hand, the last one wins.
@@ -124,66 +136,67 @@ struct WireAnswer<'a> {
     choices: Choices,
     /// `type`
     name: Lenient<Cow<'a, str>>,
-    delta: TextCount,
-    output: TextCount,
-    content: TextCount,
-    text: TextCount,
     data: Length,
     duration: Seconds,
 }
 
+/// How many there are, where it is a list.
 #[derive(Default)]
-struct Choices {
-    count: Option<usize>,
-    text: TextCount,
-}
+struct Choices(Option<usize>);
 
 /// Of a list.
 #[derive(Default)]
 struct Length(u64);
 
-impl<'de> Deserialize<'de> for WireAnswer<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = WireAnswer<'de>;
+struct Members<'t, T> {
+    shape: Shape,
+    taker: &'t mut T,
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
+impl<'de, T: Take> DeserializeSeed<'de> for Members<'_, T> {
+    type Value = WireAnswer<'de>;
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut answer = WireAnswer::default();
-                while let Some(Name(name)) = map.next_key()? {
-                    match name.as_ref() {
-                        b"usage" => {
-                            answer.counts = map.next_value::<Details>()?.0.unwrap_or_default();
-                        }
-                        b"model" => answer.model = map.next_value()?,
-                        b"choices" => answer.choices = map.next_value()?,
-                        b"type" => answer.name = map.next_value()?,
-                        b"delta" => answer.delta = map.next_value()?,
-                        b"output" => answer.output = map.next_value()?,
-                        b"content" => answer.content = map.next_value()?,
-                        b"text" => answer.text = map.next_value()?,
-                        b"data" => answer.data = map.next_value()?,
-                        b"duration" => answer.duration = map.next_value()?,
-                        // Events of responses and messages: the object that is made, as far as it is.
-                        b"response" | b"message" => {
-                            if let Inner(Some(inner)) = map.next_value()? {
-                                answer.counts = inner.counts;
-                                answer.model = inner.model;
-                            }
-                        }
-                        _ => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, T: Take> Visitor<'de> for Members<'_, T> {
+    type Value = WireAnswer<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Self { shape, taker } = self;
+        let mut answer = WireAnswer::default();
+        while let Some(Name(name)) = map.next_key()? {
+            match (name.as_ref(), shape) {
+                (b"usage", _) => {
+                    answer.counts = map.next_value::<Details>()?.0.unwrap_or_default();
+                }
+                (b"model", _) => answer.model = map.next_value()?,
+                (b"choices", _) => answer.choices = map.next_value_seed(ChoicesOf(taker))?,
+                (b"type", _) => answer.name = map.next_value()?,
+                (b"delta", Shape::Event) | (b"output" | b"content" | b"text", Shape::Answer) => {
+                    map.next_value_seed(Strings::of_text(taker))?;
+                }
+                (b"data", _) => answer.data = map.next_value()?,
+                (b"duration", _) => answer.duration = map.next_value()?,
+                // Events of responses and messages: the object that is made, as far as it is.
+                (b"response" | b"message", _) => {
+                    if let Inner(Some(inner)) = map.next_value()? {
+                        answer.counts = inner.counts;
+                        answer.model = inner.model;
                     }
                 }
-                Ok(answer)
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
             }
         }
-        deserializer.deserialize_map(Members)
+        Ok(answer)
     }
 }
 
@@ -235,37 +248,37 @@ impl<'de> Deserialize<'de> for Inner<'de> {
     }
 }
 
-impl<'de> Deserialize<'de> for Choices {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List;
-        impl<'de> Visitor<'de> for List {
-            type Value = Choices;
+struct ChoicesOf<'t, T>(&'t mut T);
 
-            anything_else_is_default!(
-                visit_bool(bool),
-                visit_str(&str),
-                visit_i64(i64),
-                visit_u64(u64),
-                visit_f64(f64)
-            );
+impl<'de, T: Take> DeserializeSeed<'de> for ChoicesOf<'_, T> {
+    type Value = Choices;
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut choices = Choices {
-                    count: Some(0),
-                    text: TextCount::default(),
-                };
-                while let Some(text) = seq.next_element::<TextCount>()? {
-                    choices.count = choices.count.map(|count| count + 1);
-                    choices.text.add(&text);
-                }
-                Ok(choices)
-            }
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Choices, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                IgnoredAny.visit_map(map).map(|_| Choices::default())
-            }
+impl<'de, T: Take> Visitor<'de> for ChoicesOf<'_, T> {
+    type Value = Choices;
+
+    anything_else_is_default!(
+        visit_bool(bool),
+        visit_str(&str),
+        visit_i64(i64),
+        visit_u64(u64),
+        visit_f64(f64)
+    );
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Choices, A::Error> {
+        let mut count = 0;
+        while seq.next_element_seed(Strings::of_text(self.0))?.is_some() {
+            count += 1;
         }
-        deserializer.deserialize_any(List)
+        Ok(Choices(Some(count)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Choices, A::Error> {
+        IgnoredAny.visit_map(map).map(|_| Choices::default())
     }
 }
 
@@ -402,7 +415,7 @@ mod tests {
 
     #[test]
     fn events_are_told_apart() {
-        let kind = |data: &str| read_event(data.as_bytes()).0;
+        let kind = |data: &str| read_event(data.as_bytes(), &mut Text::default()).0;
         assert_eq!(kind(" [DONE] "), EventKind::Done);
         assert_eq!(
             kind(r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#),
@@ -421,7 +434,7 @@ mod tests {
 
     #[test]
     fn events_of_other_endpoints_are_read() {
-        let read = |data: &str| read_event(data.as_bytes());
+        let read = |data: &str| read_event(data.as_bytes(), &mut Text::default());
         let (kind, answer) = read(
             r#"{"type":"response.completed","response":{"model":"gpt-4.1","output":[{"content":[{"text":"hello"}]}],"usage":{"input_tokens":36,
                "input_tokens_details":{"cached_tokens":6},"output_tokens":87,"output_tokens_details":{"reasoning_tokens":9},"total_tokens":123}}}"#,
@@ -438,10 +451,6 @@ mod tests {
             (EventKind::Done, Some(expected))
         );
         assert_eq!(answer.model.as_deref(), Some("gpt-4.1"));
-        let (kind, answer) =
-            read(r#"{"type":"response.output_text.delta","delta":"Hi there, you"}"#);
-        assert_eq!(kind, EventKind::Content);
-        assert!(answer.text.tokens() > 0);
         for end in ["message_stop", "transcript.text.done", "speech.audio.done"] {
             assert_eq!(read(&format!(r#"{{"type":"{end}"}}"#)).0, EventKind::Done);
         }
@@ -449,6 +458,31 @@ mod tests {
             r#"{"type":"image_generation.completed","b64_json":"x","usage":{"input_tokens":5,"output_tokens":6,"total_tokens":11}}"#,
         );
         assert_eq!(answer.items, 1);
+    }
+
+    #[test]
+    fn the_text_of_events_is_joined_and_what_repeats_it_is_not() {
+        let mut text = Text::default();
+        for event in [
+            r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":"a"}}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"reasoning_content":"b","tool_calls":[{"index":0,"id":"x","function":{"arguments":"c"}}]}}]}"#,
+            r#"{"choices":[{"text":"d","index":0,"logprobs":null}]}"#,
+            r#"{"type":"response.output_text.delta","item_id":"x","delta":"e","obfuscation":"zzz"}"#,
+            r#"{"type":"response.output_text.done","item_id":"x","text":"e"}"#,
+            r#"{"type":"response.completed","response":{"output":[{"content":[{"text":"e"}]}]}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"f"}}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":15}}"#,
+            r#"{"delta":{"stop_reason":"end_turn"},"type":"message_delta"}"#,
+        ] {
+            read_event(event.as_bytes(), &mut text);
+        }
+        assert_eq!((text.kept(), text.unread_bytes()), ("abcdef", 0));
+        let broken = br#"{"choices":[{"delta":{"content":"g"}}],"x":"\ud83d"#;
+        read_event(broken, &mut text);
+        assert_eq!(
+            (text.kept(), text.unread_bytes()),
+            ("abcdef", broken.len() as u64)
+        );
     }
 
     #[test]
@@ -473,7 +507,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read_event(&bytes);
+            let _ = read_event(&bytes, &mut Text::default());
         }
 
         #[test]

@@ -1,251 +1,361 @@
-//! Token estimates for answers whose usage nobody told: counted from the characters, by script.
+//! Estimates of what nobody told: tokens of a request's body and of the text that went by. Marked as an estimate wherever
+//! they are stored.
 //!
-//! A rule of thumb, marked as an estimate wherever it is stored: per token about four ASCII characters, two and a half of
-//! Cyrillic, Greek, Arabic and the like, one and a quarter of Chinese, Japanese, Korean; an emoji is one and a half tokens.
+//! Framing by OpenAI's published figures (Cookbook, "How to count tokens with tiktoken"): three tokens a message and one
+//! for its role, three for the beginning of the answer. Tools count as the JSON that they are sent as.
 
 use std::fmt;
 
+use bytes::Bytes;
 use serde::{
-    Deserialize, Deserializer,
-    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    Deserializer,
+    de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::value::RawValue;
 
-use super::lenient::Name;
+use super::{
+    answer::answer_text,
+    lenient::{Name, anything_else_is_default},
+    strings::{Strings, Take},
+    text::Text,
+    tokens::{Tally, Tokenizer, by_length},
+};
+use crate::model::Usage;
 
-/// In twentieths of a token, by the number of bytes that UTF-8 needs for the character.
-const WEIGHT_BY_UTF8_LEN: [u64; 5] = [0, 5, 8, 16, 30];
-const UNITS_PER_TOKEN: u64 = 20;
-/// OpenAI's figure for one image at low detail; the size of the image is unknown here.
-const IMAGE_TOKENS: u64 = 85;
-/// What the chat format adds to each message (role and separators).
 const MESSAGE_TOKENS: u64 = 4;
+const ANSWER_TOKENS: u64 = 3;
 
-/// How much text went by.
+/// All that an estimate is made of. Counting it takes up to a second: never on a worker.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// Of the request.
+    pub body: Bytes,
+    pub input: Input,
+    pub generated: Generated,
+}
+
+/// What the `input` of a request is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TextCount {
-    /// Twentieths of a token.
-    units: u64,
-    /// Tokens that are counted, not weighed: images, token ids.
-    whole_tokens: u64,
-    /// Pieces with text in them: a streaming server sends at most a few tokens in each, and at least one.
-    pieces: u64,
+pub enum Input {
+    /// A conversation that is answered.
+    #[default]
+    Messages,
+    /// Text that is worked on, or its token ids.
+    Plain,
 }
 
-impl TextCount {
-    /// Text of which only the length is known.
-    pub(super) fn of_bytes(bytes: u64) -> Self {
-        Self {
-            units: bytes.saturating_mul(WEIGHT_BY_UTF8_LEN[1]),
-            ..Self::default()
-        }
-    }
-
-    fn of(text: &str) -> Self {
-        let units = if text.is_ascii() {
-            text.len() as u64 * WEIGHT_BY_UTF8_LEN[1]
-        } else {
-            text.chars().map(|c| WEIGHT_BY_UTF8_LEN[c.len_utf8()]).sum()
-        };
-        Self {
-            units,
-            whole_tokens: 0,
-            pieces: u64::from(!text.is_empty()),
-        }
-    }
-
-    pub fn add(&mut self, other: &Self) {
-        self.units = self.units.saturating_add(other.units);
-        self.whole_tokens = self.whole_tokens.saturating_add(other.whole_tokens);
-        self.pieces = self.pieces.saturating_add(other.pieces);
-    }
-
-    /// Estimated tokens of text that came whole.
-    #[must_use]
-    pub fn tokens(&self) -> u64 {
-        self.whole_tokens
-            .saturating_add(self.units.div_ceil(UNITS_PER_TOKEN))
-    }
-
-    /// Estimated tokens of text that came in pieces: never fewer than there were pieces.
-    #[must_use]
-    pub fn streamed_tokens(&self) -> u64 {
-        self.tokens().max(self.pieces)
-    }
+/// What came of a request, as far as it is text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Generated {
+    #[default]
+    Nothing,
+    /// Of a stream.
+    Text(Text),
+    /// A JSON answer as it came.
+    Json(Vec<u8>),
 }
 
-/// Estimated input tokens of a request body for chat or completions.
-#[must_use]
-pub fn prompt_tokens(body: &[u8]) -> u64 {
-    // What cannot be read this way (doubled members, lone surrogates) is weighed whole: nothing rides free.
-    let by_length = || TextCount::of_bytes(body.len() as u64).tokens();
-    serde_json::from_slice::<RequestText>(body).map_or_else(
-        |_| by_length(),
-        |prompt| {
-            let mut sum = prompt.messages.text;
-            for part in [prompt.prompt, prompt.tools, prompt.functions] {
-                sum.add(&part);
+impl Evidence {
+    /// What it holds in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+            + match &self.generated {
+                Generated::Nothing => 0,
+                Generated::Text(text) => text.kept().len(),
+                Generated::Json(body) => body.len(),
             }
-            let framing = prompt.messages.count.saturating_mul(MESSAGE_TOKENS);
-            sum.tokens().saturating_add(framing)
-        },
-    )
-}
+    }
 
-#[derive(Deserialize)]
-struct RequestText {
-    #[serde(default)]
-    messages: Messages,
-    #[serde(default)]
-    prompt: TextCount,
-    #[serde(default)]
-    tools: TextCount,
-    #[serde(default)]
-    functions: TextCount,
-}
-
-#[derive(Default)]
-struct Messages {
-    count: u64,
-    text: TextCount,
-}
-
-impl<'de> Deserialize<'de> for Messages {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let messages = Vec::<TextCount>::deserialize(deserializer)?;
-        let mut text = TextCount::default();
-        for message in &messages {
-            text.add(message);
+    /// Estimated input and output tokens.
+    #[must_use]
+    pub fn usage(&self, tokenizer: Tokenizer) -> Usage {
+        Usage {
+            input: input_tokens(&self.body, self.input, tokenizer),
+            output: match &self.generated {
+                Generated::Nothing => 0,
+                Generated::Text(text) => tokenizer.count_stream(text),
+                Generated::Json(body) => {
+                    let mut tally = Tally::new(tokenizer, body.len() as u64);
+                    read_or_weigh(body, answer_text(body, &mut tally), &tally)
+                }
+            },
+            ..Usage::default()
         }
-        Ok(Self {
-            count: messages.len() as u64,
-            text,
-        })
+    }
+
+    /// Without reading any of it.
+    #[must_use]
+    pub fn usage_by_length(&self) -> Usage {
+        Usage {
+            input: by_length(self.body.len() as u64),
+            output: by_length((self.bytes() - self.body.len()) as u64),
+            ..Usage::default()
+        }
     }
 }
 
-/// Counts all strings inside a JSON value but those that are no text for the model.
-impl<'de> Deserialize<'de> for TextCount {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Strings)
+fn input_tokens(body: &[u8], input: Input, tokenizer: Tokenizer) -> u64 {
+    let mut tally = Tally::new(tokenizer, body.len() as u64);
+    let request = Request {
+        tally: &mut tally,
+        input,
+    };
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let read = request.deserialize(&mut json).and_then(|()| json.end());
+    read_or_weigh(body, read, &tally)
+}
+
+/// What cannot be read (cut short, lone surrogates, too deep) is weighed whole: nothing rides free.
+fn read_or_weigh(body: &[u8], read: serde_json::Result<()>, tally: &Tally) -> u64 {
+    read.map_or_else(|_| by_length(body.len() as u64), |()| tally.total())
+}
+
+/// A request of any of the endpoints that are estimated; which one it is shows in its members. One that comes twice counts
+/// twice.
+struct Request<'t> {
+    tally: &'t mut Tally,
+    input: Input,
+}
+
+impl<'de> DeserializeSeed<'de> for Request<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
     }
 }
 
-struct Strings;
-
-impl<'de> Visitor<'de> for Strings {
-    type Value = TextCount;
+impl<'de> Visitor<'de> for Request<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
+        f.write_str("an object")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<TextCount, E> {
-        Ok(TextCount::of(text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<TextCount, A::Error> {
-        let mut sum = TextCount::default();
-        while let Some(part) = seq.next_element::<TextCount>()? {
-            sum.add(&part);
-        }
-        Ok(sum)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TextCount, A::Error> {
-        let mut sum = TextCount::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { tally, input } = self;
+        let mut is_answered = false;
         while let Some(Name(name)) = map.next_key()? {
-            match name.as_ref() {
-                // Framing, not text.
-                b"role" | b"type" | b"id" | b"index" | b"finish_reason" | b"tool_call_id"
-                | b"logprobs" => {
-                    map.next_value::<IgnoredAny>()?;
+            match (name.as_ref(), input) {
+                (b"messages", _) | (b"input", Input::Messages) => {
+                    is_answered = true;
+                    map.next_value_seed(Messages(tally))?;
                 }
-                // Base64 and addresses would count for thousands.
-                b"image_url" | b"input_audio" | b"file" | b"audio" | b"image" => {
-                    if map.next_value::<Option<IgnoredAny>>()?.is_some() {
-                        sum.whole_tokens += IMAGE_TOKENS;
+                (b"system" | b"instructions", Input::Messages) => {
+                    let before = tally.total();
+                    map.next_value_seed(Strings::of_text(tally))?;
+                    if tally.total() > before {
+                        tally.tokens(MESSAGE_TOKENS);
                     }
                 }
-                _ => sum.add(&map.next_value()?),
+                (b"prompt" | b"suffix" | b"input" | b"instructions", _) => {
+                    map.next_value_seed(Strings::of_prompt(tally))?;
+                }
+                (b"tools" | b"functions", _) => {
+                    let json = map.next_value::<&RawValue>()?.get();
+                    if json != "null" {
+                        tally.text(json);
+                    }
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
             }
         }
-        Ok(sum)
+        if is_answered {
+            tally.tokens(ANSWER_TOKENS);
+        }
+        Ok(())
+    }
+}
+
+/// A list of messages, or the text of a single one.
+struct Messages<'t>(&'t mut Tally);
+
+impl<'de> DeserializeSeed<'de> for Messages<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Messages<'_> {
+    type Value = ();
+
+    anything_else_is_default!(
+        visit_bool(bool),
+        visit_i64(i64),
+        visit_u64(u64),
+        visit_f64(f64)
+    );
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
+        self.0.tokens(MESSAGE_TOKENS);
+        self.0.text(text);
+        Ok(())
     }
 
-    /// A number in a prompt is a token id.
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<TextCount, E> {
-        Ok(TextCount {
-            whole_tokens: 1,
-            ..TextCount::default()
-        })
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element_seed(Strings::of_text(self.0))?.is_some() {
+            self.0.tokens(MESSAGE_TOKENS);
+        }
+        Ok(())
     }
 
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<TextCount, E> {
-        Ok(TextCount::default())
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<TextCount, E> {
-        Ok(TextCount::default())
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<TextCount, E> {
-        Ok(TextCount::default())
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<TextCount, E> {
-        Ok(TextCount::default())
-    }
-
-    fn visit_none<E: de::Error>(self) -> Result<TextCount, E> {
-        Ok(TextCount::default())
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        self.0.tokens(MESSAGE_TOKENS);
+        Strings::of_text(self.0).visit_map(map).map(drop)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::usage::samples::SAMPLES;
     use proptest::prelude::*;
+    use serde_json::json;
 
-    #[test]
-    fn english_is_about_four_characters_a_token() {
-        let body = br#"{"messages":[{"role":"user","content":"The quick brown fox jumps over the lazy dog."}]}"#;
-        // o200k counts 10 for the text, and the chat format adds a few.
-        assert_eq!(prompt_tokens(body), 15);
+    fn messages(body: &serde_json::Value) -> u64 {
+        input_tokens(
+            body.to_string().as_bytes(),
+            Input::Messages,
+            Tokenizer::O200k,
+        )
+    }
+
+    fn plain(body: &serde_json::Value) -> u64 {
+        input_tokens(body.to_string().as_bytes(), Input::Plain, Tokenizer::O200k)
     }
 
     #[test]
-    fn an_image_counts_a_fixed_number_and_not_its_base64() {
-        let picture = "A".repeat(100_000);
+    fn a_short_chat_counts_what_openai_says_of_it() {
+        // "Hello!" is two tokens; the answer's `usage` to this request says 9.
+        let chat = json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello!"}]});
+        assert_eq!(messages(&chat), 9);
+    }
+
+    #[test]
+    fn the_text_of_every_endpoint_counts_with_its_framing() {
+        for sample in &SAMPLES {
+            let (text, tokens) = (sample.text, sample.o200k);
+            for (body, expected) in [
+                (
+                    json!({"messages": [{"role": "system", "content": text}, {"role": "user", "content": [{"type": "text", "text": text}]}]}),
+                    2 * tokens + 11,
+                ),
+                (
+                    json!({"system": text, "max_tokens": 100, "messages": [{"role": "user", "content": text}]}),
+                    2 * tokens + 11,
+                ),
+                (
+                    json!({"system": [{"type": "text", "text": text}], "messages": []}),
+                    tokens + 7,
+                ),
+                (
+                    json!({"instructions": text, "input": text}),
+                    2 * tokens + 11,
+                ),
+                (
+                    json!({"instructions": null, "input": [{"role": "user", "content": [{"type": "input_text", "text": text}]}]}),
+                    tokens + 7,
+                ),
+                (json!({"prompt": text}), tokens),
+                (json!({"prompt": [text, text], "suffix": text}), 3 * tokens),
+                (json!({"prompt": [[1, 2, 3], [4]]}), 4),
+            ] {
+                assert_eq!(messages(&body), expected, "{body}");
+            }
+            for (body, expected) in [
+                (json!({"input": text}), tokens),
+                (json!({"input": [text, text]}), 2 * tokens),
+                (json!({"input": [1, 2, 3]}), 3),
+                (
+                    json!({"input": text, "instructions": text, "voice": "alloy"}),
+                    2 * tokens,
+                ),
+            ] {
+                assert_eq!(plain(&body), expected, "{body}");
+            }
+        }
+    }
+
+    #[test]
+    fn tools_count_as_their_json() {
+        let sample = SAMPLES.iter().find(|sample| sample.name == "JSON").unwrap();
         let body = format!(
-            r#"{{"messages":[{{"role":"user","content":[{{"type":"text","text":"what?"}},{{"type":"image_url","image_url":{{"url":"data:{picture}"}}}}]}}]}}"#
+            r#"{{"tools":{},"functions":null,"messages":[]}}"#,
+            sample.text
         );
-        assert_eq!(prompt_tokens(body.as_bytes()), 85 + 2 + 4);
+        let count = input_tokens(body.as_bytes(), Input::Messages, Tokenizer::O200k);
+        assert_eq!(count, sample.o200k + ANSWER_TOKENS);
+    }
+
+    #[test]
+    fn a_picture_counts_by_its_size_and_not_its_base64() {
+        let picture = "A".repeat(100_000);
+        let body = json!({"messages": [{"role": "user", "content": [
+            {"type": "text", "text": "Hello!"},
+            {"type": "image_url", "image_url": {"url": format!("data:image/png;base64,{picture}")}},
+            {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}},
+        ]}]});
+        assert_eq!(messages(&body), 9 + 765 + 85);
     }
 
     #[test]
     fn what_cannot_be_read_is_weighed_whole() {
-        let doubled = br#"{"tools":null,"messages":[{"content":"hello"}],"tools":[]}"#;
-        assert_eq!(prompt_tokens(doubled), (doubled.len() as u64).div_ceil(4));
-    }
-
-    #[test]
-    fn token_ids_count_one_each() {
-        assert_eq!(prompt_tokens(br#"{"prompt":[[1,2,3],[4]]}"#), 4);
-    }
-
-    #[test]
-    fn streamed_pieces_are_at_least_a_token_each() {
-        let mut sum = TextCount::default();
-        for _ in 0..10 {
-            sum.add(&TextCount::of("a"));
+        for body in [
+            &br#"{"messages":[{"content":"half a \ud83d"}]}"#[..],
+            br#"{"messages":[{"content":"cut"#,
+            br#"{"messages":[]} and more"#,
+            b"[]",
+            b"\xff",
+        ] {
+            let count = input_tokens(body, Input::Messages, Tokenizer::O200k);
+            assert_eq!(count, (body.len() as u64).div_ceil(4));
         }
-        assert_eq!((sum.tokens(), sum.streamed_tokens()), (3, 10));
+        assert_eq!(
+            Evidence::default().usage(Tokenizer::O200k),
+            Usage::default()
+        );
+    }
+
+    #[test]
+    fn a_json_answer_counts_by_its_text() {
+        for sample in &SAMPLES {
+            for answer in [
+                json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": sample.text}, "token_ids": [1, 2]}]}),
+                json!({"choices": [{"text": sample.text}], "object": "text_completion"}),
+                json!({"output": [{"type": "message", "id": "msg_1", "content": [{"type": "output_text", "text": sample.text, "annotations": []}]}]}),
+                json!({"type": "message", "role": "assistant", "content": [{"type": "text", "text": sample.text}]}),
+            ] {
+                let evidence = Evidence {
+                    generated: Generated::Json(answer.to_string().into_bytes()),
+                    ..Evidence::default()
+                };
+                assert_eq!(
+                    evidence.usage(Tokenizer::O200k).output,
+                    sample.o200k,
+                    "{answer}"
+                );
+            }
+        }
     }
 
     proptest! {
         #[test]
         fn any_body_has_an_estimate(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = prompt_tokens(&bytes);
+            for input in [Input::Messages, Input::Plain] {
+                let evidence = Evidence {
+                    body: Bytes::copy_from_slice(&bytes),
+                    input,
+                    generated: Generated::Json(bytes.clone()),
+                };
+                for tokenizer in [Tokenizer::O200k, Tokenizer::RuleOfThumb] {
+                    let _ = evidence.usage(tokenizer);
+                }
+            }
         }
     }
 }

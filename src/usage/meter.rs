@@ -5,12 +5,14 @@ use std::io::{self, Write};
 use bytes::Bytes;
 
 use super::{
-    EventKind, Scanner, TextCount, UsageOnlyEvents,
+    EventKind, Scanner, UsageOnlyEvents,
     answer::{Answer, read_answer, read_event},
     counts::{Counts, find_counts},
     decode::Decoder,
+    estimate::Generated,
     sse::Piece,
     stored::Stored,
+    text::Text,
 };
 use crate::model::Usage;
 
@@ -38,8 +40,8 @@ pub struct Reading {
     /// Images that came, where images were asked for.
     pub items: u64,
     pub model: Option<String>,
-    /// Generated text, for an estimate.
-    pub text: TextCount,
+    /// What a stream has generated, for an estimate.
+    text: Text,
     /// `[DONE]` has come: nothing that matters follows.
     pub done: bool,
 }
@@ -180,21 +182,22 @@ impl Meter {
         &self.decoder.sink().reading
     }
 
-    /// Generated text so far, for an estimate; of what was too long to be read, its length.
+    /// Hands over what was generated so far, for an estimate; of what was too long to be read, its length.
     #[must_use]
-    pub fn text(&self) -> TextCount {
-        let Sink { shape, reading, .. } = self.decoder.sink();
-        let mut text = reading.text;
-        if let Shape::Events(scanner) = shape {
-            text.add(&TextCount::of_bytes(scanner.unread_bytes()));
+    pub fn take_generated(&mut self) -> Generated {
+        let Sink { shape, reading, .. } = self.decoder.sink_mut();
+        match shape {
+            Shape::Events(scanner) => {
+                let mut text = std::mem::take(&mut reading.text);
+                text.add_unread(scanner.unread_bytes());
+                Generated::Text(text)
+            }
+            Shape::Json(buffer) if buffer.is_long => {
+                Generated::Text(Text::unread(buffer.total_bytes))
+            }
+            Shape::Json(buffer) => Generated::Json(std::mem::take(&mut buffer.held)),
+            Shape::Opaque => Generated::Nothing,
         }
-        text
-    }
-
-    /// Whether the answer is a stream of events.
-    #[must_use]
-    pub fn is_stream(&self) -> bool {
-        matches!(self.decoder.sink().shape, Shape::Events(_))
     }
 }
 
@@ -209,20 +212,19 @@ impl Reading {
         if let Some(stored) = stored {
             stored.read_event(data);
         }
-        let (kind, answer) = read_event(data);
+        let (kind, answer) = read_event(data, &mut self.text);
         self.done |= kind == EventKind::Done;
         self.take_over(answer);
         kind
     }
 
-    /// Later words replace earlier ones; text adds up.
+    /// Later words replace earlier ones.
     fn take_over(&mut self, answer: Answer) {
         self.counts.update(&answer.counts);
         self.items = self.items.saturating_add(answer.items);
         if self.model.is_none() {
             self.model = answer.model;
         }
-        self.text.add(&answer.text);
     }
 }
 
@@ -309,7 +311,6 @@ impl JsonBuffer {
             counts: self.counts.unwrap_or_default(),
             items: self.images,
             model: None,
-            text: TextCount::of_bytes(self.total_bytes),
         }
     }
 }
@@ -453,7 +454,7 @@ mod tests {
         );
         assert_eq!(reading.usage(), Some(USAGE));
         assert_eq!(out, stream.as_bytes());
-        assert_eq!(reading.text.streamed_tokens(), 3);
+        assert_eq!(reading.text.kept(), "aaa");
     }
 
     proptest! {

@@ -4,17 +4,25 @@ mod answer;
 mod counts;
 mod decode;
 mod estimate;
+mod image;
 mod lenient;
 mod meter;
+#[cfg(test)]
+mod samples;
 mod sse;
 mod stored;
+mod strings;
+mod text;
+mod tokens;
 mod websocket;
 
 pub use answer::{Answer, EventKind, read_answer, read_event};
 pub use counts::{Counts, find_counts};
-pub use estimate::{TextCount, prompt_tokens};
+pub use estimate::{Evidence, Generated, Input};
 pub use lenient::Name;
 pub use meter::{Encoding, Meter, Reading};
 pub use sse::{Scanner, UsageOnlyEvents};
 pub use stored::{Stored, is_id};
+pub use text::Text;
+pub use tokens::Tokenizer;
 pub use websocket::FrameScan;

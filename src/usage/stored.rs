@@ -8,7 +8,7 @@ use serde::{
     de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::lenient::Name;
+use super::lenient::{Name, anything_else_is_default};
 
 /// No backend's id is longer; what has other characters could be read in two ways in a path.
 const MAX_ID_BYTES: usize = 256;
@@ -106,25 +106,10 @@ impl<'de> DeserializeSeed<'de> for Text {
     }
 }
 
-/// Values of other types than the wanted ones say nothing.
-macro_rules! says_nothing {
-    ($($method:ident($type:ty)),*) => {
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("any JSON value")
-        }
-        $(fn $method<E: de::Error>(self, _: $type) -> Result<Self::Value, E> {
-            Ok(Default::default())
-        })*
-        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-            Ok(Default::default())
-        }
-    };
-}
-
 impl<'de> Visitor<'de> for Object<'_> {
     type Value = ();
 
-    says_nothing!(
+    anything_else_is_default!(
         visit_bool(bool),
         visit_str(&str),
         visit_i64(i64),
@@ -185,7 +170,7 @@ impl<'de> Visitor<'de> for Object<'_> {
 impl<'de> Visitor<'de> for Elements<'_> {
     type Value = ();
 
-    says_nothing!(
+    anything_else_is_default!(
         visit_bool(bool),
         visit_str(&str),
         visit_i64(i64),
@@ -209,7 +194,7 @@ impl<'de> Visitor<'de> for Elements<'_> {
 impl<'de> Visitor<'de> for Text {
     type Value = Option<Cow<'de, str>>;
 
-    says_nothing!(
+    anything_else_is_default!(
         visit_bool(bool),
         visit_i64(i64),
         visit_u64(u64),

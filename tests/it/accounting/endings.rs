@@ -56,11 +56,7 @@ fn a_client_that_hangs_up_mid_stream_is_cancelled_within_a_second_and_counted() 
         (row.status, row.labels()),
         (200, ["client_gone", "estimate"])
     );
-    assert!(row.input > 0, "{row:?}");
-    assert!(
-        (50..400).contains(&row.output),
-        "about a hundred words went by: {row:?}"
-    );
+    assert_eq!((row.input, row.output), (9, 100), "{row:?}");
     assert_eq!(proxy.chat(&key, ASK).status, 200, "the only permit is back");
 }
 

@@ -1,0 +1,387 @@
+//! Where estimates are counted: in a thread of its own, because hostile text takes a second, and a worker has other clients.
+//! The thread starts with an estimate and ends, and its vocabularies with it, when none has come for a while: where the
+//! backend tells its usage there is none.
+//!
+//! A row that is to be estimated is in this room's hands from the moment its answer ends: it is counted and goes to the
+//! ledger whoever has left by then, a worker included. A stopping server closes this room before the ledger.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    access_log::{Access, Booked},
+    budget::BodyShare,
+};
+use crate::{
+    model::{Entry, Usage, UsageRow},
+    store::ledger::{Ledger, NotWritten},
+    usage::{Evidence, Tokenizer},
+};
+
+/// What waits to be counted, in all. Beyond it the rule of thumb must do: a flood costs precision, not memory.
+const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
+/// A row and what is around it.
+const BYTES_PER_ESTIMATE: usize = 1024;
+/// An answer whose last byte waits for its row waits this long in line, and then for the rule of thumb.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+/// The thread ends when nothing has come for this long.
+const MAX_IDLE: Duration = Duration::from_secs(600);
+/// What is still in line when a stopping server has counted for this long gets the rule of thumb.
+const MAX_CLOSING: Duration = Duration::from_secs(2);
+/// By the rule of thumb a longer body would hold up the worker that has to do it; its length must do.
+const MAX_READ_BY_WORKER_BYTES: usize = 1024 * 1024;
+
+/// A row without its tokens, and what they are told from.
+pub struct Estimate {
+    pub row: UsageRow,
+    pub evidence: Evidence,
+    /// The evidence's part of the budget for bodies.
+    pub share: BodyShare,
+    /// The stored object whose account the row closes.
+    pub settles: Option<String>,
+    /// Told when the row is committed; nobody waits where there is none.
+    pub written: Option<oneshot::Sender<Result<(), NotWritten>>>,
+    /// Whose line is written when the numbers are known.
+    pub access: Option<Access>,
+}
+
+/// Takes estimates; clones share the thread that counts them.
+#[derive(Clone)]
+pub struct Estimator {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    ledger: Ledger,
+    max_idle: Duration,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Their clients wait: they come first.
+    awaited: VecDeque<(Instant, Estimate)>,
+    others: VecDeque<Estimate>,
+    /// Of those that wait and the one that is counted.
+    bytes: usize,
+    thread: Option<thread::JoinHandle<()>>,
+    closing_since: Option<Instant>,
+    closed: bool,
+}
+
+impl Estimator {
+    #[must_use]
+    pub fn new(ledger: Ledger) -> Self {
+        Self::with_max_idle(ledger, MAX_IDLE)
+    }
+
+    fn with_max_idle(ledger: Ledger, max_idle: Duration) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                ledger,
+                max_idle,
+                queue: Mutex::default(),
+                wake: Condvar::new(),
+            }),
+        }
+    }
+
+    /// Counts what waits, hands the rows to the ledger and ends the thread.
+    pub fn close(&self) {
+        let mut queue = self.shared.lock();
+        queue.closing_since = Some(Instant::now());
+        let Some(thread) = queue.thread.take() else {
+            queue.closed = true;
+            return;
+        };
+        drop(queue);
+        self.shared.wake.notify_one();
+        if thread.join().is_err() {
+            log::error!("the counting thread died; rows that waited for it are lost");
+        }
+    }
+
+    /// Takes a row over. It reaches the ledger whatever becomes of the one who hands it over.
+    pub fn submit(&self, estimate: Estimate) {
+        let bytes = estimate.bytes();
+        let mut queue = self.shared.lock();
+        if queue.closed || queue.bytes + bytes > MAX_WAITING_BYTES || !self.has_thread(&mut queue) {
+            drop(queue);
+            let counted = if bytes > MAX_READ_BY_WORKER_BYTES {
+                estimate.evidence.usage_by_length()
+            } else {
+                estimate.count(Tokenizer::RuleOfThumb)
+            };
+            return estimate.finish(counted, &self.shared.ledger);
+        }
+        queue.bytes += bytes;
+        if estimate.written.is_some() {
+            queue.awaited.push_back((Instant::now(), estimate));
+        } else {
+            queue.others.push_back(estimate);
+        }
+        drop(queue);
+        self.shared.wake.notify_one();
+    }
+
+    /// Starts it if need be.
+    fn has_thread(&self, queue: &mut Queue) -> bool {
+        let is_running = |thread: &thread::JoinHandle<()>| !thread.is_finished();
+        if queue.thread.as_ref().is_some_and(is_running) || queue.closing_since.is_some() {
+            return true;
+        }
+        let shared = Arc::clone(&self.shared);
+        let started = thread::Builder::new()
+            .name("estimator".to_owned())
+            .spawn(move || shared.run());
+        match started {
+            Ok(thread) => queue.thread = Some(thread),
+            Err(error) => {
+                log::error!("cannot start the thread that counts estimates: {error}");
+                return false;
+            }
+        }
+        true
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        while let Some((estimate, tokenizer)) = self.next() {
+            let bytes = estimate.bytes();
+            let counted = estimate.count(tokenizer);
+            estimate.finish(counted, &self.ledger);
+            self.lock().bytes -= bytes;
+        }
+    }
+
+    /// Waits for the next one and says how it is counted; `None` when the thread is to end.
+    fn next(&self) -> Option<(Estimate, Tokenizer)> {
+        let mut queue = self.lock();
+        loop {
+            let is_late = queue
+                .closing_since
+                .is_some_and(|since| since.elapsed() > MAX_CLOSING);
+            let (is_late, estimate) = if let Some((since, estimate)) = queue.awaited.pop_front() {
+                (is_late || since.elapsed() > MAX_WAIT, Some(estimate))
+            } else {
+                (is_late, queue.others.pop_front())
+            };
+            if let Some(estimate) = estimate {
+                let tokenizer = if is_late {
+                    Tokenizer::RuleOfThumb
+                } else {
+                    estimate.tokenizer()
+                };
+                return Some((estimate, tokenizer));
+            }
+            if queue.closing_since.is_some() {
+                queue.closed = true;
+                return None;
+            }
+            let (woken, wait) = self
+                .wake
+                .wait_timeout(queue, self.max_idle)
+                .unwrap_or_else(PoisonError::into_inner);
+            queue = woken;
+            if wait.timed_out() && queue.is_idle() {
+                // The next estimate starts another.
+                queue.thread = None;
+                return None;
+            }
+        }
+    }
+
+    /// A panic while the lock was held leaves a queue that is still a queue.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn is_idle(&self) -> bool {
+        self.awaited.is_empty() && self.others.is_empty() && self.closing_since.is_none()
+    }
+}
+
+impl Estimate {
+    fn bytes(&self) -> usize {
+        BYTES_PER_ESTIMATE + self.evidence.bytes()
+    }
+
+    fn tokenizer(&self) -> Tokenizer {
+        Tokenizer::of_models(&self.row.model, self.row.served_model.as_deref())
+    }
+
+    /// The row must not be lost to a slip in the reading of what strangers wrote.
+    fn count(&self, tokenizer: Tokenizer) -> Usage {
+        catch_unwind(AssertUnwindSafe(|| self.evidence.usage(tokenizer)))
+            .unwrap_or_else(|_| self.evidence.usage_by_length())
+    }
+
+    /// Hands the row to the ledger.
+    fn finish(self, counted: Usage, ledger: &Ledger) {
+        let mut row = self.row;
+        row.usage.input = counted.input;
+        row.usage.output = counted.output;
+        if let Some(access) = self.access {
+            let booked = Booked {
+                outcome: row.outcome,
+                usage: row.usage,
+                source: row.source,
+            };
+            access.log_booked(&row.model, row.status, row.duration_ms, booked);
+        }
+        ledger.write(Entry::of(row, self.settles), self.written);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        model::{Outcome, UsageSource},
+        store::{
+            DatabasePath, IfMissing, Store,
+            ledger::{LedgerThread, OnFailure, Sync},
+        },
+        usage::Input,
+    };
+
+    const HELLO: &[u8] = br#"{"messages":[{"role":"user","content":"Hello!"}]}"#;
+
+    fn estimate(body: impl Into<Bytes>) -> Estimate {
+        Estimate {
+            row: UsageRow {
+                user_id: 1,
+                started_at_ms: 1_000,
+                endpoint: "/v1/chat/completions",
+                model: "gpt-4o".to_owned(),
+                served_model: None,
+                usage: Usage::default(),
+                status: 200,
+                outcome: Outcome::ClientGone,
+                source: UsageSource::Estimate,
+                duration_ms: 1,
+                first_byte_ms: None,
+                backend_request_id: None,
+            },
+            evidence: Evidence {
+                body: body.into(),
+                input: Input::Messages,
+                ..Evidence::default()
+            },
+            share: BodyShare::default(),
+            settles: None,
+            written: None,
+            access: None,
+        }
+    }
+
+    /// The input tokens of all rows that come of it, sorted.
+    fn rows_after(work: impl FnOnce(&Estimator)) -> Vec<i64> {
+        rows_of(MAX_IDLE, work)
+    }
+
+    fn rows_of(max_idle: Duration, work: impl FnOnce(&Estimator)) -> Vec<i64> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows.db");
+        let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
+        let store = Store::open(&location, IfMissing::Create).unwrap();
+        let on_users_changed = Box::new(|_: &rusqlite::Connection| Ok(()));
+        let ledger =
+            LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, on_users_changed).unwrap();
+        work(&Estimator::with_max_idle(ledger.handle(), max_idle));
+        assert_eq!(ledger.close(), 0);
+        let connection = store.connection().unwrap();
+        let mut select = connection
+            .prepare("SELECT input_tokens FROM usage_logs ORDER BY 1")
+            .unwrap();
+        let rows = select.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn closing_counts_what_waits_and_loses_no_row() {
+        let rows = rows_after(|estimator| {
+            for _ in 0..100 {
+                estimator.submit(estimate(HELLO));
+            }
+            estimator.close();
+        });
+        assert_eq!(rows, [9; 100]);
+    }
+
+    #[test]
+    fn an_idle_thread_ends_and_the_next_estimate_starts_another() {
+        let rows = rows_of(Duration::from_millis(1), |estimator| {
+            for _ in 0..3 {
+                estimator.submit(estimate(HELLO));
+                let deadline = Instant::now() + Duration::from_secs(10);
+                while estimator.shared.lock().thread.is_some() {
+                    assert!(Instant::now() < deadline, "the thread did not end");
+                    thread::yield_now();
+                }
+            }
+            estimator.close();
+        });
+        assert_eq!(rows, [9; 3]);
+    }
+
+    #[test]
+    fn whoever_waits_is_told_when_the_row_is_written() {
+        rows_after(|estimator| {
+            let (sender, written) = oneshot::channel();
+            let mut awaited = estimate(HELLO);
+            awaited.written = Some(sender);
+            estimator.submit(awaited);
+            assert!(written.blocking_recv().unwrap().is_ok());
+            estimator.close();
+        });
+    }
+
+    #[test]
+    fn what_comes_after_the_end_or_is_too_much_is_booked_by_the_rule_of_thumb() {
+        let rows = rows_after(|estimator| {
+            estimator.submit(estimate(vec![b'x'; MAX_WAITING_BYTES]));
+            assert_eq!(estimator.shared.lock().bytes, 0);
+            estimator.close();
+            estimator.submit(estimate(HELLO));
+        });
+        assert_eq!(rows, [9, i64::try_from(MAX_WAITING_BYTES / 4).unwrap()]);
+    }
+
+    #[test]
+    fn who_waits_comes_first_and_who_has_waited_too_long_waits_for_no_count() {
+        rows_after(|estimator| {
+            let shared = &estimator.shared;
+            let mut queue = shared.lock();
+            let since = Instant::now().checked_sub(2 * MAX_WAIT).unwrap();
+            queue.others.push_back(estimate("other"));
+            queue.awaited.push_back((since, estimate("late")));
+            queue.awaited.push_back((Instant::now(), estimate("new")));
+            drop(queue);
+            let next = || {
+                let (estimate, tokenizer) = shared.next().unwrap();
+                (estimate.evidence.body, tokenizer)
+            };
+            assert_eq!(next(), (Bytes::from("late"), Tokenizer::RuleOfThumb));
+            assert_eq!(next(), (Bytes::from("new"), Tokenizer::O200k));
+            assert_eq!(next(), (Bytes::from("other"), Tokenizer::O200k));
+            shared.lock().closing_since = Some(since);
+            shared.lock().others.push_back(estimate("at the end"));
+            assert_eq!(next().1, Tokenizer::RuleOfThumb);
+            assert!(shared.next().is_none());
+        });
+    }
+}

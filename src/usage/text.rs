@@ -1,0 +1,137 @@
+//! The text that a stream carries, joined: what a tokenizer makes of it does not depend on how it was cut into events.
+
+use super::strings::Take;
+
+/// Some 15,000 tokens of English. What comes after them is taken to be like them.
+const MAX_KEPT_BYTES: usize = 64 * 1024;
+
+/// Generated text as it goes by. It grows with need: a usual answer has two or three kilobytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Text {
+    kept: String,
+    /// Text that was not kept.
+    further_bytes: u64,
+    /// What could not be read: text, and what is around it.
+    unread_bytes: u64,
+    /// Of pictures.
+    tokens: u64,
+}
+
+/// Where a text ended once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    kept_bytes: usize,
+    further_bytes: u64,
+    tokens: u64,
+}
+
+impl Text {
+    /// Of an answer of which only the length is known.
+    pub(super) fn unread(bytes: u64) -> Self {
+        let mut text = Self::default();
+        text.add_unread(bytes);
+        text
+    }
+
+    pub(crate) fn add_unread(&mut self, bytes: u64) {
+        self.unread_bytes = self.unread_bytes.saturating_add(bytes);
+    }
+
+    pub(super) fn kept(&self) -> &str {
+        &self.kept
+    }
+
+    pub(super) fn further_bytes(&self) -> u64 {
+        self.further_bytes
+    }
+
+    pub(super) fn unread_bytes(&self) -> u64 {
+        self.unread_bytes
+    }
+
+    pub(super) fn whole_tokens(&self) -> u64 {
+        self.tokens
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            kept_bytes: self.kept.len(),
+            further_bytes: self.further_bytes,
+            tokens: self.tokens,
+        }
+    }
+
+    /// Takes back what came since.
+    pub(super) fn back_to(&mut self, mark: Mark) {
+        self.kept.truncate(mark.kept_bytes);
+        self.further_bytes = mark.further_bytes;
+        self.tokens = mark.tokens;
+    }
+}
+
+impl Take for Text {
+    fn text(&mut self, text: &str) {
+        // Once something was left out, nothing more is kept: a later character might fit where an earlier one did not.
+        let room = match self.further_bytes {
+            0 => MAX_KEPT_BYTES - self.kept.len(),
+            _ => 0,
+        };
+        let fitting = text.floor_char_boundary(room);
+        self.kept.push_str(&text[..fitting]);
+        let further = (text.len() - fitting) as u64;
+        self.further_bytes = self.further_bytes.saturating_add(further);
+    }
+
+    fn tokens(&mut self, count: u64) {
+        self.tokens = self.tokens.saturating_add(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of_pieces<'a>(pieces: impl IntoIterator<Item = &'a str>) -> Text {
+        let mut text = Text::default();
+        for piece in pieces {
+            text.text(piece);
+        }
+        text
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_ends_with_a_whole_character() {
+        let mut text = of_pieces(std::iter::repeat_n("漢", 30_000));
+        assert_eq!(text.kept().len(), MAX_KEPT_BYTES / 3 * 3);
+        assert_eq!(text.kept().len() as u64 + text.further_bytes(), 90_000);
+        let before = text.clone();
+        let mark = text.mark();
+        text.text("a");
+        text.tokens(5);
+        assert_eq!(text.kept(), before.kept());
+        text.back_to(mark);
+        assert_eq!(text, before);
+    }
+
+    #[test]
+    fn a_usual_answer_needs_no_more_than_twice_its_length() {
+        let text = of_pieces(std::iter::repeat_n(" word", 500));
+        assert!(text.kept.capacity() <= 5_120, "{}", text.kept.capacity());
+    }
+
+    proptest! {
+        #[test]
+        fn splitting_a_text_changes_nothing(text in "\\PC{0,40}", repeat in 1usize..3_000, step in 1usize..90) {
+            let text = text.repeat(repeat);
+            let mut rest = text.as_str();
+            let mut pieces = Vec::new();
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(rest.ceil_char_boundary(step));
+                pieces.push(piece);
+                rest = after;
+            }
+            prop_assert_eq!(of_pieces(pieces), of_pieces([text.as_str()]));
+        }
+    }
+}
