@@ -12,9 +12,12 @@ pub enum Case {
     Plain,
     Stream,
     Slow,
-    One,
     Large,
+    One,
     Memory,
+    Readers,
+    Ledger,
+    Costs,
     Start,
 }
 
@@ -24,11 +27,19 @@ impl Case {
             Self::Plain => "plain chat, 64 connections",
             Self::Stream => "streams of 100 events, 64 connections",
             Self::Slow => "500 streams of 50 events, one every 20 ms",
-            Self::One => "plain chat, one connection",
             Self::Large => "plain chat with a picture of 1 MB, 8 connections",
+            Self::One => "plain chat, one connection",
             Self::Memory => "memory",
-            Self::Start => "start",
+            Self::Readers => "200 slow readers of 50 MB each",
+            Self::Ledger => "ledger alone, 64 writers",
+            Self::Costs => "costs --by-model over all rows",
+            Self::Start => "start and binary",
         }
+    }
+
+    /// Whether it is measured on the processes that take the loads.
+    pub fn needs_targets(self) -> bool {
+        !matches!(self, Self::Readers | Self::Ledger | Self::Costs)
     }
 
     /// None for what is not a matter of load.
@@ -37,9 +48,9 @@ impl Case {
             Self::Plain => Some(Load::plain(64, PLAIN_BODY)),
             Self::Stream => Some(Load::streams(64, 100, 0)),
             Self::Slow => Some(Load::streams(500, 50, 20)),
-            Self::One => Some(Load::plain(1, PLAIN_BODY)),
             Self::Large => Some(Load::plain(8, &large_body())),
-            Self::Memory | Self::Start => None,
+            Self::One => Some(Load::plain(1, PLAIN_BODY)),
+            Self::Memory | Self::Readers | Self::Ledger | Self::Costs | Self::Start => None,
         }
     }
 }
@@ -104,13 +115,19 @@ impl Load {
 /// In the order of the Python SDK: `model` and `stream` stand behind the messages.
 const PLAIN_BODY: &str = r#"{"messages":[{"role":"system","content":"You are a helpful assistant."},{"role":"user","content":"Say in one sentence what a reverse proxy is good for, please."}],"model":"gpt-4o-mini","temperature":0.2}"#;
 
-/// A long conversation: what must be searched for `model` and `stream`.
 /// A picture in base64, as vision models take it.
 fn large_body() -> String {
     let picture = "iVBORw0KGgoAAAANSUhEUgAA".repeat(1_000_000 / 24);
     format!(
         r#"{{"messages":[{{"role":"user","content":[{{"type":"text","text":"What is this?"}},{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{picture}"}}}}]}}],"model":"gpt-4o-mini","temperature":0.2}}"#
     )
+}
+
+/// For an answer of so many bytes, as fast as the upstream can send it.
+pub fn request_for_bytes(target: &Target, bytes: u64) -> Vec<u8> {
+    let switch = format!(r#","x_bytes":{bytes}}}"#);
+    let body = PLAIN_BODY.trim_end_matches('}').to_owned() + &switch;
+    http_request(target, &body)
 }
 
 /// With the headers that the Python SDK sends.

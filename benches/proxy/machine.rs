@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -12,10 +13,14 @@ const TICK_MS: u64 = 10;
 pub struct Stat {
     pub parent: u64,
     pub cpu: Duration,
+    /// Of children that have ended and were waited for, and of theirs.
+    pub children_cpu: Duration,
 }
 
+/// Of this process and of those it has started and waited for.
 pub fn own_cpu() -> io::Result<Duration> {
-    Ok(stat_of(std::process::id())?.cpu)
+    let stat = stat_of(std::process::id())?;
+    Ok(stat.cpu + stat.children_cpu)
 }
 
 /// See proc_pid_stat(5); the name, which may hold spaces, ends with the last parenthesis.
@@ -28,10 +33,15 @@ pub fn stat_of(pid: u32) -> io::Result<Stat> {
             .get(index)
             .and_then(|field| field.parse::<u64>().ok())
     };
-    match (number(1), number(11), number(12)) {
-        (Some(parent), Some(user), Some(system)) => Ok(Stat {
+    let cpu = |user, system| {
+        let ticks = number(user)? + number(system)?;
+        Some(Duration::from_millis(TICK_MS * ticks))
+    };
+    match (number(1), cpu(11, 12), cpu(13, 14)) {
+        (Some(parent), Some(cpu), Some(children_cpu)) => Ok(Stat {
             parent,
-            cpu: Duration::from_millis(TICK_MS * (user + system)),
+            cpu,
+            children_cpu,
         }),
         _ => Err(io::Error::other(format!(
             "/proc/{pid}/stat is not understood: {stat}"
@@ -65,6 +75,20 @@ pub fn load_average() -> String {
         .next()
         .unwrap_or("unknown")
         .to_owned()
+}
+
+/// Where a file in `directory` would go; None where `df` cannot say.
+pub fn free_bytes(directory: &Path) -> Option<i64> {
+    let output = Command::new("df").arg("-Pk").arg(directory).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let kib: i64 = text
+        .lines()
+        .nth(1)?
+        .split_whitespace()
+        .nth(3)?
+        .parse()
+        .ok()?;
+    Some(kib * 1024)
 }
 
 /// Cores, their kind, the kernel.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use comfy_table::{Attribute, Cell, CellAlignment, Table, presets};
 
 use crate::cases::{Case, Load};
+use crate::goals::{GOALS, Goal};
 use crate::load::{Expected, Outcome};
 
 const COLUMNS: [&str; 3] = ["direct", "llmproxy", "nginx"];
@@ -74,10 +75,20 @@ impl Report {
         }
         // A paced stream takes its time whatever it passes; how late its events come is what counts.
         let paced = load.gap.is_some();
-        let [p50, p99] = if paced {
-            ["event delay p50, ms", "event delay p99, ms"]
+        let [p50, p99, added_p50, added_p99] = if paced {
+            [
+                "event delay p50, ms",
+                "event delay p99, ms",
+                "added event delay p50, ms",
+                "added event delay p99, ms",
+            ]
         } else {
-            ["latency p50, ms", "latency p99, ms"]
+            [
+                "latency p50, ms",
+                "latency p99, ms",
+                "added latency p50, ms",
+                "added latency p99, ms",
+            ]
         };
         let percentiles = |measured: &Measured| {
             let outcome = &measured.outcome;
@@ -98,16 +109,37 @@ impl Report {
             // With the cores saturated direct is another load, and its times say nothing of these.
             let comparable = (paced || case == Case::One) && measured.cpu.is_some();
             if let Some([direct_p50, direct_p99]) = direct.filter(|_| comparable) {
-                self.add(case, "added p50, ms", measured.target, own_p50 - direct_p50);
-                self.add(case, "added p99, ms", measured.target, own_p99 - direct_p99);
+                self.add(case, added_p50, measured.target, own_p50 - direct_p50);
+                self.add(case, added_p99, measured.target, own_p99 - direct_p99);
             }
         }
+    }
+
+    /// Lines with a goal that these cases owe and did not give.
+    pub fn missing(&self, cases: &[Case]) -> Vec<String> {
+        let is_there = |case, label: &str| {
+            let mut rows = self.rows.iter();
+            rows.any(|row| row.case == case && row.label == label)
+        };
+        let owed = GOALS
+            .iter()
+            .filter(|(case, label, _)| cases.contains(case) && !is_there(*case, label));
+        owed.map(|(case, label, _)| format!("{}: no figure of \"{label}\"", case.title()))
+            .collect()
     }
 
     pub fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
-        table.set_header(["", "direct", "llmproxy", "nginx", "llmproxy ÷ nginx"]);
+        table.set_header([
+            "",
+            "direct",
+            "llmproxy",
+            "nginx",
+            "llmproxy ÷ nginx",
+            "goal",
+            "met",
+        ]);
         let mut rows: Vec<&Row> = self.rows.iter().collect();
         rows.sort_by_key(|row| row.case);
         let mut case = None;
@@ -117,13 +149,27 @@ impl Report {
             }
             let cells = COLUMNS.map(|target| row.cell(target));
             let label = format!("  {}", row.label);
-            table.add_row([label].into_iter().chain(cells).chain([row.ratio()]));
+            let goal = row.goal();
+            table.add_row(
+                [label]
+                    .into_iter()
+                    .chain(cells)
+                    .chain([row.ratio()])
+                    .chain(goal),
+            );
         }
         table
             .column_iter_mut()
             .skip(1)
             .for_each(|column| column.set_cell_alignment(CellAlignment::Right));
         table
+    }
+
+    /// How many goals are met, of how many that could be compared.
+    pub fn met(&self) -> (usize, usize) {
+        let verdicts: Vec<bool> = self.rows.iter().filter_map(Row::is_met).collect();
+        let met = verdicts.iter().filter(|met| **met).count();
+        (met, verdicts.len())
     }
 
     /// How far the rounds were apart, of the middle row and of the worst one, in percent of their median.
@@ -156,21 +202,34 @@ impl Row {
         }
     }
 
+    fn median(&self, target: &str) -> Option<f64> {
+        self.values.get(target).map(|values| median(values))
+    }
+
     fn ratio(&self) -> String {
-        let of = |target: &str| {
-            self.values
-                .get(target)
-                .map(|values| median(values))
-                .filter(|&value| value > 0.0)
-        };
+        let of = |target| self.median(target).filter(|&value| value > 0.0);
         match (of("llmproxy"), of("nginx")) {
             (Some(llmproxy), Some(nginx)) => format!("{:.2}", llmproxy / nginx),
             _ => "–".into(),
         }
     }
+
+    /// The goal, and whether the median meets it.
+    fn goal(&self) -> [String; 2] {
+        let text = Goal::of(self.case, self.label).map_or(String::new(), Goal::text);
+        let met = self
+            .is_met()
+            .map_or("", |met| if met { "yes" } else { "no" });
+        [text, met.into()]
+    }
+
+    fn is_met(&self) -> Option<bool> {
+        Goal::of(self.case, self.label)?.is_met(self.median("llmproxy"), self.median("nginx"))
+    }
 }
 
-fn percentiles_ms(times_ns: &[u64]) -> [f64; 2] {
+/// The 50th and the 99th.
+pub fn percentiles_ms(times_ns: &[u64]) -> [f64; 2] {
     let mut sorted = times_ns.to_vec();
     sorted.sort_unstable();
     [50, 99].map(|percent| {

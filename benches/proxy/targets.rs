@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use crate::machine;
 const LLMPROXY: &str = env!("CARGO_BIN_EXE_llmproxy");
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_micros(500);
+
 pub struct Target {
     pub name: &'static str,
     pub address: SocketAddr,
@@ -150,14 +152,18 @@ impl Target {
 }
 
 /// None of the caller's settings reach it: neither variables nor an `.env` file.
-fn llmproxy(dir: &TempDir) -> Command {
+pub fn llmproxy(dir: &TempDir) -> Command {
     let mut command = Command::new(LLMPROXY);
-    let database_url = format!("sqlite:///{}", dir.path().join("bench.db").display());
+    let database_url = format!("sqlite:///{}", database_in(dir).display());
     command
         .env_clear()
         .env("DATABASE_URL", database_url)
         .current_dir(dir.path());
     command
+}
+
+pub fn database_in(dir: &TempDir) -> PathBuf {
+    dir.path().join("bench.db")
 }
 
 pub fn llmproxy_bytes() -> u64 {
@@ -174,7 +180,8 @@ pub fn nginx_version() -> Option<String> {
     )
 }
 
-fn output(command: &mut Command) -> io::Result<String> {
+/// What it prints; anything but success is an error.
+pub fn output(command: &mut Command) -> io::Result<String> {
     let output = command.stdin(Stdio::null()).output()?;
     if !output.status.success() {
         let reason = String::from_utf8_lossy(&output.stderr);

@@ -1,7 +1,8 @@
 //! The backend behind every way that is measured: as cheap as can be, so that the time goes to the proxy.
 //!
 //! A plain request gets one fixed answer of 845 bytes in one write. With `"stream":true` it gets
-//! `x_events` events, `x_gap_ms` apart, each chunk a write of its own and stamped with its time.
+//! `x_events` events, `x_gap_ms` apart, each chunk a write of its own and stamped with its time;
+//! with `x_bytes` one answer of that length, as fast as it is taken.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -65,6 +66,7 @@ async fn serve(mut stream: TcpStream) -> io::Result<()> {
         match asked {
             Asked::Plain => stream.write_all(plain.as_bytes()).await?,
             Asked::Stream(asked) => write_stream(&mut stream, &asked).await?,
+            Asked::Bytes(bytes) => write_bytes(&mut stream, bytes).await?,
         }
     }
     Ok(())
@@ -73,6 +75,7 @@ async fn serve(mut stream: TcpStream) -> io::Result<()> {
 enum Asked {
     Plain,
     Stream(Stream),
+    Bytes(usize),
 }
 
 struct Stream {
@@ -131,6 +134,9 @@ fn content_length(head: &[u8]) -> io::Result<usize> {
 }
 
 fn understand(body: &[u8]) -> Asked {
+    if let Ok(bytes @ 1..) = usize::try_from(number_after(body, b"\"x_bytes\":")) {
+        return Asked::Bytes(bytes);
+    }
     if memmem::find(body, b"\"stream\":true").is_none() {
         return Asked::Plain;
     }
@@ -180,6 +186,21 @@ async fn write_stream(stream: &mut TcpStream, asked: &Stream) -> io::Result<()> 
         .write_all(chunk("data: [DONE]\n\n").as_bytes())
         .await?;
     stream.write_all(b"0\r\n\r\n").await
+}
+
+/// What a picture in base64 looks like, of which nothing but the length matters.
+async fn write_bytes(stream: &mut TcpStream, mut bytes: usize) -> io::Result<()> {
+    const PIECE: &[u8] = &[b'A'; 64 << 10];
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {bytes}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await?;
+    while bytes > 0 {
+        let step = bytes.min(PIECE.len());
+        stream.write_all(&PIECE[..step]).await?;
+        bytes -= step;
+    }
+    Ok(())
 }
 
 fn chunk(data: &str) -> String {
