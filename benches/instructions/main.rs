@@ -97,20 +97,17 @@ fn run(options: &Options) -> io::Result<bool> {
     }
     let checked_in = Figures::checked_in()?;
     print!("{}", counted.beside(&checked_in));
-    if !checked_in.tools.ends_with(ARCH) {
-        eprintln!("not compared: counted with {} before", checked_in.tools);
+    if checked_in.tools != tools {
+        eprintln!(
+            "not compared: checked in by {}, now {tools}",
+            checked_in.tools
+        );
         return Ok(true);
     }
     let costlier = counted.costlier_than(&checked_in, options.tolerance);
     for name in &costlier {
         let tolerance = options.tolerance;
         eprintln!("{name}: more than {tolerance} % above what is checked in");
-    }
-    if !costlier.is_empty() && checked_in.tools != tools {
-        eprintln!(
-            "other tools counted before: {}; now {tools}",
-            checked_in.tools
-        );
     }
     Ok(costlier.is_empty())
 }
