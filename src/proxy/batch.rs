@@ -69,9 +69,12 @@ async fn check_file(proxy: &Proxy, asked: &Asked<'_>, id: &str) -> Result<(), Ap
     loop {
         let read = inner::next_bytes(&mut response).await?;
         let is_last = read.is_none();
+        // Of a long line each byte is searched once.
+        let mut searched = carry.len();
         carry.extend_from_slice(&read.unwrap_or_default());
-        while let Some(end) = memchr::memchr(b'\n', &carry) {
-            check.line(&carry.split_to(end + 1))?;
+        while let Some(end) = memchr::memchr(b'\n', &carry[searched..]) {
+            check.line(&carry.split_to(searched + end + 1))?;
+            searched = 0;
         }
         if is_last {
             check.line(&carry)?;
