@@ -24,7 +24,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// From this many rows in a batch on, some 20,000 a second, the next one gathers for [`GATHER`]: a commit takes 60 µs of CPU
 /// whatever it holds, and whoever waits beside so many others does not feel it. Fewer rows are written at once.
 const BUSY_ROWS: usize = 8;
-const GATHER: Duration = Duration::from_micros(200);
+const GATHER: Duration = Duration::from_micros(500);
 /// Rows in one transaction, about, so that another process gets its turn.
 const MAX_BATCH_ROWS: usize = 4_096;
 /// How long a stopping server tries to write the last rows.
