@@ -230,11 +230,21 @@ fn emit_part(range: Range<usize>, emit: &mut impl FnMut(Piece)) {
     }
 }
 
+/// The lines of an event without their ends; what stands between a CR and its LF is an empty one.
+fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(event);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = memchr2(b'\n', b'\r', text);
+        rest = end.map(|end| &text[end + 1..]);
+        Some(&text[..end.unwrap_or(text.len())])
+    })
+}
+
 /// Joins the event's `data` lines and hands them over; an event without data is content of no interest.
 fn read_data(event: &[u8], on_data: &mut impl FnMut(&[u8]) -> EventKind) -> EventKind {
     let event = event.strip_prefix(b"\xef\xbb\xbf").unwrap_or(event);
-    let mut lines = event
-        .split(|byte| matches!(byte, b'\n' | b'\r'))
+    let mut lines = lines(event)
         .filter_map(|line| line.strip_prefix(b"data:"))
         .map(|value| value.strip_prefix(b" ").unwrap_or(value));
     let Some(first) = lines.next() else {
