@@ -3,7 +3,7 @@
 use super::UsageRow;
 
 /// What an object is, by the endpoint that made it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ObjectKind {
     Response,
     /// A message or another part of a response or conversation.
@@ -32,6 +32,16 @@ pub struct StoredObject {
     pub made_at_ms: i64,
     /// What it used has its row, or it uses nothing. A batch and a background response use their tokens later.
     pub is_settled: bool,
+}
+
+/// What a request says of an object that it names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Claim {
+    pub id: String,
+    pub kind: ObjectKind,
+    /// The backend will look it up. Otherwise it may be unknown, but not another user's: an item that is sent whole has the
+    /// id that it got once, and a backend that keeps items by that id would write over it.
+    pub is_looked_up: bool,
 }
 
 /// What is written into the ledger, in the order in which it was handed over.
@@ -63,6 +73,26 @@ impl Entry {
 }
 
 impl ObjectKind {
+    const ALL: [Self; 11] = [
+        Self::Response,
+        Self::Item,
+        Self::Conversation,
+        Self::File,
+        Self::Batch,
+        Self::VectorStore,
+        Self::Upload,
+        Self::Part,
+        Self::Container,
+        Self::Video,
+        Self::Character,
+    ];
+
+    /// By the word of the database.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// The word the database holds.
     #[must_use]
     pub fn as_str(self) -> &'static str {

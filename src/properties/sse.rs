@@ -7,19 +7,24 @@ use bytes::Bytes;
 use super::each_split;
 use crate::{
     model::Usage,
-    usage::{Counts, Encoding, EventKind, Generated, Meter, Text, UsageOnlyEvents, read_event},
+    usage::{
+        Counts, Encoding, EventKind, Generated, Meter, Text, UsageOnlyEvents, find_counts,
+        read_event,
+    },
 };
 
 /// The scanner's limits: a longer event passes unread, a longer unfinished one is not held back.
 const MAX_EVENT_BYTES: usize = 1024 * 1024;
 const MAX_HELD_BYTES: usize = 64 * 1024;
+/// Of a longer event the end is searched for its usage.
+const TAIL_BYTES: usize = 32 * 1024;
 
 /// However a stream is split, the same is read from it; passing lets out exactly what came in, taking out leaves out
 /// exactly the usage-only events.
 pub fn sse(input: &[u8]) {
     let stream = stretched(input);
     let events = events(&stream);
-    let said = said_by(&events);
+    let said = said_by(&stream, &events);
     let without_usage_only = |held_bytes: usize| -> Vec<u8> {
         let kept = events
             .iter()
@@ -112,13 +117,16 @@ fn events(stream: &[u8]) -> Vec<Event> {
     events
 }
 
-fn said_by(events: &[Event]) -> Said {
+fn said_by(stream: &[u8], events: &[Event]) -> Said {
     let (mut counts, mut model, mut text, mut done) =
         (Counts::default(), None, Text::default(), false);
     for event in events {
         if event.bytes.len() > MAX_EVENT_BYTES {
             // Unread: its length is all that is known of it.
             text.add_unread(event.bytes.len() as u64);
+            let end = event.bytes.end;
+            let tail = &stream[event.bytes.start.max(end.saturating_sub(TAIL_BYTES))..end];
+            counts.update(&find_counts(tail).unwrap_or_default());
             continue;
         }
         let Some(data) = &event.data else { continue };

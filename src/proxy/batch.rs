@@ -18,6 +18,7 @@ use super::{
     request,
     stored::unknown_object,
 };
+use crate::model::Claim;
 
 /// Ids that are looked up together.
 const LOOK_UP_IDS: usize = 1_000;
@@ -43,8 +44,8 @@ pub(super) async fn check_input(
     let inputs = references
         .iter()
         .filter(|reference| reference.member == "input_file_id");
-    for Reference { id, .. } in inputs {
-        check_file(proxy, asked, id).await?;
+    for Reference { claim, .. } in inputs {
+        check_file(proxy, asked, &claim.id).await?;
     }
     Ok(())
 }
@@ -62,7 +63,7 @@ async fn check_file(proxy: &Proxy, asked: &Asked<'_>, id: &str) -> Result<(), Ap
     let mut check = Check {
         endpoints: &shared.endpoints,
         line: 0,
-        ids: HashSet::new(),
+        claims: HashSet::new(),
     };
     let mut carry = BytesMut::new();
     let mut share = BodyShare::default();
@@ -83,9 +84,9 @@ async fn check_file(proxy: &Proxy, asked: &Asked<'_>, id: &str) -> Result<(), Ap
             return Err(check.refuse("is too long"));
         }
         shared.body_budget.grow(&mut share, carry.len())?;
-        if is_last || check.ids.len() >= LOOK_UP_IDS {
-            let ids = check.ids.drain().collect();
-            if let Some((_, id)) = shared.owners.first_foreign(&asked.caller, ids).await? {
+        if is_last || check.claims.len() >= LOOK_UP_IDS {
+            let claims = check.claims.drain().collect();
+            if let Some((_, id)) = shared.owners.first_foreign(&asked.caller, claims).await? {
                 return Err(unknown_object(&id).with_param("input_file_id"));
             }
         }
@@ -100,7 +101,7 @@ struct Check<'e> {
     /// Lines so far.
     line: u64,
     /// What the lines refer to, and was not looked up yet.
-    ids: HashSet<String>,
+    claims: HashSet<Claim>,
 }
 
 impl Check<'_> {
@@ -108,6 +109,12 @@ impl Check<'_> {
         self.line += 1;
         if line.trim_ascii().is_empty() {
             return Ok(());
+        }
+        // Some servers end a line there.
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.contains(&b'\r') {
+            return Err(self.refuse("has a carriage return in it"));
         }
         let text = std::str::from_utf8(line).map_err(|_| self.refuse("is not UTF-8"))?;
         let Line { method, url, body } = serde_json::from_str(text)
@@ -126,8 +133,8 @@ impl Check<'_> {
             return Err(self.refuse("asks for `background`, which batches are not served with"));
         }
         let references = references::references(body.get().as_bytes())?;
-        self.ids
-            .extend(references.into_iter().map(|found| found.id));
+        self.claims
+            .extend(references.into_iter().map(|found| found.claim));
         Ok(())
     }
 
@@ -148,21 +155,21 @@ impl Check<'_> {
 mod tests {
     use super::*;
 
-    fn check(line: &str) -> Result<HashSet<String>, ApiError> {
+    fn check(line: &str) -> Result<Vec<String>, ApiError> {
         let endpoints = Endpoints::default();
         let mut check = Check {
             endpoints: &endpoints,
             line: 0,
-            ids: HashSet::new(),
+            claims: HashSet::new(),
         };
         check.line(line.as_bytes())?;
-        Ok(check.ids)
+        Ok(check.claims.into_iter().map(|claim| claim.id).collect())
     }
 
     #[test]
     fn a_line_is_looked_at_like_a_request() {
         let line = r#"{"custom_id":"1","method":"POST","url":"/v1/responses","body":{"input":"x","previous_response_id":"resp_1"}}"#;
-        assert_eq!(check(line).unwrap(), HashSet::from(["resp_1".to_owned()]));
+        assert_eq!(check(line).unwrap(), ["resp_1"]);
         assert!(check("  \r\n").unwrap().is_empty());
         for line in [
             "x",
@@ -174,6 +181,7 @@ mod tests {
             r#"{"url":"/v1/organization/users","body":{}}"#,
             r#"{"method":"GET","url":"/v1/chat/completions","body":{}}"#,
             r#"{"url":"/v1/responses","body":{"background":true}}"#,
+            "{\"url\":\"/v1/responses\",\r\"body\":{}}",
         ] {
             assert_eq!(check(line).unwrap_err().status(), 400, "{line}");
         }

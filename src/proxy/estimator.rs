@@ -44,6 +44,8 @@ pub struct Estimate {
     pub evidence: Evidence,
     /// The evidence's part of the budget for bodies.
     pub share: BodyShare,
+    /// Objects that are written before the row.
+    pub objects: Vec<Entry>,
     /// The stored object whose account the row closes.
     pub settles: Option<String>,
     /// Told when the row is committed; nobody waits where there is none.
@@ -240,7 +242,9 @@ impl Estimate {
             };
             access.log_booked(&row.model, row.status, row.duration_ms, booked);
         }
-        ledger.write(Entry::of(row, self.settles), self.written);
+        let mut entries = self.objects;
+        entries.push(Entry::of(row, self.settles));
+        ledger.write(entries, self.written);
     }
 }
 
@@ -282,6 +286,7 @@ mod tests {
                 ..Evidence::default()
             },
             share: BodyShare::default(),
+            objects: Vec::new(),
             settles: None,
             written: None,
             access: None,

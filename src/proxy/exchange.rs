@@ -11,7 +11,7 @@ use super::{
     access_log::{Access, Booked, peer_of},
     auth::Caller,
     budget::BodyShare,
-    endpoint::{Endpoint, Metering},
+    endpoint::{Endpoint, Keeps, Metering},
     estimator::{Estimate, Estimator},
     gate::{InFlight, Permit},
     stored::{Booking, Keeping},
@@ -72,7 +72,7 @@ enum Stage {
 /// What is to be booked at an answer's end.
 #[derive(Default)]
 struct Due {
-    /// Objects that were made or forgotten.
+    /// Objects that were made or forgotten, unless an estimate has them.
     objects: Vec<Entry>,
     /// The row, where its numbers are known.
     row: Option<Entry>,
@@ -239,6 +239,7 @@ impl Exchange {
                 ..Evidence::default()
             },
             share: BodyShare::default(),
+            objects: Vec::new(),
             settles: None,
             written: None,
             access: None,
@@ -286,7 +287,8 @@ impl Exchange {
             let stored = self.meter.stored();
             (
                 self.keeping.last_entries(stored),
-                self.keeping.booking(stored),
+                self.keeping
+                    .booking(stored, self.meter.reading().usage().is_some()),
             )
         } else {
             (Vec::new(), Booking::AsUsual)
@@ -306,7 +308,11 @@ impl Exchange {
                 self.due(row, Some(id))
             }
         };
-        due.objects = objects;
+        // A row that closes an object's account comes behind the object.
+        match &mut due.estimate {
+            Some(estimate) => estimate.objects = objects,
+            None => due.objects = objects,
+        }
         due
     }
 
@@ -363,7 +369,7 @@ impl Exchange {
     fn usage(&self) -> (Usage, UsageSource) {
         let reading = self.meter.reading();
         let is_error = self.is_error();
-        let (mut usage, source) = match (reading.usage(), self.endpoint.metering) {
+        let (mut usage, source) = match (reading.usage(), self.metering()) {
             _ if is_error => (Usage::default(), UsageSource::None),
             (Some(usage), _) => (usage, UsageSource::Backend),
             (None, Metering::Text | Metering::Input) => (Usage::default(), UsageSource::Estimate),
@@ -377,9 +383,17 @@ impl Exchange {
         (usage, source)
     }
 
+    /// A look at a response books it as the request that made it would have been.
+    fn metering(&self) -> Metering {
+        match self.endpoint.keeps {
+            Keeps::Response => Metering::Text,
+            _ => self.endpoint.metering,
+        }
+    }
+
     /// Hands over what an estimate is made of; nobody else needs it any more.
     fn estimate(&mut self, row: UsageRow, settles: Option<String>) -> Estimate {
-        let (input, generated) = match self.endpoint.metering {
+        let (input, generated) = match self.metering() {
             Metering::Text => (Input::Messages, self.meter.take_generated()),
             _ => (Input::Plain, Generated::Nothing),
         };
@@ -392,6 +406,7 @@ impl Exchange {
                 generated,
             },
             share: std::mem::take(&mut self.share),
+            objects: Vec::new(),
             settles,
             written: None,
             access: Some(self.access.clone()),

@@ -1,16 +1,21 @@
 //! Looks into a multipart form as it passes (RFC 7578): the small fields that the proxy must know, wherever among the files
 //! they stand, however the body is split. Nothing of a file is kept.
+//!
+//! Servers differ in what they make of a form that is written oddly, and a field that is not seen here might be read
+//! there. So only the form that all programs write is taken: lines end with CRLF, a part's head names itself once and in
+//! quotes or as a token, nothing stands before the first delimiter or behind the last.
 
 use memchr::memmem;
 
 use super::{
-    references,
+    references::{self, Reference},
     request::{clean_text, is_true},
 };
+use crate::model::{Claim, ObjectKind};
 
-/// Names of fields and of parts are short; a longer head is passed over.
+/// Names of fields and of parts are short.
 const MAX_HEAD_BYTES: usize = 8 * 1024;
-/// Model names are cut far below this.
+/// Model names are cut far below this, ids are shorter.
 const MAX_VALUE_BYTES: usize = 1024;
 
 /// What the fields said so far.
@@ -19,26 +24,30 @@ pub struct Fields {
     /// As asked for, cleaned of control characters and shortened.
     pub model: Option<String>,
     pub stream: bool,
-    /// The first field that refers to stored objects; empty for a head too long to be read, which may do so unseen.
-    pub refers: Option<String>,
 }
 
 /// The state between two reads.
 #[derive(Debug)]
 pub struct FormScan {
-    /// `\r\n--boundary`
-    delimiter: Vec<u8>,
+    /// `--boundary`
+    dashes: Vec<u8>,
     /// Bytes whose meaning is not known yet.
     carry: Vec<u8>,
     state: State,
     fields: Fields,
+    /// The name of the field that refers to an object, while its value comes in.
+    member: String,
+    references: Vec<Reference>,
+    problem: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Before the first delimiter, or in the content of a part.
+    /// Before the first delimiter.
+    Start,
+    /// In the content of a part, from the line end on that ends its head.
     Content(Field),
-    /// Behind a delimiter: two dashes are the end, the rest of the line is padding.
+    /// Behind a delimiter: two dashes are the end.
     AfterDelimiter,
     Head,
     End,
@@ -48,21 +57,25 @@ enum State {
 enum Field {
     Model,
     Stream,
+    /// Names a stored object.
+    Refers(ObjectKind),
     /// Of no interest, or too long to be one.
     Other,
 }
 
 impl FormScan {
-    /// `None` when the content type is no multipart form with a boundary.
+    /// `None` when the content type is no multipart form with one boundary.
     #[must_use]
     pub fn new(content_type: &[u8]) -> Option<Self> {
         let boundary = boundary(content_type)?;
         Some(Self {
-            delimiter: [b"\r\n--", boundary.as_slice()].concat(),
-            // The first delimiter has no line before it.
-            carry: b"\r\n".to_vec(),
-            state: State::Content(Field::Other),
+            dashes: [b"--", boundary.as_bytes()].concat(),
+            carry: Vec::new(),
+            state: State::Start,
             fields: Fields::default(),
+            member: String::new(),
+            references: Vec::new(),
+            problem: None,
         })
     }
 
@@ -71,173 +84,270 @@ impl FormScan {
         &self.fields
     }
 
-    /// Takes one read.
-    pub fn push(&mut self, read: &[u8]) {
-        if self.state == State::End {
-            return;
-        }
-        self.carry.extend_from_slice(read);
-        let mut done = 0;
-        while let Some(used) = self.step(done) {
-            done += used;
-            if self.state == State::End {
-                self.carry = Vec::new();
-                return;
-            }
-        }
-        self.carry.drain(..done);
+    /// The references that were found since the last call.
+    #[must_use]
+    pub fn take_references(&mut self) -> Vec<Reference> {
+        std::mem::take(&mut self.references)
     }
 
-    /// Moves on from `carry[from..]`; how far, or `None` when more is needed.
+    /// Takes one read.
+    ///
+    /// # Errors
+    /// What is wrong with the form: it could be read in two ways.
+    pub fn push(&mut self, read: &[u8]) -> Result<(), &'static str> {
+        self.carry.extend_from_slice(read);
+        let mut done = 0;
+        while self.problem.is_none()
+            && let Some(used) = self.step(done)
+        {
+            done += used;
+        }
+        self.carry.drain(..done);
+        self.problem.map_or(Ok(()), Err)
+    }
+
+    /// The form has ended.
+    ///
+    /// # Errors
+    /// When it is not whole.
+    pub fn finish(&self) -> Result<(), &'static str> {
+        match self.state {
+            State::End => Ok(()),
+            _ => Err("ends before its last delimiter"),
+        }
+    }
+
+    fn refuse(&mut self, problem: &'static str) -> Option<usize> {
+        self.problem = Some(problem);
+        None
+    }
+
+    /// Moves on from `carry[from..]`; how far, or `None` when more is needed or something is wrong.
     fn step(&mut self, from: usize) -> Option<usize> {
         let rest = &self.carry[from..];
         match self.state {
-            State::Content(field) => match memmem::find(rest, &self.delimiter) {
-                Some(end) => {
-                    let value = rest[..end].to_vec();
-                    self.state = State::AfterDelimiter;
-                    let used = end + self.delimiter.len();
-                    self.take_value(field, &value);
-                    Some(used)
+            State::Start => {
+                let known = rest.len().min(self.dashes.len());
+                if rest[..known] != self.dashes[..known] {
+                    return self.refuse("does not begin with its delimiter");
                 }
-                None if field == Field::Other || rest.len() > MAX_VALUE_BYTES => {
-                    self.state = State::Content(Field::Other);
-                    // What may be the beginning of a delimiter stays.
-                    let gone = rest.len().saturating_sub(self.delimiter.len() - 1);
-                    (gone > 0).then_some(gone)
+                if known < self.dashes.len() {
+                    return None;
+                }
+                self.state = State::AfterDelimiter;
+                Some(known)
+            }
+            State::Content(field) => self.step_in_content(from, field),
+            State::AfterDelimiter => {
+                match rest.get(..2)? {
+                    b"--" => self.state = State::End,
+                    b"\r\n" => self.state = State::Head,
+                    _ => {
+                        return self
+                            .refuse("has something else than a line end behind a delimiter");
+                    }
+                }
+                Some(2)
+            }
+            State::Head => match memmem::find(rest, b"\r\n\r\n") {
+                Some(end) => {
+                    let part = match PartHead::parse(&rest[..end]) {
+                        Ok(part) => part,
+                        Err(problem) => return self.refuse(problem),
+                    };
+                    self.state = State::Content(part.field());
+                    self.member = part.name;
+                    // The line end before a delimiter may be the one that ends the head.
+                    Some(end + 2)
+                }
+                None if rest.len() > MAX_HEAD_BYTES => {
+                    self.refuse("has a part with too long a head")
                 }
                 None => None,
             },
-            State::AfterDelimiter => {
-                if rest.starts_with(b"--") {
-                    self.state = State::End;
-                    return Some(2);
+            State::End => {
+                if rest.iter().any(|byte| !b"\r\n".contains(byte)) {
+                    return self.refuse("goes on behind its last delimiter");
                 }
-                let line = rest.iter().position(|byte| *byte == b'\n');
-                match line {
-                    Some(end) => {
-                        self.state = State::Head;
-                        Some(end + 1)
-                    }
-                    None if rest.len() > MAX_HEAD_BYTES => {
-                        self.state = State::Content(Field::Other);
-                        Some(0)
-                    }
-                    None => None,
-                }
+                (!rest.is_empty()).then_some(rest.len())
             }
-            State::Head => {
-                // A head may be empty: then the blank line comes at once.
-                let (end, used) = if rest.starts_with(b"\r\n") {
-                    (0, 2)
-                } else {
-                    match memmem::find(rest, b"\r\n\r\n") {
-                        Some(end) => (end, end + 4),
-                        None if rest.len() > MAX_HEAD_BYTES => {
-                            self.fields.refers.get_or_insert_with(String::new);
-                            self.state = State::Content(Field::Other);
-                            return Some(0);
-                        }
-                        None => return None,
-                    }
-                };
-                let part = PartHead::parse(&rest[..end]);
-                if let (None, Some(name)) = (&self.fields.refers, part.refers()) {
-                    self.fields.refers = Some(clean_text(name));
-                }
-                self.state = State::Content(part.field());
-                // The line end before a delimiter may be the one that ends the head.
-                Some(used - 2)
-            }
-            State::End => None,
         }
+    }
+
+    fn step_in_content(&mut self, from: usize, field: Field) -> Option<usize> {
+        let rest = &self.carry[from..];
+        for at in memmem::find_iter(rest, &self.dashes) {
+            if let Some(value) = rest[..at].strip_suffix(b"\r\n") {
+                let value = value.strip_prefix(b"\r\n").unwrap_or(value).to_vec();
+                self.state = State::AfterDelimiter;
+                let used = at + self.dashes.len();
+                self.take_value(field, &value);
+                return Some(used);
+            }
+            if at > 0 && b"\r\n".contains(&rest[at - 1]) {
+                return self.refuse("has a delimiter behind half a line end");
+            }
+        }
+        if field != Field::Other && rest.len() <= MAX_VALUE_BYTES {
+            return None;
+        }
+        if matches!(field, Field::Refers(_)) {
+            return self.refuse("has too long an id");
+        }
+        self.state = State::Content(Field::Other);
+        // What may be the beginning of a delimiter stays, and the line end before it.
+        let gone = rest.len().saturating_sub(self.dashes.len() + 1);
+        (gone > 0).then_some(gone)
     }
 
     /// Of a doubled field the last one counts, as with most servers.
     fn take_value(&mut self, field: Field, value: &[u8]) {
-        let value = value.strip_prefix(b"\r\n").unwrap_or(value);
         if value.len() > MAX_VALUE_BYTES {
+            if matches!(field, Field::Refers(_)) {
+                self.problem = Some("has too long an id");
+            }
             return;
         }
         let text = String::from_utf8_lossy(value);
         match field {
             Field::Model => self.fields.model = Some(clean_text(&text)),
             Field::Stream => self.fields.stream = is_true(text.trim()),
+            Field::Refers(kind) => self.references.push(Reference {
+                member: clean_text(&self.member),
+                claim: Claim {
+                    id: text.into_owned(),
+                    kind,
+                    is_looked_up: true,
+                },
+            }),
             Field::Other => {}
         }
     }
 }
 
 /// What a part's head says of it.
-#[derive(Default)]
 struct PartHead {
-    /// All names, should there be several: which of them counts is the backend's business.
-    names: Vec<String>,
+    name: String,
     is_file: bool,
 }
 
 impl PartHead {
-    fn parse(head: &[u8]) -> Self {
+    fn parse(head: &[u8]) -> Result<Self, &'static str> {
         let head = String::from_utf8_lossy(head);
-        let mut part = Self::default();
+        let mut part = None;
         for line in head.split("\r\n") {
+            if line.contains(['\r', '\n']) || line.starts_with([' ', '\t']) {
+                return Err("has a part whose head's lines are broken in an unusual way");
+            }
             let Some((name, value)) = line.split_once(':') else {
-                continue;
+                return Err("has a part whose head has a line without a colon");
             };
-            if name.trim().eq_ignore_ascii_case("content-disposition") {
-                part.take_disposition(value);
+            if name.trim().eq_ignore_ascii_case("content-disposition")
+                && part.replace(Self::of_disposition(value)?).is_some()
+            {
+                return Err("has a part with two Content-Dispositions");
             }
         }
-        part
+        part.ok_or("has a part without a Content-Disposition")
     }
 
-    fn take_disposition(&mut self, value: &str) {
-        for parameter in value.split(';').skip(1) {
-            let Some((name, value)) = parameter.split_once('=') else {
-                continue;
-            };
-            let name = name.trim();
-            if name.eq_ignore_ascii_case("filename") || name.eq_ignore_ascii_case("filename*") {
-                self.is_file = true;
-            }
-            if name.eq_ignore_ascii_case("name") || name.eq_ignore_ascii_case("name*") {
-                self.names.push(value.trim().trim_matches('"').to_owned());
+    fn of_disposition(value: &str) -> Result<Self, &'static str> {
+        const UNUSUAL: &str = "has a part with an unusual Content-Disposition";
+        let (kind, parameters) = parameters(value).ok_or(UNUSUAL)?;
+        if !kind.eq_ignore_ascii_case("form-data") {
+            return Err(UNUSUAL);
+        }
+        let mut name = None;
+        let mut is_file = false;
+        for (parameter, value) in parameters {
+            let is = |known: &str| parameter.eq_ignore_ascii_case(known);
+            if is("filename") || is("filename*") {
+                is_file = true;
+            } else if !is("name")
+                // Escapes of whatever kind.
+                || value.contains(['\\', '%'])
+                || value.contains("=?")
+                || name.replace(value).is_some()
+            {
+                return Err(UNUSUAL);
             }
         }
+        let name = name.ok_or("has a part without a name")?;
+        Ok(Self {
+            name: name.to_owned(),
+            is_file,
+        })
     }
 
     /// A part with a file name is a file.
     fn field(&self) -> Field {
-        match self.names.first().map(String::as_str) {
-            Some("model") if !self.is_file => Field::Model,
-            Some("stream") if !self.is_file => Field::Stream,
+        if let Some(kind) = references::of_field(&self.name, self.is_file) {
+            return Field::Refers(kind);
+        }
+        match self.name.as_str() {
+            "model" if !self.is_file => Field::Model,
+            "stream" if !self.is_file => Field::Stream,
             _ => Field::Other,
         }
     }
+}
 
-    /// The name that refers to stored objects, if one does.
-    fn refers(&self) -> Option<&str> {
-        let mut names = self.names.iter().map(String::as_str);
-        names.find(|name| references::is_field(name, self.is_file))
+/// A header's value and its parameters (RFC 9110 section 5.6.6). `None` for what is written in an unusual way.
+fn parameters(value: &str) -> Option<(&str, Vec<(&str, &str)>)> {
+    let (first, mut rest) = value.split_once(';').unwrap_or((value, ""));
+    let mut found = Vec::new();
+    rest = rest.trim();
+    while !rest.is_empty() {
+        let (name, after) = rest.split_once('=')?;
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_*".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_name) {
+            return None;
+        }
+        let (value, after) = if let Some(quoted) = after.strip_prefix('"') {
+            let (value, after) = quoted.split_once('"')?;
+            // Where an escaped quote ends the string, others may go on.
+            if value.ends_with('\\') {
+                return None;
+            }
+            (value, after)
+        } else {
+            let end = after.find(';').unwrap_or(after.len());
+            let (value, after) = after.split_at(end);
+            let value = value.trim();
+            if value.is_empty() || value.contains(['"', ' ', '\t', '=']) {
+                return None;
+            }
+            (value, after)
+        };
+        found.push((name, value));
+        let after = after.trim_start();
+        rest = match after.strip_prefix(';') {
+            Some(rest) => rest.trim(),
+            None if after.is_empty() => "",
+            None => return None,
+        };
     }
+    Some((first.trim(), found))
 }
 
 /// RFC 2046 section 5.1.1: 1 to 70 characters.
-fn boundary(content_type: &[u8]) -> Option<Vec<u8>> {
+fn boundary(content_type: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(content_type).ok()?;
-    let (essence, parameters) = text.split_once(';')?;
-    if !essence.trim().eq_ignore_ascii_case("multipart/form-data") {
+    let (essence, parameters) = parameters(text)?;
+    if !essence.eq_ignore_ascii_case("multipart/form-data") {
         return None;
     }
-    let at = parameters.to_ascii_lowercase().find("boundary=")?;
-    let value = &parameters[at + "boundary=".len()..];
-    let value = match value.strip_prefix('"') {
-        Some(quoted) => quoted.split('"').next()?,
-        None => value.split(';').next()?.trim(),
-    };
-    (1..=70)
-        .contains(&value.len())
-        .then(|| value.as_bytes().to_vec())
+    let mut boundaries = parameters
+        .iter()
+        .filter(|(name, _)| name.to_ascii_lowercase().starts_with("boundary"));
+    match (boundaries.next(), boundaries.next()) {
+        (Some((name, value)), None)
+            if name.eq_ignore_ascii_case("boundary") && (1..=70).contains(&value.len()) =>
+        {
+            Some((*value).to_owned())
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -247,12 +357,14 @@ mod tests {
 
     const TYPE: &[u8] = b"multipart/form-data; boundary=\"xX\"";
 
-    fn scan(reads: &[&[u8]]) -> Fields {
+    fn scan(reads: &[&[u8]]) -> Result<(Fields, Vec<Reference>), &'static str> {
         let mut scan = FormScan::new(TYPE).unwrap();
         for read in reads {
-            scan.push(read);
+            scan.push(read)?;
         }
-        scan.fields().clone()
+        scan.finish()?;
+        let references = scan.take_references();
+        Ok((scan.fields().clone(), references))
     }
 
     fn form(parts: &[(&str, &str)]) -> Vec<u8> {
@@ -277,8 +389,8 @@ mod tests {
         let expected = Fields {
             model: Some("whisper\u{fffd}-1".to_owned()),
             stream: true,
-            refers: None,
         };
+        let expected = Ok((expected, Vec::new()));
         for first in 0..=body.len() {
             assert_eq!(scan(&[&body[..first], &body[first..]]), expected, "{first}");
         }
@@ -292,46 +404,82 @@ mod tests {
             ("name=\"model\"; filename=\"model\"", "x"),
             ("name=model", "y"),
         ]);
-        assert_eq!(scan(&[&body]).model.as_deref(), Some("y"));
+        assert_eq!(scan(&[&body]).unwrap().0.model.as_deref(), Some("y"));
     }
 
     #[test]
     fn fields_that_refer_to_stored_objects_are_told() {
-        for (head, refers) in [
-            ("name=\"video[id]\"", Some("video[id]")),
-            ("name=video", Some("video")),
-            ("name=\"video\"; filename=\"a.mp4\"", None),
+        for (head, kind) in [
+            ("name=\"video[id]\"", Some(ObjectKind::Video)),
             (
-                "name=\"x\"; name=\"input_reference[file_id]\"",
-                Some("input_reference[file_id]"),
+                "name=\"video[id]\"; filename=\"a\"",
+                Some(ObjectKind::Video),
             ),
-            ("name=\"file_id\"; filename=\"a\"", Some("file_id")),
+            ("name=video", Some(ObjectKind::Video)),
+            ("name=\"video\"; filename=\"a.mp4\"", None),
+            ("name=\"input_reference[file_id]\"", Some(ObjectKind::File)),
+            ("name=\"file_id\"; filename=\"a\"", Some(ObjectKind::File)),
             ("name=\"prompt\"", None),
         ] {
-            assert_eq!(
-                scan(&[&form(&[(head, "x")])]).refers.as_deref(),
-                refers,
-                "{head}"
-            );
+            let (_, references) = scan(&[&form(&[("name=a", "b"), (head, "the-id")])]).unwrap();
+            let found = references.first().map(|found| &found.claim);
+            assert_eq!(found.map(|claim| claim.kind), kind, "{head}");
+            assert!(found.is_none_or(|claim| claim.id == "the-id"), "{head}");
+        }
+        let long = form(&[("name=file_id", &"x".repeat(2_000))]);
+        assert!(scan(&[&long]).is_err());
+    }
+
+    #[test]
+    fn what_could_be_read_in_two_ways_is_refused() {
+        const PART: &str = "Content-Disposition: form-data; name=\"a\"\r\n\r\nx";
+        let whole = format!("--xX\r\n{PART}\r\n--xX--\r\n");
+        assert!(scan(&[whole.as_bytes()]).is_ok());
+        for body in [
+            String::new(),
+            format!("preamble\r\n{whole}"),
+            format!("--xX--junk\r\n{whole}"),
+            whole.replace("\r\n", "\n"),
+            whole.replace("x\r\n--xX--", "x\n--xX\r\n--xX--"),
+            whole.replace("x\r\n--xX--", "x\r--xX\r\n--xX--"),
+            whole.replace("--xX\r\n", "--xX \r\n"),
+            whole.replace("--xX--\r\n", ""),
+            format!("{whole}--xX\r\n{PART}\r\n--xX--\r\n"),
+            whole.replace("form-data; name", "form-data;\r\n name"),
+            whole.replace("name=\"a\"", "name*=UTF-8''file%5Fid"),
+            whole.replace("name=\"a\"", "name*0=file_; name*1=id"),
+            whole.replace("name=\"a\"", "name=\"a\"; name=\"file_id\""),
+            whole.replace("name=\"a\"", "name=\"file\\_id\""),
+            whole.replace("name=\"a\"", "name=\"file%5Fid\""),
+            whole.replace("name=\"a\"", "x=\"; filename=a\"; name=\"video[id]\""),
+            whole.replace(
+                "name=\"a\"",
+                "name=\"a\"; filename=\"b\\\"; name=\"file_id\"",
+            ),
+            whole.replace("Content-Disposition", "Content-Type"),
+            whole.replace(
+                PART,
+                &format!("Content-Disposition: form-data; name=b\r\n{PART}"),
+            ),
+        ] {
+            assert!(scan(&[body.as_bytes()]).is_err(), "{body:?}");
         }
     }
 
     #[test]
     fn what_is_endless_is_not_kept() {
         let mut scan = FormScan::new(TYPE).unwrap();
-        scan.push(b"--xX\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n");
+        let begin = b"--xX\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n";
+        scan.push(begin).unwrap();
         for _ in 0..1000 {
-            scan.push(&[b'm'; 1000]);
+            scan.push(&[b'm'; 1000]).unwrap();
             assert!(scan.carry.len() < 4 * MAX_VALUE_BYTES);
         }
         assert_eq!(scan.fields(), &Fields::default());
         let mut scan = FormScan::new(TYPE).unwrap();
-        scan.push(b"--xX\r\n");
-        for _ in 0..1000 {
-            scan.push(&[b'h'; 1000]);
-            assert!(scan.carry.len() < 2 * MAX_HEAD_BYTES);
-        }
-        assert_eq!(scan.fields().refers.as_deref(), Some(""));
+        scan.push(b"--xX\r\n").unwrap();
+        assert!((0..1000).any(|_| scan.push(&[b'h'; 1000]).is_err()));
+        assert!(scan.carry.len() < 2 * MAX_HEAD_BYTES);
     }
 
     #[test]
@@ -341,6 +489,9 @@ mod tests {
             "multipart/form-data",
             "multipart/form-data; boundary=",
             "multipart/mixed; boundary=x",
+            "multipart/form-data; xboundary=a; boundary=x; boundary=y",
+            "multipart/form-data; boundary=\"x",
+            "multipart/form-data; boundary*=x",
         ] {
             assert!(FormScan::new(text.as_bytes()).is_none(), "{text}");
         }

@@ -45,6 +45,10 @@ fn stays_here(name: &str) -> bool {
             // A socket's are written anew: the first may hold the key, the second would compress.
             | "sec-websocket-protocol"
             | "sec-websocket-extensions"
+            // The method was checked; a backend must not take another.
+            | "x-http-method-override"
+            | "x-http-method"
+            | "x-method-override"
     ) || name.starts_with("x-forwarded-")
         || name.starts_with("proxy-")
 }
@@ -120,7 +124,8 @@ impl OwnHeaders {
     /// Writes the whole head of a request to the backend.
     #[must_use]
     pub fn head_for(&self, request: &HttpRequest, body: BodyLength) -> Bytes {
-        let mut head = self.head_without_framing(request, request.method(), target_of(request));
+        let mut head =
+            self.head_without_framing(request, request.method(), target_of(request), |_| false);
         match body {
             BodyLength::Known(0) if request.method() != Method::POST => {}
             BodyLength::Known(bytes) => {
@@ -138,7 +143,9 @@ impl OwnHeaders {
     /// The head of a GET of the proxy's own, on behalf of a request.
     #[must_use]
     pub fn get_head_for(&self, request: &HttpRequest, target: &str) -> Bytes {
-        let mut head = self.head_without_framing(request, &Method::GET, target);
+        // The answer is read here, whole and in one form, whatever part of it in whatever form the client has already.
+        let is_ours = |name: &str| name == "range" || name == "accept" || name.starts_with("if-");
+        let mut head = self.head_without_framing(request, &Method::GET, target, is_ours);
         head.extend_from_slice(b"\r\n");
         head.into()
     }
@@ -146,7 +153,8 @@ impl OwnHeaders {
     /// The head of a request for a WebSocket. No extensions: what is compressed could not be metered.
     #[must_use]
     pub fn upgrade_head_for(&self, request: &HttpRequest) -> Bytes {
-        let mut head = self.head_without_framing(request, request.method(), target_of(request));
+        let mut head =
+            self.head_without_framing(request, request.method(), target_of(request), |_| false);
         if let Some(protocols) = super::realtime::protocols(request.headers()) {
             head.extend_from_slice(b"sec-websocket-protocol: ");
             head.extend_from_slice(&protocols);
@@ -161,6 +169,7 @@ impl OwnHeaders {
         request: &HttpRequest,
         method: &Method,
         target: &str,
+        leaves_out: impl Fn(&str) -> bool,
     ) -> Vec<u8> {
         let mut head = Vec::with_capacity(1024);
         for part in [
@@ -181,7 +190,10 @@ impl OwnHeaders {
         }
         let named = named_by_connection(request.headers());
         for (name, value) in request.headers() {
-            if goes_to_backend(name) && !named.contains(&name.as_str()) {
+            if goes_to_backend(name)
+                && !named.contains(&name.as_str())
+                && !leaves_out(name.as_str())
+            {
                 for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
                     head.extend_from_slice(part);
                 }

@@ -31,7 +31,8 @@ pub(super) async fn get(
 
 /// The next bytes of an answer's body, `None` at its end.
 pub(super) async fn next_bytes(response: &mut Response) -> Result<Option<Bytes>, ApiError> {
-    if response.headers.contains_key(header::CONTENT_ENCODING) {
+    let encoding = response.headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(unreadable());
     }
     match poll_fn(|cx| response.body.poll_read(cx)).await {

@@ -87,10 +87,17 @@ pub(super) async fn own_page(
     let mut gathering = Gathering::new(user_id, kind, own, query.limit(kind));
     let mut cursor = query.cursor.clone();
     let mut headers = None;
-    for _ in 0..MAX_PAGES {
+    for page in 0..MAX_PAGES {
         let target = query.target(request.path(), kind, cursor.as_deref());
         let mut response = inner::get(proxy, request, &target).await?;
         if response.status != StatusCode::OK {
+            // Behind the first page the cursor may be another user's object, and just deleted.
+            if page > 0 {
+                return Err(moved());
+            }
+            if response.status.is_success() || response.status.is_redirection() {
+                return Err(inner::unreadable());
+            }
             // It says what is wrong with the query.
             let expected = Expected {
                 stream: false,
@@ -132,11 +139,24 @@ pub(super) async fn own_page(
     let _ = exchange.commit(Outcome::Completed).await;
     let mut response = HttpResponse::Ok();
     for (name, value) in &keep_end_to_end(headers.unwrap_or_default()) {
-        if name != header::CONTENT_TYPE {
+        let is_of_body = matches!(
+            *name,
+            header::CONTENT_TYPE | header::CONTENT_ENCODING | header::ETAG | header::LAST_MODIFIED
+        );
+        if !is_of_body {
             response.append_header((name, value));
         }
     }
     Ok(response.json(page))
+}
+
+fn moved() -> ApiError {
+    ApiError::server(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "list_changed",
+        "The list changed while it was read. Try again.",
+    )
+    .retry_after(1)
 }
 
 /// The client's page as it fills.

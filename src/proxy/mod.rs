@@ -49,15 +49,21 @@ use gate::{Drain, Gate, InFlight};
 use references::Reference;
 use stored::Keeping;
 use throttle::Throttle;
-use upload::ClientUpload;
+use upload::{ClientUpload, LookUp};
 
 use crate::{
+    model::ObjectKind,
     store::ledger::{Ledger, Port},
     usage::UsageOnlyEvents,
 };
 
 /// Twice the time within which the ledger's thread notices a new user.
 const NEW_KEY_PATIENCE: Duration = Duration::from_millis(100);
+
+/// A longer body is looked into on the blocking pool: the worst of 64 MiB takes a second.
+const MAX_SEARCHED_BY_WORKER_BYTES: usize = 4 * 1024 * 1024;
+/// The endpoint that can answer in the background.
+const RESPONSES: &str = "/v1/responses";
 
 /// Whether streamed requests are made to ask for usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,7 +192,7 @@ async fn forward(
             endpoint.keeps,
             shared.endpoints.stateful(),
             caller.id,
-            ids.first().copied(),
+            ids.first().map(|(_, id)| *id),
         ),
         request,
         caller,
@@ -201,6 +207,9 @@ async fn forward(
         _ => false,
     };
     if is_upload {
+        if endpoint.body == endpoint::Body::Form {
+            upload::check_form(request.headers())?;
+        }
         return Box::pin(send_upload(proxy, asked, payload, in_flight)).await;
     }
     asked.body = payload::read_body(request.headers(), payload, shared.max_body_bytes, |bytes| {
@@ -210,7 +219,14 @@ async fn forward(
     if let Keeps::Listed(kind) = endpoint.keeps {
         return Box::pin(lists::own_page(proxy, asked, kind, in_flight)).await;
     }
-    let plan = plan(endpoint, &asked.body, shared.stream_usage)?;
+    let plan = if asked.body.len() > MAX_SEARCHED_BY_WORKER_BYTES {
+        let (body, stream_usage) = (asked.body.clone(), shared.stream_usage);
+        // The pool is gone only when the server stops.
+        let planned = web::block(move || plan(endpoint, &body, stream_usage)).await;
+        planned.unwrap_or_else(|_| Err(ledger_unavailable()))?
+    } else {
+        plan(endpoint, &asked.body, shared.stream_usage)?
+    };
     if plan.speaks_of_objects() {
         Box::pin(settle_objects(proxy, &mut asked, &plan, &ids)).await?;
     }
@@ -222,11 +238,15 @@ async fn settle_objects(
     proxy: &Proxy,
     asked: &mut Asked<'_>,
     plan: &Plan,
-    ids: &[&str],
+    ids: &[(ObjectKind, &str)],
 ) -> Result<(), ApiError> {
     let owners = &proxy.shared.owners;
     if proxy.shared.endpoints.stateful() == Stateful::Off {
-        if let Some(reference) = plan.references.first() {
+        let mut looked_up = plan
+            .references
+            .iter()
+            .filter(|found| found.claim.is_looked_up);
+        if let Some(reference) = looked_up.next() {
             return Err(stored::closed_reference(&reference.member));
         }
         if plan.background {
@@ -237,14 +257,15 @@ async fn settle_objects(
     owners
         .check_references(&asked.caller, &plan.references)
         .await?;
-    if plan.background {
+    asked.keeping.gives(&plan.references);
+    if plan.background && asked.endpoint.path == RESPONSES {
         asked.keeping.runs_in_background();
     } else if !plan.may_store {
-        asked.keeping.nothing();
+        asked.keeping.stores_nothing();
     }
     match (asked.endpoint.keeps, ids.first()) {
         (Keeps::Batch, None) => batch::check_input(proxy, asked, &plan.references).await,
-        (Keeps::Forgotten, Some(id)) => settle::before_deletion(proxy, asked, id).await,
+        (Keeps::Forgotten, Some((_, id))) => settle::before_deletion(proxy, asked, id).await,
         _ => Ok(()),
     }
 }
@@ -379,7 +400,12 @@ async fn send_upload(
         body: [const { Bytes::new() }; 3],
     };
     let mut exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
-    let mut upload = ClientUpload::new(headers, payload, &mut exchange);
+    let look_up = LookUp {
+        owners: shared.owners.clone(),
+        caller: Arc::clone(exchange.caller()),
+        stateful: shared.endpoints.stateful(),
+    };
+    let mut upload = ClientUpload::new(headers, payload, &mut exchange, look_up);
     let sent = proxy.backend.send_upload(&outgoing, &mut upload).await;
     let (fields, client_error) = (upload.fields(), upload.into_error());
     exchange.set_model(fields.model.unwrap_or_default());

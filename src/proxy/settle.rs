@@ -1,11 +1,17 @@
 //! What an object used, read from the object itself: batches in lists, and background responses that are deleted before
 //! anybody has looked at them.
 
-use super::{ApiError, Proxy, exchange::Asked, inner, ledger_unavailable};
+use actix_web::http::StatusCode;
+use tokio::sync::oneshot;
+
+use super::{
+    ApiError, Proxy, RESPONSES, budget::BodyShare, estimator::Estimate, exchange::Asked, inner,
+    ledger_unavailable,
+};
 use crate::{
     model::{Entry, Outcome, UsageRow, UsageSource, now_ms},
-    store::objects,
-    usage::{Stored, read_answer},
+    store::{ledger::NotWritten, objects},
+    usage::{Evidence, Generated, Stored, read_answer},
 };
 
 /// Books what a background response used, which could not be asked for once it is deleted.
@@ -25,9 +31,12 @@ pub(super) async fn before_deletion(
     }
     let _permit = proxy.shared.gate.enter().await?;
     let mut response = inner::get(proxy, asked.request, asked.request.path()).await?;
-    if !response.status.is_success() {
-        // It is gone, or the backend will say what is wrong.
-        return Ok(());
+    match response.status {
+        StatusCode::OK => {}
+        // It is gone.
+        StatusCode::NOT_FOUND => return Ok(()),
+        // Deleted now, it could never be booked.
+        _ => return Err(not_now()),
     }
     let body = inner::whole_body(&mut response, proxy.shared.max_body_bytes).await?;
     let mut stored = Stored::default();
@@ -35,16 +44,55 @@ pub(super) async fn before_deletion(
     if !stored.is_final() {
         return Ok(());
     }
-    let entry = settled(id, "/v1/responses", asked.caller.id, &body);
-    let committed = proxy.books.ledger.commit([entry]).await;
-    committed.map_err(|_| ledger_unavailable().retry_after(5))
+    let row = row_of(RESPONSES, asked.caller.id, &body);
+    let written = if row.source == UsageSource::Backend {
+        let entry = Entry::of(row, Some(id.to_owned()));
+        proxy.books.ledger.commit([entry]).await
+    } else {
+        estimated(proxy, id, row, &body).await
+    };
+    written.map_err(|_| ledger_unavailable().retry_after(5))
+}
+
+/// The same for a response that does not say what it used: its output is counted.
+async fn estimated(proxy: &Proxy, id: &str, row: UsageRow, body: &[u8]) -> Result<(), NotWritten> {
+    let (sender, written) = oneshot::channel();
+    proxy.books.estimator.submit(Estimate {
+        row: UsageRow {
+            source: UsageSource::Estimate,
+            ..row
+        },
+        evidence: Evidence {
+            generated: Generated::Json(body.to_vec()),
+            ..Evidence::default()
+        },
+        share: BodyShare::default(),
+        objects: Vec::new(),
+        settles: Some(id.to_owned()),
+        written: Some(sender),
+        access: None,
+    });
+    written.await.unwrap_or(Err(NotWritten))
+}
+
+fn not_now() -> ApiError {
+    ApiError::server(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not_now",
+        "What this response used cannot be read from the backend just now, so it is not deleted yet. Try again in a moment.",
+    )
+    .retry_after(5)
 }
 
 /// The entry of a finished object, as its JSON tells it.
 pub(super) fn settled(id: &str, endpoint: &'static str, user_id: i64, json: &[u8]) -> Entry {
+    Entry::of(row_of(endpoint, user_id, json), Some(id.to_owned()))
+}
+
+fn row_of(endpoint: &'static str, user_id: i64, json: &[u8]) -> UsageRow {
     let answer = read_answer(json);
     let usage = answer.counts.usage();
-    let row = UsageRow {
+    UsageRow {
         user_id,
         started_at_ms: now_ms(),
         endpoint,
@@ -60,9 +108,5 @@ pub(super) fn settled(id: &str, endpoint: &'static str, user_id: i64, json: &[u8
         duration_ms: 0,
         first_byte_ms: None,
         backend_request_id: None,
-    };
-    Entry::Settled {
-        id: id.to_owned(),
-        row,
     }
 }

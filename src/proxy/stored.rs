@@ -11,12 +11,13 @@ use super::{
     references::Reference,
 };
 use crate::{
-    model::{Entry, ObjectKind, StoredObject, now_ms},
+    model::{Claim, Entry, ObjectKind, StoredObject, now_ms},
     store::{Store, StoreError, objects},
     usage::Stored,
 };
 
 /// Who made what, for requests.
+#[derive(Clone)]
 pub struct Owners {
     pub store: Store,
 }
@@ -26,9 +27,17 @@ impl Owners {
     ///
     /// # Errors
     /// 404 for others, 503 when the database cannot be read.
-    pub(super) async fn check_path(&self, caller: &Caller, ids: &[&str]) -> Result<(), ApiError> {
-        let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-        match self.first_foreign(caller, ids).await? {
+    pub(super) async fn check_path(
+        &self,
+        caller: &Caller,
+        ids: &[(ObjectKind, &str)],
+    ) -> Result<(), ApiError> {
+        let claims = ids.iter().map(|(kind, id)| Claim {
+            id: (*id).to_owned(),
+            kind: *kind,
+            is_looked_up: true,
+        });
+        match self.first_foreign(caller, claims.collect()).await? {
             Some((_, id)) => Err(unknown_object(&id).with_param("id")),
             None => Ok(()),
         }
@@ -40,8 +49,8 @@ impl Owners {
         caller: &Caller,
         references: &[Reference],
     ) -> Result<(), ApiError> {
-        let ids = references.iter().map(|reference| reference.id.clone());
-        match self.first_foreign(caller, ids.collect()).await? {
+        let claims = references.iter().map(|reference| reference.claim.clone());
+        match self.first_foreign(caller, claims.collect()).await? {
             Some((place, id)) => {
                 let member = references.get(place).map(|reference| &reference.member);
                 Err(unknown_object(&id).with_param(member.cloned().unwrap_or_default()))
@@ -50,19 +59,19 @@ impl Owners {
         }
     }
 
-    /// The first id that is not the caller's own, and its place.
+    /// The first claim that the caller may not make: its place and id.
     pub(super) async fn first_foreign(
         &self,
         caller: &Caller,
-        ids: Vec<String>,
+        claims: Vec<Claim>,
     ) -> Result<Option<(usize, String)>, ApiError> {
-        if ids.is_empty() {
+        if claims.is_empty() {
             return Ok(None);
         }
         let user_id = caller.id;
         self.read(move |connection| {
-            let place = objects::first_foreign(connection, user_id, &ids)?;
-            Ok(place.and_then(|place| Some((place, ids.get(place)?.clone()))))
+            let place = objects::first_foreign(connection, user_id, &claims)?;
+            Ok(place.and_then(|place| Some((place, claims.get(place)?.id.clone()))))
         })
         .await
     }
@@ -130,6 +139,10 @@ pub(super) struct Keeping {
     is_background: bool,
     /// The object itself is remembered.
     is_remembered: bool,
+    /// The request asks the backend to store nothing; containers live all the same.
+    is_unstored: bool,
+    /// Ids of items that the request brought along: a backend that gives them back has not made them.
+    given_ids: Vec<String>,
 }
 
 /// How an answer is booked.
@@ -159,6 +172,8 @@ impl Keeping {
             path_id: path_id.map(str::to_owned),
             is_background: false,
             is_remembered: false,
+            is_unstored: false,
+            given_ids: Vec::new(),
         }
     }
 
@@ -168,8 +183,17 @@ impl Keeping {
     }
 
     /// The request asks the backend to store nothing.
-    pub(super) fn nothing(&mut self) {
-        self.keeps = Keeps::Nothing;
+    pub(super) fn stores_nothing(&mut self) {
+        self.is_unstored = true;
+    }
+
+    /// The request brings items along.
+    pub(super) fn gives(&mut self, references: &[Reference]) {
+        let given = references
+            .iter()
+            .filter(|reference| !reference.claim.is_looked_up);
+        self.given_ids
+            .extend(given.map(|reference| reference.claim.id.clone()));
     }
 
     /// Whether the answer's objects must be noted.
@@ -182,8 +206,7 @@ impl Keeping {
 
     /// What must be written before the first bytes of a long answer leave: the client can use the object from then on.
     pub(super) fn first_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
-        let Some((stored, id)) = stored.and_then(|stored| Some((stored, stored.id.as_ref()?)))
-        else {
+        let Some(id) = stored.and_then(|stored| stored.id.as_ref()) else {
             return Vec::new();
         };
         if std::mem::replace(&mut self.is_remembered, true) {
@@ -192,11 +215,12 @@ impl Keeping {
         match self.keeps {
             // Looked at again.
             Keeps::Response | Keeps::Batch if self.path_id.is_some() => Vec::new(),
+            Keeps::Response if self.is_unstored => Vec::new(),
             Keeps::Response => {
                 let is_settled = !self.is_background;
                 vec![self.made(id, ObjectKind::Response, is_settled)]
             }
-            Keeps::Batch => vec![self.made(id, ObjectKind::Batch, stored.is_final())],
+            Keeps::Batch => vec![self.made(id, ObjectKind::Batch, false)],
             Keeps::Made(kind) => vec![self.made(id, kind, true)],
             _ => Vec::new(),
         }
@@ -215,6 +239,7 @@ impl Keeping {
             return entries;
         };
         let parts: &[(&[String], ObjectKind)] = match self.keeps {
+            Keeps::Response if self.is_unstored => &[(&stored.containers, ObjectKind::Container)],
             Keeps::Response => &[
                 (&stored.items, ObjectKind::Item),
                 (&stored.containers, ObjectKind::Container),
@@ -224,19 +249,21 @@ impl Keeping {
             _ => &[],
         };
         for (ids, kind) in parts {
-            entries.extend(ids.iter().map(|id| self.made(id, *kind, true)));
+            let new = ids.iter().filter(|id| !self.given_ids.contains(id));
+            entries.extend(new.map(|id| self.made(id, *kind, true)));
         }
         entries
     }
 
-    /// How a successful answer is booked.
-    pub(super) fn booking(&self, stored: Option<&Stored>) -> Booking {
+    /// How a successful answer is booked. One that tells its usage is done, wherever it says so.
+    pub(super) fn booking(&self, stored: Option<&Stored>, tells_usage: bool) -> Booking {
         let endpoint = match self.keeps {
             Keeps::Response if self.is_background || self.path_id.is_some() => "/v1/responses",
-            Keeps::Batch if self.path_id.is_some() => "/v1/batches",
+            Keeps::Batch => "/v1/batches",
             _ => return Booking::AsUsual,
         };
-        let done = stored.filter(|stored| stored.is_final());
+        let is_batch = self.keeps == Keeps::Batch;
+        let done = stored.filter(|stored| stored.is_final() || tells_usage && !is_batch);
         let id = done.and_then(|stored| self.path_id.as_ref().or(stored.id.as_ref()));
         match id {
             Some(id) => Booking::Once {

@@ -2,6 +2,9 @@
 
 use std::{
     fmt::Write,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -16,15 +19,22 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     ApiError,
+    auth::Caller,
     backend::{Upload, UploadBroke},
+    endpoint::Stateful,
     exchange::Exchange,
     form::{Fields, FormScan},
     headers::BodyLength,
     payload::{self, Pace},
+    stored::{self, Owners},
 };
 
 /// A client's body on its way to the backend.
 pub(super) struct ClientUpload<'a> {
+    look_up: LookUp,
+    /// Whether an object that the form names is the caller's own; the chunk that named it waits for that.
+    looking_up: Option<LookingUp>,
+    held: Option<Bytes>,
     payload: &'a mut web::Payload,
     /// Told when all has gone: from then on the backend is at work.
     exchange: &'a mut Exchange,
@@ -36,14 +46,27 @@ pub(super) struct ClientUpload<'a> {
     error: Option<ApiError>,
 }
 
+/// For objects that a form names.
+pub(super) struct LookUp {
+    pub(super) owners: Owners,
+    pub(super) caller: Arc<Caller>,
+    pub(super) stateful: Stateful,
+}
+
+type LookingUp = Pin<Box<dyn Future<Output = Result<(), ApiError>>>>;
+
 impl<'a> ClientUpload<'a> {
     pub(super) fn new(
         headers: &HeaderMap,
         payload: &'a mut web::Payload,
         exchange: &'a mut Exchange,
+        look_up: LookUp,
     ) -> Self {
         let content_type = headers.get(header::CONTENT_TYPE);
         Self {
+            look_up,
+            looking_up: None,
+            held: None,
             payload,
             exchange,
             pace: Pace::default(),
@@ -66,6 +89,25 @@ impl<'a> ClientUpload<'a> {
     }
 }
 
+/// Whether the body of an endpoint that takes forms is one that can be looked into.
+///
+/// # Errors
+/// 415 for another type, or for one that could be read in two ways.
+pub(super) fn check_form(headers: &HeaderMap) -> Result<(), ApiError> {
+    let mut types = headers.get_all(header::CONTENT_TYPE);
+    let is_form = types
+        .next()
+        .is_some_and(|value| FormScan::new(value.as_bytes()).is_some());
+    if is_form && types.next().is_none() {
+        return Ok(());
+    }
+    Err(ApiError::invalid_request(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        None,
+        "Send this request as multipart/form-data with one boundary, or as JSON.",
+    ))
+}
+
 /// Whether a body can pass as it comes.
 ///
 /// # Errors
@@ -84,55 +126,91 @@ pub(super) fn length_of(headers: &HeaderMap) -> BodyLength {
     }
 }
 
+impl ClientUpload<'_> {
+    fn refuse(&mut self, error: ApiError) -> Poll<Option<Result<Bytes, UploadBroke>>> {
+        // The backend never sees the end of it.
+        self.error = Some(error);
+        Poll::Ready(Some(Err(UploadBroke)))
+    }
+
+    /// Looks into a chunk; what it names is looked up before it goes on.
+    fn look_into(&mut self, chunk: &[u8]) -> Result<(), ApiError> {
+        let Some(form) = &mut self.form else {
+            return Ok(());
+        };
+        form.push(chunk).map_err(ambiguous)?;
+        let references = form.take_references();
+        let Some(first) = references.first() else {
+            return Ok(());
+        };
+        if self.look_up.stateful == Stateful::Off {
+            return Err(stored::closed_reference(&first.member));
+        }
+        let (owners, caller) = (
+            self.look_up.owners.clone(),
+            Arc::clone(&self.look_up.caller),
+        );
+        self.looking_up = Some(Box::pin(async move {
+            owners.check_references(&caller, &references).await
+        }));
+        Ok(())
+    }
+}
+
 impl Upload for ClientUpload<'_> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadBroke>>> {
-        if self.has_ended {
-            return Poll::Ready(None);
-        }
-        match ready!(self.pace.poll_chunk(self.payload, cx)) {
-            // Chunked, nothing at all would be the end.
-            Ok(Some(chunk)) if chunk.is_empty() => {
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Ok(Some(chunk)) => {
-                if let Some(form) = &mut self.form {
-                    form.push(&chunk);
-                    if let Some(field) = &form.fields().refers {
-                        // The backend never sees the form's end.
-                        self.error = Some(refers(field));
-                        return Poll::Ready(Some(Err(UploadBroke)));
-                    }
+        loop {
+            if let Some(looking_up) = &mut self.looking_up {
+                let owned = ready!(looking_up.as_mut().poll(cx));
+                self.looking_up = None;
+                if let Err(error) = owned {
+                    return self.refuse(error);
                 }
-                Poll::Ready(Some(Ok(match self.length {
+            }
+            if let Some(chunk) = self.held.take() {
+                return Poll::Ready(Some(Ok(match self.length {
                     BodyLength::Known(_) => chunk,
                     BodyLength::Chunked => framed(&chunk),
-                })))
+                })));
             }
-            Ok(None) => {
-                self.has_ended = true;
-                self.exchange.asked();
-                Poll::Ready(match self.length {
-                    BodyLength::Known(_) => None,
-                    BodyLength::Chunked => Some(Ok(Bytes::from_static(b"0\r\n\r\n"))),
-                })
+            if self.has_ended {
+                return Poll::Ready(None);
             }
-            Err(error) => {
-                self.error = Some(error);
-                Poll::Ready(Some(Err(UploadBroke)))
+            match ready!(self.pace.poll_chunk(self.payload, cx)) {
+                // Chunked, nothing at all would be the end.
+                Ok(Some(chunk)) if chunk.is_empty() => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Ok(Some(chunk)) => {
+                    if let Err(error) = self.look_into(&chunk) {
+                        return self.refuse(error);
+                    }
+                    self.held = Some(chunk);
+                }
+                Ok(None) => {
+                    if let Some(Err(problem)) = self.form.as_ref().map(FormScan::finish) {
+                        return self.refuse(ambiguous(problem));
+                    }
+                    self.has_ended = true;
+                    self.exchange.asked();
+                    return Poll::Ready(match self.length {
+                        BodyLength::Known(_) => None,
+                        BodyLength::Chunked => Some(Ok(Bytes::from_static(b"0\r\n\r\n"))),
+                    });
+                }
+                Err(error) => return self.refuse(error),
             }
         }
     }
 }
 
-/// What a form refers to is not looked up: JSON can say the same, and is read before anything goes out.
-fn refers(field: &str) -> ApiError {
+fn ambiguous(problem: &str) -> ApiError {
     ApiError::invalid_request(
         StatusCode::BAD_REQUEST,
         None,
-        "A form cannot refer to stored objects here; send the request as JSON, or the file itself.",
+        format!("The form {problem}."),
     )
-    .with_param(field.to_owned())
 }
 
 /// RFC 9112 section 7.1.

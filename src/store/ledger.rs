@@ -192,9 +192,13 @@ impl Ledger {
         }
     }
 
-    /// Queues an entry; `written` is told when it is committed, should somebody wait.
-    pub fn write(&self, entry: Entry, written: Option<oneshot::Sender<Result<(), NotWritten>>>) {
-        self.submit(vec![entry], written);
+    /// Queues entries; `written` is told when they are committed, should somebody wait.
+    pub fn write(
+        &self,
+        entries: Vec<Entry>,
+        written: Option<oneshot::Sender<Result<(), NotWritten>>>,
+    ) {
+        self.submit(entries, written);
     }
 
     /// Queues entries that nobody waits for.

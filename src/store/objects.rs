@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
-use crate::model::{ObjectKind, StoredObject};
+use crate::model::{Claim, ObjectKind, StoredObject};
 
 // An id that two users' answers name belongs to the one who was first.
 const REMEMBER: &str = "INSERT INTO objects (id, kind, user_id, made_at_ms, is_settled) VALUES (?1, ?2, ?3, ?4, ?5) \
@@ -14,7 +14,7 @@ const REMEMBER: &str = "INSERT INTO objects (id, kind, user_id, made_at_ms, is_s
 const FORGET: &str = "DELETE FROM objects WHERE id = ?1 AND user_id = ?2";
 const SETTLE: &str = "UPDATE objects SET is_settled = 1 WHERE id = ?1 AND is_settled = 0";
 const PENDING: &str = "SELECT 1 FROM objects WHERE id = ?1 AND is_settled = 0";
-const OWNER: &str = "SELECT user_id FROM objects WHERE id = ?1";
+const OWNER: &str = "SELECT user_id, kind FROM objects WHERE id = ?1";
 // Index: objects_by_user.
 const OWN: &str = "SELECT id, is_settled FROM objects WHERE user_id = ?1 AND kind = ?2";
 
@@ -42,19 +42,28 @@ pub(super) fn settle(connection: &Connection, id: &str) -> rusqlite::Result<bool
     Ok(connection.prepare_cached(SETTLE)?.execute([id])? == 1)
 }
 
-/// The first of some ids that is not a user's own, by its place.
+/// The first of some claims that a user may not make, by its place: of what the backend looks up it must be the user's own and
+/// of that kind, of the rest not another user's.
 ///
 /// # Errors
 /// What the database says.
 pub fn first_foreign(
     connection: &Connection,
     user_id: i64,
-    ids: &[String],
+    claims: &[Claim],
 ) -> Result<Option<usize>, StoreError> {
     let mut statement = connection.prepare_cached(OWNER)?;
-    for (place, id) in ids.iter().enumerate() {
-        let owner: Option<i64> = statement.query_row([id], |row| row.get(0)).optional()?;
-        if owner != Some(user_id) {
+    for (place, claim) in claims.iter().enumerate() {
+        let known: Option<(i64, String)> = statement
+            .query_row([&claim.id], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let is_allowed = match known {
+            Some((owner, kind)) => {
+                owner == user_id && (!claim.is_looked_up || kind == claim.kind.as_str())
+            }
+            None => !claim.is_looked_up,
+        };
+        if !is_allowed {
             return Ok(Some(place));
         }
     }
@@ -101,6 +110,14 @@ mod tests {
         }
     }
 
+    fn claim(id: &str, kind: ObjectKind, is_looked_up: bool) -> Claim {
+        Claim {
+            id: id.to_owned(),
+            kind,
+            is_looked_up,
+        }
+    }
+
     #[test]
     fn an_object_belongs_to_who_made_it_first_until_it_is_forgotten() {
         let dir = tempfile::tempdir().unwrap();
@@ -108,14 +125,26 @@ mod tests {
         let store = Store::open(&location, IfMissing::Create).unwrap();
         let connection = store.connection().unwrap();
         let foreign = |user_id, ids: &[&str]| {
-            let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-            first_foreign(&connection, user_id, &ids).unwrap()
+            let claim = |id: &&str| claim(id, ObjectKind::File, true);
+            let claims: Vec<Claim> = ids.iter().map(claim).collect();
+            first_foreign(&connection, user_id, &claims).unwrap()
         };
         assert_eq!(foreign(1, &["a"]), Some(0));
         remember(&connection, &object("a", 1)).unwrap();
         remember(&connection, &object("a", 2)).unwrap();
         assert_eq!((foreign(1, &["a"]), foreign(2, &["a"])), (None, Some(0)));
         assert_eq!(foreign(1, &["a", "b"]), Some(1));
+        let allows = |user_id, claim| {
+            let place = first_foreign(&connection, user_id, &[claim]).unwrap();
+            place.is_none()
+        };
+        assert!(
+            !allows(1, claim("a", ObjectKind::Item, true)),
+            "of another kind"
+        );
+        assert!(allows(1, claim("a", ObjectKind::Item, false)));
+        assert!(!allows(2, claim("a", ObjectKind::Item, false)));
+        assert!(allows(2, claim("unknown", ObjectKind::Item, false)));
         assert_eq!(
             own(&connection, 1, ObjectKind::File).unwrap(),
             HashMap::from([("a".to_owned(), false)])

@@ -96,6 +96,12 @@ impl Counts {
 /// escaped, so the seven bytes `"usage"` are a member's name.
 #[must_use]
 pub fn find_counts(piece: &[u8]) -> Option<Counts> {
+    find_usage(piece).map(|(counts, _)| counts)
+}
+
+/// The same, and the object as it stands there.
+#[must_use]
+pub fn find_usage(piece: &[u8]) -> Option<(Counts, &[u8])> {
     const NAME: &[u8] = b"\"usage\"";
     let mut names = memchr::memmem::rfind_iter(piece, NAME).take(MAX_USAGE_TRIES);
     names.find_map(|at| {
@@ -104,7 +110,8 @@ pub fn find_counts(piece: &[u8]) -> Option<Counts> {
         let after = after.trim_ascii_start().strip_prefix(b":")?;
         let mut values = serde_json::Deserializer::from_slice(after).into_iter::<Details>();
         let counts = values.next()?.ok()?.0?;
-        counts.usage().map(|_| counts)
+        let object = &after[..values.byte_offset()];
+        counts.usage().map(|_| (counts, object))
     })
 }
 

@@ -17,7 +17,7 @@ mod tokens;
 mod websocket;
 
 pub use answer::{Answer, EventKind, read_answer, read_event};
-pub use counts::{Counts, find_counts};
+pub use counts::{Counts, find_counts, find_usage};
 pub use estimate::{Evidence, Generated, Input};
 pub use lenient::Name;
 pub use meter::{Encoding, Meter, Reading};

@@ -5,10 +5,11 @@ use std::ops::Range;
 
 use memchr::memchr2;
 
-use super::EventKind;
+use super::{EventKind, find_usage};
 
-/// An event longer than this is passed on unread.
+/// An event longer than this is passed on unread but for its end, where a usage object may stand.
 const MAX_EVENT_BYTES: usize = 1024 * 1024;
+const TAIL_BYTES: usize = 32 * 1024;
 /// While taking events out, an unfinished event is held back until it is whole; a usage-only event has some 400 bytes,
 /// so one longer than this is let go.
 const MAX_HELD_BYTES: usize = 64 * 1024;
@@ -35,7 +36,7 @@ pub enum Piece {
 #[allow(clippy::struct_excessive_bools)]
 pub struct Scanner {
     policy: UsageOnlyEvents,
-    /// The unfinished event's bytes from earlier reads, as far as they are kept.
+    /// The unfinished event's bytes from earlier reads, as far as they are kept; of one that is too long its end.
     carry: Vec<u8>,
     /// `carry` has not left yet.
     held: bool,
@@ -155,7 +156,8 @@ impl Scanner {
     /// Length of all events that were too long to be read.
     #[must_use]
     pub fn unread_bytes(&self) -> u64 {
-        self.unread_bytes
+        let end = if self.too_long { self.carry.len() } else { 0 };
+        self.unread_bytes + end as u64
     }
 
     /// Deals with what the read left behind the last finished event.
@@ -180,10 +182,20 @@ impl Scanner {
         }
         if self.too_long || self.carry.len() + rest.len() > MAX_EVENT_BYTES {
             self.too_long = !rest.is_empty() || self.too_long;
-            self.unread_bytes += (self.carry.len() + rest.len()) as u64;
-            self.carry = Vec::new();
+            self.keep_tail(rest);
         } else {
             self.carry.extend_from_slice(rest);
+        }
+    }
+
+    /// Keeps the end of an event that is too long to be read; the rest is counted.
+    fn keep_tail(&mut self, more: &[u8]) {
+        self.carry.extend_from_slice(more);
+        let gone = self.carry.len().saturating_sub(TAIL_BYTES);
+        if gone > 0 {
+            self.carry.drain(..gone);
+            self.carry.shrink_to(2 * TAIL_BYTES);
+            self.unread_bytes += gone as u64;
         }
     }
 
@@ -196,7 +208,11 @@ impl Scanner {
 
     fn end_event(&mut self, tail: &[u8], on_data: &mut impl FnMut(&[u8]) -> EventKind) -> Fate {
         if self.too_long || self.carry.len() + tail.len() > MAX_EVENT_BYTES {
-            self.unread_bytes += (self.carry.len() + tail.len()) as u64;
+            self.keep_tail(tail);
+            self.unread_bytes += self.carry.len() as u64;
+            if let Some((_, usage)) = find_usage(&self.carry) {
+                on_data(&[b"{\"usage\":", usage, b"}"].concat());
+            }
             return Fate::Unread;
         }
         let kind = if self.carry.is_empty() {

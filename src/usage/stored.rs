@@ -36,9 +36,10 @@ impl Stored {
         let _ = Object(self, Level::Top).deserialize(&mut deserializer);
     }
 
-    /// Reads the data of an event. Those with a `response` are few, and only they matter.
+    /// Reads the data of an event. Those with a `response` or an `item` are few, and only they matter.
     pub fn read_event(&mut self, data: &[u8]) {
-        if memchr::memmem::find(data, b"\"response\"").is_some() {
+        let has = |name: &[u8]| memchr::memmem::find(data, name).is_some();
+        if has(b"\"response\"") || has(b"\"item\"") {
             self.read(data);
         }
     }
@@ -69,8 +70,10 @@ enum Level {
     Top,
     /// `response` of an event.
     Response,
-    /// In `output` or `data`.
+    /// In `output` or `data`, or the `item` of an event.
     Element,
+    /// `environment` of an element: where its commands ran.
+    Environment,
     /// `file` of an upload.
     File,
 }
@@ -135,6 +138,7 @@ impl<'de> Visitor<'de> for Object<'_> {
                         Level::Top | Level::Response => stored.id = Some(id),
                         Level::Element => add(&mut stored.items, id),
                         Level::File => add(&mut stored.files, id),
+                        Level::Environment => {}
                     }
                 }
                 b"status" if is_whole => {
@@ -153,7 +157,13 @@ impl<'de> Visitor<'de> for Object<'_> {
                         add(&mut stored.files, id.into_owned());
                     }
                 }
-                b"container_id" if level == Level::Element => {
+                b"item" if level == Level::Top => {
+                    map.next_value_seed(Object(stored, Level::Element))?;
+                }
+                b"environment" if level == Level::Element => {
+                    map.next_value_seed(Object(stored, Level::Environment))?;
+                }
+                b"container_id" if matches!(level, Level::Element | Level::Environment) => {
                     if let Some(id) = map.next_value_seed(Text)?.filter(|id| is_id(id)) {
                         add(&mut stored.containers, id.into_owned());
                     }
@@ -274,13 +284,18 @@ mod tests {
         let mut stored = Stored::default();
         stored.read_event(br#"{"type":"response.created","response":{"id":"resp_1","status":"in_progress","output":[]}}"#);
         stored.read_event(br#"{"type":"response.output_text.delta","delta":"x","id":"no"}"#);
+        stored.read_event(br#"{"type":"response.output_item.done","item":{"id":"sh_1","environment":{"container_id":"cntr_1"}}}"#);
+        assert_eq!(
+            (&stored.items, &stored.containers),
+            (&texts(&["sh_1"]), &texts(&["cntr_1"]))
+        );
         assert_eq!(stored.id.as_deref(), Some("resp_1"));
         assert!(!stored.is_final());
         for _ in 0..2 {
             stored.read_event(br#"{"type":"response.completed","response":{"id":"resp_1","status":"completed","output":[{"id":"msg_1"}]}}"#);
         }
         assert!(stored.is_final());
-        assert_eq!(stored.items, texts(&["msg_1"]));
+        assert_eq!(stored.items, texts(&["sh_1", "msg_1"]));
     }
 
     #[test]

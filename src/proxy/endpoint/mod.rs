@@ -94,7 +94,7 @@ pub struct Found<'p> {
     pub ids: Ids<'p>,
 }
 
-pub type Ids<'p> = SmallVec<[&'p str; 2]>;
+pub type Ids<'p> = SmallVec<[(ObjectKind, &'p str); 2]>;
 
 /// The endpoints that this server serves.
 #[derive(Debug, Default)]
@@ -239,9 +239,8 @@ impl Endpoint {
             if !is_id(segment) {
                 return None;
             }
-            if pattern != "{}" {
-                ids.push(segment);
-            }
+            let word = pattern.trim_matches(['{', '}']);
+            ids.extend(ObjectKind::parse(word).map(|kind| (kind, segment)));
         }
         segments.next().is_none().then_some(ids)
     }
@@ -355,7 +354,8 @@ mod tests {
             (Method::GET, "/v1/videos/characters/char_1", &["char_1"]),
         ] {
             let found = private.find(&method, path).unwrap();
-            assert_eq!(found.ids.as_slice(), ids, "{path}");
+            let told: Vec<&str> = found.ids.iter().map(|(_, id)| *id).collect();
+            assert_eq!(told, ids, "{path}");
             let closed = find(&method, path).unwrap_err();
             assert!(
                 closed.to_string().contains("STATEFUL_ENDPOINTS"),

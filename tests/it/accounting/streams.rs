@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use crate::harness::{
-    ASK_STREAM, ASK_STREAM_USAGE, Backend, DONE, Home, Row, counted_stream, delta, gzip,
+    ASK_STREAM, ASK_STREAM_USAGE, Backend, DONE, Home, Request, Row, counted_stream, delta, gzip,
     usage_event,
 };
 
@@ -235,5 +235,23 @@ fn a_compressed_stream_is_counted_and_passes_untouched() {
             ([19, 10, 0, 0], "backend".to_owned()),
             ([19, 10, 0, 0], "backend".to_owned())
         ]
+    );
+}
+
+#[test]
+fn the_usage_at_the_end_of_an_event_too_long_to_be_read_is_counted() {
+    let done = format!(
+        r#"{{"type":"response.completed","response":{{"output":[{{"result":"{}"}}],"usage":{{"input_tokens":300,"output_tokens":40,"total_tokens":340}}}}}}"#,
+        "iVBORw0K".repeat(200_000)
+    );
+    let backend = Backend::sse([format!("event: response.completed\ndata: {done}\n\n")]);
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let ask = r#"{"model":"m","input":"x","stream":true}"#;
+    let answer = proxy.send(&Request::post("/v1/responses", ask).key(&key));
+    assert_eq!((answer.status, answer.clean), (200, true));
+    let row = proxy.only_row();
+    assert_eq!(
+        (row.tokens(), row.source.as_str()),
+        ([300, 40, 0, 0], "backend")
     );
 }

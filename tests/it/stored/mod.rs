@@ -4,6 +4,7 @@ mod batches;
 mod lists;
 mod owners;
 mod responses;
+mod tricks;
 
 use std::sync::{
     Arc, Mutex,

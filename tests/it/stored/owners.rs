@@ -134,20 +134,6 @@ fn a_body_may_refer_to_one_s_own_objects_only() {
 }
 
 #[test]
-fn a_form_cannot_refer_to_objects_unseen() {
-    let shelf = Shelf::start();
-    let (proxy, alice, _) = two_users(&shelf);
-    let body =
-        "--XX\r\nContent-Disposition: form-data; name=\"video[id]\"\r\n\r\nvideo_1\r\n--XX--\r\n";
-    let request = Request::post("/v1/videos/edits", body)
-        .without("content-type")
-        .header("content-type", "multipart/form-data; boundary=XX")
-        .key(&alice);
-    let error = assert_openai_error(&proxy.send(&request), 400);
-    assert_eq!(error["param"], "video[id]");
-}
-
-#[test]
 fn a_forbidden_user_s_objects_stay_where_they_are() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);

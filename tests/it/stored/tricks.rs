@@ -1,0 +1,286 @@
+//! Ways to name another user's object without being seen, and users' own words that only look like names.
+
+use serde_json::{Value, json};
+
+use super::{Shelf, get, id_of, post, two_users, upload};
+use crate::harness::{Answer, Backend, Home, Proxy, Request, assert_openai_error};
+
+fn send(proxy: &Proxy, key: &str, target: &str, kind: &str, body: impl Into<Vec<u8>>) -> Answer {
+    let request = Request::post(target, body)
+        .without("content-type")
+        .header("content-type", kind)
+        .key(key);
+    proxy.send(&request)
+}
+
+fn form(field: &str, value: &str) -> String {
+    format!("--XX\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n--XX--\r\n")
+}
+
+const FORM: &str = "multipart/form-data; boundary=XX";
+
+#[test]
+fn a_form_may_name_one_s_own_objects_only() {
+    let shelf = Shelf::start();
+    let (proxy, alice, bob) = two_users(&shelf);
+    let file = upload(&proxy, &alice, "x");
+    for (key, status) in [(&alice, 200), (&bob, 404)] {
+        let container = id_of(&post(&proxy, key, "/v1/containers", &json!({"name": "c"})));
+        let target = format!("/v1/containers/{container}/files");
+        let asked = shelf.asked(&target);
+        let answer = send(&proxy, key, &target, FORM, form("file_id", &file));
+        assert_eq!(answer.status, status, "{}", answer.text());
+        if status == 404 {
+            assert_eq!(assert_openai_error(&answer, 404)["param"], "file_id");
+            assert_eq!(shelf.asked(&target), asked);
+        }
+    }
+}
+
+#[test]
+fn what_takes_forms_takes_nothing_that_cannot_be_searched() {
+    let shelf = Shelf::start();
+    let (proxy, _, bob) = two_users(&shelf);
+    for (kind, body, status) in [
+        (
+            "application/x-www-form-urlencoded",
+            "video[id]=video_1".to_owned(),
+            415,
+        ),
+        (
+            "text/plain",
+            r#"{"video":{"id":"video_1"}}"#.to_owned(),
+            415,
+        ),
+        ("multipart/form-data", form("video[id]", "video_1"), 415),
+        (
+            "multipart/form-data; xboundary=A; boundary=XX",
+            form("video[id]", "v"),
+            404,
+        ),
+        (
+            "multipart/form-data; boundary=A; boundary=XX",
+            form("video[id]", "v"),
+            415,
+        ),
+        (FORM, form("video[id]", "v").replace("\r\n", "\n"), 400),
+        (
+            FORM,
+            format!("--XX--junk\r\n{}", form("video[id]", "v")),
+            400,
+        ),
+    ] {
+        let answer = send(&proxy, &bob, "/v1/videos/edits", kind, body.as_str());
+        assert_openai_error(&answer, status);
+    }
+    assert_eq!(shelf.asked("/v1/videos/edits"), 0);
+}
+
+#[test]
+fn a_body_that_cannot_be_searched_is_refused() {
+    let shelf = Shelf::start();
+    let (proxy, alice, bob) = two_users(&shelf);
+    let id = id_of(&post(
+        &proxy,
+        &alice,
+        "/v1/responses",
+        &json!({"model": "m"}),
+    ));
+    let mut body = format!(r#"{{"user":"?","previous_response_id":"{id}"}}"#).into_bytes();
+    body[9] = 0xff;
+    let answer = send(&proxy, &bob, "/v1/responses", "application/json", body);
+    assert_openai_error(&answer, 400);
+    assert_eq!(shelf.asked("/v1/responses"), 1);
+}
+
+#[test]
+fn items_are_known_by_their_ids_alone() {
+    let shelf = Shelf::start();
+    let (proxy, alice, bob) = two_users(&shelf);
+    let response = id_of(&post(
+        &proxy,
+        &alice,
+        "/v1/responses",
+        &json!({"model": "m"}),
+    ));
+    let item = format!("msg-of-{response}");
+    let bodies = [
+        json!({"input": [{"id": item}]}),
+        json!({"input": [{"type": null, "id": item}]}),
+        json!({"input": [{"type": "image_generation_call", "id": item}]}),
+        json!({"input": [{"type": "reasoning", "id": item, "summary": []}]}),
+        json!({"input": [{"type": "message", "id": item, "role": "user", "content": "x"}]}),
+        json!({"request_id": response}),
+    ];
+    for body in &bodies {
+        assert_openai_error(&post(&proxy, &bob, "/v1/responses", body), 404);
+        assert_eq!(
+            post(&proxy, &alice, "/v1/responses", body).status,
+            200,
+            "{body}"
+        );
+    }
+    let whole = json!({"input": [{"type": "message", "id": "msg-elsewhere", "role": "user", "content": "x"}]});
+    assert_eq!(post(&proxy, &bob, "/v1/responses", &whole).status, 200);
+}
+
+#[test]
+fn an_id_that_a_request_brings_along_becomes_nobody_s() {
+    let backend = Backend::start(|request, wire| {
+        let data = &request.json()["items"];
+        wire.json(&json!({"id": "conv_1", "data": data}).to_string());
+    });
+    let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
+    let bob = home.user("bob");
+    let proxy = home.serve();
+    id_of(&post(&proxy, &bob, "/v1/conversations", &json!({})));
+    let items = json!({"items": [{"type": "message", "id": "file-operator", "role": "user", "content": "x"}]});
+    let answer = post(&proxy, &bob, "/v1/conversations/conv_1/items", &items);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_openai_error(&get(&proxy, &bob, "/v1/files/file-operator/content"), 404);
+    let by_id = json!({"input": [{"type": "item_reference", "id": "file-operator"}]});
+    assert_openai_error(&post(&proxy, &bob, "/v1/responses", &by_id), 404);
+}
+
+#[test]
+fn an_object_of_another_kind_is_none() {
+    let shelf = Shelf::start();
+    let (proxy, alice, _) = two_users(&shelf);
+    let file = upload(&proxy, &alice, "x");
+    let body = json!({"previous_response_id": file});
+    assert_openai_error(&post(&proxy, &alice, "/v1/responses", &body), 404);
+}
+
+#[test]
+fn users_own_words_are_no_references() {
+    let bodies = [
+        json!({"metadata": {"conversation": "chat 17", "video_id": "yt-1"}}),
+        json!({"prompt": {"variables": {"conversation": "Hello"}}}),
+        json!({"input": [{"role": "assistant", "content": [{"type": "output_text", "annotations": [{"file_id": "cfile_1"}]}]}]}),
+        json!({"tools": [{"type": "function", "parameters": {"properties": {"file_id": {"default": "x"}}}}]}),
+    ];
+    for setting in ["off", "private"] {
+        let backend = Backend::json("{}");
+        let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", setting);
+        let (proxy, key) = home.serve_alice();
+        for body in &bodies {
+            let answer = post(&proxy, &key, "/v1/responses", body);
+            assert_eq!(answer.status, 200, "{setting}: {}", answer.text());
+        }
+    }
+}
+
+#[test]
+fn store_false_is_about_responses_only() {
+    let shelf = Shelf::start();
+    let (proxy, alice, _) = two_users(&shelf);
+    let file = upload(&proxy, &alice, "{}");
+    let body = json!({"file_ids": [file], "store": false});
+    let store = id_of(&post(&proxy, &alice, "/v1/vector_stores", &body));
+    assert_eq!(
+        get(&proxy, &alice, &format!("/v1/vector_stores/{store}")).status,
+        200
+    );
+    let response = id_of(&post(
+        &proxy,
+        &alice,
+        "/v1/responses",
+        &json!({"store": false}),
+    ));
+    assert_eq!(
+        get(&proxy, &alice, &format!("/v1/responses/{response}")).status,
+        404
+    );
+    let container = json!({"tools": [{"type": "code_interpreter", "container": format!("cntr-of-{response}")}]});
+    assert_eq!(
+        post(&proxy, &alice, "/v1/responses", &container).status,
+        200
+    );
+}
+
+/// A backend whose responses run in the background and are looked at with this status and body.
+fn looked_at(status: &'static str, body: Value) -> Backend {
+    Backend::start(move |request, wire| {
+        let head = &request.head;
+        if head.starts_with("POST") {
+            wire.json(r#"{"id":"resp_1","status":"queued"}"#);
+        } else if head.starts_with("GET") {
+            wire.answer(
+                status,
+                &[("content-type", "application/json")],
+                body.to_string(),
+            );
+        } else {
+            wire.json(r#"{"id":"resp_1","deleted":true}"#);
+        }
+    })
+}
+
+#[test]
+fn what_cannot_be_booked_now_is_not_deleted() {
+    let backend = looked_at("429 Too Many Requests", json!({}));
+    let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
+    let (proxy, key) = home.serve_alice();
+    post(
+        &proxy,
+        &key,
+        "/v1/responses",
+        &json!({"model": "m", "background": true}),
+    );
+    let delete = Request::new("DELETE", "/v1/responses/resp_1")
+        .header("if-none-match", "*")
+        .key(&key);
+    assert_openai_error(&proxy.send(&delete), 503);
+    let last = backend.last();
+    assert!(last.head.starts_with("GET"), "{}", last.head);
+    assert_eq!(last.header("if-none-match"), None);
+}
+
+#[test]
+fn a_background_response_that_tells_no_usage_is_estimated() {
+    let done = json!({"id": "resp_1", "status": "cancelled", "model": "gpt-4o",
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": "one two three four five"}]}]});
+    for method in ["GET", "DELETE"] {
+        let backend = looked_at("200 OK", done.clone());
+        let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
+        let (proxy, key) = home.serve_alice();
+        post(
+            &proxy,
+            &key,
+            "/v1/responses",
+            &json!({"model": "m", "background": true}),
+        );
+        let answer = proxy.send(&Request::new(method, "/v1/responses/resp_1").key(&key));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let row = proxy.only_row();
+        assert_eq!(
+            (row.output, row.source.as_str()),
+            (5, "estimate"),
+            "{method}"
+        );
+    }
+}
+
+#[test]
+fn a_batch_that_is_done_at_once_is_booked() {
+    let backend = Backend::start(|request, wire| {
+        if request.head.starts_with("GET /v1/files") {
+            wire.answer("200 OK", &[], r#"{"url":"/v1/responses","body":{}}"#);
+        } else if request.head.starts_with("POST /v1/files") {
+            wire.json(r#"{"id":"file-1"}"#);
+        } else {
+            wire.json(r#"{"id":"batch_1","status":"completed","usage":{"input_tokens":3,"output_tokens":4,"total_tokens":7}}"#);
+        }
+    });
+    let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
+    let (proxy, key) = home.serve_alice();
+    let file = upload(&proxy, &key, "x");
+    id_of(&post(
+        &proxy,
+        &key,
+        "/v1/batches",
+        &json!({"input_file_id": file}),
+    ));
+    assert_eq!(get(&proxy, &key, "/v1/batches/batch_1").status, 200);
+    assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
+}
