@@ -33,6 +33,7 @@ const DEFAULT_IDLE_TIMEOUT: &str = "600s";
 const DEFAULT_QUEUE_TIMEOUT: &str = "600s";
 const DEFAULT_HEADER_TIMEOUT: &str = "15s";
 const DEFAULT_STATEFUL: &str = "off";
+const DEFAULT_SETTLE_INTERVAL: &str = "60s";
 const DEFAULT_STREAM_USAGE: &str = "ask";
 const DEFAULT_MAX_BODY_SIZE: &str = "64MiB";
 const DEFAULT_LOG: &str = "info";
@@ -147,6 +148,10 @@ pub struct ServeSettings {
     #[arg(long, env = "STATEFUL_ENDPOINTS", hide_env_values = true, default_value = DEFAULT_STATEFUL, value_name = "off|private")]
     stateful_endpoints: String,
 
+    /// How often finished batches and background responses are looked for that nobody has looked at
+    #[arg(long, env = "SETTLE_INTERVAL", hide_env_values = true, default_value = DEFAULT_SETTLE_INTERVAL, value_name = "TIME")]
+    settle_interval: String,
+
     /// Longest request body
     #[arg(long, env = "MAX_BODY_SIZE", hide_env_values = true, default_value = DEFAULT_MAX_BODY_SIZE, value_name = "SIZE")]
     max_body_size: String,
@@ -186,6 +191,7 @@ pub struct Config {
     /// 0: unlimited.
     pub max_concurrent_requests: usize,
     pub queue_timeout: Duration,
+    pub settle_interval: Duration,
     pub admin_token: Option<Secret>,
     pub admin_allow: Vec<IpNet>,
     pub ledger_sync: Sync,
@@ -256,6 +262,11 @@ impl Config {
                 DEFAULT_MAX_CONCURRENT,
                 "a number from 0 (unlimited) to 1000000",
                 |text| text.parse().ok().filter(|n| *n <= 1_000_000),
+            )?,
+            settle_interval: read.timeout(
+                "SETTLE_INTERVAL",
+                &settings.settle_interval,
+                DEFAULT_SETTLE_INTERVAL,
             )?,
             queue_timeout: read.duration(
                 "QUEUE_TIMEOUT",

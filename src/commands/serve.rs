@@ -1,6 +1,6 @@
 //! `llmproxy serve`: opens the ledger, prepares the backend, listens, and closes in the reverse order.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use anyhow::{Context, bail};
 use clap::ArgMatches;
@@ -82,6 +82,8 @@ fn serve(
     let shared = Shared {
         endpoints: config.endpoints,
         keys: Arc::clone(keys),
+        settle_interval: config.settle_interval,
+        has_sweeper: AtomicBool::new(false),
         owners: Owners {
             store: store.clone(),
         },

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-const SETTINGS: [&str; 22] = [
+const SETTINGS: [&str; 23] = [
     "OPENAI_BACKEND_URL",
     "OPENAI_API_KEY",
     "OPENAI_ORG_ID",
@@ -33,6 +33,7 @@ const SETTINGS: [&str; 22] = [
     "BACKEND_IDLE_TIMEOUT",
     "STREAM_USAGE",
     "STATEFUL_ENDPOINTS",
+    "SETTLE_INTERVAL",
     "MAX_BODY_SIZE",
     "RUST_LOG",
 ];

@@ -419,6 +419,8 @@ mod tests {
             ("name=\"video\"; filename=\"a.mp4\"", None),
             ("name=\"input_reference[file_id]\"", Some(ObjectKind::File)),
             ("name=\"file_id\"; filename=\"a\"", Some(ObjectKind::File)),
+            ("name=\"input_reference[image_url]\"", None),
+            ("name=\"input_reference\"", Some(ObjectKind::File)),
             ("name=\"prompt\"", None),
         ] {
             let (_, references) = scan(&[&form(&[("name=a", "b"), (head, "the-id")])]).unwrap();

@@ -150,6 +150,13 @@ impl OwnHeaders {
         head.into()
     }
 
+    /// The head of a GET of the proxy's own, on behalf of nobody's request.
+    #[must_use]
+    pub fn get_head(&self, target: &str) -> Bytes {
+        let (prefix, lines, bearer) = (&self.target_prefix, &self.lines, &self.bearer);
+        format!("GET {prefix}{target} HTTP/1.1\r\n{lines}{bearer}\r\n").into()
+    }
+
     /// The head of a request for a WebSocket. No extensions: what is compressed could not be metered.
     #[must_use]
     pub fn upgrade_head_for(&self, request: &HttpRequest) -> Bytes {

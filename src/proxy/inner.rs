@@ -29,6 +29,16 @@ pub(super) async fn get(
     sent.map_err(|error| unanswered(&error))
 }
 
+/// The same on behalf of nobody's request.
+pub(super) async fn get_alone(proxy: &Proxy, target: &str) -> Result<Response, ApiError> {
+    let outgoing = OutgoingRequest {
+        head: proxy.shared.own_headers.get_head(target),
+        body: [const { Bytes::new() }; 3],
+    };
+    let sent = proxy.backend.send(&outgoing, || {}).await;
+    sent.map_err(|error| unanswered(&error))
+}
+
 /// The next bytes of an answer's body, `None` at its end.
 pub(super) async fn next_bytes(response: &mut Response) -> Result<Option<Bytes>, ApiError> {
     let encoding = response.headers.get(header::CONTENT_ENCODING);

@@ -111,7 +111,9 @@ pub(super) async fn own_page(
         let is_last = !listed.has_more.unwrap_or(false);
         let next = gathering.take(listed.data, &query);
         let all_seen = query.cursor.is_none() && gathering.own_seen == gathering.own.len();
-        if gathering.page.has_more || all_seen || is_last || next.is_none() {
+        // A cursor that stays where it is would be asked for again and again.
+        let is_end = next.is_none() || next == cursor;
+        if gathering.page.has_more || all_seen || is_last || is_end {
             gathering.is_whole = true;
             break;
         }

@@ -22,12 +22,13 @@ mod relay;
 pub mod request;
 mod settle;
 mod stored;
+mod sweep;
 pub mod throttle;
 mod upload;
 
 use std::{
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -77,6 +78,10 @@ pub struct Shared {
     pub endpoints: Endpoints,
     pub keys: Arc<KeyTable>,
     pub owners: Owners,
+    /// How often what nobody has looked at is looked at.
+    pub settle_interval: Duration,
+    /// One worker looks.
+    pub has_sweeper: AtomicBool,
     pub ledger: Ledger,
     pub estimator: Estimator,
     pub gate: Gate,
@@ -92,20 +97,31 @@ pub struct Shared {
 pub struct Proxy {
     shared: Arc<Shared>,
     books: Rc<Books>,
-    backend: Backend,
+    backend: Rc<Backend>,
 }
 
 impl Proxy {
-    /// Must be made on the worker that uses it.
+    /// Must be called on the worker that uses it.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, connector: Arc<Connector>) -> Self {
+    pub fn start(shared: Arc<Shared>, connector: Arc<Connector>) -> web::Data<Self> {
+        let proxy = web::Data::new(Self::new(shared, connector));
+        let is_private = proxy.shared.endpoints.stateful() == Stateful::Private;
+        if is_private && proxy.is_sweeper() {
+            let every = proxy.shared.settle_interval;
+            let proxy = Arc::downgrade(&proxy);
+            tokio::task::spawn_local(sweep::run(proxy, every));
+        }
+        proxy
+    }
+
+    fn new(shared: Arc<Shared>, connector: Arc<Connector>) -> Self {
         Self {
             books: Rc::new(Books {
                 ledger: Port::new(shared.ledger.clone()),
                 estimator: shared.estimator.clone(),
             }),
             shared,
-            backend: Backend::new(connector),
+            backend: Rc::new(Backend::new(connector)),
         }
     }
 }
@@ -372,14 +388,37 @@ async fn send(
         head: shared.own_headers.head_for(asked.request, length),
         body: plan.pieces,
     };
-    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
-    let sent = proxy.backend.send(&outgoing, || exchange.asked()).await;
+    // The backend goes on with these when the client leaves, and tells in its answer how to find them.
+    let outlives_client = plan.background || asked.endpoint.keeps == Keeps::Batch;
+    let exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
+    let sending = exchange_with(Rc::clone(&proxy.backend), outgoing, exchange, plan.expected);
+    if !outlives_client {
+        return sending.await;
+    }
+    let sent = tokio::task::spawn_local(sending).await;
+    // It panicked, which the log says.
+    sent.unwrap_or_else(|_| {
+        Err(ApiError::server(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "This proxy failed on the request.",
+        ))
+    })
+}
+
+async fn exchange_with(
+    backend: Rc<Backend>,
+    outgoing: OutgoingRequest,
+    mut exchange: Exchange,
+    expected: Expected,
+) -> Result<HttpResponse, ApiError> {
+    let sent = backend.send(&outgoing, || exchange.asked()).await;
     let response = sent.map_err(|error| {
         exchange.unanswered();
         unanswered(&error)
     })?;
     drop(outgoing);
-    answer::answer(response, exchange, plan.expected).await
+    answer::answer(response, exchange, expected).await
 }
 
 /// The same for a body that goes out as it comes in: it takes its place while it uploads.

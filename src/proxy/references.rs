@@ -79,8 +79,8 @@ pub fn of_field(name: &str, is_file: bool) -> Option<ObjectKind> {
         .map(|part| part.trim_end_matches(']'));
     let is_simple = !name.contains(['[', '.']);
     parts.find_map(|part| {
-        let holder = kind_in(&HOLDERS, part)
-            .or_else(|| (part == "input_reference").then_some(ObjectKind::File));
+        let is_reference = part == "input_reference" && is_simple;
+        let holder = kind_in(&HOLDERS, part).or(is_reference.then_some(ObjectKind::File));
         kind_in(&MEMBERS, part).or(holder.filter(|_| !(is_file && is_simple)))
     })
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     model::{Entry, Outcome, UsageRow, UsageSource, now_ms},
     store::{ledger::NotWritten, objects},
-    usage::{Evidence, Generated, Stored, read_answer},
+    usage::{Evidence, Generated, read_answer},
 };
 
 /// Books what a background response used, which could not be asked for once it is deleted.
@@ -39,19 +39,25 @@ pub(super) async fn before_deletion(
         _ => return Err(not_now()),
     }
     let body = inner::whole_body(&mut response, proxy.shared.max_body_bytes).await?;
-    let mut stored = Stored::default();
-    stored.read(&body);
-    if !stored.is_final() {
-        return Ok(());
-    }
-    let row = row_of(RESPONSES, asked.caller.id, &body);
-    let written = if row.source == UsageSource::Backend {
+    // One that is not done yet ends with this: what it has said so far is all that it used.
+    let written = book(proxy, id, asked.caller.id, &body).await;
+    written.map_err(|_| ledger_unavailable().retry_after(5))
+}
+
+/// Books a response, the first time.
+pub(super) async fn book(
+    proxy: &Proxy,
+    id: &str,
+    user_id: i64,
+    body: &[u8],
+) -> Result<(), NotWritten> {
+    let row = row_of(RESPONSES, user_id, body);
+    if row.source == UsageSource::Backend {
         let entry = Entry::of(row, Some(id.to_owned()));
         proxy.books.ledger.commit([entry]).await
     } else {
-        estimated(proxy, id, row, &body).await
-    };
-    written.map_err(|_| ledger_unavailable().retry_after(5))
+        estimated(proxy, id, row, body).await
+    }
 }
 
 /// The same for a response that does not say what it used: its output is counted.

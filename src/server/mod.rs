@@ -75,9 +75,9 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
         client_header_timeout,
     } = parts;
     let server = HttpServer::new(move || {
-        let proxy = Proxy::new(Arc::clone(&shared), Arc::clone(&connector));
+        let proxy = Proxy::start(Arc::clone(&shared), Arc::clone(&connector));
         App::new()
-            .app_data(web::Data::new(proxy))
+            .app_data(proxy)
             .app_data(web::Data::from(Arc::clone(&admin)))
             .service(
                 web::resource("/health")

@@ -15,6 +15,9 @@ const FORGET: &str = "DELETE FROM objects WHERE id = ?1 AND user_id = ?2";
 const SETTLE: &str = "UPDATE objects SET is_settled = 1 WHERE id = ?1 AND is_settled = 0";
 const PENDING: &str = "SELECT 1 FROM objects WHERE id = ?1 AND is_settled = 0";
 const OWNER: &str = "SELECT user_id, kind FROM objects WHERE id = ?1";
+// Index: objects_pending.
+const ALL_PENDING: &str = "SELECT id, kind, user_id FROM objects WHERE is_settled = 0 AND made_at_ms >= ?1 \
+     ORDER BY made_at_ms LIMIT ?2";
 // Index: objects_by_user.
 const OWN: &str = "SELECT id, is_settled FROM objects WHERE user_id = ?1 AND kind = ?2";
 
@@ -68,6 +71,36 @@ pub fn first_foreign(
         }
     }
     Ok(None)
+}
+
+/// An object whose account is open.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Pending {
+    pub id: String,
+    pub kind: ObjectKind,
+    pub user_id: i64,
+}
+
+/// Objects that are not settled and were made since a time (Unix milliseconds), the oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn pending(
+    connection: &Connection,
+    since_ms: i64,
+    limit: usize,
+) -> Result<Vec<Pending>, StoreError> {
+    let mut statement = connection.prepare_cached(ALL_PENDING)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![since_ms, limit], |row| {
+        let kind: String = row.get(1)?;
+        Ok((row.get(0)?, ObjectKind::parse(&kind), row.get(2)?))
+    })?;
+    let known = rows.filter_map(|row| match row {
+        Ok((id, kind, user_id)) => kind.map(|kind| Ok(Pending { id, kind, user_id })),
+        Err(error) => Some(Err(error)),
+    });
+    Ok(known.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Whether an object is known and not settled yet.
@@ -150,6 +183,8 @@ mod tests {
             HashMap::from([("a".to_owned(), false)])
         );
         assert!(own(&connection, 1, ObjectKind::Batch).unwrap().is_empty());
+        let unsettled = |since_ms| pending(&connection, since_ms, 9).unwrap().len();
+        assert_eq!((unsettled(1), unsettled(2)), (1, 0));
         assert!(settle(&connection, "a").unwrap() && !settle(&connection, "a").unwrap());
         forget(&connection, "a", 2).unwrap();
         assert_eq!(foreign(1, &["a"]), None);
@@ -163,7 +198,7 @@ mod tests {
         let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
         let store = Store::open(&location, IfMissing::Create).unwrap();
         let connection = store.connection().unwrap();
-        for sql in [FORGET, SETTLE, PENDING, OWNER, OWN] {
+        for sql in [FORGET, SETTLE, PENDING, ALL_PENDING, OWNER, OWN] {
             let plan: String = connection
                 .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
                 .unwrap()

@@ -10,7 +10,7 @@ use crate::model::ObjectKind;
 
 // A line each, whatever its length.
 #[rustfmt::skip]
-pub(super) const ENDPOINTS: [Endpoint; 18] = [
+pub(super) const ENDPOINTS: [Endpoint; 19] = [
     line("POST", "/v1/chat/completions", JsonAskingUsage, Text, Nothing),
     line("POST", "/v1/completions", JsonAskingUsage, Text, Nothing),
     line("POST", "/v1/responses", Json, Text, Response),
@@ -18,6 +18,7 @@ pub(super) const ENDPOINTS: [Endpoint; 18] = [
     line("POST", "/v1/responses/compact", Json, Text, Response),
     line("POST", "/v1/embeddings", Json, Input, Nothing),
     line("POST", "/v1/moderations", Json, Given, Nothing),
+    line("POST", "/v1/content_provenance_checks", Form, Free, Nothing),
     line("POST", "/v1/images/generations", Json, Images, Nothing),
     line("POST", "/v1/images/edits", Form, Images, Nothing),
     line("POST", "/v1/images/variations", Form, Images, Nothing),

@@ -9,3 +9,5 @@ CREATE TABLE objects (
 ) STRICT, WITHOUT ROWID;
 -- For lists of a user's own objects, and how many are left to look for.
 CREATE INDEX objects_by_user ON objects (user_id, kind);
+-- For those that are looked at now and then because nobody else has looked.
+CREATE INDEX objects_pending ON objects (made_at_ms) WHERE is_settled = 0;

@@ -1,9 +1,13 @@
 //! Ways to name another user's object without being seen, and users' own words that only look like names.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Shelf, get, id_of, post, two_users, upload};
-use crate::harness::{Answer, Backend, Home, Proxy, Request, assert_openai_error};
+use crate::harness::{
+    Answer, Backend, Home, PATIENCE, Proxy, Request, Turnstile, assert_openai_error, wait_until,
+};
 
 fn send(proxy: &Proxy, key: &str, target: &str, kind: &str, body: impl Into<Vec<u8>>) -> Answer {
     let request = Request::post(target, body)
@@ -282,5 +286,76 @@ fn a_batch_that_is_done_at_once_is_booked() {
         &json!({"input_file_id": file}),
     ));
     assert_eq!(get(&proxy, &key, "/v1/batches/batch_1").status, 200);
+    assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
+}
+
+#[test]
+fn what_nobody_looks_at_is_booked_all_the_same() {
+    let shelf = Shelf::start();
+    let home = Home::new(&shelf.backend)
+        .set("STATEFUL_ENDPOINTS", "private")
+        .set("SETTLE_INTERVAL", "20ms");
+    let (proxy, alice) = home.serve_alice();
+    let background = json!({"model": "m-1", "input": "x", "background": true});
+    let response = id_of(&post(&proxy, &alice, "/v1/responses", &background));
+    let line = r#"{"url":"/v1/responses","body":{}}"#;
+    let file = upload(&proxy, &alice, line);
+    let batch = id_of(&post(
+        &proxy,
+        &alice,
+        "/v1/batches",
+        &json!({"input_file_id": file}),
+    ));
+    let usage = json!({"input_tokens": 30, "output_tokens": 40, "total_tokens": 70});
+    shelf.put(
+        "responses",
+        json!({"id": response, "status": "completed", "model": "m-2", "usage": usage}),
+    );
+    shelf.put(
+        "batches",
+        json!({"id": batch, "status": "completed", "usage": usage, "output_file_id": "file-out"}),
+    );
+    wait_until("both are booked", PATIENCE, || proxy.rows().len() == 2);
+    let mut endpoints: Vec<String> = proxy
+        .rows()
+        .into_iter()
+        .map(|row| {
+            assert_eq!(row.tokens(), [30, 40, 0, 0]);
+            row.endpoint
+        })
+        .collect();
+    endpoints.sort();
+    assert_eq!(endpoints, ["/v1/batches", "/v1/responses"]);
+    for path in [
+        format!("/v1/responses/{response}"),
+        format!("/v1/batches/{batch}"),
+    ] {
+        assert_eq!(get(&proxy, &alice, &path).status, 200);
+    }
+    assert_eq!(proxy.rows().len(), 2, "once");
+}
+
+#[test]
+fn a_client_that_leaves_before_the_answer_loses_neither_its_object_nor_its_account() {
+    let turnstile = Arc::new(Turnstile::default());
+    let gate = Arc::clone(&turnstile);
+    let backend = Backend::start(move |request, wire| {
+        if request.head.starts_with("POST") {
+            gate.pass();
+            wire.json(r#"{"id":"resp_1","status":"queued"}"#);
+        } else {
+            wire.json(r#"{"id":"resp_1","status":"completed","usage":{"input_tokens":3,"output_tokens":4,"total_tokens":7}}"#);
+        }
+    });
+    let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
+    let (proxy, key) = home.serve_alice();
+    let body = json!({"model": "m", "background": true}).to_string();
+    let client = proxy.start(&Request::post("/v1/responses", body).key(&key));
+    backend.wait_for_requests(1);
+    drop(client);
+    turnstile.allow(1);
+    wait_until("the response is known", PATIENCE, || {
+        get(&proxy, &key, "/v1/responses/resp_1").status == 200
+    });
     assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
 }

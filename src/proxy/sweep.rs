@@ -1,0 +1,102 @@
+//! Looks, now and then, at batches and background responses that have not been booked: somebody may have used what they made
+//! without ever looking at them, and a client may never come back.
+
+use std::{rc::Rc, sync::Weak, sync::atomic::Ordering, time::Duration};
+
+use actix_web::http::StatusCode;
+
+use super::{
+    ApiError, Proxy, RESPONSES, inner,
+    settle::{self, settled},
+    stored::made,
+};
+use crate::{
+    model::{Entry, ObjectKind, now_ms},
+    store::objects::{self, Pending},
+    usage::Stored,
+};
+
+/// A batch takes a day at most, and its maker may look at it for a while.
+const MAX_AGE: Duration = Duration::from_secs(8 * 24 * 3600);
+/// Older ones are looked at in one sweep of so many.
+const YOUNG: Duration = Duration::from_secs(3600);
+const SWEEPS_FOR_OLD: u64 = 10;
+/// Objects in one sweep.
+const MAX_OBJECTS: usize = 500;
+
+/// Sweeps until the worker ends. One of a server's workers does it.
+pub(super) async fn run(proxy: Weak<Proxy>, every: Duration) {
+    for sweep in 1_u64.. {
+        tokio::time::sleep(every).await;
+        let Some(proxy) = proxy.upgrade() else {
+            return;
+        };
+        if proxy.shared.drain.enter().is_err() || !proxy.books.ledger.accepts_requests() {
+            continue;
+        }
+        let age = if sweep.is_multiple_of(SWEEPS_FOR_OLD) {
+            MAX_AGE
+        } else {
+            YOUNG
+        };
+        // What is wrong was logged; the next sweep tries again.
+        let _ = look_at_all(&proxy, age).await;
+    }
+}
+
+async fn look_at_all(proxy: &Proxy, age: Duration) -> Result<(), ApiError> {
+    let since_ms = now_ms() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    let pending = proxy
+        .shared
+        .owners
+        .read(move |connection| objects::pending(connection, since_ms, MAX_OBJECTS))
+        .await?;
+    for object in pending {
+        look_at(proxy, object).await?;
+    }
+    Ok(())
+}
+
+/// # Errors
+/// When the backend does not answer as it should: then it is not asked for the others either.
+async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
+    let Pending { id, kind, user_id } = object;
+    let collection = match kind {
+        ObjectKind::Batch => BATCHES,
+        _ => RESPONSES,
+    };
+    let _permit = proxy.shared.gate.enter().await?;
+    let mut response = inner::get_alone(proxy, &format!("{collection}/{id}")).await?;
+    let mut entries = Vec::new();
+    match response.status {
+        StatusCode::OK => {
+            let body = inner::whole_body(&mut response, proxy.shared.max_body_bytes).await?;
+            let mut stored = Stored::default();
+            stored.read(&body);
+            if kind == ObjectKind::Batch {
+                let files = stored.files.iter();
+                entries.extend(files.map(|file| made(file, ObjectKind::File, user_id, true)));
+                if stored.is_final() {
+                    entries.push(settled(&id, collection, user_id, &body));
+                }
+            } else if stored.is_final() {
+                // Nobody waits for it; what could not be written is found again.
+                let _ = settle::book(proxy, &id, user_id, &body).await;
+            }
+        }
+        StatusCode::NOT_FOUND => entries.push(Entry::Forgotten { id, user_id }),
+        _ => return Err(inner::unreadable()),
+    }
+    let books = Rc::clone(&proxy.books);
+    let _ = books.ledger.commit(entries).await;
+    Ok(())
+}
+
+const BATCHES: &str = "/v1/batches";
+
+impl Proxy {
+    /// Whether this worker is the first to ask.
+    pub(super) fn is_sweeper(&self) -> bool {
+        !self.shared.has_sweeper.swap(true, Ordering::Relaxed)
+    }
+}
