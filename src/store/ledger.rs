@@ -89,8 +89,8 @@ struct Queue {
     entries: usize,
     /// Entries dropped because the backlog was full.
     lost: usize,
-    /// The thread sleeps until a row comes.
-    is_idle: bool,
+    /// The thread sleeps until there are so many entries.
+    wake_at: Option<usize>,
     closing: bool,
 }
 
@@ -184,10 +184,13 @@ impl Ledger {
         }
         queue.entries += parcel.entries.len();
         queue.parcels.push_back(parcel);
-        // A wake-up is a system call, and needed only by a thread that sleeps until there is a row.
-        let is_idle = std::mem::take(&mut queue.is_idle);
+        // A wake-up is a system call, and needed only by a thread that sleeps until there is enough.
+        let is_enough = queue.wake_at.is_some_and(|at| queue.entries >= at);
+        if is_enough {
+            queue.wake_at = None;
+        }
         drop(queue);
-        if is_idle {
+        if is_enough {
             self.shared.wake.notify_one();
         }
     }

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use crate::store::BUSY_TIMEOUT;
 
 const MIB: u64 = 1024 * 1024;
-/// Without readers in the way it stays at about 4 MiB.
+/// Without readers in the way it stays at about 1 MiB.
 const MAX_WAL_BYTES: u64 = 32 * MIB;
 /// How often its size is looked at.
 const POLL: Duration = Duration::from_millis(100);
