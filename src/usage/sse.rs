@@ -208,9 +208,12 @@ impl Scanner {
 
     fn end_event(&mut self, tail: &[u8], on_data: &mut impl FnMut(&[u8]) -> EventKind) -> Fate {
         if self.too_long || self.carry.len() + tail.len() > MAX_EVENT_BYTES {
-            self.keep_tail(tail);
-            self.unread_bytes += self.carry.len() as u64;
-            if let Some((_, usage)) = find_usage(&self.carry) {
+            self.unread_bytes += (self.carry.len() + tail.len()) as u64;
+            // What is held is still to leave: it stays as it is.
+            let mut end = self.carry[self.carry.len().saturating_sub(TAIL_BYTES)..].to_vec();
+            end.extend_from_slice(&tail[tail.len().saturating_sub(TAIL_BYTES)..]);
+            let end = &end[end.len().saturating_sub(TAIL_BYTES)..];
+            if let Some((_, usage)) = find_usage(end) {
                 on_data(&[b"{\"usage\":", usage, b"}"].concat());
             }
             return Fate::Unread;
