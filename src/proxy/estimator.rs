@@ -215,6 +215,20 @@ impl Queue {
 }
 
 impl Estimate {
+    /// That nobody waits for.
+    #[must_use]
+    pub fn of(row: UsageRow, evidence: Evidence) -> Self {
+        Self {
+            row,
+            evidence,
+            share: BodyShare::default(),
+            objects: Vec::new(),
+            settles: None,
+            written: None,
+            access: None,
+        }
+    }
+
     fn bytes(&self) -> usize {
         BYTES_PER_ESTIMATE + self.evidence.bytes()
     }

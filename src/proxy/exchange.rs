@@ -232,18 +232,13 @@ impl Exchange {
 
     /// Books one that was cut off, without waiting: its text is all that is known of it.
     pub fn book_part(&self, started: Instant, text: Text, outcome: Outcome) {
-        self.books.estimator.submit(Estimate {
-            row: self.part_row(started, outcome, UsageSource::Estimate),
-            evidence: Evidence {
+        self.books.estimator.submit(Estimate::of(
+            self.part_row(started, outcome, UsageSource::Estimate),
+            Evidence {
                 generated: Generated::Text(text),
                 ..Evidence::default()
             },
-            share: BodyShare::default(),
-            objects: Vec::new(),
-            settles: None,
-            written: None,
-            access: None,
-        });
+        ));
     }
 
     fn part_row(&self, started: Instant, outcome: Outcome, source: UsageSource) -> UsageRow {
@@ -398,18 +393,16 @@ impl Exchange {
             _ => (Input::Plain, Generated::Nothing),
         };
         self.is_logged = true;
+        let evidence = Evidence {
+            body: std::mem::take(&mut self.body),
+            input,
+            generated,
+        };
         Estimate {
-            row,
-            evidence: Evidence {
-                body: std::mem::take(&mut self.body),
-                input,
-                generated,
-            },
             share: std::mem::take(&mut self.share),
-            objects: Vec::new(),
             settles,
-            written: None,
             access: Some(self.access.clone()),
+            ..Estimate::of(row, evidence)
         }
     }
 

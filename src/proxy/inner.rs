@@ -1,5 +1,5 @@
 //! Requests of the proxy's own to the backend, on behalf of a client's: pages of a list, the input of a batch, an object that is
-//! about to be deleted.
+//! about to be deleted, or that nobody has looked at.
 
 use std::future::poll_fn;
 
@@ -21,18 +21,21 @@ pub(super) async fn get(
     request: &HttpRequest,
     target: &str,
 ) -> Result<Response, ApiError> {
-    let outgoing = OutgoingRequest {
-        head: proxy.shared.own_headers.get_head_for(request, target),
-        body: [const { Bytes::new() }; 3],
-    };
-    let sent = proxy.backend.send(&outgoing, || {}).await;
-    sent.map_err(|error| unanswered(&error))
+    send(
+        proxy,
+        proxy.shared.own_headers.get_head_for(request, target),
+    )
+    .await
 }
 
 /// The same on behalf of nobody's request.
 pub(super) async fn get_alone(proxy: &Proxy, target: &str) -> Result<Response, ApiError> {
+    send(proxy, proxy.shared.own_headers.get_head(target)).await
+}
+
+async fn send(proxy: &Proxy, head: Bytes) -> Result<Response, ApiError> {
     let outgoing = OutgoingRequest {
-        head: proxy.shared.own_headers.get_head(target),
+        head,
         body: [const { Bytes::new() }; 3],
     };
     let sent = proxy.backend.send(&outgoing, || {}).await;

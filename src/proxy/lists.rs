@@ -12,14 +12,13 @@ use super::{
     exchange::{Asked, Exchange},
     gate::InFlight,
     headers::keep_end_to_end,
-    inner, ledger_unavailable,
-    settle::settled,
-    stored::{made, unknown_object},
+    inner, ledger_unavailable, settle,
+    stored::unknown_object,
 };
 use crate::{
     model::{Entry, ObjectKind, Outcome},
     store::objects,
-    usage::{Meter, Stored, UsageOnlyEvents},
+    usage::{Meter, UsageOnlyEvents},
 };
 
 /// Objects in a page of the backend's, and what OpenAI's API reference gives as its default: files have longer pages.
@@ -238,17 +237,11 @@ impl Gathering {
         if self.kind != ObjectKind::Batch {
             return;
         }
-        let json = object.get().as_bytes();
-        let mut stored = Stored::default();
-        stored.read(json);
-        for file in &stored.files {
-            let file = made(file, ObjectKind::File, self.user_id, true);
-            self.entries.push(file);
-        }
-        if !is_settled && stored.is_final() {
-            self.entries
-                .push(settled(id, "/v1/batches", self.user_id, json));
-        }
+        let entries = settle::of_batch(id, self.user_id, object.get().as_bytes());
+        let new = entries
+            .into_iter()
+            .filter(|entry| !(is_settled && matches!(entry, Entry::Settled { .. })));
+        self.entries.extend(new);
     }
 }
 

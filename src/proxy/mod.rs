@@ -28,7 +28,10 @@ mod upload;
 
 use std::{
     rc::Rc,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -63,8 +66,9 @@ const NEW_KEY_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A longer body is looked into on the blocking pool: the worst of 64 MiB takes a second.
 const MAX_SEARCHED_BY_WORKER_BYTES: usize = 4 * 1024 * 1024;
-/// The endpoint that can answer in the background.
+/// The endpoints whose objects use their tokens later.
 const RESPONSES: &str = "/v1/responses";
+const BATCHES: &str = "/v1/batches";
 
 /// Whether streamed requests are made to ask for usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +110,7 @@ impl Proxy {
     pub fn start(shared: Arc<Shared>, connector: Arc<Connector>) -> web::Data<Self> {
         let proxy = web::Data::new(Self::new(shared, connector));
         let is_private = proxy.shared.endpoints.stateful() == Stateful::Private;
-        if is_private && proxy.is_sweeper() {
+        if is_private && !proxy.shared.has_sweeper.swap(true, Ordering::Relaxed) {
             let every = proxy.shared.settle_interval;
             let proxy = Arc::downgrade(&proxy);
             tokio::task::spawn_local(sweep::run(proxy, every));

@@ -1,17 +1,17 @@
-//! What an object used, read from the object itself: batches in lists, and background responses that are deleted before
-//! anybody has looked at them.
+//! What an object used, read from the object itself: batches in lists, background responses that are deleted before
+//! anybody has looked at them, and both when the server looks.
 
 use actix_web::http::StatusCode;
 use tokio::sync::oneshot;
 
 use super::{
-    ApiError, Proxy, RESPONSES, budget::BodyShare, estimator::Estimate, exchange::Asked, inner,
-    ledger_unavailable,
+    ApiError, BATCHES, Proxy, RESPONSES, estimator::Estimate, exchange::Asked, inner,
+    ledger_unavailable, stored::made,
 };
 use crate::{
-    model::{Entry, Outcome, UsageRow, UsageSource, now_ms},
+    model::{Entry, ObjectKind, Outcome, UsageRow, UsageSource, now_ms},
     store::{ledger::NotWritten, objects},
-    usage::{Evidence, Generated, read_answer},
+    usage::{Evidence, Generated, Stored, read_answer},
 };
 
 /// Books what a background response used, which could not be asked for once it is deleted.
@@ -64,19 +64,18 @@ pub(super) async fn book(
 async fn estimated(proxy: &Proxy, id: &str, row: UsageRow, body: &[u8]) -> Result<(), NotWritten> {
     let (sender, written) = oneshot::channel();
     proxy.books.estimator.submit(Estimate {
-        row: UsageRow {
-            source: UsageSource::Estimate,
-            ..row
-        },
-        evidence: Evidence {
-            generated: Generated::Json(body.to_vec()),
-            ..Evidence::default()
-        },
-        share: BodyShare::default(),
-        objects: Vec::new(),
         settles: Some(id.to_owned()),
         written: Some(sender),
-        access: None,
+        ..Estimate::of(
+            UsageRow {
+                source: UsageSource::Estimate,
+                ..row
+            },
+            Evidence {
+                generated: Generated::Json(body.to_vec()),
+                ..Evidence::default()
+            },
+        )
     });
     written.await.unwrap_or(Err(NotWritten))
 }
@@ -90,9 +89,19 @@ fn not_now() -> ApiError {
     .retry_after(5)
 }
 
-/// The entry of a finished object, as its JSON tells it.
-pub(super) fn settled(id: &str, endpoint: &'static str, user_id: i64, json: &[u8]) -> Entry {
-    Entry::of(row_of(endpoint, user_id, json), Some(id.to_owned()))
+/// What a batch's JSON tells: the files that it wrote, and once it is done what it used.
+pub(super) fn of_batch(id: &str, user_id: i64, json: &[u8]) -> Vec<Entry> {
+    let mut stored = Stored::default();
+    stored.read(json);
+    let files = stored.files.iter();
+    let mut entries: Vec<Entry> = files
+        .map(|file| made(file, ObjectKind::File, user_id, true))
+        .collect();
+    if stored.is_final() {
+        let row = row_of(BATCHES, user_id, json);
+        entries.push(Entry::of(row, Some(id.to_owned())));
+    }
+    entries
 }
 
 fn row_of(endpoint: &'static str, user_id: i64, json: &[u8]) -> UsageRow {

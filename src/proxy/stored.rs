@@ -4,7 +4,7 @@
 use actix_web::{http::StatusCode, web};
 
 use super::{
-    ApiError,
+    ApiError, BATCHES, RESPONSES,
     auth::Caller,
     endpoint::{Keeps, Stateful},
     ledger_unavailable,
@@ -258,8 +258,8 @@ impl Keeping {
     /// How a successful answer is booked. One that tells its usage is done, wherever it says so.
     pub(super) fn booking(&self, stored: Option<&Stored>, tells_usage: bool) -> Booking {
         let endpoint = match self.keeps {
-            Keeps::Response if self.is_background || self.path_id.is_some() => "/v1/responses",
-            Keeps::Batch => "/v1/batches",
+            Keeps::Response if self.is_background || self.path_id.is_some() => RESPONSES,
+            Keeps::Batch => BATCHES,
             _ => return Booking::AsUsual,
         };
         let is_batch = self.keeps == Keeps::Batch;

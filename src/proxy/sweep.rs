@@ -1,15 +1,11 @@
 //! Looks, now and then, at batches and background responses that have not been booked: somebody may have used what they made
 //! without ever looking at them, and a client may never come back.
 
-use std::{rc::Rc, sync::Weak, sync::atomic::Ordering, time::Duration};
+use std::{sync::Weak, time::Duration};
 
 use actix_web::http::StatusCode;
 
-use super::{
-    ApiError, Proxy, RESPONSES, inner,
-    settle::{self, settled},
-    stored::made,
-};
+use super::{ApiError, BATCHES, Proxy, RESPONSES, inner, settle};
 use crate::{
     model::{Entry, ObjectKind, now_ms},
     store::objects::{self, Pending},
@@ -58,7 +54,7 @@ async fn look_at_all(proxy: &Proxy, age: Duration) -> Result<(), ApiError> {
 }
 
 /// # Errors
-/// When the backend does not answer as it should: then it is not asked for the others either.
+/// When the backend does not answer: then it is not asked for the others either. What is wrong with one object alone is its own.
 async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
     let Pending { id, kind, user_id } = object;
     let collection = match kind {
@@ -67,36 +63,31 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
     };
     let _permit = proxy.shared.gate.enter().await?;
     let mut response = inner::get_alone(proxy, &format!("{collection}/{id}")).await?;
-    let mut entries = Vec::new();
-    match response.status {
+    let entries = match response.status {
         StatusCode::OK => {
-            let body = inner::whole_body(&mut response, proxy.shared.max_body_bytes).await?;
-            let mut stored = Stored::default();
-            stored.read(&body);
+            let limit_bytes = proxy.shared.max_body_bytes;
+            let Ok(body) = inner::whole_body(&mut response, limit_bytes).await else {
+                return Ok(());
+            };
             if kind == ObjectKind::Batch {
-                let files = stored.files.iter();
-                entries.extend(files.map(|file| made(file, ObjectKind::File, user_id, true)));
+                settle::of_batch(&id, user_id, &body)
+            } else {
+                let mut stored = Stored::default();
+                stored.read(&body);
                 if stored.is_final() {
-                    entries.push(settled(&id, collection, user_id, &body));
+                    // Nobody waits for it; what could not be written is found again.
+                    let _ = settle::book(proxy, &id, user_id, &body).await;
                 }
-            } else if stored.is_final() {
-                // Nobody waits for it; what could not be written is found again.
-                let _ = settle::book(proxy, &id, user_id, &body).await;
+                Vec::new()
             }
         }
-        StatusCode::NOT_FOUND => entries.push(Entry::Forgotten { id, user_id }),
-        _ => return Err(inner::unreadable()),
-    }
-    let books = Rc::clone(&proxy.books);
-    let _ = books.ledger.commit(entries).await;
+        StatusCode::NOT_FOUND => vec![Entry::Forgotten { id, user_id }],
+        StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS => {
+            return Err(inner::unreadable());
+        }
+        status if status.is_server_error() => return Err(inner::unreadable()),
+        _ => Vec::new(),
+    };
+    let _ = proxy.books.ledger.commit(entries).await;
     Ok(())
-}
-
-const BATCHES: &str = "/v1/batches";
-
-impl Proxy {
-    /// Whether this worker is the first to ask.
-    pub(super) fn is_sweeper(&self) -> bool {
-        !self.shared.has_sweeper.swap(true, Ordering::Relaxed)
-    }
 }

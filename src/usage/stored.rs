@@ -13,6 +13,9 @@ use super::lenient::{Name, anything_else_is_default};
 /// No backend's id is longer; what has other characters could be read in two ways in a path.
 const MAX_ID_BYTES: usize = 256;
 
+/// Of one kind in one answer. Each new one is compared with those before, and a backend may send a megabyte of them.
+const MAX_IDS: usize = 2_000;
+
 /// What one answer, or the events of a stream so far, said of objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stored {
@@ -230,7 +233,7 @@ impl<'de> Visitor<'de> for Text {
 
 /// The events of a stream name the same objects again.
 fn add(ids: &mut Vec<String>, id: String) {
-    if !ids.contains(&id) {
+    if ids.len() < MAX_IDS && !ids.contains(&id) {
         ids.push(id);
     }
 }

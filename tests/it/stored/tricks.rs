@@ -359,3 +359,30 @@ fn a_client_that_leaves_before_the_answer_loses_neither_its_object_nor_its_accou
     });
     assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
 }
+
+#[test]
+fn an_object_that_cannot_be_read_or_is_gone_keeps_no_other_from_being_booked() {
+    let backend = Backend::start(|request, wire| {
+        let id = request.target().rsplit('/').next().unwrap_or_default();
+        match (request.head.starts_with("POST"), id) {
+            (true, _) => {
+                let id = request.json()["input"].clone();
+                wire.json(&json!({"id": id, "status": "queued"}).to_string());
+            }
+            (_, "resp_odd") => wire.answer("200 OK", &[("content-encoding", "x-odd")], "?"),
+            (_, "resp_gone") => wire.answer("404 Not Found", &[], "{}"),
+            _ => wire.json(r#"{"id":"resp_3","status":"completed","usage":{"input_tokens":3,"output_tokens":4,"total_tokens":7}}"#),
+        }
+    });
+    let home = Home::new(&backend)
+        .set("STATEFUL_ENDPOINTS", "private")
+        .set("SETTLE_INTERVAL", "20ms");
+    let (proxy, key) = home.serve_alice();
+    for id in ["resp_odd", "resp_gone", "resp_3"] {
+        let body = json!({"model": "m", "input": id, "background": true});
+        id_of(&post(&proxy, &key, "/v1/responses", &body));
+    }
+    wait_until("the last is booked", PATIENCE, || proxy.rows().len() == 1);
+    assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
+    assert_openai_error(&get(&proxy, &key, "/v1/responses/resp_gone"), 404);
+}
