@@ -12,11 +12,13 @@ pub mod users;
 use std::{
     fs::OpenOptions,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags};
+use scheduled_thread_pool::ScheduledThreadPool;
 
 pub use error::StoreError;
 pub use location::{DatabasePath, LocationError};
@@ -68,6 +70,10 @@ impl Store {
             .min_idle(Some(0))
             .connection_timeout(POOL_TIMEOUT)
             .error_handler(Box::new(r2d2::NopErrorHandler))
+            // Three threads by default, to open a handful of connections.
+            .thread_pool(Arc::new(
+                ScheduledThreadPool::builder().num_threads(1).build(),
+            ))
             .build_unchecked(manager);
         Ok(Self { pool, path })
     }
