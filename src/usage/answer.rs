@@ -7,11 +7,13 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::value::RawValue;
 
 use super::{
     counts::{Counts, Details, find_counts},
     lenient::{Lenient, Name, Seconds, anything_else_is_default},
     strings::{Nothing, Strings, Take},
+    template::{Holes, Noting},
     text::Text,
 };
 
@@ -56,11 +58,27 @@ pub(super) fn answer_text(body: &[u8], taker: &mut impl Take) -> serde_json::Res
 
 /// Reads the data of one server-sent event, and adds what is generated text in it.
 pub fn read_event(data: &[u8], text: &mut Text) -> (EventKind, Answer) {
+    read_event_noting(data, text, &mut Holes::unwanted())
+}
+
+/// The same, and notes where another event of its kind may differ.
+pub(super) fn read_event_noting(
+    data: &[u8],
+    text: &mut Text,
+    holes: &mut Holes<'_>,
+) -> (EventKind, Answer) {
     if data.trim_ascii() == b"[DONE]" {
         return (EventKind::Done, Answer::default());
     }
     let before = text.mark();
-    let Ok(wire) = parse(data, Shape::Event, text) else {
+    let mut parsed = parse(data, Shape::Event, &mut Noting { text, holes });
+    if parsed.is_err() && holes.are_wanted() {
+        // What is noted must be Unicode, what is passed over need not.
+        holes.spoil();
+        text.back_to(before);
+        parsed = parse(data, Shape::Event, &mut Noting { text, holes });
+    }
+    let Ok(wire) = parsed else {
         text.back_to(before);
         text.add_unread(data.len() as u64);
         return (EventKind::Content, unreadable(data));
@@ -69,6 +87,7 @@ pub fn read_event(data: &[u8], text: &mut Text) -> (EventKind, Answer) {
     // This one's delta is a reason to stop, no text.
     if name == "message_delta" {
         text.back_to(before);
+        holes.spoil();
     }
     let kind = match wire.choices.0 {
         Some(0) if wire.counts.usage().is_some() => EventKind::UsageOnly,
@@ -191,6 +210,7 @@ impl<'de, T: Take> Visitor<'de> for Members<'_, T> {
                         answer.model = inner.model;
                     }
                 }
+                _ if taker.wants_filler() => taker.filler(map.next_value::<&RawValue>()?.get()),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }

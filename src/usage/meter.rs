@@ -6,12 +6,13 @@ use bytes::Bytes;
 
 use super::{
     EventKind, Scanner, UsageOnlyEvents,
-    answer::{Answer, read_answer, read_event},
+    answer::{Answer, read_answer},
     counts::{Counts, find_counts},
     decode::Decoder,
     estimate::Generated,
     sse::Piece,
     stored::Stored,
+    template::EventReader,
     text::Text,
 };
 use crate::model::Usage;
@@ -40,6 +41,8 @@ pub struct Reading {
     /// Images that came, where images were asked for.
     pub items: u64,
     pub model: Option<String>,
+    /// Of a stream.
+    events: EventReader,
     /// What a stream has generated, for an estimate.
     text: Text,
     /// `[DONE]` has come: nothing that matters follows.
@@ -212,7 +215,7 @@ impl Reading {
         if let Some(stored) = stored {
             stored.read_event(data);
         }
-        let (kind, answer) = read_event(data, &mut self.text);
+        let (kind, answer) = self.events.read(data, &mut self.text);
         self.done |= kind == EventKind::Done;
         self.take_over(answer);
         kind

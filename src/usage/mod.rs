@@ -12,6 +12,7 @@ mod samples;
 mod sse;
 mod stored;
 mod strings;
+mod template;
 mod text;
 mod tokens;
 mod websocket;

@@ -19,8 +19,17 @@ const MEDIA_TOKENS: u64 = 85;
 /// Is given what is found.
 pub(super) trait Take {
     fn text(&mut self, text: &str);
+    /// Text, where another string could be something else.
+    fn perhaps_text(&mut self, text: &str) {
+        self.text(text);
+    }
     /// What counts without being text: a picture, a token id.
     fn tokens(&mut self, count: u64);
+    fn wants_filler(&self) -> bool {
+        false
+    }
+    /// The JSON of a member that nobody reads.
+    fn filler(&mut self, _json: &str) {}
 }
 
 /// For readers that have no use for the text.
@@ -103,6 +112,7 @@ impl<'de, T: Take> Visitor<'de> for Strings<'_, T> {
                 }
                 return Ok(picture);
             }
+            Place::Data => self.taker.perhaps_text(text),
             _ => self.taker.text(text),
         }
         Ok(None)

@@ -19,6 +19,10 @@ const MAX_SIZE_LINE_BYTES: usize = 1024;
 /// All trailer fields together; they are dropped.
 const MAX_TRAILER_BYTES: usize = 16 * 1024;
 
+const CRLF: &[u8] = b"\r\n";
+/// A longer chunk is not moved to join the one before it; events have a few hundred bytes.
+const MAX_JOINED_BYTES: usize = 4 * 1024;
+
 /// A body on its way.
 pub struct Body {
     /// `None` once the connection went back or was closed.
@@ -156,34 +160,61 @@ impl State {
         }
     }
 
-    /// Takes body bytes off what was read; `None` when there are none.
+    /// Takes body bytes off what was read; `None` when there are none. Small chunks that came together leave together: what
+    /// is done once a piece is then done once a read.
     pub(super) fn take(&mut self, read: &mut BytesMut) -> Option<Bytes> {
-        if read.is_empty() {
-            return None;
-        }
-        match self {
-            Self::Length(left) | Self::Chunk(Chunk::Data(left)) => {
-                let count = usize::try_from(*left).map_or(read.len(), |left| left.min(read.len()));
-                *left -= count as u64;
-                let is_last = *left == 0;
-                if is_last {
-                    *self = match self {
-                        Self::Length(_) => Self::Done,
-                        _ => Self::Chunk(Chunk::DataEnd),
-                    };
+        // What was looked at, and how much of it is data; that is moved to the front.
+        let (mut at, mut data) = (0, 0);
+        loop {
+            match self {
+                Self::Length(left) | Self::Chunk(Chunk::Data(left)) => {
+                    let here = read.len() - at;
+                    let count = usize::try_from(*left).map_or(here, |left| left.min(here));
+                    if count == 0 || (data > 0 && count > MAX_JOINED_BYTES) {
+                        break;
+                    }
+                    *left -= count as u64;
+                    if *left == 0 {
+                        *self = match self {
+                            Self::Length(_) => Self::Done,
+                            _ => Self::Chunk(Chunk::DataEnd),
+                        };
+                    }
+                    if data < at {
+                        read.copy_within(at..at + count, data);
+                    }
+                    data += count;
+                    at += count;
                 }
-                Some(read.split_to(count).freeze())
+                Self::UntilClose => {
+                    data = read.len();
+                    at = data;
+                    break;
+                }
+                Self::Chunk(chunk) => match chunk.next(&read[at..]) {
+                    Ok(Some((next, framing))) => {
+                        *self = next;
+                        at += framing;
+                    }
+                    Ok(None) => break,
+                    Err(reason) => *self = Self::Malformed(reason),
+                },
+                Self::Done | Self::Malformed(_) => break,
             }
-            Self::UntilClose => Some(read.split().freeze()),
-            Self::Chunk(_) | Self::Done | Self::Malformed(_) => None,
         }
+        let mut piece = read.split_to(at);
+        piece.truncate(data);
+        (data > 0).then(|| piece.freeze())
     }
 
     /// Walks over chunk sizes, line ends and trailers until data, the end, or the end of what was read.
     pub(super) fn skip_framing(&mut self, read: &mut BytesMut) {
         while let Self::Chunk(chunk) = *self {
             match chunk.next(read) {
-                Ok(Some(next)) => *self = next,
+                Ok(Some((next, framing))) => {
+                    *self = next;
+                    read.advance(framing);
+                }
                 Ok(None) => return,
                 Err(reason) => *self = Self::Malformed(reason),
             }
@@ -192,61 +223,56 @@ impl State {
 }
 
 impl Chunk {
-    /// The next state, or `None` when it takes more bytes or is up to the reader of the data.
-    fn next(self, read: &mut BytesMut) -> Result<Option<State>, &'static str> {
+    /// The next state and the length of the framing before it, or `None` when it takes more bytes or is up to the reader
+    /// of the data.
+    fn next(self, read: &[u8]) -> Result<Option<(State, usize)>, &'static str> {
         match self {
             Self::Data(_) => Ok(None),
             Self::Size => {
-                let Some(line) = take_line(read, MAX_SIZE_LINE_BYTES)? else {
+                let Some(line) = line(read, MAX_SIZE_LINE_BYTES)? else {
                     return Ok(None);
                 };
-                Ok(Some(State::Chunk(match chunk_size(&line)? {
+                let next = match chunk_size(line)? {
                     0 => Self::Trailers { bytes: 0 },
                     size => Self::Data(size),
-                })))
+                };
+                Ok(Some((State::Chunk(next), line.len() + CRLF.len())))
             }
-            Self::DataEnd => match read.get(..2) {
+            Self::DataEnd => match read.get(..CRLF.len()) {
                 None => match read.first() {
                     None | Some(b'\r') => Ok(None),
                     Some(_) => Err("a chunk is longer than its size"),
                 },
-                Some(b"\r\n") => {
-                    read.advance(2);
-                    Ok(Some(State::Chunk(Self::Size)))
-                }
+                Some(CRLF) => Ok(Some((State::Chunk(Self::Size), CRLF.len()))),
                 Some(_) => Err("a chunk is longer than its size"),
             },
             Self::Trailers { bytes } => {
-                let Some(line) = take_line(read, MAX_TRAILER_BYTES)? else {
+                let Some(line) = line(read, MAX_TRAILER_BYTES)? else {
                     return Ok(None);
                 };
+                let framing = line.len() + CRLF.len();
                 if line.is_empty() {
-                    return Ok(Some(State::Done));
+                    return Ok(Some((State::Done, framing)));
                 }
                 let bytes = bytes + line.len();
                 if bytes > MAX_TRAILER_BYTES {
                     return Err("its trailers are too long");
                 }
-                Ok(Some(State::Chunk(Self::Trailers { bytes })))
+                Ok(Some((State::Chunk(Self::Trailers { bytes }), framing)))
             }
         }
     }
 }
 
-/// Takes a line off the front, without its CRLF. A bare LF ends no line: two readers could disagree on it.
-fn take_line(read: &mut BytesMut, limit: usize) -> Result<Option<Bytes>, &'static str> {
+/// The first line, without its CRLF. A bare LF ends no line: two readers could disagree on it.
+fn line(read: &[u8], limit: usize) -> Result<Option<&[u8]>, &'static str> {
     match memchr::memchr(b'\n', &read[..read.len().min(limit)]) {
         None if read.len() >= limit => Err("a line is too long"),
         None => Ok(None),
-        Some(end) => {
-            let mut line = read.split_to(end + 1).freeze();
-            line.truncate(end);
-            if line.last() != Some(&b'\r') {
-                return Err("a line ends without CR");
-            }
-            line.truncate(end - 1);
-            Ok(Some(line))
-        }
+        Some(end) => match read[..=end].strip_suffix(CRLF) {
+            Some(line) => Ok(Some(line)),
+            None => Err("a line ends without CR"),
+        },
     }
 }
 
@@ -300,6 +326,24 @@ mod tests {
         }
         let bytes: Vec<&[u8]> = stream.chunks(1).collect();
         assert_eq!(read(&bytes), (b"hello world".to_vec(), State::Done));
+    }
+
+    #[test]
+    fn small_chunks_leave_together_and_long_ones_alone() {
+        let pieces = |lengths: &[usize]| {
+            let mut buffer = BytesMut::new();
+            for length in lengths {
+                buffer.extend_from_slice(format!("{length:x}\r\n").as_bytes());
+                buffer.extend_from_slice(&b"x".repeat(*length));
+                buffer.extend_from_slice(CRLF);
+            }
+            let mut state = State::Chunk(Chunk::Size);
+            let pieces = std::iter::from_fn(|| state.take(&mut buffer));
+            pieces.map(|piece| piece.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(pieces(&[3, 4, 5]), [12]);
+        let long = MAX_JOINED_BYTES + 1;
+        assert_eq!(pieces(&[3, 4, long, 5, long]), [7, long + 5, long]);
     }
 
     #[test]

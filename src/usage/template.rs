@@ -1,0 +1,376 @@
+//! The chunks of a stream are alike but for a string or two. An event that is the last one over again with other strings
+//! in the same places says nothing new but its text, and is not parsed: a comparison costs a twentieth of it.
+
+use memchr::memchr2;
+use smallvec::SmallVec;
+
+use super::{
+    answer::{Answer, EventKind, read_event_noting},
+    counts::Counts,
+    strings::Take,
+    text::Text,
+};
+
+/// A chunk has some 250 bytes.
+const MAX_TEMPLATE_BYTES: usize = 1024;
+/// Text, and the strings and numbers around it that nobody reads.
+const MAX_HOLES: usize = 12;
+const USUAL_HOLES: usize = 6;
+
+/// Reads the events of one stream; the result is that of [`read_event`](super::read_event) on each.
+#[derive(Debug, Clone, Default)]
+pub struct EventReader {
+    template: Template,
+}
+
+impl EventReader {
+    /// Reads an event's data, and adds what is generated text in it. The model may be left out once it was said.
+    pub fn read(&mut self, data: &[u8], text: &mut Text) -> (EventKind, Answer) {
+        if self.template.read(data, text) {
+            return (EventKind::Content, Answer::default());
+        }
+        let mut holes = Holes::in_event(data);
+        let (kind, answer) = read_event_noting(data, text, &mut holes);
+        let is_mere_text =
+            kind == EventKind::Content && answer.counts == Counts::default() && answer.items == 0;
+        let has_text = |holes: &Holes| holes.found.iter().any(|hole| hole.content == Content::Text);
+        if is_mere_text && !holes.is_spoiled && has_text(&holes) {
+            self.template.data.clear();
+            self.template.data.extend_from_slice(data);
+            self.template.holes = holes.found;
+        }
+        (kind, answer)
+    }
+}
+
+/// An event that was parsed, and where others may differ from it. Empty before the first one.
+#[derive(Debug, Clone, Default)]
+struct Template {
+    data: Vec<u8>,
+    holes: SmallVec<[Hole; USUAL_HOLES]>,
+}
+
+/// A place whose content has no influence on how the rest is read.
+#[derive(Debug, Clone, Copy)]
+struct Hole {
+    start: u16,
+    end: u16,
+    content: Content,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// Of a string, and generated text.
+    Text,
+    /// Of a string that nobody reads.
+    Filler,
+    /// A whole number that nobody reads.
+    Number,
+}
+
+impl Template {
+    /// Whether `data` is this event with other contents in its holes; then its text is added.
+    fn read(&self, data: &[u8], text: &mut Text) -> bool {
+        if self.holes.is_empty() {
+            return false;
+        }
+        let mut texts: SmallVec<[&str; 2]> = SmallVec::new();
+        let (mut from, mut rest) = (0, data);
+        for holes in self
+            .holes
+            .split_inclusive(|hole| hole.content == Content::Text)
+        {
+            // What surrounds the text is the same most of the time.
+            let end = holes.last().filter(|hole| hole.content == Content::Text);
+            let end = end.map_or(self.data.len(), |hole| usize::from(hole.start));
+            if let Some(same) = rest.strip_prefix(&self.data[from..end]) {
+                (from, rest) = (end, same);
+            }
+            for &hole in holes {
+                if usize::from(hole.start) < from {
+                    continue;
+                }
+                let Some((length, inside)) = self.fill(hole, from, rest) else {
+                    return false;
+                };
+                if hole.content == Content::Text {
+                    let Ok(piece) = std::str::from_utf8(&inside[..length]) else {
+                        return false;
+                    };
+                    texts.push(piece);
+                }
+                (from, rest) = (usize::from(hole.end), &inside[length..]);
+            }
+        }
+        if rest != &self.data[from..] {
+            return false;
+        }
+        for piece in texts {
+            text.text(piece);
+        }
+        true
+    }
+
+    /// The length of what is in a hole, and what begins with it; `from` and `rest` are where template and event stand.
+    fn fill<'d>(&self, hole: Hole, from: usize, rest: &'d [u8]) -> Option<(usize, &'d [u8])> {
+        let inside = rest.strip_prefix(&self.data[from..usize::from(hole.start)])?;
+        hole.content.length(inside).map(|length| (length, inside))
+    }
+}
+
+impl Content {
+    /// How long it is at the beginning of `bytes`; `None` where it must be parsed to know what it says.
+    fn length(self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::Text | Self::Filler => {
+                let length = memchr2(b'"', b'\\', bytes)?;
+                // RFC 8259, section 7: control characters are no part of a string.
+                let is_string = bytes[length] == b'"' && bytes[..length].iter().all(|b| *b >= b' ');
+                is_string.then_some(length)
+            }
+            Self::Number => {
+                let length = bytes.iter().take_while(|b| b.is_ascii_digit()).count();
+                is_whole_number(&bytes[..length]).then_some(length)
+            }
+        }
+    }
+}
+
+/// RFC 8259, section 6: no leading zeros.
+fn is_whole_number(digits: &[u8]) -> bool {
+    match digits {
+        [] => false,
+        [b'0', more @ ..] => more.is_empty(),
+        _ => digits.iter().all(u8::is_ascii_digit),
+    }
+}
+
+/// Notes, while an event is parsed, where its holes are.
+pub(super) struct Holes<'a> {
+    event: &'a [u8],
+    found: SmallVec<[Hole; USUAL_HOLES]>,
+    /// The event has something that a template cannot have.
+    is_spoiled: bool,
+}
+
+impl<'a> Holes<'a> {
+    fn in_event(event: &'a [u8]) -> Self {
+        Self {
+            event,
+            found: SmallVec::new(),
+            is_spoiled: event.len() > MAX_TEMPLATE_BYTES,
+        }
+    }
+
+    /// For events that nobody compares with others.
+    pub(super) fn unwanted() -> Self {
+        Self {
+            event: &[],
+            found: SmallVec::new(),
+            is_spoiled: true,
+        }
+    }
+
+    pub(super) fn are_wanted(&self) -> bool {
+        !self.is_spoiled
+    }
+
+    pub(super) fn spoil(&mut self) {
+        self.is_spoiled = true;
+    }
+
+    /// A text that had escapes is no part of the event, and spoils it.
+    fn text(&mut self, text: &str) {
+        if self.is_spoiled {
+            return;
+        }
+        match self.hole(text, Content::Text) {
+            Some(hole) if self.found.len() < MAX_HOLES => self.found.push(hole),
+            _ => self.spoil(),
+        }
+    }
+
+    /// A JSON value that nobody reads. Where it is no hole, others must have the same.
+    fn filler(&mut self, json: &str) {
+        if self.is_spoiled || self.found.len() >= MAX_HOLES - 1 {
+            return;
+        }
+        let inside = json.strip_prefix('"').and_then(|s| s.strip_suffix('"'));
+        let hole = match inside {
+            Some(string) if !string.contains('\\') => self.hole(string, Content::Filler),
+            None if is_whole_number(json.as_bytes()) => self.hole(json, Content::Number),
+            _ => None,
+        };
+        self.found.extend(hole);
+    }
+
+    /// `part` of the event as a hole.
+    fn hole(&self, part: &str, content: Content) -> Option<Hole> {
+        let start = part
+            .as_ptr()
+            .addr()
+            .checked_sub(self.event.as_ptr().addr())?;
+        let end = start.checked_add(part.len())?;
+        (end <= self.event.len()).then_some(Hole {
+            start: start.try_into().ok()?,
+            end: end.try_into().ok()?,
+            content,
+        })
+    }
+}
+
+/// Gives the text to one, and the places to the other.
+pub(super) struct Noting<'t, 'e> {
+    pub(super) text: &'t mut Text,
+    pub(super) holes: &'t mut Holes<'e>,
+}
+
+impl Take for Noting<'_, '_> {
+    fn text(&mut self, text: &str) {
+        self.text.text(text);
+        self.holes.text(text);
+    }
+
+    fn perhaps_text(&mut self, text: &str) {
+        self.text.text(text);
+        self.holes.spoil();
+    }
+
+    fn tokens(&mut self, count: u64) {
+        self.text.tokens(count);
+        self.holes.spoil();
+    }
+
+    fn wants_filler(&self) -> bool {
+        self.holes.are_wanted()
+    }
+
+    fn filler(&mut self, json: &str) {
+        self.holes.filler(json);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::read_event;
+    use proptest::prelude::*;
+
+    /// Reads events with one reader and each on its own: the text of both, and how many were not parsed.
+    fn read(events: &[impl AsRef<[u8]>]) -> (Text, usize) {
+        let (mut reader, mut text, mut expected) =
+            (EventReader::default(), Text::default(), Text::default());
+        let mut compared = 0;
+        let mut model = None;
+        for event in events.iter().map(AsRef::as_ref) {
+            compared += usize::from(reader.template.read(event, &mut Text::default()));
+            let (kind, answer) = reader.read(event, &mut text);
+            let (expected_kind, expected_answer) = read_event(event, &mut expected);
+            model = model.or(answer.model);
+            assert_eq!(
+                (kind, answer.counts, answer.items),
+                (expected_kind, expected_answer.counts, expected_answer.items)
+            );
+            if let Some(said) = expected_answer.model {
+                assert!(model.is_some(), "{said} was not read");
+            }
+            assert_eq!(text, expected, "{}", String::from_utf8_lossy(event));
+        }
+        (text, compared)
+    }
+
+    #[test]
+    fn chunks_of_a_chat_are_parsed_once() {
+        let chunk = |text: &str| {
+            format!(
+                r#"{{"id":"c1","object":"chat.completion.chunk","created":1,"model":"gpt-5","choices":[{{"index":0,"delta":{{"content":"{text}"}},"logprobs":null,"finish_reason":null}}],"usage":null,"obfuscation":"x{text}"}}"#
+            )
+        };
+        let (text, compared) = read(&["Hello", " wörld", "", "!"].map(chunk));
+        assert_eq!(text.kept(), "Hello wörld!");
+        assert_eq!(compared, 3);
+        // An escape takes a parser, and the next one is alike again.
+        let (text, compared) = read(&["a", r"\n", "b", r"\u00e9", "c"].map(chunk));
+        assert_eq!(text.kept(), "a\nb\u{e9}c");
+        assert_eq!(compared, 2);
+    }
+
+    #[test]
+    fn events_of_a_response_are_parsed_once_though_they_are_numbered() {
+        let event = |number: u32| {
+            format!(
+                r#"{{"type":"response.output_text.delta","sequence_number":{number},"item_id":"msg_1","delta":"w{number} ","logprobs":[],"obfuscation":"abc"}}"#
+            )
+        };
+        let (text, compared) = read(&[8, 9, 10, 11].map(event));
+        assert_eq!(text.kept(), "w8 w9 w10 w11 ");
+        assert_eq!(compared, 3);
+    }
+
+    #[test]
+    fn another_event_is_parsed() {
+        let events = [
+            r#"{"model":"m","choices":[{"delta":{"content":"a"}}]}"#,
+            r#"{"model":"m","choices":[{"delta":{"content":"b"}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+            r#"{"model":"m","choices":[{"delta":{"content":"c"}}]}"#,
+            r#"{"model":"m","choices":[{"delta":{"content":"d"}}]} "#,
+            r#"{"model":"m","choices":[{"delta":{"content":"e"}}]"#,
+            r#"{"model":"m","choices":[{"delta":{"content":"f","x":"g"}}]}"#,
+            r#"{"model":"m","choices":[{"delta":{"content":"	"}}]}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":"max_tokens"}}"#,
+            r#"{"type":"x","sequence_number":1,"delta":"a"}"#,
+            r#"{"type":"x","sequence_number":01,"delta":"a"}"#,
+            r#"{"type":"x","sequence_number":-1,"delta":"a"}"#,
+            r#"{"type":"x","sequence_number":,"delta":"a"}"#,
+            r#"{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9,"j":0,"k":1,"l":2,"m":3,"delta":"a"}"#,
+            r#"{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9,"j":0,"k":1,"l":4,"m":3,"delta":"a"}"#,
+            r#"{"a":"\u0041","delta":"a"}"#,
+            r#"{"a":"A","delta":"a"}"#,
+            r#"{"a":1.0,"delta":"a"}"#,
+            r#"{"a":true,"delta":"a"}"#,
+            r#"{"delta":{"data":"AAAA"}}"#,
+            r#"{"delta":{"data":"hi there"}}"#,
+            r#"{"delta":{"data":"/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgGBgcGBQgHBwcJ"}}"#,
+        ];
+        let (_, compared) = read(&events);
+        // None but "c" after "a", for the event between them is no template.
+        assert_eq!(compared, 1);
+    }
+
+    #[test]
+    fn what_nobody_reads_may_be_no_unicode() {
+        let (text, _) = read(&[&b"{\"x\":\"\xff\",\"delta\":\"a\"}"[..]; 2]);
+        assert_eq!(text.kept(), "aa");
+    }
+
+    #[test]
+    fn a_text_that_is_no_unicode_is_parsed() {
+        let (_, compared) = read(&[
+            &b"{\"delta\":\"a\"}"[..],
+            b"{\"delta\":\"\xff\"}",
+            b"{\"delta\":\"b\"}",
+        ]);
+        assert_eq!(compared, 1);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_it_reads_what_a_parser_reads(
+            shapes in prop::collection::vec((0usize..6, ".{0,6}|[\"\\\\a{}:,\u{1}]{0,6}", "[a-z0-9\"\\\\]{0,4}"), 1..12),
+        ) {
+            let events: Vec<String> = shapes
+                .iter()
+                .map(|(shape, text, other)| match shape {
+                    0 => format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}],"obfuscation":"{other}"}}"#),
+                    1 => format!(r#"{{"delta":"{text}","sequence_number":{other}}}"#),
+                    2 => format!(r#"{{"choices":[{{"delta":{{"role":"{other}","content":"{text}"}}}}]}}"#),
+                    3 => format!(r#"{{"delta":{{"data":"{text}","thinking":"{other}"}}}}"#),
+                    4 => format!(r#"{{"type":"{other}","delta":"{text}"}}"#),
+                    _ => text.clone(),
+                })
+                .collect();
+            read(&events);
+        }
+    }
+}
