@@ -1,7 +1,7 @@
 //! Which stored objects a request's body refers to, as the backend would read it. All users share the backend's key, so such
 //! an object may be another user's.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use actix_web::http::StatusCode;
 use serde::{
@@ -12,7 +12,10 @@ use serde_json::value::RawValue;
 
 use crate::{
     model::{Claim, ObjectKind},
-    proxy::ApiError,
+    proxy::{
+        ApiError,
+        fold::{fold, fold_text, strip},
+    },
     usage::Name,
 };
 
@@ -47,7 +50,7 @@ const HOLDERS: [(&str, ObjectKind); 5] = [
 const ITEMS: [&str; 2] = ["input", "items"];
 const ITEM_DEPTH: usize = 3;
 /// The users' own words and descriptions of tools; what looks like a reference in them is none. Annotations and results are
-/// text about files, of one's own earlier answers.
+/// text about files, of one's own earlier answers. To the letter: a name in another case is looked into.
 const FREE: [&str; 7] = [
     "metadata",
     "attributes",
@@ -67,6 +70,7 @@ const MAX_REFERENCES: usize = 2_000;
 /// One reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
+    /// Its name, folded.
     pub member: String,
     pub claim: Claim,
 }
@@ -74,6 +78,7 @@ pub struct Reference {
 /// What a form's field of this name refers to: `file_id`, `video[id]`, or a `video` that is no file and so may be an object.
 #[must_use]
 pub fn of_field(name: &str, is_file: bool) -> Option<ObjectKind> {
+    let name = fold_text(name);
     let mut parts = name
         .split(['[', '.'])
         .map(|part| part.trim_end_matches(']'));
@@ -107,7 +112,7 @@ pub fn references(body: &[u8]) -> Result<Vec<Reference>, ApiError> {
         left_bytes: body.len().saturating_mul(MAX_READINGS),
         problem: None,
     };
-    search.value(whole, "", 0);
+    search.value(whole, Member::default(), 0);
     match search.problem {
         Some(problem) => Err(unsearchable(problem)),
         None => Ok(search.found),
@@ -119,18 +124,39 @@ fn may_refer(body: &[u8]) -> bool {
     memchr::memchr3_iter(b'_', b'\\', b'"', body).any(|at| {
         let rest = &body[at + 1..];
         match body[at] {
-            b'_' => rest.starts_with(b"id") || rest.starts_with(b"reference"),
-            b'\\' => rest.starts_with(b"u00"),
-            _ => match rest.first() {
-                Some(b'i') => rest.starts_with(b"id\""),
+            b'_' => strip(rest, "id").or(strip(rest, "reference")).is_some(),
+            // A plain character, or one that folds to such.
+            b'\\' => [&b"u00"[..], b"u017", b"u212"]
+                .iter()
+                .any(|code| rest.starts_with(code)),
+            _ => match rest.first().map(u8::to_ascii_lowercase) {
+                Some(b'i') => strip(rest, "id\"").is_some(),
                 Some(b'c' | b'v') => HOLDERS.iter().any(|(name, _)| {
-                    rest.strip_prefix(name.as_bytes())
-                        .is_some_and(|rest| rest.first() == Some(&b'"'))
+                    strip(rest, name).is_some_and(|rest| rest.first() == Some(&b'"'))
                 }),
                 _ => false,
             },
         }
     })
+}
+
+/// The member that a value belongs to, or the list that it is in.
+#[derive(Clone, Copy, Default)]
+struct Member<'n> {
+    /// Folded.
+    name: &'n str,
+    /// It was written like that. Only then is a value passed over.
+    is_exact: bool,
+}
+
+impl Member<'_> {
+    fn is(self, name: &str) -> bool {
+        self.is_exact && self.name == name
+    }
+
+    fn is_free(self) -> bool {
+        self.is_exact && FREE.contains(&self.name)
+    }
 }
 
 struct Search {
@@ -141,18 +167,18 @@ struct Search {
 }
 
 impl Search {
-    fn value(&mut self, value: &RawValue, member: &str, depth: usize) {
+    fn value(&mut self, value: &RawValue, member: Member<'_>, depth: usize) {
         let json = value.get();
         let first = json.as_bytes().first();
         if first == Some(&b'"') {
-            if let Some(kind) = kind_in(&MEMBERS, member) {
-                self.take(member, value, kind, true);
+            if let Some(kind) = kind_in(&MEMBERS, member.name) {
+                self.take(member.name, value, kind, true);
             }
             return;
         }
         // The arguments of a tool that was used; a list is a conversation.
-        let is_arguments = member == "input" && first == Some(&b'{') && depth > 2;
-        if !matches!(first, Some(b'[' | b'{')) || FREE.contains(&member) || is_arguments {
+        let is_arguments = member.is("input") && first == Some(&b'{') && depth > 2;
+        if !matches!(first, Some(b'[' | b'{')) || member.is_free() || is_arguments {
             return;
         }
         // Bounds the work and the stack.
@@ -196,7 +222,7 @@ impl Search {
 /// A list or an object, gone through without being collected.
 struct Within<'s, 'm> {
     search: &'s mut Search,
-    member: &'m str,
+    member: Member<'m>,
     depth: usize,
 }
 
@@ -228,26 +254,29 @@ impl<'de> Visitor<'de> for Within<'_, '_> {
         let mut ids: Vec<&RawValue> = Vec::new();
         while let Some(Name(name)) = map.next_key()? {
             let value: &RawValue = map.next_value()?;
-            let name = String::from_utf8_lossy(&name);
+            let folded = fold(&name);
+            let is_exact = matches!(folded, Cow::Borrowed(_));
+            let folded = String::from_utf8_lossy(&folded);
+            let name = folded.as_ref();
             if name == "id" {
-                match kind_in(&HOLDERS, member) {
-                    Some(kind) => search.take(member, value, kind, true),
+                match kind_in(&HOLDERS, member.name) {
+                    Some(kind) => search.take(member.name, value, kind, true),
                     None => ids.push(value),
                 }
             } else if depth == 1 && name == "request_id" {
                 // vLLM makes it the id of the response.
                 search.take("request_id", value, ObjectKind::Response, false);
             }
-            item.note(&name, value);
+            item.note(Member { name, is_exact }, value);
             // What a user fills into a prompt is text, or an object that says what it is.
-            let name = if member == "variables" { "" } else { &name };
-            search.value(value, name, depth);
+            let name = if member.is("variables") { "" } else { name };
+            search.value(value, Member { name, is_exact }, depth);
             if search.problem.is_some() {
                 return Err(de::Error::custom("ended"));
             }
         }
         // An element of a list in the request itself.
-        if item.is_reference || depth == ITEM_DEPTH && ITEMS.contains(&member) {
+        if item.kind == ItemKind::Reference || depth == ITEM_DEPTH && ITEMS.contains(&member.name) {
             for id in ids {
                 search.take("id", id, ObjectKind::Item, item.is_looked_up());
             }
@@ -259,20 +288,35 @@ impl<'de> Visitor<'de> for Within<'_, '_> {
 /// What an object says of itself, should it be an item.
 #[derive(Default)]
 struct Item {
-    is_reference: bool,
-    /// `type`, when it is another one.
-    kind: Option<String>,
+    kind: ItemKind,
     has_content: bool,
 }
 
+/// By its `type`. Of one that is given twice, in whatever case, the last of these counts.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum ItemKind {
+    #[default]
+    Unsaid,
+    Whole,
+    /// The backend keeps what is in it.
+    Kept,
+    Reference,
+}
+
 impl Item {
-    fn note(&mut self, name: &str, value: &RawValue) {
-        match name {
-            "type" => match text_of(value) {
-                Some(kind) if kind == "item_reference" => self.is_reference = true,
-                kind => self.kind = kind,
-            },
-            "content" | "encrypted_content" | "result" => {
+    /// What makes an item whole counts to the letter.
+    fn note(&mut self, member: Member<'_>, value: &RawValue) {
+        match member.name {
+            "type" => {
+                let kind = match text_of(value).as_deref().map(fold_text).as_deref() {
+                    Some("item_reference") => ItemKind::Reference,
+                    Some("image_generation_call" | "reasoning") | None => ItemKind::Kept,
+                    Some(_) if member.is_exact => ItemKind::Whole,
+                    Some(_) => ItemKind::Unsaid,
+                };
+                self.kind = self.kind.max(kind);
+            }
+            "content" | "encrypted_content" | "result" if member.is_exact => {
                 self.has_content |= value.get() != "null";
             }
             _ => {}
@@ -282,12 +326,11 @@ impl Item {
     /// Whether the backend takes the item from where it keeps it: OpenAI's API reference, `ItemReferenceParam`, of which only
     /// the id is required; its guide to images, for those; reasoning without its encrypted form.
     fn is_looked_up(&self) -> bool {
-        self.is_reference
-            || !self.has_content
-                && matches!(
-                    self.kind.as_deref(),
-                    None | Some("image_generation_call" | "reasoning")
-                )
+        match self.kind {
+            ItemKind::Reference => true,
+            ItemKind::Whole => false,
+            ItemKind::Unsaid | ItemKind::Kept => !self.has_content,
+        }
     }
 }
 
@@ -349,6 +392,29 @@ mod tests {
     }
 
     #[test]
+    fn names_count_in_whatever_case_and_what_they_spare_to_the_letter() {
+        for body in [
+            r#"{"Previous_Response_ID":"x"}"#,
+            "{\"previou\u{17f}_response_id\":\"x\"}",
+            r#"{"previou\u017f_response_id":"x"}"#,
+            r#"{"CONVERSATION":"x"}"#,
+            "{\"conver\u{17f}ation\":{\"ID\":\"x\"}}",
+            r#"{"conver\u017Fation":"x"}"#,
+            r#"{"tools":[{"Container":"x"}]}"#,
+            r#"{"input":[{"content":[{"file":{"File_Id":"x"}}]}]}"#,
+            r#"{"tools":[{"Vector_Store_Ids":["x"]}]}"#,
+            r#"{"Input":[{"Type":"item_reference","Id":"x"}]}"#,
+            r#"{"input":[{"type":"message","TYPE":"item_reference","id":"x"}]}"#,
+            r#"{"INPUT":[{"ID":"x"}]}"#,
+            r#"{"Video":{"id":"x"}}"#,
+            r#"{"Metadata":{"file_id":"x"}}"#,
+            r#"{"Request_ID":"x"}"#,
+        ] {
+            assert_eq!(found(body), ["x"], "{body}");
+        }
+    }
+
+    #[test]
     fn what_is_no_reference_is_none() {
         for body in [
             "{}",
@@ -386,6 +452,15 @@ mod tests {
             (
                 r#"{"input":[{"type":"function_call","id":"x","arguments":"{}"}]}"#,
                 false,
+            ),
+            (
+                r#"{"input":[{"type":"message","Type":"reasoning","id":"x"}]}"#,
+                true,
+            ),
+            (r#"{"input":[{"Type":"message","id":"x"}]}"#, true),
+            (
+                r#"{"input":[{"type":"reasoning","id":"x","Encrypted_Content":"y"}]}"#,
+                true,
             ),
             (r#"{"request_id":"x"}"#, false),
             (r#"{"file_id":"x"}"#, true),

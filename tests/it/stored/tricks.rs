@@ -81,6 +81,64 @@ fn what_takes_forms_takes_nothing_that_cannot_be_searched() {
 }
 
 #[test]
+fn a_name_in_another_case_is_the_same_name() {
+    let shelf = Shelf::start();
+    let (proxy, alice, bob) = two_users(&shelf);
+    let made = |path: &str| id_of(&post(&proxy, &alice, path, &json!({"model": "m"})));
+    let (response, conversation) = (made("/v1/responses"), made("/v1/conversations"));
+    let file = upload(&proxy, &alice, "x");
+    for body in [
+        format!(r#"{{"Previous_Response_ID":"{response}"}}"#),
+        format!("{{\"previou\u{17f}_response_id\":\"{response}\"}}"),
+        format!(r#"{{"previou\u017f_response_id":"{response}"}}"#),
+        format!(r#"{{"Conversation":"{conversation}"}}"#),
+        format!(r#"{{"conversation":{{"ID":"{conversation}"}}}}"#),
+        format!(r#"{{"input":[{{"content":[{{"type":"input_file","File_ID":"{file}"}}]}}]}}"#),
+        format!(r#"{{"Input":[{{"Type":"item_reference","Id":"msg-of-{response}"}}]}}"#),
+    ] {
+        let ask = |key| {
+            send(
+                &proxy,
+                key,
+                "/v1/responses",
+                "application/json",
+                body.as_str(),
+            )
+        };
+        let asked = shelf.asked("/v1/responses");
+        assert_openai_error(&ask(&bob), 404);
+        assert_eq!(shelf.asked("/v1/responses"), asked, "{body}");
+        assert_eq!(ask(&alice).status, 200, "{body}");
+    }
+    let container = id_of(&post(&proxy, &bob, "/v1/containers", &json!({"name": "c"})));
+    let target = format!("/v1/containers/{container}/files");
+    for field in ["File_Id", "FILE_ID"] {
+        let answer = send(&proxy, &bob, &target, FORM, form(field, &file));
+        assert_openai_error(&answer, 404);
+    }
+    let line = json!({"URL": "/v1/responses", "Body": {"Previous_Response_Id": response}});
+    let input = upload(&proxy, &bob, &line.to_string());
+    let batch = json!({"Input_File_Id": input});
+    assert_openai_error(&post(&proxy, &bob, "/v1/batches", &batch), 404);
+}
+
+#[test]
+fn while_closed_a_name_in_another_case_is_refused_too() {
+    let backend = Backend::json("{}");
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    for body in [
+        json!({"Previous_Response_Id": "x"}),
+        json!({"CONVERSATION": "x"}),
+        json!({"Background": true}),
+        json!({"background": false, "bac\u{212a}ground": true}),
+    ] {
+        let error = assert_openai_error(&post(&proxy, &key, "/v1/responses", &body), 404);
+        assert_eq!(error["code"], "endpoint_closed", "{body}");
+    }
+    assert!(backend.requests().is_empty());
+}
+
+#[test]
 fn a_body_that_cannot_be_searched_is_refused() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
