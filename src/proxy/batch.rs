@@ -18,7 +18,7 @@ use super::{
     exchange::Asked,
     fold::fold,
     inner,
-    references::{self, Reference},
+    references::{self, Reference, Taken},
     request,
     stored::unknown_object,
 };
@@ -175,7 +175,7 @@ impl Check<'_> {
         if look.background {
             return Err(self.refuse("asks for `background`, which batches are not served with"));
         }
-        let references = references::references(body.get().as_bytes())?;
+        let references = references::references(body.get().as_bytes(), Taken::AsJson)?;
         self.claims
             .extend(references.into_iter().map(|found| found.claim));
         Ok(())

@@ -51,7 +51,7 @@ use endpoint::{Endpoint, Endpoints, Found, Keeps, Stateful};
 use estimator::Estimator;
 use exchange::{Asked, Books, Exchange};
 use gate::{Drain, Gate, InFlight};
-use references::Reference;
+use references::{Reference, Taken};
 use stored::Keeping;
 use throttle::Throttle;
 use upload::{ClientUpload, LookUp};
@@ -362,7 +362,11 @@ fn plan(endpoint: Endpoint, body: &Bytes, stream_usage: StreamUsage) -> Result<P
         | endpoint::Body::JsonAskingUsage
         | endpoint::Body::Form => request::look(body)?,
     };
-    plan.references = references::references(body)?;
+    let taken = match endpoint.body {
+        endpoint::Body::Form => Taken::AsForm,
+        _ => Taken::AsJson,
+    };
+    plan.references = references::references(body, taken)?;
     plan.background = look.background;
     plan.may_store = look.may_store;
     plan.model = look.model;

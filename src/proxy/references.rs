@@ -1,6 +1,10 @@
 //! Which stored objects a request's body refers to, as the backend would read it. All users share the backend's key, so such
 //! an object may be another user's.
 
+mod item;
+#[cfg(test)]
+mod tests;
+
 use std::{borrow::Cow, fmt};
 
 use actix_web::http::StatusCode;
@@ -18,6 +22,8 @@ use crate::{
     },
     usage::Name,
 };
+
+use item::{Item, ItemKind};
 
 /// The members whose strings are ids, or lists of them, and of what.
 const MEMBERS: [(&str, ObjectKind); 16] = [
@@ -46,6 +52,8 @@ const HOLDERS: [(&str, ObjectKind); 5] = [
     ("character", ObjectKind::Character),
     ("characters", ObjectKind::Character),
 ];
+/// These are files in a form, so a string in their place may be an id.
+const FILES_OF_FORMS: [(&str, ObjectKind); 1] = [("input_reference", ObjectKind::File)];
 /// Inside these an object is an item of a conversation, which the backend may know by its `id`.
 const ITEMS: [&str; 2] = ["input", "items"];
 const ITEM_DEPTH: usize = 3;
@@ -84,10 +92,28 @@ pub fn of_field(name: &str, is_file: bool) -> Option<ObjectKind> {
         .map(|part| part.trim_end_matches(']'));
     let is_simple = !name.contains(['[', '.']);
     parts.find_map(|part| {
-        let is_reference = part == "input_reference" && is_simple;
-        let holder = kind_in(&HOLDERS, part).or(is_reference.then_some(ObjectKind::File));
+        let file = kind_in(&FILES_OF_FORMS, part).filter(|_| is_simple);
+        let holder = kind_in(&HOLDERS, part).or(file);
         kind_in(&MEMBERS, part).or(holder.filter(|_| !(is_file && is_simple)))
     })
+}
+
+/// How an endpoint takes its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    AsJson,
+    /// As a form or as JSON: what the fields of a form refer to, the members of the same name do.
+    AsForm,
+}
+
+impl Taken {
+    fn kind_of(self, member: &str) -> Option<ObjectKind> {
+        let of_form = || kind_in(&HOLDERS, member).or(kind_in(&FILES_OF_FORMS, member));
+        match self {
+            Self::AsJson => kind_in(&MEMBERS, member),
+            Self::AsForm => kind_in(&MEMBERS, member).or_else(of_form),
+        }
+    }
 }
 
 fn kind_in(table: &[(&str, ObjectKind)], name: &str) -> Option<ObjectKind> {
@@ -99,7 +125,7 @@ fn kind_in(table: &[(&str, ObjectKind)], name: &str) -> Option<ObjectKind> {
 ///
 /// # Errors
 /// 400 when the body cannot be searched: it is no UTF-8, nested too deeply, or refers to too much.
-pub fn references(body: &[u8]) -> Result<Vec<Reference>, ApiError> {
+pub fn references(body: &[u8], taken: Taken) -> Result<Vec<Reference>, ApiError> {
     if !may_refer(body) {
         return Ok(Vec::new());
     }
@@ -108,6 +134,7 @@ pub fn references(body: &[u8]) -> Result<Vec<Reference>, ApiError> {
     let whole = serde_json::from_str::<&RawValue>(text)
         .map_err(|_| unsearchable("cannot be read as JSON"))?;
     let mut search = Search {
+        taken,
         found: Vec::new(),
         left_bytes: body.len().saturating_mul(MAX_READINGS),
         problem: None,
@@ -160,6 +187,7 @@ impl Member<'_> {
 }
 
 struct Search {
+    taken: Taken,
     found: Vec<Reference>,
     left_bytes: usize,
     /// Ends the search.
@@ -171,7 +199,7 @@ impl Search {
         let json = value.get();
         let first = json.as_bytes().first();
         if first == Some(&b'"') {
-            if let Some(kind) = kind_in(&MEMBERS, member.name) {
+            if let Some(kind) = self.taken.kind_of(member.name) {
                 self.take(member.name, value, kind, true);
             }
             return;
@@ -285,55 +313,6 @@ impl<'de> Visitor<'de> for Within<'_, '_> {
     }
 }
 
-/// What an object says of itself, should it be an item.
-#[derive(Default)]
-struct Item {
-    kind: ItemKind,
-    has_content: bool,
-}
-
-/// By its `type`. Of one that is given twice, in whatever case, the last of these counts.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum ItemKind {
-    #[default]
-    Unsaid,
-    Whole,
-    /// The backend keeps what is in it.
-    Kept,
-    Reference,
-}
-
-impl Item {
-    /// What makes an item whole counts to the letter.
-    fn note(&mut self, member: Member<'_>, value: &RawValue) {
-        match member.name {
-            "type" => {
-                let kind = match text_of(value).as_deref().map(fold_text).as_deref() {
-                    Some("item_reference") => ItemKind::Reference,
-                    Some("image_generation_call" | "reasoning") | None => ItemKind::Kept,
-                    Some(_) if member.is_exact => ItemKind::Whole,
-                    Some(_) => ItemKind::Unsaid,
-                };
-                self.kind = self.kind.max(kind);
-            }
-            "content" | "encrypted_content" | "result" if member.is_exact => {
-                self.has_content |= value.get() != "null";
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether the backend takes the item from where it keeps it: OpenAI's API reference, `ItemReferenceParam`, of which only
-    /// the id is required; its guide to images, for those; reasoning without its encrypted form.
-    fn is_looked_up(&self) -> bool {
-        match self.kind {
-            ItemKind::Reference => true,
-            ItemKind::Whole => false,
-            ItemKind::Unsaid | ItemKind::Kept => !self.has_content,
-        }
-    }
-}
-
 fn text_of(value: &RawValue) -> Option<String> {
     let Name(text) = serde_json::from_str(value.get()).ok()?;
     Some(String::from_utf8_lossy(&text).into_owned())
@@ -345,157 +324,4 @@ fn unsearchable(problem: &str) -> ApiError {
         None,
         format!("The request body {problem}."),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn found(body: &str) -> Vec<String> {
-        let references = references(body.as_bytes()).unwrap();
-        references
-            .into_iter()
-            .map(|reference| reference.claim.id)
-            .collect()
-    }
-
-    #[test]
-    fn references_are_found_wherever_they_stand() {
-        for body in [
-            r#"{"previous_response_id":"x"}"#,
-            r#"{"conversation":"x"}"#,
-            r#"{"conversation":{"id":"x"}}"#,
-            r#"{"input":[{"content":[{"type":"input_file","file_id":"x"}]}]}"#,
-            r#"{"messages":[{"content":[{"type":"file","file":{"file_id":"x"}}]}]}"#,
-            r#"{"tools":[{"type":"file_search","vector_store_ids":["x"]}]}"#,
-            r#"{"tools":[{"type":"code_interpreter","container":"x"}]}"#,
-            r#"{"tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":["x"]}}]}"#,
-            r#"{"input":[{"type":"item_reference","id":"x"}]}"#,
-            r#"{"input":[{"id":"x","type":"item\u005freference","type":"item_reference"}]}"#,
-            r#"{"previous\u005fresponse\u005fid":"x"}"#,
-            r#"{"conversation":"\u0078"}"#,
-            r#"{"video":{"id":"x"},"prompt":"more"}"#,
-            r#"{"characters":[{"id":"x"}]}"#,
-            r#"{"input":[{"id":"x"}]}"#,
-            r#"{"input":[{"type":null,"id":"x"}]}"#,
-            r#"{"input":[{"type":"image_generation_call","id":"x"}]}"#,
-            r#"{"input":[{"type":"reasoning","id":"x","summary":[]}]}"#,
-            r#"{"items":[{"id":"x","role":"user","content":"hi"}]}"#,
-            r#"{"request_id":"x","previous_response_id":null}"#,
-            r#"{"prompt":{"id":"p","variables":{"a":{"type":"input_file","file_id":"x"}}}}"#,
-        ] {
-            assert_eq!(found(body), ["x"], "{body}");
-        }
-        let twice = r#"{"file_id":"x","file_id":"y"}"#;
-        assert_eq!(found(twice), ["x", "y"]);
-    }
-
-    #[test]
-    fn names_count_in_whatever_case_and_what_they_spare_to_the_letter() {
-        for body in [
-            r#"{"Previous_Response_ID":"x"}"#,
-            "{\"previou\u{17f}_response_id\":\"x\"}",
-            r#"{"previou\u017f_response_id":"x"}"#,
-            r#"{"CONVERSATION":"x"}"#,
-            "{\"conver\u{17f}ation\":{\"ID\":\"x\"}}",
-            r#"{"conver\u017Fation":"x"}"#,
-            r#"{"tools":[{"Container":"x"}]}"#,
-            r#"{"input":[{"content":[{"file":{"File_Id":"x"}}]}]}"#,
-            r#"{"tools":[{"Vector_Store_Ids":["x"]}]}"#,
-            r#"{"Input":[{"Type":"item_reference","Id":"x"}]}"#,
-            r#"{"input":[{"type":"message","TYPE":"item_reference","id":"x"}]}"#,
-            r#"{"INPUT":[{"ID":"x"}]}"#,
-            r#"{"Video":{"id":"x"}}"#,
-            r#"{"Metadata":{"file_id":"x"}}"#,
-            r#"{"Request_ID":"x"}"#,
-        ] {
-            assert_eq!(found(body), ["x"], "{body}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_reference_is_none() {
-        for body in [
-            "{}",
-            r#"{"previous_response_id":null,"conversation":null}"#,
-            r#"{"messages":[{"content":"the \"file_id\":\"x\" of it"}]}"#,
-            r#"{"tools":[{"parameters":{"properties":{"file_id":{"type":"string"}}}}]}"#,
-            r#"{"metadata":{"conversation":"chat 17","video_id":"yt-1"}}"#,
-            r#"{"prompt":{"id":"p","variables":{"conversation":"Hello"}}}"#,
-            r#"{"messages":[{"content":[{"type":"tool_use","id":"t","input":{"file_id":"x","items":[{"id":"y"}]}}]}]}"#,
-            r#"{"input":[{"content":[{"annotations":[{"file_id":"cfile_1"}]}]}]}"#,
-            r#"{"messages":[{"tool_calls":[{"id":"call_1","type":"function"}]}]}"#,
-            r#"{"prompt":{"id":"pmpt_1"}}"#,
-        ] {
-            assert_eq!(found(body), Vec::<String>::new(), "{body}");
-        }
-    }
-
-    #[test]
-    fn only_what_the_backend_looks_up_must_be_known() {
-        for (body, is_looked_up) in [
-            (r#"{"input":[{"id":"x"}]}"#, true),
-            (
-                r#"{"input":[{"type":"message","id":"x","content":[]}]}"#,
-                false,
-            ),
-            (r#"{"input":[{"type":"reasoning","id":"x"}]}"#, true),
-            (
-                r#"{"input":[{"type":"reasoning","id":"x","encrypted_content":"y"}]}"#,
-                false,
-            ),
-            (
-                r#"{"input":[{"type":"image_generation_call","id":"x","result":null}]}"#,
-                true,
-            ),
-            (
-                r#"{"input":[{"type":"function_call","id":"x","arguments":"{}"}]}"#,
-                false,
-            ),
-            (
-                r#"{"input":[{"type":"message","Type":"reasoning","id":"x"}]}"#,
-                true,
-            ),
-            (r#"{"input":[{"Type":"message","id":"x"}]}"#, true),
-            (
-                r#"{"input":[{"type":"reasoning","id":"x","Encrypted_Content":"y"}]}"#,
-                true,
-            ),
-            (r#"{"request_id":"x"}"#, false),
-            (r#"{"file_id":"x"}"#, true),
-        ] {
-            let found = references(body.as_bytes()).unwrap();
-            assert_eq!(found.len(), 1, "{body}");
-            assert_eq!(found[0].claim.is_looked_up, is_looked_up, "{body}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_searched_is_refused() {
-        for body in [
-            &b"{\"user\":\"\xff\",\"previous_response_id\":\"x\"}"[..],
-            b"{\"previous_response_id\":\"x\"",
-            format!(r#"{{"file_ids":[{}"x"]}}"#, r#""a","#.repeat(5_000)).as_bytes(),
-        ] {
-            assert_eq!(references(body).unwrap_err().status(), 400);
-        }
-    }
-
-    #[test]
-    fn what_is_too_deep_is_refused() {
-        let deep = format!(
-            r#"{{"a":{}{},"file_id":"x"}}"#,
-            "[".repeat(100_000),
-            "]".repeat(100_000)
-        );
-        assert_eq!(references(deep.as_bytes()).unwrap_err().status(), 400);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_searched_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            let _ = references(&[b"{\"file_id\":", &bytes[..]].concat());
-        }
-    }
 }

@@ -42,6 +42,31 @@ fn a_form_may_name_one_s_own_objects_only() {
 }
 
 #[test]
+fn what_a_form_s_field_may_not_name_json_may_not_either() {
+    let shelf = Shelf::start();
+    let (proxy, alice, bob) = two_users(&shelf);
+    let video = id_of(&post(&proxy, &alice, "/v1/videos", &json!({"prompt": "x"})));
+    let file = upload(&proxy, &alice, "x");
+    for (target, field, id) in [
+        ("/v1/videos/edits", "video", &video),
+        ("/v1/videos/extensions", "video", &video),
+        ("/v1/videos", "characters", &video),
+        ("/v1/videos", "input_reference", &file),
+    ] {
+        let asked = shelf.asked(target);
+        let as_form = send(&proxy, &bob, target, FORM, form(field, id));
+        for body in [json!({ field: id }), json!({ field: [id] })] {
+            let as_json = post(&proxy, &bob, target, &body);
+            assert_eq!(assert_openai_error(&as_json, 404)["param"], field);
+            assert_eq!(as_json.text(), as_form.text(), "{target} {body}");
+        }
+        assert_eq!(shelf.asked(target), asked);
+    }
+    let own = json!({"input_reference": file});
+    assert_eq!(post(&proxy, &alice, "/v1/videos", &own).status, 200);
+}
+
+#[test]
 fn what_takes_forms_takes_nothing_that_cannot_be_searched() {
     let shelf = Shelf::start();
     let (proxy, _, bob) = two_users(&shelf);
