@@ -279,6 +279,10 @@ async fn settle_objects(
         .check_references(&asked.caller, &plan.references)
         .await?;
     asked.keeping.gives(&plan.references);
+    let given = owners.given(&asked.keeping).await?;
+    if !given.is_empty() && proxy.books.ledger.commit(given).await.is_err() {
+        return Err(ledger_unavailable().retry_after(5));
+    }
     if plan.background && asked.endpoint.path == RESPONSES {
         asked.keeping.runs_in_background();
     } else if !plan.may_store {

@@ -230,6 +230,47 @@ fn an_id_that_a_request_brings_along_becomes_nobody_s() {
 }
 
 #[test]
+fn an_id_that_a_request_brought_along_stays_nobody_s_when_a_list_gives_it_back() {
+    let backend = Backend::start(|request, wire| match request.target() {
+        "/v1/conversations" => wire.json(r#"{"id":"conv_1"}"#),
+        "/v1/responses" => {
+            wire.json(r#"{"id":"resp_1","status":"completed","output":[{"id":"msg_out"}]}"#);
+        }
+        _ => wire.json(
+            r#"{"object":"list","data":[{"id":"msg_foreign"},{"id":"msg_in"}],"has_more":false}"#,
+        ),
+    });
+    let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
+    let (alice, bob) = (home.user("alice"), home.user("bob"));
+    let proxy = home.serve();
+    let message = json!({"type": "message", "id": "msg_foreign", "role": "user", "content": "z"});
+    let by_id = |id: &str| json!({"input": [{"type": "item_reference", "id": id}]});
+    for (target, member, list) in [
+        (
+            "/v1/conversations",
+            "items",
+            "/v1/conversations/conv_1/items",
+        ),
+        ("/v1/responses", "input", "/v1/responses/resp_1/input_items"),
+    ] {
+        id_of(&post(&proxy, &bob, target, &json!({ member: [message] })));
+        assert_eq!(get(&proxy, &bob, list).status, 200);
+        let refused = post(&proxy, &bob, "/v1/responses", &by_id("msg_foreign"));
+        assert_openai_error(&refused, 404);
+    }
+    // What the backend named is known from the list, and whoever has the item may send it whole.
+    for id in ["msg_in", "msg_out"] {
+        let answer = post(&proxy, &bob, "/v1/responses", &by_id(id));
+        assert_eq!(answer.status, 200, "{id}");
+    }
+    let whole = json!({ "input": [message] });
+    assert_eq!(
+        post(&proxy, &alice, "/v1/responses/input_tokens", &whole).status,
+        200
+    );
+}
+
+#[test]
 fn an_object_of_another_kind_is_none() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
