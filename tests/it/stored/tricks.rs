@@ -42,6 +42,33 @@ fn a_form_may_name_one_s_own_objects_only() {
 }
 
 #[test]
+fn a_file_name_with_quotes_passes_and_hides_no_field() {
+    let shelf = Shelf::start();
+    let (proxy, alice, bob) = two_users(&shelf);
+    let file = upload(&proxy, &alice, "x");
+    let with_name = |filename: &str| {
+        format!(
+            "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{filename}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n{file}\r\n--XX--\r\n"
+        )
+    };
+    // As the official Go SDK writes `a"b\`.
+    let body = with_name(r#"a\"b\\"#);
+    for target in ["/v1/files", "/v1/audio/transcriptions"] {
+        send(&proxy, &bob, target, FORM, body.as_str());
+        assert_eq!(shelf.backend.last().target(), target);
+        assert_eq!(shelf.backend.last().body, body.as_bytes());
+    }
+    let container = id_of(&post(&proxy, &bob, "/v1/containers", &json!({"name": "c"})));
+    let target = format!("/v1/containers/{container}/files");
+    for filename in [r#"a\"; name=\"file_id"#, r#"a\"; name="file_id"#] {
+        let answer = send(&proxy, &bob, &target, FORM, with_name(filename));
+        assert_openai_error(&answer, 400);
+    }
+    assert_eq!(shelf.asked(&target), 0);
+}
+
+#[test]
 fn what_a_form_s_field_may_not_name_json_may_not_either() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
