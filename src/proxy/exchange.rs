@@ -260,6 +260,11 @@ impl Exchange {
         }
     }
 
+    /// The log says why a socket was cut.
+    pub fn log_cut(&self, why: &str) {
+        self.access.log_cut(why);
+    }
+
     pub fn caller(&self) -> &Arc<Caller> {
         &self.access.caller
     }
