@@ -126,6 +126,10 @@ pub(super) const CLOSED: [&str; 21] = [
     "/audio/voice_consents*",
 ];
 
+/// Lists of what all users have stored: closed too, though a POST to the same path is served. That of responses is in no
+/// reference, but asked for by OpenAI's own pages.
+pub(super) const CLOSED_LISTS: [&str; 2] = ["/chat/completions", "/responses"];
+
 const fn line(
     method: &'static str,
     path: &'static str,
