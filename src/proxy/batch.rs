@@ -16,13 +16,15 @@ use super::{
     budget::BodyShare,
     endpoint::{Endpoints, Keeps},
     exchange::Asked,
-    fold::fold,
     inner,
     references::{self, Reference, Taken},
     request,
     stored::unknown_object,
 };
-use crate::{model::Claim, usage::Name};
+use crate::{
+    model::Claim,
+    usage::{Name, fold},
+};
 
 /// Ids that are looked up together.
 const LOOK_UP_IDS: usize = 1_000;

@@ -10,11 +10,13 @@ mod head;
 use memchr::memmem;
 
 use super::{
-    fold::fold_text,
     references::{self, Reference},
     request::{clean_text, is_true},
 };
-use crate::model::{Claim, ObjectKind};
+use crate::{
+    model::{Claim, ObjectKind},
+    usage::fold_text,
+};
 
 use head::{PartHead, boundary};
 

@@ -10,7 +10,6 @@ pub mod endpoint;
 mod error;
 pub mod estimator;
 mod exchange;
-mod fold;
 mod form;
 pub mod gate;
 mod headers;

@@ -16,11 +16,8 @@ use serde_json::value::RawValue;
 
 use crate::{
     model::{Claim, ObjectKind},
-    proxy::{
-        ApiError,
-        fold::{fold, fold_text, strip},
-    },
-    usage::Name,
+    proxy::ApiError,
+    usage::{Name, fold, fold_text, strip_folded},
 };
 
 use item::{Item, ItemKind};
@@ -151,15 +148,17 @@ fn may_refer(body: &[u8]) -> bool {
     memchr::memchr3_iter(b'_', b'\\', b'"', body).any(|at| {
         let rest = &body[at + 1..];
         match body[at] {
-            b'_' => strip(rest, "id").or(strip(rest, "reference")).is_some(),
+            b'_' => strip_folded(rest, "id")
+                .or(strip_folded(rest, "reference"))
+                .is_some(),
             // A plain character, or one that folds to such.
             b'\\' => [&b"u00"[..], b"u017", b"u212"]
                 .iter()
                 .any(|code| rest.starts_with(code)),
             _ => match rest.first().map(u8::to_ascii_lowercase) {
-                Some(b'i') => strip(rest, "id\"").is_some(),
+                Some(b'i') => strip_folded(rest, "id\"").is_some(),
                 Some(b'c' | b'v') => HOLDERS.iter().any(|(name, _)| {
-                    strip(rest, name).is_some_and(|rest| rest.first() == Some(&b'"'))
+                    strip_folded(rest, name).is_some_and(|rest| rest.first() == Some(&b'"'))
                 }),
                 _ => false,
             },

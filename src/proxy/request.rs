@@ -13,8 +13,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{ApiError, fold::fold};
-use crate::usage::Name;
+use super::ApiError;
+use crate::usage::{Name, fold};
 
 /// The longest model name that is kept.
 const MAX_MODEL_CHARS: usize = 200;

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::{Member, text_of};
-use crate::proxy::fold::fold_text;
+use crate::usage::fold_text;
 
 /// What an object says of itself, should it be an item.
 #[derive(Default)]

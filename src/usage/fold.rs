@@ -7,7 +7,8 @@ use std::borrow::Cow;
 const FOLDED: [(&[u8], u8); 2] = [("\u{17f}".as_bytes(), b's'), ("\u{212a}".as_bytes(), b'k')];
 
 /// A name with its letters folded to ASCII's small ones; borrowed when that changes nothing, as with nearly all names.
-pub(super) fn fold(name: &[u8]) -> Cow<'_, [u8]> {
+#[must_use]
+pub fn fold(name: &[u8]) -> Cow<'_, [u8]> {
     let is_folded = |byte: &u8| byte.is_ascii() && !byte.is_ascii_uppercase();
     if name.iter().all(is_folded) {
         return Cow::Borrowed(name);
@@ -25,7 +26,8 @@ pub(super) fn fold(name: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The same for text.
-pub(super) fn fold_text(name: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn fold_text(name: &str) -> Cow<'_, str> {
     match fold(name.as_bytes()) {
         Cow::Borrowed(_) => Cow::Borrowed(name),
         Cow::Owned(folded) => Cow::Owned(String::from_utf8_lossy(&folded).into_owned()),
@@ -33,7 +35,8 @@ pub(super) fn fold_text(name: &str) -> Cow<'_, str> {
 }
 
 /// What follows a folded word at the beginning of some bytes.
-pub(super) fn strip<'b>(bytes: &'b [u8], word: &str) -> Option<&'b [u8]> {
+#[must_use]
+pub fn strip_folded<'b>(bytes: &'b [u8], word: &str) -> Option<&'b [u8]> {
     word.bytes().try_fold(bytes, |rest, expected| {
         let (byte, after) = first(rest)?;
         (byte == expected).then_some(after)
@@ -78,11 +81,11 @@ mod tests {
     #[test]
     fn a_word_is_stripped_in_any_case() {
         assert_eq!(
-            strip("Conver\u{17f}ation\"x".as_bytes(), "conversation"),
+            strip_folded("Conver\u{17f}ation\"x".as_bytes(), "conversation"),
             Some(&b"\"x"[..])
         );
-        assert_eq!(strip(b"vide", "video"), None);
-        assert_eq!(strip(b"vid30", "video"), None);
+        assert_eq!(strip_folded(b"vide", "video"), None);
+        assert_eq!(strip_folded(b"vid30", "video"), None);
     }
 
     proptest! {
@@ -95,7 +98,7 @@ mod tests {
                 c => c.to_ascii_lowercase(),
             }).collect();
             prop_assert_eq!(fold_text(&name), plain.as_str());
-            prop_assert!(strip(name.as_bytes(), &plain).is_some_and(<[u8]>::is_empty) || !plain.is_ascii());
+            prop_assert!(strip_folded(name.as_bytes(), &plain).is_some_and(<[u8]>::is_empty) || !plain.is_ascii());
         }
     }
 }
