@@ -19,6 +19,8 @@ pub enum ObjectKind {
     Video,
     /// A character for videos.
     Character,
+    /// None: an id that a client gave to an item of its own. It is nobody's, and stays so.
+    Given,
 }
 
 /// An object that a user made at the backend.
@@ -73,7 +75,7 @@ impl Entry {
 }
 
 impl ObjectKind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Response,
         Self::Item,
         Self::Conversation,
@@ -85,6 +87,7 @@ impl ObjectKind {
         Self::Container,
         Self::Video,
         Self::Character,
+        Self::Given,
     ];
 
     /// By the word of the database.
@@ -108,6 +111,7 @@ impl ObjectKind {
             Self::Container => "container",
             Self::Video => "video",
             Self::Character => "character",
+            Self::Given => "given",
         }
     }
 }

@@ -45,10 +45,26 @@ pub fn splice(body: &[u8]) {
     let again = look_into(&after).expect("the edited body is an object");
     assert_eq!((&again.model, again.stream), (&look.model, look.stream));
     assert_eq!(again.splice, None, "edited and does not ask");
-    if let Some(before) = before {
+    if let Some(before) = before.filter(|before| !has_odd_options(before)) {
         let after: Value = serde_json::from_slice(&after).expect("the edited body is JSON");
         assert_eq!(after, asking(before, look.stream));
     }
+}
+
+/// Whether the options are named in another case somewhere; then ours stand behind them and may replace others.
+fn has_odd_options(body: &Map<String, Value>) -> bool {
+    let is_odd = |name: &str, known: &str| {
+        let folded = name.chars().map(|c| match c {
+            '\u{17f}' => 's',
+            '\u{212a}' => 'k',
+            c => c.to_ascii_lowercase(),
+        });
+        name != known && folded.eq(known.chars())
+    };
+    body.iter().any(|(name, value)| {
+        let mut inner = value.as_object().into_iter().flat_map(Map::keys);
+        is_odd(name, "stream_options") || inner.any(|name| is_odd(name, "include_usage"))
+    })
 }
 
 /// What lenient servers take for `true`.

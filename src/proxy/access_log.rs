@@ -37,6 +37,18 @@ impl Access {
         log::info!(target: "access", "{peer} user={user:?} {method} {path} status={status} {duration_ms}ms");
     }
 
+    /// Of a socket that this proxy ends, besides the line of its end.
+    pub fn log_cut(&self, why: &str) {
+        let Self {
+            peer,
+            caller,
+            method,
+            path,
+        } = self;
+        let user = &caller.username;
+        log::info!(target: "access", "{peer} user={user:?} {method} {path} cut: {why}");
+    }
+
     pub fn log_booked(&self, model: &str, status: u16, duration_ms: i64, booked: Booked) {
         let Self {
             peer,

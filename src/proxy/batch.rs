@@ -1,11 +1,14 @@
 //! A batch's input is a file of requests that the backend runs on its own: each is looked at as if it had come by itself,
 //! before the batch is made. The file is read from the backend line by line, because its upload passed unread.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 use actix_web::http::{Method, StatusCode};
 use bytes::BytesMut;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::{
@@ -14,22 +17,64 @@ use super::{
     endpoint::{Endpoints, Keeps},
     exchange::Asked,
     inner,
-    references::{self, Reference},
+    references::{self, Reference, Taken},
     request,
     stored::unknown_object,
 };
-use crate::model::Claim;
+use crate::{
+    model::Claim,
+    usage::{Name, fold},
+};
 
 /// Ids that are looked up together.
 const LOOK_UP_IDS: usize = 1_000;
 
-/// One request of a batch. A doubled member makes it unreadable, and so does a missing one.
-#[derive(Deserialize)]
+/// One request of a batch. A doubled member makes it unreadable, in whatever case it is named, and so does a missing one.
 struct Line<'a> {
     method: Option<String>,
     url: String,
-    #[serde(borrow)]
     body: &'a RawValue,
+}
+
+impl<'de> Deserialize<'de> for Line<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Line<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request of a batch")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut method, mut url, mut body) = (None, None, None);
+        while let Some(Name(name)) = map.next_key()? {
+            let is_doubled = match fold(&name).as_ref() {
+                b"method" => method
+                    .replace(map.next_value::<Option<String>>()?)
+                    .is_some(),
+                b"url" => url.replace(map.next_value()?).is_some(),
+                b"body" => body.replace(map.next_value()?).is_some(),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    false
+                }
+            };
+            if is_doubled {
+                return Err(A::Error::custom("a doubled member"));
+            }
+        }
+        Ok(Line {
+            method: method.flatten(),
+            url: url.ok_or_else(|| A::Error::missing_field("url"))?,
+            body: body.ok_or_else(|| A::Error::missing_field("body"))?,
+        })
+    }
 }
 
 /// Looks at all requests of a batch.
@@ -132,7 +177,7 @@ impl Check<'_> {
         if look.background {
             return Err(self.refuse("asks for `background`, which batches are not served with"));
         }
-        let references = references::references(body.get().as_bytes())?;
+        let references = references::references(body.get().as_bytes(), Taken::AsJson)?;
         self.claims
             .extend(references.into_iter().map(|found| found.claim));
         Ok(())
@@ -171,12 +216,18 @@ mod tests {
         let line = r#"{"custom_id":"1","method":"POST","url":"/v1/responses","body":{"input":"x","previous_response_id":"resp_1"}}"#;
         assert_eq!(check(line).unwrap(), ["resp_1"]);
         assert!(check("  \r\n").unwrap().is_empty());
+        let other_case = r#"{"URL":"/v1/responses","Body":{"Previous_Response_Id":"resp_1"}}"#;
+        assert_eq!(check(other_case).unwrap(), ["resp_1"]);
         for line in [
             "x",
             "[]",
             r#"{"url":"/v1/chat/completions"}"#,
             r#"{"url":"/v1/chat/completions","body":[]}"#,
             r#"{"url":"/v1/chat/completions","body":{},"body":{"file_id":"x"}}"#,
+            r#"{"url":"/v1/chat/completions","body":{},"Body":{"file_id":"x"}}"#,
+            r#"{"url":"/v1/chat/completions","body":{},"URL":"/v1/files"}"#,
+            r#"{"url":"/v1/responses","body":{},"method":"POST","Method":"GET"}"#,
+            r#"{"url":"/v1/responses","body":{"Background":true}}"#,
             r#"{"url":"/v1/files","body":{}}"#,
             r#"{"url":"/v1/organization/users","body":{}}"#,
             r#"{"method":"GET","url":"/v1/chat/completions","body":{}}"#,

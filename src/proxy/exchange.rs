@@ -14,6 +14,7 @@ use super::{
     endpoint::{Endpoint, Keeps, Metering},
     estimator::{Estimate, Estimator},
     gate::{InFlight, Permit},
+    request::clean_text,
     stored::{Booking, Keeping},
 };
 use crate::{
@@ -259,6 +260,11 @@ impl Exchange {
         }
     }
 
+    /// The log says why a socket was cut.
+    pub fn log_cut(&self, why: &str) {
+        self.access.log_cut(why);
+    }
+
     pub fn caller(&self) -> &Arc<Caller> {
         &self.access.caller
     }
@@ -297,9 +303,6 @@ impl Exchange {
             Booking::Once { id, endpoint } => {
                 let mut row = self.row(outcome);
                 row.endpoint = endpoint;
-                if self.model.is_empty() {
-                    row.model = row.served_model.clone().unwrap_or(row.model);
-                }
                 self.due(row, Some(id))
             }
         };
@@ -314,12 +317,17 @@ impl Exchange {
     fn row(&mut self, outcome: Outcome) -> UsageRow {
         let (usage, source) = self.usage();
         let head = self.answer.as_ref();
+        let served_model = self.meter.reading().model.clone();
+        // The backend chose one where the request names none, as for videos.
+        let served = served_model.as_deref().filter(|name| !name.is_empty());
+        let chosen = served.filter(|_| self.model.is_empty());
+        let model = chosen.map_or_else(|| self.model_or_unknown(), clean_text);
         UsageRow {
             user_id: self.caller().id,
             started_at_ms: self.started_at_ms,
             endpoint: self.endpoint.path,
-            model: self.model_or_unknown(),
-            served_model: self.meter.reading().model.clone(),
+            model,
+            served_model,
             usage,
             status: self.status(),
             outcome,

@@ -5,13 +5,20 @@
 //! there. So only the form that all programs write is taken: lines end with CRLF, a part's head names itself once and in
 //! quotes or as a token, nothing stands before the first delimiter or behind the last.
 
+mod head;
+
 use memchr::memmem;
 
 use super::{
     references::{self, Reference},
     request::{clean_text, is_true},
 };
-use crate::model::{Claim, ObjectKind};
+use crate::{
+    model::{Claim, ObjectKind},
+    usage::fold_text,
+};
+
+use head::{PartHead, boundary};
 
 /// Names of fields and of parts are short.
 const MAX_HEAD_BYTES: usize = 8 * 1024;
@@ -61,6 +68,20 @@ enum Field {
     Refers(ObjectKind),
     /// Of no interest, or too long to be one.
     Other,
+}
+
+impl Field {
+    /// A part with a file name is a file.
+    fn of(part: &PartHead) -> Self {
+        if let Some(kind) = references::of_field(&part.name, part.is_file) {
+            return Self::Refers(kind);
+        }
+        match fold_text(&part.name).as_ref() {
+            "model" if !part.is_file => Self::Model,
+            "stream" if !part.is_file => Self::Stream,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl FormScan {
@@ -155,8 +176,8 @@ impl FormScan {
                         Ok(part) => part,
                         Err(problem) => return self.refuse(problem),
                     };
-                    self.state = State::Content(part.field());
-                    self.member = part.name;
+                    self.state = State::Content(Field::of(&part));
+                    self.member = fold_text(&part.name).into_owned();
                     // The line end before a delimiter may be the one that ends the head.
                     Some(end + 2)
                 }
@@ -222,131 +243,6 @@ impl FormScan {
             }),
             Field::Other => {}
         }
-    }
-}
-
-/// What a part's head says of it.
-struct PartHead {
-    name: String,
-    is_file: bool,
-}
-
-impl PartHead {
-    fn parse(head: &[u8]) -> Result<Self, &'static str> {
-        let head = String::from_utf8_lossy(head);
-        let mut part = None;
-        for line in head.split("\r\n") {
-            if line.contains(['\r', '\n']) || line.starts_with([' ', '\t']) {
-                return Err("has a part whose head's lines are broken in an unusual way");
-            }
-            let Some((name, value)) = line.split_once(':') else {
-                return Err("has a part whose head has a line without a colon");
-            };
-            if name.trim().eq_ignore_ascii_case("content-disposition")
-                && part.replace(Self::of_disposition(value)?).is_some()
-            {
-                return Err("has a part with two Content-Dispositions");
-            }
-        }
-        part.ok_or("has a part without a Content-Disposition")
-    }
-
-    fn of_disposition(value: &str) -> Result<Self, &'static str> {
-        const UNUSUAL: &str = "has a part with an unusual Content-Disposition";
-        let (kind, parameters) = parameters(value).ok_or(UNUSUAL)?;
-        if !kind.eq_ignore_ascii_case("form-data") {
-            return Err(UNUSUAL);
-        }
-        let mut name = None;
-        let mut is_file = false;
-        for (parameter, value) in parameters {
-            let is = |known: &str| parameter.eq_ignore_ascii_case(known);
-            if is("filename") || is("filename*") {
-                is_file = true;
-            } else if !is("name")
-                // Escapes of whatever kind.
-                || value.contains(['\\', '%'])
-                || value.contains("=?")
-                || name.replace(value).is_some()
-            {
-                return Err(UNUSUAL);
-            }
-        }
-        let name = name.ok_or("has a part without a name")?;
-        Ok(Self {
-            name: name.to_owned(),
-            is_file,
-        })
-    }
-
-    /// A part with a file name is a file.
-    fn field(&self) -> Field {
-        if let Some(kind) = references::of_field(&self.name, self.is_file) {
-            return Field::Refers(kind);
-        }
-        match self.name.as_str() {
-            "model" if !self.is_file => Field::Model,
-            "stream" if !self.is_file => Field::Stream,
-            _ => Field::Other,
-        }
-    }
-}
-
-/// A header's value and its parameters (RFC 9110 section 5.6.6). `None` for what is written in an unusual way.
-fn parameters(value: &str) -> Option<(&str, Vec<(&str, &str)>)> {
-    let (first, mut rest) = value.split_once(';').unwrap_or((value, ""));
-    let mut found = Vec::new();
-    rest = rest.trim();
-    while !rest.is_empty() {
-        let (name, after) = rest.split_once('=')?;
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_*".contains(&byte);
-        if name.is_empty() || !name.bytes().all(is_name) {
-            return None;
-        }
-        let (value, after) = if let Some(quoted) = after.strip_prefix('"') {
-            let (value, after) = quoted.split_once('"')?;
-            // Where an escaped quote ends the string, others may go on.
-            if value.ends_with('\\') {
-                return None;
-            }
-            (value, after)
-        } else {
-            let end = after.find(';').unwrap_or(after.len());
-            let (value, after) = after.split_at(end);
-            let value = value.trim();
-            if value.is_empty() || value.contains(['"', ' ', '\t', '=']) {
-                return None;
-            }
-            (value, after)
-        };
-        found.push((name, value));
-        let after = after.trim_start();
-        rest = match after.strip_prefix(';') {
-            Some(rest) => rest.trim(),
-            None if after.is_empty() => "",
-            None => return None,
-        };
-    }
-    Some((first.trim(), found))
-}
-
-/// RFC 2046 section 5.1.1: 1 to 70 characters.
-fn boundary(content_type: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(content_type).ok()?;
-    let (essence, parameters) = parameters(text)?;
-    if !essence.eq_ignore_ascii_case("multipart/form-data") {
-        return None;
-    }
-    let mut boundaries = parameters
-        .iter()
-        .filter(|(name, _)| name.to_ascii_lowercase().starts_with("boundary"));
-    match (boundaries.next(), boundaries.next()) {
-        (Some((name, value)), None)
-            if name.eq_ignore_ascii_case("boundary") && (1..=70).contains(&value.len()) =>
-        {
-            Some((*value).to_owned())
-        }
-        _ => None,
     }
 }
 
@@ -419,6 +315,11 @@ mod tests {
             ("name=\"video\"; filename=\"a.mp4\"", None),
             ("name=\"input_reference[file_id]\"", Some(ObjectKind::File)),
             ("name=\"file_id\"; filename=\"a\"", Some(ObjectKind::File)),
+            ("name=\"File_ID\"", Some(ObjectKind::File)),
+            (
+                "name=\"file_id\"; filename=\"a\\\"b\\\\\"",
+                Some(ObjectKind::File),
+            ),
             ("name=\"input_reference[image_url]\"", None),
             ("name=\"input_reference\"", Some(ObjectKind::File)),
             ("name=\"prompt\"", None),

@@ -61,6 +61,8 @@ struct Query {
     /// `after` or `before`, and the id that the page begins behind.
     direction: &'static str,
     cursor: Option<String>,
+    /// `before`, where both are given: the page ends there.
+    stop: Option<String>,
 }
 
 /// Answers with a page of the caller's own objects.
@@ -77,8 +79,11 @@ pub(super) async fn own_page(
         .owners
         .read(move |connection| objects::own(connection, user_id, kind))
         .await?;
-    if let Some(id) = query.cursor.as_ref().filter(|id| !own.contains_key(*id)) {
-        return Err(unknown_object(id).with_param(query.direction));
+    let bounds = [(query.direction, &query.cursor), ("before", &query.stop)];
+    for (name, id) in bounds {
+        if let Some(id) = id.as_ref().filter(|id| !own.contains_key(*id)) {
+            return Err(unknown_object(id).with_param(name));
+        }
     }
     let permit = proxy.shared.gate.enter().await?;
     let mut exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
@@ -209,6 +214,9 @@ impl Gathering {
             let Ok(WithId { id }) = serde_json::from_str(object.get()) else {
                 continue;
             };
+            if query.stop.as_ref() == Some(&id) {
+                return None;
+            }
             next = Some(id.clone());
             let Some(is_settled) = self.own.get(&id).copied() else {
                 continue;
@@ -252,20 +260,23 @@ impl Query {
             limit: None,
             direction: "after",
             cursor: None,
+            stop: None,
         };
+        let (mut after, mut before) = (None, None);
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let value = value.into_owned();
             match name.as_ref() {
                 "limit" => parsed.limit = Some(value),
-                "after" if !value.is_empty() => {
-                    (parsed.direction, parsed.cursor) = ("after", Some(value));
-                }
-                "before" if !value.is_empty() => {
-                    (parsed.direction, parsed.cursor) = ("before", Some(value));
-                }
+                "after" if !value.is_empty() => after = Some(value),
+                "before" if !value.is_empty() => before = Some(value),
                 "after" | "before" => {}
                 _ => parsed.others.push((name.into_owned(), value)),
             }
+        }
+        match after {
+            Some(_) => (parsed.cursor, parsed.stop) = (after, before),
+            None if before.is_some() => (parsed.direction, parsed.cursor) = ("before", before),
+            None => {}
         }
         parsed
     }
@@ -299,6 +310,9 @@ impl Query {
         query.append_pair("limit", &limit);
         if let Some(cursor) = cursor {
             query.append_pair(self.direction, cursor);
+        }
+        if let Some(stop) = &self.stop {
+            query.append_pair("before", stop);
         }
         format!("{path}?{}", query.finish())
     }
@@ -361,6 +375,27 @@ mod tests {
         let (own, first, last, more) = ids(&gathering);
         assert_eq!(own, ["c", "e"]);
         assert_eq!((first, last, more), (Some("c"), Some("e"), true));
+    }
+
+    #[test]
+    fn between_two_ids_both_bounds_hold() {
+        let query = Query::parse("before=z&after=a&limit=2");
+        assert_eq!(
+            query.target("/v1/vector_stores", ObjectKind::VectorStore, Some("a")),
+            "/v1/vector_stores?limit=100&after=a&before=z"
+        );
+        let mut gathering = gathering(&["a", "b", "y", "z", "zz"], 9);
+        assert_eq!(
+            gathering.take(page(&["b", "c"]), &query).as_deref(),
+            Some("c")
+        );
+        // Also where the backend knows one of them only.
+        assert_eq!(gathering.take(page(&["y", "z", "zz"]), &query), None);
+        let (own, _, last, more) = ids(&gathering);
+        assert_eq!(
+            (own, last, more),
+            (vec!["b".to_owned(), "y".to_owned()], Some("y"), false)
+        );
     }
 
     #[test]

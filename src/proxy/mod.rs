@@ -50,7 +50,7 @@ use endpoint::{Endpoint, Endpoints, Found, Keeps, Stateful};
 use estimator::Estimator;
 use exchange::{Asked, Books, Exchange};
 use gate::{Drain, Gate, InFlight};
-use references::Reference;
+use references::{Reference, Taken};
 use stored::Keeping;
 use throttle::Throttle;
 use upload::{ClientUpload, LookUp};
@@ -278,6 +278,10 @@ async fn settle_objects(
         .check_references(&asked.caller, &plan.references)
         .await?;
     asked.keeping.gives(&plan.references);
+    let given = owners.given(&asked.keeping).await?;
+    if !given.is_empty() && proxy.books.ledger.commit(given).await.is_err() {
+        return Err(ledger_unavailable().retry_after(5));
+    }
     if plan.background && asked.endpoint.path == RESPONSES {
         asked.keeping.runs_in_background();
     } else if !plan.may_store {
@@ -361,7 +365,11 @@ fn plan(endpoint: Endpoint, body: &Bytes, stream_usage: StreamUsage) -> Result<P
         | endpoint::Body::JsonAskingUsage
         | endpoint::Body::Form => request::look(body)?,
     };
-    plan.references = references::references(body)?;
+    let taken = match endpoint.body {
+        endpoint::Body::Form => Taken::AsForm,
+        _ => Taken::AsJson,
+    };
+    plan.references = references::references(body, taken)?;
     plan.background = look.background;
     plan.may_store = look.may_store;
     plan.model = look.model;

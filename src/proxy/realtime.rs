@@ -188,8 +188,6 @@ enum TunnelError {
     Backend(#[from] std::io::Error),
     #[error(transparent)]
     Ledger(#[from] NotWritten),
-    #[error("the key was forbidden")]
-    Forbidden,
 }
 
 impl Tunnel {
@@ -312,7 +310,9 @@ impl MessageBody for Tunnel {
             // Polled again, so that the next tick wakes this task.
             let _ = this.key_check.poll_tick(cx);
             if !this.shared.keys.still_allows(this.exchange.caller()) {
-                return Poll::Ready(Some(Err(TunnelError::Forbidden.into())));
+                this.exchange.log_cut("its key was forbidden");
+                // Without a frame that closes it, the client sees it cut; as an error, the operator would see it in the log.
+                return Poll::Ready(None);
             }
         }
         loop {

@@ -1,7 +1,11 @@
 //! Which stored objects a request's body refers to, as the backend would read it. All users share the backend's key, so such
 //! an object may be another user's.
 
-use std::fmt;
+mod item;
+#[cfg(test)]
+mod tests;
+
+use std::{borrow::Cow, fmt};
 
 use actix_web::http::StatusCode;
 use serde::{
@@ -13,8 +17,10 @@ use serde_json::value::RawValue;
 use crate::{
     model::{Claim, ObjectKind},
     proxy::ApiError,
-    usage::Name,
+    usage::{Name, fold, fold_text, strip_folded},
 };
+
+use item::{Item, ItemKind};
 
 /// The members whose strings are ids, or lists of them, and of what.
 const MEMBERS: [(&str, ObjectKind); 16] = [
@@ -43,11 +49,13 @@ const HOLDERS: [(&str, ObjectKind); 5] = [
     ("character", ObjectKind::Character),
     ("characters", ObjectKind::Character),
 ];
+/// These are files in a form, so a string in their place may be an id.
+const FILES_OF_FORMS: [(&str, ObjectKind); 1] = [("input_reference", ObjectKind::File)];
 /// Inside these an object is an item of a conversation, which the backend may know by its `id`.
 const ITEMS: [&str; 2] = ["input", "items"];
 const ITEM_DEPTH: usize = 3;
 /// The users' own words and descriptions of tools; what looks like a reference in them is none. Annotations and results are
-/// text about files, of one's own earlier answers.
+/// text about files, of one's own earlier answers. To the letter: a name in another case is looked into.
 const FREE: [&str; 7] = [
     "metadata",
     "attributes",
@@ -67,6 +75,7 @@ const MAX_REFERENCES: usize = 2_000;
 /// One reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
+    /// Its name, folded.
     pub member: String,
     pub claim: Claim,
 }
@@ -74,15 +83,34 @@ pub struct Reference {
 /// What a form's field of this name refers to: `file_id`, `video[id]`, or a `video` that is no file and so may be an object.
 #[must_use]
 pub fn of_field(name: &str, is_file: bool) -> Option<ObjectKind> {
+    let name = fold_text(name);
     let mut parts = name
         .split(['[', '.'])
         .map(|part| part.trim_end_matches(']'));
     let is_simple = !name.contains(['[', '.']);
     parts.find_map(|part| {
-        let is_reference = part == "input_reference" && is_simple;
-        let holder = kind_in(&HOLDERS, part).or(is_reference.then_some(ObjectKind::File));
+        let file = kind_in(&FILES_OF_FORMS, part).filter(|_| is_simple);
+        let holder = kind_in(&HOLDERS, part).or(file);
         kind_in(&MEMBERS, part).or(holder.filter(|_| !(is_file && is_simple)))
     })
+}
+
+/// How an endpoint takes its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    AsJson,
+    /// As a form or as JSON: what the fields of a form refer to, the members of the same name do.
+    AsForm,
+}
+
+impl Taken {
+    fn kind_of(self, member: &str) -> Option<ObjectKind> {
+        let of_form = || kind_in(&HOLDERS, member).or(kind_in(&FILES_OF_FORMS, member));
+        match self {
+            Self::AsJson => kind_in(&MEMBERS, member),
+            Self::AsForm => kind_in(&MEMBERS, member).or_else(of_form),
+        }
+    }
 }
 
 fn kind_in(table: &[(&str, ObjectKind)], name: &str) -> Option<ObjectKind> {
@@ -94,7 +122,7 @@ fn kind_in(table: &[(&str, ObjectKind)], name: &str) -> Option<ObjectKind> {
 ///
 /// # Errors
 /// 400 when the body cannot be searched: it is no UTF-8, nested too deeply, or refers to too much.
-pub fn references(body: &[u8]) -> Result<Vec<Reference>, ApiError> {
+pub fn references(body: &[u8], taken: Taken) -> Result<Vec<Reference>, ApiError> {
     if !may_refer(body) {
         return Ok(Vec::new());
     }
@@ -103,11 +131,12 @@ pub fn references(body: &[u8]) -> Result<Vec<Reference>, ApiError> {
     let whole = serde_json::from_str::<&RawValue>(text)
         .map_err(|_| unsearchable("cannot be read as JSON"))?;
     let mut search = Search {
+        taken,
         found: Vec::new(),
         left_bytes: body.len().saturating_mul(MAX_READINGS),
         problem: None,
     };
-    search.value(whole, "", 0);
+    search.value(whole, Member::default(), 0);
     match search.problem {
         Some(problem) => Err(unsearchable(problem)),
         None => Ok(search.found),
@@ -119,13 +148,17 @@ fn may_refer(body: &[u8]) -> bool {
     memchr::memchr3_iter(b'_', b'\\', b'"', body).any(|at| {
         let rest = &body[at + 1..];
         match body[at] {
-            b'_' => rest.starts_with(b"id") || rest.starts_with(b"reference"),
-            b'\\' => rest.starts_with(b"u00"),
-            _ => match rest.first() {
-                Some(b'i') => rest.starts_with(b"id\""),
+            b'_' => strip_folded(rest, "id")
+                .or(strip_folded(rest, "reference"))
+                .is_some(),
+            // A plain character, or one that folds to such.
+            b'\\' => [&b"u00"[..], b"u017", b"u212"]
+                .iter()
+                .any(|code| rest.starts_with(code)),
+            _ => match rest.first().map(u8::to_ascii_lowercase) {
+                Some(b'i') => strip_folded(rest, "id\"").is_some(),
                 Some(b'c' | b'v') => HOLDERS.iter().any(|(name, _)| {
-                    rest.strip_prefix(name.as_bytes())
-                        .is_some_and(|rest| rest.first() == Some(&b'"'))
+                    strip_folded(rest, name).is_some_and(|rest| rest.first() == Some(&b'"'))
                 }),
                 _ => false,
             },
@@ -133,7 +166,27 @@ fn may_refer(body: &[u8]) -> bool {
     })
 }
 
+/// The member that a value belongs to, or the list that it is in.
+#[derive(Clone, Copy, Default)]
+struct Member<'n> {
+    /// Folded.
+    name: &'n str,
+    /// It was written like that. Only then is a value passed over.
+    is_exact: bool,
+}
+
+impl Member<'_> {
+    fn is(self, name: &str) -> bool {
+        self.is_exact && self.name == name
+    }
+
+    fn is_free(self) -> bool {
+        self.is_exact && FREE.contains(&self.name)
+    }
+}
+
 struct Search {
+    taken: Taken,
     found: Vec<Reference>,
     left_bytes: usize,
     /// Ends the search.
@@ -141,18 +194,18 @@ struct Search {
 }
 
 impl Search {
-    fn value(&mut self, value: &RawValue, member: &str, depth: usize) {
+    fn value(&mut self, value: &RawValue, member: Member<'_>, depth: usize) {
         let json = value.get();
         let first = json.as_bytes().first();
         if first == Some(&b'"') {
-            if let Some(kind) = kind_in(&MEMBERS, member) {
-                self.take(member, value, kind, true);
+            if let Some(kind) = self.taken.kind_of(member.name) {
+                self.take(member.name, value, kind, true);
             }
             return;
         }
         // The arguments of a tool that was used; a list is a conversation.
-        let is_arguments = member == "input" && first == Some(&b'{') && depth > 2;
-        if !matches!(first, Some(b'[' | b'{')) || FREE.contains(&member) || is_arguments {
+        let is_arguments = member.is("input") && first == Some(&b'{') && depth > 2;
+        if !matches!(first, Some(b'[' | b'{')) || member.is_free() || is_arguments {
             return;
         }
         // Bounds the work and the stack.
@@ -196,7 +249,7 @@ impl Search {
 /// A list or an object, gone through without being collected.
 struct Within<'s, 'm> {
     search: &'s mut Search,
-    member: &'m str,
+    member: Member<'m>,
     depth: usize,
 }
 
@@ -228,66 +281,34 @@ impl<'de> Visitor<'de> for Within<'_, '_> {
         let mut ids: Vec<&RawValue> = Vec::new();
         while let Some(Name(name)) = map.next_key()? {
             let value: &RawValue = map.next_value()?;
-            let name = String::from_utf8_lossy(&name);
+            let folded = fold(&name);
+            let is_exact = matches!(folded, Cow::Borrowed(_));
+            let folded = String::from_utf8_lossy(&folded);
+            let name = folded.as_ref();
             if name == "id" {
-                match kind_in(&HOLDERS, member) {
-                    Some(kind) => search.take(member, value, kind, true),
+                match kind_in(&HOLDERS, member.name) {
+                    Some(kind) => search.take(member.name, value, kind, true),
                     None => ids.push(value),
                 }
             } else if depth == 1 && name == "request_id" {
                 // vLLM makes it the id of the response.
                 search.take("request_id", value, ObjectKind::Response, false);
             }
-            item.note(&name, value);
+            item.note(Member { name, is_exact }, value);
             // What a user fills into a prompt is text, or an object that says what it is.
-            let name = if member == "variables" { "" } else { &name };
-            search.value(value, name, depth);
+            let name = if member.is("variables") { "" } else { name };
+            search.value(value, Member { name, is_exact }, depth);
             if search.problem.is_some() {
                 return Err(de::Error::custom("ended"));
             }
         }
         // An element of a list in the request itself.
-        if item.is_reference || depth == ITEM_DEPTH && ITEMS.contains(&member) {
+        if item.kind == ItemKind::Reference || depth == ITEM_DEPTH && ITEMS.contains(&member.name) {
             for id in ids {
                 search.take("id", id, ObjectKind::Item, item.is_looked_up());
             }
         }
         Ok(())
-    }
-}
-
-/// What an object says of itself, should it be an item.
-#[derive(Default)]
-struct Item {
-    is_reference: bool,
-    /// `type`, when it is another one.
-    kind: Option<String>,
-    has_content: bool,
-}
-
-impl Item {
-    fn note(&mut self, name: &str, value: &RawValue) {
-        match name {
-            "type" => match text_of(value) {
-                Some(kind) if kind == "item_reference" => self.is_reference = true,
-                kind => self.kind = kind,
-            },
-            "content" | "encrypted_content" | "result" => {
-                self.has_content |= value.get() != "null";
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether the backend takes the item from where it keeps it: OpenAI's API reference, `ItemReferenceParam`, of which only
-    /// the id is required; its guide to images, for those; reasoning without its encrypted form.
-    fn is_looked_up(&self) -> bool {
-        self.is_reference
-            || !self.has_content
-                && matches!(
-                    self.kind.as_deref(),
-                    None | Some("image_generation_call" | "reasoning")
-                )
     }
 }
 
@@ -302,125 +323,4 @@ fn unsearchable(problem: &str) -> ApiError {
         None,
         format!("The request body {problem}."),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn found(body: &str) -> Vec<String> {
-        let references = references(body.as_bytes()).unwrap();
-        references
-            .into_iter()
-            .map(|reference| reference.claim.id)
-            .collect()
-    }
-
-    #[test]
-    fn references_are_found_wherever_they_stand() {
-        for body in [
-            r#"{"previous_response_id":"x"}"#,
-            r#"{"conversation":"x"}"#,
-            r#"{"conversation":{"id":"x"}}"#,
-            r#"{"input":[{"content":[{"type":"input_file","file_id":"x"}]}]}"#,
-            r#"{"messages":[{"content":[{"type":"file","file":{"file_id":"x"}}]}]}"#,
-            r#"{"tools":[{"type":"file_search","vector_store_ids":["x"]}]}"#,
-            r#"{"tools":[{"type":"code_interpreter","container":"x"}]}"#,
-            r#"{"tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":["x"]}}]}"#,
-            r#"{"input":[{"type":"item_reference","id":"x"}]}"#,
-            r#"{"input":[{"id":"x","type":"item\u005freference","type":"item_reference"}]}"#,
-            r#"{"previous\u005fresponse\u005fid":"x"}"#,
-            r#"{"conversation":"\u0078"}"#,
-            r#"{"video":{"id":"x"},"prompt":"more"}"#,
-            r#"{"characters":[{"id":"x"}]}"#,
-            r#"{"input":[{"id":"x"}]}"#,
-            r#"{"input":[{"type":null,"id":"x"}]}"#,
-            r#"{"input":[{"type":"image_generation_call","id":"x"}]}"#,
-            r#"{"input":[{"type":"reasoning","id":"x","summary":[]}]}"#,
-            r#"{"items":[{"id":"x","role":"user","content":"hi"}]}"#,
-            r#"{"request_id":"x","previous_response_id":null}"#,
-            r#"{"prompt":{"id":"p","variables":{"a":{"type":"input_file","file_id":"x"}}}}"#,
-        ] {
-            assert_eq!(found(body), ["x"], "{body}");
-        }
-        let twice = r#"{"file_id":"x","file_id":"y"}"#;
-        assert_eq!(found(twice), ["x", "y"]);
-    }
-
-    #[test]
-    fn what_is_no_reference_is_none() {
-        for body in [
-            "{}",
-            r#"{"previous_response_id":null,"conversation":null}"#,
-            r#"{"messages":[{"content":"the \"file_id\":\"x\" of it"}]}"#,
-            r#"{"tools":[{"parameters":{"properties":{"file_id":{"type":"string"}}}}]}"#,
-            r#"{"metadata":{"conversation":"chat 17","video_id":"yt-1"}}"#,
-            r#"{"prompt":{"id":"p","variables":{"conversation":"Hello"}}}"#,
-            r#"{"messages":[{"content":[{"type":"tool_use","id":"t","input":{"file_id":"x","items":[{"id":"y"}]}}]}]}"#,
-            r#"{"input":[{"content":[{"annotations":[{"file_id":"cfile_1"}]}]}]}"#,
-            r#"{"messages":[{"tool_calls":[{"id":"call_1","type":"function"}]}]}"#,
-            r#"{"prompt":{"id":"pmpt_1"}}"#,
-        ] {
-            assert_eq!(found(body), Vec::<String>::new(), "{body}");
-        }
-    }
-
-    #[test]
-    fn only_what_the_backend_looks_up_must_be_known() {
-        for (body, is_looked_up) in [
-            (r#"{"input":[{"id":"x"}]}"#, true),
-            (
-                r#"{"input":[{"type":"message","id":"x","content":[]}]}"#,
-                false,
-            ),
-            (r#"{"input":[{"type":"reasoning","id":"x"}]}"#, true),
-            (
-                r#"{"input":[{"type":"reasoning","id":"x","encrypted_content":"y"}]}"#,
-                false,
-            ),
-            (
-                r#"{"input":[{"type":"image_generation_call","id":"x","result":null}]}"#,
-                true,
-            ),
-            (
-                r#"{"input":[{"type":"function_call","id":"x","arguments":"{}"}]}"#,
-                false,
-            ),
-            (r#"{"request_id":"x"}"#, false),
-            (r#"{"file_id":"x"}"#, true),
-        ] {
-            let found = references(body.as_bytes()).unwrap();
-            assert_eq!(found.len(), 1, "{body}");
-            assert_eq!(found[0].claim.is_looked_up, is_looked_up, "{body}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_searched_is_refused() {
-        for body in [
-            &b"{\"user\":\"\xff\",\"previous_response_id\":\"x\"}"[..],
-            b"{\"previous_response_id\":\"x\"",
-            format!(r#"{{"file_ids":[{}"x"]}}"#, r#""a","#.repeat(5_000)).as_bytes(),
-        ] {
-            assert_eq!(references(body).unwrap_err().status(), 400);
-        }
-    }
-
-    #[test]
-    fn what_is_too_deep_is_refused() {
-        let deep = format!(
-            r#"{{"a":{}{},"file_id":"x"}}"#,
-            "[".repeat(100_000),
-            "]".repeat(100_000)
-        );
-        assert_eq!(references(deep.as_bytes()).unwrap_err().status(), 400);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_searched_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            let _ = references(&[b"{\"file_id\":", &bytes[..]].concat());
-        }
-    }
 }

@@ -14,7 +14,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::ApiError;
-use crate::usage::Name;
+use crate::usage::{Name, fold};
 
 /// The longest model name that is kept.
 const MAX_MODEL_CHARS: usize = 200;
@@ -51,7 +51,9 @@ impl Splice {
     }
 }
 
-/// Looks into a body as the backend would read it: escaped member names count, of duplicates the last one.
+/// Looks into a body as the backend would read it: escaped member names count, of duplicates the last one. Names in another
+/// case are other names to most backends and the same to some: a request streams, or asks for the background, when it does
+/// so in either reading. `store` counts to the letter, because nothing is lost by taking an answer for stored.
 ///
 /// # Errors
 /// 400 when the body is no JSON object.
@@ -61,18 +63,17 @@ pub fn look(body: &[u8]) -> Result<Look, ApiError> {
         .deserialize_map(TopLevel)
         .and_then(|members| deserializer.end().map(|()| members))
         .map_err(|error| not_an_object(&error))?;
-    let stream = members.stream.is_some_and(|value| is_true(value.get()));
+    let stream = members.stream.is_true();
     let splice = if stream {
         splice_of(body, members.stream_options)
     } else {
         None
     };
+    let model = members.model.exact.or(members.model.folded);
     Ok(Look {
-        model: members
-            .model
-            .map_or_else(String::new, |value| clean_model(value.get())),
+        model: model.map_or_else(String::new, |value| clean_model(value.get())),
         stream,
-        background: members.background.is_some_and(|value| is_true(value.get())),
+        background: members.background.is_true(),
         may_store: members.store.is_none_or(|value| value.get() != "false"),
         splice,
     })
@@ -110,11 +111,40 @@ fn not_an_object(error: &serde_json::Error) -> ApiError {
 /// The members that matter, as they stand in the body.
 #[derive(Default)]
 struct Members<'a> {
-    model: Option<&'a RawValue>,
-    stream: Option<&'a RawValue>,
-    stream_options: Option<&'a RawValue>,
-    background: Option<&'a RawValue>,
+    model: Member<'a>,
+    stream: Member<'a>,
+    stream_options: Member<'a>,
+    background: Member<'a>,
     store: Option<&'a RawValue>,
+}
+
+/// A member's last value, as the two kinds of readers see it.
+#[derive(Clone, Copy, Default)]
+struct Member<'a> {
+    /// By its name to the letter.
+    exact: Option<&'a RawValue>,
+    /// By its name in any case.
+    folded: Option<&'a RawValue>,
+    /// The last of all is named in another case: the two kinds differ.
+    is_odd: bool,
+}
+
+impl<'a> Member<'a> {
+    fn note(&mut self, value: &'a RawValue, is_exact: bool) {
+        self.folded = Some(value);
+        self.is_odd = !is_exact;
+        if is_exact {
+            self.exact = Some(value);
+        }
+    }
+
+    fn is_true(self) -> bool {
+        let values = [self.exact, self.folded];
+        values
+            .into_iter()
+            .flatten()
+            .any(|value| is_true(value.get()))
+    }
 }
 
 struct TopLevel;
@@ -129,12 +159,14 @@ impl<'de> Visitor<'de> for TopLevel {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Members::default();
         while let Some(Name(name)) = map.next_key()? {
-            match name.as_ref() {
-                b"model" => members.model = Some(map.next_value()?),
-                b"stream" => members.stream = Some(map.next_value()?),
-                b"background" => members.background = Some(map.next_value()?),
-                b"store" => members.store = Some(map.next_value()?),
-                b"stream_options" => members.stream_options = Some(map.next_value()?),
+            let folded = fold(&name);
+            let is_exact = matches!(folded, Cow::Borrowed(_));
+            match folded.as_ref() {
+                b"model" => members.model.note(map.next_value()?, is_exact),
+                b"stream" => members.stream.note(map.next_value()?, is_exact),
+                b"background" => members.background.note(map.next_value()?, is_exact),
+                b"stream_options" => members.stream_options.note(map.next_value()?, is_exact),
+                b"store" if is_exact => members.store = Some(map.next_value()?),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -154,8 +186,11 @@ pub(super) fn is_true(json: &str) -> bool {
 }
 
 /// Where and how the body must change to ask for usage.
-fn splice_of(body: &[u8], stream_options: Option<&RawValue>) -> Option<Splice> {
-    let Some(options) = stream_options else {
+fn splice_of(body: &[u8], stream_options: Member<'_>) -> Option<Splice> {
+    if stream_options.is_odd {
+        return splice_at_end(body);
+    }
+    let Some(options) = stream_options.exact else {
         let after_brace = body.iter().position(|byte| *byte == b'{')? + 1;
         return Some(Splice {
             range: after_brace..after_brace,
@@ -174,22 +209,32 @@ fn splice_of(body: &[u8], stream_options: Option<&RawValue>) -> Option<Splice> {
     }
 }
 
+/// Where the options are last named in another case, ours come behind them: so they count for each kind of reader.
+fn splice_at_end(body: &[u8]) -> Option<Splice> {
+    let brace = body.iter().rposition(|byte| *byte == b'}')?;
+    Some(Splice {
+        range: brace..brace,
+        text: r#","stream_options":{"include_usage":true}"#,
+    })
+}
+
 fn splice_into_options(body: &[u8], options: &RawValue, span: Range<usize>) -> Option<Splice> {
     struct IncludeUsage;
     impl<'de> Visitor<'de> for IncludeUsage {
         /// The last `include_usage`, and whether there is any member.
-        type Value = (Option<&'de RawValue>, bool);
+        type Value = (Member<'de>, bool);
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a JSON object")
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let (mut found, mut any) = (None, false);
+            let (mut found, mut any) = (Member::default(), false);
             while let Some(Name(name)) = map.next_key()? {
                 any = true;
-                if name.as_ref() == b"include_usage" {
-                    found = Some(map.next_value()?);
+                let folded = fold(&name);
+                if folded.as_ref() == b"include_usage" {
+                    found.note(map.next_value()?, matches!(folded, Cow::Borrowed(_)));
                 } else {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -198,7 +243,15 @@ fn splice_into_options(body: &[u8], options: &RawValue, span: Range<usize>) -> O
         }
     }
     let mut deserializer = serde_json::Deserializer::from_str(options.get());
-    match deserializer.deserialize_map(IncludeUsage).ok()? {
+    let (found, has_members) = deserializer.deserialize_map(IncludeUsage).ok()?;
+    if found.is_odd {
+        let brace = span.end - 1;
+        return Some(Splice {
+            range: brace..brace,
+            text: r#","include_usage":true"#,
+        });
+    }
+    match (found.exact, has_members) {
         (Some(value), _) if is_true(value.get()) => None,
         (Some(value), _) => Some(Splice {
             range: span_in(body, value),
@@ -304,6 +357,50 @@ mod tests {
         ] {
             assert_eq!(edited(body), expected);
         }
+    }
+
+    #[test]
+    fn names_in_another_case_hide_neither_a_stream_nor_the_background() {
+        for (body, expected) in [
+            (
+                r#"{"Stream":true}"#,
+                r#"{"stream_options":{"include_usage":true},"Stream":true}"#,
+            ),
+            (
+                "{\"\u{17f}tream\":true,\"stream\":false}",
+                "{\"\u{17f}tream\":true,\"stream\":false}",
+            ),
+            (
+                r#"{"stream":false,"STREAM":true}"#,
+                r#"{"stream_options":{"include_usage":true},"stream":false,"STREAM":true}"#,
+            ),
+            (
+                r#"{"stream":true,"Stream":false}"#,
+                r#"{"stream_options":{"include_usage":true},"stream":true,"Stream":false}"#,
+            ),
+            (
+                r#"{"stream":true,"Stream_Options":{"include_usage":false}} "#,
+                r#"{"stream":true,"Stream_Options":{"include_usage":false},"stream_options":{"include_usage":true}} "#,
+            ),
+            (
+                r#"{"stream":true,"stream_options":{"include_usage":true,"Include_Usage":false }}"#,
+                r#"{"stream":true,"stream_options":{"include_usage":true,"Include_Usage":false ,"include_usage":true}}"#,
+            ),
+        ] {
+            assert_eq!(edited(body), expected);
+        }
+        let read = |body: &str| look(body.as_bytes()).unwrap();
+        for body in [
+            r#"{"Background":true}"#,
+            "{\"bac\u{212a}ground\":true}",
+            r#"{"background":false,"BACKGROUND":true}"#,
+            r#"{"background":true,"Background":false}"#,
+        ] {
+            assert!(read(body).background, "{body}");
+        }
+        assert_eq!(read(r#"{"Model":"m"}"#).model, "m");
+        assert_eq!(read(r#"{"model":"m","Model":"n"}"#).model, "m");
+        assert!(read(r#"{"Store":false}"#).may_store);
     }
 
     #[test]

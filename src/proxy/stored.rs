@@ -13,7 +13,7 @@ use super::{
 use crate::{
     model::{Claim, Entry, ObjectKind, StoredObject, now_ms},
     store::{Store, StoreError, objects},
-    usage::Stored,
+    usage::{Stored, is_id},
 };
 
 /// Who made what, for requests.
@@ -74,6 +74,25 @@ impl Owners {
             Ok(place.and_then(|place| Some((place, claims.get(place)?.id.clone()))))
         })
         .await
+    }
+
+    /// The entries that keep ids which a request brings along from becoming anybody's: a list of a conversation's items gives
+    /// them back, and whoever has put another's id into a conversation of one's own could refer to the item behind it. Only ids
+    /// of which nothing is known; what the user owns stays so. Not to take items from lists at all would close the same gap,
+    /// and would make those nobody's that users know from lists only, such as their own messages.
+    pub(super) async fn given(&self, keeping: &Keeping) -> Result<Vec<Entry>, ApiError> {
+        if !keeping.notes_objects() || keeping.given_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = keeping.given_ids.iter().filter(|id| is_id(id));
+        let ids: Vec<String> = ids.cloned().collect();
+        let unknown = self
+            .read(move |connection| objects::unknown(connection, ids))
+            .await?;
+        let entries = unknown.iter();
+        Ok(entries
+            .map(|id| keeping.made(id, ObjectKind::Given, true))
+            .collect())
     }
 
     /// A query, on the blocking pool.
@@ -141,7 +160,7 @@ pub(super) struct Keeping {
     is_remembered: bool,
     /// The request asks the backend to store nothing; containers live all the same.
     is_unstored: bool,
-    /// Ids of items that the request brought along: a backend that gives them back has not made them.
+    /// Ids of items that the request brings along: a backend that gives them back has not made them.
     given_ids: Vec<String>,
 }
 
@@ -191,7 +210,8 @@ impl Keeping {
     pub(super) fn gives(&mut self, references: &[Reference]) {
         let given = references
             .iter()
-            .filter(|reference| !reference.claim.is_looked_up);
+            .filter(|reference| !reference.claim.is_looked_up)
+            .filter(|reference| reference.claim.kind == ObjectKind::Item);
         self.given_ids
             .extend(given.map(|reference| reference.claim.id.clone()));
     }

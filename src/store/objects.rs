@@ -60,6 +60,7 @@ pub fn first_foreign(
         let known: Option<(i64, String)> = statement
             .query_row([&claim.id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
+        let known = known.filter(|(_, kind)| kind != ObjectKind::Given.as_str());
         let is_allowed = match known {
             Some((owner, kind)) => {
                 owner == user_id && (!claim.is_looked_up || kind == claim.kind.as_str())
@@ -71,6 +72,23 @@ pub fn first_foreign(
         }
     }
     Ok(None)
+}
+
+/// The ids among some that nothing is known of.
+///
+/// # Errors
+/// What the database says.
+pub fn unknown(connection: &Connection, mut ids: Vec<String>) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare_cached(OWNER)?;
+    let mut error = None;
+    ids.retain(|id| match statement.exists([id]) {
+        Ok(is_known) => !is_known,
+        Err(problem) => {
+            error.get_or_insert(problem);
+            false
+        }
+    });
+    error.map_or(Ok(ids), |error| Err(error.into()))
 }
 
 /// An object whose account is open.
@@ -186,6 +204,14 @@ mod tests {
         let unsettled = |since_ms| pending(&connection, since_ms, 9).unwrap().len();
         assert_eq!((unsettled(1), unsettled(2)), (1, 0));
         assert!(settle(&connection, "a").unwrap() && !settle(&connection, "a").unwrap());
+        let mut given = object("given", 1);
+        given.kind = ObjectKind::Given;
+        remember(&connection, &given).unwrap();
+        remember(&connection, &object("given", 1)).unwrap();
+        assert_eq!(foreign(1, &["given"]), Some(0), "it stays nobody's");
+        assert!(allows(2, claim("given", ObjectKind::Item, false)));
+        let ids = ["a", "given", "new"].map(str::to_owned).to_vec();
+        assert_eq!(unknown(&connection, ids).unwrap(), ["new"]);
         forget(&connection, "a", 2).unwrap();
         assert_eq!(foreign(1, &["a"]), None);
         forget(&connection, "a", 1).unwrap();

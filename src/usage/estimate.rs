@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 
 use super::{
     answer::answer_text,
+    fold::fold,
     lenient::{Name, anything_else_is_default},
     strings::{Strings, Take},
     text::Text,
@@ -111,8 +112,8 @@ fn read_or_weigh(body: &[u8], read: serde_json::Result<()>, tally: &Tally) -> u6
     read.map_or_else(|_| by_length(body.len() as u64), |()| tally.total())
 }
 
-/// A request of any of the endpoints that are estimated; which one it is shows in its members. One that comes twice counts
-/// twice.
+/// A request of any of the endpoints that are estimated; which one it is shows in its members, in whatever case they are named.
+/// One that comes twice counts twice.
 struct Request<'t> {
     tally: &'t mut Tally,
     input: Input,
@@ -137,7 +138,7 @@ impl<'de> Visitor<'de> for Request<'_> {
         let Self { tally, input } = self;
         let mut is_answered = false;
         while let Some(Name(name)) = map.next_key()? {
-            match (name.as_ref(), input) {
+            match (fold(&name).as_ref(), input) {
                 (b"messages", _) | (b"input", Input::Messages) => {
                     is_answered = true;
                     map.next_value_seed(Messages(tally))?;
@@ -234,6 +235,8 @@ mod tests {
         // "Hello!" is two tokens; the answer's `usage` to this request says 9.
         let chat = json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello!"}]});
         assert_eq!(messages(&chat), 9);
+        let other_case = json!({"Me\u{17f}sages": [{"role": "user", "content": "Hello!"}]});
+        assert_eq!(messages(&other_case), 9);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::ApiError;
 use crate::{model::ObjectKind, usage::is_id};
 
 use path::{as_read_carelessly, is_below, is_unambiguous};
-use table::{CLOSED, ENDPOINTS, STATEFUL};
+use table::{CLOSED, CLOSED_LISTS, ENDPOINTS, STATEFUL};
 
 /// One served endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,14 +176,15 @@ impl Endpoints {
             }
             // A path that is one of ours to the letter can be read in one way only, ids too.
             let is_extra = endpoint.method == "*";
-            if endpoint.path.ends_with('*') && !is_unambiguous(path) || is_extra && is_closed(path)
+            if endpoint.path.ends_with('*') && !is_unambiguous(path)
+                || is_extra && (is_closed(path) || is_closed_list(method, path))
             {
                 continue;
             }
             let endpoint = *endpoint;
             return Ok(Found { endpoint, ids });
         }
-        if !allowed.is_empty() && is_unambiguous(path) {
+        if !allowed.is_empty() && is_unambiguous(path) && !is_closed_list(method, path) {
             return Err(ApiError::method_not_allowed(allowed.join(", ")));
         }
         Err(self.not_served(method, path))
@@ -207,7 +208,7 @@ impl Endpoints {
                  can open it, to each user's own objects, with STATEFUL_ENDPOINTS=private.",
             );
         }
-        if is_closed(path) {
+        if is_closed(path) || is_closed_list(method, path) {
             return ApiError::closed(
                 "This endpoint is closed: it hands out credentials, or holds what all users of this proxy would share.",
             );
@@ -264,6 +265,12 @@ fn is_closed(path: &str) -> bool {
             Some(stem) => plain != stem && is_below(&plain, stem),
             None => is_below(&plain, closed.trim_end_matches('*')),
         })
+}
+
+/// Whether a request asks, however a server may decode its path, for a list that stays closed.
+fn is_closed_list(method: &Method, path: &str) -> bool {
+    let reads = [Method::GET, Method::HEAD].contains(method);
+    reads && CLOSED_LISTS.contains(&as_read_carelessly(path).as_str())
 }
 
 #[cfg(test)]
@@ -423,8 +430,26 @@ mod tests {
     }
 
     #[test]
+    fn the_list_of_stored_chat_completions_is_closed_as_they_are() {
+        let all = Endpoints::with_extra("/v1/*").unwrap();
+        for endpoints in [&Endpoints::default(), &all] {
+            for path in [
+                "/v1/chat/completions",
+                "/v1/chat/completions/x",
+                "/v1/responses",
+            ] {
+                let error = endpoints.find(&Method::GET, path).unwrap_err();
+                assert_eq!(error.status(), 404, "{path}");
+                assert!(error.to_string().contains("closed"), "{path}");
+            }
+        }
+        assert!(all.find(&Method::GET, "/v1/chat/complet%69ons").is_err());
+        assert!(all.find(&Method::POST, "/v1/chat/completions").is_ok());
+    }
+
+    #[test]
     fn another_method_is_405() {
-        let error = find(&Method::GET, "/v1/chat/completions").unwrap_err();
+        let error = find(&Method::GET, "/v1/completions").unwrap_err();
         assert_eq!(error.status(), 405);
         assert_eq!(
             find(&Method::DELETE, "/v1/models/x").unwrap_err().status(),

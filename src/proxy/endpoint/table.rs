@@ -126,6 +126,10 @@ pub(super) const CLOSED: [&str; 21] = [
     "/audio/voice_consents*",
 ];
 
+/// Lists of what all users have stored: closed too, though a POST to the same path is served. OpenAI's API reference has
+/// no list of responses; should a backend have one, it is everybody's.
+pub(super) const CLOSED_LISTS: [&str; 2] = ["/chat/completions", "/responses"];
+
 const fn line(
     method: &'static str,
     path: &'static str,

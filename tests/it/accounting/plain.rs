@@ -63,6 +63,27 @@ fn a_row_says_who_what_when_and_how_much() {
 }
 
 #[test]
+fn where_a_request_names_no_model_the_one_that_answered_is_booked() {
+    for (answer, model) in [
+        (
+            r#"{"model":"m-2","usage":{"prompt_tokens":3,"completion_tokens":4}}"#,
+            "m-2",
+        ),
+        (
+            r#"{"usage":{"prompt_tokens":3,"completion_tokens":4}}"#,
+            "unknown",
+        ),
+    ] {
+        let backend = Backend::json(answer);
+        let (proxy, key) = Home::new(&backend).serve_alice();
+        proxy.chat(&key, r#"{"messages":[]}"#);
+        assert_eq!(proxy.only_row().model.as_deref(), Some(model));
+        let costs = proxy.get_json("/admin/list_costs?by_model=true");
+        assert_eq!(costs["costs"][0]["model_costs"][0]["model"], model);
+    }
+}
+
+#[test]
 fn a_zero_from_the_backend_stays_zero() {
     let row = row_of(&chat_completion(0, 0));
     assert_eq!(

@@ -70,6 +70,33 @@ fn paging_goes_through_all_of_one_s_own_and_nothing_else() {
 }
 
 #[test]
+fn a_page_between_two_ids_keeps_within_both() {
+    let shelf = Shelf::start();
+    let (proxy, alice, bob) = two_users(&shelf);
+    let [own, foreign] = made_in_turn(&proxy, [&alice, &bob], 5);
+    for bounds in [
+        format!("after={}&before={}", own[0], own[4]),
+        format!("before={}&after={}", own[4], own[0]),
+    ] {
+        let target = format!("/v1/vector_stores?order=asc&{bounds}");
+        let list = page(&proxy, &alice, &target);
+        assert_eq!(ids(&list), own[1..4]);
+        let query = shelf.backend.last().target().to_owned();
+        for bound in bounds.split('&') {
+            assert!(query.contains(bound), "{query}");
+        }
+        let list = page(&proxy, &alice, &format!("{target}&limit=2"));
+        assert_eq!(
+            (ids(&list), &list["has_more"]),
+            (own[1..3].to_vec(), &json!(true))
+        );
+    }
+    let target = format!("/v1/vector_stores?after={}&before={}", own[0], foreign[4]);
+    let error = assert_openai_error(&get(&proxy, &alice, &target), 404);
+    assert_eq!(error["param"], "before");
+}
+
+#[test]
 fn another_s_cursor_is_as_an_unknown_one() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);

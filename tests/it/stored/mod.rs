@@ -135,7 +135,7 @@ fn content_of(body: &[u8]) -> Vec<u8> {
     content.map_or(Vec::new(), |(content, _)| content.as_bytes().to_vec())
 }
 
-/// Newest first, or `order=asc`; behind `after`; `limit` at most.
+/// Newest first, or `order=asc`; behind `after` and in front of `before`; `limit` at most.
 fn list(kept: &[Kept], collection: &str, query: &str) -> Value {
     let parameter = |name: &str| {
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -152,6 +152,10 @@ fn list(kept: &[Kept], collection: &str, query: &str) -> Value {
     if let Some(after) = parameter("after") {
         let behind = objects.iter().position(|object| object["id"] == after);
         objects.drain(..=behind.expect("the cursor is known"));
+    }
+    if let Some(before) = parameter("before") {
+        let place = objects.iter().position(|object| object["id"] == before);
+        objects.truncate(place.expect("the cursor is known"));
     }
     let limit = parameter("limit").map_or(20, |limit| limit.parse().unwrap());
     let has_more = objects.len() > limit;

@@ -42,6 +42,58 @@ fn a_form_may_name_one_s_own_objects_only() {
 }
 
 #[test]
+fn a_file_name_with_quotes_passes_and_hides_no_field() {
+    let shelf = Shelf::start();
+    let (proxy, alice, bob) = two_users(&shelf);
+    let file = upload(&proxy, &alice, "x");
+    let with_name = |filename: &str| {
+        format!(
+            "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{filename}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n{file}\r\n--XX--\r\n"
+        )
+    };
+    // As the official Go SDK writes `a"b\`.
+    let body = with_name(r#"a\"b\\"#);
+    for target in ["/v1/files", "/v1/audio/transcriptions"] {
+        send(&proxy, &bob, target, FORM, body.as_str());
+        assert_eq!(shelf.backend.last().target(), target);
+        assert_eq!(shelf.backend.last().body, body.as_bytes());
+    }
+    let container = id_of(&post(&proxy, &bob, "/v1/containers", &json!({"name": "c"})));
+    let target = format!("/v1/containers/{container}/files");
+    for filename in [r#"a\"; name=\"file_id"#, r#"a\"; name="file_id"#] {
+        let answer = send(&proxy, &bob, &target, FORM, with_name(filename));
+        assert_openai_error(&answer, 400);
+    }
+    assert_eq!(shelf.asked(&target), 0);
+}
+
+#[test]
+fn what_a_form_s_field_may_not_name_json_may_not_either() {
+    let shelf = Shelf::start();
+    let (proxy, alice, bob) = two_users(&shelf);
+    let video = id_of(&post(&proxy, &alice, "/v1/videos", &json!({"prompt": "x"})));
+    let file = upload(&proxy, &alice, "x");
+    for (target, field, id) in [
+        ("/v1/videos/edits", "video", &video),
+        ("/v1/videos/extensions", "video", &video),
+        ("/v1/videos", "characters", &video),
+        ("/v1/videos", "input_reference", &file),
+    ] {
+        let asked = shelf.asked(target);
+        let as_form = send(&proxy, &bob, target, FORM, form(field, id));
+        for body in [json!({ field: id }), json!({ field: [id] })] {
+            let as_json = post(&proxy, &bob, target, &body);
+            assert_eq!(assert_openai_error(&as_json, 404)["param"], field);
+            assert_eq!(as_json.text(), as_form.text(), "{target} {body}");
+        }
+        assert_eq!(shelf.asked(target), asked);
+    }
+    let own = json!({"input_reference": file});
+    assert_eq!(post(&proxy, &alice, "/v1/videos", &own).status, 200);
+}
+
+#[test]
 fn what_takes_forms_takes_nothing_that_cannot_be_searched() {
     let shelf = Shelf::start();
     let (proxy, _, bob) = two_users(&shelf);
@@ -78,6 +130,64 @@ fn what_takes_forms_takes_nothing_that_cannot_be_searched() {
         assert_openai_error(&answer, status);
     }
     assert_eq!(shelf.asked("/v1/videos/edits"), 0);
+}
+
+#[test]
+fn a_name_in_another_case_is_the_same_name() {
+    let shelf = Shelf::start();
+    let (proxy, alice, bob) = two_users(&shelf);
+    let made = |path: &str| id_of(&post(&proxy, &alice, path, &json!({"model": "m"})));
+    let (response, conversation) = (made("/v1/responses"), made("/v1/conversations"));
+    let file = upload(&proxy, &alice, "x");
+    for body in [
+        format!(r#"{{"Previous_Response_ID":"{response}"}}"#),
+        format!("{{\"previou\u{17f}_response_id\":\"{response}\"}}"),
+        format!(r#"{{"previou\u017f_response_id":"{response}"}}"#),
+        format!(r#"{{"Conversation":"{conversation}"}}"#),
+        format!(r#"{{"conversation":{{"ID":"{conversation}"}}}}"#),
+        format!(r#"{{"input":[{{"content":[{{"type":"input_file","File_ID":"{file}"}}]}}]}}"#),
+        format!(r#"{{"Input":[{{"Type":"item_reference","Id":"msg-of-{response}"}}]}}"#),
+    ] {
+        let ask = |key| {
+            send(
+                &proxy,
+                key,
+                "/v1/responses",
+                "application/json",
+                body.as_str(),
+            )
+        };
+        let asked = shelf.asked("/v1/responses");
+        assert_openai_error(&ask(&bob), 404);
+        assert_eq!(shelf.asked("/v1/responses"), asked, "{body}");
+        assert_eq!(ask(&alice).status, 200, "{body}");
+    }
+    let container = id_of(&post(&proxy, &bob, "/v1/containers", &json!({"name": "c"})));
+    let target = format!("/v1/containers/{container}/files");
+    for field in ["File_Id", "FILE_ID"] {
+        let answer = send(&proxy, &bob, &target, FORM, form(field, &file));
+        assert_openai_error(&answer, 404);
+    }
+    let line = json!({"URL": "/v1/responses", "Body": {"Previous_Response_Id": response}});
+    let input = upload(&proxy, &bob, &line.to_string());
+    let batch = json!({"Input_File_Id": input});
+    assert_openai_error(&post(&proxy, &bob, "/v1/batches", &batch), 404);
+}
+
+#[test]
+fn while_closed_a_name_in_another_case_is_refused_too() {
+    let backend = Backend::json("{}");
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    for body in [
+        json!({"Previous_Response_Id": "x"}),
+        json!({"CONVERSATION": "x"}),
+        json!({"Background": true}),
+        json!({"background": false, "bac\u{212a}ground": true}),
+    ] {
+        let error = assert_openai_error(&post(&proxy, &key, "/v1/responses", &body), 404);
+        assert_eq!(error["code"], "endpoint_closed", "{body}");
+    }
+    assert!(backend.requests().is_empty());
 }
 
 #[test]
@@ -144,6 +254,47 @@ fn an_id_that_a_request_brings_along_becomes_nobody_s() {
     assert_openai_error(&get(&proxy, &bob, "/v1/files/file-operator/content"), 404);
     let by_id = json!({"input": [{"type": "item_reference", "id": "file-operator"}]});
     assert_openai_error(&post(&proxy, &bob, "/v1/responses", &by_id), 404);
+}
+
+#[test]
+fn an_id_that_a_request_brought_along_stays_nobody_s_when_a_list_gives_it_back() {
+    let backend = Backend::start(|request, wire| match request.target() {
+        "/v1/conversations" => wire.json(r#"{"id":"conv_1"}"#),
+        "/v1/responses" => {
+            wire.json(r#"{"id":"resp_1","status":"completed","output":[{"id":"msg_out"}]}"#);
+        }
+        _ => wire.json(
+            r#"{"object":"list","data":[{"id":"msg_foreign"},{"id":"msg_in"}],"has_more":false}"#,
+        ),
+    });
+    let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
+    let (alice, bob) = (home.user("alice"), home.user("bob"));
+    let proxy = home.serve();
+    let message = json!({"type": "message", "id": "msg_foreign", "role": "user", "content": "z"});
+    let by_id = |id: &str| json!({"input": [{"type": "item_reference", "id": id}]});
+    for (target, member, list) in [
+        (
+            "/v1/conversations",
+            "items",
+            "/v1/conversations/conv_1/items",
+        ),
+        ("/v1/responses", "input", "/v1/responses/resp_1/input_items"),
+    ] {
+        id_of(&post(&proxy, &bob, target, &json!({ member: [message] })));
+        assert_eq!(get(&proxy, &bob, list).status, 200);
+        let refused = post(&proxy, &bob, "/v1/responses", &by_id("msg_foreign"));
+        assert_openai_error(&refused, 404);
+    }
+    // What the backend named is known from the list, and whoever has the item may send it whole.
+    for id in ["msg_in", "msg_out"] {
+        let answer = post(&proxy, &bob, "/v1/responses", &by_id(id));
+        assert_eq!(answer.status, 200, "{id}");
+    }
+    let whole = json!({ "input": [message] });
+    assert_eq!(
+        post(&proxy, &alice, "/v1/responses/input_tokens", &whole).status,
+        200
+    );
 }
 
 #[test]

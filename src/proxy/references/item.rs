@@ -1,0 +1,55 @@
+//! Whether an object in a request is an item of a conversation that the backend looks up, or one that is sent whole.
+
+use serde_json::value::RawValue;
+
+use super::{Member, text_of};
+use crate::usage::fold_text;
+
+/// What an object says of itself, should it be an item.
+#[derive(Default)]
+pub(super) struct Item {
+    pub(super) kind: ItemKind,
+    has_content: bool,
+}
+
+/// By its `type`. Of one that is given twice, in whatever case, the last of these counts.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ItemKind {
+    #[default]
+    Unsaid,
+    Whole,
+    /// The backend keeps what is in it.
+    Kept,
+    Reference,
+}
+
+impl Item {
+    /// What makes an item whole counts to the letter.
+    pub(super) fn note(&mut self, member: Member<'_>, value: &RawValue) {
+        match member.name {
+            "type" => {
+                let kind = match text_of(value).as_deref().map(fold_text).as_deref() {
+                    Some("item_reference") => ItemKind::Reference,
+                    Some("image_generation_call" | "reasoning") | None => ItemKind::Kept,
+                    Some(_) if member.is_exact => ItemKind::Whole,
+                    Some(_) => ItemKind::Unsaid,
+                };
+                self.kind = self.kind.max(kind);
+            }
+            "content" | "encrypted_content" | "result" if member.is_exact => {
+                self.has_content |= value.get() != "null";
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the backend takes the item from where it keeps it: OpenAI's API reference, `ItemReferenceParam`, of which only
+    /// the id is required; its guide to images, for those; reasoning without its encrypted form.
+    pub(super) fn is_looked_up(&self) -> bool {
+        match self.kind {
+            ItemKind::Reference => true,
+            ItemKind::Whole => false,
+            ItemKind::Unsaid | ItemKind::Kept => !self.has_content,
+        }
+    }
+}

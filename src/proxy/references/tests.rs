@@ -1,0 +1,181 @@
+use super::*;
+use proptest::prelude::*;
+
+fn found(body: &str) -> Vec<String> {
+    found_in(body, Taken::AsJson)
+}
+
+fn found_in(body: &str, taken: Taken) -> Vec<String> {
+    let references = references(body.as_bytes(), taken).unwrap();
+    references
+        .into_iter()
+        .map(|reference| reference.claim.id)
+        .collect()
+}
+
+#[test]
+fn references_are_found_wherever_they_stand() {
+    for body in [
+        r#"{"previous_response_id":"x"}"#,
+        r#"{"conversation":"x"}"#,
+        r#"{"conversation":{"id":"x"}}"#,
+        r#"{"input":[{"content":[{"type":"input_file","file_id":"x"}]}]}"#,
+        r#"{"messages":[{"content":[{"type":"file","file":{"file_id":"x"}}]}]}"#,
+        r#"{"tools":[{"type":"file_search","vector_store_ids":["x"]}]}"#,
+        r#"{"tools":[{"type":"code_interpreter","container":"x"}]}"#,
+        r#"{"tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":["x"]}}]}"#,
+        r#"{"input":[{"type":"item_reference","id":"x"}]}"#,
+        r#"{"input":[{"id":"x","type":"item\u005freference","type":"item_reference"}]}"#,
+        r#"{"previous\u005fresponse\u005fid":"x"}"#,
+        r#"{"conversation":"\u0078"}"#,
+        r#"{"video":{"id":"x"},"prompt":"more"}"#,
+        r#"{"characters":[{"id":"x"}]}"#,
+        r#"{"input":[{"id":"x"}]}"#,
+        r#"{"input":[{"type":null,"id":"x"}]}"#,
+        r#"{"input":[{"type":"image_generation_call","id":"x"}]}"#,
+        r#"{"input":[{"type":"reasoning","id":"x","summary":[]}]}"#,
+        r#"{"items":[{"id":"x","role":"user","content":"hi"}]}"#,
+        r#"{"request_id":"x","previous_response_id":null}"#,
+        r#"{"prompt":{"id":"p","variables":{"a":{"type":"input_file","file_id":"x"}}}}"#,
+    ] {
+        assert_eq!(found(body), ["x"], "{body}");
+    }
+    let twice = r#"{"file_id":"x","file_id":"y"}"#;
+    assert_eq!(found(twice), ["x", "y"]);
+}
+
+#[test]
+fn names_count_in_whatever_case_and_what_they_spare_to_the_letter() {
+    for body in [
+        r#"{"Previous_Response_ID":"x"}"#,
+        "{\"previou\u{17f}_response_id\":\"x\"}",
+        r#"{"previou\u017f_response_id":"x"}"#,
+        r#"{"CONVERSATION":"x"}"#,
+        "{\"conver\u{17f}ation\":{\"ID\":\"x\"}}",
+        r#"{"conver\u017Fation":"x"}"#,
+        r#"{"tools":[{"Container":"x"}]}"#,
+        r#"{"input":[{"content":[{"file":{"File_Id":"x"}}]}]}"#,
+        r#"{"tools":[{"Vector_Store_Ids":["x"]}]}"#,
+        r#"{"Input":[{"Type":"item_reference","Id":"x"}]}"#,
+        r#"{"input":[{"type":"message","TYPE":"item_reference","id":"x"}]}"#,
+        r#"{"INPUT":[{"ID":"x"}]}"#,
+        r#"{"Video":{"id":"x"}}"#,
+        r#"{"Metadata":{"file_id":"x"}}"#,
+        r#"{"Request_ID":"x"}"#,
+    ] {
+        assert_eq!(found(body), ["x"], "{body}");
+    }
+}
+
+#[test]
+fn where_a_form_is_taken_a_string_refers_to_what_a_field_would() {
+    for body in [
+        r#"{"video":"x"}"#,
+        r#"{"characters":["x"]}"#,
+        r#"{"character":"x"}"#,
+        r#"{"Input_Reference":"x"}"#,
+        r#"{"input_reference":["x"]}"#,
+        r#"{"input_reference":{"file_id":"x"}}"#,
+    ] {
+        assert_eq!(found_in(body, Taken::AsForm), ["x"], "{body}");
+    }
+    let by_url = r#"{"input_reference":{"image_url":"x"},"prompt":"x"}"#;
+    assert_eq!(found_in(by_url, Taken::AsForm), [""; 0]);
+    // A model may be asked to look at a video, or to play somebody.
+    for body in [
+        r#"{"messages":[{"content":[{"type":"video","video":"https://x"}]}]}"#,
+        r#"{"character":"Example"}"#,
+    ] {
+        assert_eq!(found(body), [""; 0], "{body}");
+    }
+}
+
+#[test]
+fn what_is_no_reference_is_none() {
+    for body in [
+        "{}",
+        r#"{"previous_response_id":null,"conversation":null}"#,
+        r#"{"messages":[{"content":"the \"file_id\":\"x\" of it"}]}"#,
+        r#"{"tools":[{"parameters":{"properties":{"file_id":{"type":"string"}}}}]}"#,
+        r#"{"metadata":{"conversation":"chat 17","video_id":"yt-1"}}"#,
+        r#"{"prompt":{"id":"p","variables":{"conversation":"Hello"}}}"#,
+        r#"{"messages":[{"content":[{"type":"tool_use","id":"t","input":{"file_id":"x","items":[{"id":"y"}]}}]}]}"#,
+        r#"{"input":[{"content":[{"annotations":[{"file_id":"cfile_1"}]}]}]}"#,
+        r#"{"messages":[{"tool_calls":[{"id":"call_1","type":"function"}]}]}"#,
+        r#"{"prompt":{"id":"pmpt_1"}}"#,
+    ] {
+        assert_eq!(found(body), Vec::<String>::new(), "{body}");
+    }
+}
+
+#[test]
+fn only_what_the_backend_looks_up_must_be_known() {
+    for (body, is_looked_up) in [
+        (r#"{"input":[{"id":"x"}]}"#, true),
+        (
+            r#"{"input":[{"type":"message","id":"x","content":[]}]}"#,
+            false,
+        ),
+        (r#"{"input":[{"type":"reasoning","id":"x"}]}"#, true),
+        (
+            r#"{"input":[{"type":"reasoning","id":"x","encrypted_content":"y"}]}"#,
+            false,
+        ),
+        (
+            r#"{"input":[{"type":"image_generation_call","id":"x","result":null}]}"#,
+            true,
+        ),
+        (
+            r#"{"input":[{"type":"function_call","id":"x","arguments":"{}"}]}"#,
+            false,
+        ),
+        (
+            r#"{"input":[{"type":"message","Type":"reasoning","id":"x"}]}"#,
+            true,
+        ),
+        (r#"{"input":[{"Type":"message","id":"x"}]}"#, true),
+        (
+            r#"{"input":[{"type":"reasoning","id":"x","Encrypted_Content":"y"}]}"#,
+            true,
+        ),
+        (r#"{"request_id":"x"}"#, false),
+        (r#"{"file_id":"x"}"#, true),
+    ] {
+        let found = references(body.as_bytes(), Taken::AsJson).unwrap();
+        assert_eq!(found.len(), 1, "{body}");
+        assert_eq!(found[0].claim.is_looked_up, is_looked_up, "{body}");
+    }
+}
+
+#[test]
+fn what_cannot_be_searched_is_refused() {
+    for body in [
+        &b"{\"user\":\"\xff\",\"previous_response_id\":\"x\"}"[..],
+        b"{\"previous_response_id\":\"x\"",
+        format!(r#"{{"file_ids":[{}"x"]}}"#, r#""a","#.repeat(5_000)).as_bytes(),
+    ] {
+        assert_eq!(references(body, Taken::AsForm).unwrap_err().status(), 400);
+    }
+}
+
+#[test]
+fn what_is_too_deep_is_refused() {
+    let deep = format!(
+        r#"{{"a":{}{},"file_id":"x"}}"#,
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    assert_eq!(
+        references(deep.as_bytes(), Taken::AsJson)
+            .unwrap_err()
+            .status(),
+        400
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_searched_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+        let _ = references(&[b"{\"file_id\":", &bytes[..]].concat(), Taken::AsForm);
+    }
+}
