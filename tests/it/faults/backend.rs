@@ -365,9 +365,10 @@ fn framed(framing: usize, model: &str, streamed: bool, wire: &mut Wire) {
             "{ok}{kind}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}{stray}"
         )),
         7 => wire.write(format!("{ok}{kind}Content-Length: {length}\r\n\r\n{body}{stray}")),
+        // With the answer's last bytes, not after them: an answer before its request cannot be told from one to it.
         8 => {
-            wire.write(format!("{ok}{kind}Content-Length: {length}\r\n\r\n{body}"));
-            wire.write(stray);
+            wire.write(format!("{ok}{kind}Content-Length: {length}\r\n\r\n{front}"));
+            wire.write(format!("{back}{stray}"));
         }
         9 => wire.write(format!(
             "{ok}{kind}Transfer-Encoding: chunked\r\n\r\n{chunks}{stray}"
