@@ -7,6 +7,7 @@ mod estimate;
 mod image;
 mod lenient;
 mod meter;
+mod outline;
 #[cfg(test)]
 mod samples;
 mod sse;

@@ -1,5 +1,5 @@
-//! Which stored objects an answer speaks of, in the shapes that OpenAI's API reference gives them. Read as far as it goes: of
-//! an answer too long to be held the beginning is enough, ids and status stand there.
+//! Which stored objects an answer speaks of, in the shapes that OpenAI's API reference gives them. Read as far as it goes: an
+//! answer may break off, and a long one is read from what outline.rs keeps of it.
 
 use std::{borrow::Cow, fmt};
 
