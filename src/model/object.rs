@@ -54,6 +54,12 @@ pub enum Entry {
         id: String,
         user_id: i64,
     },
+    /// The backend says that there is none. One that was made later than this may be on its way to all of the backend's servers.
+    Gone {
+        id: String,
+        user_id: i64,
+        made_before_ms: i64,
+    },
     /// What an object used, which is booked the first time only.
     Settled {
         id: String,

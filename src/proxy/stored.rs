@@ -1,7 +1,15 @@
 //! Stored objects are their maker's: what a request refers to is looked up before it goes on, what an answer makes is
 //! remembered before it leaves. Another user's object and none at all are told in the same words, without asking the backend.
 
-use actix_web::{http::StatusCode, web};
+use std::time::Duration;
+
+use actix_web::{
+    http::{
+        StatusCode,
+        header::{CONTENT_TYPE, HeaderMap},
+    },
+    web,
+};
 
 use super::{
     ApiError, BATCHES, RESPONSES,
@@ -9,12 +17,16 @@ use super::{
     endpoint::{Keeps, Stateful},
     ledger_unavailable,
     references::Reference,
+    request,
 };
 use crate::{
     model::{Claim, Entry, ObjectKind, StoredObject, now_ms},
     store::{Store, StoreError, objects},
     usage::Stored,
 };
+
+/// A backend of several servers may answer 404 for a moment after it has made an object.
+const MIN_AGE: Duration = Duration::from_secs(60);
 
 /// Who made what, for requests.
 #[derive(Clone)]
@@ -196,6 +208,13 @@ impl Keeping {
             .extend(given.map(|reference| reference.claim.id.clone()));
     }
 
+    /// What must be written when the object that the path names is gone. Of one whose account is open nothing more will ever
+    /// be known.
+    pub(super) fn gone_entry(&self) -> Option<Entry> {
+        let id = self.path_id.clone()?;
+        Some(gone(id, self.user_id))
+    }
+
     /// Whether the answer's objects must be noted.
     pub(super) fn notes_objects(&self) -> bool {
         !matches!(
@@ -276,6 +295,24 @@ impl Keeping {
 
     fn made(&self, id: &str, kind: ObjectKind, is_settled: bool) -> Entry {
         made(id, kind, self.user_id, is_settled)
+    }
+}
+
+/// Whether an answer says that there is no such object. A 404 that is no JSON is not the backend's own: a gateway before it
+/// gives one while the backend is away.
+pub(super) fn tells_gone(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::NOT_FOUND
+        && headers.contains_key(CONTENT_TYPE)
+        && request::is_json(headers)
+}
+
+/// The entry of an object that the backend says is not there.
+pub(super) fn gone(id: String, user_id: i64) -> Entry {
+    let min_age_ms = i64::try_from(MIN_AGE.as_millis()).unwrap_or(i64::MAX);
+    Entry::Gone {
+        id,
+        user_id,
+        made_before_ms: now_ms() - min_age_ms,
     }
 }
 

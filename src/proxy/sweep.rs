@@ -5,9 +5,12 @@ use std::{sync::Weak, time::Duration};
 
 use actix_web::http::StatusCode;
 
-use super::{ApiError, BATCHES, Proxy, RESPONSES, inner, settle};
+use super::{
+    ApiError, BATCHES, Proxy, RESPONSES, inner, settle,
+    stored::{gone, tells_gone},
+};
 use crate::{
-    model::{Entry, ObjectKind, now_ms},
+    model::{ObjectKind, now_ms},
     store::objects::{self, Pending},
     usage::Stored,
 };
@@ -81,7 +84,7 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
                 Vec::new()
             }
         }
-        StatusCode::NOT_FOUND => vec![Entry::Forgotten { id, user_id }],
+        status if tells_gone(status, &response.headers) => vec![gone(id, user_id)],
         StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS => {
             return Err(inner::unreadable());
         }

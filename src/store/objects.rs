@@ -12,6 +12,7 @@ const REMEMBER: &str = "INSERT INTO objects (id, kind, user_id, made_at_ms, is_s
      ON CONFLICT DO NOTHING";
 // Index for all that follow: the primary key of objects.
 const FORGET: &str = "DELETE FROM objects WHERE id = ?1 AND user_id = ?2";
+const FORGET_OLDER: &str = "DELETE FROM objects WHERE id = ?1 AND user_id = ?2 AND made_at_ms < ?3";
 const SETTLE: &str = "UPDATE objects SET is_settled = 1 WHERE id = ?1 AND is_settled = 0";
 const PENDING: &str = "SELECT 1 FROM objects WHERE id = ?1 AND is_settled = 0";
 const OWNER: &str = "SELECT user_id, kind FROM objects WHERE id = ?1";
@@ -37,6 +38,18 @@ pub(super) fn remember(connection: &Connection, object: &StoredObject) -> rusqli
 pub(super) fn forget(connection: &Connection, id: &str, user_id: i64) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(FORGET)?;
     statement.execute(params![id, user_id])?;
+    Ok(())
+}
+
+/// The same if it was made before a time (Unix milliseconds).
+pub(super) fn forget_older(
+    connection: &Connection,
+    id: &str,
+    user_id: i64,
+    before_ms: i64,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(FORGET_OLDER)?;
+    statement.execute(params![id, user_id, before_ms])?;
     Ok(())
 }
 
@@ -187,7 +200,12 @@ mod tests {
         assert_eq!((unsettled(1), unsettled(2)), (1, 0));
         assert!(settle(&connection, "a").unwrap() && !settle(&connection, "a").unwrap());
         forget(&connection, "a", 2).unwrap();
+        forget_older(&connection, "a", 2, 2).unwrap();
+        forget_older(&connection, "a", 1, 1).unwrap();
         assert_eq!(foreign(1, &["a"]), None);
+        forget_older(&connection, "a", 1, 2).unwrap();
+        assert_eq!(foreign(1, &["a"]), Some(0));
+        remember(&connection, &object("a", 1)).unwrap();
         forget(&connection, "a", 1).unwrap();
         assert_eq!(foreign(1, &["a"]), Some(0));
     }
@@ -198,7 +216,15 @@ mod tests {
         let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
         let store = Store::open(&location, IfMissing::Create).unwrap();
         let connection = store.connection().unwrap();
-        for sql in [FORGET, SETTLE, PENDING, ALL_PENDING, OWNER, OWN] {
+        for sql in [
+            FORGET,
+            FORGET_OLDER,
+            SETTLE,
+            PENDING,
+            ALL_PENDING,
+            OWNER,
+            OWN,
+        ] {
             let plan: String = connection
                 .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
                 .unwrap()
