@@ -95,3 +95,49 @@ fn a_background_response_that_is_gone_is_given_up_and_one_that_is_done_is_booked
     assert!(!remembered(&proxy, &done));
     assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
 }
+
+#[test]
+fn a_list_looks_for_what_it_has_not_found_and_forgets_what_is_gone() {
+    let backend = Backend::start(|request, wire| {
+        match request.head.split("HTTP").next().unwrap_or_default().trim() {
+            "POST /v1/vector_stores" => {
+                let id = request.json()["name"].clone();
+                wire.json(&json!({"id": id}).to_string());
+            }
+            "GET /v1/vector_stores/vs_unlisted" => wire.json(r#"{"id":"vs_unlisted"}"#),
+            "GET /v1/vector_stores/vs_gone" => wire.answer(
+                "404 Not Found",
+                &[("content-type", "application/json")],
+                "{}",
+            ),
+            _ => wire.json(r#"{"data":[{"id":"vs_listed"}],"has_more":false}"#),
+        }
+    });
+    let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
+    let (proxy, alice) = home.serve_alice();
+    for name in ["vs_unlisted", "vs_gone", "vs_listed"] {
+        id_of(&post(
+            &proxy,
+            &alice,
+            "/v1/vector_stores",
+            &json!({"name": name}),
+        ));
+    }
+    let list = |query: &str| {
+        let answer = get(&proxy, &alice, &format!("/v1/vector_stores{query}"));
+        assert_eq!(answer.json()["data"], json!([{"id": "vs_listed"}]));
+    };
+    list("?order=asc");
+    assert!(remembered(&proxy, "vs_gone"), "it may be on its way");
+    made_earlier(&proxy, 120);
+    let before = backend.requests().len();
+    list("?filter=x");
+    assert_eq!(
+        backend.requests().len(),
+        before + 1,
+        "it may be filtered out"
+    );
+    list("");
+    assert!(!remembered(&proxy, "vs_gone"));
+    assert!(remembered(&proxy, "vs_unlisted") && remembered(&proxy, "vs_listed"));
+}
