@@ -19,6 +19,8 @@ pub enum ObjectKind {
     Video,
     /// A character for videos.
     Character,
+    /// What an answer of a chat said aloud.
+    Audio,
 }
 
 /// An object that a user made at the backend.
@@ -79,7 +81,7 @@ impl Entry {
 }
 
 impl ObjectKind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Response,
         Self::Item,
         Self::Conversation,
@@ -91,6 +93,7 @@ impl ObjectKind {
         Self::Container,
         Self::Video,
         Self::Character,
+        Self::Audio,
     ];
 
     /// By the word of the database.
@@ -114,6 +117,7 @@ impl ObjectKind {
             Self::Container => "container",
             Self::Video => "video",
             Self::Character => "character",
+            Self::Audio => "audio",
         }
     }
 }

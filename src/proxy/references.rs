@@ -36,13 +36,16 @@ const MEMBERS: [(&str, ObjectKind); 16] = [
     ("input_video_id", ObjectKind::Video),
 ];
 /// Inside these an `id` is one of an object.
-const HOLDERS: [(&str, ObjectKind); 5] = [
+const HOLDERS: [(&str, ObjectKind); 6] = [
     ("conversation", ObjectKind::Conversation),
     ("container", ObjectKind::Container),
     ("video", ObjectKind::Video),
     ("character", ObjectKind::Character),
     ("characters", ObjectKind::Character),
+    (AUDIO, ObjectKind::Audio),
 ];
+/// `audio` of a chat's messages, which elsewhere is something else.
+const AUDIO: &str = "messages.audio";
 /// Inside these an object is an item of a conversation, which the backend may know by its `id`.
 const ITEMS: [&str; 2] = ["input", "items"];
 const ITEM_DEPTH: usize = 3;
@@ -239,8 +242,12 @@ impl<'de> Visitor<'de> for Within<'_, '_> {
                 search.take("request_id", value, ObjectKind::Response, false);
             }
             item.note(&name, value);
-            // What a user fills into a prompt is text, or an object that says what it is.
-            let name = if member == "variables" { "" } else { &name };
+            let name = match (member, name.as_ref()) {
+                // What a user fills into a prompt is text, or an object that says what it is.
+                ("variables", _) => "",
+                ("messages", "audio") if depth == ITEM_DEPTH => AUDIO,
+                (_, name) => name,
+            };
             search.value(value, name, depth);
             if search.problem.is_some() {
                 return Err(de::Error::custom("ended"));
@@ -340,6 +347,7 @@ mod tests {
             r#"{"input":[{"type":"reasoning","id":"x","summary":[]}]}"#,
             r#"{"items":[{"id":"x","role":"user","content":"hi"}]}"#,
             r#"{"request_id":"x","previous_response_id":null}"#,
+            r#"{"messages":[{"role":"assistant","audio":{"id":"x"}},{"role":"user","content":"hi"}]}"#,
             r#"{"prompt":{"id":"p","variables":{"a":{"type":"input_file","file_id":"x"}}}}"#,
         ] {
             assert_eq!(found(body), ["x"], "{body}");
@@ -361,6 +369,7 @@ mod tests {
             r#"{"input":[{"content":[{"annotations":[{"file_id":"cfile_1"}]}]}]}"#,
             r#"{"messages":[{"tool_calls":[{"id":"call_1","type":"function"}]}]}"#,
             r#"{"prompt":{"id":"pmpt_1"}}"#,
+            r#"{"audio":{"voice":{"id":"v"},"id":"x"},"messages":[{"content":[{"audio":{"id":"y"}}]}]}"#,
         ] {
             assert_eq!(found(body), Vec::<String>::new(), "{body}");
         }

@@ -176,9 +176,10 @@ impl Keeping {
         path_id: Option<&str>,
     ) -> Self {
         Self {
-            keeps: match stateful {
-                Stateful::Private => keeps,
-                Stateful::Off => Keeps::Nothing,
+            keeps: match (stateful, keeps) {
+                // Unless it is asked for.
+                (Stateful::Off, _) | (_, Keeps::Audio) => Keeps::Nothing,
+                (Stateful::Private, keeps) => keeps,
             },
             user_id,
             path_id: path_id.map(str::to_owned),
@@ -197,6 +198,11 @@ impl Keeping {
     /// The request asks the backend to store nothing.
     pub(super) fn stores_nothing(&mut self) {
         self.is_unstored = true;
+    }
+
+    /// The request asks for an answer with audio.
+    pub(super) fn asks_audio(&mut self) {
+        self.keeps = Keeps::Audio;
     }
 
     /// The request brings items along.
@@ -264,6 +270,7 @@ impl Keeping {
                 (&stored.containers, ObjectKind::Container),
             ],
             Keeps::Items => &[(&stored.items, ObjectKind::Item)],
+            Keeps::Audio => &[(&stored.audio, ObjectKind::Audio)],
             Keeps::Batch | Keeps::UploadedFile => &[(&stored.files, ObjectKind::File)],
             _ => &[],
         };

@@ -70,6 +70,8 @@ pub enum Keeps {
     Batch,
     /// New items of a conversation.
     Items,
+    /// It is a chat's: its audio, where the request asks for it.
+    Audio,
     /// It is an upload that became a file.
     UploadedFile,
     /// It is a list, of which only one's own is shown.
