@@ -56,7 +56,8 @@ pub enum Entry {
         id: String,
         user_id: i64,
     },
-    /// The backend says that there is none. One that was made later than this may be on its way to all of the backend's servers.
+    /// The backend told a user that there is none. One that was made later than this may be on its way to all of the backend's
+    /// servers, and one whose account is open may have used something: those stay.
     Gone {
         id: String,
         user_id: i64,

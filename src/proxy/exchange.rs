@@ -47,6 +47,8 @@ pub struct Exchange {
     keeping: Keeping,
     stage: Stage,
     booked: Option<Booked>,
+    /// The request is about one object itself. With a query, a 404 may be the query's.
+    is_of_object: bool,
     /// The line of the access log was handed over with the row.
     is_logged: bool,
     _permit: Permit,
@@ -116,6 +118,7 @@ impl Exchange {
             keeping: asked.keeping,
             stage: Stage::Unasked,
             booked: None,
+            is_of_object: asked.endpoint.is_of_object() && asked.request.query_string().is_empty(),
             is_logged: false,
             _permit: permit,
             _in_flight: in_flight,
@@ -159,7 +162,7 @@ impl Exchange {
     /// The answer says that there is nothing at its path.
     pub fn found_nothing(&mut self) {
         if let Some(head) = &mut self.answer {
-            head.is_gone = self.endpoint.is_of_object();
+            head.is_gone = self.is_of_object;
         }
     }
 

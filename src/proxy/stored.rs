@@ -25,7 +25,7 @@ use crate::{
     usage::Stored,
 };
 
-/// A backend of several servers may answer 404 for a moment after it has made an object.
+/// A backend of several servers may answer 404 for a moment after it has made an object; this is long for that.
 const MIN_AGE: Duration = Duration::from_secs(60);
 
 /// Who made what, for requests.
@@ -214,8 +214,7 @@ impl Keeping {
             .extend(given.map(|reference| reference.claim.id.clone()));
     }
 
-    /// What must be written when the object that the path names is gone. Of one whose account is open nothing more will ever
-    /// be known.
+    /// What must be written when the object that the path names is gone.
     pub(super) fn gone_entry(&self) -> Option<Entry> {
         let id = self.path_id.clone()?;
         Some(gone(id, self.user_id))
@@ -313,13 +312,17 @@ pub(super) fn tells_gone(status: StatusCode, headers: &HeaderMap) -> bool {
         && request::is_json(headers)
 }
 
-/// The entry of an object that the backend says is not there.
+/// An object that was made since then (Unix milliseconds) may not be known to all of the backend's servers.
+pub(super) fn new_since_ms() -> i64 {
+    now_ms() - i64::try_from(MIN_AGE.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The entry of an object that the backend told a user is not there.
 pub(super) fn gone(id: String, user_id: i64) -> Entry {
-    let min_age_ms = i64::try_from(MIN_AGE.as_millis()).unwrap_or(i64::MAX);
     Entry::Gone {
         id,
         user_id,
-        made_before_ms: now_ms() - min_age_ms,
+        made_before_ms: new_since_ms(),
     }
 }
 

@@ -230,7 +230,7 @@ fn write_entries<'a>(
                     id,
                     user_id,
                     made_before_ms,
-                } => objects::forget_older(connection, id, *user_id, *made_before_ms)?,
+                } => objects::forget_gone(connection, id, *user_id, *made_before_ms)?,
                 Entry::Settled { id, row } => {
                     if objects::settle(connection, id)? {
                         insert_row(&mut insert, row)?;
