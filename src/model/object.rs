@@ -19,6 +19,8 @@ pub enum ObjectKind {
     Video,
     /// A character for videos.
     Character,
+    /// What an answer of a chat said aloud.
+    Audio,
     /// None: an id that a client gave to an item of its own. It is nobody's, and stays so.
     Given,
 }
@@ -56,6 +58,13 @@ pub enum Entry {
         id: String,
         user_id: i64,
     },
+    /// The backend told a user that there is none. One that was made later than this may be on its way to all of the backend's
+    /// servers, and one whose account is open may have used something: those stay.
+    Gone {
+        id: String,
+        user_id: i64,
+        made_before_ms: i64,
+    },
     /// What an object used, which is booked the first time only.
     Settled {
         id: String,
@@ -75,7 +84,7 @@ impl Entry {
 }
 
 impl ObjectKind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Response,
         Self::Item,
         Self::Conversation,
@@ -87,6 +96,7 @@ impl ObjectKind {
         Self::Container,
         Self::Video,
         Self::Character,
+        Self::Audio,
         Self::Given,
     ];
 
@@ -111,6 +121,7 @@ impl ObjectKind {
             Self::Container => "container",
             Self::Video => "video",
             Self::Character => "character",
+            Self::Audio => "audio",
             Self::Given => "given",
         }
     }

@@ -167,14 +167,18 @@ impl Check<'_> {
         let is_post = method.is_none_or(|method| method == "POST");
         let served = self.endpoints.find(&Method::POST, &url);
         let is_served = served.is_ok_and(|found| {
-            found.ids.is_empty() && matches!(found.endpoint.keeps, Keeps::Nothing | Keeps::Response)
+            found.ids.is_empty()
+                && matches!(
+                    found.endpoint.keeps,
+                    Keeps::Nothing | Keeps::Audio | Keeps::Response
+                )
         });
         if !is_post || !is_served {
             return Err(self.refuse("asks for a URL that is not served in batches"));
         }
         let look = request::look(body.get().as_bytes())
             .map_err(|_| self.refuse("has a body that is no JSON object"))?;
-        if look.background {
+        if look.keeping.background {
             return Err(self.refuse("asks for `background`, which batches are not served with"));
         }
         let references = references::references(body.get().as_bytes(), Taken::AsJson)?;

@@ -48,6 +48,8 @@ pub struct Exchange {
     keeping: Keeping,
     stage: Stage,
     booked: Option<Booked>,
+    /// The request is about one object itself. With a query, a 404 may be the query's.
+    is_of_object: bool,
     /// The line of the access log was handed over with the row.
     is_logged: bool,
     _permit: Permit,
@@ -58,6 +60,8 @@ struct AnswerHead {
     status: u16,
     first_byte_ms: i64,
     request_id: Option<String>,
+    /// The object that the request was about is not there.
+    is_gone: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +119,7 @@ impl Exchange {
             keeping: asked.keeping,
             stage: Stage::Unasked,
             booked: None,
+            is_of_object: asked.endpoint.is_of_object() && asked.request.query_string().is_empty(),
             is_logged: false,
             _permit: permit,
             _in_flight: in_flight,
@@ -142,6 +147,7 @@ impl Exchange {
             status,
             first_byte_ms: millis_since(self.started),
             request_id,
+            is_gone: false,
         });
         // An answer that came before the whole request had gone is an answer too.
         if self.stage == Stage::Unasked {
@@ -151,6 +157,13 @@ impl Exchange {
             self.meter = meter.noting_objects();
         } else if self.endpoint.is_booked() {
             self.meter = meter;
+        }
+    }
+
+    /// The answer says that there is nothing at its path.
+    pub fn found_nothing(&mut self) {
+        if let Some(head) = &mut self.answer {
+            head.is_gone = self.is_of_object;
         }
     }
 
@@ -282,7 +295,7 @@ impl Exchange {
             return Due::default();
         }
         self.stage = Stage::Booked;
-        // Of what was not answered with success, no object is known.
+        // Of what was not answered with success, no new object is known.
         let is_answered = self.answer.is_some() && !self.is_error();
         let (objects, booking) = if is_answered {
             let stored = self.meter.stored();
@@ -292,7 +305,9 @@ impl Exchange {
                     .booking(stored, self.meter.reading().usage().is_some()),
             )
         } else {
-            (Vec::new(), Booking::AsUsual)
+            let is_gone = self.answer.as_ref().is_some_and(|head| head.is_gone);
+            let gone = is_gone.then(|| self.keeping.gone_entry());
+            (gone.flatten().into_iter().collect(), Booking::AsUsual)
         };
         let mut due = match booking {
             Booking::AsUsual if self.endpoint.is_booked() => {

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use actix_web::{HttpResponse, http::StatusCode, http::header};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -13,7 +13,7 @@ use super::{
     gate::InFlight,
     headers::keep_end_to_end,
     inner, ledger_unavailable, settle,
-    stored::unknown_object,
+    stored::{gone, tells_gone, unknown_object},
 };
 use crate::{
     model::{Entry, ObjectKind, Outcome},
@@ -29,6 +29,8 @@ const FILES_DEFAULT_LIMIT: usize = 10_000;
 /// Pages that are gone through for one list.
 const MAX_PAGES: usize = 200;
 const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
+/// Objects that no page had and that are looked for one by one: each list finds a few that are gone, and is not held up much.
+const MAX_LOOKS: usize = 5;
 
 /// A page as the backend lists it.
 #[derive(Deserialize)]
@@ -114,7 +116,7 @@ pub(super) async fn own_page(
         headers = Some(response.headers);
         let is_last = !listed.has_more.unwrap_or(false);
         let next = gathering.take(listed.data, &query);
-        let all_seen = query.cursor.is_none() && gathering.own_seen == gathering.own.len();
+        let all_seen = query.cursor.is_none() && gathering.unseen.is_empty();
         // A cursor that stays where it is would be asked for again and again.
         let is_end = next.is_none() || next == cursor;
         if gathering.page.has_more || all_seen || is_last || is_end {
@@ -125,10 +127,19 @@ pub(super) async fn own_page(
     }
     let Gathering {
         mut page,
-        entries,
+        mut entries,
         is_whole,
+        unseen,
         ..
     } = gathering;
+    // Filters leave out what is there, and what stands behind a full page was not looked for.
+    if query.is_of_all() && !page.has_more {
+        let unseen = unseen.into_keys().take(MAX_LOOKS);
+        entries.extend(gone_of(proxy, request, user_id, unseen).await);
+    }
+    if proxy.books.ledger.commit(entries).await.is_err() {
+        return Err(ledger_unavailable().retry_after(5).already_logged());
+    }
     if !is_whole && page.data.is_empty() {
         return Err(ApiError::server(
             StatusCode::BAD_GATEWAY,
@@ -138,9 +149,6 @@ pub(super) async fn own_page(
     }
     page.has_more |= !is_whole;
     exchange.answered(StatusCode::OK.as_u16(), None, Meter::opaque());
-    if proxy.books.ledger.commit(entries).await.is_err() {
-        return Err(ledger_unavailable().retry_after(5).already_logged());
-    }
     // Nothing to book; the access log gets its line.
     let _ = exchange.commit(Outcome::Completed).await;
     let mut response = HttpResponse::Ok();
@@ -156,6 +164,28 @@ pub(super) async fn own_page(
     Ok(response.json(page))
 }
 
+/// Looks for some of the caller's objects: which of them are gone. What is there and not listed stays known.
+async fn gone_of(
+    proxy: &Proxy,
+    request: &HttpRequest,
+    user_id: i64,
+    ids: impl Iterator<Item = String>,
+) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for id in ids {
+        let target = format!("{}/{id}", request.path());
+        match inner::get(proxy, request, &target).await {
+            Ok(response) if tells_gone(response.status, &response.headers) => {
+                entries.push(gone(id, user_id));
+            }
+            Ok(_) => {}
+            // A later list will look again.
+            Err(_) => break,
+        }
+    }
+    entries
+}
+
 fn moved() -> ApiError {
     ApiError::server(
         StatusCode::SERVICE_UNAVAILABLE,
@@ -169,9 +199,8 @@ fn moved() -> ApiError {
 struct Gathering {
     user_id: i64,
     kind: ObjectKind,
-    /// The caller's objects, and whether each is settled.
-    own: HashMap<String, bool>,
-    own_seen: usize,
+    /// The caller's objects that no page had so far, and whether each is settled.
+    unseen: HashMap<String, bool>,
     limit: usize,
     page: Page,
     /// What batches tell in passing.
@@ -185,8 +214,7 @@ impl Gathering {
         Self {
             user_id,
             kind,
-            own,
-            own_seen: 0,
+            unseen: own,
             limit,
             page: Page {
                 object: "list",
@@ -218,10 +246,9 @@ impl Gathering {
                 return None;
             }
             next = Some(id.clone());
-            let Some(is_settled) = self.own.get(&id).copied() else {
+            let Some(is_settled) = self.unseen.remove(&id) else {
                 continue;
             };
-            self.own_seen += 1;
             if self.page.data.len() == self.limit {
                 self.page.has_more = true;
                 break;
@@ -279,6 +306,11 @@ impl Query {
             None => {}
         }
         parsed
+    }
+
+    /// Nothing is asked for but an order.
+    fn is_of_all(&self) -> bool {
+        self.cursor.is_none() && self.others.iter().all(|(name, _)| name == "order")
     }
 
     fn limit(&self, kind: ObjectKind) -> usize {

@@ -51,6 +51,7 @@ use estimator::Estimator;
 use exchange::{Asked, Books, Exchange};
 use gate::{Drain, Gate, InFlight};
 use references::{Reference, Taken};
+use request::AskedToKeep;
 use stored::Keeping;
 use throttle::Throttle;
 use upload::{ClientUpload, LookUp};
@@ -262,14 +263,15 @@ async fn settle_objects(
 ) -> Result<(), ApiError> {
     let owners = &proxy.shared.owners;
     if proxy.shared.endpoints.stateful() == Stateful::Off {
+        // Nobody can guess the id of audio, and it cannot be asked for: it stays with whom it was sent to.
         let mut looked_up = plan
             .references
             .iter()
-            .filter(|found| found.claim.is_looked_up);
+            .filter(|found| found.claim.is_looked_up && found.claim.kind != ObjectKind::Audio);
         if let Some(reference) = looked_up.next() {
             return Err(stored::closed_reference(&reference.member));
         }
-        if plan.background {
+        if plan.keeping.background {
             return Err(stored::closed_background());
         }
         return Ok(());
@@ -282,10 +284,13 @@ async fn settle_objects(
     if !given.is_empty() && proxy.books.ledger.commit(given).await.is_err() {
         return Err(ledger_unavailable().retry_after(5));
     }
-    if plan.background && asked.endpoint.path == RESPONSES {
+    if plan.keeping.background && asked.endpoint.path == RESPONSES {
         asked.keeping.runs_in_background();
-    } else if !plan.may_store {
+    } else if plan.keeping.nothing {
         asked.keeping.stores_nothing();
+    }
+    if plan.keeping.audio && asked.endpoint.keeps == Keeps::Audio {
+        asked.keeping.asks_audio();
     }
     match (asked.endpoint.keeps, ids.first()) {
         (Keeps::Batch, None) => batch::check_input(proxy, asked, &plan.references).await,
@@ -315,17 +320,14 @@ struct Plan {
     pieces: [Bytes; 3],
     expected: Expected,
     references: Vec<Reference>,
-    /// A response that is made while nobody waits for it.
-    background: bool,
-    /// The backend may store the answer.
-    may_store: bool,
+    keeping: AskedToKeep,
     /// The endpoint reads or changes stored objects.
     is_stateful: bool,
 }
 
 impl Plan {
     fn speaks_of_objects(&self) -> bool {
-        self.is_stateful || self.background || !self.may_store || !self.references.is_empty()
+        self.is_stateful || self.keeping != AskedToKeep::default() || !self.references.is_empty()
     }
 }
 
@@ -343,8 +345,7 @@ fn plan(endpoint: Endpoint, body: &Bytes, stream_usage: StreamUsage) -> Result<P
     let mut plan = Plan {
         model: String::new(),
         references: Vec::new(),
-        background: false,
-        may_store: true,
+        keeping: AskedToKeep::default(),
         is_stateful: matches!(endpoint.keeps, Keeps::Batch | Keeps::Forgotten),
         pieces: [body.clone(), Bytes::new(), Bytes::new()],
         expected: Expected {
@@ -370,8 +371,7 @@ fn plan(endpoint: Endpoint, body: &Bytes, stream_usage: StreamUsage) -> Result<P
         _ => Taken::AsJson,
     };
     plan.references = references::references(body, taken)?;
-    plan.background = look.background;
-    plan.may_store = look.may_store;
+    plan.keeping = look.keeping;
     plan.model = look.model;
     plan.expected.stream = look.stream;
     if let Some(splice) = look.splice
@@ -401,7 +401,7 @@ async fn send(
         body: plan.pieces,
     };
     // The backend goes on with these when the client leaves, and tells in its answer how to find them.
-    let outlives_client = plan.background || asked.endpoint.keeps == Keeps::Batch;
+    let outlives_client = plan.keeping.background || asked.endpoint.keeps == Keeps::Batch;
     let exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
     let sending = exchange_with(Rc::clone(&proxy.backend), outgoing, exchange, plan.expected);
     if !outlives_client {

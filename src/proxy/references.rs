@@ -42,13 +42,16 @@ const MEMBERS: [(&str, ObjectKind); 16] = [
     ("input_video_id", ObjectKind::Video),
 ];
 /// Inside these an `id` is one of an object.
-const HOLDERS: [(&str, ObjectKind); 5] = [
+const HOLDERS: [(&str, ObjectKind); 6] = [
     ("conversation", ObjectKind::Conversation),
     ("container", ObjectKind::Container),
     ("video", ObjectKind::Video),
     ("character", ObjectKind::Character),
     ("characters", ObjectKind::Character),
+    (AUDIO, ObjectKind::Audio),
 ];
+/// `audio` of a chat's messages, which elsewhere is something else.
+const AUDIO: &str = "messages.audio";
 /// These are files in a form, so a string in their place may be an id.
 const FILES_OF_FORMS: [(&str, ObjectKind); 1] = [("input_reference", ObjectKind::File)];
 /// Inside these an object is an item of a conversation, which the backend may know by its `id`.
@@ -295,8 +298,12 @@ impl<'de> Visitor<'de> for Within<'_, '_> {
                 search.take("request_id", value, ObjectKind::Response, false);
             }
             item.note(Member { name, is_exact }, value);
-            // What a user fills into a prompt is text, or an object that says what it is.
-            let name = if member.is("variables") { "" } else { name };
+            let name = match (member.name, name) {
+                // What a user fills into a prompt is text, or an object that says what it is.
+                ("variables", _) if member.is_exact => "",
+                ("messages", "audio") if depth == ITEM_DEPTH => AUDIO,
+                (_, name) => name,
+            };
             search.value(value, Member { name, is_exact }, depth);
             if search.problem.is_some() {
                 return Err(de::Error::custom("ended"));

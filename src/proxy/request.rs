@@ -24,12 +24,20 @@ pub struct Look {
     /// As asked for, cleaned of control characters and shortened.
     pub model: String,
     pub stream: bool,
-    /// `background` of a response: the answer comes later, to whoever asks for it.
-    pub background: bool,
-    /// `store` is not false: the backend may keep the answer.
-    pub may_store: bool,
+    pub keeping: AskedToKeep,
     /// What would make a streamed request ask for usage; `None` when it asks by itself or does not stream.
     pub splice: Option<Splice>,
+}
+
+/// What the backend is asked to keep of the answer, and what not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AskedToKeep {
+    /// `background` of a response: the answer comes later, to whoever asks for it.
+    pub background: bool,
+    /// `store` is false.
+    pub nothing: bool,
+    /// The answer of a chat shall be said aloud, and the next request may name what was said.
+    pub audio: bool,
 }
 
 /// The one edit of a body: the bytes of a range are replaced, everything else stays.
@@ -73,8 +81,11 @@ pub fn look(body: &[u8]) -> Result<Look, ApiError> {
     Ok(Look {
         model: model.map_or_else(String::new, |value| clean_model(value.get())),
         stream,
-        background: members.background.is_true(),
-        may_store: members.store.is_none_or(|value| value.get() != "false"),
+        keeping: AskedToKeep {
+            background: members.background.is_true(),
+            nothing: members.store.is_some_and(|value| value.get() == "false"),
+            audio: asks_audio(members.audio, members.modalities),
+        },
         splice,
     })
 }
@@ -116,6 +127,8 @@ struct Members<'a> {
     stream_options: Member<'a>,
     background: Member<'a>,
     store: Option<&'a RawValue>,
+    audio: Option<&'a RawValue>,
+    modalities: Option<&'a RawValue>,
 }
 
 /// A member's last value, as the two kinds of readers see it.
@@ -167,6 +180,8 @@ impl<'de> Visitor<'de> for TopLevel {
                 b"background" => members.background.note(map.next_value()?, is_exact),
                 b"stream_options" => members.stream_options.note(map.next_value()?, is_exact),
                 b"store" if is_exact => members.store = Some(map.next_value()?),
+                b"audio" => members.audio = Some(map.next_value()?),
+                b"modalities" => members.modalities = Some(map.next_value()?),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -183,6 +198,16 @@ pub(super) fn is_true(json: &str) -> bool {
         word.as_str(),
         "true" | "1" | "1.0" | "yes" | "y" | "on" | "t"
     )
+}
+
+/// By `audio`, which tells a voice, or by a word of `modalities`: OpenAI's API wants both, others may do with one.
+fn asks_audio(audio: Option<&RawValue>, modalities: Option<&RawValue>) -> bool {
+    let is_word = |Name(word): &Name<'_>| word.as_ref() == b"audio";
+    audio.is_some_and(|value| value.get().starts_with('{'))
+        || modalities.is_some_and(|value| {
+            let words = serde_json::from_str::<Vec<Name<'_>>>(value.get());
+            words.is_ok_and(|words| words.iter().any(is_word))
+        })
 }
 
 /// Where and how the body must change to ask for usage.
@@ -320,6 +345,25 @@ mod tests {
     }
 
     #[test]
+    fn a_request_for_audio_is_known() {
+        for (body, expected) in [
+            (r#"{"audio":{"voice":"alloy"}}"#, true),
+            (r#"{"modalities":["text","\u0061udio"]}"#, true),
+            (r#"{"modalities":["text"],"audio":null}"#, false),
+            (
+                r#"{"modalities":"audio","messages":[{"audio":{"id":"x"}}]}"#,
+                false,
+            ),
+        ] {
+            assert_eq!(
+                look(body.as_bytes()).unwrap().keeping.audio,
+                expected,
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
     fn a_streamed_request_is_made_to_ask_for_usage_and_nothing_else_changes() {
         for (body, expected) in [
             (
@@ -396,11 +440,11 @@ mod tests {
             r#"{"background":false,"BACKGROUND":true}"#,
             r#"{"background":true,"Background":false}"#,
         ] {
-            assert!(read(body).background, "{body}");
+            assert!(read(body).keeping.background, "{body}");
         }
         assert_eq!(read(r#"{"Model":"m"}"#).model, "m");
         assert_eq!(read(r#"{"model":"m","Model":"n"}"#).model, "m");
-        assert!(read(r#"{"Store":false}"#).may_store);
+        assert!(!read(r#"{"Store":false}"#).keeping.nothing);
     }
 
     #[test]

@@ -1,7 +1,15 @@
 //! Stored objects are their maker's: what a request refers to is looked up before it goes on, what an answer makes is
 //! remembered before it leaves. Another user's object and none at all are told in the same words, without asking the backend.
 
-use actix_web::{http::StatusCode, web};
+use std::time::Duration;
+
+use actix_web::{
+    http::{
+        StatusCode,
+        header::{CONTENT_TYPE, HeaderMap},
+    },
+    web,
+};
 
 use super::{
     ApiError, BATCHES, RESPONSES,
@@ -9,12 +17,16 @@ use super::{
     endpoint::{Keeps, Stateful},
     ledger_unavailable,
     references::Reference,
+    request,
 };
 use crate::{
     model::{Claim, Entry, ObjectKind, StoredObject, now_ms},
     store::{Store, StoreError, objects},
     usage::{Stored, is_id},
 };
+
+/// A backend of several servers may answer 404 for a moment after it has made an object; this is long for that.
+const MIN_AGE: Duration = Duration::from_secs(60);
 
 /// Who made what, for requests.
 #[derive(Clone)]
@@ -183,9 +195,10 @@ impl Keeping {
         path_id: Option<&str>,
     ) -> Self {
         Self {
-            keeps: match stateful {
-                Stateful::Private => keeps,
-                Stateful::Off => Keeps::Nothing,
+            keeps: match (stateful, keeps) {
+                // Unless it is asked for.
+                (Stateful::Off, _) | (_, Keeps::Audio) => Keeps::Nothing,
+                (Stateful::Private, keeps) => keeps,
             },
             user_id,
             path_id: path_id.map(str::to_owned),
@@ -206,6 +219,11 @@ impl Keeping {
         self.is_unstored = true;
     }
 
+    /// The request asks for an answer with audio.
+    pub(super) fn asks_audio(&mut self) {
+        self.keeps = Keeps::Audio;
+    }
+
     /// The request brings items along.
     pub(super) fn gives(&mut self, references: &[Reference]) {
         let given = references
@@ -214,6 +232,12 @@ impl Keeping {
             .filter(|reference| reference.claim.kind == ObjectKind::Item);
         self.given_ids
             .extend(given.map(|reference| reference.claim.id.clone()));
+    }
+
+    /// What must be written when the object that the path names is gone.
+    pub(super) fn gone_entry(&self) -> Option<Entry> {
+        let id = self.path_id.clone()?;
+        Some(gone(id, self.user_id))
     }
 
     /// Whether the answer's objects must be noted.
@@ -265,6 +289,7 @@ impl Keeping {
                 (&stored.containers, ObjectKind::Container),
             ],
             Keeps::Items => &[(&stored.items, ObjectKind::Item)],
+            Keeps::Audio => &[(&stored.audio, ObjectKind::Audio)],
             Keeps::Batch | Keeps::UploadedFile => &[(&stored.files, ObjectKind::File)],
             _ => &[],
         };
@@ -296,6 +321,28 @@ impl Keeping {
 
     fn made(&self, id: &str, kind: ObjectKind, is_settled: bool) -> Entry {
         made(id, kind, self.user_id, is_settled)
+    }
+}
+
+/// Whether an answer says that there is no such object. A 404 that is no JSON is not the backend's own: a gateway before it
+/// gives one while the backend is away.
+pub(super) fn tells_gone(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::NOT_FOUND
+        && headers.contains_key(CONTENT_TYPE)
+        && request::is_json(headers)
+}
+
+/// An object that was made since then (Unix milliseconds) may not be known to all of the backend's servers.
+pub(super) fn new_since_ms() -> i64 {
+    now_ms() - i64::try_from(MIN_AGE.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The entry of an object that the backend told a user is not there.
+pub(super) fn gone(id: String, user_id: i64) -> Entry {
+    Entry::Gone {
+        id,
+        user_id,
+        made_before_ms: new_since_ms(),
     }
 }
 

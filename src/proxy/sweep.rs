@@ -5,7 +5,10 @@ use std::{sync::Weak, time::Duration};
 
 use actix_web::http::StatusCode;
 
-use super::{ApiError, BATCHES, Proxy, RESPONSES, inner, settle};
+use super::{
+    ApiError, BATCHES, Proxy, RESPONSES, inner, settle,
+    stored::{new_since_ms, tells_gone},
+};
 use crate::{
     model::{Entry, ObjectKind, now_ms},
     store::objects::{self, Pending},
@@ -56,7 +59,12 @@ async fn look_at_all(proxy: &Proxy, age: Duration) -> Result<(), ApiError> {
 /// # Errors
 /// When the backend does not answer: then it is not asked for the others either. What is wrong with one object alone is its own.
 async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
-    let Pending { id, kind, user_id } = object;
+    let Pending {
+        id,
+        kind,
+        user_id,
+        made_at_ms,
+    } = object;
     let collection = match kind {
         ObjectKind::Batch => BATCHES,
         _ => RESPONSES,
@@ -81,7 +89,12 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
                 Vec::new()
             }
         }
-        StatusCode::NOT_FOUND => vec![Entry::Forgotten { id, user_id }],
+        status if tells_gone(status, &response.headers) => {
+            // Nothing more will ever be known of it.
+            let is_old = made_at_ms < new_since_ms();
+            let forgotten = is_old.then_some(Entry::Forgotten { id, user_id });
+            forgotten.into_iter().collect()
+        }
         StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS => {
             return Err(inner::unreadable());
         }

@@ -12,11 +12,13 @@ const REMEMBER: &str = "INSERT INTO objects (id, kind, user_id, made_at_ms, is_s
      ON CONFLICT DO NOTHING";
 // Index for all that follow: the primary key of objects.
 const FORGET: &str = "DELETE FROM objects WHERE id = ?1 AND user_id = ?2";
+const FORGET_GONE: &str =
+    "DELETE FROM objects WHERE id = ?1 AND user_id = ?2 AND made_at_ms < ?3 AND is_settled = 1";
 const SETTLE: &str = "UPDATE objects SET is_settled = 1 WHERE id = ?1 AND is_settled = 0";
 const PENDING: &str = "SELECT 1 FROM objects WHERE id = ?1 AND is_settled = 0";
 const OWNER: &str = "SELECT user_id, kind FROM objects WHERE id = ?1";
 // Index: objects_pending.
-const ALL_PENDING: &str = "SELECT id, kind, user_id FROM objects WHERE is_settled = 0 AND made_at_ms >= ?1 \
+const ALL_PENDING: &str = "SELECT id, kind, user_id, made_at_ms FROM objects WHERE is_settled = 0 AND made_at_ms >= ?1 \
      ORDER BY made_at_ms LIMIT ?2";
 // Index: objects_by_user.
 const OWN: &str = "SELECT id, is_settled FROM objects WHERE user_id = ?1 AND kind = ?2";
@@ -37,6 +39,18 @@ pub(super) fn remember(connection: &Connection, object: &StoredObject) -> rusqli
 pub(super) fn forget(connection: &Connection, id: &str, user_id: i64) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(FORGET)?;
     statement.execute(params![id, user_id])?;
+    Ok(())
+}
+
+/// The same if it was made before a time (Unix milliseconds) and its account is closed.
+pub(super) fn forget_gone(
+    connection: &Connection,
+    id: &str,
+    user_id: i64,
+    before_ms: i64,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(FORGET_GONE)?;
+    statement.execute(params![id, user_id, before_ms])?;
     Ok(())
 }
 
@@ -97,6 +111,8 @@ pub struct Pending {
     pub id: String,
     pub kind: ObjectKind,
     pub user_id: i64,
+    /// Unix time in milliseconds.
+    pub made_at_ms: i64,
 }
 
 /// Objects that are not settled and were made since a time (Unix milliseconds), the oldest first.
@@ -112,12 +128,17 @@ pub fn pending(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement.query_map(params![since_ms, limit], |row| {
         let kind: String = row.get(1)?;
-        Ok((row.get(0)?, ObjectKind::parse(&kind), row.get(2)?))
+        let Some(kind) = ObjectKind::parse(&kind) else {
+            return Ok(None);
+        };
+        Ok(Some(Pending {
+            id: row.get(0)?,
+            kind,
+            user_id: row.get(2)?,
+            made_at_ms: row.get(3)?,
+        }))
     })?;
-    let known = rows.filter_map(|row| match row {
-        Ok((id, kind, user_id)) => kind.map(|kind| Ok(Pending { id, kind, user_id })),
-        Err(error) => Some(Err(error)),
-    });
+    let known = rows.filter_map(Result::transpose);
     Ok(known.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -213,7 +234,14 @@ mod tests {
         let ids = ["a", "given", "new"].map(str::to_owned).to_vec();
         assert_eq!(unknown(&connection, ids).unwrap(), ["new"]);
         forget(&connection, "a", 2).unwrap();
+        forget_gone(&connection, "a", 2, 2).unwrap();
+        forget_gone(&connection, "a", 1, 1).unwrap();
         assert_eq!(foreign(1, &["a"]), None);
+        forget_gone(&connection, "a", 1, 2).unwrap();
+        assert_eq!(foreign(1, &["a"]), Some(0));
+        remember(&connection, &object("a", 1)).unwrap();
+        forget_gone(&connection, "a", 1, 2).unwrap();
+        assert_eq!(foreign(1, &["a"]), None, "its account is open");
         forget(&connection, "a", 1).unwrap();
         assert_eq!(foreign(1, &["a"]), Some(0));
     }
@@ -224,7 +252,15 @@ mod tests {
         let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
         let store = Store::open(&location, IfMissing::Create).unwrap();
         let connection = store.connection().unwrap();
-        for sql in [FORGET, SETTLE, PENDING, ALL_PENDING, OWNER, OWN] {
+        for sql in [
+            FORGET,
+            FORGET_GONE,
+            SETTLE,
+            PENDING,
+            ALL_PENDING,
+            OWNER,
+            OWN,
+        ] {
             let plan: String = connection
                 .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
                 .unwrap()

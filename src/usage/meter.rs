@@ -10,6 +10,7 @@ use super::{
     counts::{Counts, find_counts},
     decode::Decoder,
     estimate::Generated,
+    outline::Outline,
     sse::Piece,
     stored::Stored,
     template::EventReader,
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::model::Usage;
 
-/// A JSON answer up to this length is read whole; a longer one is searched as it passes.
+/// A JSON answer up to this length is read whole; a longer one is searched for usage as it passes.
 const MAX_JSON_BYTES: usize = 1024 * 1024;
 /// No usage object of a long answer is longer.
 const TAIL_BYTES: usize = 16 * 1024;
@@ -171,8 +172,8 @@ impl Meter {
                 });
             }
             Shape::Json(buffer) => {
-                if let Some(stored) = stored.as_deref_mut().filter(|_| !buffer.is_long) {
-                    stored.read(&buffer.held);
+                if let Some(stored) = stored {
+                    stored.read(buffer.objects());
                 }
                 reading.take_over(buffer.read());
             }
@@ -260,6 +261,8 @@ impl Write for Sink {
 struct JsonBuffer {
     held: Vec<u8>,
     is_long: bool,
+    /// Of a long answer, where its objects are noted.
+    outline: Option<Box<Outline>>,
     /// The objects that its beginning names were noted.
     beginning_read: bool,
     /// What a long answer has said so far.
@@ -276,15 +279,37 @@ impl JsonBuffer {
         let becomes_long = !self.is_long && self.held.len() + bytes.len() > MAX_JSON_BYTES;
         self.held.extend_from_slice(bytes);
         self.is_long |= becomes_long;
-        if self.is_long && self.held.len() > 2 * TAIL_BYTES {
-            if let Some(stored) = stored.filter(|_| !self.beginning_read) {
-                stored.read(&self.held);
+        if self.is_long {
+            if let Some(stored) = stored {
+                self.outline(bytes, stored);
             }
-            self.beginning_read = true;
-            self.let_go();
+            if self.held.len() > 2 * TAIL_BYTES {
+                self.let_go();
+            }
         }
         if becomes_long {
             self.held.shrink_to_fit();
+        }
+    }
+
+    /// Keeps what names objects. The answer's own id stands in its beginning, and can be remembered while the rest passes.
+    fn outline(&mut self, bytes: &[u8], stored: &mut Stored) {
+        match &mut self.outline {
+            Some(outline) => outline.push(bytes),
+            None => self.outline.insert(Box::default()).push(&self.held),
+        }
+        if !self.beginning_read && self.total_bytes > 2 * TAIL_BYTES as u64 {
+            self.beginning_read = true;
+            stored.read(self.objects());
+        }
+    }
+
+    /// What the answer's objects are read from.
+    fn objects(&self) -> &[u8] {
+        match &self.outline {
+            Some(outline) => outline.json(),
+            None if self.is_long => &[],
+            None => &self.held,
         }
     }
 
@@ -313,7 +338,10 @@ impl JsonBuffer {
         Answer {
             counts: self.counts.unwrap_or_default(),
             items: self.images,
-            model: None,
+            model: self
+                .outline
+                .as_ref()
+                .and_then(|outline| read_answer(outline.json()).model),
         }
     }
 }
@@ -440,6 +468,36 @@ mod tests {
                 (Some(USAGE), 3),
                 "{chunk}"
             );
+        }
+    }
+
+    #[test]
+    fn the_objects_and_the_model_of_a_long_answer_are_read_in_any_encoding() {
+        let text = "x\\\\\\\"\\u00e9".repeat(200_000);
+        let body = format!(
+            r#"{{"id":"resp_1","output":[{{"id":"ig_1","result":"{text}"}},{{"id":"msg_1"}}],"model":"m","status":"completed"}}"#
+        );
+        let encoded = gzip(body.as_bytes());
+        for (encoding, bytes, length) in [
+            (Encoding::Identity, body.as_bytes(), Some(body.len() as u64)),
+            (Encoding::Identity, body.as_bytes(), None),
+            (Encoding::Gzip, &encoded, Some(encoded.len() as u64)),
+        ] {
+            for size in [61, 10_007, bytes.len()] {
+                let mut meter = Meter::json(encoding, length).noting_objects();
+                for read in bytes.chunks(size) {
+                    meter.push(Bytes::copy_from_slice(read), &mut |_| {});
+                }
+                meter.finish(&mut |_| {});
+                let stored = meter.stored().unwrap();
+                assert_eq!(
+                    stored.items,
+                    ["ig_1", "msg_1"],
+                    "{encoding:?}, {length:?}, {size}"
+                );
+                assert!(stored.is_final());
+                assert_eq!(meter.reading().model.as_deref(), Some("m"));
+            }
         }
     }
 

@@ -8,6 +8,7 @@ mod fold;
 mod image;
 mod lenient;
 mod meter;
+mod outline;
 #[cfg(test)]
 mod samples;
 mod sse;

@@ -1,5 +1,5 @@
-//! Which stored objects an answer speaks of, in the shapes that OpenAI's API reference gives them. Read as far as it goes: of
-//! an answer too long to be held the beginning is enough, ids and status stand there.
+//! Which stored objects an answer speaks of, in the shapes that OpenAI's API reference gives them. Read as far as it goes: an
+//! answer may break off, and a long one is read from what outline.rs keeps of it.
 
 use std::{borrow::Cow, fmt};
 
@@ -29,6 +29,8 @@ pub struct Stored {
     pub containers: Vec<String>,
     /// What a batch wrote, or an upload became.
     pub files: Vec<String>,
+    /// What a chat's answer said aloud: in `message`, or streamed in `delta`, of the elements of `choices`.
+    pub audio: Vec<String>,
 }
 
 impl Stored {
@@ -39,10 +41,10 @@ impl Stored {
         let _ = Object(self, Level::Top).deserialize(&mut deserializer);
     }
 
-    /// Reads the data of an event. Those with a `response` or an `item` are few, and only they matter.
+    /// Reads the data of an event. Those with a `response`, an `item` or `audio` are few, and only they matter.
     pub fn read_event(&mut self, data: &[u8]) {
         let has = |name: &[u8]| memchr::memmem::find(data, name).is_some();
-        if has(b"\"response\"") || has(b"\"item\"") {
+        if has(b"\"response\"") || has(b"\"item\"") || has(b"\"audio\"") {
             self.read(data);
         }
     }
@@ -79,12 +81,18 @@ enum Level {
     Environment,
     /// `file` of an upload.
     File,
+    /// In `choices`.
+    Choice,
+    /// `message` or `delta` of a choice.
+    Message,
+    /// `audio` of a message.
+    Audio,
 }
 
 /// An object of an answer, read into what is known so far.
 struct Object<'s>(&'s mut Stored, Level);
-/// `output` or `data`.
-struct Elements<'s>(&'s mut Stored);
+/// `output`, `data` or `choices`, whose elements stand there.
+struct Elements<'s>(&'s mut Stored, Level);
 /// A string that may be an id; anything else is none.
 struct Text;
 
@@ -141,14 +149,26 @@ impl<'de> Visitor<'de> for Object<'_> {
                         Level::Top | Level::Response => stored.id = Some(id),
                         Level::Element => add(&mut stored.items, id),
                         Level::File => add(&mut stored.files, id),
-                        Level::Environment => {}
+                        Level::Audio => add(&mut stored.audio, id),
+                        Level::Environment | Level::Choice | Level::Message => {}
                     }
                 }
                 b"status" if is_whole => {
                     stored.status = map.next_value_seed(Text)?.map(Cow::into_owned);
                 }
-                b"output" if is_whole => map.next_value_seed(Elements(stored))?,
-                b"data" if level == Level::Top => map.next_value_seed(Elements(stored))?,
+                b"output" if is_whole => map.next_value_seed(Elements(stored, Level::Element))?,
+                b"data" if level == Level::Top => {
+                    map.next_value_seed(Elements(stored, Level::Element))?;
+                }
+                b"choices" if level == Level::Top => {
+                    map.next_value_seed(Elements(stored, Level::Choice))?;
+                }
+                b"message" | b"delta" if level == Level::Choice => {
+                    map.next_value_seed(Object(stored, Level::Message))?;
+                }
+                b"audio" if level == Level::Message => {
+                    map.next_value_seed(Object(stored, Level::Audio))?;
+                }
                 b"response" if level == Level::Top => {
                     map.next_value_seed(Object(stored, Level::Response))?;
                 }
@@ -192,10 +212,7 @@ impl<'de> Visitor<'de> for Elements<'_> {
     );
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq
-            .next_element_seed(Object(self.0, Level::Element))?
-            .is_some()
-        {}
+        while seq.next_element_seed(Object(self.0, self.1))?.is_some() {}
         Ok(())
     }
 
@@ -299,6 +316,25 @@ mod tests {
         }
         assert!(stored.is_final());
         assert_eq!(stored.items, texts(&["sh_1", "msg_1"]));
+    }
+
+    #[test]
+    fn a_chat_tells_its_audio() {
+        let whole = read(
+            r#"{"id":"chatcmpl-1","audio":{"id":"no"},"choices":[{"id":"no","message":{"id":"no","audio":{"id":"audio_1","data":"AA=="}}},
+               {"message":{"audio":null}}]}"#,
+        );
+        assert_eq!(
+            (whole.audio, whole.items),
+            (texts(&["audio_1"]), texts(&[]))
+        );
+        let mut stored = Stored::default();
+        for _ in 0..2 {
+            stored.read_event(
+                br#"{"choices":[{"delta":{"audio":{"id":"audio_1","transcript":"h"}}}]}"#,
+            );
+        }
+        assert_eq!(stored.audio, texts(&["audio_1"]));
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub enum Keeps {
     Batch,
     /// New items of a conversation.
     Items,
+    /// It is a chat's: its audio, where the request asks for it.
+    Audio,
     /// It is an upload that became a file.
     UploadedFile,
     /// It is a list, of which only one's own is shown.
@@ -246,6 +248,12 @@ impl Endpoint {
         segments.next().is_none().then_some(ids)
     }
 
+    /// Whether the path is that of one object itself, and not of what belongs to it.
+    #[must_use]
+    pub fn is_of_object(&self) -> bool {
+        self.path.ends_with('}') && self.path.matches('{').count() == 1
+    }
+
     /// Whether a request gets a row.
     #[must_use]
     pub fn is_booked(&self) -> bool {
@@ -388,6 +396,23 @@ mod tests {
         let put = private.find(&Method::PUT, "/v1/files/file-1").unwrap_err();
         assert_eq!(put.status(), 405);
         assert!(put.to_string().contains("GET, DELETE"), "{put}");
+    }
+
+    #[test]
+    fn the_path_of_an_object_is_known_from_those_below_it() {
+        let private = Endpoints::default().with_stateful(Stateful::Private);
+        for (path, is_of_object) in [
+            ("/v1/files/file-1", true),
+            ("/v1/videos/characters/char_1", true),
+            ("/v1/files", false),
+            ("/v1/files/file-1/content", false),
+            ("/v1/vector_stores/vs_1/files/file-1", false),
+            ("/v1/containers/cntr_1/files/cfile_1", false),
+            ("/v1/models/gpt-4.1", false),
+        ] {
+            let found = private.find(&Method::GET, path).unwrap();
+            assert_eq!(found.endpoint.is_of_object(), is_of_object, "{path}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{
     Body::{self, Any, Form, Json, JsonAskingUsage, OptionalJson, Plain, Socket},
     Endpoint,
-    Keeps::{self, Batch, Forgotten, Items, Listed, Made, Nothing, Response, UploadedFile},
+    Keeps::{self, Audio, Batch, Forgotten, Items, Listed, Made, Nothing, Response, UploadedFile},
     Metering::{self, Free, Given, Images, Input, Text},
 };
 use crate::model::ObjectKind;
@@ -11,7 +11,7 @@ use crate::model::ObjectKind;
 // A line each, whatever its length.
 #[rustfmt::skip]
 pub(super) const ENDPOINTS: [Endpoint; 19] = [
-    line("POST", "/v1/chat/completions", JsonAskingUsage, Text, Nothing),
+    line("POST", "/v1/chat/completions", JsonAskingUsage, Text, Audio),
     line("POST", "/v1/completions", JsonAskingUsage, Text, Nothing),
     line("POST", "/v1/responses", Json, Text, Response),
     line("POST", "/v1/responses/input_tokens", Json, Free, Nothing),

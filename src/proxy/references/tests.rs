@@ -36,6 +36,7 @@ fn references_are_found_wherever_they_stand() {
         r#"{"input":[{"type":"reasoning","id":"x","summary":[]}]}"#,
         r#"{"items":[{"id":"x","role":"user","content":"hi"}]}"#,
         r#"{"request_id":"x","previous_response_id":null}"#,
+        r#"{"messages":[{"role":"assistant","audio":{"id":"x"}},{"role":"user","content":"hi"}]}"#,
         r#"{"prompt":{"id":"p","variables":{"a":{"type":"input_file","file_id":"x"}}}}"#,
     ] {
         assert_eq!(found(body), ["x"], "{body}");
@@ -103,6 +104,7 @@ fn what_is_no_reference_is_none() {
         r#"{"input":[{"content":[{"annotations":[{"file_id":"cfile_1"}]}]}]}"#,
         r#"{"messages":[{"tool_calls":[{"id":"call_1","type":"function"}]}]}"#,
         r#"{"prompt":{"id":"pmpt_1"}}"#,
+        r#"{"audio":{"voice":{"id":"v"},"id":"x"},"messages":[{"content":[{"audio":{"id":"y"}}]}]}"#,
     ] {
         assert_eq!(found(body), Vec::<String>::new(), "{body}");
     }

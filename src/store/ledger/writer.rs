@@ -226,6 +226,11 @@ fn write_entries<'a>(
                 Entry::Row(row) => insert_row(&mut insert, row)?,
                 Entry::Made(object) => objects::remember(connection, object)?,
                 Entry::Forgotten { id, user_id } => objects::forget(connection, id, *user_id)?,
+                Entry::Gone {
+                    id,
+                    user_id,
+                    made_before_ms,
+                } => objects::forget_gone(connection, id, *user_id, *made_before_ms)?,
                 Entry::Settled { id, row } => {
                     if objects::settle(connection, id)? {
                         insert_row(&mut insert, row)?;

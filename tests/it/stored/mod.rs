@@ -1,6 +1,8 @@
 //! What users store at the backend, with `STATEFUL_ENDPOINTS=private`: each has only one's own.
 
+mod audio;
 mod batches;
+mod gone;
 mod lists;
 mod owners;
 mod responses;
@@ -55,6 +57,12 @@ impl Shelf {
             object,
             content: Vec::new(),
         });
+    }
+
+    /// Takes an object away without telling anybody.
+    pub fn lose(&self, id: &str) {
+        let mut kept = self.kept.lock().unwrap();
+        kept.retain(|known| known.object["id"] != id);
     }
 
     /// How many requests there were for a path.
@@ -196,4 +204,18 @@ pub fn upload(proxy: &Proxy, key: &str, content: &str) -> String {
         .header("content-type", "multipart/form-data; boundary=XX")
         .key(key);
     id_of(&proxy.send(&request))
+}
+
+/// Makes all objects that are remembered so much older.
+pub fn made_earlier(proxy: &Proxy, seconds: i64) {
+    let database = proxy.writable_database();
+    let earlier = "UPDATE objects SET made_at_ms = made_at_ms - 1000 * ?1";
+    database.execute(earlier, [seconds]).unwrap();
+}
+
+/// Whether an object is remembered, whoever's it is.
+pub fn remembered(proxy: &Proxy, id: &str) -> bool {
+    let count = "SELECT count(*) FROM objects WHERE id = ?1";
+    let count = proxy.database().query_row(count, [id], |row| row.get(0));
+    count == Ok(1_i64)
 }

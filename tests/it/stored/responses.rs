@@ -195,3 +195,49 @@ fn a_response_with_a_long_picture_is_known_too() {
     assert_eq!(get(&proxy, &alice, "/v1/responses/resp_long").status, 200);
     assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
 }
+
+#[test]
+fn what_follows_a_long_picture_is_its_maker_s_too() {
+    let picture = "A".repeat(2 << 20);
+    let body = format!(
+        r#"{{"id":"resp_1","status":"completed","model":"m-2","output":[{{"id":"ig_1","type":"image_generation_call","result":"{picture}"}},
+           {{"id":"ci_1","type":"code_interpreter_call","container_id":"cntr_1"}},{{"id":"ig_2","type":"image_generation_call","result":"{picture}"}},
+           {{"id":"msg_1","type":"message"}}],"usage":{{"input_tokens":3,"output_tokens":4,"total_tokens":7}}}}"#
+    );
+    let answer = body.clone();
+    let backend = Backend::start(move |request, wire| match request.target() {
+        "/v1/responses?chunked" => {
+            wire.head(
+                "200 OK",
+                &[
+                    ("content-type", "application/json"),
+                    ("transfer-encoding", "chunked"),
+                ],
+            );
+            wire.chunks(answer.as_bytes().chunks(100_000));
+            wire.end();
+        }
+        "/v1/responses" => wire.json(&answer),
+        _ => wire.json("{}"),
+    });
+    for target in ["/v1/responses", "/v1/responses?chunked"] {
+        let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
+        let (alice, bob) = (home.user("alice"), home.user("bob"));
+        let proxy = home.serve();
+        let made = post(&proxy, &alice, target, &json!({"model": "m"}));
+        assert_eq!((made.status, made.text() == body), (200, true));
+        let row = proxy.only_row();
+        assert_eq!(
+            (row.tokens(), row.served_model.as_deref()),
+            ([3, 4, 0, 0], Some("m-2"))
+        );
+        for follow in [
+            json!({"input": [{"type": "item_reference", "id": "msg_1"}]}),
+            json!({"input": [{"type": "image_generation_call", "id": "ig_2"}]}),
+            json!({"tools": [{"type": "code_interpreter", "container": "cntr_1"}]}),
+        ] {
+            let used = |key: &str| post(&proxy, key, "/v1/responses/input_tokens", &follow).status;
+            assert_eq!((used(&alice), used(&bob)), (200, 404), "{target}: {follow}");
+        }
+    }
+}

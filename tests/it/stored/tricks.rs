@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Shelf, get, id_of, post, two_users, upload};
+use super::{Shelf, get, id_of, made_earlier, post, remembered, two_users, upload};
 use crate::harness::{
     Answer, Backend, Home, PATIENCE, Proxy, Request, Turnstile, assert_openai_error, wait_until,
 };
@@ -521,7 +521,7 @@ fn an_object_that_cannot_be_read_or_is_gone_keeps_no_other_from_being_booked() {
                 wire.json(&json!({"id": id, "status": "queued"}).to_string());
             }
             (_, "resp_odd") => wire.answer("200 OK", &[("content-encoding", "x-odd")], "?"),
-            (_, "resp_gone") => wire.answer("404 Not Found", &[], "{}"),
+            (_, "resp_gone") => wire.answer("404 Not Found", &[("content-type", "application/json")], "{}"),
             _ => wire.json(r#"{"id":"resp_3","status":"completed","usage":{"input_tokens":3,"output_tokens":4,"total_tokens":7}}"#),
         }
     });
@@ -535,5 +535,9 @@ fn an_object_that_cannot_be_read_or_is_gone_keeps_no_other_from_being_booked() {
     }
     wait_until("the last is booked", PATIENCE, || proxy.rows().len() == 1);
     assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
-    assert_openai_error(&get(&proxy, &key, "/v1/responses/resp_gone"), 404);
+    assert!(remembered(&proxy, "resp_gone"), "it may be on its way");
+    made_earlier(&proxy, 120);
+    wait_until("the one that is gone is forgotten", PATIENCE, || {
+        !remembered(&proxy, "resp_gone")
+    });
 }
