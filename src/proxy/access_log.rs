@@ -27,50 +27,39 @@ pub struct Booked {
 impl Access {
     /// Of an answer that has no row.
     pub fn log(&self, status: u16, duration_ms: i64) {
-        let Self {
-            peer,
-            caller,
-            method,
-            path,
-        } = self;
-        let user = &caller.username;
-        log::info!(target: "access", "{peer} user={user:?} {method} {path} status={status} {duration_ms}ms");
+        self.line(format_args!("status={status} {duration_ms}ms"));
     }
 
     /// Of a socket that this proxy ends, besides the line of its end.
     pub fn log_cut(&self, why: &str) {
-        let Self {
-            peer,
-            caller,
-            method,
-            path,
-        } = self;
-        let user = &caller.username;
-        log::info!(target: "access", "{peer} user={user:?} {method} {path} cut: {why}");
+        self.line(format_args!("cut: {why}"));
     }
 
     pub fn log_booked(&self, model: &str, status: u16, duration_ms: i64, booked: Booked) {
-        let Self {
-            peer,
-            caller,
-            method,
-            path,
-        } = self;
         let Booked {
             outcome,
             usage,
             source,
         } = booked;
-        log::info!(
-            target: "access",
-            "{peer} user={:?} {method} {path} model={model:?} status={status} {} {duration_ms}ms input={} output={} cached={} ({})",
-            caller.username,
+        self.line(format_args!(
+            "model={model:?} status={status} {} {duration_ms}ms input={} output={} cached={} ({})",
             outcome.as_str(),
             usage.input,
             usage.output,
             usage.cached,
             source.as_str(),
-        );
+        ));
+    }
+
+    fn line(&self, what: fmt::Arguments<'_>) {
+        let Self {
+            peer,
+            caller,
+            method,
+            path,
+        } = self;
+        let user = &caller.username;
+        log::info!(target: "access", "{peer} user={user:?} {method} {path} {what}");
     }
 }
 

@@ -1,12 +1,13 @@
-//! A request's body: looked into without building a tree, and edited in at most one place.
+//! A request's body: looked into without building a tree.
 
-use std::{borrow::Cow, fmt, ops::Range};
+mod splice;
+
+use std::{borrow::Cow, fmt};
 
 use actix_web::http::{
     StatusCode,
     header::{self, HeaderMap},
 };
-use bytes::Bytes;
 use serde::{
     Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
@@ -15,6 +16,9 @@ use serde_json::value::RawValue;
 
 use super::ApiError;
 use crate::usage::{Name, fold};
+
+pub use splice::Splice;
+use splice::splice_of;
 
 /// The longest model name that is kept.
 const MAX_MODEL_CHARS: usize = 200;
@@ -38,25 +42,6 @@ pub struct AskedToKeep {
     pub nothing: bool,
     /// The answer of a chat shall be said aloud, and the next request may name what was said.
     pub audio: bool,
-}
-
-/// The one edit of a body: the bytes of a range are replaced, everything else stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Splice {
-    range: Range<usize>,
-    text: &'static str,
-}
-
-impl Splice {
-    /// The edited body in pieces, none of them copied.
-    #[must_use]
-    pub fn apply(&self, body: &Bytes) -> [Bytes; 3] {
-        [
-            body.slice(..self.range.start),
-            Bytes::from_static(self.text.as_bytes()),
-            body.slice(self.range.end..),
-        ]
-    }
 }
 
 /// Looks into a body as the backend would read it: escaped member names count, of duplicates the last one. Names in another
@@ -210,99 +195,6 @@ fn asks_audio(audio: Option<&RawValue>, modalities: Option<&RawValue>) -> bool {
         })
 }
 
-/// Where and how the body must change to ask for usage.
-fn splice_of(body: &[u8], stream_options: Member<'_>) -> Option<Splice> {
-    if stream_options.is_odd {
-        return splice_at_end(body);
-    }
-    let Some(options) = stream_options.exact else {
-        let after_brace = body.iter().position(|byte| *byte == b'{')? + 1;
-        return Some(Splice {
-            range: after_brace..after_brace,
-            text: r#""stream_options":{"include_usage":true},"#,
-        });
-    };
-    let span = span_in(body, options);
-    match options.get().as_bytes().first() {
-        Some(b'n') => Some(Splice {
-            range: span,
-            text: r#"{"include_usage":true}"#,
-        }),
-        Some(b'{') => splice_into_options(body, options, span),
-        // Not an object: the backend will say so.
-        _ => None,
-    }
-}
-
-/// Where the options are last named in another case, ours come behind them: so they count for each kind of reader.
-fn splice_at_end(body: &[u8]) -> Option<Splice> {
-    let brace = body.iter().rposition(|byte| *byte == b'}')?;
-    Some(Splice {
-        range: brace..brace,
-        text: r#","stream_options":{"include_usage":true}"#,
-    })
-}
-
-fn splice_into_options(body: &[u8], options: &RawValue, span: Range<usize>) -> Option<Splice> {
-    struct IncludeUsage;
-    impl<'de> Visitor<'de> for IncludeUsage {
-        /// The last `include_usage`, and whether there is any member.
-        type Value = (Member<'de>, bool);
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a JSON object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let (mut found, mut any) = (Member::default(), false);
-            while let Some(Name(name)) = map.next_key()? {
-                any = true;
-                let folded = fold(&name);
-                if folded.as_ref() == b"include_usage" {
-                    found.note(map.next_value()?, matches!(folded, Cow::Borrowed(_)));
-                } else {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-            Ok((found, any))
-        }
-    }
-    let mut deserializer = serde_json::Deserializer::from_str(options.get());
-    let (found, has_members) = deserializer.deserialize_map(IncludeUsage).ok()?;
-    if found.is_odd {
-        let brace = span.end - 1;
-        return Some(Splice {
-            range: brace..brace,
-            text: r#","include_usage":true"#,
-        });
-    }
-    match (found.exact, has_members) {
-        (Some(value), _) if is_true(value.get()) => None,
-        (Some(value), _) => Some(Splice {
-            range: span_in(body, value),
-            text: "true",
-        }),
-        (None, has_members) => {
-            let after_brace = span.start + 1;
-            let text = if has_members {
-                r#""include_usage":true,"#
-            } else {
-                r#""include_usage":true"#
-            };
-            Some(Splice {
-                range: after_brace..after_brace,
-                text,
-            })
-        }
-    }
-}
-
-/// Where a raw value stands in the body it was read from.
-fn span_in(body: &[u8], value: &RawValue) -> Range<usize> {
-    let start = value.get().as_ptr().addr() - body.as_ptr().addr();
-    start..start + value.get().len()
-}
-
 /// A model name fit for tables and logs: no control characters, not endless, lone surrogates replaced.
 fn clean_model(json: &str) -> String {
     let text: Cow<'_, str> = match serde_json::from_str::<Name<'_>>(json) {
@@ -331,6 +223,7 @@ pub(super) fn clean_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     fn edited(body: &str) -> String {
