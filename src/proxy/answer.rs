@@ -20,7 +20,7 @@ use super::{
     headers::keep_end_to_end,
     ledger_unavailable,
     relay::Relay,
-    stored::tells_gone,
+    stored::may_tell_gone,
 };
 use crate::{
     model::Outcome,
@@ -59,7 +59,7 @@ pub(super) async fn answer(
         Meter::json(encoding, length)
     };
     exchange.answered(status.as_u16(), request_id, meter);
-    if tells_gone(status, &headers) {
+    if may_tell_gone(status, &headers) {
         exchange.found_nothing();
     }
     if is_stream && expected.usage_only_events == UsageOnlyEvents::TakeOut {

@@ -60,8 +60,8 @@ struct AnswerHead {
     status: u16,
     first_byte_ms: i64,
     request_id: Option<String>,
-    /// The object that the request was about is not there.
-    is_gone: bool,
+    /// It is a 404 to a request about an object.
+    may_be_gone: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +147,7 @@ impl Exchange {
             status,
             first_byte_ms: millis_since(self.started),
             request_id,
-            is_gone: false,
+            may_be_gone: false,
         });
         // An answer that came before the whole request had gone is an answer too.
         if self.stage == Stage::Unasked {
@@ -155,7 +155,7 @@ impl Exchange {
         }
         if self.keeping.notes_objects() && (200..300).contains(&status) {
             self.meter = meter.noting_objects();
-        } else if self.endpoint.is_booked() {
+        } else if self.endpoint.is_booked() || self.is_of_object && status == 404 {
             self.meter = meter;
         }
     }
@@ -163,7 +163,7 @@ impl Exchange {
     /// The answer says that there is nothing at its path.
     pub fn found_nothing(&mut self) {
         if let Some(head) = &mut self.answer {
-            head.is_gone = self.is_of_object;
+            head.may_be_gone = self.is_of_object;
         }
     }
 
@@ -305,9 +305,11 @@ impl Exchange {
                     .booking(stored, self.meter.reading().usage().is_some()),
             )
         } else {
-            let is_gone = self.answer.as_ref().is_some_and(|head| head.is_gone);
-            let gone = is_gone.then(|| self.keeping.gone_entry());
-            (gone.flatten().into_iter().collect(), Booking::AsUsual)
+            let may_be_gone = self.answer.as_ref().is_some_and(|head| head.may_be_gone);
+            let gone = may_be_gone
+                .then(|| self.keeping.gone_entry(|id| self.meter.names(id)))
+                .flatten();
+            (gone.into_iter().collect(), Booking::AsUsual)
         };
         let mut due = match booking {
             Booking::AsUsual if self.endpoint.is_booked() => {

@@ -76,6 +76,16 @@ pub(super) async fn whole_body(
     Ok(whole.freeze())
 }
 
+/// Whether the backend says that there is no object of this id.
+pub(super) async fn tells_gone(response: &mut Response, id: &str) -> bool {
+    const MAX_ERROR_BYTES: usize = 64 * 1024;
+    if !super::stored::may_tell_gone(response.status, &response.headers) {
+        return false;
+    }
+    let body = whole_body(response, MAX_ERROR_BYTES).await;
+    body.is_ok_and(|body| memchr::memmem::find(&body, id.as_bytes()).is_some())
+}
+
 /// 502 for an answer that cannot be read.
 pub(super) fn unreadable() -> ApiError {
     ApiError::server(

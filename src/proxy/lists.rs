@@ -13,7 +13,7 @@ use super::{
     gate::InFlight,
     headers::keep_end_to_end,
     inner, ledger_unavailable, settle,
-    stored::{gone, tells_gone, unknown_object},
+    stored::{gone, unknown_object},
 };
 use crate::{
     model::{Entry, ObjectKind, Outcome},
@@ -175,10 +175,11 @@ async fn gone_of(
     for id in ids {
         let target = format!("{}/{id}", request.path());
         match inner::get(proxy, request, &target).await {
-            Ok(response) if tells_gone(response.status, &response.headers) => {
-                entries.push(gone(id, user_id));
+            Ok(mut response) => {
+                if inner::tells_gone(&mut response, &id).await {
+                    entries.push(gone(id, user_id));
+                }
             }
-            Ok(_) => {}
             // A later list will look again.
             Err(_) => break,
         }

@@ -280,7 +280,11 @@ async fn settle_objects(
         .check_references(&asked.caller, &plan.references)
         .await?;
     asked.keeping.gives(&plan.references);
-    let given = owners.given(&asked.keeping).await?;
+    let given = if plan.leaves_items() {
+        owners.given(&asked.keeping).await?
+    } else {
+        Vec::new()
+    };
     if !given.is_empty() && proxy.books.ledger.commit(given).await.is_err() {
         return Err(ledger_unavailable().retry_after(5));
     }
@@ -326,6 +330,12 @@ struct Plan {
 }
 
 impl Plan {
+    /// Whether the backend may keep the items that the request brings along.
+    fn leaves_items(&self) -> bool {
+        let is_conversation = |found: &Reference| found.claim.kind == ObjectKind::Conversation;
+        !self.keeping.nothing || self.references.iter().any(is_conversation)
+    }
+
     fn speaks_of_objects(&self) -> bool {
         self.is_stateful || self.keeping != AskedToKeep::default() || !self.references.is_empty()
     }

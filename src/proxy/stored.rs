@@ -234,9 +234,9 @@ impl Keeping {
             .extend(given.map(|reference| reference.claim.id.clone()));
     }
 
-    /// What must be written when the object that the path names is gone.
-    pub(super) fn gone_entry(&self) -> Option<Entry> {
-        let id = self.path_id.clone()?;
+    /// What must be written when the object that the path names is gone, as far as an answer that is no success names it.
+    pub(super) fn gone_entry(&self, names: impl Fn(&str) -> bool) -> Option<Entry> {
+        let id = self.path_id.clone().filter(|id| names(id))?;
         Some(gone(id, self.user_id))
     }
 
@@ -324,16 +324,16 @@ impl Keeping {
     }
 }
 
-/// Whether an answer says that there is no such object. A 404 that is no JSON is not the backend's own: a gateway before it
-/// gives one while the backend is away.
-pub(super) fn tells_gone(status: StatusCode, headers: &HeaderMap) -> bool {
+/// Whether an answer may say that there is no such object; it does when it names the object too. Other 404s are those of a
+/// gateway whose backend is away, or of a backend that does not know the path.
+pub(super) fn may_tell_gone(status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::NOT_FOUND
         && headers.contains_key(CONTENT_TYPE)
         && request::is_json(headers)
 }
 
 /// An object that was made since then (Unix milliseconds) may not be known to all of the backend's servers.
-pub(super) fn new_since_ms() -> i64 {
+fn new_since_ms() -> i64 {
     now_ms() - i64::try_from(MIN_AGE.as_millis()).unwrap_or(i64::MAX)
 }
 

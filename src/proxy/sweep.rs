@@ -5,10 +5,7 @@ use std::{sync::Weak, time::Duration};
 
 use actix_web::http::StatusCode;
 
-use super::{
-    ApiError, BATCHES, Proxy, RESPONSES, inner, settle,
-    stored::{new_since_ms, tells_gone},
-};
+use super::{ApiError, BATCHES, Proxy, RESPONSES, inner, settle};
 use crate::{
     model::{Entry, ObjectKind, now_ms},
     store::objects::{self, Pending},
@@ -20,6 +17,9 @@ const MAX_AGE: Duration = Duration::from_secs(8 * 24 * 3600);
 /// Older ones are looked at in one sweep of so many.
 const YOUNG: Duration = Duration::from_secs(3600);
 const SWEEPS_FOR_OLD: u64 = 10;
+/// An account is not given up earlier. Its answer may still be on its way to a client, from a backend that keeps none; and
+/// what is wrong between this server and the backend for an hour costs no account.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 /// Objects in one sweep.
 const MAX_OBJECTS: usize = 500;
 
@@ -89,11 +89,14 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
                 Vec::new()
             }
         }
-        status if tells_gone(status, &response.headers) => {
-            // Nothing more will ever be known of it.
-            let is_old = made_at_ms < new_since_ms();
-            let forgotten = is_old.then_some(Entry::Forgotten { id, user_id });
-            forgotten.into_iter().collect()
+        StatusCode::NOT_FOUND => {
+            let is_old = made_at_ms < now_ms() - i64::try_from(PATIENCE.as_millis()).unwrap_or(0);
+            if is_old && inner::tells_gone(&mut response, &id).await {
+                // Nothing more will ever be known of it.
+                vec![Entry::Forgotten { id, user_id }]
+            } else {
+                Vec::new()
+            }
         }
         StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS => {
             return Err(inner::unreadable());

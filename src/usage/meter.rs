@@ -181,6 +181,15 @@ impl Meter {
         }
     }
 
+    /// Whether some text stands in a JSON answer, or in what is held of it.
+    #[must_use]
+    pub fn names(&self, text: &str) -> bool {
+        match &self.decoder.sink().shape {
+            Shape::Json(buffer) => memchr::memmem::find(&buffer.held, text.as_bytes()).is_some(),
+            Shape::Events(_) | Shape::Opaque => false,
+        }
+    }
+
     #[must_use]
     pub fn reading(&self) -> &Reading {
         &self.decoder.sink().reading

@@ -43,7 +43,7 @@ impl PartHead {
                 // Some servers look for semicolons before quotes.
                 let is_name =
                     |piece: &str| piece.trim_start().to_ascii_lowercase().starts_with("name");
-                if value.split(';').skip(1).any(is_name) {
+                if value.split(';').skip(1).any(is_name) || value.contains(|c: char| c < ' ') {
                     return Err(UNUSUAL);
                 }
             } else if !is("name")
@@ -129,6 +129,10 @@ pub(super) fn boundary(content_type: &[u8]) -> Option<String> {
     if !essence.eq_ignore_ascii_case("multipart/form-data") {
         return None;
     }
+    // Some servers look for semicolons before quotes, and would find one inside another parameter.
+    if text.to_ascii_lowercase().matches("boundary").count() > 1 {
+        return None;
+    }
     let mut boundaries = parameters
         .iter()
         .filter(|(name, _)| name.to_ascii_lowercase().starts_with("boundary"));
@@ -151,6 +155,21 @@ mod tests {
         let head = format!("Content-Disposition: form-data; {parameters}");
         let part = PartHead::parse(head.as_bytes()).ok()?;
         Some(part.name)
+    }
+
+    #[test]
+    fn what_is_split_at_semicolons_before_quotes_is_refused() {
+        for hidden in [
+            "foo=\"a; boundary=y\"; boundary=x",
+            "foo=\";Boundary=y\";boundary=x",
+        ] {
+            let content_type = format!("multipart/form-data; {hidden}");
+            assert_eq!(boundary(content_type.as_bytes()), None, "{hidden}");
+        }
+        assert_eq!(
+            name_of("name=\"a\"; filename=\"x;\u{1c}name=file_id;\""),
+            None
+        );
     }
 
     #[test]

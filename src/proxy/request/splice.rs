@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{Member, is_true};
+use super::Member;
 use crate::usage::{Name, fold};
 
 /// The one edit of a body: the bytes of a range are replaced, everything else stays.
@@ -34,7 +34,9 @@ impl Splice {
 /// Where and how the body must change to ask for usage.
 pub(super) fn splice_of(body: &[u8], stream_options: Member<'_>) -> Option<Splice> {
     if stream_options.is_odd {
-        return splice_at_end(body);
+        let asks = |options: Option<&RawValue>| options.is_some_and(asks_usage);
+        let both_ask = asks(stream_options.exact) && asks(stream_options.folded);
+        return if both_ask { None } else { splice_at_end(body) };
     }
     let Some(options) = stream_options.exact else {
         let after_brace = body.iter().position(|byte| *byte == b'{')? + 1;
@@ -64,10 +66,47 @@ fn splice_at_end(body: &[u8]) -> Option<Splice> {
     })
 }
 
+/// Whether options ask for usage in either reading of their names.
+fn asks_usage(options: &RawValue) -> bool {
+    include_usage(options).is_some_and(|(found, _)| found.both_true())
+}
+
 fn splice_into_options(body: &[u8], options: &RawValue, span: Range<usize>) -> Option<Splice> {
+    let (found, has_members) = include_usage(options)?;
+    if found.both_true() {
+        return None;
+    }
+    if found.is_odd {
+        let brace = span.end - 1;
+        return Some(Splice {
+            range: brace..brace,
+            text: r#","include_usage":true"#,
+        });
+    }
+    match (found.exact, has_members) {
+        (Some(value), _) => Some(Splice {
+            range: span_in(body, value),
+            text: "true",
+        }),
+        (None, has_members) => {
+            let after_brace = span.start + 1;
+            let text = if has_members {
+                r#""include_usage":true,"#
+            } else {
+                r#""include_usage":true"#
+            };
+            Some(Splice {
+                range: after_brace..after_brace,
+                text,
+            })
+        }
+    }
+}
+
+/// The last `include_usage` of some options, and whether they have any member.
+fn include_usage(options: &RawValue) -> Option<(Member<'_>, bool)> {
     struct IncludeUsage;
     impl<'de> Visitor<'de> for IncludeUsage {
-        /// The last `include_usage`, and whether there is any member.
         type Value = (Member<'de>, bool);
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,33 +128,7 @@ fn splice_into_options(body: &[u8], options: &RawValue, span: Range<usize>) -> O
         }
     }
     let mut deserializer = serde_json::Deserializer::from_str(options.get());
-    let (found, has_members) = deserializer.deserialize_map(IncludeUsage).ok()?;
-    if found.is_odd {
-        let brace = span.end - 1;
-        return Some(Splice {
-            range: brace..brace,
-            text: r#","include_usage":true"#,
-        });
-    }
-    match (found.exact, has_members) {
-        (Some(value), _) if is_true(value.get()) => None,
-        (Some(value), _) => Some(Splice {
-            range: span_in(body, value),
-            text: "true",
-        }),
-        (None, has_members) => {
-            let after_brace = span.start + 1;
-            let text = if has_members {
-                r#""include_usage":true,"#
-            } else {
-                r#""include_usage":true"#
-            };
-            Some(Splice {
-                range: after_brace..after_brace,
-                text,
-            })
-        }
-    }
+    deserializer.deserialize_map(IncludeUsage).ok()
 }
 
 /// Where a raw value stands in the body it was read from.

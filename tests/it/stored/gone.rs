@@ -61,6 +61,7 @@ fn an_object_that_is_there_is_not_forgotten_for_another_s_404() {
     for target in [
         "/v1/files/file-1",
         "/v1/files/file-1/content",
+        "/v1/vector_stores/vs_1",
         "/v1/vector_stores/vs_1?api-version=mistyped",
         "/v1/vector_stores/vs_1/files",
         "/v1/vector_stores/vs_1/files/file-1",
@@ -108,7 +109,7 @@ fn a_list_looks_for_what_it_has_not_found_and_forgets_what_is_gone() {
             "GET /v1/vector_stores/vs_gone" => wire.answer(
                 "404 Not Found",
                 &[("content-type", "application/json")],
-                "{}",
+                r#"{"error":"no vs_gone"}"#,
             ),
             _ => wire.json(r#"{"data":[{"id":"vs_listed"}],"has_more":false}"#),
         }

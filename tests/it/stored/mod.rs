@@ -98,10 +98,10 @@ fn serve(kept: &mut Vec<Kept>, count: &AtomicUsize, request: &Seen, wire: &mut W
             wire.json(&object.to_string());
         }
         ("GET", None, _, _) => wire.json(&list(kept, collection, query).to_string()),
-        (_, Some(_), None, _) => wire.answer(
+        (_, Some(id), None, _) => wire.answer(
             "404 Not Found",
             &[("content-type", "application/json")],
-            r#"{"error":{"message":"the backend was asked"}}"#,
+            json!({"error": {"message": format!("No {id}: the backend was asked")}}).to_string(),
         ),
         ("DELETE", Some(id), Some(place), None) => {
             kept.remove(place);

@@ -112,7 +112,7 @@ fn what_takes_forms_takes_nothing_that_cannot_be_searched() {
         (
             "multipart/form-data; xboundary=A; boundary=XX",
             form("video[id]", "v"),
-            404,
+            415,
         ),
         (
             "multipart/form-data; boundary=A; boundary=XX",
@@ -521,7 +521,7 @@ fn an_object_that_cannot_be_read_or_is_gone_keeps_no_other_from_being_booked() {
                 wire.json(&json!({"id": id, "status": "queued"}).to_string());
             }
             (_, "resp_odd") => wire.answer("200 OK", &[("content-encoding", "x-odd")], "?"),
-            (_, "resp_gone") => wire.answer("404 Not Found", &[("content-type", "application/json")], "{}"),
+            (_, "resp_gone") => wire.answer("404 Not Found", &[("content-type", "application/json")], r#"{"error":"no resp_gone"}"#),
             _ => wire.json(r#"{"id":"resp_3","status":"completed","usage":{"input_tokens":3,"output_tokens":4,"total_tokens":7}}"#),
         }
     });
@@ -535,8 +535,21 @@ fn an_object_that_cannot_be_read_or_is_gone_keeps_no_other_from_being_booked() {
     }
     wait_until("the last is booked", PATIENCE, || proxy.rows().len() == 1);
     assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
-    assert!(remembered(&proxy, "resp_gone"), "it may be on its way");
     made_earlier(&proxy, 120);
+    let looks = || {
+        let requests = backend.requests();
+        let of_it = requests
+            .iter()
+            .filter(|seen| seen.target().ends_with("/resp_gone"));
+        of_it.count()
+    };
+    let before = looks();
+    wait_until("it is looked at again", PATIENCE, || looks() > before + 2);
+    assert!(
+        remembered(&proxy, "resp_gone"),
+        "its answer may be on its way"
+    );
+    made_earlier(&proxy, 25 * 3600);
     wait_until("the one that is gone is forgotten", PATIENCE, || {
         !remembered(&proxy, "resp_gone")
     });
