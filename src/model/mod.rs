@@ -13,6 +13,6 @@ pub use dimension::{Dimension, DimensionError};
 pub use key::{ApiKey, KeyHash};
 pub use object::{Claim, Entry, ObjectKind, StoredObject};
 pub use secret::Secret;
-pub use time::{TimeError, TimeRange, format_utc, format_utc_date, now_ms};
+pub use time::{TimeError, TimeRange, format_utc, format_utc_date, ms_ago, now_ms};
 pub use usage::{Outcome, Usage, UsageRow, UsageSource};
 pub use user::{NameError, User, UserName};

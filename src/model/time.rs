@@ -1,6 +1,6 @@
 //! Instants as Unix milliseconds, and ranges of them as operators write them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 
@@ -116,6 +116,13 @@ pub fn now_ms() -> i64 {
         .ok()
         .and_then(|elapsed| i64::try_from(elapsed.as_millis()).ok())
         .unwrap_or(0)
+}
+
+/// The Unix time in milliseconds that was so long ago.
+#[must_use]
+pub fn ms_ago(age: Duration) -> i64 {
+    let age_ms = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    now_ms().saturating_sub(age_ms)
 }
 
 /// Unix milliseconds as UTC ISO 8601, `2026-02-08T00:00:00Z`; a fraction only where there is one.

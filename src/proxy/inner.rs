@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use super::{
     ApiError, Proxy,
     backend::{OutgoingRequest, Response},
+    stored::may_tell_gone,
     unanswered,
 };
 
@@ -79,7 +80,7 @@ pub(super) async fn whole_body(
 /// Whether the backend says that there is no object of this id.
 pub(super) async fn tells_gone(response: &mut Response, id: &str) -> bool {
     const MAX_ERROR_BYTES: usize = 64 * 1024;
-    if !super::stored::may_tell_gone(response.status, &response.headers) {
+    if !may_tell_gone(response.status, &response.headers) {
         return false;
     }
     let body = whole_body(response, MAX_ERROR_BYTES).await;

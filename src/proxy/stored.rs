@@ -20,7 +20,7 @@ use super::{
     request,
 };
 use crate::{
-    model::{Claim, Entry, ObjectKind, StoredObject, now_ms},
+    model::{Claim, Entry, ObjectKind, StoredObject, ms_ago, now_ms},
     store::{Store, StoreError, objects},
     usage::{Stored, is_id},
 };
@@ -332,17 +332,12 @@ pub(super) fn may_tell_gone(status: StatusCode, headers: &HeaderMap) -> bool {
         && request::is_json(headers)
 }
 
-/// An object that was made since then (Unix milliseconds) may not be known to all of the backend's servers.
-fn new_since_ms() -> i64 {
-    now_ms() - i64::try_from(MIN_AGE.as_millis()).unwrap_or(i64::MAX)
-}
-
 /// The entry of an object that the backend told a user is not there.
 pub(super) fn gone(id: String, user_id: i64) -> Entry {
     Entry::Gone {
         id,
         user_id,
-        made_before_ms: new_since_ms(),
+        made_before_ms: ms_ago(MIN_AGE),
     }
 }
 

@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 
 use super::{ApiError, BATCHES, Proxy, RESPONSES, inner, settle};
 use crate::{
-    model::{Entry, ObjectKind, now_ms},
+    model::{Entry, ObjectKind, ms_ago},
     store::objects::{self, Pending},
     usage::Stored,
 };
@@ -44,7 +44,7 @@ pub(super) async fn run(proxy: Weak<Proxy>, every: Duration) {
 }
 
 async fn look_at_all(proxy: &Proxy, age: Duration) -> Result<(), ApiError> {
-    let since_ms = now_ms() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    let since_ms = ms_ago(age);
     let pending = proxy
         .shared
         .owners
@@ -90,7 +90,7 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
             }
         }
         StatusCode::NOT_FOUND => {
-            let is_old = made_at_ms < now_ms() - i64::try_from(PATIENCE.as_millis()).unwrap_or(0);
+            let is_old = made_at_ms < ms_ago(PATIENCE);
             if is_old && inner::tells_gone(&mut response, &id).await {
                 // Nothing more will ever be known of it.
                 vec![Entry::Forgotten { id, user_id }]

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::Member;
 use crate::usage::{Name, fold};
 
-/// The one edit of a body: the bytes of a range are replaced, everything else stays.
+/// The bytes of a range are replaced, everything else stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Splice {
     range: Range<usize>,
