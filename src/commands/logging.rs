@@ -7,7 +7,7 @@ use std::{
     io::{self, Write},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// Pause between two writes of a busy log.
@@ -40,11 +40,12 @@ pub(super) fn start(filter: &str) -> LogGuard {
         .filter_module("actix_server", log::LevelFilter::Warn)
         .parse_filters(filter)
         .format(|out, record| {
-            let (time, target) = (out.timestamp_millis(), short_target(record.target()));
-            write!(out, "{time} {:5} {target}: ", record.level())?;
+            let time = humantime::format_rfc3339_millis(SystemTime::now());
+            let (level, target) = (padded(record.level()), short_target(record.target()));
+            write!(out, "{time} {level} {target}: ")?;
             let mut line = OneLine(&mut *out);
             std::fmt::Write::write_fmt(&mut line, *record.args()).map_err(io::Error::other)?;
-            writeln!(out)
+            out.write_all(b"\n")
         })
         .target(env_logger::Target::Pipe(Box::new(Entry(Arc::clone(
             &queue,
@@ -147,8 +148,12 @@ struct OneLine<W>(W);
 
 impl<W: Write> std::fmt::Write for OneLine<W> {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        // Without a way out in the middle the compiler looks at many bytes at once.
         let is_harmless = |byte: &u8| (0x20..0x7f).contains(byte);
-        if text.as_bytes().iter().all(is_harmless) {
+        if text
+            .bytes()
+            .fold(true, |all, byte| all & is_harmless(&byte))
+        {
             return self
                 .0
                 .write_all(text.as_bytes())
@@ -163,6 +168,16 @@ impl<W: Write> std::fmt::Write for OneLine<W> {
             written.map_err(|_| std::fmt::Error)?;
         }
         Ok(())
+    }
+}
+
+fn padded(level: log::Level) -> &'static str {
+    match level {
+        log::Level::Error => "ERROR",
+        log::Level::Warn => "WARN ",
+        log::Level::Info => "INFO ",
+        log::Level::Debug => "DEBUG",
+        log::Level::Trace => "TRACE",
     }
 }
 

@@ -13,6 +13,21 @@ pub struct Usage {
     pub images: u64,
 }
 
+impl Usage {
+    /// Both together.
+    #[must_use]
+    pub fn saturating_add(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+            cached: self.cached.saturating_add(other.cached),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
+            audio_ms: self.audio_ms.saturating_add(other.audio_ms),
+            images: self.images.saturating_add(other.images),
+        }
+    }
+}
+
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

@@ -128,9 +128,9 @@ impl LedgerThread {
         };
         let mut writer = Writer {
             users: UsersWatch::new(&connection, on_users_changed)?,
+            wal: WalWatch::new(store.path(), &connection),
             connection,
             file: FileWatch::new(store.path().to_owned()),
-            wal: WalWatch::new(store.path()),
             shared: Arc::clone(&ledger.shared),
             rollup: Rollup::new(),
             is_busy: false,

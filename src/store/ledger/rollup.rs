@@ -1,101 +1,214 @@
-//! Adds written rows to the sums of their hours, a thousand at a time: adding each as it is written would cost a page
-//! write a commit and as much time as the row itself. Reports read what is not summed yet from the rows.
+//! Adds written rows to the sums of their hours, many at a time: adding each as it is written would cost a page write a
+//! commit and as much time as the row itself. Reports read what is not summed yet from the rows.
+//!
+//! The rows of this process are summed in memory as they are written. Where another process may have written any, they are
+//! read back from the table, a thousand at a time.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Rows that are summed in one transaction, about a millisecond's work.
+use super::watch::data_version;
+use crate::model::{Usage, UsageRow};
+
+/// Rows that are summed in one transaction, about a millisecond's work where they are read back.
 pub(super) const BATCH_ROWS: usize = 1_000;
 /// A quiet ledger's last rows are summed after this long.
 const MAX_AGE: Duration = Duration::from_secs(1);
+const MS_PER_HOUR: i64 = 3_600_000;
 
 // Index: the primary key of usage_logs.
-const LAST_OF_BATCH: &str = "SELECT max(id) FROM (SELECT id FROM usage_logs \
+const LAST_OF_BATCH: &str = "SELECT max(id), (SELECT max(id) FROM usage_logs) FROM (SELECT id FROM usage_logs \
      WHERE id > (SELECT last_id FROM usage_rollup) ORDER BY id LIMIT ?1) HAVING max(id) IS NOT NULL";
-// Indexes: the primary keys of usage_logs and usage_hourly.
-const SUM_UP: &str = "INSERT INTO usage_hourly (hour, user_id, endpoint, model, requests, requests_ok, \
-     input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images) \
-     SELECT started_at_ms / 3600000, user_id, endpoint, model, count(*), sum(status BETWEEN 200 AND 299), \
-     sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(reasoning_tokens), sum(audio_ms), sum(images) \
-     FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup) AND id <= ?1 GROUP BY 1, 2, 3, 4 \
-     ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, requests_ok = requests_ok + excluded.requests_ok, \
-     input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens, \
-     cached_tokens = cached_tokens + excluded.cached_tokens, \
-     reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens, \
-     audio_ms = audio_ms + excluded.audio_ms, images = images + excluded.images";
 const SUMMED_UP: &str = "UPDATE usage_rollup SET last_id = ?1";
 
-/// When the next batch is due.
+/// Adds to hours that are there already. Indexes: the primary keys of usage_logs and usage_hourly.
+macro_rules! add_to_hours {
+    ($sums:literal) => {
+        concat!(
+            "INSERT INTO usage_hourly (hour, user_id, endpoint, model, requests, requests_ok, input_tokens, \
+             output_tokens, cached_tokens, reasoning_tokens, audio_ms, images) ",
+            $sums,
+            " ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, \
+             requests_ok = requests_ok + excluded.requests_ok, input_tokens = input_tokens + excluded.input_tokens, \
+             output_tokens = output_tokens + excluded.output_tokens, \
+             cached_tokens = cached_tokens + excluded.cached_tokens, \
+             reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens, \
+             audio_ms = audio_ms + excluded.audio_ms, images = images + excluded.images"
+        )
+    };
+}
+const ADD_BATCH: &str = add_to_hours!(
+    "SELECT started_at_ms / 3600000, user_id, endpoint, model, count(*), sum(status BETWEEN 200 AND 299), \
+     sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(reasoning_tokens), sum(audio_ms), sum(images) \
+     FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup) AND id <= ?1 GROUP BY 1, 2, 3, 4"
+);
+const ADD_SUMS: &str = add_to_hours!("VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
+
+/// What is not summed up yet, and when it is due.
 pub(super) struct Rollup {
     waiting_rows: usize,
     waiting_since: Instant,
+    /// The sums of all that waits, where they are known.
+    unsummed: Option<Unsummed>,
+}
+
+/// Holds as long as no other connection writes.
+struct Unsummed {
+    data_version: i64,
+    last_id: i64,
+    hours: HashMap<Bucket, Sums>,
+}
+
+/// The primary key of usage_hourly.
+#[derive(PartialEq, Eq, Hash)]
+struct Bucket {
+    hour: i64,
+    user_id: i64,
+    endpoint: &'static str,
+    model: String,
+}
+
+#[derive(Default)]
+struct Sums {
+    requests: u64,
+    requests_ok: u64,
+    usage: Usage,
+}
+
+/// A row that was written.
+pub(super) struct Written<'a> {
+    pub(super) id: i64,
+    pub(super) row: &'a UsageRow,
 }
 
 impl Rollup {
-    /// Rows may have been left by an earlier process.
+    /// Rows may have been left by an earlier process: the first look is due at once.
     pub(super) fn new() -> Self {
         Self {
-            waiting_rows: 1,
+            waiting_rows: BATCH_ROWS,
             waiting_since: Instant::now(),
+            unsummed: None,
         }
     }
 
-    /// Rows were written.
-    pub(super) fn add(&mut self, rows: usize) {
+    /// Rows were written, and their transaction committed.
+    pub(super) fn add(&mut self, rows: &[Written<'_>]) {
         if self.waiting_rows == 0 {
             self.waiting_since = Instant::now();
         }
-        self.waiting_rows += rows;
+        self.waiting_rows += rows.len();
+        if let Some(unsummed) = &mut self.unsummed {
+            for written in rows {
+                unsummed.add(written);
+            }
+        }
     }
 
-    /// Sums a batch up when one is due. A failure does no harm: the reports are right without, and it is tried again.
+    /// Sums up when it is due. A failure does no harm: the reports are right without, and it is tried again.
     pub(super) fn run_if_due(&mut self, connection: &Connection) {
         let is_due = self.waiting_rows >= BATCH_ROWS
             || self.waiting_rows > 0 && self.waiting_since.elapsed() >= MAX_AGE;
-        if !is_due {
-            return;
+        if is_due && let Err(error) = self.sum_up(connection) {
+            log::warn!("ledger: cannot sum up the hours, will try again: {error}");
+            self.waiting_rows = self.waiting_rows.clamp(1, BATCH_ROWS - 1);
+            self.waiting_since = Instant::now();
         }
-        match sum_up(connection) {
-            // Another process's rows may be among them, or it summed ours: what counts is whether any are left.
-            Ok(Left::None) => self.waiting_rows = 0,
-            Ok(Left::Maybe) => {
-                self.waiting_rows = self.waiting_rows.saturating_sub(BATCH_ROWS).max(1);
-            }
-            Err(error) => {
-                log::warn!("ledger: cannot sum up the hours, will try again: {error}");
-                self.waiting_rows = self.waiting_rows.clamp(1, BATCH_ROWS - 1);
-            }
-        }
-        self.waiting_since = Instant::now();
     }
 
     /// Sums up all that is left, as far as that works.
     pub(super) fn finish(&mut self, connection: &Connection) {
-        while self.waiting_rows > 0 && matches!(sum_up(connection), Ok(Left::Maybe)) {}
+        while self.waiting_rows > 0 && self.sum_up(connection).is_ok() {}
+    }
+
+    /// Sums up what is known, or the next batch, in one transaction.
+    fn sum_up(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let unsummed = self.unsummed.take();
+        let (data_version, is_all) = super::writer::in_transaction(connection, || {
+            let data_version = data_version(connection)?;
+            // Another process's rows may be among them, or it summed ours.
+            let is_known = |unsummed: &Unsummed| {
+                unsummed.data_version == data_version && unsummed.hours.len() <= BATCH_ROWS
+            };
+            let is_all = match unsummed.filter(is_known) {
+                Some(unsummed) => unsummed.write(connection).map(|()| true),
+                None => sum_up_batch(connection),
+            };
+            Ok((data_version, is_all?))
+        })?;
+        self.waiting_rows = if is_all {
+            0
+        } else {
+            self.waiting_rows.saturating_sub(BATCH_ROWS).max(1)
+        };
+        self.waiting_since = Instant::now();
+        self.unsummed = is_all.then(|| Unsummed {
+            data_version,
+            last_id: 0,
+            hours: HashMap::new(),
+        });
+        Ok(())
     }
 }
 
-enum Left {
-    None,
-    Maybe,
-}
-
-/// Sums up the next batch, in one transaction.
-fn sum_up(connection: &Connection) -> rusqlite::Result<Left> {
-    super::writer::in_transaction(connection, || {
-        let batch = i64::try_from(BATCH_ROWS).unwrap_or(i64::MAX);
-        let last: Option<i64> = connection
-            .prepare_cached(LAST_OF_BATCH)?
-            .query_row([batch], |row| row.get(0))
-            .optional()?;
-        let Some(last) = last else {
-            return Ok(Left::None);
+impl Unsummed {
+    fn add(&mut self, Written { id, row }: &Written<'_>) {
+        let bucket = Bucket {
+            hour: row.started_at_ms / MS_PER_HOUR,
+            user_id: row.user_id,
+            endpoint: row.endpoint,
+            model: row.model.clone(),
         };
-        connection.prepare_cached(SUM_UP)?.execute(params![last])?;
+        let sums = self.hours.entry(bucket).or_default();
+        sums.requests += 1;
+        sums.requests_ok += u64::from((200..300).contains(&row.status));
+        sums.usage = sums.usage.saturating_add(row.usage);
+        self.last_id = *id;
+    }
+
+    fn write(self, connection: &Connection) -> rusqlite::Result<()> {
+        if self.hours.is_empty() {
+            return Ok(());
+        }
+        let mut add = connection.prepare_cached(ADD_SUMS)?;
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        for (bucket, sums) in self.hours {
+            add.execute(params![
+                bucket.hour,
+                bucket.user_id,
+                bucket.endpoint,
+                bucket.model,
+                count(sums.requests),
+                count(sums.requests_ok),
+                count(sums.usage.input),
+                count(sums.usage.output),
+                count(sums.usage.cached),
+                count(sums.usage.reasoning),
+                count(sums.usage.audio_ms),
+                count(sums.usage.images),
+            ])?;
+        }
         connection
             .prepare_cached(SUMMED_UP)?
-            .execute(params![last])?;
-        Ok(Left::Maybe)
-    })
+            .execute([self.last_id])?;
+        Ok(())
+    }
+}
+
+/// Sums up the next rows of the table; whether they were the last.
+fn sum_up_batch(connection: &Connection) -> rusqlite::Result<bool> {
+    let batch = i64::try_from(BATCH_ROWS).unwrap_or(i64::MAX);
+    let last: Option<(i64, i64)> = connection
+        .prepare_cached(LAST_OF_BATCH)?
+        .query_row([batch], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((last, last_of_all)) = last else {
+        return Ok(true);
+    };
+    connection.prepare_cached(ADD_BATCH)?.execute([last])?;
+    connection.prepare_cached(SUMMED_UP)?.execute([last])?;
+    Ok(last == last_of_all)
 }

@@ -93,6 +93,96 @@ fn a_row_that_gets_the_id_of_a_deleted_one_is_summed_too() {
     assert_eq!(totals(&store).total_requests, 6);
 }
 
+/// What is not summed is in the rows, and what is summed is what the rows say.
+fn assert_hours_agree(store: &Store) {
+    let sums = |of: &str| -> Vec<(String, i64, i64, i64, i64, i64)> {
+        let connection = store.connection().unwrap();
+        let mut statement = connection.prepare(of).unwrap();
+        let rows = statement.query_map([], |row| {
+            let hour: (i64, i64, String, String) =
+                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            Ok((
+                format!("{hour:?}"),
+                row.get(4)?,
+                row.get(5)?,
+                row.get(6)?,
+                row.get(7)?,
+                row.get(8)?,
+            ))
+        });
+        rows.unwrap().map(Result::unwrap).collect()
+    };
+    let hours = "SELECT hour, user_id, endpoint, model, requests, requests_ok, input_tokens, output_tokens, cached_tokens \
+         FROM usage_hourly ORDER BY 1, 2, 3, 4";
+    let rows = "SELECT started_at_ms / 3600000, user_id, endpoint, model, count(*), sum(status / 100 = 2), \
+         sum(input_tokens), sum(output_tokens), sum(cached_tokens) FROM usage_logs \
+         WHERE id <= (SELECT last_id FROM usage_rollup) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4";
+    assert_eq!(sums(hours), sums(rows));
+}
+
+#[test]
+fn hours_are_summed_as_the_table_would() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let thread = start(&store, OnFailure::Refuse);
+    for index in 0..2_500_u64 {
+        let mut row = row(
+            i64::try_from(index % 3).unwrap(),
+            ["a", "b"][usize::from(index % 5 == 0)],
+            index,
+        );
+        row.started_at_ms = i64::try_from(index).unwrap() * 10_000;
+        row.status = if index % 7 == 0 { 500 } else { 200 };
+        row.endpoint = if index % 11 == 0 {
+            "/v1/embeddings"
+        } else {
+            row.endpoint
+        };
+        commit(&thread.handle(), row).unwrap();
+    }
+    assert_hours_agree(&store);
+    assert_eq!(thread.close(), 0);
+    assert_hours_agree(&store);
+    assert_eq!(summed_up_to(&store), 2_500);
+}
+
+fn summed_up_to(store: &Store) -> i64 {
+    let connection = store.connection().unwrap();
+    let last = connection.query_row("SELECT last_id FROM usage_rollup", [], |row| row.get(0));
+    last.unwrap()
+}
+
+#[test]
+fn rows_that_others_write_or_delete_meanwhile_are_summed_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let thread = start(&store, OnFailure::Refuse);
+    let others = store.connection().unwrap();
+    // What is summed already stays so.
+    let changes = [
+        "INSERT INTO usage_logs SELECT max(id) + 1, 1000, 8, '/v1/x', 'n', NULL, 5, 5, 0, 0, 200, 'completed', \
+         'backend', 1, NULL, NULL, 0, 0 FROM usage_logs",
+        "DELETE FROM usage_logs WHERE id > (SELECT max(id) - 3 FROM usage_logs) \
+         AND id > (SELECT last_id FROM usage_rollup)",
+        "CREATE TRIGGER no_n BEFORE INSERT ON usage_logs WHEN NEW.model = 'n' BEGIN SELECT RAISE(IGNORE); END",
+    ];
+    let mut gone = 0;
+    for sql in changes {
+        for _ in 0..400 {
+            commit(&thread.handle(), row(7, "m", 10)).unwrap();
+        }
+        let affected = others.execute(sql, []).unwrap();
+        if sql.starts_with("DELETE") {
+            gone = i64::try_from(affected).unwrap();
+        }
+        commit(&thread.handle(), row(8, "n", 10)).unwrap();
+    }
+    assert_eq!(thread.close(), 0);
+    assert_hours_agree(&store);
+    assert_eq!(totals(&store).total_requests, 1_200 - gone);
+    assert_eq!(summed_up_to(&store), 1_203 - gone);
+}
+
 #[test]
 fn closing_writes_what_nobody_waited_for() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,8 +1,10 @@
-//! Keeps the write-ahead log small though somebody is always reading. SQLite writes it back by itself, but begins it
-//! anew only in a moment without readers (sqlite.org/wal.html#avoiding_excessively_large_wal_files); reports that
-//! overlap leave none, and the log grew by 20 MB a second under load. So such a moment is made.
+//! Writes the write-ahead log back into the database, in a quiet moment if there is one: whoever waits for a row meanwhile
+//! waits for it. And keeps it small though somebody is always reading: SQLite begins it anew only in a moment without
+//! readers (sqlite.org/wal.html#avoiding_excessively_large_wal_files); reports that overlap leave none, and the log grew
+//! by 20 MB a second under load. So such a moment is made.
 
 use std::{
+    cell::Cell,
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -12,8 +14,14 @@ use rusqlite::Connection;
 
 use crate::store::BUSY_TIMEOUT;
 
+/// From so many pages of 4 KiB on, which takes a millisecond, the log is written back while nobody waits.
+const PAGES_WHEN_QUIET: i32 = 200;
+/// From so many on, SQLite's own number (sqlite.org/pragma.html#pragma_wal_autocheckpoint), it is written back anyhow, which
+/// takes some four.
+const PAGES_WHEN_BUSY: i32 = 1_000;
+
 const MIB: u64 = 1024 * 1024;
-/// Without readers in the way it stays at about 1 MiB.
+/// Without readers in the way it stays at about 4 MiB.
 const MAX_WAL_BYTES: u64 = 32 * MIB;
 /// How often its size is looked at.
 const POLL: Duration = Duration::from_millis(100);
@@ -23,23 +31,56 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 /// A backup reads for minutes. Waiting for it in vain may take this part of the time at most.
 const WAITING_SHARE: u32 = 10;
 
+thread_local! {
+    /// Pages in the log of the connection that this thread writes with; SQLite says so at each commit.
+    static PAGES: Cell<i32> = const { Cell::new(0) };
+}
+
 pub(super) struct WalWatch {
     path: PathBuf,
     next_look: Instant,
+    /// Of the pages in the log, those that were written back.
+    pages_written_back: i32,
 }
 
 impl WalWatch {
-    pub(super) fn new(database: &Path) -> Self {
+    /// Takes over from SQLite, which would write the log back within somebody's commit.
+    pub(super) fn new(database: &Path, connection: &Connection) -> Self {
+        connection.wal_hook(Some(|_, pages| {
+            PAGES.set(pages);
+            Ok(())
+        }));
         let mut path = database.as_os_str().to_owned();
         path.push("-wal");
         Self {
             path: path.into(),
             next_look: Instant::now(),
+            pages_written_back: 0,
         }
     }
 
+    /// Writes back what is due. Must be called on the connection's thread.
+    pub(super) fn write_back(&mut self, connection: &Connection, is_quiet: bool) {
+        let pages = PAGES.get();
+        if pages < self.pages_written_back {
+            // The log has begun anew.
+            self.pages_written_back = 0;
+        }
+        let due = if is_quiet {
+            PAGES_WHEN_QUIET
+        } else {
+            PAGES_WHEN_BUSY
+        };
+        if pages - self.pages_written_back >= due {
+            self.pages_written_back = pages;
+            // A reader may stand in the way, and a full disk is found at the next commit: there will be another moment.
+            let _ = checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)");
+        }
+        self.empty_if_long(connection);
+    }
+
     /// Empties a log that has grown too long. New readers read around it meanwhile, other writers wait.
-    pub(super) fn check(&mut self, connection: &Connection) {
+    fn empty_if_long(&mut self, connection: &Connection) {
         let now = Instant::now();
         if now < self.next_look {
             return;
@@ -60,9 +101,13 @@ impl WalWatch {
 /// Whether nobody stood in the way.
 fn empty(connection: &Connection, wait: Duration) -> rusqlite::Result<bool> {
     connection.busy_timeout(wait)?;
-    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-        row.get::<_, i64>(0)
-    });
+    let is_whole = checkpoint(connection, "PRAGMA wal_checkpoint(TRUNCATE)");
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    Ok(busy? == 0)
+    is_whole
+}
+
+/// Whether nobody stood in the way.
+fn checkpoint(connection: &Connection, pragma: &str) -> rusqlite::Result<bool> {
+    let busy: i64 = connection.query_row(pragma, [], |row| row.get(0))?;
+    Ok(busy == 0)
 }

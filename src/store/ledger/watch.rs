@@ -43,8 +43,7 @@ impl UsersWatch {
         }
     }
 
-    /// `data_version` moves when another connection commits anything (sqlite.org/pragma.html#pragma_data_version), this
-    /// connection's own commits leave it alone; only then is the users' own counter worth a query.
+    /// Only when `data_version` moved is the users' own counter worth a query.
     fn look(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let data_version = data_version(connection)?;
         if data_version == self.data_version {
@@ -60,7 +59,8 @@ impl UsersWatch {
     }
 }
 
-fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+/// Moves when another connection commits anything, never by this one's own commits (sqlite.org/pragma.html#pragma_data_version).
+pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     let mut statement = connection.prepare_cached("PRAGMA data_version")?;
     statement.query_row([], |row| row.get(0))
 }

@@ -9,8 +9,11 @@ use std::{
 use rusqlite::{Connection, ErrorCode, Statement, params};
 
 use super::{
-    NotWritten, OnFailure, Parcel, Queue, Shared, Sync, file::FileWatch, rollup::Rollup,
-    wal::WalWatch, watch::UsersWatch,
+    NotWritten, OnFailure, Parcel, Queue, Shared, Sync,
+    file::FileWatch,
+    rollup::{Rollup, Written},
+    wal::WalWatch,
+    watch::UsersWatch,
 };
 use crate::{
     model::{Entry, UsageRow},
@@ -27,9 +30,6 @@ const BUSY_ROWS: usize = 8;
 const GATHER: Duration = Duration::from_micros(500);
 /// So many are written without gathering more.
 const ENOUGH_ROWS: usize = 32;
-/// The log is written back so often, in pages of 4 KiB; whoever waits for a row then waits a millisecond. SQLite's own 1,000
-/// take four (sqlite.org/pragma.html#pragma_wal_autocheckpoint).
-const CHECKPOINT_PAGES: i64 = 200;
 /// Rows in one transaction, about, so that another process gets its turn.
 const MAX_BATCH_ROWS: usize = 4_096;
 /// How long a stopping server tries to write the last rows.
@@ -62,15 +62,16 @@ impl Writer {
             if closing && close_by.is_none() {
                 close_by = Some(Instant::now() + CLOSE_TIMEOUT);
             }
-            if !batch.is_empty() {
+            let was_quiet = batch.is_empty();
+            if !was_quiet {
                 self.is_busy = entries_in(&batch) >= BUSY_ROWS;
                 self.write(&mut batch);
-                self.wal.check(&self.connection);
             }
             self.users.check(&self.connection);
             if batch.is_empty() {
                 self.rollup.run_if_due(&self.connection);
             }
+            self.wal.write_back(&self.connection, was_quiet);
             if closing {
                 let queue = self.shared.lock();
                 let (left, lost) = (entries_in(&batch) + queue.entries, queue.lost);
@@ -140,14 +141,14 @@ impl Writer {
             &self.connection,
             batch.iter().flat_map(|parcel| &parcel.entries),
         ) {
-            Ok(()) => {
+            Ok(written) => {
                 if self.shared.failing.swap(false, Ordering::Relaxed) {
                     log::warn!(
                         "ledger: the database writes again, {} rows written",
                         entries_in(batch)
                     );
                 }
-                self.rollup.add(entries_in(batch));
+                self.rollup.add(&written);
                 for parcel in batch.drain(..) {
                     parcel.acknowledge(Ok(()));
                 }
@@ -179,7 +180,7 @@ impl Writer {
         while let Some(parcel) = batch.first_mut() {
             while let Some(entry) = parcel.entries.first() {
                 match write_entries(&self.connection, std::iter::once(entry)) {
-                    Ok(()) => self.rollup.add(1),
+                    Ok(written) => self.rollup.add(&written),
                     Err(error) if is_about_a_row(&error) => {
                         log::error!("ledger: refused by the database ({error}): {entry:?}");
                         parcel.tell(Err(NotWritten));
@@ -206,7 +207,6 @@ pub(super) fn prepare(connection: &Connection, sync: Sync) -> rusqlite::Result<(
         Sync::Full => "FULL",
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     // The table's CHECKs are for others who write: this connection's words come from enums, and SQLite builds a temporary
     // b-tree for each `IN (…)` of each row, which took a third of the ledger's time.
     connection.pragma_update(None, "ignore_check_constraints", true)?;
@@ -214,16 +214,25 @@ pub(super) fn prepare(connection: &Connection, sync: Sync) -> rusqlite::Result<(
     Ok(())
 }
 
-/// All entries or none.
+/// All entries or none; returns their rows.
 fn write_entries<'a>(
     connection: &Connection,
     entries: impl Iterator<Item = &'a Entry>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Vec<Written<'a>>> {
     in_transaction(connection, || {
-        let mut insert = connection.prepare_cached(INSERT_ROW)?;
+        let mut written = Vec::with_capacity(entries.size_hint().0);
+        let mut statement = connection.prepare_cached(INSERT_ROW)?;
+        let mut insert = |row: &'a UsageRow| {
+            // Somebody's own trigger may have taken it out.
+            if insert_row(&mut statement, row)? {
+                let id = connection.last_insert_rowid();
+                written.push(Written { id, row });
+            }
+            Ok::<_, rusqlite::Error>(())
+        };
         for entry in entries {
             match entry {
-                Entry::Row(row) => insert_row(&mut insert, row)?,
+                Entry::Row(row) => insert(row)?,
                 Entry::Made(object) => objects::remember(connection, object)?,
                 Entry::Forgotten { id, user_id } => objects::forget(connection, id, *user_id)?,
                 Entry::Gone {
@@ -233,12 +242,12 @@ fn write_entries<'a>(
                 } => objects::forget_gone(connection, id, *user_id, *made_before_ms)?,
                 Entry::Settled { id, row } => {
                     if objects::settle(connection, id)? {
-                        insert_row(&mut insert, row)?;
+                        insert(row)?;
                     }
                 }
             }
         }
-        Ok(())
+        Ok(written)
     })
 }
 
@@ -261,9 +270,10 @@ pub(super) fn in_transaction<T>(
     done
 }
 
-fn insert_row(insert: &mut Statement<'_>, row: &UsageRow) -> rusqlite::Result<()> {
+/// Whether it is there now.
+fn insert_row(insert: &mut Statement<'_>, row: &UsageRow) -> rusqlite::Result<bool> {
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    insert.execute(params![
+    let inserted = insert.execute(params![
         row.started_at_ms,
         row.user_id,
         row.endpoint,
@@ -282,7 +292,7 @@ fn insert_row(insert: &mut Statement<'_>, row: &UsageRow) -> rusqlite::Result<()
         row.first_byte_ms,
         row.backend_request_id,
     ])?;
-    Ok(())
+    Ok(inserted > 0)
 }
 
 /// Errors that lie in one row and that trying again cannot mend. A trigger is somebody's own and may go as it came.
