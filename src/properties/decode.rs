@@ -10,7 +10,7 @@ use flate2::{
 
 use crate::{
     model::Usage,
-    usage::{Encoding, Generated, Meter, UsageOnlyEvents},
+    usage::{Encoding, Generated, Meter, Templates, UsageOnlyEvents},
 };
 
 /// In any encoding any bytes pass as they came; what was compressed is read as if it had not been.
@@ -55,7 +55,7 @@ type Said = (Option<Usage>, Option<String>, Generated, bool);
 fn read(shape: Shape, encoding: Encoding, reads: &[&[u8]]) -> (Said, Vec<u8>) {
     let mut meter = match shape {
         Shape::Json => Meter::json(encoding, None),
-        Shape::Events => Meter::events(UsageOnlyEvents::TakeOut, encoding),
+        Shape::Events => Meter::events(UsageOnlyEvents::TakeOut, encoding, &Templates::default()),
     };
     let mut out = Vec::new();
     for read in reads {

@@ -8,8 +8,8 @@ use super::each_split;
 use crate::{
     model::Usage,
     usage::{
-        Counts, Encoding, EventKind, Generated, Meter, Text, UsageOnlyEvents, find_counts,
-        read_event,
+        Counts, Encoding, EventKind, Generated, Meter, Templates, Text, UsageOnlyEvents,
+        find_counts, read_event,
     },
 };
 
@@ -139,7 +139,7 @@ fn said_by(stream: &[u8], events: &[Event]) -> Said {
 }
 
 fn scan(policy: UsageOnlyEvents, reads: &[&[u8]]) -> (Said, Vec<u8>) {
-    let mut meter = Meter::events(policy, Encoding::Identity);
+    let mut meter = Meter::events(policy, Encoding::Identity, &Templates::default());
     let mut out = Vec::new();
     for read in reads {
         meter.push(Bytes::copy_from_slice(read), &mut |bytes| {

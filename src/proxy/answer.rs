@@ -1,7 +1,7 @@
 //! The backend's answer becomes the client's: a short one is read whole, booked and written in one go; a stream, a long
 //! one or a slow one passes through the relay.
 
-use std::{collections::VecDeque, future::poll_fn, time::Duration};
+use std::{future::poll_fn, time::Duration};
 
 use actix_web::{
     HttpResponse,
@@ -11,7 +11,7 @@ use actix_web::{
         header::{self, HeaderMap},
     },
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
     ApiError, Expected,
@@ -19,7 +19,7 @@ use super::{
     exchange::Exchange,
     headers::keep_end_to_end,
     ledger_unavailable,
-    relay::Relay,
+    relay::{Pieces, Relay},
     stored::may_tell_gone,
 };
 use crate::{
@@ -35,7 +35,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(20);
 /// Makes the client's answer.
 pub(super) async fn answer(
     response: Response,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     expected: Expected,
 ) -> Result<HttpResponse, ApiError> {
     let Response {
@@ -54,7 +54,7 @@ pub(super) async fn answer(
     let is_stream = is_event_stream(&headers, status, expected);
     let encoding = encoding_of(&headers);
     let meter = if is_stream {
-        Meter::events(expected.usage_only_events, encoding)
+        Meter::events(expected.usage_only_events, encoding, exchange.templates())
     } else {
         Meter::json(encoding, length)
     };
@@ -70,7 +70,7 @@ pub(super) async fn answer(
     let headers = keep_end_to_end(headers);
     let too_long = length.is_some_and(|length| length > MAX_COLLECTED_BYTES as u64);
     let body = if is_stream || too_long {
-        BoxBody::new(Relay::new(body, exchange, length, VecDeque::new()))
+        BoxBody::new(Relay::new(body, exchange, length, Pieces::default()))
     } else {
         collect(body, exchange, length).await?
     };
@@ -80,7 +80,7 @@ pub(super) async fn answer(
 }
 
 /// The backend refuses the operator's key. Its text quotes the key and stays here; the row says what the client was told.
-async fn refused_credentials(mut exchange: Exchange) -> ApiError {
+async fn refused_credentials(mut exchange: Box<Exchange>) -> ApiError {
     log::error!("the backend refuses OPENAI_API_KEY (401): set the right key and restart");
     let error = ApiError::server(
         StatusCode::BAD_GATEWAY,
@@ -98,10 +98,10 @@ async fn refused_credentials(mut exchange: Exchange) -> ApiError {
 /// Reads a short answer whole and books it. A long or slow one, or one that breaks off, goes on as a relay.
 async fn collect(
     mut body: Body,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     length: Option<u64>,
 ) -> Result<BoxBody, ApiError> {
-    let mut collected = VecDeque::new();
+    let mut collected = Pieces::default();
     let mut collected_bytes = 0;
     let mut pause: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
     while !body.is_complete() {
@@ -118,7 +118,7 @@ async fn collect(
                 collected_bytes += bytes.len();
                 exchange
                     .meter()
-                    .push(bytes, &mut |bytes| collected.push_back(bytes));
+                    .push(bytes, &mut |bytes| collected.push(bytes));
             }
             Collected::Read(None) => break,
             Collected::Read(Some(Err(error))) => {
@@ -134,11 +134,9 @@ async fn collect(
             return Ok(BoxBody::new(Relay::new(body, exchange, length, collected)));
         }
     }
-    exchange
-        .meter()
-        .finish(&mut |bytes| collected.push_back(bytes));
+    exchange.meter().finish(&mut |bytes| collected.push(bytes));
     match exchange.commit(Outcome::Completed).await {
-        Ok(()) => Ok(joined(collected).boxed()),
+        Ok(()) => Ok(collected.joined().boxed()),
         // Nothing has been sent: say why instead of breaking off. The tokens are spent, so a retry would be paid twice.
         Err(_) => Err(ledger_unavailable().never_retry().already_logged()),
     }
@@ -147,17 +145,6 @@ async fn collect(
 enum Collected {
     Read(Option<Result<Bytes, BodyError>>),
     Paused,
-}
-
-fn joined(mut pieces: VecDeque<Bytes>) -> Bytes {
-    if pieces.len() <= 1 {
-        return pieces.pop_front().unwrap_or_default();
-    }
-    let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    for piece in pieces {
-        whole.extend_from_slice(&piece);
-    }
-    whole.freeze()
 }
 
 /// By its type; an answer to a streamed request that has another type but JSON is taken for a mislabelled stream.

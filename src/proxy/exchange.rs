@@ -20,16 +20,19 @@ use super::{
 use crate::{
     model::{Entry, Outcome, Usage, UsageRow, UsageSource, now_ms},
     store::ledger::{NotWritten, Port},
-    usage::{Evidence, Generated, Input, Meter, Text},
+    usage::{Evidence, Generated, Input, Meter, Templates, Text},
 };
 
 /// nginx's status for a client that left before the answer began.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// Where a worker's rows go: to the ledger, or first to where they are counted.
+/// What the exchanges of a worker share.
 pub struct Books {
+    /// Where rows go, or first to where they are counted.
     pub ledger: Rc<Port>,
     pub estimator: Estimator,
+    /// What their streams are like.
+    pub templates: Templates,
 }
 
 /// The state of one request from the moment it has a permit.
@@ -98,9 +101,15 @@ pub struct Asked<'a> {
 }
 
 impl Exchange {
-    pub fn new(asked: Asked<'_>, books: Rc<Books>, permit: Permit, in_flight: InFlight) -> Self {
+    /// Boxed: it goes through every future of the request's way, which would each hold its kilobyte twice.
+    pub fn new(
+        asked: Asked<'_>,
+        books: Rc<Books>,
+        permit: Permit,
+        in_flight: InFlight,
+    ) -> Box<Self> {
         let elapsed_ms = millis_since(asked.started);
-        Self {
+        Box::new(Self {
             books,
             access: Access {
                 peer: peer_of(asked.request),
@@ -123,7 +132,7 @@ impl Exchange {
             is_logged: false,
             _permit: permit,
             _in_flight: in_flight,
-        }
+        })
     }
 
     /// What a form said of the model on its way.
@@ -170,6 +179,10 @@ impl Exchange {
     #[must_use]
     pub fn is_booked(&self) -> bool {
         self.stage == Stage::Booked
+    }
+
+    pub fn templates(&self) -> &Templates {
+        &self.books.templates
     }
 
     pub fn meter(&mut self) -> &mut Meter {

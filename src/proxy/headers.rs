@@ -123,7 +123,7 @@ impl OwnHeaders {
 
     /// Writes the whole head of a request to the backend.
     #[must_use]
-    pub fn head_for(&self, request: &HttpRequest, body: BodyLength) -> Bytes {
+    pub fn head_for(&self, request: &HttpRequest, body: BodyLength) -> Vec<u8> {
         let mut head =
             self.head_without_framing(request, request.method(), target_of(request), |_| false);
         match body {
@@ -132,12 +132,12 @@ impl OwnHeaders {
                 head.extend_from_slice(b"content-length: ");
                 head.extend_from_slice(itoa::Buffer::new().format(bytes).as_bytes());
                 head.extend_from_slice(b"\r\n\r\n");
-                return head.into();
+                return head;
             }
             BodyLength::Chunked => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         }
         head.extend_from_slice(b"\r\n");
-        head.into()
+        head
     }
 
     /// The head of a GET of the proxy's own, on behalf of a request.
@@ -266,11 +266,8 @@ mod tests {
     use actix_web::test::TestRequest;
 
     fn head(own: &OwnHeaders, request: TestRequest) -> String {
-        String::from_utf8(
-            own.head_for(&request.to_http_request(), BodyLength::Known(7))
-                .to_vec(),
-        )
-        .unwrap()
+        let head = own.head_for(&request.to_http_request(), BodyLength::Known(7));
+        String::from_utf8(head).unwrap()
     }
 
     fn own(key: &str) -> OwnHeaders {

@@ -35,10 +35,7 @@ pub(super) async fn get_alone(proxy: &Proxy, target: &str) -> Result<Response, A
 }
 
 async fn send(proxy: &Proxy, head: Bytes) -> Result<Response, ApiError> {
-    let outgoing = OutgoingRequest {
-        head,
-        body: [const { Bytes::new() }; 3],
-    };
+    let outgoing = OutgoingRequest::of_head(head);
     let sent = proxy.backend.send(&outgoing, || {}).await;
     sent.map_err(|error| unanswered(&error))
 }

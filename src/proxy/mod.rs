@@ -27,6 +27,7 @@ pub mod throttle;
 mod upload;
 
 use std::{
+    future::Future,
     rc::Rc,
     sync::{
         Arc,
@@ -49,7 +50,7 @@ use budget::{BodyBudget, BodyShare};
 use endpoint::{Endpoint, Endpoints, Found, Keeps, Stateful};
 use estimator::Estimator;
 use exchange::{Asked, Books, Exchange};
-use gate::{Drain, Gate, InFlight};
+use gate::{Drain, Gate, InFlight, Permit};
 use references::{Reference, Taken};
 use request::AskedToKeep;
 use stored::Keeping;
@@ -59,7 +60,7 @@ use upload::{ClientUpload, LookUp};
 use crate::{
     model::ObjectKind,
     store::ledger::{Ledger, Port},
-    usage::UsageOnlyEvents,
+    usage::{Templates, UsageOnlyEvents},
 };
 
 /// Twice the time within which the ledger's thread notices a new user.
@@ -124,6 +125,7 @@ impl Proxy {
             books: Rc::new(Books {
                 ledger: Port::new(shared.ledger.clone()),
                 estimator: shared.estimator.clone(),
+                templates: Templates::default(),
             }),
             shared,
             backend: Rc::new(Backend::new(connector)),
@@ -150,14 +152,17 @@ pub async fn handle(
                 Err(error) => refuse(&request, &proxy, &error).await,
             };
         }
-        Ok(found) => forward(&request, &mut payload, &proxy, found).await,
+        Ok(found) => forward(&request, &mut payload, &proxy, &found).await,
     };
     match result {
         Ok(response) => response,
         Err(error) => {
-            let response = refuse(&request, &proxy, &error).await;
-            payload::drain_body(request.headers(), &mut payload).await;
-            response
+            Box::pin(async {
+                let response = refuse(&request, &proxy, &error).await;
+                payload::drain_body(request.headers(), &mut payload).await;
+                response
+            })
+            .await
         }
     }
 }
@@ -196,8 +201,9 @@ async fn forward(
     request: &HttpRequest,
     payload: &mut web::Payload,
     proxy: &Proxy,
-    Found { endpoint, ids }: Found<'_>,
+    found: &Found<'_>,
 ) -> Result<HttpResponse, ApiError> {
+    let (endpoint, ids) = (found.endpoint, &found.ids);
     let started = Instant::now();
     let shared = &proxy.shared;
     let in_flight = shared.drain.enter()?;
@@ -206,7 +212,7 @@ async fn forward(
         return Err(ledger_unavailable().retry_after(5));
     }
     if !ids.is_empty() {
-        shared.owners.check_path(&caller, &ids).await?;
+        shared.owners.check_path(&caller, ids).await?;
     }
     let mut asked = Asked {
         keeping: Keeping::new(
@@ -249,9 +255,17 @@ async fn forward(
         plan(endpoint, &asked.body, shared.stream_usage)?
     };
     if plan.speaks_of_objects() {
-        Box::pin(settle_objects(proxy, &mut asked, &plan, &ids)).await?;
+        Box::pin(settle_objects(proxy, &mut asked, &plan, ids)).await?;
     }
-    send(proxy, asked, plan, in_flight).await
+    let permit = shared.gate.enter().await?;
+    // The backend goes on with these when the client leaves, and tells in its answer how to find them.
+    let outlives_client = plan.keeping.background || endpoint.keeps == Keeps::Batch;
+    let sending = send(proxy, asked, plan, permit, in_flight);
+    if outlives_client {
+        let sent = tokio::task::spawn_local(sending).await;
+        return sent.unwrap_or_else(|_| Err(panicked()));
+    }
+    sending.await
 }
 
 /// What concerns stored objects before a request goes on.
@@ -394,44 +408,27 @@ fn plan(endpoint: Endpoint, body: &Bytes, stream_usage: StreamUsage) -> Result<P
     Ok(plan)
 }
 
-/// Waits for a place, asks the backend, and turns its answer into the client's.
-async fn send(
+/// Asks the backend, and turns its answer into the client's.
+fn send(
     proxy: &Proxy,
     mut asked: Asked<'_>,
     plan: Plan,
+    permit: Permit,
     in_flight: InFlight,
-) -> Result<HttpResponse, ApiError> {
-    let shared = &proxy.shared;
-    let permit = shared.gate.enter().await?;
+) -> impl Future<Output = Result<HttpResponse, ApiError>> + use<> {
     asked.model = plan.model;
     let body_bytes: usize = plan.pieces.iter().map(Bytes::len).sum();
     let length = BodyLength::Known(body_bytes as u64);
-    let outgoing = OutgoingRequest {
-        head: shared.own_headers.head_for(asked.request, length),
-        body: plan.pieces,
-    };
-    // The backend goes on with these when the client leaves, and tells in its answer how to find them.
-    let outlives_client = plan.keeping.background || asked.endpoint.keeps == Keeps::Batch;
+    let head = proxy.shared.own_headers.head_for(asked.request, length);
+    let outgoing = OutgoingRequest::new(head, plan.pieces);
     let exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
-    let sending = exchange_with(Rc::clone(&proxy.backend), outgoing, exchange, plan.expected);
-    if !outlives_client {
-        return sending.await;
-    }
-    let sent = tokio::task::spawn_local(sending).await;
-    // It panicked, which the log says.
-    sent.unwrap_or_else(|_| {
-        Err(ApiError::server(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal_error",
-            "This proxy failed on the request.",
-        ))
-    })
+    exchange_with(Rc::clone(&proxy.backend), outgoing, exchange, plan.expected)
 }
 
 async fn exchange_with(
     backend: Rc<Backend>,
     outgoing: OutgoingRequest,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     expected: Expected,
 ) -> Result<HttpResponse, ApiError> {
     let sent = backend.send(&outgoing, || exchange.asked()).await;
@@ -454,12 +451,9 @@ async fn send_upload(
     let headers = asked.request.headers();
     upload::check(headers)?;
     let permit = shared.gate.enter().await?;
-    let outgoing = OutgoingRequest {
-        head: shared
-            .own_headers
-            .head_for(asked.request, upload::length_of(headers)),
-        body: [const { Bytes::new() }; 3],
-    };
+    let length = upload::length_of(headers);
+    let head = shared.own_headers.head_for(asked.request, length);
+    let outgoing = OutgoingRequest::of_head(head);
     let mut exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
     let look_up = LookUp {
         owners: shared.owners.clone(),
@@ -521,6 +515,15 @@ fn unanswered(error: &BackendError) -> ApiError {
             "The backend behind this proxy sent no valid HTTP answer.",
         ),
     }
+}
+
+/// Of a task; the log says what happened.
+fn panicked() -> ApiError {
+    ApiError::server(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "This proxy failed on the request.",
+    )
 }
 
 fn ledger_unavailable() -> ApiError {

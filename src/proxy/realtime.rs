@@ -80,10 +80,7 @@ pub(super) async fn open(
         started,
     };
     let mut exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
-    let outgoing = OutgoingRequest {
-        head: shared.own_headers.upgrade_head_for(request),
-        body: [const { Bytes::new() }; 3],
-    };
+    let outgoing = OutgoingRequest::of_head(shared.own_headers.upgrade_head_for(request));
     let opened = proxy.backend.open_socket(&outgoing).await;
     let socket = match opened.map_err(|error| unanswered(&error))? {
         Opened::Socket(socket) => socket,
@@ -159,7 +156,7 @@ struct Tunnel {
     /// Carries what the client sends; ends with the tunnel.
     to_backend: AbortHandle,
     shared: Arc<Shared>,
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     frames: FrameScan,
     responding: Option<Responding>,
     opened_at: Instant,
@@ -191,7 +188,12 @@ enum TunnelError {
 }
 
 impl Tunnel {
-    fn new(socket: Socket, payload: web::Payload, exchange: Exchange, shared: Arc<Shared>) -> Self {
+    fn new(
+        socket: Socket,
+        payload: web::Payload,
+        exchange: Box<Exchange>,
+        shared: Arc<Shared>,
+    ) -> Self {
         let (from_backend, to_backend) = tokio::io::split(socket.io);
         let carrier = tokio::task::spawn_local(carry(payload, to_backend));
         let mut key_check = interval(KEY_CHECK);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_web::body::{BodySize, MessageBody};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{
     backend::{Body, BodyError},
@@ -20,10 +20,10 @@ use crate::{model::Outcome, store::ledger::NotWritten};
 /// A body that meters as it passes.
 pub struct Relay {
     source: Body,
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     size: BodySize,
     /// Metered, not yet sent.
-    out: VecDeque<Bytes>,
+    out: Pieces,
     state: State,
 }
 
@@ -39,6 +39,13 @@ enum State {
     Ended,
 }
 
+/// Bytes on their way, in order. There is rarely more than one piece, which takes no memory of its own.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    first: Option<Bytes>,
+    more: VecDeque<Bytes>,
+}
+
 /// Why a client's answer is broken off.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
@@ -51,12 +58,7 @@ pub enum RelayError {
 impl Relay {
     /// `passed` was read and metered before.
     #[must_use]
-    pub fn new(
-        source: Body,
-        exchange: Exchange,
-        length: Option<u64>,
-        passed: VecDeque<Bytes>,
-    ) -> Self {
+    pub fn new(source: Body, exchange: Box<Exchange>, length: Option<u64>, passed: Pieces) -> Self {
         Self {
             source,
             exchange,
@@ -75,7 +77,7 @@ impl Relay {
 
     fn break_off(&mut self, error: BodyError) {
         let Self { exchange, out, .. } = self;
-        exchange.meter().finish(&mut |bytes| out.push_back(bytes));
+        exchange.meter().finish(&mut |bytes| out.push(bytes));
         log::warn!("{error}");
         exchange.book(Outcome::BackendBroke);
         self.state = State::breaking(error);
@@ -86,12 +88,10 @@ impl Relay {
         let Self { exchange, out, .. } = self;
         let ends = read.is_none() || self.source.is_complete();
         if let Some(read) = read {
-            exchange
-                .meter()
-                .push(read, &mut |bytes| out.push_back(bytes));
+            exchange.meter().push(read, &mut |bytes| out.push(bytes));
         }
         if ends {
-            exchange.meter().finish(&mut |bytes| out.push_back(bytes));
+            exchange.meter().finish(&mut |bytes| out.push(bytes));
         }
         // `[DONE]` is the last event for the client, though the connection may go on: the row comes before it.
         if !exchange.is_booked() && (ends || exchange.meter().reading().done) {
@@ -125,7 +125,7 @@ impl MessageBody for Relay {
                     }
                 }
             }
-            if let Some(bytes) = this.out.pop_front() {
+            if let Some(bytes) = this.out.pop() {
                 return Poll::Ready(Some(Ok(bytes)));
             }
             match &mut this.state {
@@ -167,5 +167,42 @@ impl State {
             error: error.into(),
             flushed: false,
         }
+    }
+}
+
+// === impl Pieces ===
+
+impl Pieces {
+    pub fn push(&mut self, piece: Bytes) {
+        // There is a first one whenever there are more.
+        if self.first.is_none() {
+            self.first = Some(piece);
+        } else {
+            self.more.push_back(piece);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Bytes> {
+        std::mem::replace(&mut self.first, self.more.pop_front())
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// All of them as one.
+    #[must_use]
+    pub fn joined(self) -> Bytes {
+        let first = self.first.unwrap_or_default();
+        if self.more.is_empty() {
+            return first;
+        }
+        let further_bytes: usize = self.more.iter().map(Bytes::len).sum();
+        let mut whole = BytesMut::with_capacity(first.len() + further_bytes);
+        whole.extend_from_slice(&first);
+        for piece in self.more {
+            whole.extend_from_slice(&piece);
+        }
+        whole.freeze()
     }
 }

@@ -13,7 +13,7 @@ use super::{
     outline::Outline,
     sse::Piece,
     stored::Stored,
-    template::EventReader,
+    template::{EventReader, Templates},
     text::Text,
 };
 use crate::model::Usage;
@@ -75,12 +75,14 @@ enum Shape {
 impl Meter {
     /// For `text/event-stream`. Events are taken out of an unencoded stream only.
     #[must_use]
-    pub fn events(policy: UsageOnlyEvents, encoding: Encoding) -> Self {
+    pub fn events(policy: UsageOnlyEvents, encoding: Encoding, templates: &Templates) -> Self {
         let policy = match encoding {
             Encoding::Identity => policy,
             _ => UsageOnlyEvents::Pass,
         };
-        Self::new(Shape::Events(Scanner::new(policy)), encoding)
+        let mut meter = Self::new(Shape::Events(Scanner::new(policy)), encoding);
+        meter.decoder.sink_mut().reading.events = EventReader::new(templates.clone());
+        meter
     }
 
     /// For a JSON answer; `length_bytes` where the backend has said it.
@@ -394,7 +396,11 @@ mod tests {
         assert_eq!((reading.usage(), out), (Some(USAGE), json));
         let events = gzip(b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\ndata: [DONE]\n\n");
         let (reading, out) = run(
-            Meter::events(UsageOnlyEvents::TakeOut, Encoding::Gzip),
+            Meter::events(
+                UsageOnlyEvents::TakeOut,
+                Encoding::Gzip,
+                &Templates::default(),
+            ),
             &[&events],
         );
         assert_eq!(
@@ -519,7 +525,11 @@ mod tests {
         };
         let stream = [event(1), event(2), event(4)].concat();
         let (reading, out) = run(
-            Meter::events(UsageOnlyEvents::TakeOut, Encoding::Identity),
+            Meter::events(
+                UsageOnlyEvents::TakeOut,
+                Encoding::Identity,
+                &Templates::default(),
+            ),
             &[stream.as_bytes()],
         );
         assert_eq!(reading.usage(), Some(USAGE));

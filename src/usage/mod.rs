@@ -27,6 +27,7 @@ pub use lenient::Name;
 pub use meter::{Encoding, Meter, Reading};
 pub use sse::{Scanner, UsageOnlyEvents};
 pub use stored::{Stored, is_id};
+pub use template::Templates;
 pub use text::Text;
 pub use tokens::Tokenizer;
 pub use websocket::FrameScan;

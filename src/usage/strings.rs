@@ -4,7 +4,7 @@
 use std::{borrow::Cow, fmt};
 
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
@@ -18,6 +18,10 @@ const MEDIA_TOKENS: u64 = 85;
 
 /// Is given what is found.
 pub(super) trait Take {
+    /// Nothing is found for one who does not.
+    fn wants_text(&self) -> bool {
+        true
+    }
     fn text(&mut self, text: &str);
     /// Text, where another string could be something else.
     fn perhaps_text(&mut self, text: &str) {
@@ -36,6 +40,9 @@ pub(super) trait Take {
 pub(super) struct Nothing;
 
 impl Take for Nothing {
+    fn wants_text(&self) -> bool {
+        false
+    }
     fn text(&mut self, _: &str) {}
     fn tokens(&mut self, _: u64) {}
 }
@@ -91,6 +98,9 @@ impl<'de, T: Take> DeserializeSeed<'de> for Strings<'_, T> {
     type Value = Option<Picture>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        if !self.taker.wants_text() {
+            return IgnoredAny::deserialize(deserializer).map(|_| None);
+        }
         deserializer.deserialize_any(self)
     }
 }

@@ -1,5 +1,8 @@
 //! The chunks of a stream are alike but for a string or two. An event that is the last one over again with other strings
-//! in the same places says nothing new but its text, and is not parsed: a comparison costs a twentieth of it.
+//! in the same places says nothing new but its text, and is not parsed: a comparison costs a twentieth of it. Streams of one
+//! model are alike too, so that they share what they compare with, which then is in the processor's cache.
+
+use std::{cell::RefCell, rc::Rc};
 
 use memchr::memchr2;
 use smallvec::SmallVec;
@@ -16,17 +19,36 @@ const MAX_TEMPLATE_BYTES: usize = 1024;
 /// Text, and the strings and numbers around it that nobody reads.
 const MAX_HOLES: usize = 12;
 const USUAL_HOLES: usize = 6;
+/// Models that are asked at a time, about, with two kinds of events each.
+const MAX_TEMPLATES: usize = 16;
+
+/// What events were like of late, for all streams of a thread; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Templates(Rc<RefCell<Vec<Rc<Template>>>>);
 
 /// Reads the events of one stream; the result is that of [`read_event`](super::read_event) on each.
 #[derive(Debug, Clone, Default)]
 pub struct EventReader {
-    template: Template,
+    /// What the last event was like that told mere text.
+    template: Option<Rc<Template>>,
+    templates: Templates,
 }
 
 impl EventReader {
+    pub(super) fn new(templates: Templates) -> Self {
+        Self {
+            template: None,
+            templates,
+        }
+    }
+
     /// Reads an event's data, and adds what is generated text in it. The model may be left out once it was said.
     pub fn read(&mut self, data: &[u8], text: &mut Text) -> (EventKind, Answer) {
-        if self.template.read(data, text) {
+        let known = self.template.as_ref().and_then(|like| like.texts_of(data));
+        if let Some(texts) = known {
+            for piece in texts {
+                text.text(piece);
+            }
             return (EventKind::Content, Answer::default());
         }
         let mut holes = Holes::in_event(data);
@@ -35,16 +57,34 @@ impl EventReader {
             kind == EventKind::Content && answer.counts == Counts::default() && answer.items == 0;
         let has_text = |holes: &Holes| holes.found.iter().any(|hole| hole.content == Content::Text);
         if is_mere_text && !holes.is_spoiled && has_text(&holes) {
-            self.template.data.clear();
-            self.template.data.extend_from_slice(data);
-            self.template.holes = holes.found;
+            self.template = Some(self.templates.of(data, holes));
         }
         (kind, answer)
     }
 }
 
-/// An event that was parsed, and where others may differ from it. Empty before the first one.
-#[derive(Debug, Clone, Default)]
+impl Templates {
+    /// One that an event is like, which was parsed.
+    fn of(&self, data: &[u8], holes: Holes<'_>) -> Rc<Template> {
+        let mut recent = self.0.borrow_mut();
+        let known = recent.iter().find(|like| like.texts_of(data).is_some());
+        if let Some(known) = known {
+            return Rc::clone(known);
+        }
+        if recent.len() == MAX_TEMPLATES {
+            recent.remove(0);
+        }
+        let new = Rc::new(Template {
+            data: data.to_owned(),
+            holes: holes.found,
+        });
+        recent.push(Rc::clone(&new));
+        new
+    }
+}
+
+/// An event that was parsed, and where others may differ from it.
+#[derive(Debug)]
 struct Template {
     data: Vec<u8>,
     holes: SmallVec<[Hole; USUAL_HOLES]>,
@@ -69,12 +109,9 @@ enum Content {
 }
 
 impl Template {
-    /// Whether `data` is this event with other contents in its holes; then its text is added.
-    fn read(&self, data: &[u8], text: &mut Text) -> bool {
-        if self.holes.is_empty() {
-            return false;
-        }
-        let mut texts: SmallVec<[&str; 2]> = SmallVec::new();
+    /// What is text in `data`, where it is this event with other contents in its holes.
+    fn texts_of<'d>(&self, data: &'d [u8]) -> Option<SmallVec<[&'d str; 2]>> {
+        let mut texts = SmallVec::new();
         let (mut from, mut rest) = (0, data);
         for holes in self
             .holes
@@ -90,25 +127,14 @@ impl Template {
                 if usize::from(hole.start) < from {
                     continue;
                 }
-                let Some((length, inside)) = self.fill(hole, from, rest) else {
-                    return false;
-                };
+                let (length, inside) = self.fill(hole, from, rest)?;
                 if hole.content == Content::Text {
-                    let Ok(piece) = std::str::from_utf8(&inside[..length]) else {
-                        return false;
-                    };
-                    texts.push(piece);
+                    texts.push(std::str::from_utf8(&inside[..length]).ok()?);
                 }
                 (from, rest) = (usize::from(hole.end), &inside[length..]);
             }
         }
-        if rest != &self.data[from..] {
-            return false;
-        }
-        for piece in texts {
-            text.text(piece);
-        }
-        true
+        (rest == &self.data[from..]).then_some(texts)
     }
 
     /// The length of what is in a hole, and what begins with it; `from` and `rest` are where template and event stand.
@@ -256,14 +282,23 @@ mod tests {
     use crate::usage::read_event;
     use proptest::prelude::*;
 
-    /// Reads events with one reader and each on its own: the text of both, and how many were not parsed.
+    /// Reads events with one reader and each on its own: the text of both, and how many were not parsed. Another stream of
+    /// the same events, which finds what the first has left, says the same.
     fn read(events: &[impl AsRef<[u8]>]) -> (Text, usize) {
-        let (mut reader, mut text, mut expected) =
-            (EventReader::default(), Text::default(), Text::default());
+        let templates = Templates::default();
+        let first = read_like(events, &templates);
+        assert_eq!(read_like(events, &templates), first);
+        first
+    }
+
+    fn read_like(events: &[impl AsRef<[u8]>], templates: &Templates) -> (Text, usize) {
+        let mut reader = EventReader::new(templates.clone());
+        let (mut text, mut expected) = (Text::default(), Text::default());
         let mut compared = 0;
         let mut model = None;
         for event in events.iter().map(AsRef::as_ref) {
-            compared += usize::from(reader.template.read(event, &mut Text::default()));
+            let known = reader.template.as_ref();
+            compared += usize::from(known.is_some_and(|like| like.texts_of(event).is_some()));
             let (kind, answer) = reader.read(event, &mut text);
             let (expected_kind, expected_answer) = read_event(event, &mut expected);
             model = model.or(answer.model);
@@ -293,6 +328,33 @@ mod tests {
         let (text, compared) = read(&["a", r"\n", "b", r"\u00e9", "c"].map(chunk));
         assert_eq!(text.kept(), "a\nb\u{e9}c");
         assert_eq!(compared, 2);
+    }
+
+    #[test]
+    fn streams_of_one_model_share_what_they_are_like_and_each_says_its_model() {
+        let event = |id: &str, model: &str| {
+            format!(
+                r#"{{"id":"{id}","model":"{model}","choices":[{{"delta":{{"content":"a"}}}}]}}"#
+            )
+        };
+        let templates = Templates::default();
+        let read = |id: &str, model: &str| {
+            let mut reader = EventReader::new(templates.clone());
+            let (_, answer) = reader.read(event(id, model).as_bytes(), &mut Text::default());
+            (reader.template.unwrap(), answer.model)
+        };
+        let (first, model) = read("c1", "m");
+        assert_eq!(model.as_deref(), Some("m"));
+        let (second, model) = read("c2", "m");
+        assert_eq!(model.as_deref(), Some("m"));
+        assert!(Rc::ptr_eq(&first, &second));
+        let (third, model) = read("c3", "n");
+        assert_eq!(model.as_deref(), Some("n"));
+        assert!(!Rc::ptr_eq(&first, &third));
+        for model in 0..2 * MAX_TEMPLATES {
+            read("c4", &model.to_string());
+        }
+        assert_eq!(templates.0.borrow().len(), MAX_TEMPLATES);
     }
 
     #[test]

@@ -87,7 +87,6 @@ impl Body {
     /// The next bytes as they came, `None` at the body's own end.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
-            self.settle();
             match self.state {
                 State::Done => return Poll::Ready(None),
                 State::Malformed(reason) => {
@@ -106,6 +105,7 @@ impl Body {
                 self.connection = None;
                 return Poll::Ready(Some(Err(error)));
             }
+            self.settle();
         }
     }
 
@@ -163,6 +163,9 @@ impl State {
     /// Takes body bytes off what was read; `None` when there are none. Small chunks that came together leave together: what
     /// is done once a piece is then done once a read.
     pub(super) fn take(&mut self, read: &mut BytesMut) -> Option<Bytes> {
+        if read.is_empty() {
+            return None;
+        }
         // What was looked at, and how much of it is data; that is moved to the front.
         let (mut at, mut data) = (0, 0);
         loop {

@@ -4,7 +4,7 @@ use std::{
     future::{Future, poll_fn},
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -302,12 +302,13 @@ impl<'a> Unsent<'a> {
 
     /// One call for all pieces, where the stream can.
     fn poll_write(&self, io: Pin<&mut Io>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if io.is_write_vectored() {
+        let mut pieces = self.pieces.iter().filter(|piece| !piece.is_empty());
+        let (first, more) = (pieces.next(), pieces.next());
+        if more.is_some() && io.is_write_vectored() {
             let slices = self.pieces.each_ref().map(|piece| IoSlice::new(piece));
             io.poll_write_vectored(cx, &slices)
         } else {
-            let next = self.pieces.iter().find(|piece| !piece.is_empty());
-            io.poll_write(cx, next.map_or(&[], |piece| piece.as_ref()))
+            io.poll_write(cx, first.map_or(&[], |piece| piece.as_ref()))
         }
     }
 
@@ -324,31 +325,49 @@ impl<'a> Unsent<'a> {
 struct Silence {
     limit: Duration,
     since: Instant,
+    /// Since the last look.
+    was_broken: bool,
     timer: Pin<Box<Sleep>>,
+    fires_at: Instant,
+    /// Whom the timer wakes.
+    wakes: Option<Waker>,
 }
 
 impl Silence {
     fn new(limit: Duration) -> Self {
+        let timer = Box::pin(tokio::time::sleep(limit));
         Self {
             limit,
             since: Instant::now(),
-            timer: Box::pin(tokio::time::sleep(limit)),
+            was_broken: false,
+            fires_at: timer.deadline(),
+            timer,
+            wakes: None,
         }
     }
 
     fn broken(&mut self) {
         self.since = Instant::now();
+        self.was_broken = true;
     }
 
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            ready!(self.timer.as_mut().poll(cx));
+        let is_armed = |wakes: &Waker| self.since < self.fires_at && wakes.will_wake(cx.waker());
+        // A timer that had not fired when the last bytes came is still to wake this task. It need not be touched, which
+        // events that come one by one would do every time.
+        if std::mem::take(&mut self.was_broken) && self.wakes.as_ref().is_some_and(is_armed) {
+            return Poll::Pending;
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
             let deadline = self.since + self.limit;
             if Instant::now() >= deadline {
                 return Poll::Ready(());
             }
             self.timer.as_mut().reset(deadline);
+            self.fires_at = deadline;
         }
+        self.wakes = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 

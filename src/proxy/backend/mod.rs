@@ -49,10 +49,36 @@ pub struct Backend {
     pool: Rc<Pool>,
 }
 
-/// A request as it goes out: the head is complete, the body comes in pieces that are not copied.
+/// A body up to this length is copied behind its head: one piece costs the kernel less than two.
+const MAX_JOINED_BODY_BYTES: usize = 4 * 1024;
+
+/// A request as it goes out: the head is complete, a long body comes in pieces that are not copied.
 pub struct OutgoingRequest {
-    pub head: Bytes,
-    pub body: [Bytes; 3],
+    head: Bytes,
+    body: [Bytes; 3],
+}
+
+impl OutgoingRequest {
+    #[must_use]
+    pub fn new(mut head: Vec<u8>, body: [Bytes; 3]) -> Self {
+        if body.iter().map(Bytes::len).sum::<usize>() > MAX_JOINED_BODY_BYTES {
+            let head = head.into();
+            return Self { head, body };
+        }
+        for piece in &body {
+            head.extend_from_slice(piece);
+        }
+        Self::of_head(head)
+    }
+
+    /// A request without a body, or before one that follows.
+    #[must_use]
+    pub fn of_head(head: impl Into<Bytes>) -> Self {
+        Self {
+            head: head.into(),
+            body: [const { Bytes::new() }; 3],
+        }
+    }
 }
 
 /// A request's body that goes out while it comes in.
@@ -154,11 +180,14 @@ impl Backend {
                 other => return other.map_err(|failure| failure.error),
             }
         }
-        let connection = self.connector.connect().await?;
-        on_connected();
-        self.exchange(connection, request, None)
-            .await
-            .map_err(|failure| failure.error)
+        // Boxed: connections are kept, and most requests find one.
+        let sent = Box::pin(async {
+            let connection = self.connector.connect().await?;
+            on_connected();
+            let sent = self.exchange(connection, request, None).await;
+            sent.map_err(|failure| failure.error)
+        });
+        sent.await
     }
 
     /// Sends a request whose body comes in meanwhile, and waits for the head of the answer. What has gone out cannot be
