@@ -20,7 +20,7 @@ use super::{
 use crate::{
     model::{Entry, Outcome, Usage, UsageRow, UsageSource, now_ms},
     store::ledger::{NotWritten, Port},
-    usage::{Evidence, Generated, Input, Meter, Templates, Text},
+    usage::{Evidence, Generated, Input, Meter, Reading, Templates, Text},
 };
 
 /// nginx's status for a client that left before the answer began.
@@ -47,10 +47,12 @@ pub struct Exchange {
     started: Instant,
     started_at_ms: i64,
     answer: Option<AnswerHead>,
-    meter: Meter,
+    /// Of an answer that is metered.
+    meter: Option<Meter>,
     keeping: Keeping,
     stage: Stage,
-    booked: Option<Booked>,
+    /// And how long it took.
+    booked: Option<(Booked, i64)>,
     /// The request is about one object itself. With a query, a 404 may be the query's.
     is_of_object: bool,
     /// The line of the access log was handed over with the row.
@@ -124,7 +126,7 @@ impl Exchange {
             started: asked.started,
             started_at_ms: now_ms() - elapsed_ms,
             answer: None,
-            meter: Meter::opaque(),
+            meter: None,
             keeping: asked.keeping,
             stage: Stage::Unasked,
             booked: None,
@@ -163,9 +165,9 @@ impl Exchange {
             self.stage = Stage::Asked;
         }
         if self.keeping.notes_objects() && (200..300).contains(&status) {
-            self.meter = meter.noting_objects();
+            self.meter = Some(meter.noting_objects());
         } else if self.endpoint.is_booked() || self.is_of_object && status == 404 {
-            self.meter = meter;
+            self.meter = Some(meter);
         }
     }
 
@@ -186,7 +188,11 @@ impl Exchange {
     }
 
     pub fn meter(&mut self) -> &mut Meter {
-        &mut self.meter
+        self.meter.get_or_insert_with(Meter::opaque)
+    }
+
+    fn reading(&self) -> Option<&Reading> {
+        self.meter.as_ref().map(Meter::reading)
     }
 
     /// Books the answer; resolves when the row is committed, and the last byte may leave.
@@ -232,7 +238,8 @@ impl Exchange {
     /// Remembers the object that a long answer has named; resolves when it is committed, and what named it may leave.
     /// `None` where there is nothing to remember.
     pub fn remember(&mut self) -> Option<impl Future<Output = Result<(), NotWritten>> + use<>> {
-        let entries = self.keeping.first_entries(self.meter.stored());
+        let stored = self.meter.as_ref().and_then(Meter::stored);
+        let entries = self.keeping.first_entries(stored);
         (!entries.is_empty()).then(|| self.books.ledger.commit(entries))
     }
 
@@ -311,16 +318,18 @@ impl Exchange {
         // Of what was not answered with success, no new object is known.
         let is_answered = self.answer.is_some() && !self.is_error();
         let (objects, booking) = if is_answered {
-            let stored = self.meter.stored();
-            (
-                self.keeping.last_entries(stored),
-                self.keeping
-                    .booking(stored, self.meter.reading().usage().is_some()),
-            )
+            let stored = self.meter.as_ref().and_then(Meter::stored);
+            let objects = self.keeping.last_entries(stored);
+            let has_usage = self.reading().and_then(Reading::usage).is_some();
+            (objects, self.keeping.booking(stored, has_usage))
         } else {
             let may_be_gone = self.answer.as_ref().is_some_and(|head| head.may_be_gone);
             let gone = may_be_gone
-                .then(|| self.keeping.gone_entry(|id| self.meter.names(id)))
+                .then(|| {
+                    let meter = self.meter.as_ref();
+                    let names = |id: &str| meter.is_some_and(|meter| meter.names(id));
+                    self.keeping.gone_entry(names)
+                })
                 .flatten();
             (gone.into_iter().collect(), Booking::AsUsual)
         };
@@ -347,7 +356,7 @@ impl Exchange {
     fn row(&mut self, outcome: Outcome) -> UsageRow {
         let (usage, source) = self.usage();
         let head = self.answer.as_ref();
-        let served_model = self.meter.reading().model.clone();
+        let served_model = self.reading().and_then(|reading| reading.model.clone());
         // The backend chose one where the request names none, as for videos.
         let served = served_model.as_deref().filter(|name| !name.is_empty());
         let chosen = served.filter(|_| self.model.is_empty());
@@ -376,11 +385,12 @@ impl Exchange {
                 ..Due::default()
             };
         }
-        self.booked = Some(Booked {
+        let booked = Booked {
             outcome: row.outcome,
             usage: row.usage,
             source: row.source,
-        });
+        };
+        self.booked = Some((booked, row.duration_ms));
         Due {
             row: Some(Entry::of(row, settles)),
             ..Due::default()
@@ -400,9 +410,9 @@ impl Exchange {
 
     /// The backend's numbers, a 0 included; an estimate, yet to be made, only where it gave none; nothing for an error answer.
     fn usage(&self) -> (Usage, UsageSource) {
-        let reading = self.meter.reading();
+        let reading = self.reading();
         let is_error = self.is_error();
-        let (mut usage, source) = match (reading.usage(), self.metering()) {
+        let (mut usage, source) = match (reading.and_then(Reading::usage), self.metering()) {
             _ if is_error => (Usage::default(), UsageSource::None),
             (Some(usage), _) => (usage, UsageSource::Backend),
             (None, Metering::Text | Metering::Input) => (Usage::default(), UsageSource::Estimate),
@@ -411,7 +421,7 @@ impl Exchange {
             }
         };
         if self.endpoint.metering == Metering::Images && !is_error {
-            usage.images = reading.items;
+            usage.images = reading.map_or(0, |reading| reading.items);
         }
         (usage, source)
     }
@@ -427,7 +437,7 @@ impl Exchange {
     /// Hands over what an estimate is made of; nobody else needs it any more.
     fn estimate(&mut self, row: UsageRow, settles: Option<String>) -> Estimate {
         let (input, generated) = match self.metering() {
-            Metering::Text => (Input::Messages, self.meter.take_generated()),
+            Metering::Text => (Input::Messages, self.meter().take_generated()),
             _ => (Input::Plain, Generated::Nothing),
         };
         self.is_logged = true;
@@ -446,13 +456,13 @@ impl Exchange {
 
     /// One line per answered request.
     fn log(&self) {
-        let (status, duration_ms) = (self.status(), millis_since(self.started));
+        let status = self.status();
         match self.booked {
-            Some(booked) => {
+            Some((booked, duration_ms)) => {
                 self.access
                     .log_booked(&self.model, status, duration_ms, booked);
             }
-            None if self.answer.is_some() => self.access.log(status, duration_ms),
+            None if self.answer.is_some() => self.access.log(status, millis_since(self.started)),
             None => {}
         }
     }
@@ -462,7 +472,9 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.is_booked() {
-            self.meter.finish(&mut |_| {});
+            if let Some(meter) = &mut self.meter {
+                meter.finish(&mut |_| {});
+            }
             self.book(Outcome::ClientGone);
         }
         if !self.is_logged && log::log_enabled!(target: "access", log::Level::Info) {

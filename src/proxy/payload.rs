@@ -93,6 +93,7 @@ pub async fn drain_body(headers: &HeaderMap, payload: &mut web::Payload) {
 /// Watches that a client does not hold its place by sending a byte now and then.
 #[derive(Default)]
 pub(super) struct Pace {
+    has_waited: bool,
     /// Set while the client is waited for.
     window_ends: Option<Pin<Box<Sleep>>>,
     bytes_in_window: usize,
@@ -114,6 +115,11 @@ impl Pace {
             self.bytes_in_window += chunk.as_ref().map_or(0, Bytes::len);
             return Poll::Ready(Ok(chunk));
         }
+        // A handler is asked once before the bytes that came with the head are there: no timer for that.
+        if !std::mem::replace(&mut self.has_waited, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             let window_ends = self
                 .window_ends
@@ -126,7 +132,8 @@ impl Pace {
                     "The request body came too slowly: less than 1 kB/s for 30 s.",
                 )));
             }
-            *self = Self::default();
+            self.window_ends = None;
+            self.bytes_in_window = 0;
         }
     }
 }

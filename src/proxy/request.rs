@@ -203,6 +203,13 @@ fn asks_audio(audio: Option<&RawValue>, modalities: Option<&RawValue>) -> bool {
 
 /// A model name fit for tables and logs: no control characters, not endless, lone surrogates replaced.
 fn clean_model(json: &str) -> String {
+    let name = json.strip_prefix('"').and_then(|s| s.strip_suffix('"'));
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
+    if let Some(name) = name.filter(|name| name.len() <= MAX_MODEL_CHARS)
+        && name.as_bytes().iter().all(is_plain)
+    {
+        return name.to_owned();
+    }
     let text: Cow<'_, str> = match serde_json::from_str::<Name<'_>>(json) {
         Ok(Name(Cow::Borrowed(bytes))) => String::from_utf8_lossy(bytes),
         Ok(Name(Cow::Owned(bytes))) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),

@@ -37,17 +37,17 @@ pub enum Encoding {
 /// What an answer has said so far.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
-    /// What the usage objects said, the last one first of all.
-    pub counts: Counts,
-    /// Images that came, where images were asked for.
-    pub items: u64,
-    pub model: Option<String>,
     /// Of a stream.
     events: EventReader,
     /// What a stream has generated, for an estimate.
     text: Text,
     /// `[DONE]` has come: nothing that matters follows.
     pub done: bool,
+    /// What the usage objects said, the last one first of all.
+    pub counts: Counts,
+    /// Images that came, where images were asked for.
+    pub items: u64,
+    pub model: Option<String>,
 }
 
 /// Looks at one answer.
@@ -227,7 +227,9 @@ impl Reading {
         if let Some(stored) = stored {
             stored.read_event(data);
         }
-        let (kind, answer) = self.events.read(data, &mut self.text);
+        let Some((kind, answer)) = self.events.read(data, &mut self.text) else {
+            return EventKind::Content;
+        };
         self.done |= kind == EventKind::Done;
         self.take_over(answer);
         kind

@@ -26,7 +26,7 @@ const MAX_TEMPLATES: usize = 16;
 #[derive(Debug, Clone, Default)]
 pub struct Templates(Rc<RefCell<Vec<Rc<Template>>>>);
 
-/// Reads the events of one stream; the result is that of [`read_event`](super::read_event) on each.
+/// Reads the events of one stream, as [`read_event`](super::read_event) would each.
 #[derive(Debug, Clone, Default)]
 pub struct EventReader {
     /// What the last event was like that told mere text.
@@ -42,14 +42,14 @@ impl EventReader {
         }
     }
 
-    /// Reads an event's data, and adds what is generated text in it. The model may be left out once it was said.
-    pub fn read(&mut self, data: &[u8], text: &mut Text) -> (EventKind, Answer) {
+    /// Reads an event's data, and adds what is generated text in it; `None` where it says nothing else that is new.
+    pub fn read(&mut self, data: &[u8], text: &mut Text) -> Option<(EventKind, Answer)> {
         let known = self.template.as_ref().and_then(|like| like.texts_of(data));
         if let Some(texts) = known {
             for piece in texts {
                 text.text(piece);
             }
-            return (EventKind::Content, Answer::default());
+            return None;
         }
         let mut holes = Holes::in_event(data);
         let (kind, answer) = read_event_noting(data, text, &mut holes);
@@ -59,7 +59,7 @@ impl EventReader {
         if is_mere_text && !holes.is_spoiled && has_text(&holes) {
             self.template = Some(self.templates.of(data, holes));
         }
-        (kind, answer)
+        Some((kind, answer))
     }
 }
 
@@ -299,7 +299,8 @@ mod tests {
         for event in events.iter().map(AsRef::as_ref) {
             let known = reader.template.as_ref();
             compared += usize::from(known.is_some_and(|like| like.texts_of(event).is_some()));
-            let (kind, answer) = reader.read(event, &mut text);
+            let new = reader.read(event, &mut text);
+            let (kind, answer) = new.unwrap_or((EventKind::Content, Answer::default()));
             let (expected_kind, expected_answer) = read_event(event, &mut expected);
             model = model.or(answer.model);
             assert_eq!(
@@ -340,7 +341,8 @@ mod tests {
         let templates = Templates::default();
         let read = |id: &str, model: &str| {
             let mut reader = EventReader::new(templates.clone());
-            let (_, answer) = reader.read(event(id, model).as_bytes(), &mut Text::default());
+            let read = reader.read(event(id, model).as_bytes(), &mut Text::default());
+            let (_, answer) = read.unwrap();
             (reader.template.unwrap(), answer.model)
         };
         let (first, model) = read("c1", "m");

@@ -205,7 +205,11 @@ impl State {
                 Self::Done | Self::Malformed(_) => break,
             }
         }
-        let mut piece = read.split_to(at);
+        let mut piece = if at == read.len() {
+            std::mem::take(read)
+        } else {
+            read.split_to(at)
+        };
         piece.truncate(data);
         (data > 0).then(|| piece.freeze())
     }

@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     rc::{Rc, Weak},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::connection::Connection;
@@ -15,7 +15,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(15);
 const MAX_KEPT: usize = 512;
 
 pub(super) struct Pool {
-    idle: RefCell<Vec<(Instant, Connection)>>,
+    idle: RefCell<Vec<Connection>>,
 }
 
 impl Pool {
@@ -31,8 +31,8 @@ impl Pool {
     /// A connection that was alive when last looked at.
     pub(super) fn take(&self) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
-        while let Some((since, mut connection)) = idle.pop() {
-            if since.elapsed() < MAX_IDLE && connection.is_quiet() {
+        while let Some(mut connection) = idle.pop() {
+            if is_fit(&mut connection) {
                 return Some(connection);
             }
         }
@@ -44,7 +44,7 @@ impl Pool {
         connection.rest();
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MAX_KEPT {
-            idle.push((Instant::now(), connection));
+            idle.push(connection);
         }
     }
 }
@@ -56,6 +56,10 @@ async fn sweep(pool: Weak<Pool>) {
             return;
         };
         let mut idle = pool.idle.borrow_mut();
-        idle.retain_mut(|(since, connection)| since.elapsed() < MAX_IDLE && connection.is_quiet());
+        idle.retain_mut(is_fit);
     }
+}
+
+fn is_fit(connection: &mut Connection) -> bool {
+    connection.active_at().elapsed() < MAX_IDLE && connection.is_quiet()
 }

@@ -26,10 +26,10 @@ pub(super) const USERS_POLL: Duration = Duration::from_millis(50);
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// From this many rows in a batch on, some 20,000 a second, the next one gathers for [`GATHER`]: a commit takes 60 µs of CPU
 /// whatever it holds, and whoever waits beside so many others does not feel it. Fewer rows are written at once.
-const BUSY_ROWS: usize = 8;
-const GATHER: Duration = Duration::from_micros(500);
+const BUSY_ROWS: usize = 12;
+const GATHER: Duration = Duration::from_millis(1);
 /// So many are written without gathering more.
-const ENOUGH_ROWS: usize = 32;
+const ENOUGH_ROWS: usize = 48;
 /// Rows in one transaction, about, so that another process gets its turn.
 const MAX_BATCH_ROWS: usize = 4_096;
 /// How long a stopping server tries to write the last rows.
