@@ -94,7 +94,7 @@ impl Relay {
             exchange.meter().finish(&mut |bytes| out.push(bytes));
         }
         // `[DONE]` is the last event for the client, though the connection may go on: the row comes before it.
-        if !exchange.is_booked() && (ends || exchange.meter().reading().done) {
+        if (ends || exchange.meter().reading().done) && !exchange.is_booked() {
             self.state = State::Committing(Box::pin(exchange.commit(Outcome::Completed)));
         } else if let Some(remembered) = exchange.remember() {
             self.state = State::Committing(Box::pin(remembered));

@@ -58,16 +58,17 @@ pub struct Meter {
     finished: bool,
 }
 
+/// What each event of a stream touches lies together: with hundreds of streams it is in no cache.
 struct Sink {
     shape: Shape,
-    reading: Reading,
     /// Where objects matter.
     stored: Option<Box<Stored>>,
+    reading: Reading,
 }
 
 enum Shape {
     Events(Scanner),
-    Json(JsonBuffer),
+    Json(Box<JsonBuffer>),
     /// An answer that is not metered.
     Opaque,
 }
@@ -93,7 +94,7 @@ impl Meter {
             is_long: length_bytes.is_some_and(|length| length > MAX_JSON_BYTES as u64),
             ..JsonBuffer::default()
         };
-        Self::new(Shape::Json(buffer), encoding)
+        Self::new(Shape::Json(Box::new(buffer)), encoding)
     }
 
     /// For an answer without tokens: everything passes, nothing is read.
@@ -137,12 +138,15 @@ impl Meter {
         }) = &mut self.decoder
         {
             let mut on_data = |data: &[u8]| reading.event(data, stored.as_deref_mut());
-            scanner.push(&read, &mut on_data, &mut |piece| {
-                emit(match piece {
-                    Piece::Held(bytes) => Bytes::from(bytes),
-                    Piece::Part(range) => read.slice(range),
-                });
+            let mut leaves_whole = false;
+            scanner.push(&read, &mut on_data, &mut |piece| match piece {
+                Piece::Held(bytes) => emit(Bytes::from(bytes)),
+                Piece::Part(range) if range.len() == read.len() => leaves_whole = true,
+                Piece::Part(range) => emit(read.slice(range)),
             });
+            if leaves_whole {
+                emit(read);
+            }
             return;
         }
         if !self.decoder_broke && self.decoder.write(&read).is_err() {

@@ -9,7 +9,7 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::{
-    connection::Connection,
+    connection::{Connection, Keep},
     head::{Framing, Head},
     pool::Pool,
 };
@@ -116,7 +116,7 @@ impl Body {
                 "it was read after its end".to_owned(),
             )));
         };
-        match connection.poll_fill(cx) {
+        match connection.poll_fill(cx, Keep::Shortly) {
             Poll::Ready(Ok(0)) if self.state == State::UntilClose => {
                 self.state = State::Done;
                 Poll::Ready(Ok(()))

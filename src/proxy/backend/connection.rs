@@ -28,9 +28,18 @@ const MIN_READ_BYTES: usize = 16 * 1024;
 const MAX_READ_BYTES: usize = 64 * 1024;
 
 thread_local! {
-    /// What small reads of all connections go through. It stays in the processor's cache, where the buffers of hundreds of
-    /// streams would not, and they need none while they wait.
-    static SMALL_READS: RefCell<Box<[u8]>> = RefCell::new(vec![0; MIN_READ_BYTES].into());
+    /// Where small reads of all connections go. What is read of a stream is written on at once, so that the next read finds
+    /// the same memory free again, and in the processor's cache, where the buffers of hundreds of streams would not be.
+    static SMALL_READS: RefCell<BytesMut> = RefCell::default();
+}
+
+/// What becomes of a small read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// It goes on soon.
+    Shortly,
+    /// It is a head, and belongs to its answer until that is committed.
+    ForLong,
 }
 
 /// A connection that was closed while idle says so at once; a later close is a backend that died over the request.
@@ -149,7 +158,7 @@ impl Connection {
                     Parsed::Partial => {}
                 }
             }
-            match self.poll_fill(cx) {
+            match self.poll_fill(cx, Keep::ForLong) {
                 Poll::Ready(Ok(0)) => {
                     let reason = match unsent.failed.take() {
                         Some(error) => error.to_string(),
@@ -200,10 +209,14 @@ impl Connection {
     }
 
     /// Reads once into `read_ahead`; 0 is the end of the stream.
-    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        keep: Keep,
+    ) -> Poll<io::Result<usize>> {
         let io = Pin::new(&mut self.io);
         let (count, room) = if self.read_ahead.is_empty() && self.read_size == MIN_READ_BYTES {
-            ready!(poll_read_small(io, cx, &mut self.read_ahead))?
+            ready!(poll_read_small(io, cx, &mut self.read_ahead, keep))?
         } else {
             self.read_ahead.reserve(self.read_size);
             let room = self.read_ahead.capacity() - self.read_ahead.len();
@@ -264,17 +277,23 @@ impl Connection {
     }
 }
 
-/// Reads once into an empty buffer, which then has the size of what came. Returns how much, and how much would have fitted.
+/// Reads once into an empty buffer. Returns how much, and how much would have fitted.
 fn poll_read_small(
     io: Pin<&mut Io>,
     cx: &mut Context<'_>,
     into: &mut BytesMut,
+    keep: Keep,
 ) -> Poll<io::Result<(usize, usize)>> {
-    SMALL_READS.with_borrow_mut(|room| {
-        let mut read = ReadBuf::new(room);
-        ready!(io.poll_read(cx, &mut read))?;
-        *into = BytesMut::from(read.filled());
-        Poll::Ready(Ok((into.len(), room.len())))
+    SMALL_READS.with_borrow_mut(|reads| {
+        reads.reserve(MIN_READ_BYTES);
+        let room = reads.capacity();
+        let count = ready!(poll_read_buf(io, cx, reads))?;
+        *into = match keep {
+            Keep::Shortly => reads.split_to(count),
+            Keep::ForLong => BytesMut::from(&reads[..]),
+        };
+        reads.clear();
+        Poll::Ready(Ok((count, room)))
     })
 }
 
