@@ -17,9 +17,10 @@ use super::{
     ApiError, Expected,
     backend::{Body, BodyError, Response},
     exchange::Exchange,
+    gathered::Gathered,
     headers::keep_end_to_end,
     ledger_unavailable,
-    relay::{Pieces, Relay},
+    relay::Relay,
     stored::may_tell_gone,
 };
 use crate::{
@@ -70,7 +71,7 @@ pub(super) async fn answer(
     let headers = keep_end_to_end(headers);
     let too_long = length.is_some_and(|length| length > MAX_COLLECTED_BYTES as u64);
     let body = if is_stream || too_long {
-        BoxBody::new(Relay::new(body, exchange, length, Pieces::default()))
+        BoxBody::new(Relay::new(body, exchange, length, Bytes::new()))
     } else {
         collect(body, exchange, length).await?
     };
@@ -101,7 +102,7 @@ async fn collect(
     mut exchange: Box<Exchange>,
     length: Option<u64>,
 ) -> Result<BoxBody, ApiError> {
-    let mut collected = Pieces::default();
+    let mut collected = Gathered::of_announced(length.unwrap_or(0));
     let mut collected_bytes = 0;
     let mut pause: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
     while !body.is_complete() {
@@ -123,20 +124,30 @@ async fn collect(
             Collected::Read(None) => break,
             Collected::Read(Some(Err(error))) => {
                 return Ok(BoxBody::new(
-                    Relay::new(body, exchange, length, collected).broken(error),
+                    Relay::new(body, exchange, length, collected.into_bytes()).broken(error),
                 ));
             }
             Collected::Paused => {
-                return Ok(BoxBody::new(Relay::new(body, exchange, length, collected)));
+                return Ok(BoxBody::new(Relay::new(
+                    body,
+                    exchange,
+                    length,
+                    collected.into_bytes(),
+                )));
             }
         }
         if collected_bytes > MAX_COLLECTED_BYTES && !body.is_complete() {
-            return Ok(BoxBody::new(Relay::new(body, exchange, length, collected)));
+            return Ok(BoxBody::new(Relay::new(
+                body,
+                exchange,
+                length,
+                collected.into_bytes(),
+            )));
         }
     }
     exchange.meter().finish(&mut |bytes| collected.push(bytes));
     match exchange.commit(Outcome::Completed).await {
-        Ok(()) => Ok(collected.joined().boxed()),
+        Ok(()) => Ok(collected.into_bytes().boxed()),
         // Nothing has been sent: say why instead of breaking off. The tokens are spent, so a retry would be paid twice.
         Err(_) => Err(ledger_unavailable().never_retry().already_logged()),
     }

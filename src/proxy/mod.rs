@@ -12,6 +12,7 @@ pub mod estimator;
 mod exchange;
 mod form;
 pub mod gate;
+mod gathered;
 mod headers;
 mod inner;
 mod lists;

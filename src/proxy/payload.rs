@@ -14,11 +14,11 @@ use actix_web::{
     },
     web,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::{Sleep, sleep};
 
-use super::ApiError;
+use super::{ApiError, gathered::Gathered};
 
 /// A body up to this length is read to its end before a refusal, so that the connection can be used again.
 const MAX_DRAINED_BYTES: usize = 64 * 1024;
@@ -27,8 +27,6 @@ const MAX_DRAIN_TIME: Duration = Duration::from_secs(1);
 /// A body must come at 1 kB/s at least, looked at every 30 s.
 const PACE_WINDOW: Duration = Duration::from_secs(30);
 const MIN_BYTES_PER_WINDOW: usize = 30_000;
-/// Allocated at once for an announced length; more only as it comes.
-const MAX_RESERVED_BYTES: usize = 1024 * 1024;
 
 /// Reads a whole body.
 ///
@@ -46,30 +44,17 @@ pub async fn read_body(
     if announced > limit_bytes as u64 {
         return Err(too_large(limit_bytes));
     }
-    let mut first = Bytes::new();
-    let mut more: Option<BytesMut> = None;
+    let mut body = Gathered::of_announced(announced);
     let mut pace = Pace::default();
     while let Some(chunk) = pace.next_chunk(payload).await? {
-        let so_far = more.as_ref().map_or(first.len(), BytesMut::len);
-        if so_far + chunk.len() > limit_bytes {
+        let length = body.len() + chunk.len();
+        if length > limit_bytes {
             return Err(too_large(limit_bytes));
         }
-        make_room(so_far + chunk.len())?;
-        if so_far == 0 {
-            first = chunk;
-            continue;
-        }
-        let whole = more.get_or_insert_with(|| {
-            let expected = usize::try_from(announced)
-                .unwrap_or(0)
-                .min(MAX_RESERVED_BYTES);
-            let mut whole = BytesMut::with_capacity(expected.max(2 * (so_far + chunk.len())));
-            whole.extend_from_slice(&first);
-            whole
-        });
-        whole.extend_from_slice(&chunk);
+        make_room(length)?;
+        body.push(chunk);
     }
-    Ok(more.map_or(first, BytesMut::freeze))
+    Ok(body.into_bytes())
 }
 
 /// Reads what is left of a small body; a large one costs its connection (closing is cheaper than reading on).

@@ -9,13 +9,16 @@ use std::{
 };
 
 use actix_web::body::{BodySize, MessageBody};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
     backend::{Body, BodyError},
     exchange::Exchange,
 };
 use crate::{model::Outcome, store::ledger::NotWritten};
+
+/// actix copies a piece whole, however slowly its client reads.
+const MAX_PIECE_BYTES: usize = 64 * 1024;
 
 /// A body that meters as it passes.
 pub struct Relay {
@@ -41,7 +44,7 @@ enum State {
 
 /// Bytes on their way, in order. There is rarely more than one piece, which takes no memory of its own.
 #[derive(Debug, Default)]
-pub struct Pieces {
+struct Pieces {
     first: Option<Bytes>,
     more: VecDeque<Bytes>,
 }
@@ -58,12 +61,12 @@ pub enum RelayError {
 impl Relay {
     /// `passed` was read and metered before.
     #[must_use]
-    pub fn new(source: Body, exchange: Box<Exchange>, length: Option<u64>, passed: Pieces) -> Self {
+    pub fn new(source: Body, exchange: Box<Exchange>, length: Option<u64>, passed: Bytes) -> Self {
         Self {
             source,
             exchange,
             size: length.map_or(BodySize::Stream, BodySize::Sized),
-            out: passed,
+            out: Pieces::of(passed),
             state: State::Passing,
         }
     }
@@ -173,7 +176,16 @@ impl State {
 // === impl Pieces ===
 
 impl Pieces {
-    pub fn push(&mut self, piece: Bytes) {
+    fn of(mut bytes: Bytes) -> Self {
+        let mut pieces = Self::default();
+        while !bytes.is_empty() {
+            let length = bytes.len().min(MAX_PIECE_BYTES);
+            pieces.push(bytes.split_to(length));
+        }
+        pieces
+    }
+
+    fn push(&mut self, piece: Bytes) {
         // There is a first one whenever there are more.
         if self.first.is_none() {
             self.first = Some(piece);
@@ -188,21 +200,5 @@ impl Pieces {
 
     fn clear(&mut self) {
         *self = Self::default();
-    }
-
-    /// All of them as one.
-    #[must_use]
-    pub fn joined(self) -> Bytes {
-        let first = self.first.unwrap_or_default();
-        if self.more.is_empty() {
-            return first;
-        }
-        let further_bytes: usize = self.more.iter().map(Bytes::len).sum();
-        let mut whole = BytesMut::with_capacity(first.len() + further_bytes);
-        whole.extend_from_slice(&first);
-        for piece in self.more {
-            whole.extend_from_slice(&piece);
-        }
-        whole.freeze()
     }
 }

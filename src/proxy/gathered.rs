@@ -1,0 +1,78 @@
+//! A body that comes in parts and is wanted whole.
+
+use bytes::{Bytes, BytesMut};
+
+/// Allocated at once for a length that was announced; more only as it comes.
+const MAX_RESERVED_BYTES: u64 = 1024 * 1024;
+
+/// A body as far as it has come. A lone part stays as it is; of more a copy grows, which holds nothing of what they came in:
+/// a part of one byte may lie in a buffer of many.
+#[derive(Default)]
+pub(super) struct Gathered {
+    /// In all, where it was announced.
+    announced_bytes: u64,
+    first: Bytes,
+    whole: Option<BytesMut>,
+}
+
+impl Gathered {
+    pub(super) fn of_announced(announced_bytes: u64) -> Self {
+        Self {
+            announced_bytes,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.whole.as_ref().map_or(self.first.len(), BytesMut::len)
+    }
+
+    pub(super) fn push(&mut self, part: Bytes) {
+        if self.len() == 0 {
+            self.first = part;
+            return;
+        }
+        let whole = self.whole.get_or_insert_with(|| {
+            let announced = self.announced_bytes.min(MAX_RESERVED_BYTES);
+            let expected = usize::try_from(announced).unwrap_or(0);
+            let mut whole =
+                BytesMut::with_capacity(expected.max(2 * (self.first.len() + part.len())));
+            whole.extend_from_slice(&std::mem::take(&mut self.first));
+            whole
+        });
+        whole.extend_from_slice(&part);
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.whole.map_or(self.first, BytesMut::freeze)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_joined_and_what_they_came_in_is_let_go() {
+        for announced in [0, 3, 1000, u64::MAX] {
+            let mut gathered = Gathered::of_announced(announced);
+            let mut buffer = BytesMut::from(&b"abcdef"[..]);
+            for _ in 0..5 {
+                gathered.push(buffer.split_to(1).freeze());
+            }
+            assert_eq!(gathered.len(), 5);
+            assert!(buffer.freeze().is_unique());
+            assert_eq!(gathered.into_bytes(), "abcde");
+        }
+    }
+
+    #[test]
+    fn a_lone_part_is_not_copied() {
+        let part = Bytes::from(b"abc".to_vec());
+        let mut gathered = Gathered::default();
+        gathered.push(Bytes::new());
+        gathered.push(part.clone());
+        assert_eq!(gathered.into_bytes().as_ptr(), part.as_ptr());
+        assert_eq!(Gathered::default().into_bytes(), Bytes::new());
+    }
+}
