@@ -47,8 +47,8 @@ impl PartHead {
                     return Err(UNUSUAL);
                 }
             } else if !is("name")
-                // Escapes of whatever kind.
-                || value.contains(['\\', '%'])
+                // Escapes of whatever kind, and what ends it for servers that look for semicolons before quotes.
+                || value.contains(['\\', '%', ';'])
                 || value.contains("=?")
                 || name.replace(value).is_some()
             {
@@ -203,6 +203,8 @@ mod tests {
             r#"name="a"; filename="b\"c"d""#,
             r#"name="a"; filename="b\\"c""#,
             r#"name="a\"b"; filename="c""#,
+            r#"name="file_id;""#,
+            r#"name="; filename=""#,
             r#"name="a"; filename*="b\"c""#,
             r#"name="a"; filename="b\"c"; filename="d""#,
         ] {
