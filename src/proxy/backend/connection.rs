@@ -4,7 +4,7 @@ use std::{
     cell::RefCell,
     future::{Future, poll_fn},
     io::{self, IoSlice},
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -257,10 +257,8 @@ impl Connection {
     /// Gives memory back before a wait in the pool.
     pub(super) fn rest(&mut self) {
         self.exchanges = self.exchanges.saturating_add(1);
-        if self.read_ahead.capacity() > MIN_READ_BYTES || self.read_size > MIN_READ_BYTES {
-            self.read_ahead = BytesMut::new();
-            self.read_size = MIN_READ_BYTES;
-        }
+        self.read_ahead = BytesMut::new();
+        self.read_size = MIN_READ_BYTES;
     }
 
     /// Whether an idle connection is still open and silent. Bytes that come unasked must never be taken for an answer.
@@ -269,7 +267,7 @@ impl Connection {
         let mut buffer = ReadBuf::new(&mut byte);
         let io = &mut self.io;
         // Unconstrained: a task that has used up its turn would be told "nothing to read" without a look.
-        let mut look = std::pin::pin!(tokio::task::unconstrained(poll_fn(|cx| {
+        let mut look = pin!(tokio::task::unconstrained(poll_fn(|cx| {
             Pin::new(&mut *io).poll_read(cx, &mut buffer)
         })));
         let mut cx = Context::from_waker(std::task::Waker::noop());
@@ -374,11 +372,10 @@ impl<'a> Unsent<'a> {
 struct Silence {
     limit: Duration,
     since: Instant,
-    /// Since the last look.
-    was_broken: bool,
     timer: Pin<Box<Sleep>>,
+    /// Not before.
     fires_at: Instant,
-    /// Whom the timer wakes.
+    /// Whom the timer wakes when it fires.
     wakes: Option<Waker>,
 }
 
@@ -388,7 +385,6 @@ impl Silence {
         Self {
             limit,
             since: Instant::now(),
-            was_broken: false,
             fires_at: timer.deadline(),
             timer,
             wakes: None,
@@ -397,17 +393,20 @@ impl Silence {
 
     fn broken(&mut self) {
         self.since = Instant::now();
-        self.was_broken = true;
     }
 
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_armed = |wakes: &Waker| self.since < self.fires_at && wakes.will_wake(cx.waker());
-        // A timer that had not fired when the last bytes came is still to wake this task. It need not be touched, which
-        // events that come one by one would do every time.
-        if std::mem::take(&mut self.was_broken) && self.wakes.as_ref().is_some_and(is_armed) {
+        // A timer that is still to fire need not be touched again: each event of a stream would miss the cache for it. What
+        // counts is the clock, for a wake-up may have been spent where nobody looked here.
+        let is_armed = |wakes: &Waker| wakes.will_wake(cx.waker());
+        if self.wakes.as_ref().is_some_and(is_armed) && Instant::now() < self.fires_at {
             return Poll::Pending;
         }
-        while self.timer.as_mut().poll(cx).is_ready() {
+        // Unconstrained: a task that has used up its turn would be woken once more instead of by the timer.
+        while pin!(tokio::task::unconstrained(self.timer.as_mut()))
+            .poll(cx)
+            .is_ready()
+        {
             let deadline = self.since + self.limit;
             if Instant::now() >= deadline {
                 return Poll::Ready(());
@@ -477,5 +476,60 @@ impl AsyncWrite for Io {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::{sleep, timeout};
+
+    const LIMIT: Duration = Duration::from_millis(100);
+
+    async fn is_over(silence: &mut Silence) -> bool {
+        poll_fn(|cx| Poll::Ready(silence.poll_over(cx).is_ready())).await
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_time().build().unwrap().block_on(test);
+    }
+
+    #[test]
+    fn silence_is_noticed_though_the_timer_fired_when_nobody_looked() {
+        run(async {
+            let mut silence = Silence::new(LIMIT);
+            assert!(!is_over(&mut silence).await);
+            sleep(LIMIT / 2).await;
+            silence.broken();
+            // The timer wakes this task, which looks only later.
+            sleep(LIMIT * 3 / 4).await;
+            let looked = Instant::now();
+            if is_over(&mut silence).await {
+                // A slow machine: it is over already.
+                return;
+            }
+            let noticed = timeout(20 * LIMIT, poll_fn(|cx| silence.poll_over(cx))).await;
+            assert!(noticed.is_ok(), "not in {:?}", looked.elapsed());
+        });
+    }
+
+    #[test]
+    fn silence_is_noticed_though_the_first_look_was_at_the_end_of_a_turn() {
+        run(async {
+            let mut silence = Silence::new(LIMIT);
+            // Uses up what a task may do in one turn.
+            let mut used_up = false;
+            poll_fn(|cx| {
+                while !used_up {
+                    let mut turn = pin!(tokio::task::consume_budget());
+                    used_up = turn.as_mut().poll(cx).is_pending();
+                }
+                Poll::Ready(silence.poll_over(cx).is_ready())
+            })
+            .await;
+            let noticed = timeout(20 * LIMIT, poll_fn(|cx| silence.poll_over(cx))).await;
+            assert!(noticed.is_ok());
+        });
     }
 }

@@ -1,8 +1,8 @@
 //! Adds written rows to the sums of their hours, many at a time: adding each as it is written would cost a page write a
 //! commit and as much time as the row itself. Reports read what is not summed yet from the rows.
 //!
-//! The rows of this process are summed in memory as they are written. Where another process may have written any, they are
-//! read back from the table, a thousand at a time.
+//! The rows of this process are summed in memory as they are written. Where anybody else may have changed any, another
+//! process or a trigger, they are read back from the table, a thousand at a time.
 
 use std::{
     collections::HashMap,
@@ -23,6 +23,9 @@ const MS_PER_HOUR: i64 = 3_600_000;
 // Index: the primary key of usage_logs.
 const LAST_OF_BATCH: &str = "SELECT max(id), (SELECT max(id) FROM usage_logs) FROM (SELECT id FROM usage_logs \
      WHERE id > (SELECT last_id FROM usage_rollup) ORDER BY id LIMIT ?1) HAVING max(id) IS NOT NULL";
+/// Somebody's own trigger may change what is written, on this very connection.
+const HAS_OTHER_TRIGGERS: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' \
+     AND name NOT IN ('users_inserted', 'users_updated', 'users_deleted', 'usage_logs_deleted'))";
 const SUMMED_UP: &str = "UPDATE usage_rollup SET last_id = ?1";
 
 /// Adds to hours that are there already. Indexes: the primary keys of usage_logs and usage_hourly.
@@ -56,7 +59,7 @@ pub(super) struct Rollup {
     unsummed: Option<Unsummed>,
 }
 
-/// Holds as long as no other connection writes.
+/// Holds as long as no other connection writes, be it rows or a trigger; there is none but this program's own.
 struct Unsummed {
     data_version: i64,
     last_id: i64,
@@ -127,7 +130,7 @@ impl Rollup {
     /// Sums up what is known, or the next batch, in one transaction.
     fn sum_up(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let unsummed = self.unsummed.take();
-        let (data_version, is_all) = super::writer::in_transaction(connection, || {
+        let (data_version, is_all, is_ours) = super::writer::in_transaction(connection, || {
             let data_version = data_version(connection)?;
             // Another process's rows may be among them, or it summed ours.
             let is_known = |unsummed: &Unsummed| {
@@ -137,15 +140,19 @@ impl Rollup {
                 Some(unsummed) => unsummed.write(connection).map(|()| true),
                 None => sum_up_batch(connection),
             };
-            Ok((data_version, is_all?))
+            let has_others: bool = connection
+                .prepare_cached(HAS_OTHER_TRIGGERS)?
+                .query_row([], |row| row.get(0))?;
+            Ok((data_version, is_all?, !has_others))
         })?;
         self.waiting_rows = if is_all {
             0
         } else {
-            self.waiting_rows.saturating_sub(BATCH_ROWS).max(1)
+            // The next batch is there already.
+            self.waiting_rows.max(BATCH_ROWS)
         };
         self.waiting_since = Instant::now();
-        self.unsummed = is_all.then(|| Unsummed {
+        self.unsummed = (is_all && is_ours).then(|| Unsummed {
             data_version,
             last_id: 0,
             hours: HashMap::new(),
@@ -166,7 +173,7 @@ impl Unsummed {
         sums.requests += 1;
         sums.requests_ok += u64::from((200..300).contains(&row.status));
         sums.usage = sums.usage.saturating_add(row.usage);
-        self.last_id = *id;
+        self.last_id = self.last_id.max(*id);
     }
 
     fn write(self, connection: &Connection) -> rusqlite::Result<()> {

@@ -73,10 +73,13 @@ impl WalWatch {
         };
         if pages - self.pages_written_back >= due {
             self.pages_written_back = pages;
-            // A reader may stand in the way, and a full disk is found at the next commit: there will be another moment.
+            // A reader may stand in the way, and a full disk is found at the next commit: it is tried again with more pages.
             let _ = checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)");
         }
-        self.empty_if_long(connection);
+        // Nor is anybody kept waiting for readers while nothing is written.
+        if !is_quiet {
+            self.empty_if_long(connection);
+        }
     }
 
     /// Empties a log that has grown too long. New readers read around it meanwhile, other writers wait.

@@ -191,6 +191,7 @@ impl Writer {
                 parcel.entries.remove(0);
             }
             batch.remove(0).acknowledge(Ok(()));
+            self.wal.write_back(&self.connection, false);
         }
         self.shared.failing.store(false, Ordering::Relaxed);
     }
@@ -223,11 +224,9 @@ fn write_entries<'a>(
         let mut written = Vec::with_capacity(entries.size_hint().0);
         let mut statement = connection.prepare_cached(INSERT_ROW)?;
         let mut insert = |row: &'a UsageRow| {
-            // Somebody's own trigger may have taken it out.
-            if insert_row(&mut statement, row)? {
-                let id = connection.last_insert_rowid();
-                written.push(Written { id, row });
-            }
+            insert_row(&mut statement, row)?;
+            let id = connection.last_insert_rowid();
+            written.push(Written { id, row });
             Ok::<_, rusqlite::Error>(())
         };
         for entry in entries {
@@ -270,10 +269,9 @@ pub(super) fn in_transaction<T>(
     done
 }
 
-/// Whether it is there now.
-fn insert_row(insert: &mut Statement<'_>, row: &UsageRow) -> rusqlite::Result<bool> {
+fn insert_row(insert: &mut Statement<'_>, row: &UsageRow) -> rusqlite::Result<()> {
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    let inserted = insert.execute(params![
+    insert.execute(params![
         row.started_at_ms,
         row.user_id,
         row.endpoint,
@@ -292,7 +290,7 @@ fn insert_row(insert: &mut Statement<'_>, row: &UsageRow) -> rusqlite::Result<bo
         row.first_byte_ms,
         row.backend_request_id,
     ])?;
-    Ok(inserted > 0)
+    Ok(())
 }
 
 /// Errors that lie in one row and that trying again cannot mend. A trigger is somebody's own and may go as it came.
