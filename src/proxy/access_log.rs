@@ -70,6 +70,9 @@ impl Access {
     }
 
     fn line(&self, what: impl FnOnce(&mut Line)) {
+        if !log::log_enabled!(target: "access", log::Level::Info) {
+            return;
+        }
         let Self {
             peer,
             caller,
@@ -143,6 +146,21 @@ impl fmt::Display for Peer {
         match self.0 {
             Some(address) => address.fmt(f),
             None => f.write_str("-"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_name_is_quoted_as_debug_would(name in "[a-z\"'\\\\ ~]{0,8}|.{0,8}") {
+            let mut line = Line(String::new());
+            line.quoted("user=", &name);
+            prop_assert_eq!(line.0, format!("user={name:?}"));
         }
     }
 }

@@ -103,7 +103,9 @@ async fn collect(
     length: Option<u64>,
 ) -> Result<BoxBody, ApiError> {
     let mut collected = Gathered::of_announced(length.unwrap_or(0));
-    let mut collected_bytes = 0;
+    let relayed = |body, exchange, collected: Gathered| {
+        Relay::new(body, exchange, length, collected.into_bytes())
+    };
     let mut pause: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
     while !body.is_complete() {
         let read = poll_fn(|cx| match body.poll_read(cx) {
@@ -116,33 +118,21 @@ async fn collect(
         .await;
         match read {
             Collected::Read(Some(Ok(bytes))) => {
-                collected_bytes += bytes.len();
                 exchange
                     .meter()
                     .push(bytes, &mut |bytes| collected.push(bytes));
             }
             Collected::Read(None) => break,
             Collected::Read(Some(Err(error))) => {
-                return Ok(BoxBody::new(
-                    Relay::new(body, exchange, length, collected.into_bytes()).broken(error),
-                ));
+                let relay = relayed(body, exchange, collected).broken(error);
+                return Ok(BoxBody::new(relay));
             }
             Collected::Paused => {
-                return Ok(BoxBody::new(Relay::new(
-                    body,
-                    exchange,
-                    length,
-                    collected.into_bytes(),
-                )));
+                return Ok(BoxBody::new(relayed(body, exchange, collected)));
             }
         }
-        if collected_bytes > MAX_COLLECTED_BYTES && !body.is_complete() {
-            return Ok(BoxBody::new(Relay::new(
-                body,
-                exchange,
-                length,
-                collected.into_bytes(),
-            )));
+        if collected.len() > MAX_COLLECTED_BYTES && !body.is_complete() {
+            return Ok(BoxBody::new(relayed(body, exchange, collected)));
         }
     }
     exchange.meter().finish(&mut |bytes| collected.push(bytes));

@@ -477,7 +477,7 @@ impl Drop for Exchange {
             }
             self.book(Outcome::ClientGone);
         }
-        if !self.is_logged && log::log_enabled!(target: "access", log::Level::Info) {
+        if !self.is_logged {
             self.log();
         }
     }

@@ -7,11 +7,12 @@ use actix_web::{
     HttpRequest,
     http::{StatusCode, header},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
     ApiError, Proxy,
     backend::{OutgoingRequest, Response},
+    gathered::Gathered,
     stored::may_tell_gone,
     unanswered,
 };
@@ -64,14 +65,14 @@ pub(super) async fn whole_body(
     response: &mut Response,
     limit_bytes: usize,
 ) -> Result<Bytes, ApiError> {
-    let mut whole = BytesMut::new();
+    let mut whole = Gathered::default();
     while let Some(bytes) = next_bytes(response).await? {
         if whole.len() + bytes.len() > limit_bytes {
             return Err(unreadable());
         }
-        whole.extend_from_slice(&bytes);
+        whole.push(bytes);
     }
-    Ok(whole.freeze())
+    Ok(whole.into_bytes())
 }
 
 /// Whether the backend says that there is no object of this id.

@@ -11,7 +11,7 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::watch::data_version;
+use super::{watch::data_version, writer::count};
 use crate::model::{Usage, UsageRow};
 
 /// Rows that are summed in one transaction, about a millisecond's work where they are read back.
@@ -181,7 +181,6 @@ impl Unsummed {
             return Ok(());
         }
         let mut add = connection.prepare_cached(ADD_SUMS)?;
-        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         for (bucket, sums) in self.hours {
             add.execute(params![
                 bucket.hour,

@@ -208,6 +208,30 @@ fn rows_that_a_trigger_changes_are_summed_as_they_are() {
 }
 
 #[test]
+fn the_log_is_written_back_in_a_quiet_moment_and_stays_short_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let thread = start(&store, OnFailure::Refuse);
+    let bytes = |name: &str| std::fs::metadata(dir.path().join(name)).map_or(0, |file| file.len());
+    let before = bytes("ledger.db");
+    for index in 0..100 {
+        let model = format!("{index}{}", "x".repeat(2_000));
+        commit(&thread.handle(), row(7, &model, 10)).unwrap();
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while bytes("ledger.db") <= before {
+        assert!(Instant::now() < deadline, "it was not written back");
+        thread::sleep(Duration::from_millis(5));
+    }
+    // Some three pages a commit, and no pause: 40 MB of log without end.
+    for _ in 0..4_000 {
+        commit(&thread.handle(), row(7, "m", 10)).unwrap();
+        assert!(bytes("ledger.db-wal") < 16 << 20);
+    }
+    assert_eq!(thread.close(), 0);
+}
+
+#[test]
 fn closing_writes_what_nobody_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);

@@ -269,8 +269,12 @@ pub(super) fn in_transaction<T>(
     done
 }
 
+/// As SQLite holds it.
+pub(super) fn count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 fn insert_row(insert: &mut Statement<'_>, row: &UsageRow) -> rusqlite::Result<()> {
-    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     insert.execute(params![
         row.started_at_ms,
         row.user_id,
