@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::proxy::request::look as look_into;
+use crate::proxy::request::{Excerpt, look as look_into};
 
 /// The longest model name that is kept.
 const MAX_MODEL_CHARS: usize = 200;
@@ -12,7 +12,7 @@ const MAX_MODEL_CHARS: usize = 200;
 /// The edit changes nothing but what it inserts; afterwards the body asks for usage by itself and says otherwise the same.
 pub fn splice(body: &[u8]) {
     let before: Option<Map<String, Value>> = serde_json::from_slice(body).ok();
-    let look = match look_into(body) {
+    let look = match look_into(&Excerpt::of(body)) {
         Ok(look) => look,
         Err(error) => {
             assert_eq!(error.status(), StatusCode::BAD_REQUEST);
@@ -42,7 +42,7 @@ pub fn splice(body: &[u8]) {
             [head, inserted, tail].concat()
         }
     };
-    let again = look_into(&after).expect("the edited body is an object");
+    let again = look_into(&Excerpt::of(&after)).expect("the edited body is an object");
     assert_eq!((&again.model, again.stream), (&look.model, look.stream));
     assert_eq!(again.splice, None, "edited and does not ask");
     if let Some(before) = before.filter(|before| !has_odd_options(before)) {

@@ -18,7 +18,7 @@ use super::{
     exchange::Asked,
     inner,
     references::{self, Reference, Taken},
-    request,
+    request::{self, Excerpt},
     stored::unknown_object,
 };
 use crate::{
@@ -176,12 +176,13 @@ impl Check<'_> {
         if !is_post || !is_served {
             return Err(self.refuse("asks for a URL that is not served in batches"));
         }
-        let look = request::look(body.get().as_bytes())
-            .map_err(|_| self.refuse("has a body that is no JSON object"))?;
+        let body = Excerpt::of(body.get().as_bytes());
+        let look =
+            request::look(&body).map_err(|_| self.refuse("has a body that is no JSON object"))?;
         if look.keeping.background {
             return Err(self.refuse("asks for `background`, which batches are not served with"));
         }
-        let references = references::references(body.get().as_bytes(), Taken::AsJson)?;
+        let references = references::references(&body, Taken::AsJson)?;
         self.claims
             .extend(references.into_iter().map(|found| found.claim));
         Ok(())

@@ -53,7 +53,7 @@ use estimator::Estimator;
 use exchange::{Asked, Books, Exchange};
 use gate::{Drain, Gate, InFlight, Permit};
 use references::{Reference, Taken};
-use request::AskedToKeep;
+use request::{AskedToKeep, Excerpt};
 use stored::Keeping;
 use throttle::Throttle;
 use upload::{ClientUpload, LookUp};
@@ -378,24 +378,25 @@ fn plan(endpoint: Endpoint, body: &Bytes, stream_usage: StreamUsage) -> Result<P
             usage_only_events: UsageOnlyEvents::Pass,
         },
     };
+    let excerpt = Excerpt::of(body);
     let look = match endpoint.body {
         endpoint::Body::Plain | endpoint::Body::Socket => return Ok(plan),
         endpoint::Body::OptionalJson if body.is_empty() => return Ok(plan),
         // What a backend of the operator's own takes may be any JSON.
-        endpoint::Body::Any => match request::look(body) {
+        endpoint::Body::Any => match request::look(&excerpt) {
             Ok(look) => look,
             Err(_) => return Ok(plan),
         },
         endpoint::Body::Json
         | endpoint::Body::OptionalJson
         | endpoint::Body::JsonAskingUsage
-        | endpoint::Body::Form => request::look(body)?,
+        | endpoint::Body::Form => request::look(&excerpt)?,
     };
     let taken = match endpoint.body {
         endpoint::Body::Form => Taken::AsForm,
         _ => Taken::AsJson,
     };
-    plan.references = references::references(body, taken)?;
+    plan.references = references::references(&excerpt, taken)?;
     plan.keeping = look.keeping;
     plan.model = look.model;
     plan.expected.stream = look.stream;

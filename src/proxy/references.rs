@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     model::{Claim, ObjectKind},
-    proxy::ApiError,
+    proxy::{ApiError, request::Excerpt},
     usage::{Name, fold, fold_text, strip_folded},
 };
 
@@ -125,7 +125,8 @@ fn kind_in(table: &[(&str, ObjectKind)], name: &str) -> Option<ObjectKind> {
 ///
 /// # Errors
 /// 400 when the body cannot be searched: it is no UTF-8, nested too deeply, or refers to too much.
-pub fn references(body: &[u8], taken: Taken) -> Result<Vec<Reference>, ApiError> {
+pub fn references(body: &Excerpt<'_>, taken: Taken) -> Result<Vec<Reference>, ApiError> {
+    let body = body.json();
     if !may_refer(body) {
         return Ok(Vec::new());
     }

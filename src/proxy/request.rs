@@ -1,5 +1,6 @@
 //! A request's body: looked into without building a tree.
 
+mod excerpt;
 mod splice;
 
 use std::{borrow::Cow, fmt};
@@ -17,6 +18,7 @@ use serde_json::value::RawValue;
 use super::ApiError;
 use crate::usage::{Name, fold};
 
+pub use excerpt::Excerpt;
 pub use splice::Splice;
 use splice::splice_of;
 
@@ -50,15 +52,14 @@ pub struct AskedToKeep {
 ///
 /// # Errors
 /// 400 when the body is no JSON object.
-pub fn look(body: &[u8]) -> Result<Look, ApiError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let members = deserializer
-        .deserialize_map(TopLevel)
-        .and_then(|members| deserializer.end().map(|()| members))
-        .map_err(|error| not_an_object(&error))?;
+pub fn look(body: &Excerpt<'_>) -> Result<Look, ApiError> {
+    let members = members_of(body.json()).map_err(|error| {
+        // The body itself knows in which column.
+        not_an_object(&members_of(body.whole()).err().unwrap_or(error))
+    })?;
     let stream = members.stream.is_true();
     let splice = if stream {
-        splice_of(body, members.stream_options)
+        splice_of(body.json(), members.stream_options)
     } else {
         None
     };
@@ -71,8 +72,15 @@ pub fn look(body: &[u8]) -> Result<Look, ApiError> {
             nothing: members.store.is_some_and(|value| value.get() == "false"),
             audio: asks_audio(members.audio, members.modalities),
         },
-        splice,
+        splice: splice.map(|splice| splice.in_whole(body)),
     })
+}
+
+fn members_of(json: &[u8]) -> serde_json::Result<Members<'_>> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let members = deserializer.deserialize_map(TopLevel)?;
+    deserializer.end()?;
+    Ok(members)
 }
 
 /// Whether a body says that it is JSON. Without a type it is taken for JSON, as most servers do.
@@ -239,6 +247,10 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
 
+    fn look(body: &[u8]) -> Result<Look, ApiError> {
+        super::look(&Excerpt::of(body))
+    }
+
     fn edited(body: &str) -> String {
         let look = look(body.as_bytes()).unwrap();
         let body = Bytes::copy_from_slice(body.as_bytes());
@@ -307,6 +319,41 @@ mod tests {
         ] {
             assert_eq!(edited(body), expected);
         }
+    }
+
+    #[test]
+    fn a_picture_in_the_body_moves_nothing() {
+        let picture = "iVBORw0KGgo".repeat(2_000);
+        let other = "data:image/png;base64,AAAA".repeat(1_000);
+        for (body, expected) in [
+            (
+                format!(r#" {{"a":"{picture}","stream":true}}"#),
+                format!(
+                    r#" {{"stream_options":{{"include_usage":true}},"a":"{picture}","stream":true}}"#
+                ),
+            ),
+            (
+                format!(
+                    r#"{{"a":["{picture}","{other}"],"stream_options":{{"a":"{picture}"}},"stream":true,"b":"{picture}"}}"#
+                ),
+                format!(
+                    r#"{{"a":["{picture}","{other}"],"stream_options":{{"include_usage":true,"a":"{picture}"}},"stream":true,"b":"{picture}"}}"#
+                ),
+            ),
+            (
+                format!(
+                    r#"{{"stream":true,"stream_options":{{"include_usage":"{picture}"}},"a":"{picture}"}}"#
+                ),
+                format!(
+                    r#"{{"stream":true,"stream_options":{{"include_usage":true}},"a":"{picture}"}}"#
+                ),
+            ),
+        ] {
+            assert_eq!(edited(&body), expected);
+        }
+        let broken = format!("{{\n\"a\":\"{picture}\" x}}");
+        let told = look(broken.as_bytes()).unwrap_err().to_string();
+        assert!(told.contains("line 2, column 22008"), "{told}");
     }
 
     #[test]

@@ -1,6 +1,10 @@
 use super::*;
 use proptest::prelude::*;
 
+fn references(body: &[u8], taken: Taken) -> Result<Vec<Reference>, ApiError> {
+    super::references(&Excerpt::of(body), taken)
+}
+
 fn found(body: &str) -> Vec<String> {
     found_in(body, Taken::AsJson)
 }
@@ -41,6 +45,11 @@ fn references_are_found_wherever_they_stand() {
     ] {
         assert_eq!(found(body), ["x"], "{body}");
     }
+    let picture = "iVBORw0KGgo".repeat(2_000);
+    let beside_a_picture = format!(
+        r#"{{"previous_response_id":"x","input":[{{"image_url":"{picture}","detail":{{"file_id":"y"}}}}],"conversation":"z"}}"#
+    );
+    assert_eq!(found(&beside_a_picture), ["x", "y", "z"]);
     let twice = r#"{"file_id":"x","file_id":"y"}"#;
     assert_eq!(found(twice), ["x", "y"]);
 }

@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::Member;
+use super::{Excerpt, Member};
 use crate::usage::{Name, fold};
 
 /// The bytes of a range are replaced, everything else stays.
@@ -28,6 +28,14 @@ impl Splice {
             Bytes::from_static(self.text.as_bytes()),
             body.slice(self.range.end..),
         ]
+    }
+
+    /// The same edit of a whole body, found in an excerpt of it.
+    pub(super) fn in_whole(self, body: &Excerpt<'_>) -> Self {
+        Self {
+            range: body.place(self.range.start)..body.place(self.range.end),
+            ..self
+        }
     }
 }
 
