@@ -4,7 +4,10 @@ use actix_web::http::StatusCode;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::proxy::request::{Excerpt, look as look_into};
+use crate::proxy::{
+    parts::BodyParts,
+    request::{Excerpt, look as look_into},
+};
 
 /// The longest model name that is kept.
 const MAX_MODEL_CHARS: usize = 200;
@@ -12,7 +15,7 @@ const MAX_MODEL_CHARS: usize = 200;
 /// The edit changes nothing but what it inserts; afterwards the body asks for usage by itself and says otherwise the same.
 pub fn splice(body: &[u8]) {
     let before: Option<Map<String, Value>> = serde_json::from_slice(body).ok();
-    let look = match look_into(&Excerpt::of(body)) {
+    let look = match look_into(&Excerpt::of([body])) {
         Ok(look) => look,
         Err(error) => {
             assert_eq!(error.status(), StatusCode::BAD_REQUEST);
@@ -30,8 +33,12 @@ pub fn splice(body: &[u8]) {
     let after = match &look.splice {
         None => body.to_vec(),
         Some(splice) => {
-            let [head, inserted, tail] = splice.apply(&Bytes::copy_from_slice(body));
-            assert!(look.stream && body.starts_with(&head) && body.ends_with(&tail));
+            let whole = BodyParts::from(Bytes::copy_from_slice(body));
+            let parts: Vec<Bytes> = splice.apply(&whole).into_iter().collect();
+            let [head, inserted, tail] = &parts[..] else {
+                panic!("an edit is made within the object")
+            };
+            assert!(look.stream && body.starts_with(head) && body.ends_with(tail));
             assert!(head.len() + tail.len() <= body.len());
             // What made room is nothing, or one value that did not ask.
             let replaced = &body[head.len()..body.len() - tail.len()];
@@ -39,10 +46,10 @@ pub fn splice(body: &[u8]) {
                 let value = serde_json::from_slice::<&serde_json::value::RawValue>(replaced);
                 assert!(value.is_ok_and(|value| !asks(value.get())));
             }
-            [head, inserted, tail].concat()
+            [&head[..], inserted, tail].concat()
         }
     };
-    let again = look_into(&Excerpt::of(&after)).expect("the edited body is an object");
+    let again = look_into(&Excerpt::of([&after[..]])).expect("the edited body is an object");
     assert_eq!((&again.model, again.stream), (&look.model, look.stream));
     assert_eq!(again.splice, None, "edited and does not ask");
     if let Some(before) = before.filter(|before| !has_odd_options(before)) {

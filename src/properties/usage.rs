@@ -55,7 +55,7 @@ pub fn usage(body: &[u8]) {
     let _ = read_answer(&body[body.len() / 2..]);
     for input in [Input::Messages, Input::Plain] {
         let evidence = Evidence {
-            body: Bytes::copy_from_slice(body),
+            body: vec![Bytes::copy_from_slice(body)],
             input,
             generated: Generated::Json(body.to_vec()),
         };

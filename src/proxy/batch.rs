@@ -176,7 +176,7 @@ impl Check<'_> {
         if !is_post || !is_served {
             return Err(self.refuse("asks for a URL that is not served in batches"));
         }
-        let body = Excerpt::of(body.get().as_bytes());
+        let body = Excerpt::of([body.get().as_bytes()]);
         let look =
             request::look(&body).map_err(|_| self.refuse("has a body that is no JSON object"))?;
         if look.keeping.background {

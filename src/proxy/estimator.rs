@@ -295,7 +295,7 @@ mod tests {
                 backend_request_id: None,
             },
             evidence: Evidence {
-                body: body.into(),
+                body: vec![body.into()],
                 input: Input::Messages,
                 ..Evidence::default()
             },
@@ -394,9 +394,9 @@ mod tests {
                 let (estimate, tokenizer) = shared.next().unwrap();
                 (estimate.evidence.body, tokenizer)
             };
-            assert_eq!(next(), (Bytes::from("late"), Tokenizer::RuleOfThumb));
-            assert_eq!(next(), (Bytes::from("new"), Tokenizer::O200k));
-            assert_eq!(next(), (Bytes::from("other"), Tokenizer::O200k));
+            assert_eq!(next(), (vec![Bytes::from("late")], Tokenizer::RuleOfThumb));
+            assert_eq!(next(), (vec![Bytes::from("new")], Tokenizer::O200k));
+            assert_eq!(next(), (vec![Bytes::from("other")], Tokenizer::O200k));
             shared.lock().closing_since = Some(since);
             shared.lock().others.push_back(estimate("at the end"));
             assert_eq!(next().1, Tokenizer::RuleOfThumb);

@@ -4,7 +4,6 @@
 use std::{future::Future, rc::Rc, sync::Arc, time::Instant};
 
 use actix_web::{HttpRequest, http::StatusCode};
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::{
@@ -14,6 +13,7 @@ use super::{
     endpoint::{Endpoint, Keeps, Metering},
     estimator::{Estimate, Estimator},
     gate::{InFlight, Permit},
+    parts::BodyParts,
     request::clean_text,
     stored::{Booking, Keeping},
 };
@@ -42,7 +42,7 @@ pub struct Exchange {
     endpoint: Endpoint,
     model: String,
     /// For an estimate of the input tokens, should the backend give none.
-    body: Bytes,
+    body: BodyParts,
     share: BodyShare,
     started: Instant,
     started_at_ms: i64,
@@ -96,7 +96,7 @@ pub struct Asked<'a> {
     pub caller: Arc<Caller>,
     pub endpoint: Endpoint,
     pub model: String,
-    pub body: Bytes,
+    pub body: BodyParts,
     pub share: BodyShare,
     pub keeping: Keeping,
     pub started: Instant,
@@ -442,7 +442,7 @@ impl Exchange {
         };
         self.is_logged = true;
         let evidence = Evidence {
-            body: std::mem::take(&mut self.body),
+            body: std::mem::take(&mut self.body).into_iter().collect(),
             input,
             generated,
         };

@@ -16,6 +16,7 @@ mod gathered;
 mod headers;
 mod inner;
 mod lists;
+pub mod parts;
 pub mod payload;
 mod realtime;
 mod references;
@@ -38,7 +39,6 @@ use std::{
 };
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use bytes::Bytes;
 
 pub use access_log::peer_of;
 pub use error::{ApiError, shortened};
@@ -52,6 +52,7 @@ use endpoint::{Endpoint, Endpoints, Found, Keeps, Stateful};
 use estimator::Estimator;
 use exchange::{Asked, Books, Exchange};
 use gate::{Drain, Gate, InFlight, Permit};
+use parts::BodyParts;
 use references::{Reference, Taken};
 use request::{AskedToKeep, Excerpt};
 use stored::Keeping;
@@ -226,7 +227,7 @@ async fn forward(
         caller,
         endpoint,
         model: String::new(),
-        body: Bytes::new(),
+        body: BodyParts::default(),
         share: BodyShare::default(),
         started,
     };
@@ -336,7 +337,7 @@ async fn caller_of(request: &HttpRequest, keys: &KeyTable) -> Result<Arc<Caller>
 /// The body as it goes out, and what is expected of the answer.
 struct Plan {
     model: String,
-    pieces: [Bytes; 3],
+    body: BodyParts,
     expected: Expected,
     references: Vec<Reference>,
     keeping: AskedToKeep,
@@ -366,19 +367,19 @@ struct Expected {
 }
 
 /// Looks into the body of a request that uses tokens, and makes a streamed one ask for usage.
-fn plan(endpoint: Endpoint, body: &Bytes, stream_usage: StreamUsage) -> Result<Plan, ApiError> {
+fn plan(endpoint: Endpoint, body: &BodyParts, stream_usage: StreamUsage) -> Result<Plan, ApiError> {
     let mut plan = Plan {
         model: String::new(),
         references: Vec::new(),
         keeping: AskedToKeep::default(),
         is_stateful: matches!(endpoint.keeps, Keeps::Batch | Keeps::Forgotten),
-        pieces: [body.clone(), Bytes::new(), Bytes::new()],
+        body: body.clone(),
         expected: Expected {
             stream: false,
             usage_only_events: UsageOnlyEvents::Pass,
         },
     };
-    let excerpt = Excerpt::of(body);
+    let excerpt = Excerpt::of(body.slices());
     let look = match endpoint.body {
         endpoint::Body::Plain | endpoint::Body::Socket => return Ok(plan),
         endpoint::Body::OptionalJson if body.is_empty() => return Ok(plan),
@@ -404,7 +405,7 @@ fn plan(endpoint: Endpoint, body: &Bytes, stream_usage: StreamUsage) -> Result<P
         && endpoint.body == endpoint::Body::JsonAskingUsage
         && stream_usage == StreamUsage::Ask
     {
-        plan.pieces = splice.apply(body);
+        plan.body = splice.apply(body);
         plan.expected.usage_only_events = UsageOnlyEvents::TakeOut;
     }
     Ok(plan)
@@ -419,10 +420,9 @@ fn send(
     in_flight: InFlight,
 ) -> impl Future<Output = Result<HttpResponse, ApiError>> + use<> {
     asked.model = plan.model;
-    let body_bytes: usize = plan.pieces.iter().map(Bytes::len).sum();
-    let length = BodyLength::Known(body_bytes as u64);
+    let length = BodyLength::Known(plan.body.len() as u64);
     let head = proxy.shared.own_headers.head_for(asked.request, length);
-    let outgoing = OutgoingRequest::new(head, plan.pieces);
+    let outgoing = OutgoingRequest::new(head, plan.body);
     let exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
     exchange_with(Rc::clone(&proxy.backend), outgoing, exchange, plan.expected)
 }

@@ -18,7 +18,10 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::{Sleep, sleep};
 
-use super::{ApiError, gathered::Gathered};
+use super::{
+    ApiError,
+    parts::{Arriving, BodyParts},
+};
 
 /// A body up to this length is read to its end before a refusal, so that the connection can be used again.
 const MAX_DRAINED_BYTES: usize = 64 * 1024;
@@ -37,14 +40,14 @@ pub async fn read_body(
     payload: &mut web::Payload,
     limit_bytes: usize,
     mut make_room: impl FnMut(usize) -> Result<(), ApiError>,
-) -> Result<Bytes, ApiError> {
+) -> Result<BodyParts, ApiError> {
     refuse_encoded(headers)?;
     refuse_websocket(headers)?;
     let announced = content_length(headers).unwrap_or(0);
     if announced > limit_bytes as u64 {
         return Err(too_large(limit_bytes));
     }
-    let mut body = Gathered::of_announced(announced);
+    let mut body = Arriving::of_announced(announced);
     let mut pace = Pace::default();
     while let Some(chunk) = pace.next_chunk(payload).await? {
         let length = body.len() + chunk.len();
@@ -54,7 +57,7 @@ pub async fn read_body(
         make_room(length)?;
         body.push(chunk);
     }
-    Ok(body.into_bytes())
+    Ok(body.into_parts())
 }
 
 /// Reads what is left of a small body; a large one costs its connection (closing is cheaper than reading on).

@@ -55,7 +55,7 @@ pub struct AskedToKeep {
 pub fn look(body: &Excerpt<'_>) -> Result<Look, ApiError> {
     let members = members_of(body.json()).map_err(|error| {
         // The body itself knows in which column.
-        not_an_object(&members_of(body.whole()).err().unwrap_or(error))
+        not_an_object(&members_of(&body.whole()).err().unwrap_or(error))
     })?;
     let stream = members.stream.is_true();
     let splice = if stream {
@@ -244,22 +244,21 @@ pub(super) fn clean_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::parts::BodyParts;
     use bytes::Bytes;
     use proptest::prelude::*;
 
     fn look(body: &[u8]) -> Result<Look, ApiError> {
-        super::look(&Excerpt::of(body))
+        super::look(&Excerpt::of([body]))
     }
 
     fn edited(body: &str) -> String {
         let look = look(body.as_bytes()).unwrap();
-        let body = Bytes::copy_from_slice(body.as_bytes());
-        let pieces = look
-            .splice
-            .map_or([body.clone(), Bytes::new(), Bytes::new()], |splice| {
-                splice.apply(&body)
-            });
-        String::from_utf8(pieces.concat()).unwrap()
+        let mut edited = BodyParts::from(Bytes::copy_from_slice(body.as_bytes()));
+        if let Some(splice) = look.splice {
+            edited = splice.apply(&edited);
+        }
+        String::from_utf8(edited.joined().into()).unwrap()
     }
 
     #[test]

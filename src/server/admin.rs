@@ -5,7 +5,6 @@ use actix_web::{
     http::{Method, StatusCode},
     web,
 };
-use bytes::Bytes;
 use serde::Serialize;
 
 use super::AdminParts;
@@ -237,8 +236,8 @@ async fn read_fields(
             "Send JSON with the header Content-Type: application/json.",
         ));
     }
-    let body: Bytes =
-        payload::read_body(request.headers(), payload, limit_bytes, |_| Ok(())).await?;
+    let body = payload::read_body(request.headers(), payload, limit_bytes, |_| Ok(())).await?;
+    let body = body.joined();
     let members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&body)
         .map_err(|error| {
             ApiError::invalid_request(

@@ -4,7 +4,7 @@
 //! Framing by OpenAI's published figures (Cookbook, "How to count tokens with tiktoken"): three tokens a message and one
 //! for its role, three for the beginning of the answer. Tools count as the JSON that they are sent as.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 use serde::{
@@ -29,8 +29,8 @@ const ANSWER_TOKENS: u64 = 3;
 /// All that an estimate is made of. Counting it takes up to a second: never on a worker.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
-    /// Of the request.
-    pub body: Bytes,
+    /// Of the request, in the parts that it came in.
+    pub body: Vec<Bytes>,
     pub input: Input,
     pub generated: Generated,
 }
@@ -60,7 +60,7 @@ impl Evidence {
     /// What it holds in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.body.len()
+        self.body_bytes()
             + match &self.generated {
                 Generated::Nothing => 0,
                 Generated::Text(text) => text.kept().len(),
@@ -68,11 +68,19 @@ impl Evidence {
             }
     }
 
+    fn body_bytes(&self) -> usize {
+        self.body.iter().map(Bytes::len).sum()
+    }
+
     /// Estimated input and output tokens.
     #[must_use]
     pub fn usage(&self, tokenizer: Tokenizer) -> Usage {
+        let body: Cow<'_, [u8]> = match &self.body[..] {
+            [whole] => Cow::Borrowed(whole),
+            parts => Cow::Owned(parts.concat()),
+        };
         Usage {
-            input: input_tokens(&self.body, self.input, tokenizer),
+            input: input_tokens(&body, self.input, tokenizer),
             output: match &self.generated {
                 Generated::Nothing => 0,
                 Generated::Text(text) => tokenizer.count_stream(text),
@@ -89,8 +97,8 @@ impl Evidence {
     #[must_use]
     pub fn usage_by_length(&self) -> Usage {
         Usage {
-            input: by_length(self.body.len() as u64),
-            output: by_length((self.bytes() - self.body.len()) as u64),
+            input: by_length(self.body_bytes() as u64),
+            output: by_length((self.bytes() - self.body_bytes()) as u64),
             ..Usage::default()
         }
     }
@@ -351,7 +359,7 @@ mod tests {
         fn any_body_has_an_estimate(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             for input in [Input::Messages, Input::Plain] {
                 let evidence = Evidence {
-                    body: Bytes::copy_from_slice(&bytes),
+                    body: vec![Bytes::copy_from_slice(&bytes)],
                     input,
                     generated: Generated::Json(bytes.clone()),
                 };

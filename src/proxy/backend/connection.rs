@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
+use smallvec::SmallVec;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -26,6 +27,8 @@ use super::{
 /// First size of a read; doubled while reads fill it, so that a small answer costs little and a large one few calls.
 const MIN_READ_BYTES: usize = 16 * 1024;
 const MAX_READ_BYTES: usize = 64 * 1024;
+/// A megabyte comes in some fifteen.
+const MAX_PIECES_A_WRITE: usize = 16;
 
 thread_local! {
     /// Where small reads of all connections go. What is read of a stream is written on at once, so that the next read finds
@@ -297,7 +300,10 @@ fn poll_read_small(
 
 /// What is left to write of a request.
 struct Unsent<'a> {
-    pieces: [Bytes; 4],
+    /// None of them is empty but for those that were written.
+    pieces: SmallVec<[Bytes; 2]>,
+    /// How many were.
+    written: usize,
     /// What follows, until it has ended.
     upload: Option<&'a mut dyn Upload>,
     waits_for_client: bool,
@@ -308,9 +314,10 @@ struct Unsent<'a> {
 
 impl<'a> Unsent<'a> {
     fn new(request: &OutgoingRequest, upload: Option<&'a mut dyn Upload>) -> Self {
-        let [first, second, third] = request.body.clone();
+        let pieces = std::iter::once(request.head.clone()).chain(request.body.clone());
         Self {
-            pieces: [request.head.clone(), first, second, third],
+            pieces: pieces.filter(|piece| !piece.is_empty()).collect(),
+            written: 0,
             upload,
             waits_for_client: false,
             upload_broke: false,
@@ -329,7 +336,11 @@ impl<'a> Unsent<'a> {
         self.waits_for_client = false;
         match next {
             Some(Ok(bytes)) => {
-                self.pieces[0] = bytes;
+                self.pieces.clear();
+                self.written = 0;
+                if !bytes.is_empty() {
+                    self.pieces.push(bytes);
+                }
                 Poll::Ready(Ok(true))
             }
             Some(Err(UploadBroke)) => {
@@ -344,26 +355,33 @@ impl<'a> Unsent<'a> {
     }
 
     fn is_empty(&self) -> bool {
-        self.pieces.iter().all(Bytes::is_empty)
+        self.written == self.pieces.len()
     }
 
-    /// One call for all pieces, where the stream can.
+    /// One call for many pieces, where the stream can.
     fn poll_write(&self, io: Pin<&mut Io>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut pieces = self.pieces.iter().filter(|piece| !piece.is_empty());
-        let (first, more) = (pieces.next(), pieces.next());
-        if more.is_some() && io.is_write_vectored() {
-            let slices = self.pieces.each_ref().map(|piece| IoSlice::new(piece));
-            io.poll_write_vectored(cx, &slices)
-        } else {
-            io.poll_write(cx, first.map_or(&[], |piece| piece.as_ref()))
+        match &self.pieces[self.written..] {
+            [] => Poll::Ready(Ok(0)),
+            pieces @ [_, _, ..] if io.is_write_vectored() => {
+                let mut slices = [IoSlice::new(&[]); MAX_PIECES_A_WRITE];
+                for (slice, piece) in slices.iter_mut().zip(pieces) {
+                    *slice = IoSlice::new(piece);
+                }
+                io.poll_write_vectored(cx, &slices[..pieces.len().min(MAX_PIECES_A_WRITE)])
+            }
+            [first, ..] => io.poll_write(cx, first),
         }
     }
 
     fn advance(&mut self, mut written: usize) {
-        for piece in &mut self.pieces {
+        for piece in &mut self.pieces[self.written..] {
             let here = written.min(piece.len());
             piece.advance(here);
             written -= here;
+            if !piece.is_empty() {
+                break;
+            }
+            self.written += 1;
         }
     }
 }

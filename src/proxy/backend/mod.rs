@@ -33,6 +33,8 @@ pub use url::{BackendUrl, UrlError};
 use connection::Connection;
 use pool::Pool;
 
+use super::parts::BodyParts;
+
 /// How to reach the backend; shared by all workers.
 #[derive(Debug, Clone)]
 pub struct BackendSettings {
@@ -52,21 +54,21 @@ pub struct Backend {
 /// A body up to this length is copied behind its head: one piece costs the kernel less than two.
 const MAX_JOINED_BODY_BYTES: usize = 4 * 1024;
 
-/// A request as it goes out: the head is complete, a long body comes in pieces that are not copied.
+/// A request as it goes out: the head is complete, a long body comes in parts that are not copied.
 pub struct OutgoingRequest {
     head: Bytes,
-    body: [Bytes; 3],
+    body: BodyParts,
 }
 
 impl OutgoingRequest {
     #[must_use]
-    pub fn new(mut head: Vec<u8>, body: [Bytes; 3]) -> Self {
-        if body.iter().map(Bytes::len).sum::<usize>() > MAX_JOINED_BODY_BYTES {
+    pub fn new(mut head: Vec<u8>, body: BodyParts) -> Self {
+        if body.len() > MAX_JOINED_BODY_BYTES {
             let head = head.into();
             return Self { head, body };
         }
-        for piece in &body {
-            head.extend_from_slice(piece);
+        for part in body.slices() {
+            head.extend_from_slice(part);
         }
         Self::of_head(head)
     }
@@ -76,7 +78,7 @@ impl OutgoingRequest {
     pub fn of_head(head: impl Into<Bytes>) -> Self {
         Self {
             head: head.into(),
-            body: [const { Bytes::new() }; 3],
+            body: BodyParts::default(),
         }
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn references(body: &[u8], taken: Taken) -> Result<Vec<Reference>, ApiError> {
-    super::references(&Excerpt::of(body), taken)
+    super::references(&Excerpt::of([body]), taken)
 }
 
 fn found(body: &str) -> Vec<String> {

@@ -10,7 +10,10 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{Excerpt, Member};
-use crate::usage::{Name, fold};
+use crate::{
+    proxy::parts::BodyParts,
+    usage::{Name, fold},
+};
 
 /// The bytes of a range are replaced, everything else stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,14 +23,10 @@ pub struct Splice {
 }
 
 impl Splice {
-    /// The edited body in pieces, none of them copied.
+    /// The edited body; nothing of it is copied.
     #[must_use]
-    pub fn apply(&self, body: &Bytes) -> [Bytes; 3] {
-        [
-            body.slice(..self.range.start),
-            Bytes::from_static(self.text.as_bytes()),
-            body.slice(self.range.end..),
-        ]
+    pub fn apply(&self, body: &BodyParts) -> BodyParts {
+        body.replaced(&self.range, Bytes::from_static(self.text.as_bytes()))
     }
 
     /// The same edit of a whole body, found in an excerpt of it.

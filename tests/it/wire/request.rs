@@ -184,15 +184,34 @@ fn the_body_crosses_to_the_byte() {
 
 #[test]
 fn a_body_of_megabytes_crosses_whole() {
-    let backend = Backend::json(chat_completion(1, 1));
+    let backend = Backend::start(|request, wire| {
+        if request.asks_to_stream() {
+            wire.sse(&counted_stream(1, 1));
+        } else {
+            wire.json(&chat_completion(1, 1));
+        }
+    });
     let (proxy, key) = Home::new(&backend).serve_alice();
-    let image = "iVBORw0KGgo".repeat(300_000);
-    let body = json!({"messages": [{"role": "user", "content": image}], "model": "m"}).to_string();
-    assert_eq!(proxy.chat(&key, &body).status, 200);
-    assert!(
-        backend.last().body == body.as_bytes(),
-        "the body changed on its way"
-    );
+    let picture: Vec<String> = (0..300_000).map(|n| n.to_string()).collect();
+    let picture = picture.join("iVBORw");
+    let text = "A \"quoted\" word.\n".repeat(100_000);
+    let messages =
+        json!([{"role": "user", "content": [text, picture]}, {"role": "user", "content": text}]);
+    for (options, edited) in [
+        ("", ""),
+        (
+            r#","stream":true,"stream_options":{}"#,
+            r#","stream":true,"stream_options":{"include_usage":true}"#,
+        ),
+    ] {
+        let body = |options| format!(r#"{{"messages":{messages},"model":"m"{options}}}"#);
+        assert_eq!(proxy.chat(&key, &body(options)).status, 200);
+        assert!(
+            backend.last().body == body(edited).as_bytes(),
+            "the body changed on its way"
+        );
+    }
+    assert_eq!(proxy.rows().len(), 2);
 }
 
 #[test]

@@ -1,0 +1,175 @@
+//! A request's body in the parts that it came in: a long one is neither copied nor wanted in one piece.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::gathered::Gathered;
+
+/// Shorter parts are joined. A longer one may hold the buffer that it came in, but such a buffer is filled up with further
+/// parts before there is another: no client can make it hold more than twice what it sends.
+const MIN_PART_BYTES: usize = 16 * 1024;
+
+/// A body, whole. Most have one part.
+#[derive(Debug, Clone, Default)]
+pub struct BodyParts(SmallVec<[Bytes; 1]>);
+
+/// A body as far as it has come.
+pub(super) struct Arriving {
+    parts: BodyParts,
+    bytes: usize,
+    /// Short ones, behind those in `parts`.
+    short: Gathered,
+}
+
+impl BodyParts {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slices().map(<[u8]>::len).sum()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slices().all(<[u8]>::is_empty)
+    }
+
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+
+    /// The same body with other bytes in the place of some; none of the others is copied.
+    #[must_use]
+    pub fn replaced(&self, range: &Range<usize>, bytes: Bytes) -> Self {
+        let mut parts = self.slice(0..range.start);
+        parts.push(bytes);
+        parts.extend(self.slice(range.end..usize::MAX));
+        Self(parts)
+    }
+
+    fn slice(&self, range: Range<usize>) -> SmallVec<[Bytes; 1]> {
+        let mut before = 0;
+        let parts = self.0.iter().map(|part| {
+            let within = |place: usize| place.saturating_sub(before).min(part.len());
+            let slice = part.slice(within(range.start)..within(range.end));
+            before += part.len();
+            slice
+        });
+        parts.filter(|part| !part.is_empty()).collect()
+    }
+
+    /// In one piece, which is a copy where there are several.
+    #[must_use]
+    pub fn joined(self) -> Bytes {
+        let mut whole = Gathered::of_announced(self.len() as u64);
+        for part in self {
+            whole.push(part);
+        }
+        whole.into_bytes()
+    }
+}
+
+impl From<Bytes> for BodyParts {
+    fn from(whole: Bytes) -> Self {
+        Self(SmallVec::from([whole]))
+    }
+}
+
+impl IntoIterator for BodyParts {
+    type Item = Bytes;
+    type IntoIter = smallvec::IntoIter<[Bytes; 1]>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+// === impl Arriving ===
+
+impl Arriving {
+    pub(super) fn of_announced(announced_bytes: u64) -> Self {
+        Self {
+            parts: BodyParts::default(),
+            bytes: 0,
+            short: Gathered::of_announced(announced_bytes),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn push(&mut self, part: Bytes) {
+        self.bytes += part.len();
+        if part.len() < MIN_PART_BYTES {
+            self.short.push(part);
+        } else {
+            self.end_short();
+            self.parts.0.push(part);
+        }
+    }
+
+    pub(super) fn into_parts(mut self) -> BodyParts {
+        self.end_short();
+        self.parts
+    }
+
+    fn end_short(&mut self) {
+        let short = std::mem::take(&mut self.short).into_bytes();
+        if !short.is_empty() {
+            self.parts.0.push(short);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn arrived(parts: &[Bytes]) -> BodyParts {
+        let mut arriving = Arriving::of_announced(0);
+        for part in parts {
+            arriving.push(part.clone());
+        }
+        assert_eq!(arriving.len(), parts.concat().len());
+        arriving.into_parts()
+    }
+
+    #[test]
+    fn long_parts_are_not_copied_and_short_ones_hold_no_buffer() {
+        let long = Bytes::from(vec![b'l'; MIN_PART_BYTES]);
+        let buffer = Bytes::from(vec![b's'; MIN_PART_BYTES]);
+        let short = || buffer.slice(..10);
+        let parts = arrived(&[long.clone(), short(), short(), long.clone()]);
+        let parts: Vec<Bytes> = parts.into_iter().collect();
+        assert_eq!(parts.len(), 3);
+        assert!(parts[0].as_ptr() == long.as_ptr() && parts[2].as_ptr() == long.as_ptr());
+        assert_eq!(parts[1].len(), 20);
+        assert!(buffer.is_unique());
+    }
+
+    proptest! {
+        #[test]
+        fn parts_say_what_the_whole_says(
+            lengths in prop::collection::vec(prop_oneof![0..9_usize, 16_000..17_000_usize], 0..6),
+            places in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+        ) {
+            let parts: Vec<Bytes> = lengths
+                .iter()
+                .zip(b'a'..)
+                .map(|(length, letter)| Bytes::from(vec![letter; *length]))
+                .collect();
+            let whole = parts.concat();
+            let parts = arrived(&parts);
+            prop_assert_eq!(parts.len(), whole.len());
+            prop_assert_eq!(parts.is_empty(), whole.is_empty());
+            let (one, other) = (places.0.index(whole.len() + 1), places.1.index(whole.len() + 1));
+            let range = one.min(other)..one.max(other);
+            let replaced = parts.replaced(&range, Bytes::from_static(b"new"));
+            let expected = [&whole[..range.start], b"new", &whole[range.end..]].concat();
+            prop_assert_eq!(replaced.joined(), expected);
+            prop_assert_eq!(parts.joined(), whole);
+        }
+    }
+}
