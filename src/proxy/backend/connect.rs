@@ -66,18 +66,22 @@ impl Connector {
             .filter(|_| !self.settings.url.tls)
     }
 
+    #[cfg(feature = "awc")]
+    pub(super) fn settings(&self) -> &BackendSettings {
+        &self.settings
+    }
+
     /// A fresh connection, ready for a request.
     pub(super) async fn connect(&self) -> Result<Connection, BackendError> {
         let limit = self.settings.connect_timeout;
         match tokio::time::timeout(limit, self.connect_io(limit)).await {
             Ok(Ok(io)) => Ok(Connection::new(io, self.settings.idle_timeout)),
-            Ok(Err(error)) if is_out_of_files(&error) => Err(BackendError::OutOfFiles),
-            Ok(Err(error)) => Err(BackendError::Unreachable(error.to_string())),
+            Ok(Err(error)) => Err(failure(&error)),
             Err(_) => Err(BackendError::ConnectTimeout(limit)),
         }
     }
 
-    async fn connect_io(&self, limit: Duration) -> io::Result<Io> {
+    pub(super) async fn connect_io(&self, limit: Duration) -> io::Result<Io> {
         let url = &self.settings.url;
         let mut tcp = match &self.settings.http_proxy {
             None => connect_tcp(&url.host, url.port, limit).await?,
@@ -91,6 +95,15 @@ impl Connector {
         }
         let tls = connector.connect(name.clone(), tcp).await?;
         Ok(Io::Tls(Box::new(tls)))
+    }
+}
+
+/// Why there is no connection.
+pub(super) fn failure(error: &io::Error) -> BackendError {
+    if is_out_of_files(error) {
+        BackendError::OutOfFiles
+    } else {
+        BackendError::Unreachable(error.to_string())
     }
 }
 

@@ -125,7 +125,10 @@ impl Head {
 }
 
 /// The framing, and whether it is the only one named: a connection whose answer named two is not used again.
-fn framing(status: StatusCode, headers: &HeaderMap) -> Result<(Framing, bool), &'static str> {
+pub(super) fn framing(
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> Result<(Framing, bool), &'static str> {
     let length = content_length(headers)?;
     let mut codings = headers
         .get_all(header::TRANSFER_ENCODING)

@@ -4,6 +4,8 @@
 //! the request is still being written, and a kept connection that turns out dead costs the client nothing.
 
 mod body;
+#[cfg(feature = "awc")]
+mod by_awc;
 mod connect;
 mod connection;
 mod head;
@@ -14,6 +16,7 @@ pub(crate) mod properties;
 mod url;
 
 use std::{
+    future::Future,
     path::Path,
     rc::Rc,
     sync::Arc,
@@ -24,13 +27,18 @@ use std::{
 use actix_web::http::{StatusCode, header::HeaderMap};
 use bytes::Bytes;
 
-pub use body::{Body, BodyError};
+#[cfg(not(feature = "awc"))]
+pub use body::Body;
+pub use body::BodyError;
+#[cfg(feature = "awc")]
+pub use by_awc::Body;
 pub use connect::{Connector, TlsError};
 pub use connection::Io;
 pub use http_proxy::HttpProxy;
 pub use url::{BackendUrl, UrlError};
 
 use connection::Connection;
+use head::Head;
 use pool::Pool;
 
 use super::parts::BodyParts;
@@ -49,6 +57,8 @@ pub struct BackendSettings {
 pub struct Backend {
     connector: Arc<Connector>,
     pool: Rc<Pool>,
+    #[cfg(feature = "awc")]
+    awc: by_awc::Client,
 }
 
 /// A body up to this length is copied behind its head: one piece costs the kernel less than two.
@@ -154,6 +164,8 @@ impl Backend {
     #[must_use]
     pub fn new(connector: Arc<Connector>) -> Self {
         Self {
+            #[cfg(feature = "awc")]
+            awc: by_awc::Client::new(&connector),
             connector,
             pool: Pool::new(),
         }
@@ -168,7 +180,20 @@ impl Backend {
     ///
     /// # Errors
     /// [`BackendError`] when there is no answer.
-    pub async fn send(
+    pub fn send(
+        &self,
+        request: &OutgoingRequest,
+        on_connected: impl FnMut(),
+    ) -> impl Future<Output = Result<Response, BackendError>> {
+        #[cfg(not(feature = "awc"))]
+        let sent = self.send_by_own_client(request, on_connected);
+        #[cfg(feature = "awc")]
+        let sent = self.awc.send(request, on_connected);
+        sent
+    }
+
+    #[cfg_attr(feature = "awc", allow(dead_code))]
+    async fn send_by_own_client(
         &self,
         request: &OutgoingRequest,
         mut on_connected: impl FnMut(),
@@ -225,14 +250,7 @@ impl Backend {
                 io,
             }));
         }
-        let length = head.announced_length();
-        let body = Body::new(connection, &head, &self.pool);
-        Ok(Opened::Refused(Response {
-            status: head.status,
-            headers: head.headers,
-            length,
-            body,
-        }))
+        Ok(Opened::Refused(self.response(connection, head)))
     }
 
     async fn exchange(
@@ -242,13 +260,18 @@ impl Backend {
         upload: Option<&mut dyn Upload>,
     ) -> Result<Response, connection::Failure> {
         let head = connection.exchange(request, upload).await?;
-        let length = head.announced_length();
-        let body = Body::new(connection, &head, &self.pool);
-        Ok(Response {
+        Ok(self.response(connection, head))
+    }
+
+    fn response(&self, connection: Connection, head: Head) -> Response {
+        let body = body::Body::new(connection, &head, &self.pool);
+        #[cfg(feature = "awc")]
+        let body = Body::Own(body);
+        Response {
+            length: head.announced_length(),
             status: head.status,
             headers: head.headers,
-            length,
             body,
-        })
+        }
     }
 }
