@@ -28,13 +28,14 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
-    time::{Sleep, timeout},
+    time::timeout,
 };
 
 use super::{
     BackendError, BodyError, Connector, OutgoingRequest, Response, body,
     connection::Io,
     head::{Framing, framing},
+    silence::Silence,
 };
 
 /// Below the 75 s after which most servers close an idle connection.
@@ -65,8 +66,7 @@ pub struct AwcBody {
     connection: Rc<Watched>,
     framing: Framing,
     is_complete: bool,
-    silence: Pin<Box<Sleep>>,
-    idle_timeout: Duration,
+    silence: Silence,
 }
 
 /// What awc does not tell of a connection.
@@ -190,8 +190,7 @@ impl Client {
                 connection,
                 framing,
                 is_complete: framing == Framing::Length(0),
-                silence: Box::pin(tokio::time::sleep(self.idle_timeout)),
-                idle_timeout: self.idle_timeout,
+                silence: Silence::new(self.idle_timeout),
             }),
         })
     }
@@ -272,12 +271,10 @@ impl AwcBody {
             return Poll::Ready(None);
         }
         let Poll::Ready(read) = Pin::new(&mut self.payload).poll_next(cx) else {
-            ready!(self.silence.as_mut().poll(cx));
-            return Poll::Ready(Some(Err(BodyError::Silent(self.idle_timeout))));
+            ready!(self.silence.poll_over(cx));
+            return Poll::Ready(Some(Err(BodyError::Silent(self.silence.limit))));
         };
-        self.silence
-            .as_mut()
-            .reset(tokio::time::Instant::now() + self.idle_timeout);
+        self.silence.broken();
         let broke_off = |reason: &str| Poll::Ready(Some(Err(BodyError::BrokeOff(reason.into()))));
         match (read, &mut self.framing) {
             (Some(Ok(bytes)), Framing::Length(left)) => {

@@ -13,6 +13,7 @@ mod http_proxy;
 mod pool;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
+mod silence;
 mod url;
 
 use std::{

@@ -1,0 +1,120 @@
+//! How long a connection has been silent.
+
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep};
+
+/// Measures silence with one timer for the connection's life: activity only notes the time, the timer looks when it fires.
+pub(super) struct Silence {
+    pub(super) limit: Duration,
+    /// When the last byte went or came.
+    pub(super) since: Instant,
+    timer: Pin<Box<Sleep>>,
+    /// Not before.
+    fires_at: Instant,
+    /// Whom the timer wakes when it fires.
+    wakes: Option<Waker>,
+}
+
+impl Silence {
+    pub(super) fn new(limit: Duration) -> Self {
+        let timer = Box::pin(tokio::time::sleep(limit));
+        Self {
+            limit,
+            since: Instant::now(),
+            fires_at: timer.deadline(),
+            timer,
+            wakes: None,
+        }
+    }
+
+    /// A byte went or came.
+    pub(super) fn broken(&mut self) {
+        self.since = Instant::now();
+    }
+
+    /// Resolves when it has lasted too long.
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // A timer that is still to fire need not be touched again: each event of a stream would miss the cache for it. What
+        // counts is the clock, for a wake-up may have been spent where nobody looked here.
+        let is_armed = |wakes: &Waker| wakes.will_wake(cx.waker());
+        if self.wakes.as_ref().is_some_and(is_armed) && Instant::now() < self.fires_at {
+            return Poll::Pending;
+        }
+        // Unconstrained: a task that has used up its turn would be woken once more instead of by the timer.
+        while pin!(tokio::task::unconstrained(self.timer.as_mut()))
+            .poll(cx)
+            .is_ready()
+        {
+            let deadline = self.since + self.limit;
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(deadline);
+            self.fires_at = deadline;
+        }
+        self.wakes = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use tokio::time::{sleep, timeout};
+
+    const LIMIT: Duration = Duration::from_millis(100);
+
+    async fn is_over(silence: &mut Silence) -> bool {
+        poll_fn(|cx| Poll::Ready(silence.poll_over(cx).is_ready())).await
+    }
+
+    /// The timeout wakes the task too, which then finds that it is over: what counts is when.
+    async fn assert_noticed_in_time(silence: &mut Silence) {
+        let begun = Instant::now();
+        let noticed = timeout(20 * LIMIT, poll_fn(|cx| silence.poll_over(cx))).await;
+        assert!(noticed.is_ok() && begun.elapsed() < 10 * LIMIT);
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_time().build().unwrap().block_on(test);
+    }
+
+    #[test]
+    fn silence_is_noticed_though_the_timer_fired_when_nobody_looked() {
+        run(async {
+            let mut silence = Silence::new(LIMIT);
+            assert!(!is_over(&mut silence).await);
+            sleep(LIMIT / 2).await;
+            silence.broken();
+            // The timer wakes this task, which looks only later.
+            sleep(LIMIT * 3 / 4).await;
+            assert_noticed_in_time(&mut silence).await;
+        });
+    }
+
+    #[test]
+    fn silence_is_noticed_though_the_first_look_was_at_the_end_of_a_turn() {
+        run(async {
+            let mut silence = Silence::new(LIMIT);
+            // Uses up what a task may do in one turn.
+            let mut used_up = false;
+            poll_fn(|cx| {
+                while !used_up {
+                    let mut turn = pin!(tokio::task::consume_budget());
+                    used_up = turn.as_mut().poll(cx).is_pending();
+                }
+                Poll::Ready(silence.poll_over(cx).is_ready())
+            })
+            .await;
+            assert_noticed_in_time(&mut silence).await;
+        });
+    }
+}
