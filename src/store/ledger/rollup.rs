@@ -122,9 +122,9 @@ impl Rollup {
         }
     }
 
-    /// Sums up all that is left, as far as that works.
-    pub(super) fn finish(&mut self, connection: &Connection) {
-        while self.waiting_rows > 0 && self.sum_up(connection).is_ok() {}
+    /// Sums up what is left, as far as that works by then. The next process goes on with the rest.
+    pub(super) fn finish(&mut self, connection: &Connection, by: Instant) {
+        while self.waiting_rows > 0 && Instant::now() < by && self.sum_up(connection).is_ok() {}
     }
 
     /// Sums up what is known, or the next batch, in one transaction.

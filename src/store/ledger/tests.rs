@@ -176,6 +176,28 @@ fn rows_that_others_write_or_delete_meanwhile_are_summed_as_they_are() {
 }
 
 #[test]
+fn many_rows_of_others_are_summed_without_a_pause() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let thread = start(&store, OnFailure::Refuse);
+    commit(&thread.handle(), row(7, "m", 10)).unwrap();
+    let doubled = "INSERT INTO usage_logs SELECT id + (SELECT max(id) FROM usage_logs), started_at_ms, user_id, \
+         endpoint, model, served_model, input_tokens, output_tokens, cached_tokens, reasoning_tokens, status, outcome, \
+         usage_source, duration_ms, first_byte_ms, backend_request_id, audio_ms, images FROM usage_logs";
+    for _ in 0..14 {
+        store.connection().unwrap().execute(doubled, []).unwrap();
+    }
+    commit(&thread.handle(), row(7, "m", 10)).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(8);
+    while summed_up_to(&store) <= 1 << 14 {
+        assert!(Instant::now() < deadline, "a thousand a second");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_hours_agree(&store);
+    assert_eq!(thread.close(), 0);
+}
+
+#[test]
 fn rows_that_a_trigger_changes_are_summed_as_they_are() {
     for change in [
         "BEFORE INSERT ON usage_logs WHEN NEW.user_id = 8 BEGIN SELECT RAISE(IGNORE)",

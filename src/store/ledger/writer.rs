@@ -32,7 +32,7 @@ const GATHER: Duration = Duration::from_millis(1);
 const ENOUGH_ROWS: usize = 48;
 /// Rows in one transaction, about, so that another process gets its turn.
 const MAX_BATCH_ROWS: usize = 4_096;
-/// How long a stopping server tries to write the last rows.
+/// How long a stopping server tries to write the last rows, and to sum them up.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const INSERT_ROW: &str = "INSERT INTO usage_logs (started_at_ms, user_id, endpoint, model, served_model, \
@@ -58,9 +58,8 @@ impl Writer {
         let mut batch: Vec<Parcel> = Vec::new();
         let mut close_by: Option<Instant> = None;
         loop {
-            let closing = self.wait_for_rows(&mut batch);
-            if closing && close_by.is_none() {
-                close_by = Some(Instant::now() + CLOSE_TIMEOUT);
+            if self.wait_for_rows(&mut batch) {
+                close_by.get_or_insert_with(|| Instant::now() + CLOSE_TIMEOUT);
             }
             let was_quiet = batch.is_empty();
             if !was_quiet {
@@ -72,14 +71,14 @@ impl Writer {
                 self.rollup.run_if_due(&self.connection);
             }
             self.wal.write_back(&self.connection, was_quiet);
-            if closing {
+            if let Some(close_by) = close_by {
                 let queue = self.shared.lock();
                 let (left, lost) = (entries_in(&batch) + queue.entries, queue.lost);
                 drop(queue);
                 if left == 0 {
-                    self.rollup.finish(&self.connection);
+                    self.rollup.finish(&self.connection, close_by);
                 }
-                if left == 0 || close_by.is_some_and(|deadline| Instant::now() > deadline) {
+                if left == 0 || Instant::now() > close_by {
                     return left + lost;
                 }
             }
