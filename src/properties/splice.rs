@@ -13,7 +13,34 @@ use crate::proxy::{
 const MAX_MODEL_CHARS: usize = 200;
 
 /// The edit changes nothing but what it inserts; afterwards the body asks for usage by itself and says otherwise the same.
+/// So it is where parts of the body are too long to be read whole.
 pub fn splice(body: &[u8]) {
+    check(body);
+    if let Some(stretched) = stretched(body) {
+        check(&stretched);
+    }
+}
+
+/// The body with thousands of `A` in the place of each `AA`, as far as there are any.
+fn stretched(body: &[u8]) -> Option<Vec<u8>> {
+    const RUN_BYTES: usize = 12 * 1024;
+    const MAX_RUNS: usize = 3;
+    let places: Vec<usize> = memchr::memmem::find_iter(body, b"AA")
+        .take(MAX_RUNS)
+        .collect();
+    let last = *places.last()?;
+    let mut stretched = Vec::new();
+    let mut from = 0;
+    for place in places {
+        stretched.extend_from_slice(&body[from..place]);
+        stretched.resize(stretched.len() + RUN_BYTES, b'A');
+        from = place + 2;
+    }
+    stretched.extend_from_slice(&body[last + 2..]);
+    Some(stretched)
+}
+
+fn check(body: &[u8]) {
     let before: Option<Map<String, Value>> = serde_json::from_slice(body).ok();
     let look = match look_into(&Excerpt::of([body])) {
         Ok(look) => look,
