@@ -8,7 +8,8 @@ use smallvec::SmallVec;
 use super::gathered::Gathered;
 
 /// Shorter parts are joined. A longer one may hold the buffer that it came in, but such a buffer is filled up with further
-/// parts before there is another: no client can make it hold more than twice what it sends.
+/// parts before there is another: beside the one that its connection has anyway, no client can make it hold more than twice
+/// what it sends.
 const MIN_PART_BYTES: usize = 16 * 1024;
 
 /// A body, whole. Most have one part.

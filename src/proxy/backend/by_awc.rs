@@ -33,13 +33,13 @@ use tokio::{
 
 use super::{
     BackendError, BodyError, Connector, OutgoingRequest, Response, body,
+    connect::authority,
     connection::Io,
     head::{Framing, framing},
+    pool::MAX_IDLE,
     silence::Silence,
 };
 
-/// Below the 75 s after which most servers close an idle connection.
-const MAX_IDLE: Duration = Duration::from_secs(60);
 const MAX_AGE: Duration = Duration::from_secs(3600);
 const MAX_HEADERS: usize = 96;
 
@@ -111,15 +111,10 @@ impl Client {
                 .no_default_headers()
                 .finish()
         };
-        let host = &settings.url.host;
         Self {
             keeping: client(MAX_IDLE),
             fresh: client(Duration::ZERO),
-            authority: if host.contains(':') {
-                format!("[{host}]:{}", settings.url.port)
-            } else {
-                format!("{host}:{}", settings.url.port)
-            },
+            authority: authority(&settings.url.host, settings.url.port),
             connect_timeout: settings.connect_timeout,
             idle_timeout: settings.idle_timeout,
         }

@@ -139,6 +139,15 @@ async fn connect_tcp(host: &str, port: u16, limit: Duration) -> io::Result<TcpSt
     Err(last)
 }
 
+/// A host, which may be an IPv6 address, and a port (RFC 3986 section 3.2).
+pub(super) fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
 /// CONNECT (RFC 9110 section 9.3.6).
 async fn open_tunnel(
     tcp: &mut TcpStream,
@@ -146,11 +155,7 @@ async fn open_tunnel(
     host: &str,
     port: u16,
 ) -> io::Result<()> {
-    let authority = if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    };
+    let authority = authority(host, port);
     let authorization = proxy
         .authorization
         .as_ref()

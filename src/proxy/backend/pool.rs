@@ -9,7 +9,7 @@ use std::{
 use super::connection::Connection;
 
 /// Below the 75 s after which nginx, and most servers, close an idle connection.
-const MAX_IDLE: Duration = Duration::from_secs(60);
+pub(super) const MAX_IDLE: Duration = Duration::from_secs(60);
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// Kept per worker at most.
 const MAX_KEPT: usize = 512;
