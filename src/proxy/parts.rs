@@ -20,6 +20,7 @@ pub struct BodyParts(SmallVec<[Bytes; 1]>);
 pub(super) struct Arriving {
     parts: BodyParts,
     bytes: usize,
+    is_announced: bool,
     /// Short ones, behind those in `parts`.
     short: Gathered,
 }
@@ -92,6 +93,7 @@ impl Arriving {
         Self {
             parts: BodyParts::default(),
             bytes: 0,
+            is_announced: announced_bytes > 0,
             short: Gathered::of_announced(announced_bytes),
         }
     }
@@ -102,7 +104,8 @@ impl Arriving {
 
     pub(super) fn push(&mut self, part: Bytes) {
         self.bytes += part.len();
-        if part.len() < MIN_PART_BYTES {
+        // Between the parts of a chunked body may lie what pins far more memory than was counted.
+        if !self.is_announced || part.len() < MIN_PART_BYTES {
             self.short.push(part);
         } else {
             self.end_short();
@@ -129,7 +132,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn arrived(parts: &[Bytes]) -> BodyParts {
-        let mut arriving = Arriving::of_announced(0);
+        let mut arriving = Arriving::of_announced(1);
         for part in parts {
             arriving.push(part.clone());
         }

@@ -168,7 +168,7 @@ impl Client {
         connection.exchanges.set(connection.exchanges.get() + 1);
         let (framing, is_clear) =
             framing(response.status(), response.headers()).map_err(nonsense)?;
-        if framing == Framing::UntilClose || !is_clear {
+        if framing == Framing::UntilClose || !is_clear || response.status().is_informational() {
             // awc takes such an answer for empty, and the connection for one that is at rest.
             connection.is_spent.set(true);
             return Err(nonsense("awc cannot read an answer without length"));

@@ -72,7 +72,7 @@ fn middles_of_runs(part: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut blocks = part.chunks_exact(BLOCK_BYTES).enumerate();
     std::iter::from_fn(move || {
         loop {
-            let (first, _) = blocks.find(|(_, block)| is_of_run(block))?;
+            let (first, _) = blocks.find(|(_, block)| is_of_run(block) && is_of_string(block))?;
             let more = blocks.by_ref().take_while(|(_, block)| is_of_run(block));
             let run = first..first + 1 + more.count();
             if run.len() >= MIN_RUN_BLOCKS {
@@ -98,6 +98,13 @@ fn without(parts: &[&[u8]], cuts: &[Range<usize>]) -> Vec<u8> {
         before += part.len();
     }
     kept
+}
+
+/// Outside strings only a number is as long as a block, and must not be cut: what is left of it, or of what a lenient reader
+/// takes for more than a number, could be another thing. With this block kept, the excerpt is JSON just where the body is.
+fn is_of_string(block: &[u8]) -> bool {
+    let is_of_word = |byte: &u8| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E');
+    block.iter().any(is_of_word)
 }
 
 /// Whether all bytes are such that neither a string nor a number, a word, a list or an object begins or ends in them: base64 in
