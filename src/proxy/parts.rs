@@ -7,7 +7,8 @@ use smallvec::SmallVec;
 
 use super::gathered::Gathered;
 
-/// Shorter parts are joined. A longer one may hold the buffer that it came in, but such a buffer is filled up with further
+/// Shorter parts are joined, and all of a body whose length was not announced: what lies between its chunks is in the same
+/// buffers, and could be many times as long as they are. Else a longer one may hold the buffer that it came in, but such a buffer is filled up with further
 /// parts before there is another: beside the one that its connection has anyway, no client can make it hold more than twice
 /// what it sends.
 const MIN_PART_BYTES: usize = 16 * 1024;
@@ -104,7 +105,6 @@ impl Arriving {
 
     pub(super) fn push(&mut self, part: Bytes) {
         self.bytes += part.len();
-        // Between the parts of a chunked body may lie what pins far more memory than was counted.
         if !self.is_announced || part.len() < MIN_PART_BYTES {
             self.short.push(part);
         } else {
@@ -151,6 +151,18 @@ mod tests {
         assert!(parts[0].as_ptr() == long.as_ptr() && parts[2].as_ptr() == long.as_ptr());
         assert_eq!(parts[1].len(), 20);
         assert!(buffer.is_unique());
+    }
+
+    #[test]
+    fn parts_of_a_body_of_unknown_length_hold_no_buffer() {
+        let buffer = Bytes::from(vec![b'b'; 4 * MIN_PART_BYTES]);
+        let mut arriving = Arriving::of_announced(0);
+        for _ in 0..2 {
+            arriving.push(buffer.slice(..MIN_PART_BYTES));
+        }
+        let parts = arriving.into_parts();
+        assert!(buffer.is_unique());
+        assert_eq!(parts.joined(), buffer[..2 * MIN_PART_BYTES]);
     }
 
     proptest! {

@@ -216,6 +216,14 @@ fn extra_endpoints_pass_and_their_usage_is_taken_where_found() {
     );
     let other = proxy.send(&Request::post("/v1/score", "{}").key(&key));
     assert_eq!(other.status, 404);
+    // Whatever else is in the body, and however long.
+    let number = format!("{:1>1023}.{:1>6144}e5{:1>1022}", "", "", "");
+    let blanks = " ".repeat(1024 - r#"{"file_id":"file-1","x":"#.len());
+    for value in ["1", &number] {
+        let body = format!(r#"{{"file_id":"file-1","x":{blanks}{value}}}"#);
+        let answer = proxy.send(&Request::post("/v1/rerank", body).key(&key));
+        assert_openai_error(&answer, 404);
+    }
     for list in ["/v1/files", "rerank", "/admin/x"] {
         let refused = Home::new(&backend).set("EXTRA_ENDPOINTS", list).refused();
         assert_eq!(refused.code, Some(1), "{refused:?}");

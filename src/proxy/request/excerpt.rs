@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn what_may_end_a_value_is_no_part_of_a_run() {
         for byte in 0..=u8::MAX {
-            let separates = byte <= b' ' || !byte.is_ascii() || br#""\,[]{}"#.contains(&byte);
+            let separates = byte <= b' ' || !byte.is_ascii() || br#""'#*\,[]{}"#.contains(&byte);
             let of_base64 = byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
             for place in [0, PROBE_BYTES, BLOCK_BYTES - 1] {
                 let mut block = [b'A'; BLOCK_BYTES];
@@ -215,7 +215,50 @@ mod tests {
         }
     }
 
+    fn is_json(json: &[u8]) -> bool {
+        serde_json::from_slice::<serde::de::IgnoredAny>(json).is_ok()
+    }
+
+    #[test]
+    fn no_number_is_cut_into_another_thing() {
+        let digits = "1".repeat(MIN_RUN_BLOCKS * BLOCK_BYTES);
+        let some = &digits[..BLOCK_BYTES - 1];
+        // Without its middle the first ends in a point, and an exponent follows. The others are members, or the beginning of
+        // some, to lenient readers.
+        for (value, is_number) in [
+            (format!("{some}.{digits}e5{some}"), true),
+            (
+                format!("{digits};previous_response_id=x;stream=true;y={digits}"),
+                false,
+            ),
+            (format!("{digits}//{digits}"), false),
+        ] {
+            for blanks in 0..BLOCK_BYTES {
+                let body = format!("{{\"file_id\":\"x\",\"y\":{}{value}}}", " ".repeat(blanks));
+                let excerpt = Excerpt::of([body.as_bytes()]);
+                assert_eq!(is_json(excerpt.json()), is_number);
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn an_excerpt_is_json_just_where_the_body_is(
+            blanks in 0..2 * BLOCK_BYTES,
+            stretches in prop::collection::vec(("[1.eEAt:;/,\" -]", 1..12_000_usize), 1..5),
+            ones in prop::collection::vec(0..2_000_usize, 5),
+            quote in prop_oneof![Just(""), Just("\"")],
+        ) {
+            let value: String = stretches
+                .iter()
+                .zip(ones)
+                .map(|((text, times), ones)| text.repeat(*times) + &"1".repeat(ones) + text + &"1".repeat(ones))
+                .collect();
+            let body = format!("{{\"x\":{}{quote}{value}{quote}}}", " ".repeat(blanks));
+            let excerpt = Excerpt::of([body.as_bytes()]);
+            prop_assert_eq!(is_json(excerpt.json()), is_json(body.as_bytes()));
+        }
+
         #[test]
         fn what_is_kept_says_the_same_but_for_what_is_long(value in any_value(), split: prop::sample::Index) {
             let whole = value.to_string();
