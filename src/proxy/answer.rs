@@ -70,7 +70,9 @@ pub(super) async fn answer(
 
     let headers = keep_end_to_end(headers);
     let too_long = length.is_some_and(|length| length > MAX_COLLECTED_BYTES as u64);
-    let body = if is_stream || too_long {
+    let body = if is_stream {
+        BoxBody::new(Relay::new(body, exchange, length, Bytes::new()).paced())
+    } else if too_long {
         BoxBody::new(Relay::new(body, exchange, length, Bytes::new()))
     } else {
         collect(body, exchange, length).await?

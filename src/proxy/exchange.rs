@@ -13,6 +13,7 @@ use super::{
     endpoint::{Endpoint, Keeps, Metering},
     estimator::{Estimate, Estimator},
     gate::{InFlight, Permit},
+    pace::{Lane, Pace},
     parts::BodyParts,
     request::clean_text,
     stored::{Booking, Keeping},
@@ -33,6 +34,7 @@ pub struct Books {
     pub estimator: Estimator,
     /// What their streams are like.
     pub templates: Templates,
+    pub pace: Rc<Pace>,
 }
 
 /// The state of one request from the moment it has a permit.
@@ -185,6 +187,11 @@ impl Exchange {
 
     pub fn templates(&self) -> &Templates {
         &self.books.templates
+    }
+
+    /// The way of a stream among those of its worker.
+    pub fn lane(&self) -> Lane {
+        Lane::new(&self.books.pace)
     }
 
     pub fn meter(&mut self) -> &mut Meter {

@@ -16,6 +16,7 @@ mod gathered;
 mod headers;
 mod inner;
 mod lists;
+mod pace;
 pub mod parts;
 pub mod payload;
 mod realtime;
@@ -52,6 +53,7 @@ use endpoint::{Endpoint, Endpoints, Found, Keeps, Stateful};
 use estimator::Estimator;
 use exchange::{Asked, Books, Exchange};
 use gate::{Drain, Gate, InFlight, Permit};
+use pace::Pace;
 use parts::BodyParts;
 use references::{Reference, Taken};
 use request::{AskedToKeep, Excerpt};
@@ -128,6 +130,7 @@ impl Proxy {
                 ledger: Port::new(shared.ledger.clone()),
                 estimator: shared.estimator.clone(),
                 templates: Templates::default(),
+                pace: Pace::new(),
             }),
             shared,
             backend: Rc::new(Backend::new(connector)),

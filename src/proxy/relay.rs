@@ -5,7 +5,7 @@ use std::{
     collections::VecDeque,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use actix_web::body::{BodySize, MessageBody};
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use super::{
     backend::{Body, BodyError},
     exchange::Exchange,
+    pace::Lane,
 };
 use crate::{model::Outcome, store::ledger::NotWritten};
 
@@ -28,6 +29,8 @@ pub struct Relay {
     /// Metered, not yet sent.
     out: Pieces,
     state: State,
+    /// Of a stream of events.
+    lane: Option<Lane>,
 }
 
 enum State {
@@ -68,7 +71,15 @@ impl Relay {
             size: length.map_or(BodySize::Stream, BodySize::Sized),
             out: Pieces::of(passed),
             state: State::Passing,
+            lane: None,
         }
+    }
+
+    /// A relay that may leave small reads to the next tick of a busy worker.
+    #[must_use]
+    pub fn paced(mut self) -> Self {
+        self.lane = Some(self.exchange.lane());
+        self
     }
 
     /// A relay that passes on what came and then breaks off as the backend did.
@@ -86,11 +97,24 @@ impl Relay {
         self.state = State::breaking(error);
     }
 
+    /// Whether what comes is left to the next tick. What was read is not, nor is the end of a stream that has said its last.
+    fn gathers(&mut self, cx: &Context<'_>) -> bool {
+        match &mut self.lane {
+            Some(lane) if !self.source.has_read_ahead() && !self.exchange.is_booked() => {
+                lane.gathers(cx.waker())
+            }
+            _ => false,
+        }
+    }
+
     /// Takes one read from the backend; `None` is the end of its body.
     fn take_in(&mut self, read: Option<Bytes>) {
         let Self { exchange, out, .. } = self;
         let ends = read.is_none() || self.source.is_complete();
         if let Some(read) = read {
+            if let (Some(lane), Some(now)) = (&mut self.lane, self.source.active_at()) {
+                lane.was_read(now, read.len());
+            }
             exchange.meter().push(read, &mut |bytes| out.push(bytes));
         }
         if ends {
@@ -135,12 +159,16 @@ impl MessageBody for Relay {
                 State::Passing if this.source.is_complete() && this.exchange.is_booked() => {
                     this.state = State::Ended;
                 }
-                State::Passing => match this.source.poll_read(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Some(Ok(read))) => this.take_in(Some(read)),
-                    Poll::Ready(Some(Err(error))) => this.break_off(error),
-                    Poll::Ready(None) => this.take_in(None),
-                },
+                State::Passing => {
+                    if this.gathers(cx) {
+                        return Poll::Pending;
+                    }
+                    match ready!(this.source.poll_read(cx)) {
+                        Some(Ok(read)) => this.take_in(Some(read)),
+                        Some(Err(error)) => this.break_off(error),
+                        None => this.take_in(None),
+                    }
+                }
                 State::Committing(_) => {}
                 // actix discards what it has buffered when an error comes in the same poll as data.
                 State::Breaking {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
+use tokio::time::Instant;
 
 use super::{
     connection::{Connection, Keep},
@@ -82,6 +83,19 @@ impl Body {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.state == State::Done
+    }
+
+    /// Whether bytes lie here that came with those handed out.
+    #[must_use]
+    pub fn has_read_ahead(&self) -> bool {
+        let connection = self.connection.as_ref();
+        connection.is_some_and(|connection| !connection.has_read_all())
+    }
+
+    /// When the last byte came; `None` once the connection is gone.
+    #[must_use]
+    pub fn active_at(&self) -> Option<Instant> {
+        self.connection.as_ref().map(Connection::active_at)
     }
 
     /// The next bytes as they came, `None` at the body's own end.

@@ -28,7 +28,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -248,6 +248,25 @@ impl Body {
         match self {
             Self::Own(body) => body.is_complete(),
             Self::Awc(body) => body.is_complete,
+        }
+    }
+
+    /// See [`body::Body::has_read_ahead`].
+    #[must_use]
+    pub fn has_read_ahead(&self) -> bool {
+        match self {
+            Self::Own(body) => body.has_read_ahead(),
+            // awc hands out whatever it has.
+            Self::Awc(_) => false,
+        }
+    }
+
+    /// See [`body::Body::active_at`].
+    #[must_use]
+    pub fn active_at(&self) -> Option<Instant> {
+        match self {
+            Self::Own(body) => body.active_at(),
+            Self::Awc(body) => Some(body.silence.since),
         }
     }
 

@@ -253,9 +253,14 @@ impl Connection {
         &mut self.read_ahead
     }
 
+    /// Whether nothing that came is left to be taken.
+    pub(super) fn has_read_all(&self) -> bool {
+        self.read_ahead.is_empty()
+    }
+
     /// Whether the request was written whole and nothing unread is left: only then the next request may follow.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.request_sent && self.read_ahead.is_empty()
+        self.request_sent && self.has_read_all()
     }
 
     /// Gives memory back before a wait in the pool.

@@ -1,10 +1,13 @@
-//! Ten thousand who say nothing, two hundred who read slowly: what each of them costs.
+//! Ten thousand who say nothing, two hundred who read slowly, fifty who are told much: what each of them costs.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{answer_for, assert_no_leak, assert_serves, files_in_peace};
-use crate::harness::{Backend, CHAT, Connection, Home, PATIENCE, Request, alone, ask, wait_until};
+use crate::harness::{
+    Backend, CHAT, Connection, DONE, Home, PATIENCE, Request, alone, ask, ask_stream, delta,
+    usage_event, wait_until,
+};
 
 #[test]
 fn ten_thousand_idle_connections_cost_little_each_and_delay_nobody() {
@@ -105,6 +108,70 @@ fn two_hundred_slow_readers_of_50_mb_are_not_kept_in_memory() {
         proxy.rows().len() == CLIENTS + 2
     });
     assert_no_leak(&proxy, files);
+}
+
+/// A busy worker reads what comes fast on a stream a few events at a time: nothing of it may be lost, nor wait for ever.
+#[test]
+fn fifty_fast_streams_at_once_pass_whole_and_those_left_in_the_middle_are_booked() {
+    const STAYING: usize = 25;
+    const LEAVING: usize = 25;
+    const EVENTS: usize = 500;
+    let _alone = alone();
+    let events = || (0..EVENTS).map(|n| delta(&format!("w{n} ")));
+    let backend = Backend::start(move |_, wire| {
+        wire.sse_head();
+        for event in events() {
+            wire.chunk(event);
+            thread::sleep(Duration::from_micros(500));
+        }
+        wire.chunks([usage_event(19, 500), DONE.to_owned()]);
+        wire.end();
+    });
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let request = Request::post(CHAT, ask_stream("fast")).key(&key);
+    let expected: String = events().chain([DONE.to_owned()]).collect();
+    let pieces: usize = thread::scope(|scope| {
+        let staying: Vec<_> = (0..STAYING)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut stream = proxy.start(&request);
+                    assert_eq!(stream.head().status, 200);
+                    let (mut body, mut pieces) = (Vec::new(), 0);
+                    while let Some(piece) = stream.read_some() {
+                        body.extend_from_slice(&piece);
+                        pieces += 1;
+                    }
+                    assert!(stream.rest().1, "cut after {} bytes", body.len());
+                    assert_eq!(String::from_utf8(body).unwrap(), expected);
+                    pieces
+                })
+            })
+            .collect();
+        for n in 0..LEAVING {
+            let (proxy, request) = (&proxy, &request);
+            scope.spawn(move || {
+                let mut stream = proxy.start(request);
+                assert_eq!(stream.head().status, 200);
+                for _ in 0..10 * n {
+                    assert!(stream.event().is_some());
+                }
+            });
+        }
+        staying
+            .into_iter()
+            .map(|stream| stream.join().unwrap())
+            .sum()
+    });
+    eprintln!("{} events came in {pieces} pieces", STAYING * (EVENTS + 1));
+    wait_until("those who left are booked", PATIENCE, || {
+        proxy.rows().len() == STAYING + LEAVING
+    });
+    let rows = proxy.rows();
+    let of = |outcome: &str| rows.iter().filter(|row| row.outcome == outcome).count();
+    assert_eq!((of("completed"), of("client_gone")), (STAYING, LEAVING));
+    for row in rows.iter().filter(|row| row.outcome == "completed") {
+        assert_eq!(row.tokens(), [19, 500, 0, 0]);
+    }
 }
 
 fn read_at_least(reader: &mut Connection, bytes: usize) {

@@ -1,0 +1,236 @@
+//! Spares a busy worker reads: while it passes on many streams, the events that come fast on one are read together, once a tick.
+//! It is the system calls and the wake-ups that a stream costs; two events in one read cost little more than one.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    task::Waker,
+    time::Duration,
+};
+
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// The longest that an event lies unread for the sake of others. tokio's timers count in milliseconds.
+const TICK: Duration = Duration::from_millis(2);
+/// A stream is fast while one read follows the other within this time: longer than a tick, for then reads lie a tick apart.
+const FAST: Duration = Duration::from_millis(3);
+/// So many reads a millisecond make a worker busy, a twentieth of a core's work. With fewer each event is passed on as it
+/// comes: nobody waits for the sake of an idle core.
+const BUSY_READS: u32 = 4;
+/// Over how long reads are counted.
+const SPAN: Duration = Duration::from_millis(1);
+/// A longer read belongs to a stream whose speed the ticks must not limit.
+const MAX_GATHERED_BYTES: usize = 8 * 1024;
+
+/// What the streams of one worker share.
+pub struct Pace {
+    /// Since `counted_from`.
+    reads: Cell<u32>,
+    counted_from: Cell<Instant>,
+    is_busy: Cell<bool>,
+    /// How many there have been.
+    ticks: Cell<u64>,
+    is_ticking: Cell<bool>,
+    /// For the next tick.
+    waiting: RefCell<Vec<Waker>>,
+}
+
+/// One stream's way among them.
+pub struct Lane {
+    pace: Rc<Pace>,
+    last_read: Option<Instant>,
+    /// Until when it is not read.
+    gathers: Option<Gathering>,
+}
+
+struct Gathering {
+    /// The count of ticks that ends it.
+    until: u64,
+    /// Who is woken then.
+    wakes: Option<Waker>,
+}
+
+impl Pace {
+    #[must_use]
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self {
+            reads: Cell::new(0),
+            counted_from: Cell::new(Instant::now()),
+            is_busy: Cell::new(false),
+            ticks: Cell::new(0),
+            is_ticking: Cell::new(false),
+            waiting: RefCell::default(),
+        })
+    }
+
+    fn count_read(&self, now: Instant) {
+        let reads = self.reads.get().saturating_add(1);
+        let span = now.saturating_duration_since(self.counted_from.get());
+        if span < SPAN {
+            self.reads.set(reads);
+            return;
+        }
+        self.is_busy
+            .set(SPAN.saturating_mul(reads) >= span.saturating_mul(BUSY_READS));
+        self.reads.set(0);
+        self.counted_from.set(now);
+    }
+
+    fn wake_at_tick(self: &Rc<Self>, waker: Waker) {
+        self.waiting.borrow_mut().push(waker);
+        if !self.is_ticking.replace(true) {
+            tokio::task::spawn_local(tick(Rc::clone(self)));
+        }
+    }
+}
+
+/// Ticks for as long as somebody waits.
+async fn tick(pace: Rc<Pace>) {
+    let mut ticks = tokio::time::interval_at(Instant::now() + TICK, TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        pace.ticks.set(pace.ticks.get() + 1);
+        let waiting = pace.waiting.take();
+        if waiting.is_empty() {
+            pace.is_ticking.set(false);
+            return;
+        }
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Lane {
+    #[must_use]
+    pub fn new(pace: &Rc<Pace>) -> Self {
+        Self {
+            pace: Rc::clone(pace),
+            last_read: None,
+            gathers: None,
+        }
+    }
+
+    /// So much was read of the stream just now.
+    pub fn was_read(&mut self, now: Instant, bytes: usize) {
+        self.pace.count_read(now);
+        let is_fast = self
+            .last_read
+            .replace(now)
+            .is_some_and(|last| now.saturating_duration_since(last) < FAST);
+        if is_fast && self.pace.is_busy.get() && bytes <= MAX_GATHERED_BYTES {
+            self.gathers = Some(Gathering {
+                until: self.pace.ticks.get() + 1,
+                wakes: None,
+            });
+        }
+    }
+
+    /// Whether the stream is not to be read yet; `waker` is woken when it is.
+    pub fn gathers(&mut self, waker: &Waker) -> bool {
+        let Some(gathering) = &mut self.gathers else {
+            return false;
+        };
+        if self.pace.ticks.get() >= gathering.until {
+            self.gathers = None;
+            return false;
+        }
+        let is_known = |known: &Waker| known.will_wake(waker);
+        if !gathering.wakes.as_ref().is_some_and(is_known) {
+            gathering.wakes = Some(waker.clone());
+            self.pace.wake_at_tick(waker.clone());
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{future::poll_fn, task::Poll};
+
+    const EVENT_BYTES: usize = 400;
+
+    /// Reads of `lane`, so far apart, until the worker has counted them.
+    fn read_for_a_while(lane: &mut Lane, apart: Duration) -> Instant {
+        let start = lane.pace.counted_from.get();
+        let mut now = start;
+        while now < start + 5 * SPAN.max(apart) {
+            now += apart;
+            lane.was_read(now, EVENT_BYTES);
+        }
+        now
+    }
+
+    fn gathers(lane: &mut Lane) -> bool {
+        lane.gathers.is_some()
+    }
+
+    #[test]
+    fn a_quiet_worker_passes_each_event_on_as_it_comes() {
+        let mut lane = Lane::new(&Pace::new());
+        read_for_a_while(&mut lane, SPAN / (BUSY_READS - 1));
+        assert!(!gathers(&mut lane));
+    }
+
+    #[test]
+    fn a_busy_one_gathers_what_is_fast_and_short() {
+        let pace = Pace::new();
+        let mut fast = Lane::new(&pace);
+        let now = read_for_a_while(&mut fast, SPAN / (BUSY_READS * 2));
+        assert!(gathers(&mut fast));
+
+        let mut slow = Lane::new(&pace);
+        slow.was_read(now, EVENT_BYTES);
+        slow.was_read(now + FAST, EVENT_BYTES);
+        assert!(!gathers(&mut slow), "nothing is to be gathered");
+
+        let mut long = Lane::new(&pace);
+        let now = read_for_a_while(&mut fast, SPAN / (BUSY_READS * 2));
+        long.was_read(now, EVENT_BYTES);
+        long.was_read(now, MAX_GATHERED_BYTES + 1);
+        assert!(!gathers(&mut long), "its speed would be limited");
+    }
+
+    #[test]
+    fn a_worker_that_was_busy_is_quiet_again() {
+        let mut lane = Lane::new(&Pace::new());
+        let now = read_for_a_while(&mut lane, SPAN / (BUSY_READS * 2));
+        lane.gathers = None;
+        lane.was_read(now + 100 * SPAN, EVENT_BYTES);
+        lane.was_read(now + 101 * SPAN, EVENT_BYTES);
+        assert!(!gathers(&mut lane));
+    }
+
+    /// Each of the wakers is woken, though the stream is asked about by one and then by another.
+    #[test]
+    fn the_tick_wakes_who_waits_and_ends_with_the_last() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let local = tokio::task::LocalSet::new();
+        local.block_on(&runtime, async {
+            let pace = Pace::new();
+            for _ in 0..3 {
+                let mut lane = Lane::new(&pace);
+                read_for_a_while(&mut lane, SPAN / (BUSY_READS * 2));
+                assert!(lane.gathers(Waker::noop()));
+                let mut asked = 0;
+                poll_fn(|cx| {
+                    asked += 1;
+                    if lane.gathers(cx.waker()) {
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(())
+                })
+                .await;
+                assert!(asked > 1);
+                assert!(!lane.gathers(Waker::noop()), "the next read is free");
+            }
+            while pace.is_ticking.get() {
+                tokio::time::sleep(TICK).await;
+            }
+            assert!(pace.waiting.borrow().is_empty());
+        });
+    }
+}
