@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-/// The longest that an event lies unread for the sake of others. tokio's timers count in milliseconds.
+/// About the longest that an event lies unread for the sake of others: tokio's timers round up to a millisecond.
 const TICK: Duration = Duration::from_millis(2);
 /// A stream is fast while one read follows the other within this time: longer than a tick, for then reads lie a tick apart.
 const FAST: Duration = Duration::from_millis(3);
@@ -86,7 +86,8 @@ impl Pace {
 
 /// Ticks for as long as somebody waits.
 async fn tick(pace: Rc<Pace>) {
-    let mut ticks = tokio::time::interval_at(Instant::now() + TICK, TICK);
+    // The first of an interval's ticks is rounded up twice.
+    let mut ticks = tokio::time::interval_at(Instant::now() + TICK / 2, TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
@@ -110,8 +111,12 @@ impl Lane {
         }
     }
 
-    /// So much was read of the stream just now.
+    /// So much was read of the stream just now; or handed out of the read of that time, which then is a long one.
     pub fn was_read(&mut self, now: Instant, bytes: usize) {
+        if self.last_read == Some(now) {
+            self.gathers = None;
+            return;
+        }
         self.pace.count_read(now);
         let is_fast = self
             .last_read
@@ -186,9 +191,14 @@ mod tests {
 
         let mut long = Lane::new(&pace);
         let now = read_for_a_while(&mut fast, SPAN / (BUSY_READS * 2));
-        long.was_read(now, EVENT_BYTES);
+        long.was_read(now - SPAN, EVENT_BYTES);
         long.was_read(now, MAX_GATHERED_BYTES + 1);
         assert!(!gathers(&mut long), "its speed would be limited");
+        let next = now + SPAN / 2;
+        long.was_read(next, EVENT_BYTES);
+        assert!(gathers(&mut long));
+        long.was_read(next, EVENT_BYTES);
+        assert!(!gathers(&mut long), "it came in pieces");
     }
 
     #[test]
@@ -201,7 +211,7 @@ mod tests {
         assert!(!gathers(&mut lane));
     }
 
-    /// Each of the wakers is woken, though the stream is asked about by one and then by another.
+    /// The last waker is woken, though the stream was asked about by another before.
     #[test]
     fn the_tick_wakes_who_waits_and_ends_with_the_last() {
         let runtime = tokio::runtime::Builder::new_current_thread()

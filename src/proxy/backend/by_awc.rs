@@ -256,8 +256,8 @@ impl Body {
     pub fn has_read_ahead(&self) -> bool {
         match self {
             Self::Own(body) => body.has_read_ahead(),
-            // awc hands out whatever it has.
-            Self::Awc(_) => false,
+            // It hands out one chunk at a time, and does not tell whether it has more.
+            Self::Awc(_) => true,
         }
     }
 

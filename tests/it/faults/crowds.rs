@@ -110,7 +110,8 @@ fn two_hundred_slow_readers_of_50_mb_are_not_kept_in_memory() {
     assert_no_leak(&proxy, files);
 }
 
-/// A busy worker reads what comes fast on a stream a few events at a time: nothing of it may be lost, nor wait for ever.
+/// A busy worker reads what comes fast on a stream a few events at a time: nothing of it may be lost, nor wait for ever. How many
+/// events come together is told, and up to the machine.
 #[test]
 fn fifty_fast_streams_at_once_pass_whole_and_those_left_in_the_middle_are_booked() {
     const STAYING: usize = 25;
