@@ -4,7 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    task::Waker,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -29,7 +29,7 @@ pub struct Pace {
     counted_from: Cell<Instant>,
     is_busy: Cell<bool>,
     /// How many there have been.
-    ticks: Cell<u64>,
+    tick_count: Cell<u64>,
     is_ticking: Cell<bool>,
     /// For the next tick.
     waiting: RefCell<Vec<Waker>>,
@@ -39,13 +39,13 @@ pub struct Pace {
 pub struct Lane {
     pace: Rc<Pace>,
     last_read: Option<Instant>,
-    /// Until when it is not read.
-    gathers: Option<Gathering>,
+    /// It is not read for now.
+    gathering: Option<Gathering>,
 }
 
 struct Gathering {
     /// The count of ticks that ends it.
-    until: u64,
+    until_tick: u64,
     /// Who is woken then.
     wakes: Option<Waker>,
 }
@@ -57,7 +57,7 @@ impl Pace {
             reads: Cell::new(0),
             counted_from: Cell::new(Instant::now()),
             is_busy: Cell::new(false),
-            ticks: Cell::new(0),
+            tick_count: Cell::new(0),
             is_ticking: Cell::new(false),
             waiting: RefCell::default(),
         })
@@ -91,7 +91,7 @@ async fn tick(pace: Rc<Pace>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        pace.ticks.set(pace.ticks.get() + 1);
+        pace.tick_count.set(pace.tick_count.get() + 1);
         let waiting = pace.waiting.take();
         if waiting.is_empty() {
             pace.is_ticking.set(false);
@@ -107,14 +107,14 @@ impl Lane {
         Self {
             pace: Rc::clone(pace),
             last_read: None,
-            gathers: None,
+            gathering: None,
         }
     }
 
     /// So much was read of the stream just now; or handed out of the read of that time, which then is a long one.
     pub fn was_read(&mut self, now: Instant, bytes: usize) {
         if self.last_read == Some(now) {
-            self.gathers = None;
+            self.gathering = None;
             return;
         }
         self.pace.count_read(now);
@@ -123,35 +123,35 @@ impl Lane {
             .replace(now)
             .is_some_and(|last| now.saturating_duration_since(last) < FAST);
         if is_fast && self.pace.is_busy.get() && bytes <= MAX_GATHERED_BYTES {
-            self.gathers = Some(Gathering {
-                until: self.pace.ticks.get() + 1,
+            self.gathering = Some(Gathering {
+                until_tick: self.pace.tick_count.get() + 1,
                 wakes: None,
             });
         }
     }
 
-    /// Whether the stream is not to be read yet; `waker` is woken when it is.
-    pub fn gathers(&mut self, waker: &Waker) -> bool {
-        let Some(gathering) = &mut self.gathers else {
-            return false;
+    /// Resolves when the stream may be read.
+    pub fn poll_free(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let Some(gathering) = &mut self.gathering else {
+            return Poll::Ready(());
         };
-        if self.pace.ticks.get() >= gathering.until {
-            self.gathers = None;
-            return false;
+        if self.pace.tick_count.get() >= gathering.until_tick {
+            self.gathering = None;
+            return Poll::Ready(());
         }
-        let is_known = |known: &Waker| known.will_wake(waker);
+        let is_known = |known: &Waker| known.will_wake(cx.waker());
         if !gathering.wakes.as_ref().is_some_and(is_known) {
-            gathering.wakes = Some(waker.clone());
-            self.pace.wake_at_tick(waker.clone());
+            gathering.wakes = Some(cx.waker().clone());
+            self.pace.wake_at_tick(cx.waker().clone());
         }
-        true
+        Poll::Pending
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{future::poll_fn, task::Poll};
+    use std::future::poll_fn;
 
     const EVENT_BYTES: usize = 400;
 
@@ -166,15 +166,15 @@ mod tests {
         now
     }
 
-    fn gathers(lane: &mut Lane) -> bool {
-        lane.gathers.is_some()
+    fn gathers(lane: &Lane) -> bool {
+        lane.gathering.is_some()
     }
 
     #[test]
     fn a_quiet_worker_passes_each_event_on_as_it_comes() {
         let mut lane = Lane::new(&Pace::new());
         read_for_a_while(&mut lane, SPAN / (BUSY_READS - 1));
-        assert!(!gathers(&mut lane));
+        assert!(!gathers(&lane));
     }
 
     #[test]
@@ -182,33 +182,33 @@ mod tests {
         let pace = Pace::new();
         let mut fast = Lane::new(&pace);
         let now = read_for_a_while(&mut fast, SPAN / (BUSY_READS * 2));
-        assert!(gathers(&mut fast));
+        assert!(gathers(&fast));
 
         let mut slow = Lane::new(&pace);
         slow.was_read(now, EVENT_BYTES);
         slow.was_read(now + FAST, EVENT_BYTES);
-        assert!(!gathers(&mut slow), "nothing is to be gathered");
+        assert!(!gathers(&slow), "nothing is to be gathered");
 
         let mut long = Lane::new(&pace);
         let now = read_for_a_while(&mut fast, SPAN / (BUSY_READS * 2));
         long.was_read(now - SPAN, EVENT_BYTES);
         long.was_read(now, MAX_GATHERED_BYTES + 1);
-        assert!(!gathers(&mut long), "its speed would be limited");
+        assert!(!gathers(&long), "its speed would be limited");
         let next = now + SPAN / 2;
         long.was_read(next, EVENT_BYTES);
-        assert!(gathers(&mut long));
+        assert!(gathers(&long));
         long.was_read(next, EVENT_BYTES);
-        assert!(!gathers(&mut long), "it came in pieces");
+        assert!(!gathers(&long), "it came in pieces");
     }
 
     #[test]
     fn a_worker_that_was_busy_is_quiet_again() {
         let mut lane = Lane::new(&Pace::new());
         let now = read_for_a_while(&mut lane, SPAN / (BUSY_READS * 2));
-        lane.gathers = None;
+        lane.gathering = None;
         lane.was_read(now + 100 * SPAN, EVENT_BYTES);
         lane.was_read(now + 101 * SPAN, EVENT_BYTES);
-        assert!(!gathers(&mut lane));
+        assert!(!gathers(&lane));
     }
 
     /// The last waker is woken, though the stream was asked about by another before.
@@ -224,18 +224,10 @@ mod tests {
             for _ in 0..3 {
                 let mut lane = Lane::new(&pace);
                 read_for_a_while(&mut lane, SPAN / (BUSY_READS * 2));
-                assert!(lane.gathers(Waker::noop()));
-                let mut asked = 0;
-                poll_fn(|cx| {
-                    asked += 1;
-                    if lane.gathers(cx.waker()) {
-                        return Poll::Pending;
-                    }
-                    Poll::Ready(())
-                })
-                .await;
-                assert!(asked > 1);
-                assert!(!lane.gathers(Waker::noop()), "the next read is free");
+                let nobody = Context::from_waker(Waker::noop());
+                assert!(lane.poll_free(&nobody).is_pending());
+                poll_fn(|cx| lane.poll_free(cx)).await;
+                assert!(lane.poll_free(&nobody).is_ready(), "the next read too");
             }
             while pace.is_ticking.get() {
                 tokio::time::sleep(TICK).await;

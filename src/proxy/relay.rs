@@ -97,13 +97,14 @@ impl Relay {
         self.state = State::breaking(error);
     }
 
-    /// Whether what comes is left to the next tick. What was read is not, nor is the end of a stream that has said its last.
-    fn gathers(&mut self, cx: &Context<'_>) -> bool {
+    /// Resolves when the source may be read. What was read is not left to a tick, nor is the end of a stream that has said
+    /// its last.
+    fn poll_free(&mut self, cx: &Context<'_>) -> Poll<()> {
         match &mut self.lane {
             Some(lane) if !self.source.has_read_ahead() && !self.exchange.is_booked() => {
-                lane.gathers(cx.waker())
+                lane.poll_free(cx)
             }
-            _ => false,
+            _ => Poll::Ready(()),
         }
     }
 
@@ -160,9 +161,7 @@ impl MessageBody for Relay {
                     this.state = State::Ended;
                 }
                 State::Passing => {
-                    if this.gathers(cx) {
-                        return Poll::Pending;
-                    }
+                    ready!(this.poll_free(cx));
                     match ready!(this.source.poll_read(cx)) {
                         Some(Ok(read)) => this.take_in(Some(read)),
                         Some(Err(error)) => this.break_off(error),
