@@ -1,6 +1,8 @@
 //! How tables look: aligned numbers with thousands grouped, and nothing that a name could do to the terminal.
 
-use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
+use std::ops::Range;
+
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, presets};
 
 use crate::{
     model::{User, format_utc},
@@ -12,17 +14,13 @@ use crate::{
 
 /// A new user's key, whole: this is the moment to hand it over.
 pub(super) fn new_key(new: &NewKey) -> String {
-    let mut table = table(&["user", "key"]);
+    let mut table = table(["user", "key"]);
     table.add_row([printable(&new.username), new.api_key.clone()]);
-    // A key must not be broken over two lines, it is to be copied.
-    for column in table.column_iter_mut().skip(1) {
-        column.set_constraint(ColumnConstraint::ContentWidth);
-    }
-    table.to_string()
+    fitted(table, 0..1)
 }
 
 pub(super) fn users(users: &[User]) -> String {
-    let mut table = table(&["id", "name", "key", "created", "status"]);
+    let mut table = table(["id", "name", "key", "created", "status"]);
     for user in users {
         table.add_row([
             number(user.id),
@@ -36,7 +34,7 @@ pub(super) fn users(users: &[User]) -> String {
             }),
         ]);
     }
-    table.to_string()
+    fitted(table, 1..2)
 }
 
 /// A report as lines: labels, then sums.
@@ -94,65 +92,128 @@ impl Lines {
 
 /// The lines and the sum of all. Audio and images have columns where there are any.
 pub(super) fn costs(lines: &Lines) -> String {
+    costs_within(lines, Table::new().width())
+}
+
+/// In a terminal of so many columns, if it is one. Where labels in columns would be broken too often, they stand below
+/// each other.
+fn costs_within(lines: &Lines, terminal_columns: Option<u16>) -> String {
+    let in_columns = || costs_table(lines, Labels::InColumns);
+    let Some(columns) = terminal_columns else {
+        return in_columns().to_string();
+    };
+    fit(in_columns(), 0..lines.titles.len(), columns)
+        .or_else(|| fit(costs_table(lines, Labels::Stacked), 0..1, columns))
+        .unwrap_or_else(|| in_columns().to_string())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Labels {
+    InColumns,
+    /// In one column, a line each.
+    Stacked,
+}
+
+impl Labels {
+    fn cells(self, labels: &[impl AsRef<str>]) -> Vec<String> {
+        let labels = labels.iter().map(|label| printable(label.as_ref()));
+        match self {
+            Self::InColumns => labels.collect(),
+            Self::Stacked => {
+                let lines = labels.collect::<Vec<_>>().join("\n");
+                vec![lines.trim_end().to_owned()]
+            }
+        }
+    }
+}
+
+fn costs_table(lines: &Lines, labels: Labels) -> Table {
     let mut sum = Totals::default();
     for (_, totals) in &lines.sums {
         sum.add(totals);
     }
     let audio = sum.total_audio_ms > 0;
     let images = sum.total_images > 0;
-    let titles = [
-        ("requests", true),
-        ("input", true),
-        ("cached", true),
-        ("output", true),
-        ("audio s", audio),
-        ("images", images),
-    ];
-    let shown = titles.iter().filter(|(_, shown)| *shown);
-    let header: Vec<&str> = lines
-        .titles
-        .iter()
-        .copied()
-        .chain(shown.map(|(title, _)| *title))
-        .collect();
-    let mut table = table(&header);
-    for column in table.column_iter_mut().skip(lines.titles.len()) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    let mut add_line = |labels: Vec<String>, totals: &Totals| {
-        let labels = labels.iter().map(|label| Cell::new(printable(label)));
-        let numbers = [
-            (totals.total_requests, true),
-            (totals.total_input_tokens, true),
-            (totals.total_cached_tokens, true),
-            (totals.total_output_tokens, true),
+    let numbers = |totals: &Totals| {
+        let columns = [
+            ("requests", totals.total_requests, true),
+            ("input", totals.total_input_tokens, true),
+            ("cached", totals.total_cached_tokens, true),
+            ("output", totals.total_output_tokens, true),
             // Rounded up: what was used is never shown as nothing.
-            ((totals.total_audio_ms + 999) / 1000, audio),
-            (totals.total_images, images),
+            ("audio s", (totals.total_audio_ms + 999) / 1000, audio),
+            ("images", totals.total_images, images),
         ];
-        let numbers = numbers.into_iter().filter(|(_, shown)| *shown);
-        table.add_row(
-            labels
-                .chain(numbers.map(|(value, _)| number(value)))
-                .collect::<Vec<_>>(),
-        );
+        columns.into_iter().filter(|(_, _, shown)| *shown)
     };
-    for (labels, totals) in &lines.sums {
-        add_line(labels.clone(), totals);
+    let header = labels.cells(&lines.titles);
+    let label_columns = header.len();
+    let titles = numbers(&sum).map(|(title, _, _)| title.to_owned());
+    let mut table = table(header.into_iter().chain(titles));
+    let mut add_line = |of_line: &[String], totals: &Totals| {
+        let cells = labels.cells(of_line).into_iter().map(Cell::new);
+        let numbers = numbers(totals).map(|(_, value, _)| number(value));
+        table.add_row(cells.chain(numbers));
+    };
+    for (of_line, totals) in &lines.sums {
+        add_line(of_line, totals);
     }
     if lines.sums.len() > 1 || lines.titles.len() > 1 {
-        let mut labels = vec![String::new(); lines.titles.len()];
-        "TOTAL".clone_into(&mut labels[0]);
-        add_line(labels, &sum);
+        let mut of_sum = vec![String::new(); lines.titles.len()];
+        "TOTAL".clone_into(&mut of_sum[0]);
+        add_line(&of_sum, &sum);
     }
-    table.to_string()
+    for column in table.column_iter_mut().skip(label_columns) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    if labels == Labels::Stacked {
+        // Room is scarce then, and a row has several lines.
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 0));
+        }
+    }
+    table
 }
 
-fn table(header: &[&str]) -> Table {
+/// Fewer characters of a name in a line say little.
+const MIN_NAME_COLUMNS: u16 = 12;
+
+/// The table as the terminal can take it, or as it is.
+fn fitted(table: Table, breakable: Range<usize>) -> String {
+    let whole = table.to_string();
+    let columns = Table::new().width();
+    let fits = columns.and_then(|columns| fit(table, breakable, columns));
+    fits.unwrap_or(whole)
+}
+
+/// The table in so many columns of a terminal. What is too long in some of its columns is broken over lines; what stands in
+/// the others, numbers and keys, never is. `None` if that would leave too little of a line.
+fn fit(mut table: Table, breakable: Range<usize>, terminal_columns: u16) -> Option<String> {
+    let widths = table.column_max_content_widths();
+    let spared = widths.get(breakable.clone()).unwrap_or_default().iter();
+    let spared = spared.map(|width| usize::from(width.saturating_sub(MIN_NAME_COLUMNS)));
+    // The first line has the table's frame or its titles, whose characters are a column wide each.
+    let width = table.lines().next()?.chars().count();
+    if width.saturating_sub(spared.sum()) > usize::from(terminal_columns) {
+        return None;
+    }
+    table
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(terminal_columns);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if !breakable.contains(&index) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    Some(table.trim_fmt())
+}
+
+fn table(header: impl Into<Row>) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(header);
     table
 }
@@ -187,7 +248,10 @@ fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::costs::{ModelCosts, UserCosts};
+    use crate::{
+        model::Dimension,
+        store::costs::{ModelCosts, UserCosts},
+    };
 
     fn totals(n: i64) -> Totals {
         Totals {
@@ -262,5 +326,77 @@ mod tests {
         │ TOTAL ┆              ┆        3 ┆ 3,000 ┆     30 ┆      3 │
         └───────┴──────────────┴──────────┴───────┴────────┴────────┘
         ");
+    }
+
+    #[test]
+    fn in_a_narrow_terminal_labels_are_broken_and_numbers_never() {
+        let user = |username: &str, n| UserCosts {
+            username: username.into(),
+            totals: totals(n),
+            model_costs: None,
+        };
+        let report = CostReport {
+            costs: vec![
+                user("alice.liddell@wonderland.example.org", 997_831),
+                user("bob", 12),
+            ],
+        };
+        insta::assert_snapshot!(costs_within(&Lines::of_users(&report, Split::None), Some(72)), @r"
+        ┌───────────────────────┬──────────┬─────────────┬───────────┬─────────┐
+        │ user                  ┆ requests ┆       input ┆    cached ┆  output │
+        ╞═══════════════════════╪══════════╪═════════════╪═══════════╪═════════╡
+        │ alice.liddell@wonderl ┆  997,831 ┆ 997,831,000 ┆ 9,978,310 ┆ 997,831 │
+        │ and.example.org       ┆          ┆             ┆           ┆         │
+        │ bob                   ┆       12 ┆      12,000 ┆       120 ┆      12 │
+        │ TOTAL                 ┆  997,843 ┆ 997,843,000 ┆ 9,978,430 ┆ 997,843 │
+        └───────────────────────┴──────────┴─────────────┴───────────┴─────────┘
+        ");
+    }
+
+    #[test]
+    fn where_many_labels_find_no_room_they_stand_below_each_other() {
+        let line = |model: &str, n| SplitCosts {
+            values: vec![
+                (Dimension::Endpoint, "/v1/chat/completions".into()),
+                (Dimension::Model, model.into()),
+                (Dimension::User, "alice".into()),
+                (Dimension::Day, "2026-02-08".into()),
+            ],
+            totals: totals(n),
+        };
+        let report = SplitReport {
+            by: vec![
+                Dimension::Endpoint,
+                Dimension::Model,
+                Dimension::User,
+                Dimension::Day,
+            ],
+            costs: vec![line("gpt-4.1-mini", 997_831), line("o3", 1)],
+        };
+        let lines = Lines::of_split(&report);
+        insta::assert_snapshot!(costs_within(&lines, Some(80)), @r"
+        ───────────────────────────────────────────────────────────
+        endpoint             requests       input    cached  output
+        model
+        user
+        day
+        ═══════════════════════════════════════════════════════════
+        /v1/chat/completions  997,831 997,831,000 9,978,310 997,831
+        gpt-4.1-mini
+        alice
+        2026-02-08
+        ───────────────────────────────────────────────────────────
+        /v1/chat/completions        1       1,000        10       1
+        o3
+        alice
+        2026-02-08
+        ───────────────────────────────────────────────────────────
+        TOTAL                 997,832 997,832,000 9,978,320 997,832
+        ───────────────────────────────────────────────────────────
+        ");
+        let wide = costs_within(&lines, Some(120));
+        assert_eq!(wide, costs_within(&lines, None), "there is room");
+        let too_narrow = costs_within(&lines, Some(30));
+        assert_eq!(too_narrow, wide, "the terminal breaks whole lines");
     }
 }
