@@ -6,14 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use actix_web::{HttpRequest, http::Method};
+use actix_web::{HttpRequest, HttpResponse, http::Method};
 
-use super::auth::Caller;
+use super::{ApiError, auth::Caller, error::REQUEST_ID, shortened};
 use crate::model::{Outcome, Usage, UsageSource};
 
 const USUAL_LINE_BYTES: usize = 256;
 
-/// Who asked for what.
+/// Who asked for what, where it came to an exchange.
 #[derive(Debug, Clone)]
 pub struct Access {
     pub peer: Peer,
@@ -70,7 +70,7 @@ impl Access {
     }
 
     fn line(&self, what: impl FnOnce(&mut Line)) {
-        if !log::log_enabled!(target: "access", log::Level::Info) {
+        if !is_on() {
             return;
         }
         let Self {
@@ -90,6 +90,50 @@ impl Access {
         what(&mut line);
         log::info!(target: "access", "{}", line.0);
     }
+}
+
+/// The line of a request that came to no exchange.
+pub fn log_refusal(
+    request: &HttpRequest,
+    caller: Option<&Caller>,
+    error: &ApiError,
+    response: &HttpResponse,
+) {
+    if !is_on() {
+        return;
+    }
+    let mut line = Line(String::with_capacity(USUAL_LINE_BYTES));
+    line.shown(peer_of(request));
+    if let Some(caller) = caller {
+        line.quoted(" user=", &caller.username);
+    }
+    line.text(" ");
+    line.text(shortened(request.method().as_str(), 20));
+    line.quoted(" ", shortened(request.path(), 200));
+    line.number(" refused: status=", response.status().as_u16());
+    line.request_id_of(response);
+    line.text(" ");
+    line.shown(error);
+    log::info!(target: "access", "{}", line.0);
+}
+
+/// The line of a request to the admin API.
+pub fn log_admin(request: &HttpRequest, response: &HttpResponse) {
+    if !is_on() {
+        return;
+    }
+    let mut line = Line(String::with_capacity(USUAL_LINE_BYTES));
+    line.shown(peer_of(request));
+    line.text(" admin ");
+    line.text(shortened(request.method().as_str(), 20));
+    line.quoted(" ", shortened(request.path(), 200));
+    line.number(" status=", response.status().as_u16());
+    line.request_id_of(response);
+    log::info!(target: "access", "{}", line.0);
+}
+
+fn is_on() -> bool {
+    log::log_enabled!(target: "access", log::Level::Info)
 }
 
 /// A line in the making. Put together by hand: one a request, and `format!` takes three times as long.
@@ -115,6 +159,15 @@ impl Line {
             self.text("\"");
         } else {
             self.shown(format_args!("{text:?}"));
+        }
+    }
+
+    /// Of an error of our own: what a client can tell the operator.
+    fn request_id_of(&mut self, response: &HttpResponse) {
+        let id = response.headers().get(REQUEST_ID);
+        if let Some(id) = id.and_then(|id| id.to_str().ok()) {
+            self.text(" request_id=");
+            self.text(id);
         }
     }
 

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use super::{
     ApiError, Expected,
     backend::{Body, BodyError, Response},
+    error::REQUEST_ID,
     exchange::Exchange,
     gathered::Gathered,
     headers::keep_end_to_end,
@@ -49,7 +50,7 @@ pub(super) async fn answer(
         return Err(refused_credentials(exchange).await);
     }
     let request_id = headers
-        .get("x-request-id")
+        .get(REQUEST_ID)
         .and_then(|id| id.to_str().ok())
         .map(|id| id.chars().take(200).collect());
     let is_stream = is_event_stream(&headers, status, expected);

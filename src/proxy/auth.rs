@@ -64,9 +64,7 @@ impl KeyTable {
     /// # Errors
     /// 401 without a known key, 403 for a forbidden one.
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Caller>, ApiError> {
-        let hash = ApiKey::hash_of(key_of(headers)?);
-        let callers = self.callers.load();
-        let Some(caller) = callers.get(&hash) else {
+        let Some(caller) = self.holder_of(key_of(headers)?) else {
             return Err(ApiError::unauthorized(
                 "invalid_api_key",
                 "Incorrect API key provided. Ask the operator of this proxy for a key; it starts with llmp-.",
@@ -78,7 +76,17 @@ impl KeyTable {
                 "This API key has been disabled by the operator of this proxy.",
             ));
         }
-        Ok(Arc::clone(caller))
+        Ok(caller)
+    }
+
+    /// Whose name a request goes under, let in or not.
+    #[must_use]
+    pub fn identify(&self, headers: &HeaderMap) -> Option<Arc<Caller>> {
+        self.holder_of(key_of(headers).ok()?)
+    }
+
+    fn holder_of(&self, key: &[u8]) -> Option<Arc<Caller>> {
+        self.callers.load().get(&ApiKey::hash_of(key)).cloned()
     }
 
     /// Whether a caller that was let in once would be let in now.

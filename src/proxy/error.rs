@@ -25,6 +25,9 @@ pub struct ApiError {
     is_logged: bool,
 }
 
+/// The header that tells an answer's id.
+pub const REQUEST_ID: &str = "x-request-id";
+
 /// What a client is told about trying again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Retry {
@@ -187,7 +190,7 @@ impl ApiError {
             },
         };
         let mut response = HttpResponse::build(self.status);
-        response.insert_header(("x-request-id", new_request_id()));
+        response.insert_header((REQUEST_ID, new_request_id()));
         match self.retry {
             Retry::Unsaid => {}
             Retry::After(seconds) => {

@@ -41,11 +41,12 @@ use std::{
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 
-pub use access_log::peer_of;
+pub use access_log::log_admin;
 pub use error::{ApiError, shortened};
 pub use headers::{BodyLength, OwnHeaders};
 pub use stored::Owners;
 
+use access_log::{log_refusal, peer_of};
 use auth::{Caller, KeyTable};
 use backend::{Backend, BackendError, Connector, OutgoingRequest};
 use budget::{BodyBudget, BodyShare};
@@ -173,25 +174,15 @@ pub async fn handle(
 }
 
 async fn refuse(request: &HttpRequest, proxy: &Proxy, error: &ApiError) -> HttpResponse {
+    let response = error.to_response();
     if !error.is_logged() {
-        log_refusal(request, error);
+        let caller = proxy.shared.keys.identify(request.headers());
+        log_refusal(request, caller.as_deref(), error, &response);
     }
     if error.status() == StatusCode::UNAUTHORIZED {
         slow_down(&proxy.shared.throttle, request).await;
     }
-    error.to_response()
-}
-
-/// The access line of a request that came to no exchange.
-fn log_refusal(request: &HttpRequest, error: &ApiError) {
-    log::info!(
-        target: "access",
-        "{} {} {:?} refused: status={} {error}",
-        peer_of(request),
-        shortened(request.method().as_str(), 20),
-        shortened(request.path(), 200),
-        error.status().as_u16(),
-    );
+    response
 }
 
 /// Holds up the answer to a wrong key or token.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::AdminParts;
 use crate::{
     model::{ApiKey, Dimension, TimeError, TimeRange, UserName, now_ms},
-    proxy::{ApiError, payload, peer_of, shortened, slow_down},
+    proxy::{ApiError, log_admin, payload, slow_down},
     store::{
         Store, StoreError,
         costs::{self, Split},
@@ -69,14 +69,7 @@ async fn handle(request: HttpRequest, mut payload: web::Payload, parts: Parts) -
             error.to_response()
         }
     };
-    log::info!(
-        target: "access",
-        "{} admin {} {:?} status={}",
-        peer_of(&request),
-        shortened(request.method().as_str(), 20),
-        shortened(request.path(), 200),
-        response.status().as_u16()
-    );
+    log_admin(&request, &response);
     response
 }
 

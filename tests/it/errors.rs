@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::harness::{
     ASK, ASK_STREAM, BACKEND_KEY, Backend, CHAT, Home, PATIENCE, Proxy, Request, ask,
-    assert_openai_error, chat_completion,
+    assert_openai_error, chat_completion, wait_until,
 };
 
 /// A backend whose answer is chosen by the model asked for.
@@ -293,6 +293,42 @@ fn every_error_has_a_request_id_of_its_own() {
             .to_owned()
     };
     assert_ne!(id(), id());
+}
+
+#[test]
+fn the_log_names_the_user_and_the_request_id_of_a_refusal() {
+    let backend = faulty();
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let line_of = |id: &str| {
+        let line = || {
+            let log = proxy.log();
+            log.lines()
+                .find(|line| line.contains(id))
+                .map(str::to_owned)
+        };
+        wait_until("the line is there", PATIENCE, || line().is_some());
+        line().unwrap()
+    };
+    let refused = |key: &str| {
+        let answer = proxy.chat(key, "no JSON");
+        assert!(answer.status >= 400, "{answer:?}");
+        line_of(answer.header("x-request-id").unwrap())
+    };
+    assert!(refused(&key).contains(r#" user="alice" POST "/v1/chat/completions" refused: "#));
+    proxy.cli(&["user", "forbid", "alice"]);
+    wait_until("alice is forbidden", PATIENCE, || {
+        proxy.chat(&key, ASK).status == 403
+    });
+    let forbidden = refused(&key);
+    assert!(forbidden.contains(r#" user="alice" "#) && forbidden.contains("status=403"));
+    assert!(!refused("llmp-nobody").contains("user="));
+
+    let unknown = proxy.send(&Request::get("/admin/nothing"));
+    let line = line_of(unknown.header("x-request-id").unwrap());
+    assert!(
+        line.contains(r#" admin GET "/admin/nothing" status=404"#),
+        "{line}"
+    );
 }
 
 #[test]
