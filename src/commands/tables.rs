@@ -5,7 +5,7 @@ use std::ops::Range;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, presets};
 
 use crate::{
-    model::{User, format_utc},
+    model::User,
     store::{
         costs::{CostReport, Split, SplitCosts, SplitReport, Totals},
         users::NewKey,
@@ -26,7 +26,7 @@ pub(super) fn users(users: &[User]) -> String {
             number(user.id),
             Cell::new(printable(&user.username)),
             Cell::new(user.api_key.masked()),
-            Cell::new(format_utc(user.created_at_ms / 1000 * 1000)),
+            Cell::new(user.created_at()),
             Cell::new(if user.is_active {
                 "active"
             } else {

@@ -1,6 +1,6 @@
 //! Users and the rule for their names.
 
-use crate::model::{ApiKey, KeyHash};
+use crate::model::{ApiKey, KeyHash, format_utc};
 
 /// The longest user name, in characters.
 const MAX_CHARS: usize = 128;
@@ -17,6 +17,14 @@ pub struct User {
     pub created_at_ms: i64,
     /// `false` once the key is forbidden.
     pub is_active: bool,
+}
+
+impl User {
+    /// UTC in ISO 8601, whole seconds: always of the same form.
+    #[must_use]
+    pub fn created_at(&self) -> String {
+        format_utc(self.created_at_ms.div_euclid(1000) * 1000)
+    }
 }
 
 /// A valid user name: 1 to 128 characters, trimmed, without control characters.

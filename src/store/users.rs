@@ -4,7 +4,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavio
 use serde::Serialize;
 
 use super::StoreError;
-use crate::model::{ApiKey, User, UserName, format_utc, now_ms};
+use crate::model::{ApiKey, User, UserName, now_ms};
 
 // One statement, so that no key slips in whole while another process switches to hashes.
 const INSERT: &str = "INSERT INTO users (username, api_key, key_hash, created_at_ms) SELECT ?1, CASE WHEN EXISTS \
@@ -207,10 +207,10 @@ impl From<Vec<User>> for UserList {
         let users = users
             .into_iter()
             .map(|user| UserEntry {
+                created_at: user.created_at(),
                 id: user.id,
                 username: user.username,
                 api_key: user.api_key.expose().to_owned(),
-                created_at: format_utc(user.created_at_ms),
                 is_active: user.is_active,
             })
             .collect();
