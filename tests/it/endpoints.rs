@@ -137,6 +137,25 @@ fn a_form_passes_unchanged_and_its_audio_has_a_column_of_its_own() {
 }
 
 #[test]
+fn a_form_of_a_browser_passes() {
+    let backend = says(r#"{"text":"hello"}"#);
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let boundary = "----WebKitFormBoundary7MA4YWxkTrZu0gW";
+    let body = String::from_utf8(form(100))
+        .unwrap()
+        .replace("XX", boundary);
+    let request = Request::post("/v1/audio/transcriptions", body.clone())
+        .without("content-type")
+        .header(
+            "content-type",
+            &format!("multipart/form-data; boundary={boundary}"),
+        )
+        .key(&key);
+    assert_eq!(proxy.send(&request).status, 200);
+    assert_eq!(backend.last().body, body.as_bytes());
+}
+
+#[test]
 fn a_large_upload_is_not_held_in_memory() {
     let backend = says(r#"{"text":"hello"}"#);
     let (proxy, key) = Home::new(&backend).serve_alice();

@@ -122,6 +122,17 @@ fn is_last_and_escaped(quoted: &str) -> bool {
     false
 }
 
+/// How often a reader could find a value assigned to a parameter, as `name=`, `name *0 =` (RFC 2231) or the end of a longer
+/// name. The word alone is none: it is a part of many programs' boundaries.
+fn assignments_of(parameter: &str, text: &str) -> usize {
+    let text = text.to_ascii_lowercase();
+    let is_between = |c: char| c.is_whitespace() || c.is_ascii_digit() || c == '*';
+    text.match_indices(parameter)
+        .map(|(at, word)| text[at + word.len()..].trim_start_matches(is_between))
+        .filter(|rest| rest.starts_with('='))
+        .count()
+}
+
 /// RFC 2046 section 5.1.1: 1 to 70 characters.
 pub(super) fn boundary(content_type: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(content_type).ok()?;
@@ -129,8 +140,8 @@ pub(super) fn boundary(content_type: &[u8]) -> Option<String> {
     if !essence.eq_ignore_ascii_case("multipart/form-data") {
         return None;
     }
-    // Some servers look for semicolons before quotes, and would find one inside another parameter.
-    if text.to_ascii_lowercase().matches("boundary").count() > 1 {
+    // Some servers look for semicolons before quotes, or for the word alone, and would find one inside another parameter.
+    if assignments_of("boundary", text) > 1 {
         return None;
     }
     let mut boundaries = parameters
@@ -244,7 +255,65 @@ mod tests {
             .collect()
     }
 
+    #[test]
+    fn boundaries_of_all_programs_are_taken() {
+        for of_program in [
+            "----WebKitFormBoundary7MA4YWxkTrZu0gW",
+            "-WebkitFormBoundary0123456789abcdef0123456789abcdef",
+            "----geckoformboundary6c1ac0c0a2d8c3b1f5f6c7d8e9f0a1b2",
+            "---------------------------974767299852498929531610575",
+            "------------------------d74496d66958873e",
+            "dart-http-boundary-Kk3yJm5LRL8O1pB.2MQ8.pZ1yIhXhVLK2rCUcyQpTTyRpN0",
+            "Boundary-6E0F1D9B-2C5A-4A6F-9E0C-3B8A5D1C7F42",
+            "MyBoundary123",
+            "boundary",
+            "c3ff37d4a0a34d36b28e7f3d0d9c4d1e",
+        ] {
+            for (before, after) in [("", ""), ("\"", "\""), ("", "; charset=utf-8")] {
+                let content_type =
+                    format!("multipart/form-data; boundary={before}{of_program}{after}");
+                assert_eq!(
+                    boundary(content_type.as_bytes()).as_deref(),
+                    Some(of_program),
+                    "{content_type}"
+                );
+            }
+        }
+    }
+
+    /// The boundaries that lenient servers find.
+    fn boundaries_read_leniently(content_type: &str) -> Vec<String> {
+        let lower = content_type.to_ascii_lowercase();
+        let unquoted = |value: &str| {
+            let value = value.split(';').next().unwrap_or_default().trim();
+            value.trim_matches('"').to_owned()
+        };
+        let of_word = lower.match_indices("boundary=");
+        let of_word = of_word.map(|(at, word)| unquoted(&content_type[at + word.len()..]));
+        let pieces = content_type
+            .split(';')
+            .filter_map(|piece| piece.split_once('='));
+        let of_pieces = pieces
+            .filter(|(name, _)| name.trim().to_ascii_lowercase().starts_with("boundary"))
+            .map(|(_, value)| unquoted(value));
+        of_word.chain(of_pieces).collect()
+    }
+
     proptest! {
+        #[test]
+        fn whatever_is_taken_has_one_boundary_for_every_reader(
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                "boundary=", "boundary", "Boundary =", "boundary*0=", "; ", ";", "\"", "=", "x", "-1", "xboundary=a", "charset=",
+            ]), 0..12),
+        ) {
+            let content_type = format!("multipart/form-data; {}", pieces.concat());
+            if let Some(taken) = boundary(content_type.as_bytes()) {
+                for read in boundaries_read_leniently(&content_type) {
+                    prop_assert_eq!(&read, &taken, "{}", &content_type);
+                }
+            }
+        }
+
         #[test]
         fn whatever_is_taken_has_one_name_for_every_reader(
             pieces in prop::collection::vec(prop::sample::select(vec![
