@@ -1,11 +1,17 @@
 //! The backend's answer becomes the client's: a short one is read whole, booked and written in one go; a stream, a long
 //! one or a slow one passes through the relay.
 
-use std::{future::poll_fn, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use actix_web::{
     HttpResponse,
-    body::{BoxBody, MessageBody},
+    body::{BodySize, BoxBody, MessageBody},
     http::{
         StatusCode,
         header::{self, HeaderMap},
@@ -64,14 +70,17 @@ pub(super) async fn answer(
     if may_tell_gone(status, &headers) {
         exchange.found_nothing();
     }
-    if is_stream && expected.usage_only_events == UsageOnlyEvents::TakeOut {
+    let takes_out = is_stream && expected.usage_only_events == UsageOnlyEvents::TakeOut;
+    if takes_out && !body.is_complete() {
         // What is taken out changes the length.
         length = None;
     }
 
     let headers = keep_end_to_end(headers);
     let too_long = length.is_some_and(|length| length > MAX_COLLECTED_BYTES as u64);
-    let body = if is_stream {
+    let body = if body.is_complete() {
+        nothing(exchange, length).await?
+    } else if is_stream {
         BoxBody::new(Relay::new(body, exchange, length, Bytes::new()).paced())
     } else if too_long {
         BoxBody::new(Relay::new(body, exchange, length, Bytes::new()))
@@ -109,11 +118,11 @@ async fn collect(
     let relayed = |body, exchange, collected: Gathered| {
         Relay::new(body, exchange, length, collected.into_bytes())
     };
-    let mut pause: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
+    let mut pause: Option<Pin<Box<tokio::time::Sleep>>> = None;
     while !body.is_complete() {
         let read = poll_fn(|cx| match body.poll_read(cx) {
-            std::task::Poll::Ready(read) => std::task::Poll::Ready(Collected::Read(read)),
-            std::task::Poll::Pending => {
+            Poll::Ready(read) => Poll::Ready(Collected::Read(read)),
+            Poll::Pending => {
                 let pause = pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(MAX_PAUSE)));
                 pause.as_mut().poll(cx).map(|()| Collected::Paused)
             }
@@ -143,6 +152,32 @@ async fn collect(
         Ok(()) => Ok(collected.into_bytes().boxed()),
         // Nothing has been sent: say why instead of breaking off. The tokens are spent, so a retry would be paid twice.
         Err(_) => Err(ledger_unavailable().never_retry().already_logged()),
+    }
+}
+
+/// Books an answer without a byte: an empty one, or one to HEAD, whose head is all of it.
+async fn nothing(mut exchange: Box<Exchange>, length: Option<u64>) -> Result<BoxBody, ApiError> {
+    match exchange.commit(Outcome::Completed).await {
+        Ok(()) => Ok(BoxBody::new(Unsent(length))),
+        Err(_) => Err(ledger_unavailable().never_retry().already_logged()),
+    }
+}
+
+/// A body that is announced and not sent, as the backend announced it.
+struct Unsent(Option<u64>);
+
+impl MessageBody for Unsent {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        self.0.map_or(BodySize::Stream, BodySize::Sized)
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        Poll::Ready(None)
     }
 }
 

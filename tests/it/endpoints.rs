@@ -137,6 +137,62 @@ fn a_form_passes_unchanged_and_its_audio_has_a_column_of_its_own() {
 }
 
 #[test]
+fn an_answer_to_head_is_its_head_and_the_connection_goes_on() {
+    let backend = Backend::start(|request, wire| {
+        let framing = match request.target() {
+            "/v1/long" => "Content-Length: 5000000",
+            "/v1/chunked" => "Transfer-Encoding: chunked",
+            "/v1/empty" => "Content-Length: 0",
+            _ => "Content-Type: text/event-stream\r\nContent-Length: 56",
+        };
+        wire.write(format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n"));
+    });
+    let (proxy, key) = Home::new(&backend)
+        .set("EXTRA_ENDPOINTS", "/v1/*")
+        .set("MAX_CONCURRENT_REQUESTS", "1")
+        .serve_alice();
+    let mut connection = proxy.open();
+    for (path, length) in [
+        ("/v1/long", Some("5000000")),
+        ("/v1/chunked", None),
+        ("/v1/empty", Some("0")),
+        ("/v1/stream", Some("56")),
+    ] {
+        connection.send(&Request::new("HEAD", path).key(&key));
+        let head = connection.head();
+        assert_eq!(
+            (head.status, head.header("content-length")),
+            (200, length),
+            "{path}"
+        );
+    }
+    let rows = proxy.rows();
+    assert_eq!(rows.len(), 4);
+    assert!(
+        rows.iter().all(|row| row.outcome == "completed"),
+        "{rows:?}"
+    );
+    assert_eq!(backend.requests().len(), 4);
+}
+
+#[test]
+fn an_empty_stream_is_booked_as_completed_before_its_end() {
+    let backend = Backend::start(|_, wire| {
+        wire.write(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n",
+        );
+    });
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let body = r#"{"model":"m","messages":[],"stream":true}"#;
+    let answer = proxy.chat(&key, body);
+    assert_eq!(
+        (answer.status, answer.header("content-length")),
+        (200, Some("0"))
+    );
+    assert_eq!(proxy.only_row().outcome, "completed");
+}
+
+#[test]
 fn a_form_of_a_browser_passes() {
     let backend = says(r#"{"text":"hello"}"#);
     let (proxy, key) = Home::new(&backend).serve_alice();

@@ -108,6 +108,9 @@ impl Connection {
         upload: Option<&mut dyn Upload>,
     ) -> Result<Head, Failure> {
         let mut unsent = Unsent::new(request, upload);
+        if self.asked != Asked::Upgrade {
+            self.asked = request.asked();
+        }
         self.silence.broken();
         self.request_sent = false;
         let asked = self.silence.since;

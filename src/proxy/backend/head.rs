@@ -17,6 +17,8 @@ pub(super) struct Head {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) framing: Framing,
+    /// The length that the body has, or would have if it was sent.
+    pub(super) announced_length: Option<u64>,
     /// Another request may follow on this connection once the body is read.
     pub(super) keeps_alive: bool,
 }
@@ -33,6 +35,8 @@ pub(super) enum Framing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     Request,
+    /// Whose answer has no body, whatever its head announces.
+    Head,
     Upgrade,
 }
 
@@ -69,7 +73,7 @@ impl Head {
             .filter(|status| status.as_u16() < 600)
             .ok_or("no valid status")?;
         let is_switch = status == StatusCode::SWITCHING_PROTOCOLS;
-        if is_switch && asked == Asked::Request {
+        if is_switch && asked != Asked::Upgrade {
             return Err("it switched protocols unasked");
         }
         if status.is_informational() && !is_switch {
@@ -106,20 +110,28 @@ impl Head {
         } else {
             framing(status, &headers)?
         };
+        let announced_length = framing.length();
+        let framing = match asked {
+            Asked::Head => Framing::Length(0),
+            Asked::Request | Asked::Upgrade => framing,
+        };
         let keeps_alive =
             http_1_1 && is_clear && framing != Framing::UntilClose && !says_close(&headers);
         Ok(Parsed::Whole(Self {
             status,
             headers,
             framing,
+            announced_length,
             keeps_alive,
         }))
     }
+}
 
-    pub(super) fn announced_length(&self) -> Option<u64> {
-        match self.framing {
-            Framing::Length(length) => Some(length),
-            Framing::Chunked | Framing::UntilClose => None,
+impl Framing {
+    fn length(self) -> Option<u64> {
+        match self {
+            Self::Length(length) => Some(length),
+            Self::Chunked | Self::UntilClose => None,
         }
     }
 }

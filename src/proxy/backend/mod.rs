@@ -39,7 +39,7 @@ pub use http_proxy::HttpProxy;
 pub use url::{BackendUrl, UrlError};
 
 use connection::Connection;
-use head::Head;
+use head::{Asked, Head};
 use pool::Pool;
 
 use super::parts::BodyParts;
@@ -92,6 +92,14 @@ impl OutgoingRequest {
             body: BodyParts::default(),
         }
     }
+
+    fn asked(&self) -> Asked {
+        if self.head.starts_with(b"HEAD ") {
+            Asked::Head
+        } else {
+            Asked::Request
+        }
+    }
 }
 
 /// A request's body that goes out while it comes in.
@@ -111,7 +119,7 @@ pub struct UploadBroke;
 pub struct Response {
     pub status: StatusCode,
     pub headers: HeaderMap,
-    /// Announced length of the body, where the backend announced one.
+    /// Announced length of the body, where the backend announced one; of an answer to HEAD that of the body that is not sent.
     pub length: Option<u64>,
     pub body: Body,
 }
@@ -269,7 +277,7 @@ impl Backend {
         #[cfg(feature = "awc")]
         let body = Body::Own(body);
         Response {
-            length: head.announced_length(),
+            length: head.announced_length,
             status: head.status,
             headers: head.headers,
             body,
