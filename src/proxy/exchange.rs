@@ -363,11 +363,12 @@ impl Exchange {
     fn row(&mut self, outcome: Outcome) -> UsageRow {
         let (usage, source) = self.usage();
         let head = self.answer.as_ref();
-        let served_model = self.reading().and_then(|reading| reading.model.clone());
+        let served_model = self.reading().and_then(|reading| reading.model.as_deref());
+        let served_model = served_model.map(clean_text);
         // The backend chose one where the request names none, as for videos.
         let served = served_model.as_deref().filter(|name| !name.is_empty());
         let chosen = served.filter(|_| self.model.is_empty());
-        let model = chosen.map_or_else(|| self.model_or_unknown(), clean_text);
+        let model = chosen.map_or_else(|| self.model_or_unknown(), str::to_owned);
         UsageRow {
             user_id: self.caller().id,
             started_at_ms: self.started_at_ms,

@@ -212,10 +212,7 @@ fn asks_audio(audio: Option<&RawValue>, modalities: Option<&RawValue>) -> bool {
 /// A model name fit for tables and logs: no control characters, not endless, lone surrogates replaced.
 fn clean_model(json: &str) -> String {
     let name = json.strip_prefix('"').and_then(|s| s.strip_suffix('"'));
-    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
-    if let Some(name) = name.filter(|name| name.len() <= MAX_MODEL_CHARS)
-        && name.as_bytes().iter().all(is_plain)
-    {
+    if let Some(name) = name.filter(|name| is_clean(name) && !name.contains('\\')) {
         return name.to_owned();
     }
     let text: Cow<'_, str> = match serde_json::from_str::<Name<'_>>(json) {
@@ -229,6 +226,9 @@ fn clean_model(json: &str) -> String {
 
 /// The beginning of a text, without control characters.
 pub(super) fn clean_text(text: &str) -> String {
+    if is_clean(text) {
+        return text.to_owned();
+    }
     text.chars()
         .take(MAX_MODEL_CHARS)
         .map(|c| {
@@ -239,6 +239,11 @@ pub(super) fn clean_text(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// As nearly all names are.
+fn is_clean(text: &str) -> bool {
+    text.len() <= MAX_MODEL_CHARS && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 #[cfg(test)]

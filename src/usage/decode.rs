@@ -10,17 +10,21 @@ use super::Encoding;
 
 /// What Brotli decodes at a time.
 const BROTLI_BUFFER_BYTES: usize = 4 * 1024;
+/// What an answer may decode to, and how much more with each encoded byte. Repeated text comes near neither; a few hundred
+/// bytes made for it decode to a gigabyte, for seconds.
+const MAX_DECODED_BYTES: u64 = 4 * 1024 * 1024;
+const MAX_DECODED_PER_BYTE: u64 = 100;
 /// zstd's decoder takes whole blocks: its input is kept, up to this, and decoded at the end.
 const MAX_ZSTD_BYTES: usize = 1024 * 1024;
 /// And no further than this.
 const MAX_ZSTD_DECODED_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Feeds decoded bytes to a sink as they come. The sink must bound what it keeps: a small answer may decode to a huge one.
+/// Feeds decoded bytes to a sink as they come. The sink must bound what it keeps: a small answer may decode to a long one.
 pub(super) enum Decoder<W: Write> {
     Identity(W),
-    Gzip(Box<MultiGzDecoder<W>>),
-    Deflate(Box<ZlibDecoder<W>>),
-    Brotli(Box<DecompressorWriter<W>>),
+    Gzip(Box<MultiGzDecoder<Bounded<W>>>),
+    Deflate(Box<ZlibDecoder<Bounded<W>>>),
+    Brotli(Box<DecompressorWriter<Bounded<W>>>),
     Zstd {
         sink: W,
         encoded: Vec<u8>,
@@ -29,15 +33,26 @@ pub(super) enum Decoder<W: Write> {
     Unknown(W),
 }
 
+/// A sink that fails when more is decoded than an answer has.
+pub(super) struct Bounded<W> {
+    sink: W,
+    left_bytes: u64,
+}
+
 impl<W: Write> Decoder<W> {
     pub(super) fn new(encoding: Encoding, sink: W) -> Self {
+        let bounded = |sink| Bounded {
+            sink,
+            left_bytes: MAX_DECODED_BYTES,
+        };
         match encoding {
             Encoding::Identity => Self::Identity(sink),
-            Encoding::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(sink))),
-            Encoding::Deflate => Self::Deflate(Box::new(ZlibDecoder::new(sink))),
-            Encoding::Brotli => {
-                Self::Brotli(Box::new(DecompressorWriter::new(sink, BROTLI_BUFFER_BYTES)))
-            }
+            Encoding::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(bounded(sink)))),
+            Encoding::Deflate => Self::Deflate(Box::new(ZlibDecoder::new(bounded(sink)))),
+            Encoding::Brotli => Self::Brotli(Box::new(DecompressorWriter::new(
+                bounded(sink),
+                BROTLI_BUFFER_BYTES,
+            ))),
             Encoding::Zstd => Self::Zstd {
                 sink,
                 encoded: Vec::new(),
@@ -49,19 +64,24 @@ impl<W: Write> Decoder<W> {
     pub(super) fn sink(&self) -> &W {
         match self {
             Self::Identity(sink) | Self::Unknown(sink) | Self::Zstd { sink, .. } => sink,
-            Self::Gzip(decoder) => decoder.get_ref(),
-            Self::Deflate(decoder) => decoder.get_ref(),
-            Self::Brotli(decoder) => decoder.get_ref(),
+            Self::Gzip(decoder) => &decoder.get_ref().sink,
+            Self::Deflate(decoder) => &decoder.get_ref().sink,
+            Self::Brotli(decoder) => &decoder.get_ref().sink,
         }
     }
 
     pub(super) fn sink_mut(&mut self) -> &mut W {
         match self {
             Self::Identity(sink) | Self::Unknown(sink) | Self::Zstd { sink, .. } => sink,
-            Self::Gzip(decoder) => decoder.get_mut(),
-            Self::Deflate(decoder) => decoder.get_mut(),
-            Self::Brotli(decoder) => decoder.get_mut(),
+            Self::Gzip(decoder) => &mut decoder.get_mut().sink,
+            Self::Deflate(decoder) => &mut decoder.get_mut().sink,
+            Self::Brotli(decoder) => &mut decoder.get_mut().sink,
         }
+    }
+
+    /// Whether what was written is decoded only when it has ended.
+    pub(super) fn decodes_at_end(&self) -> bool {
+        matches!(self, Self::Zstd { .. })
     }
 
     /// Decodes as far as the bytes reach, so that an event is seen when it passes and not with the next one.
@@ -69,14 +89,19 @@ impl<W: Write> Decoder<W> {
         match self {
             Self::Identity(sink) => sink.write_all(bytes),
             Self::Gzip(decoder) => {
+                decoder.get_mut().allow(bytes);
                 decoder.write_all(bytes)?;
                 decoder.flush()
             }
             Self::Deflate(decoder) => {
+                decoder.get_mut().allow(bytes);
                 decoder.write_all(bytes)?;
                 decoder.flush()
             }
-            Self::Brotli(decoder) => decoder.write_all(bytes),
+            Self::Brotli(decoder) => {
+                decoder.get_mut().allow(bytes);
+                decoder.write_all(bytes)
+            }
             Self::Zstd { encoded, .. } => {
                 if encoded.len() + bytes.len() > MAX_ZSTD_BYTES {
                     *encoded = Vec::new();
@@ -85,7 +110,7 @@ impl<W: Write> Decoder<W> {
                 encoded.extend_from_slice(bytes);
                 Ok(())
             }
-            Self::Unknown(_) => Ok(()),
+            Self::Unknown(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -96,5 +121,24 @@ impl<W: Write> Decoder<W> {
         };
         let decoder = StreamingDecoder::new(encoded.as_slice()).map_err(io::Error::other)?;
         io::copy(&mut decoder.take(MAX_ZSTD_DECODED_BYTES), sink).map(drop)
+    }
+}
+
+impl<W> Bounded<W> {
+    fn allow(&mut self, encoded: &[u8]) {
+        let more = (encoded.len() as u64).saturating_mul(MAX_DECODED_PER_BYTE);
+        self.left_bytes = self.left_bytes.saturating_add(more);
+    }
+}
+
+impl<W: Write> Write for Bounded<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let left = self.left_bytes.checked_sub(bytes.len() as u64);
+        self.left_bytes = left.ok_or(io::ErrorKind::FileTooLarge)?;
+        self.sink.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
     }
 }

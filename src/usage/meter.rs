@@ -55,6 +55,9 @@ pub struct Meter {
     decoder: Decoder<Sink>,
     /// Decoding failed once; the rest would be noise.
     decoder_broke: bool,
+    /// Length of what passed encoded, and of what of it was decoded.
+    encoded_bytes: u64,
+    decoded_bytes: u64,
     finished: bool,
 }
 
@@ -112,6 +115,8 @@ impl Meter {
         Self {
             decoder: Decoder::new(encoding, sink),
             decoder_broke: false,
+            encoded_bytes: 0,
+            decoded_bytes: 0,
             finished: false,
         }
     }
@@ -149,8 +154,12 @@ impl Meter {
             }
             return;
         }
-        if !self.decoder_broke && self.decoder.write(&read).is_err() {
-            self.decoder_broke = true;
+        self.encoded_bytes += read.len() as u64;
+        if !self.decoder_broke {
+            self.decoder_broke = self.decoder.write(&read).is_err();
+            if !self.decoder_broke && !self.decoder.decodes_at_end() {
+                self.decoded_bytes = self.encoded_bytes;
+            }
         }
         emit(read);
     }
@@ -160,8 +169,11 @@ impl Meter {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
-        if !self.decoder_broke && self.decoder.finish().is_err() {
-            self.decoder_broke = true;
+        if !self.decoder_broke {
+            self.decoder_broke = self.decoder.finish().is_err();
+            if !self.decoder_broke {
+                self.decoded_bytes = self.encoded_bytes;
+            }
         }
         let Sink {
             shape,
@@ -204,15 +216,16 @@ impl Meter {
     /// Hands over what was generated so far, for an estimate; of what was too long to be read, its length.
     #[must_use]
     pub fn take_generated(&mut self) -> Generated {
+        let undecoded = self.encoded_bytes - self.decoded_bytes;
         let Sink { shape, reading, .. } = self.decoder.sink_mut();
         match shape {
             Shape::Events(scanner) => {
                 let mut text = std::mem::take(&mut reading.text);
-                text.add_unread(scanner.unread_bytes());
+                text.add_unread(scanner.unread_bytes() + undecoded);
                 Generated::Text(text)
             }
-            Shape::Json(buffer) if buffer.is_long => {
-                Generated::Text(Text::unread(buffer.total_bytes))
+            Shape::Json(buffer) if buffer.is_long || undecoded > 0 => {
+                Generated::Text(Text::unread(buffer.total_bytes + undecoded))
             }
             Shape::Json(buffer) => Generated::Json(std::mem::take(&mut buffer.held)),
             Shape::Opaque => Generated::Nothing,
@@ -448,6 +461,39 @@ mod tests {
             let (reading, out) = run(Meter::json(encoding, None), &[b"no such thing", b"{}"]);
             assert_eq!((reading.usage(), out), (None, b"no such thing{}".to_vec()));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_counts_by_its_length() {
+        for encoding in [Encoding::Brotli, Encoding::Zstd, Encoding::Unknown] {
+            for mut meter in [
+                Meter::json(encoding, None),
+                Meter::events(UsageOnlyEvents::Pass, encoding, &Templates::default()),
+            ] {
+                for _ in 0..30 {
+                    meter.push(Bytes::from(vec![0xff; 100_000]), &mut |_| {});
+                }
+                meter.finish(&mut |_| {});
+                let Generated::Text(text) = meter.take_generated() else {
+                    panic!("{encoding:?}: it is no JSON");
+                };
+                assert_eq!(text.unread_bytes(), 3_000_000, "{encoding:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_few_bytes_that_decode_to_a_gigabyte_are_given_up() {
+        let bomb = {
+            let zeros = vec![b'0'; 64 * 1024 * 1024];
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            encoder.write_all(&zeros).unwrap();
+            encoder.finish().unwrap()
+        };
+        let mut meter = Meter::json(Encoding::Gzip, None);
+        meter.push(Bytes::from(bomb), &mut |_| {});
+        assert!(meter.decoder_broke);
     }
 
     #[test]

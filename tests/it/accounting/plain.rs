@@ -310,6 +310,19 @@ fn an_answer_with_half_a_surrogate_pair_is_counted_all_the_same() {
 }
 
 #[test]
+fn the_served_model_is_booked_as_one_short_line() {
+    let served = format!("m\\n\\u001b[2J{}", "x".repeat(500_000));
+    let body = chat_completion(1, 2).replacen("gpt-4.1-mini-2025-04-14", &served, 1);
+    assert!(body.contains(&served));
+    let backend = Backend::json(body.clone());
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    assert_eq!(proxy.chat(&key, ASK).text(), body);
+    let booked = proxy.only_row().served_model.unwrap();
+    assert!(booked.starts_with("m\u{fffd}\u{fffd}[2Jx"), "{booked}");
+    assert_eq!(booked.chars().count(), 200);
+}
+
+#[test]
 fn a_backend_that_refuses_our_key_leaves_a_row_without_tokens_before_its_client_knows() {
     let backend = Backend::start(|_, wire| wire.answer("401 Unauthorized", &[], "{}"));
     let (proxy, key) = Home::new(&backend).serve_alice();
