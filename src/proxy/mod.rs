@@ -39,7 +39,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{ConnectionType, StatusCode},
+    web,
+};
 
 pub use access_log::log_admin;
 pub use error::{ApiError, shortened};
@@ -155,12 +159,12 @@ pub async fn handle(
             // Boxed, as uploads are, lest every request's future have room for the rare ones.
             return match Box::pin(realtime::open(&proxy, &request, payload, found.endpoint)).await {
                 Ok(response) => response,
-                Err(error) => refuse(&request, &proxy, &error).await,
+                Err(error) => ended(&request, refuse(&request, &proxy, &error).await),
             };
         }
         Ok(found) => forward(&request, &mut payload, &proxy, &found).await,
     };
-    match result {
+    let response = match result {
         Ok(response) => response,
         Err(error) => {
             Box::pin(async {
@@ -170,7 +174,18 @@ pub async fn handle(
             })
             .await
         }
+    };
+    ended(&request, response)
+}
+
+/// An answer in HTTP. Behind one to a request that offered another protocol, as Java's clients do with HTTP/2, actix closes the
+/// connection: the client is told, lest it sends its next request into it.
+fn ended(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
+    if request.head().upgrade() {
+        let head = response.head_mut();
+        head.set_connection_type(ConnectionType::Close);
     }
+    response
 }
 
 async fn refuse(request: &HttpRequest, proxy: &Proxy, error: &ApiError) -> HttpResponse {

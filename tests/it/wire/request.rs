@@ -257,8 +257,11 @@ fn an_offer_to_upgrade_to_h2c_is_left_behind() {
     let request = request
         .header("Upgrade", "h2c")
         .header("HTTP2-Settings", "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA");
-    let answer = proxy.send(&request);
+    let mut connection = proxy.start(&request);
+    let answer = connection.answer();
     assert_eq!((answer.status, answer.text()), (200, chat_completion(1, 1)));
+    assert_eq!(answer.all("connection"), ["close"], "as it is closed");
+    assert!(connection.raw_rest().is_empty());
     assert_eq!(backend.last().header("upgrade"), None);
     assert_eq!(backend.last().header("http2-settings"), None);
     assert_eq!(backend.last().text(), ASK);
