@@ -37,6 +37,16 @@ pub struct Books {
     pub pace: Rc<Pace>,
 }
 
+impl Books {
+    /// Has a row counted. The receiver is told when it is written.
+    fn count_and_tell(&self, mut estimate: Estimate) -> oneshot::Receiver<Result<(), NotWritten>> {
+        let (sender, written) = oneshot::channel();
+        estimate.written = Some(sender);
+        self.estimator.submit(estimate);
+        written
+    }
+}
+
 /// The state of one request from the moment it has a permit.
 pub struct Exchange {
     books: Rc<Books>,
@@ -213,12 +223,7 @@ impl Exchange {
             estimate,
         } = self.close(outcome);
         let entries = self.books.ledger.commit(objects.into_iter().chain(row));
-        let counted = estimate.map(|mut estimate| {
-            let (sender, written) = oneshot::channel();
-            estimate.written = Some(sender);
-            self.books.estimator.submit(*estimate);
-            written
-        });
+        let counted = estimate.map(|estimate| self.books.count_and_tell(*estimate));
         async move {
             entries.await?;
             match counted {
@@ -271,15 +276,31 @@ impl Exchange {
         self.books.ledger.commit([entry])
     }
 
-    /// Books one that was cut off, without waiting: its text is all that is known of it.
+    /// Books one whose text is all that is known of it; resolves when the row is committed.
+    pub fn commit_estimated_part(
+        &self,
+        started: Instant,
+        text: Text,
+    ) -> impl Future<Output = Result<(), NotWritten>> + use<> {
+        let estimate = self.part_estimate(started, text, Outcome::Completed);
+        let written = self.books.count_and_tell(estimate);
+        async move { written.await.unwrap_or(Err(NotWritten)) }
+    }
+
+    /// Books one that was cut off, without waiting.
     pub fn book_part(&self, started: Instant, text: Text, outcome: Outcome) {
-        self.books.estimator.submit(Estimate::of(
+        let estimate = self.part_estimate(started, text, outcome);
+        self.books.estimator.submit(estimate);
+    }
+
+    fn part_estimate(&self, started: Instant, text: Text, outcome: Outcome) -> Estimate {
+        Estimate::of(
             self.part_row(started, outcome, UsageSource::Estimate),
             Evidence {
                 generated: Generated::Text(text),
                 ..Evidence::default()
             },
-        ));
+        )
     }
 
     fn part_row(&self, started: Instant, outcome: Outcome, source: UsageSource) -> UsageRow {

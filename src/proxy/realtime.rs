@@ -176,7 +176,7 @@ type Committing = Pin<Box<dyn Future<Output = Result<(), NotWritten>>>>;
 /// A response that is being made.
 struct Responding {
     since: Instant,
-    /// For an estimate, should the client leave in the middle of it.
+    /// For an estimate, should the client leave in the middle of it or the backend not say what it used.
     text: Text,
 }
 
@@ -228,11 +228,18 @@ impl Tunnel {
             ..
         } = self;
         let mut rows: Vec<Committing> = Vec::new();
-        frames.push(&read, &mut |message| {
-            if let Some((started, usage)) = look(message, responding, *opened_at) {
-                rows.push(Box::pin(exchange.commit_part(started, usage)));
-            }
-        });
+        frames.push(
+            &read,
+            &mut |message| match look(message, responding, *opened_at) {
+                Some(Part::Told(started, usage)) => {
+                    rows.push(Box::pin(exchange.commit_part(started, usage)));
+                }
+                Some(Part::Untold(Responding { since, text })) => {
+                    rows.push(Box::pin(exchange.commit_estimated_part(since, text)));
+                }
+                None => {}
+            },
+        );
         if !rows.is_empty() {
             self.committing = Some(Box::pin(async move {
                 for row in rows {
@@ -261,24 +268,29 @@ impl Tunnel {
     }
 }
 
-/// What a server event means for the ledger: since when what was used.
-fn look(
-    message: &[u8],
-    responding: &mut Option<Responding>,
-    opened_at: Instant,
-) -> Option<(Instant, Usage)> {
+/// What a server event means for the ledger.
+enum Part {
+    /// What was used, since when.
+    Told(Instant, Usage),
+    /// The end of a response of which the backend does not say what it used.
+    Untold(Responding),
+}
+
+fn look(message: &[u8], responding: &mut Option<Responding>, opened_at: Instant) -> Option<Part> {
     let says = |word: &str| memchr::memmem::find(message, word.as_bytes()).is_some();
+    let begun = |since| Responding {
+        since,
+        text: Text::default(),
+    };
     if says("\"response.created\"") {
-        *responding = Some(Responding {
-            since: Instant::now(),
-            text: Text::default(),
-        });
+        *responding = Some(begun(Instant::now()));
         return None;
     }
+    let is_done = says("\"response.done\"");
     let has_usage = says("\"usage\"");
     // Audio is long and no text.
     let has_text = responding.is_some() && says(".delta\"") && !says("audio.delta\"");
-    if !has_usage && !has_text {
+    if !has_usage && !has_text && !is_done {
         return None;
     }
     let mut no_text = Text::default();
@@ -287,15 +299,15 @@ fn look(
         _ => &mut no_text,
     };
     let (_, event) = read_event(message, text);
-    let usage = event.counts.usage()?;
-    let started = if says("\"response.done\"") {
-        responding
-            .take()
-            .map_or(opened_at, |responding| responding.since)
-    } else {
-        Instant::now()
-    };
-    Some((started, usage))
+    let usage = event.counts.usage();
+    if !is_done {
+        return usage.map(|usage| Part::Told(Instant::now(), usage));
+    }
+    let done = responding.take().unwrap_or_else(|| begun(opened_at));
+    Some(match usage {
+        Some(usage) => Part::Told(done.since, usage),
+        None => Part::Untold(done),
+    })
 }
 
 impl MessageBody for Tunnel {

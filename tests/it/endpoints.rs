@@ -359,6 +359,35 @@ fn a_realtime_socket_passes_untouched_and_each_response_is_booked() {
 }
 
 #[test]
+fn realtime_responses_of_which_no_usage_is_told_are_estimated_one_by_one() {
+    let backend = Backend::start(|_, wire| {
+        wire.write(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
+        );
+        for _ in 0..3 {
+            wire.write(frame(r#"{"type":"response.created","response":{}}"#));
+            wire.write(frame(
+                r#"{"type":"response.output_text.delta","delta":"one two three four"}"#,
+            ));
+            wire.write(frame(
+                r#"{"type":"response.done","response":{"usage":null}}"#,
+            ));
+        }
+        wire.closed_by_peer_within(PATIENCE);
+    });
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let _socket = proxy.start(&upgrade(&key));
+    wait_until("each is booked", PATIENCE, || proxy.rows().len() == 3);
+    for row in proxy.rows() {
+        assert_eq!(
+            (row.labels(), row.output),
+            (["completed", "estimate"], 4),
+            "{row:?}"
+        );
+    }
+}
+
+#[test]
 fn a_forbidden_key_ends_its_realtime_socket_within_a_second() {
     let backend = realtime();
     let (proxy, key) = Home::new(&backend).serve_alice();
