@@ -1,9 +1,12 @@
 //! A batch's input is a file of requests that the backend runs on its own: each is looked at as if it had come by itself,
 //! before the batch is made. The file is read from the backend line by line, because its upload passed unread.
 
-use std::{collections::HashSet, fmt};
+use std::{collections::HashSet, fmt, sync::Arc};
 
-use actix_web::http::{Method, StatusCode};
+use actix_web::{
+    http::{Method, StatusCode},
+    web,
+};
 use bytes::BytesMut;
 use serde::{
     Deserialize, Deserializer,
@@ -12,11 +15,11 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    ApiError, Proxy,
+    ApiError, MAX_SEARCHED_BY_WORKER_BYTES, Proxy, Shared,
     budget::BodyShare,
     endpoint::{Endpoints, Keeps},
     exchange::Asked,
-    inner,
+    inner, ledger_unavailable,
     references::{self, Reference, Taken},
     request::{self, Excerpt},
     stored::unknown_object,
@@ -106,7 +109,7 @@ async fn check_file(proxy: &Proxy, asked: &Asked<'_>, id: &str) -> Result<(), Ap
         _ => return Err(inner::unreadable()),
     }
     let mut check = Check {
-        endpoints: &shared.endpoints,
+        shared,
         line: 0,
         claims: HashSet::new(),
     };
@@ -119,11 +122,11 @@ async fn check_file(proxy: &Proxy, asked: &Asked<'_>, id: &str) -> Result<(), Ap
         let mut searched = carry.len();
         carry.extend_from_slice(&read.unwrap_or_default());
         while let Some(end) = memchr::memchr(b'\n', &carry[searched..]) {
-            check.line(&carry.split_to(searched + end + 1))?;
+            check.line(carry.split_to(searched + end + 1)).await?;
             searched = 0;
         }
         if is_last {
-            check.line(&carry)?;
+            check.line(carry.split()).await?;
         }
         if carry.len() > shared.max_body_bytes {
             return Err(check.refuse("is too long"));
@@ -141,50 +144,36 @@ async fn check_file(proxy: &Proxy, asked: &Asked<'_>, id: &str) -> Result<(), Ap
     }
 }
 
-struct Check<'e> {
-    endpoints: &'e Endpoints,
+struct Check<'s> {
+    shared: &'s Arc<Shared>,
     /// Lines so far.
     line: u64,
     /// What the lines refer to, and was not looked up yet.
     claims: HashSet<Claim>,
 }
 
+/// What is wrong with a line.
+enum Fault {
+    Line(&'static str),
+    Reference(ApiError),
+}
+
 impl Check<'_> {
-    fn line(&mut self, line: &[u8]) -> Result<(), ApiError> {
+    async fn line(&mut self, line: BytesMut) -> Result<(), ApiError> {
         self.line += 1;
-        if line.trim_ascii().is_empty() {
-            return Ok(());
+        let found = if line.len() > MAX_SEARCHED_BY_WORKER_BYTES {
+            let shared = Arc::clone(self.shared);
+            let searched = web::block(move || claims_of(&shared.endpoints, &line)).await;
+            // The pool is gone only when the server stops.
+            searched.map_err(|_| ledger_unavailable())?
+        } else {
+            claims_of(&self.shared.endpoints, &line)
+        };
+        match found {
+            Ok(claims) => self.claims.extend(claims),
+            Err(Fault::Line(problem)) => return Err(self.refuse(problem)),
+            Err(Fault::Reference(error)) => return Err(error),
         }
-        // Some servers end a line there.
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.contains(&b'\r') {
-            return Err(self.refuse("has a carriage return in it"));
-        }
-        let text = std::str::from_utf8(line).map_err(|_| self.refuse("is not UTF-8"))?;
-        let Line { method, url, body } = serde_json::from_str(text)
-            .map_err(|_| self.refuse("is no JSON object with `url` and `body`"))?;
-        let is_post = method.is_none_or(|method| method == "POST");
-        let served = self.endpoints.find(&Method::POST, &url);
-        let is_served = served.is_ok_and(|found| {
-            found.ids.is_empty()
-                && matches!(
-                    found.endpoint.keeps,
-                    Keeps::Nothing | Keeps::Audio | Keeps::Response
-                )
-        });
-        if !is_post || !is_served {
-            return Err(self.refuse("asks for a URL that is not served in batches"));
-        }
-        let body = Excerpt::of([body.get().as_bytes()]);
-        let look =
-            request::look(&body).map_err(|_| self.refuse("has a body that is no JSON object"))?;
-        if look.keeping.background {
-            return Err(self.refuse("asks for `background`, which batches are not served with"));
-        }
-        let references = references::references(&body, Taken::AsJson)?;
-        self.claims
-            .extend(references.into_iter().map(|found| found.claim));
         Ok(())
     }
 
@@ -201,28 +190,60 @@ impl Check<'_> {
     }
 }
 
+/// What a line's request refers to.
+fn claims_of(endpoints: &Endpoints, line: &[u8]) -> Result<Vec<Claim>, Fault> {
+    if line.trim_ascii().is_empty() {
+        return Ok(Vec::new());
+    }
+    // Some servers end a line there.
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.contains(&b'\r') {
+        return Err(Fault::Line("has a carriage return in it"));
+    }
+    let text = std::str::from_utf8(line).map_err(|_| Fault::Line("is not UTF-8"))?;
+    let Line { method, url, body } = serde_json::from_str(text)
+        .map_err(|_| Fault::Line("is no JSON object with `url` and `body`"))?;
+    let is_post = method.is_none_or(|method| method == "POST");
+    let served = endpoints.find(&Method::POST, &url);
+    let is_served = served.is_ok_and(|found| {
+        found.ids.is_empty()
+            && matches!(
+                found.endpoint.keeps,
+                Keeps::Nothing | Keeps::Audio | Keeps::Response
+            )
+    });
+    if !is_post || !is_served {
+        return Err(Fault::Line("asks for a URL that is not served in batches"));
+    }
+    let body = Excerpt::of([body.get().as_bytes()]);
+    let look =
+        request::look(&body).map_err(|_| Fault::Line("has a body that is no JSON object"))?;
+    if look.keeping.background {
+        return Err(Fault::Line(
+            "asks for `background`, which batches are not served with",
+        ));
+    }
+    let references = references::references(&body, Taken::AsJson).map_err(Fault::Reference)?;
+    Ok(references.into_iter().map(|found| found.claim).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(line: &str) -> Result<Vec<String>, ApiError> {
-        let endpoints = Endpoints::default();
-        let mut check = Check {
-            endpoints: &endpoints,
-            line: 0,
-            claims: HashSet::new(),
-        };
-        check.line(line.as_bytes())?;
-        Ok(check.claims.into_iter().map(|claim| claim.id).collect())
+    fn check(line: &str) -> Result<Vec<String>, Fault> {
+        let claims = claims_of(&Endpoints::default(), line.as_bytes())?;
+        Ok(claims.into_iter().map(|claim| claim.id).collect())
     }
 
     #[test]
     fn a_line_is_looked_at_like_a_request() {
         let line = r#"{"custom_id":"1","method":"POST","url":"/v1/responses","body":{"input":"x","previous_response_id":"resp_1"}}"#;
-        assert_eq!(check(line).unwrap(), ["resp_1"]);
-        assert!(check("  \r\n").unwrap().is_empty());
+        assert_eq!(check(line).ok().unwrap(), ["resp_1"]);
+        assert!(check("  \r\n").ok().unwrap().is_empty());
         let other_case = r#"{"URL":"/v1/responses","Body":{"Previous_Response_Id":"resp_1"}}"#;
-        assert_eq!(check(other_case).unwrap(), ["resp_1"]);
+        assert_eq!(check(other_case).ok().unwrap(), ["resp_1"]);
         for line in [
             "x",
             "[]",
@@ -239,7 +260,7 @@ mod tests {
             r#"{"url":"/v1/responses","body":{"background":true}}"#,
             "{\"url\":\"/v1/responses\",\r\"body\":{}}",
         ] {
-            assert_eq!(check(line).unwrap_err().status(), 400, "{line}");
+            assert!(matches!(check(line), Err(Fault::Line(_))), "{line}");
         }
     }
 }
