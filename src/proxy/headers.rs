@@ -38,6 +38,14 @@ fn stays_here(name: &str) -> bool {
             | "cookie"
             | "forwarded"
             | "x-real-ip"
+            // As reverse proxies and content delivery networks name the client's address.
+            | "x-client-ip"
+            | "x-cluster-client-ip"
+            | "true-client-ip"
+            | "cf-connecting-ip"
+            | "cf-connecting-ipv6"
+            | "cf-pseudo-ipv4"
+            | "fastly-client-ip"
             | "expect"
             | "accept-encoding"
             | "openai-organization"
@@ -45,7 +53,9 @@ fn stays_here(name: &str) -> bool {
             // A socket's are written anew: the first may hold the key, the second would compress.
             | "sec-websocket-protocol"
             | "sec-websocket-extensions"
-            // The method was checked; a backend must not take another.
+            // Method and path were checked; a backend must not take others.
+            | "x-original-url"
+            | "x-rewrite-url"
             | "x-http-method-override"
             | "x-http-method"
             | "x-method-override"
@@ -286,6 +296,18 @@ mod tests {
             "cookie",
             "forwarded",
             "x-real-ip",
+            "x-client-ip",
+            "x-cluster-client-ip",
+            "true-client-ip",
+            "cf-connecting-ip",
+            "cf-connecting-ipv6",
+            "cf-pseudo-ipv4",
+            "fastly-client-ip",
+            "x-original-url",
+            "x-rewrite-url",
+            "x-http-method",
+            "x-http-method-override",
+            "x-method-override",
             "expect",
             "accept-encoding",
             "openai-organization",
