@@ -38,6 +38,8 @@ pub(super) fn start(filter: &str) -> LogGuard {
     env_logger::Builder::new()
         // Its lines at start say in four what this program says in one.
         .filter_module("actix_server", log::LevelFilter::Warn)
+        // Its lines tell once more, as errors, and of nobody, what was told of an answer that broke off.
+        .filter_module("actix_http::h1::dispatcher", log::LevelFilter::Off)
         .parse_filters(filter)
         .format(|out, record| {
             let time = humantime::format_rfc3339_millis(SystemTime::now());

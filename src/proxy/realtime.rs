@@ -51,8 +51,8 @@ use crate::{
     usage::{FrameScan, Text, UsageOnlyEvents, read_event},
 };
 
-/// How often an open socket's key is looked at; a forbidden one ends it within twice this.
-const KEY_CHECK: Duration = Duration::from_millis(400);
+/// How often it is looked at whether an open socket may go on; a forbidden key ends it within twice this.
+const CHECK: Duration = Duration::from_millis(400);
 const READ_BYTES: usize = 16 * 1024;
 
 /// Opens a socket, or says why not.
@@ -114,7 +114,8 @@ fn check(request: &HttpRequest) -> Result<(), ApiError> {
         return Err(ApiError::invalid_request(
             StatusCode::UPGRADE_REQUIRED,
             Some("websocket_required"),
-            "This path speaks WebSocket only; connect to it with ws:// or wss://.",
+            "This path speaks WebSocket only: connect to it with ws:// or wss://. If you did, a reverse proxy on the way does not pass on the \
+             Upgrade and Connection headers.",
         ));
     }
     if query(request, "call_id").is_some() {
@@ -166,7 +167,7 @@ struct Tunnel {
     out: VecDeque<Bytes>,
     /// Rows on their way to the disk; what is in `out` waits for them.
     committing: Option<Committing>,
-    key_check: Interval,
+    check: Interval,
     has_ended: bool,
     backend_broke: bool,
 }
@@ -178,6 +179,36 @@ struct Responding {
     since: Instant,
     /// For an estimate, should the client leave in the middle of it or the backend not say what it used.
     text: Text,
+}
+
+/// Why this proxy closes a socket, with the codes of RFC 6455 section 7.4.1.
+struct Closing {
+    code: u16,
+    /// For the client.
+    reason: &'static str,
+    /// For the log.
+    cause: &'static str,
+}
+
+const KEY_FORBIDDEN: Closing = Closing {
+    code: 1008,
+    reason: "This API key has been disabled by the operator of this proxy.",
+    cause: "its key was forbidden",
+};
+const GOING_AWAY: Closing = Closing {
+    code: 1001,
+    reason: "This proxy is shutting down.",
+    cause: "the server stops",
+};
+
+impl Closing {
+    fn frame(&self) -> Bytes {
+        let code = self.code.to_be_bytes();
+        // A control frame has at most 125 bytes.
+        let reason = self.reason.as_bytes();
+        let length = u8::try_from(code.len() + reason.len()).unwrap_or(0);
+        [&[0x88, length], &code[..], reason].concat().into()
+    }
 }
 
 /// Why a socket is cut.
@@ -198,8 +229,8 @@ impl Tunnel {
     ) -> Self {
         let (from_backend, to_backend) = tokio::io::split(socket.io);
         let carrier = tokio::task::spawn_local(carry(payload, to_backend));
-        let mut key_check = interval(KEY_CHECK);
-        key_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut check = interval(CHECK);
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tunnel = Self {
             from_backend,
             to_backend: carrier.abort_handle(),
@@ -210,7 +241,7 @@ impl Tunnel {
             opened_at: Instant::now(),
             out: VecDeque::new(),
             committing: None,
-            key_check,
+            check,
             has_ended: false,
             backend_broke: false,
         };
@@ -251,6 +282,26 @@ impl Tunnel {
         if !read.is_empty() {
             self.out.push_back(read);
         }
+    }
+
+    /// Whether it is to be closed now. While the server stops a response may be finished first.
+    fn closing(&self) -> Option<Closing> {
+        if !self.shared.keys.still_allows(self.exchange.caller()) {
+            return Some(KEY_FORBIDDEN);
+        }
+        let may_go = self.shared.drain.is_draining() && self.responding.is_none();
+        (may_go && self.is_quiet()).then_some(GOING_AWAY)
+    }
+
+    /// Whether all that came has been passed on, and was whole.
+    fn is_quiet(&self) -> bool {
+        self.committing.is_none() && self.out.is_empty() && self.frames.is_between_frames()
+    }
+
+    fn broken(&self, error: impl Into<TunnelError>) -> TunnelError {
+        let error = error.into();
+        self.exchange.log_cut(&error.to_string());
+        error
     }
 
     fn poll_backend(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Bytes>> {
@@ -322,13 +373,14 @@ impl MessageBody for Tunnel {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
-        if this.key_check.poll_tick(cx).is_ready() {
+        if this.check.poll_tick(cx).is_ready() {
             // Polled again, so that the next tick wakes this task.
-            let _ = this.key_check.poll_tick(cx);
-            if !this.shared.keys.still_allows(this.exchange.caller()) {
-                this.exchange.log_cut("its key was forbidden");
-                // Without a frame that closes it, the client sees it cut; as an error, the operator would see it in the log.
-                return Poll::Ready(None);
+            let _ = this.check.poll_tick(cx);
+            if let Some(closing) = this.closing() {
+                this.exchange.log_cut(closing.cause);
+                this.has_ended = true;
+                // In the middle of a frame there is no room for one that closes: the client sees the socket cut.
+                return Poll::Ready(this.is_quiet().then(|| Ok(closing.frame())));
             }
         }
         loop {
@@ -338,7 +390,7 @@ impl MessageBody for Tunnel {
                     Poll::Ready(Ok(())) => this.committing = None,
                     Poll::Ready(Err(error)) => {
                         this.out.clear();
-                        return Poll::Ready(Some(Err(TunnelError::from(error).into())));
+                        return Poll::Ready(Some(Err(this.broken(error).into())));
                     }
                 }
             }
@@ -354,7 +406,7 @@ impl MessageBody for Tunnel {
                 Poll::Ready(Ok(read)) => this.take_in(read),
                 Poll::Ready(Err(error)) => {
                     this.backend_broke = true;
-                    return Poll::Ready(Some(Err(TunnelError::from(error).into())));
+                    return Poll::Ready(Some(Err(this.broken(error).into())));
                 }
             }
         }

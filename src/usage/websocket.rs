@@ -65,6 +65,12 @@ impl FrameScan {
         }
     }
 
+    /// Whether the next byte begins a frame: there a control frame may stand, even inside a message (RFC 6455 section 5.4).
+    #[must_use]
+    pub fn is_between_frames(&self) -> bool {
+        self.frame.is_none() && self.header.is_empty()
+    }
+
     fn keep(&mut self, bytes: &[u8]) {
         if self.too_long || self.message.len() + bytes.len() > MAX_MESSAGE_BYTES {
             self.too_long = true;
@@ -149,6 +155,27 @@ mod tests {
             scan.push(read, &mut |message| messages.push(message.to_vec()));
         }
         messages
+    }
+
+    #[test]
+    fn the_end_of_a_frame_is_known() {
+        let frames = [frame(0x01, b"tw"), frame(0x80, b""), frame(0x82, &[1; 200])];
+        let ends: Vec<usize> = frames
+            .iter()
+            .scan(0, |end, frame| {
+                *end += frame.len();
+                Some(*end)
+            })
+            .collect();
+        let mut scan = FrameScan::default();
+        for (index, byte) in frames.concat().iter().enumerate() {
+            scan.push(&[*byte], &mut |_| {});
+            assert_eq!(
+                scan.is_between_frames(),
+                ends.contains(&(index + 1)),
+                "{index}"
+            );
+        }
     }
 
     #[test]

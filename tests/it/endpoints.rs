@@ -398,7 +398,7 @@ fn a_forbidden_key_ends_its_realtime_socket_within_a_second() {
     });
     let forbidden = std::time::Instant::now();
     assert_eq!(proxy.cli(&["user", "forbid", "alice"]).code, Some(0));
-    socket.raw_rest();
+    assert_closes(&socket.raw_rest(), 1008);
     assert!(
         forbidden.elapsed() < std::time::Duration::from_secs(2),
         "{:?}",
@@ -407,6 +407,35 @@ fn a_forbidden_key_ends_its_realtime_socket_within_a_second() {
     wait_until("the log tells it", PATIENCE, || {
         proxy.log().contains("cut: its key was forbidden")
     });
+    assert!(!proxy.log().contains("ERROR"), "{}", proxy.log());
+}
+
+/// The last frame is one that closes the socket.
+#[track_caller]
+fn assert_closes(bytes: &[u8], code: u16) {
+    let at = bytes.windows(4).position(|window| {
+        window[0] == 0x88 && usize::from(window[1]) >= 2 && window[2..] == code.to_be_bytes()
+    });
+    let at = at.unwrap_or_else(|| panic!("no frame closes: {}", bytes.escape_ascii()));
+    assert_eq!(bytes.len(), at + 2 + usize::from(bytes[at + 1]));
+}
+
+#[test]
+fn an_idle_realtime_socket_does_not_hold_up_the_stop() {
+    let backend = realtime();
+    let (mut proxy, key) = Home::new(&backend).serve_alice();
+    let mut socket = proxy.start(&upgrade(&key));
+    assert_eq!(socket.head().status, 101);
+    wait_until("the response is booked", PATIENCE, || {
+        !proxy.rows().is_empty()
+    });
+    proxy.signal("TERM");
+    assert_closes(&socket.raw_rest(), 1001);
+    assert!(
+        proxy
+            .exit_within(std::time::Duration::from_secs(5))
+            .is_some()
+    );
     assert!(!proxy.log().contains("ERROR"), "{}", proxy.log());
 }
 

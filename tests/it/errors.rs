@@ -332,6 +332,25 @@ fn the_log_names_the_user_and_the_request_id_of_a_refusal() {
 }
 
 #[test]
+fn a_backend_that_breaks_off_in_its_answer_is_told_of_once() {
+    let backend = Backend::start(|_, wire| {
+        wire.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+        wire.write("c\r\ndata: {\"a\":1\r\n");
+        wire.close();
+    });
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let mut connection = proxy.start(&Request::post(CHAT, ASK_STREAM).key(&key));
+    assert_eq!(connection.head().status, 200);
+    assert!(!connection.rest().1, "it broke off");
+    wait_until("the access line is there", PATIENCE, || {
+        proxy.log().contains("backend_broke")
+    });
+    let log = proxy.log();
+    assert_eq!(log.matches("broke off in its answer").count(), 1, "{log}");
+    assert!(!log.contains("ERROR"), "{log}");
+}
+
+#[test]
 fn a_request_that_is_not_http_ends_only_its_own_connection() {
     let backend = faulty();
     let (proxy, key) = Home::new(&backend).serve_alice();

@@ -210,9 +210,15 @@ impl Endpoints {
                  can open it, to each user's own objects, with STATEFUL_ENDPOINTS=private.",
             );
         }
-        if is_closed(path) || is_closed_list(method, path) {
+        if is_closed(path) {
             return ApiError::closed(
                 "This endpoint is closed: it hands out credentials, or holds what all users of this proxy would share.",
+            );
+        }
+        if is_closed_list(method, path) {
+            return ApiError::closed(
+                "This list is closed: it would show what all users of this proxy have stored. If you meant to ask a model, send \
+                 a POST request.",
             );
         }
         ApiError::unknown_url(method.as_str(), path)
