@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, InvalidMessage, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -103,7 +103,27 @@ pub(super) fn failure(error: &io::Error) -> BackendError {
     if is_out_of_files(error) {
         BackendError::OutOfFiles
     } else {
-        BackendError::Unreachable(error.to_string())
+        BackendError::Unreachable(told(error))
+    }
+}
+
+/// What to do about it, where the usual mistakes in setting up TLS are told in words for programmers.
+fn told(error: &io::Error) -> String {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match tls {
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "its certificate is signed by an authority that is not known here; SSL_CERT_FILE can name the authority's certificate"
+                .to_owned()
+        }
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(other)))
+            if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+        {
+            "its certificate is an authority's and no server's; it needs one with basicConstraints CA:FALSE".to_owned()
+        }
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            "it does not speak TLS there; OPENAI_BACKEND_URL may have to begin with http://".to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 

@@ -68,14 +68,31 @@ fn a_backend_behind_tls_is_reached_when_ssl_cert_file_vouches_for_it() {
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_or_of_another_name_is_502() {
+fn what_is_wrong_with_tls_is_a_502_and_the_log_says_what_to_do() {
     let port = tls_backend();
-    let nobody_vouches = Home::with_backend_url(&format!("https://localhost:{port}"));
-    let another_name = trusting_the_authority(&format!("https://127.0.0.1:{port}"));
-    for home in [nobody_vouches, another_name] {
+    let no_tls = TcpListener::bind("127.0.0.1:0").unwrap();
+    let plain_port = no_tls.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut stream in no_tls.incoming().map_while(Result::ok) {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let at = |place: String| Home::with_backend_url(&format!("https://{place}"));
+    for (home, says) in [
+        (at(format!("localhost:{port}")), "SSL_CERT_FILE"),
+        (
+            at(format!("127.0.0.1:{plain_port}")),
+            "may have to begin with http://",
+        ),
+        (
+            trusting_the_authority(&format!("https://127.0.0.1:{port}")),
+            "not valid for name",
+        ),
+    ] {
         let (proxy, key) = home.serve_alice();
         let error = assert_openai_error(&proxy.chat(&key, ASK), 502);
         assert_eq!(error["type"], "server_error");
+        proxy.wait_for_log(says);
     }
 }
 
