@@ -5,7 +5,7 @@ use std::ops::Range;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, presets};
 
 use crate::{
-    model::User,
+    model::{User, is_unprintable},
     store::{
         costs::{CostReport, Split, SplitCosts, SplitReport, Totals},
         users::NewKey,
@@ -238,8 +238,8 @@ fn number(value: i64) -> Cell {
 fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            let escape = c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            let (plain, escaped) = if escape { (None, Some(c.escape_unicode())) } else { (Some(c), None) };
+            let escaped = is_unprintable(c).then(|| c.escape_unicode());
+            let plain = escaped.is_none().then_some(c);
             plain.into_iter().chain(escaped.into_iter().flatten())
         })
         .collect()

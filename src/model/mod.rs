@@ -15,4 +15,4 @@ pub use object::{Claim, Entry, ObjectKind, StoredObject};
 pub use secret::Secret;
 pub use time::{TimeError, TimeRange, format_utc, format_utc_date, ms_ago, now_ms};
 pub use usage::{Outcome, Usage, UsageRow, UsageSource};
-pub use user::{NameError, User, UserName};
+pub use user::{NameError, User, UserName, is_unprintable};

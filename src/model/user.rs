@@ -69,7 +69,8 @@ impl UserName {
 
 /// Control characters, and the invisible ones that reorder or break a line of a table or log
 /// (Unicode's bidirectional controls and line separators).
-fn is_unprintable(c: char) -> bool {
+#[must_use]
+pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -164,9 +164,9 @@ impl LedgerThread {
 }
 
 impl Ledger {
-    /// Queues entries that are acknowledged together, when their transaction is committed.
+    /// Queues entries that are acknowledged together: `written` is told when their transaction is committed.
     /// While rows cannot be written and requests are served all the same, nobody is made to wait.
-    fn submit(
+    pub fn write(
         &self,
         entries: Vec<Entry>,
         written: Option<oneshot::Sender<Result<(), NotWritten>>>,
@@ -195,18 +195,9 @@ impl Ledger {
         }
     }
 
-    /// Queues entries; `written` is told when they are committed, should somebody wait.
-    pub fn write(
-        &self,
-        entries: Vec<Entry>,
-        written: Option<oneshot::Sender<Result<(), NotWritten>>>,
-    ) {
-        self.submit(entries, written);
-    }
-
     /// Queues entries that nobody waits for.
     pub fn push(&self, entries: Vec<Entry>) {
-        self.submit(entries, None);
+        self.write(entries, None);
     }
 
     /// Whether new requests may be served.

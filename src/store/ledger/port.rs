@@ -78,7 +78,7 @@ impl Port {
             return;
         }
         let (sender, written) = oneshot::channel();
-        self.ledger.submit(entries, Some(sender));
+        self.ledger.write(entries, Some(sender));
         tokio::task::spawn_local(async move {
             let result = written.await.unwrap_or(Err(NotWritten));
             for waiter in waiters {

@@ -41,7 +41,7 @@ fn start(store: &Store, on_failure: OnFailure) -> LedgerThread {
 
 fn commit(ledger: &Ledger, row: UsageRow) -> Result<(), NotWritten> {
     let (sender, written) = oneshot::channel();
-    ledger.submit(vec![Entry::Row(row)], Some(sender));
+    ledger.write(vec![Entry::Row(row)], Some(sender));
     written.blocking_recv().unwrap()
 }
 
