@@ -181,7 +181,7 @@ pub(super) struct Keeping {
 pub(super) enum Booking {
     /// As its endpoint says.
     AsUsual,
-    /// Not now: it is not done.
+    /// Not now: it is not done, and is remembered until it is.
     Later,
     /// Unless it was before, under the name of the endpoint that made the object.
     Once { id: String, endpoint: &'static str },
@@ -307,15 +307,19 @@ impl Keeping {
             Keeps::Batch => BATCHES,
             _ => return Booking::AsUsual,
         };
+        let named = stored.and_then(|stored| stored.id.as_ref());
+        let Some(id) = self.path_id.as_ref().or(named) else {
+            // Nobody can come back to it: what it tells now is all that it will.
+            return Booking::AsUsual;
+        };
         let is_batch = self.keeps == Keeps::Batch;
-        let done = stored.filter(|stored| stored.is_final() || tells_usage && !is_batch);
-        let id = done.and_then(|stored| self.path_id.as_ref().or(stored.id.as_ref()));
-        match id {
-            Some(id) => Booking::Once {
-                id: id.clone(),
-                endpoint,
-            },
-            None => Booking::Later,
+        let is_done = |stored: &Stored| stored.is_final() || tells_usage && !is_batch;
+        if !stored.is_some_and(is_done) {
+            return Booking::Later;
+        }
+        Booking::Once {
+            id: id.clone(),
+            endpoint,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What users store at the backend, with `STATEFUL_ENDPOINTS=private`: each has only one's own.
 
+mod accounts;
 mod audio;
 mod batches;
 mod gone;
