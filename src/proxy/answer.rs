@@ -27,7 +27,7 @@ use super::{
     gathered::Gathered,
     headers::keep_end_to_end,
     ledger_unavailable,
-    relay::Relay,
+    relay::{Heir, Relay},
     stored::may_tell_gone,
 };
 use crate::{
@@ -40,11 +40,12 @@ const MAX_COLLECTED_BYTES: usize = 1024 * 1024;
 /// Unless the backend pauses for this long: then what has come is passed on, and the rest as it comes.
 const MAX_PAUSE: Duration = Duration::from_millis(20);
 
-/// Makes the client's answer.
+/// Makes the client's answer; what the client leaves too early goes to the heir.
 pub(super) async fn answer(
     response: Response,
     mut exchange: Box<Exchange>,
     expected: Expected,
+    heir: Option<Heir>,
 ) -> Result<HttpResponse, ApiError> {
     let Response {
         status,
@@ -81,11 +82,12 @@ pub(super) async fn answer(
     let body = if body.is_complete() {
         nothing(exchange, length).await?
     } else if is_stream {
-        BoxBody::new(Relay::new(body, exchange, length, Bytes::new()).paced())
+        let relay = Relay::new(body, exchange, length, Bytes::new());
+        relay.paced().into_body(heir)
     } else if too_long {
-        BoxBody::new(Relay::new(body, exchange, length, Bytes::new()))
+        Relay::new(body, exchange, length, Bytes::new()).into_body(heir)
     } else {
-        collect(body, exchange, length).await?
+        collect(body, exchange, length, heir).await?
     };
     let mut response = HttpResponse::with_body(status, body);
     *response.headers_mut() = headers;
@@ -113,6 +115,7 @@ async fn collect(
     mut body: Body,
     mut exchange: Box<Exchange>,
     length: Option<u64>,
+    heir: Option<Heir>,
 ) -> Result<BoxBody, ApiError> {
     let mut collected = Gathered::of_announced(length.unwrap_or(0));
     let relayed = |body, exchange, collected: Gathered| {
@@ -137,14 +140,14 @@ async fn collect(
             Collected::Read(None) => break,
             Collected::Read(Some(Err(error))) => {
                 let relay = relayed(body, exchange, collected).broken(error);
-                return Ok(BoxBody::new(relay));
+                return Ok(relay.into_body(heir));
             }
             Collected::Paused => {
-                return Ok(BoxBody::new(relayed(body, exchange, collected)));
+                return Ok(relayed(body, exchange, collected).into_body(heir));
             }
         }
         if collected.len() > MAX_COLLECTED_BYTES && !body.is_complete() {
-            return Ok(BoxBody::new(relayed(body, exchange, collected)));
+            return Ok(relayed(body, exchange, collected).into_body(heir));
         }
     }
     exchange.meter().finish(&mut |bytes| collected.push(bytes));

@@ -195,6 +195,12 @@ impl Exchange {
         self.stage == Stage::Booked
     }
 
+    /// The answer has yet to name an object that uses its tokens later, whoever has left by then.
+    #[must_use]
+    pub fn awaits_name(&self) -> bool {
+        self.stage == Stage::Asked && !self.is_error() && self.keeping.awaits_name()
+    }
+
     pub fn templates(&self) -> &Templates {
         &self.books.templates
     }

@@ -109,7 +109,7 @@ pub(super) async fn own_page(
                 stream: false,
                 usage_only_events: UsageOnlyEvents::Pass,
             };
-            return answer::answer(response, exchange, expected).await;
+            return answer::answer(response, exchange, expected, None).await;
         }
         let body = inner::whole_body(&mut response, MAX_PAGE_BYTES).await?;
         let listed: Listed = serde_json::from_slice(&body).map_err(|_| inner::unreadable())?;

@@ -61,6 +61,7 @@ use gate::{Drain, Gate, InFlight, Permit};
 use pace::Pace;
 use parts::BodyParts;
 use references::{Reference, Taken};
+use relay::Heir;
 use request::{AskedToKeep, Excerpt};
 use stored::Keeping;
 use throttle::Throttle;
@@ -271,7 +272,8 @@ async fn forward(
     let permit = shared.gate.enter().await?;
     // The backend goes on with these when the client leaves, and tells in its answer how to find them.
     let outlives_client = plan.keeping.background || endpoint.keeps == Keeps::Batch;
-    let sending = send(proxy, asked, plan, permit, in_flight);
+    let heir = outlives_client.then(Heir::new);
+    let sending = send(proxy, asked, plan, permit, in_flight, heir);
     if outlives_client {
         let sent = tokio::task::spawn_local(sending).await;
         return sent.unwrap_or_else(|_| Err(panicked()));
@@ -427,13 +429,15 @@ fn send(
     plan: Plan,
     permit: Permit,
     in_flight: InFlight,
+    heir: Option<Heir>,
 ) -> impl Future<Output = Result<HttpResponse, ApiError>> + use<> {
     asked.model = plan.model;
     let length = BodyLength::Known(plan.body.len() as u64);
     let head = proxy.shared.own_headers.head_for(asked.request, length);
     let outgoing = OutgoingRequest::new(head, plan.body);
     let exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
-    exchange_with(Rc::clone(&proxy.backend), outgoing, exchange, plan.expected)
+    let backend = Rc::clone(&proxy.backend);
+    exchange_with(backend, outgoing, exchange, plan.expected, heir)
 }
 
 async fn exchange_with(
@@ -441,6 +445,7 @@ async fn exchange_with(
     outgoing: OutgoingRequest,
     mut exchange: Box<Exchange>,
     expected: Expected,
+    heir: Option<Heir>,
 ) -> Result<HttpResponse, ApiError> {
     let sent = backend.send(&outgoing, || exchange.asked()).await;
     let response = sent.map_err(|error| {
@@ -448,7 +453,7 @@ async fn exchange_with(
         unanswered(&error)
     })?;
     drop(outgoing);
-    answer::answer(response, exchange, expected).await
+    answer::answer(response, exchange, expected, heir).await
 }
 
 /// The same for a body that goes out as it comes in: it takes its place while it uploads.
@@ -487,7 +492,7 @@ async fn send_upload(
         stream: fields.stream,
         usage_only_events: UsageOnlyEvents::Pass,
     };
-    answer::answer(response, exchange, expected).await
+    answer::answer(response, exchange, expected, None).await
 }
 
 /// What a client is told when there is no answer. The reason goes into the log, it may name internal hosts.

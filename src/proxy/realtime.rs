@@ -91,7 +91,7 @@ pub(super) async fn open(
                 stream: false,
                 usage_only_events: UsageOnlyEvents::Pass,
             };
-            return answer::answer(response, exchange, expected).await;
+            return answer::answer(response, exchange, expected, None).await;
         }
     };
     exchange.opened();

@@ -3,13 +3,15 @@
 
 use std::{
     collections::VecDeque,
-    future::Future,
+    future::{Future, poll_fn},
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use super::{
     backend::{Body, BodyError},
@@ -20,6 +22,9 @@ use crate::{model::Outcome, store::ledger::NotWritten};
 
 /// actix copies a piece whole, however slowly its client reads.
 const MAX_PIECE_BYTES: usize = 64 * 1024;
+
+/// For a client that left: a backend names an object at once, or after a queue. It keeps its permit all the while.
+const MAX_READING_ON: Duration = Duration::from_secs(600);
 
 /// A body that meters as it passes.
 pub struct Relay {
@@ -43,6 +48,16 @@ enum State {
         flushed: bool,
     },
     Ended,
+}
+
+/// Takes over the relay of a client that left before the answer named its object.
+pub struct Heir(oneshot::Sender<Relay>);
+
+/// A relay that goes to its heir where its client leaves too early.
+struct Bequeathed {
+    /// There until it is dropped.
+    relay: Option<Relay>,
+    heir: Option<Heir>,
 }
 
 /// Bytes on their way, in order. There is rarely more than one piece, which takes no memory of its own.
@@ -87,6 +102,28 @@ impl Relay {
     pub fn broken(mut self, error: BodyError) -> Self {
         self.break_off(error);
         self
+    }
+
+    /// The body of an answer; `heir` reads on where the client leaves before the object is named.
+    #[must_use]
+    pub fn into_body(self, heir: Option<Heir>) -> BoxBody {
+        match heir {
+            Some(_) => BoxBody::new(Bequeathed {
+                relay: Some(self),
+                heir,
+            }),
+            None => BoxBody::new(self),
+        }
+    }
+
+    /// Reads on for nobody until the object is remembered, or there is no more to read. Dropped, it is booked as it stands.
+    async fn until_named(mut self) {
+        while self.exchange.awaits_name() {
+            match poll_fn(|cx| Pin::new(&mut self).poll_next(cx)).await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return,
+            }
+        }
     }
 
     fn break_off(&mut self, error: BodyError) {
@@ -187,6 +224,49 @@ impl MessageBody for Relay {
                 }
                 State::Ended => return Poll::Ready(None),
             }
+        }
+    }
+}
+
+impl Heir {
+    /// Must be called on the worker whose relay it is. The task is there before it is needed, for what is dropped cannot wait.
+    #[must_use]
+    pub fn new() -> Self {
+        let (heir, relay) = oneshot::channel::<Relay>();
+        tokio::task::spawn_local(async {
+            if let Ok(relay) = relay.await {
+                let _ = tokio::time::timeout(MAX_READING_ON, relay.until_named()).await;
+            }
+        });
+        Self(heir)
+    }
+}
+
+impl MessageBody for Bequeathed {
+    type Error = RelayError;
+
+    fn size(&self) -> BodySize {
+        self.relay.as_ref().map_or(BodySize::None, Relay::size)
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, RelayError>>> {
+        match &mut self.get_mut().relay {
+            Some(relay) => Pin::new(relay).poll_next(cx),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl Drop for Bequeathed {
+    fn drop(&mut self) {
+        if let (Some(relay), Some(Heir(heir))) = (self.relay.take(), self.heir.take())
+            && relay.exchange.awaits_name()
+        {
+            // Where the worker ends there is nobody to take it.
+            let _ = heir.send(relay);
         }
     }
 }

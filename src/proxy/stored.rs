@@ -248,6 +248,15 @@ impl Keeping {
         )
     }
 
+    /// What the answer makes uses its tokens later, and is not remembered so far.
+    pub(super) fn awaits_name(&self) -> bool {
+        let uses_later = match self.keeps {
+            Keeps::Response => self.is_background,
+            keeps => keeps == Keeps::Batch,
+        };
+        uses_later && self.path_id.is_none() && !self.is_remembered
+    }
+
     /// What must be written before the first bytes of a long answer leave: the client can use the object from then on.
     pub(super) fn first_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
         let Some(id) = stored.and_then(|stored| stored.id.as_ref()) else {

@@ -1,11 +1,17 @@
 //! What is made in the background is booked whatever becomes of its client, its id or the backend, and never twice.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use super::post;
-use crate::harness::{Backend, Home};
+use super::{get, post, upload};
+use crate::harness::{
+    Backend, Home, PATIENCE, Proxy, Request, Turnstile, Wire, proxy_has_let_go_of, wait_until,
+};
 
 const DONE: &str = r#"{"id":"resp_1","status":"completed","model":"m-2","usage":{"input_tokens":3,"output_tokens":4,"total_tokens":7}}"#;
+const CREATED: &str = "data: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"status\":\"in_progress\"}}\n\n";
+const JSON: (&str, &str) = ("content-type", "application/json");
 
 fn private(backend: &Backend) -> Home {
     Home::new(backend).set("STATEFUL_ENDPOINTS", "private")
@@ -28,4 +34,110 @@ fn what_is_done_at_once_is_booked_though_its_id_is_none_to_come_back_with() {
         (row.tokens(), row.labels()),
         ([3, 4, 0, 0], ["completed", "backend"])
     );
+}
+
+/// A client that has sent this leaves; the backend goes on only when the proxy has noticed.
+fn leaves(proxy: &Proxy, turnstile: &Turnstile, asked: usize, backend: &Backend, sent: &Request) {
+    let client = proxy.start(sent);
+    backend.wait_for_requests(asked);
+    let port = client.port();
+    drop(client);
+    proxy_has_let_go_of(port, proxy);
+    turnstile.allow(1);
+}
+
+/// Sends a body so long behind its head that the head has gone on.
+fn json_in_parts(wire: &mut Wire, body: &str) {
+    let length = body.len().to_string();
+    wire.head("200 OK", &[JSON, ("content-length", &length)]);
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    wire.write(body);
+}
+
+#[test]
+fn a_client_that_leaves_before_the_object_is_named_loses_neither_object_nor_account() {
+    for stream in [true, false] {
+        let turnstile = Arc::new(Turnstile::default());
+        let gate = Arc::clone(&turnstile);
+        let backend = Backend::start(move |request, wire| {
+            if request.head.starts_with("GET") {
+                return wire.json(DONE);
+            }
+            gate.pass();
+            if request.asks_to_stream() {
+                wire.sse_head();
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                wire.chunk(CREATED);
+                gate.pass();
+            } else {
+                json_in_parts(wire, r#"{"id":"resp_1","status":"queued"}"#);
+            }
+        });
+        let (proxy, key) = private(&backend).serve_alice();
+        let body = json!({"model": "m", "input": "x", "background": true, "stream": stream});
+        let request = Request::post("/v1/responses", body.to_string()).key(&key);
+        leaves(&proxy, &turnstile, 1, &backend, &request);
+        wait_until("the response is known", PATIENCE, || {
+            get(&proxy, &key, "/v1/responses/resp_1").status == 200
+        });
+        turnstile.allow(1);
+        assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0], "stream: {stream}");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_between_head_and_name_loses_neither_object_nor_account() {
+    let turnstile = Arc::new(Turnstile::default());
+    let gate = Arc::clone(&turnstile);
+    let backend = Backend::start(move |request, wire| {
+        if request.head.starts_with("GET") {
+            return wire.json(DONE);
+        }
+        wire.sse_head();
+        wire.chunk(": wait\n\n");
+        gate.pass();
+        wire.chunk(CREATED);
+        gate.pass();
+    });
+    let (proxy, key) = private(&backend).serve_alice();
+    let body = json!({"model": "m", "background": true, "stream": true}).to_string();
+    let mut client = proxy.start(&Request::post("/v1/responses", body).key(&key));
+    client.head();
+    assert_eq!(client.read_some().as_deref(), Some(&b": wait\n\n"[..]));
+    let port = client.port();
+    drop(client);
+    proxy_has_let_go_of(port, &proxy);
+    turnstile.allow(1);
+    wait_until("the response is known", PATIENCE, || {
+        get(&proxy, &key, "/v1/responses/resp_1").status == 200
+    });
+    turnstile.allow(1);
+    assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
+}
+
+#[test]
+fn a_batch_whose_maker_leaves_before_it_is_named_is_booked() {
+    let turnstile = Arc::new(Turnstile::default());
+    let gate = Arc::clone(&turnstile);
+    let backend = Backend::start(move |request, wire| {
+        if request.head.starts_with("GET /v1/files") {
+            wire.answer("200 OK", &[], r#"{"url":"/v1/responses","body":{}}"#);
+        } else if request.head.starts_with("POST /v1/files") {
+            wire.json(r#"{"id":"file-1"}"#);
+        } else if request.head.starts_with("POST") {
+            gate.pass();
+            json_in_parts(wire, r#"{"id":"batch_1","status":"validating"}"#);
+        } else {
+            wire.json(&DONE.replace("resp_1", "batch_1"));
+        }
+    });
+    let (proxy, key) = private(&backend)
+        .set("SETTLE_INTERVAL", "20ms")
+        .serve_alice();
+    let file = upload(&proxy, &key, "x");
+    let body = json!({"input_file_id": file}).to_string();
+    let request = Request::post("/v1/batches", body).key(&key);
+    leaves(&proxy, &turnstile, 3, &backend, &request);
+    assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
+    assert_eq!(get(&proxy, &key, "/v1/batches/batch_1").status, 200);
 }
