@@ -48,6 +48,8 @@ pub struct Estimate {
     pub objects: Vec<Entry>,
     /// The stored object whose account the row closes.
     pub settles: Option<String>,
+    /// That object, where its account ends with it: forgotten behind the row.
+    pub forgets: Option<Entry>,
     /// Told when the row is committed; nobody waits where there is none.
     pub written: Option<oneshot::Sender<Result<(), NotWritten>>>,
     /// Whose line is written when the numbers are known.
@@ -224,6 +226,7 @@ impl Estimate {
             share: BodyShare::default(),
             objects: Vec::new(),
             settles: None,
+            forgets: None,
             written: None,
             access: None,
         }
@@ -258,6 +261,7 @@ impl Estimate {
         }
         let mut entries = self.objects;
         entries.push(Entry::of(row, self.settles));
+        entries.extend(self.forgets);
         ledger.write(entries, self.written);
     }
 }
@@ -302,6 +306,7 @@ mod tests {
             share: BodyShare::default(),
             objects: Vec::new(),
             settles: None,
+            forgets: None,
             written: None,
             access: None,
         }

@@ -373,6 +373,10 @@ impl Exchange {
                 self.due(row, None)
             }
             Booking::AsUsual | Booking::Later => Due::default(),
+            Booking::Unfinished(estimate) => Due {
+                estimate: Some(estimate),
+                ..Due::default()
+            },
             Booking::Once { id, endpoint } => {
                 let mut row = self.row(outcome);
                 row.endpoint = endpoint;

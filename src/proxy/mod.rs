@@ -270,8 +270,9 @@ async fn forward(
         Box::pin(settle_objects(proxy, &mut asked, &plan, ids)).await?;
     }
     let permit = shared.gate.enter().await?;
-    // The backend goes on with these when the client leaves, and tells in its answer how to find them.
-    let outlives_client = plan.keeping.background || endpoint.keeps == Keeps::Batch;
+    // The backend goes on with these when the client leaves, and tells in its answer how to find them, or that they ended.
+    let outlives_client =
+        plan.keeping.background || endpoint.keeps == Keeps::Batch || asked.keeping.has_unfinished();
     let heir = outlives_client.then(Heir::new);
     let sending = send(proxy, asked, plan, permit, in_flight, heir);
     if outlives_client {

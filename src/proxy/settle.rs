@@ -14,10 +14,11 @@ use crate::{
     usage::{Evidence, Generated, Stored, read_answer},
 };
 
-/// Books what a background response used, which could not be asked for once it is deleted.
+/// Books what a background response used, which could not be asked for once it is deleted. One that is not done yet goes on
+/// if it is not deleted after all: what it has said so far is booked with the answer that says so.
 pub(super) async fn before_deletion(
     proxy: &Proxy,
-    asked: &Asked<'_>,
+    asked: &mut Asked<'_>,
     id: &str,
 ) -> Result<(), ApiError> {
     let key = id.to_owned();
@@ -39,9 +40,23 @@ pub(super) async fn before_deletion(
         _ => return Err(not_now()),
     }
     let body = inner::whole_body(&mut response, proxy.shared.max_body_bytes).await?;
-    // One that is not done yet ends with this: what it has said so far is all that it used.
-    let written = book(proxy, id, asked.caller.id, &body).await;
-    written.map_err(|_| ledger_unavailable().retry_after(5))
+    let user_id = asked.caller.id;
+    let row = row_of(RESPONSES, user_id, &body);
+    let mut stored = Stored::default();
+    stored.read(&body);
+    if stored.is_final() || row.source == UsageSource::Backend {
+        let written = book_row(proxy, id, row, &body).await;
+        return written.map_err(|_| ledger_unavailable().retry_after(5));
+    }
+    let forgets = Entry::Forgotten {
+        id: id.to_owned(),
+        user_id,
+    };
+    asked.keeping.ends_unfinished(Estimate {
+        forgets: Some(forgets),
+        ..estimate(id, row, &body)
+    });
+    Ok(())
 }
 
 /// Books a response, the first time.
@@ -51,33 +66,37 @@ pub(super) async fn book(
     user_id: i64,
     body: &[u8],
 ) -> Result<(), NotWritten> {
-    let row = row_of(RESPONSES, user_id, body);
+    book_row(proxy, id, row_of(RESPONSES, user_id, body), body).await
+}
+
+async fn book_row(proxy: &Proxy, id: &str, row: UsageRow, body: &[u8]) -> Result<(), NotWritten> {
     if row.source == UsageSource::Backend {
         let entry = Entry::of(row, Some(id.to_owned()));
         proxy.books.ledger.commit([entry]).await
     } else {
-        estimated(proxy, id, row, body).await
+        let (sender, written) = oneshot::channel();
+        proxy.books.estimator.submit(Estimate {
+            written: Some(sender),
+            ..estimate(id, row, body)
+        });
+        written.await.unwrap_or(Err(NotWritten))
     }
 }
 
-/// The same for a response that does not say what it used: its output is counted.
-async fn estimated(proxy: &Proxy, id: &str, row: UsageRow, body: &[u8]) -> Result<(), NotWritten> {
-    let (sender, written) = oneshot::channel();
-    proxy.books.estimator.submit(Estimate {
+/// Of a response that does not say what it used: its output is counted.
+fn estimate(id: &str, row: UsageRow, body: &[u8]) -> Estimate {
+    let row = UsageRow {
+        source: UsageSource::Estimate,
+        ..row
+    };
+    let evidence = Evidence {
+        generated: Generated::Json(body.to_vec()),
+        ..Evidence::default()
+    };
+    Estimate {
         settles: Some(id.to_owned()),
-        written: Some(sender),
-        ..Estimate::of(
-            UsageRow {
-                source: UsageSource::Estimate,
-                ..row
-            },
-            Evidence {
-                generated: Generated::Json(body.to_vec()),
-                ..Evidence::default()
-            },
-        )
-    });
-    written.await.unwrap_or(Err(NotWritten))
+        ..Estimate::of(row, evidence)
+    }
 }
 
 fn not_now() -> ApiError {

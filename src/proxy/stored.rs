@@ -15,6 +15,7 @@ use super::{
     ApiError, BATCHES, RESPONSES,
     auth::Caller,
     endpoint::{Keeps, Stateful},
+    estimator::Estimate,
     ledger_unavailable,
     references::Reference,
     request,
@@ -172,12 +173,13 @@ pub(super) struct Keeping {
     is_remembered: bool,
     /// The request asks the backend to store nothing; containers live all the same.
     is_unstored: bool,
+    /// What is booked of the object should it be deleted before it is done.
+    unfinished: Option<Box<Estimate>>,
     /// Ids of items that the request brings along: a backend that gives them back has not made them.
     given_ids: Vec<String>,
 }
 
 /// How an answer is booked.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Booking {
     /// As its endpoint says.
     AsUsual,
@@ -185,6 +187,8 @@ pub(super) enum Booking {
     Later,
     /// Unless it was before, under the name of the endpoint that made the object.
     Once { id: String, endpoint: &'static str },
+    /// With what the object had said before it was deleted, in which it is forgotten too.
+    Unfinished(Box<Estimate>),
 }
 
 impl Keeping {
@@ -205,6 +209,7 @@ impl Keeping {
             is_background: false,
             is_remembered: false,
             is_unstored: false,
+            unfinished: None,
             given_ids: Vec::new(),
         }
     }
@@ -222,6 +227,16 @@ impl Keeping {
     /// The request asks for an answer with audio.
     pub(super) fn asks_audio(&mut self) {
         self.keeps = Keeps::Audio;
+    }
+
+    /// The request deletes what is not done, and has used so much.
+    pub(super) fn ends_unfinished(&mut self, estimate: Estimate) {
+        self.unfinished = Some(Box::new(estimate));
+    }
+
+    /// Whether the answer closes the account of what is not done.
+    pub(super) fn has_unfinished(&self) -> bool {
+        self.unfinished.is_some()
     }
 
     /// The request brings items along.
@@ -282,7 +297,7 @@ impl Keeping {
     /// What must be written before the last byte of a successful answer leaves.
     pub(super) fn last_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
         let mut entries = self.first_entries(stored);
-        if let (Keeps::Forgotten, Some(id)) = (self.keeps, &self.path_id) {
+        if let (Keeps::Forgotten, Some(id), None) = (self.keeps, &self.path_id, &self.unfinished) {
             entries.push(Entry::Forgotten {
                 id: id.clone(),
                 user_id: self.user_id,
@@ -310,7 +325,10 @@ impl Keeping {
     }
 
     /// How a successful answer is booked. One that tells its usage is done, wherever it says so.
-    pub(super) fn booking(&self, stored: Option<&Stored>, tells_usage: bool) -> Booking {
+    pub(super) fn booking(&mut self, stored: Option<&Stored>, tells_usage: bool) -> Booking {
+        if let Some(estimate) = self.unfinished.take() {
+            return Booking::Unfinished(estimate);
+        }
         let endpoint = match self.keeps {
             Keeps::Response if self.is_background || self.path_id.is_some() => RESPONSES,
             Keeps::Batch => BATCHES,

@@ -1,12 +1,15 @@
 //! What is made in the background is booked whatever becomes of its client, its id or the backend, and never twice.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use serde_json::{Value, json};
 
-use super::{get, post, upload};
+use super::{get, id_of, post, remembered, upload};
 use crate::harness::{
-    Backend, Home, PATIENCE, Proxy, Request, Turnstile, Wire, proxy_has_let_go_of, wait_until,
+    Backend, Home, PATIENCE, Proxy, Request, Seen, Turnstile, Wire, proxy_has_let_go_of, wait_until,
 };
 
 const DONE: &str = r#"{"id":"resp_1","status":"completed","model":"m-2","usage":{"input_tokens":3,"output_tokens":4,"total_tokens":7}}"#;
@@ -19,6 +22,10 @@ fn private(backend: &Backend) -> Home {
 
 fn in_background() -> Value {
     json!({"model": "m", "input": "x", "background": true})
+}
+
+fn delete(id: &str, key: &str) -> Request {
+    Request::new("DELETE", &format!("/v1/responses/{id}")).key(key)
 }
 
 #[test]
@@ -140,4 +147,64 @@ fn a_batch_whose_maker_leaves_before_it_is_named_is_booked() {
     leaves(&proxy, &turnstile, 3, &backend, &request);
     assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
     assert_eq!(get(&proxy, &key, "/v1/batches/batch_1").status, 200);
+}
+
+/// A backend with one response in the background that is done once it is told so, and that answers DELETE as it is told.
+fn that_deletes(
+    is_done: &Arc<AtomicBool>,
+    on_delete: impl Fn(&mut Wire) + Send + Sync + 'static,
+) -> Backend {
+    let is_done = Arc::clone(is_done);
+    Backend::start(move |request: &Seen, wire: &mut Wire| {
+        match request.head.split(' ').next() {
+            Some("POST") => wire.json(r#"{"id":"resp_1","status":"queued"}"#),
+            Some("GET") if is_done.load(Ordering::Relaxed) => wire.json(DONE),
+            Some("GET") => wire.json(
+                r#"{"id":"resp_1","status":"in_progress","model":"gpt-4o",
+                "output":[{"type":"message","content":[{"type":"output_text","text":"one two three four five"}]}]}"#,
+            ),
+            _ => on_delete(wire),
+        }
+    })
+}
+
+#[test]
+fn a_deletion_that_is_refused_ends_no_account() {
+    let is_done = Arc::new(AtomicBool::new(false));
+    let backend = that_deletes(&is_done, |wire| {
+        wire.answer("409 Conflict", &[JSON], r#"{"error":{"message":"busy"}}"#);
+    });
+    let (proxy, key) = private(&backend).serve_alice();
+    id_of(&post(&proxy, &key, "/v1/responses", &in_background()));
+    assert_eq!(proxy.send(&delete("resp_1", &key)).status, 409);
+    is_done.store(true, Ordering::Relaxed);
+    assert_eq!(get(&proxy, &key, "/v1/responses/resp_1").status, 200);
+    assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
+}
+
+#[test]
+fn what_is_deleted_before_it_is_done_is_booked_with_what_it_had_said() {
+    for stays in [true, false] {
+        let turnstile = Arc::new(Turnstile::default());
+        let gate = Arc::clone(&turnstile);
+        let backend = that_deletes(&Arc::default(), move |wire| {
+            gate.pass();
+            wire.json(r#"{"id":"resp_1","deleted":true}"#);
+        });
+        let (proxy, key) = private(&backend).serve_alice();
+        id_of(&post(&proxy, &key, "/v1/responses", &in_background()));
+        if stays {
+            turnstile.allow(1);
+            assert_eq!(proxy.send(&delete("resp_1", &key)).status, 200);
+        } else {
+            leaves(&proxy, &turnstile, 3, &backend, &delete("resp_1", &key));
+        }
+        let row = proxy.only_row();
+        assert_eq!(
+            (row.output, row.source.as_str(), row.endpoint.as_str()),
+            (5, "estimate", "/v1/responses"),
+            "stays: {stays}"
+        );
+        assert!(!remembered(&proxy, "resp_1"));
+    }
 }
