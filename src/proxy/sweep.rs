@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use super::{ApiError, BATCHES, Proxy, RESPONSES, inner, settle};
 use crate::{
     model::{Entry, ObjectKind, ms_ago},
-    store::objects::{self, Pending},
+    store::objects::{self, Pending, Place},
     usage::Stored,
 };
 
@@ -22,9 +22,21 @@ const SWEEPS_FOR_OLD: u64 = 10;
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 /// Objects in one sweep.
 const MAX_OBJECTS: usize = 500;
+/// What may be wrong with one object alone is wrong with the backend when it is so with this many in a row.
+const MAX_FAILURES: usize = 5;
+/// For one object: the next ones wait.
+const MAX_LOOK: Duration = Duration::from_secs(60);
+
+/// Goes through the objects of an age, one sweep after the other.
+struct Round {
+    age: Duration,
+    /// Where the last sweep ended, if it did not come to the end: the next begins behind it, so that all have their turn.
+    behind: Option<Place>,
+}
 
 /// Sweeps until the worker ends. One of a server's workers does it.
 pub(super) async fn run(proxy: Weak<Proxy>, every: Duration) {
+    let (mut young, mut all) = (Round::new(YOUNG), Round::new(MAX_AGE));
     for sweep in 1_u64.. {
         tokio::time::sleep(every).await;
         let Some(proxy) = proxy.upgrade() else {
@@ -33,31 +45,57 @@ pub(super) async fn run(proxy: Weak<Proxy>, every: Duration) {
         if proxy.shared.drain.enter().is_err() || !proxy.books.ledger.accepts_requests() {
             continue;
         }
-        let age = if sweep.is_multiple_of(SWEEPS_FOR_OLD) {
-            MAX_AGE
+        let round = if sweep.is_multiple_of(SWEEPS_FOR_OLD) {
+            &mut all
         } else {
-            YOUNG
+            &mut young
         };
         // What is wrong was logged; the next sweep tries again.
-        let _ = look_at_all(&proxy, age).await;
+        let _ = round.sweep(&proxy).await;
     }
 }
 
-async fn look_at_all(proxy: &Proxy, age: Duration) -> Result<(), ApiError> {
-    let since_ms = ms_ago(age);
-    let pending = proxy
-        .shared
-        .owners
-        .read(move |connection| objects::pending(connection, since_ms, MAX_OBJECTS))
-        .await?;
-    for object in pending {
-        look_at(proxy, object).await?;
+impl Round {
+    fn new(age: Duration) -> Self {
+        Self { age, behind: None }
     }
-    Ok(())
+
+    async fn sweep(&mut self, proxy: &Proxy) -> Result<(), ApiError> {
+        let oldest = Place::before(ms_ago(self.age));
+        let behind = match self.behind.take() {
+            Some(place) => place.max(oldest),
+            None => oldest,
+        };
+        let pending = proxy
+            .shared
+            .owners
+            .read(move |connection| objects::pending(connection, &behind, MAX_OBJECTS))
+            .await?;
+        let is_end = pending.len() < MAX_OBJECTS;
+        let end = pending.last().filter(|_| is_end).map(Pending::place);
+        let mut failures = 0;
+        for object in pending {
+            let place = object.place();
+            let _permit = proxy.shared.gate.enter().await?;
+            let looked = tokio::time::timeout(MAX_LOOK, look_at(proxy, object)).await;
+            failures = match looked {
+                Ok(Ok(())) => 0,
+                Ok(Err(_)) | Err(_) => failures + 1,
+            };
+            self.behind = Some(place);
+            if failures == MAX_FAILURES {
+                break;
+            }
+        }
+        if self.behind == end {
+            self.behind = None;
+        }
+        Ok(())
+    }
 }
 
 /// # Errors
-/// When the backend does not answer: then it is not asked for the others either. What is wrong with one object alone is its own.
+/// When the backend does not answer, which may be the object's own fault or not.
 async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
     let Pending {
         id,
@@ -69,7 +107,6 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
         ObjectKind::Batch => BATCHES,
         _ => RESPONSES,
     };
-    let _permit = proxy.shared.gate.enter().await?;
     let mut response = inner::get_alone(proxy, &format!("{collection}/{id}")).await?;
     let entries = match response.status {
         StatusCode::OK => {

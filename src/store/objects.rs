@@ -18,8 +18,8 @@ const SETTLE: &str = "UPDATE objects SET is_settled = 1 WHERE id = ?1 AND is_set
 const PENDING: &str = "SELECT 1 FROM objects WHERE id = ?1 AND is_settled = 0";
 const OWNER: &str = "SELECT user_id, kind FROM objects WHERE id = ?1";
 // Index: objects_pending.
-const ALL_PENDING: &str = "SELECT id, kind, user_id, made_at_ms FROM objects WHERE is_settled = 0 AND made_at_ms >= ?1 \
-     ORDER BY made_at_ms LIMIT ?2";
+const ALL_PENDING: &str = "SELECT id, kind, user_id, made_at_ms FROM objects WHERE is_settled = 0 \
+     AND (made_at_ms, id) > (?1, ?2) ORDER BY made_at_ms, id LIMIT ?3";
 // Index: objects_by_user.
 const OWN: &str = "SELECT id, is_settled FROM objects WHERE user_id = ?1 AND kind = ?2";
 
@@ -115,18 +115,47 @@ pub struct Pending {
     pub made_at_ms: i64,
 }
 
-/// Objects that are not settled and were made since a time (Unix milliseconds), the oldest first.
+/// Where an object stands among the others, the oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Unix time in milliseconds.
+    pub made_at_ms: i64,
+    pub id: String,
+}
+
+impl Place {
+    /// In front of all that were made since a time (Unix milliseconds).
+    #[must_use]
+    pub fn before(made_at_ms: i64) -> Self {
+        Self {
+            made_at_ms,
+            id: String::new(),
+        }
+    }
+}
+
+impl Pending {
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place {
+            made_at_ms: self.made_at_ms,
+            id: self.id.clone(),
+        }
+    }
+}
+
+/// Objects that are not settled and stand behind a place, the oldest first.
 ///
 /// # Errors
 /// What the database says.
 pub fn pending(
     connection: &Connection,
-    since_ms: i64,
+    behind: &Place,
     limit: usize,
 ) -> Result<Vec<Pending>, StoreError> {
     let mut statement = connection.prepare_cached(ALL_PENDING)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![since_ms, limit], |row| {
+    let rows = statement.query_map(params![behind.made_at_ms, behind.id, limit], |row| {
         let kind: String = row.get(1)?;
         let Some(kind) = ObjectKind::parse(&kind) else {
             return Ok(None);
@@ -222,8 +251,10 @@ mod tests {
             HashMap::from([("a".to_owned(), false)])
         );
         assert!(own(&connection, 1, ObjectKind::Batch).unwrap().is_empty());
-        let unsettled = |since_ms| pending(&connection, since_ms, 9).unwrap().len();
-        assert_eq!((unsettled(1), unsettled(2)), (1, 0));
+        let unsettled = |behind: &Place| pending(&connection, behind, 9).unwrap();
+        let found = unsettled(&Place::before(1));
+        assert_eq!((found.len(), unsettled(&Place::before(2)).len()), (1, 0));
+        assert!(unsettled(&found[0].place()).is_empty());
         assert!(settle(&connection, "a").unwrap() && !settle(&connection, "a").unwrap());
         let mut given = object("given", 1);
         given.kind = ObjectKind::Given;

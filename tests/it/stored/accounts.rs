@@ -208,3 +208,29 @@ fn what_is_deleted_before_it_is_done_is_booked_with_what_it_had_said() {
         assert!(!remembered(&proxy, "resp_1"));
     }
 }
+
+#[test]
+fn what_cannot_be_read_keeps_nothing_else_from_being_booked() {
+    const ODD: usize = 12;
+    let backend = Backend::start(|request, wire| {
+        if request.head.starts_with("POST") {
+            let id = request.json()["input"].clone();
+            wire.json(&json!({"id": id, "status": "queued"}).to_string());
+        } else if request.target().contains("resp_odd") {
+            wire.answer("500 Internal Server Error", &[JSON], r#"{"error":"oops"}"#);
+        } else {
+            wire.json(DONE);
+        }
+    });
+    let (proxy, key) = private(&backend)
+        .set("SETTLE_INTERVAL", "20ms")
+        .serve_alice();
+    for id in (0..ODD)
+        .map(|n| format!("resp_odd{n}"))
+        .chain(["resp_1".to_owned()])
+    {
+        let body = json!({"model": "m", "input": id, "background": true});
+        id_of(&post(&proxy, &key, "/v1/responses", &body));
+    }
+    assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
+}
