@@ -256,7 +256,7 @@ impl Exchange {
     /// Remembers the object that a long answer has named; resolves when it is committed, and what named it may leave.
     /// `None` where there is nothing to remember.
     pub fn remember(&mut self) -> Option<impl Future<Output = Result<(), NotWritten>> + use<>> {
-        let stored = self.meter.as_ref().and_then(Meter::stored);
+        let stored = self.meter.as_mut().and_then(Meter::stored_so_far);
         let entries = self.keeping.first_entries(stored);
         (!entries.is_empty()).then(|| self.books.ledger.commit(entries))
     }

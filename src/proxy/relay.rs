@@ -33,6 +33,8 @@ pub struct Relay {
     size: BodySize,
     /// Metered, not yet sent.
     out: Pieces,
+    /// What the source said last before it was handed over.
+    broke: Option<BodyError>,
     state: State,
     /// Of a stream of events.
     lane: Option<Lane>,
@@ -79,13 +81,21 @@ pub enum RelayError {
 impl Relay {
     /// `passed` was read and metered before.
     #[must_use]
-    pub fn new(source: Body, exchange: Box<Exchange>, length: Option<u64>, passed: Bytes) -> Self {
+    pub fn new(
+        source: Body,
+        mut exchange: Box<Exchange>,
+        length: Option<u64>,
+        passed: Bytes,
+    ) -> Self {
+        // What has passed may name the object, and waits like any other read.
+        let named = exchange.remember();
         Self {
             source,
             exchange,
             size: length.map_or(BodySize::Stream, BodySize::Sized),
             out: Pieces::of(passed),
-            state: State::Passing,
+            broke: None,
+            state: named.map_or(State::Passing, |named| State::Committing(Box::pin(named))),
             lane: None,
         }
     }
@@ -100,7 +110,7 @@ impl Relay {
     /// A relay that passes on what came and then breaks off as the backend did.
     #[must_use]
     pub fn broken(mut self, error: BodyError) -> Self {
-        self.break_off(error);
+        self.broke = Some(error);
         self
     }
 
@@ -194,6 +204,11 @@ impl MessageBody for Relay {
                 return Poll::Ready(Some(Ok(bytes)));
             }
             match &mut this.state {
+                State::Passing if this.broke.is_some() => {
+                    if let Some(error) = this.broke.take() {
+                        this.break_off(error);
+                    }
+                }
                 State::Passing if this.source.is_complete() && this.exchange.is_booked() => {
                     this.state = State::Ended;
                 }

@@ -23,6 +23,9 @@ const MAX_JSON_BYTES: usize = 1024 * 1024;
 /// No usage object of a long answer is longer.
 const TAIL_BYTES: usize = 16 * 1024;
 
+/// Where a JSON answer names itself.
+const MAX_BEGINNING_BYTES: u64 = 32 * 1024;
+
 /// `Content-Encoding` of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
@@ -132,6 +135,17 @@ impl Meter {
     #[must_use]
     pub fn stored(&self) -> Option<&Stored> {
         self.decoder.sink().stored.as_deref()
+    }
+
+    /// The same as far as a JSON answer has come that goes on in parts: its own id stands in its beginning, and is known
+    /// before that leaves.
+    #[must_use]
+    pub fn stored_so_far(&mut self) -> Option<&Stored> {
+        let sink = self.decoder.sink_mut();
+        if let (Shape::Json(buffer), Some(stored)) = (&mut sink.shape, &mut sink.stored) {
+            buffer.read_beginning(stored);
+        }
+        sink.stored.as_deref()
     }
 
     /// Looks at one read and hands on, through `emit`, what of it may leave now.
@@ -275,7 +289,7 @@ impl Write for Sink {
                 let mut on_data = |data: &[u8]| reading.event(data, stored.as_deref_mut());
                 scanner.push(bytes, &mut on_data, &mut |_| {});
             }
-            Shape::Json(buffer) => buffer.push(bytes, stored.as_deref_mut()),
+            Shape::Json(buffer) => buffer.push(bytes, stored.is_some()),
             Shape::Opaque => {}
         }
         Ok(bytes.len())
@@ -293,7 +307,7 @@ struct JsonBuffer {
     is_long: bool,
     /// Of a long answer, where its objects are noted.
     outline: Option<Box<Outline>>,
-    /// The objects that its beginning names were noted.
+    /// Its beginning was searched for its own id.
     beginning_read: bool,
     /// What a long answer has said so far.
     counts: Option<Counts>,
@@ -304,14 +318,14 @@ struct JsonBuffer {
 }
 
 impl JsonBuffer {
-    fn push(&mut self, bytes: &[u8], stored: Option<&mut Stored>) {
+    fn push(&mut self, bytes: &[u8], notes_objects: bool) {
         self.total_bytes = self.total_bytes.saturating_add(bytes.len() as u64);
         let becomes_long = !self.is_long && self.held.len() + bytes.len() > MAX_JSON_BYTES;
         self.held.extend_from_slice(bytes);
         self.is_long |= becomes_long;
         if self.is_long {
-            if let Some(stored) = stored {
-                self.outline(bytes, stored);
+            if notes_objects {
+                self.outline(bytes);
             }
             if self.held.len() > 2 * TAIL_BYTES {
                 self.let_go();
@@ -322,16 +336,21 @@ impl JsonBuffer {
         }
     }
 
-    /// Keeps what names objects. The answer's own id stands in its beginning, and can be remembered while the rest passes.
-    fn outline(&mut self, bytes: &[u8], stored: &mut Stored) {
+    /// Keeps what names objects.
+    fn outline(&mut self, bytes: &[u8]) {
         match &mut self.outline {
             Some(outline) => outline.push(bytes),
             None => self.outline.insert(Box::default()).push(&self.held),
         }
-        if !self.beginning_read && self.total_bytes > 2 * TAIL_BYTES as u64 {
-            self.beginning_read = true;
-            stored.read(self.objects());
+    }
+
+    /// Notes the answer's own id as soon as it is there. It is looked for after each read, so not for long.
+    fn read_beginning(&mut self, stored: &mut Stored) {
+        if self.beginning_read || stored.id.is_some() {
+            return;
         }
+        self.beginning_read = self.total_bytes > MAX_BEGINNING_BYTES;
+        stored.read(self.objects());
     }
 
     /// What the answer's objects are read from.

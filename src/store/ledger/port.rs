@@ -60,9 +60,12 @@ impl Port {
         }
     }
 
-    /// Hands over entries that nobody waits for.
+    /// Hands over entries that nobody waits for, behind those that are on their way: what a row settles is remembered first.
     pub fn push(&self, entries: Vec<Entry>) {
-        if !entries.is_empty() {
+        let mut outgoing = self.outgoing.borrow_mut();
+        if !outgoing.entries.is_empty() {
+            outgoing.entries.extend(entries);
+        } else if !entries.is_empty() {
             self.ledger.push(entries);
         }
     }

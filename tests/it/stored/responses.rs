@@ -241,3 +241,35 @@ fn what_follows_a_long_picture_is_its_maker_s_too() {
         }
     }
 }
+
+#[test]
+fn an_id_does_not_leave_before_its_object_is_remembered() {
+    let turnstile = Arc::new(Turnstile::default());
+    let gate = Arc::clone(&turnstile);
+    let backend = Backend::start(move |request, wire| {
+        if request.target() != "/v1/responses" {
+            return wire.json("{}");
+        }
+        wire.head(
+            "200 OK",
+            &[
+                ("content-type", "application/json"),
+                ("transfer-encoding", "chunked"),
+            ],
+        );
+        wire.chunk(r#"{"id":"resp_1","status":"completed","#);
+        gate.pass();
+        wire.chunk(r#""usage":{"input_tokens":3,"output_tokens":4,"total_tokens":7}}"#);
+        wire.end();
+    });
+    let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
+    let (proxy, alice) = home.serve_alice();
+    let mut client = proxy.start(&Request::post("/v1/responses", r#"{"model":"m"}"#).key(&alice));
+    client.head();
+    let first = client.read_some().unwrap();
+    assert!(first.starts_with(br#"{"id":"resp_1""#));
+    assert_eq!(get(&proxy, &alice, "/v1/responses/resp_1").status, 200);
+    turnstile.allow(1);
+    assert!(client.rest().1);
+    assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
+}
