@@ -138,7 +138,7 @@ pub(super) async fn own_page(
         entries.extend(gone_of(proxy, request, user_id, unseen).await);
     }
     if proxy.books.ledger.commit(entries).await.is_err() {
-        return Err(ledger_unavailable().retry_after(5).already_logged());
+        return Err(ledger_unavailable().retry_after(5));
     }
     if !is_whole && page.data.is_empty() {
         return Err(ApiError::server(

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Shelf, get, id_of, post, two_users};
+use super::{Shelf, get, id_of, post, two_users, upload};
 use crate::harness::{Proxy, assert_openai_error};
 
 fn ids(page: &Value) -> Vec<String> {
@@ -121,4 +121,19 @@ fn what_is_in_an_object_is_not_written_anew() {
     let text = get(&proxy, &alice, "/v1/vector_stores").text();
     let object = get(&proxy, &alice, &format!("/v1/vector_stores/{id}")).text();
     assert!(text.contains(&object), "{object} in {text}");
+}
+
+#[test]
+fn a_list_that_the_ledger_refuses_has_its_line_in_the_log() {
+    let shelf = Shelf::start();
+    let (proxy, alice, _) = two_users(&shelf);
+    let input = upload(&proxy, &alice, r#"{"url":"/v1/responses","body":{}}"#);
+    let body = json!({"input_file_id": input});
+    let id = id_of(&post(&proxy, &alice, "/v1/batches", &body));
+    shelf.put("batches", json!({"id": id, "status": "completed"}));
+    let trigger =
+        "CREATE TRIGGER broken BEFORE UPDATE ON objects BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    proxy.writable_database().execute_batch(trigger).unwrap();
+    assert_openai_error(&get(&proxy, &alice, "/v1/batches"), 503);
+    proxy.wait_for_log("GET \"/v1/batches\" refused: status=503");
 }
