@@ -372,7 +372,7 @@ impl Exchange {
                 let row = self.row(outcome);
                 self.due(row, None)
             }
-            Booking::AsUsual | Booking::Later => Due::default(),
+            Booking::AsUsual | Booking::Later | Booking::Before => Due::default(),
             Booking::Unfinished(estimate) => Due {
                 estimate: Some(estimate),
                 ..Due::default()

@@ -63,7 +63,7 @@ use parts::BodyParts;
 use references::{Reference, Taken};
 use relay::Heir;
 use request::{AskedToKeep, Excerpt};
-use stored::Keeping;
+use stored::{Account, Keeping};
 use throttle::Throttle;
 use upload::{ClientUpload, LookUp};
 
@@ -223,15 +223,18 @@ async fn forward(
     if !proxy.books.ledger.accepts_requests() {
         return Err(ledger_unavailable().retry_after(5));
     }
-    if !ids.is_empty() {
-        shared.owners.check_path(&caller, ids).await?;
-    }
+    let account = if ids.is_empty() {
+        Account::Closed
+    } else {
+        shared.owners.check_path(&caller, ids).await?
+    };
     let mut asked = Asked {
         keeping: Keeping::new(
             endpoint.keeps,
             shared.endpoints.stateful(),
             caller.id,
             ids.first().map(|(_, id)| *id),
+            account,
         ),
         request,
         caller,

@@ -42,7 +42,7 @@ use super::{
     parts::BodyParts,
     payload,
     request::clean_text,
-    stored::Keeping,
+    stored::{Account, Keeping},
     unanswered,
 };
 use crate::{
@@ -72,7 +72,13 @@ pub(super) async fn open(
     }
     let permit = shared.gate.enter().await?;
     let asked = Asked {
-        keeping: Keeping::new(endpoint.keeps, Stateful::Off, caller.id, None),
+        keeping: Keeping::new(
+            endpoint.keeps,
+            Stateful::Off,
+            caller.id,
+            None,
+            Account::Closed,
+        ),
         request,
         caller,
         endpoint,

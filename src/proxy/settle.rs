@@ -5,12 +5,15 @@ use actix_web::http::StatusCode;
 use tokio::sync::oneshot;
 
 use super::{
-    ApiError, BATCHES, Proxy, RESPONSES, estimator::Estimate, exchange::Asked, inner,
-    ledger_unavailable, stored::made,
+    ApiError, BATCHES, Proxy, RESPONSES,
+    estimator::Estimate,
+    exchange::Asked,
+    inner, ledger_unavailable,
+    stored::{Account, made},
 };
 use crate::{
     model::{Entry, ObjectKind, Outcome, UsageRow, UsageSource, now_ms},
-    store::{ledger::NotWritten, objects},
+    store::ledger::NotWritten,
     usage::{Evidence, Generated, Stored, read_answer},
 };
 
@@ -21,13 +24,7 @@ pub(super) async fn before_deletion(
     asked: &mut Asked<'_>,
     id: &str,
 ) -> Result<(), ApiError> {
-    let key = id.to_owned();
-    let is_pending = proxy
-        .shared
-        .owners
-        .read(move |connection| objects::is_pending(connection, &key))
-        .await?;
-    if !is_pending {
+    if asked.keeping.account() == Account::Closed {
         return Ok(());
     }
     let _permit = proxy.shared.gate.enter().await?;

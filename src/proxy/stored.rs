@@ -36,7 +36,7 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// Lets a request on whose path names the caller's own objects only.
+    /// Lets a request on whose path names the caller's own objects only; how the account of the first stands.
     ///
     /// # Errors
     /// 404 for others, 503 when the database cannot be read.
@@ -44,15 +44,28 @@ impl Owners {
         &self,
         caller: &Caller,
         ids: &[(ObjectKind, &str)],
-    ) -> Result<(), ApiError> {
+    ) -> Result<Account, ApiError> {
         let claims = ids.iter().map(|(kind, id)| Claim {
             id: (*id).to_owned(),
             kind: *kind,
             is_looked_up: true,
         });
-        match self.first_foreign(caller, claims.collect()).await? {
-            Some((_, id)) => Err(unknown_object(&id).with_param("id")),
-            None => Ok(()),
+        let (user_id, claims) = (caller.id, claims.collect::<Vec<_>>());
+        let (foreign, is_open) = self
+            .read(move |connection| {
+                let place = objects::first_foreign(connection, user_id, &claims)?;
+                let is_open = match claims.first() {
+                    Some(first) => objects::is_pending(connection, &first.id)?,
+                    None => false,
+                };
+                let foreign = place.and_then(|place| claims.into_iter().nth(place));
+                Ok((foreign, is_open))
+            })
+            .await?;
+        match foreign {
+            Some(foreign) => Err(unknown_object(&foreign.id).with_param("id")),
+            None if is_open => Ok(Account::Open),
+            None => Ok(Account::Closed),
         }
     }
 
@@ -161,12 +174,22 @@ pub(super) fn closed_background() -> ApiError {
     .with_param("background")
 }
 
+/// Whether what an object used is yet to be booked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Account {
+    Open,
+    /// It is booked, or nothing is used later.
+    Closed,
+}
+
 /// What is remembered of one answer's objects, and when what they used is booked.
 pub(super) struct Keeping {
     keeps: Keeps,
     user_id: i64,
     /// The object that the path names.
     path_id: Option<String>,
+    /// That object's.
+    account: Account,
     /// The request asks for a response in the background.
     is_background: bool,
     /// The object itself is remembered.
@@ -185,6 +208,8 @@ pub(super) enum Booking {
     AsUsual,
     /// Not now: it is not done, and is remembered until it is.
     Later,
+    /// It was before; a look at it books nothing, and says so in the log.
+    Before,
     /// Unless it was before, under the name of the endpoint that made the object.
     Once { id: String, endpoint: &'static str },
     /// With what the object had said before it was deleted, in which it is forgotten too.
@@ -197,6 +222,7 @@ impl Keeping {
         stateful: Stateful,
         user_id: i64,
         path_id: Option<&str>,
+        account: Account,
     ) -> Self {
         Self {
             keeps: match (stateful, keeps) {
@@ -206,6 +232,7 @@ impl Keeping {
             },
             user_id,
             path_id: path_id.map(str::to_owned),
+            account,
             is_background: false,
             is_remembered: false,
             is_unstored: false,
@@ -227,6 +254,11 @@ impl Keeping {
     /// The request asks for an answer with audio.
     pub(super) fn asks_audio(&mut self) {
         self.keeps = Keeps::Audio;
+    }
+
+    /// Of the object that the path names.
+    pub(super) fn account(&self) -> Account {
+        self.account
     }
 
     /// The request deletes what is not done, and has used so much.
@@ -334,6 +366,9 @@ impl Keeping {
             Keeps::Batch => BATCHES,
             _ => return Booking::AsUsual,
         };
+        if self.path_id.is_some() && self.account == Account::Closed {
+            return Booking::Before;
+        }
         let named = stored.and_then(|stored| stored.id.as_ref());
         let Some(id) = self.path_id.as_ref().or(named) else {
             // Nobody can come back to it: what it tells now is all that it will.

@@ -234,3 +234,22 @@ fn what_cannot_be_read_keeps_nothing_else_from_being_booked() {
     }
     assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
 }
+
+#[test]
+fn a_look_that_books_nothing_has_no_numbers_in_the_log() {
+    let backend = Backend::json(DONE);
+    let (proxy, key) = private(&backend).serve_alice();
+    id_of(&post(&proxy, &key, "/v1/responses", &json!({"model": "m"})));
+    for _ in 0..2 {
+        assert_eq!(get(&proxy, &key, "/v1/responses/resp_1").status, 200);
+    }
+    let lines = || {
+        let log = proxy.log();
+        let of_it = log.lines().filter(|line| line.contains("/v1/responses"));
+        of_it.map(str::to_owned).collect::<Vec<_>>()
+    };
+    wait_until("each has its line", PATIENCE, || lines().len() == 3);
+    let with_numbers = lines().into_iter().filter(|line| line.contains("output="));
+    assert_eq!(with_numbers.count(), 1, "{:?}", lines());
+    proxy.only_row();
+}
