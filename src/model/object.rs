@@ -65,6 +65,11 @@ pub enum Entry {
         user_id: i64,
         made_before_ms: i64,
     },
+    /// What an object is taken to have used, kept with it for when its account is given up.
+    Kept {
+        id: String,
+        row: UsageRow,
+    },
     /// What an object used, which is booked the first time only.
     Settled {
         id: String,

@@ -75,6 +75,13 @@ pub struct UsageRow {
 }
 
 impl Outcome {
+    /// By the word of the database.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = [Self::Completed, Self::ClientGone, Self::BackendBroke];
+        all.into_iter().find(|outcome| outcome.as_str() == word)
+    }
+
     /// The word the database holds.
     #[must_use]
     pub fn as_str(self) -> &'static str {

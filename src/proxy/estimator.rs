@@ -46,14 +46,22 @@ pub struct Estimate {
     pub share: BodyShare,
     /// Objects that are written before the row.
     pub objects: Vec<Entry>,
-    /// The stored object whose account the row closes.
-    pub settles: Option<String>,
-    /// That object, where its account ends with it: forgotten behind the row.
+    pub purpose: Purpose,
+    /// The object whose account the row closes, where its account ends with it: forgotten behind the row.
     pub forgets: Option<Entry>,
     /// Told when the row is committed; nobody waits where there is none.
     pub written: Option<oneshot::Sender<Result<(), NotWritten>>>,
     /// Whose line is written when the numbers are known.
     pub access: Option<Access>,
+}
+
+/// What becomes of the row once it is counted.
+pub enum Purpose {
+    Booked,
+    /// It closes the account of this stored object.
+    Settles(String),
+    /// It is kept with this one, whose account stays open.
+    KeptFor(String),
 }
 
 /// Takes estimates; clones share the thread that counts them.
@@ -225,7 +233,7 @@ impl Estimate {
             evidence,
             share: BodyShare::default(),
             objects: Vec::new(),
-            settles: None,
+            purpose: Purpose::Booked,
             forgets: None,
             written: None,
             access: None,
@@ -260,7 +268,11 @@ impl Estimate {
             access.log_booked(&row.model, row.status, row.duration_ms, booked);
         }
         let mut entries = self.objects;
-        entries.push(Entry::of(row, self.settles));
+        entries.push(match self.purpose {
+            Purpose::Booked => Entry::Row(row),
+            Purpose::Settles(id) => Entry::Settled { id, row },
+            Purpose::KeptFor(id) => Entry::Kept { id, row },
+        });
         entries.extend(self.forgets);
         ledger.write(entries, self.written);
     }
@@ -305,7 +317,7 @@ mod tests {
             },
             share: BodyShare::default(),
             objects: Vec::new(),
-            settles: None,
+            purpose: Purpose::Booked,
             forgets: None,
             written: None,
             access: None,

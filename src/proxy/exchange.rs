@@ -11,7 +11,7 @@ use super::{
     auth::Caller,
     budget::BodyShare,
     endpoint::{Endpoint, Keeps, Metering},
-    estimator::{Estimate, Estimator},
+    estimator::{Estimate, Estimator, Purpose},
     gate::{InFlight, Permit},
     pace::{Lane, Pace},
     parts::BodyParts,
@@ -372,7 +372,14 @@ impl Exchange {
                 let row = self.row(outcome);
                 self.due(row, None)
             }
-            Booking::AsUsual | Booking::Later | Booking::Before => Due::default(),
+            Booking::Later { made: Some(id) } if self.may_have_told() => {
+                let row = self.row(outcome);
+                Due {
+                    estimate: Some(Box::new(self.estimate(row, Purpose::KeptFor(id)))),
+                    ..Due::default()
+                }
+            }
+            Booking::AsUsual | Booking::Later { .. } | Booking::Before => Due::default(),
             Booking::Unfinished(estimate) => Due {
                 estimate: Some(estimate),
                 ..Due::default()
@@ -419,8 +426,9 @@ impl Exchange {
     /// What is to be booked of a row; `settles` names the object whose account it closes.
     fn due(&mut self, row: UsageRow, settles: Option<String>) -> Due {
         if row.source == UsageSource::Estimate {
+            let purpose = settles.map_or(Purpose::Booked, Purpose::Settles);
             return Due {
-                estimate: Some(Box::new(self.estimate(row, settles))),
+                estimate: Some(Box::new(self.estimate(row, purpose))),
                 ..Due::default()
             };
         }
@@ -434,6 +442,14 @@ impl Exchange {
             row: Some(Entry::of(row, settles)),
             ..Due::default()
         }
+    }
+
+    /// Whether the client may have been told what a background response says: in a stream, or by a backend that takes no
+    /// notice of `background`.
+    fn may_have_told(&self) -> bool {
+        let has_no_status = |meter: &Meter| meter.stored().is_some_and(|s| s.status.is_none());
+        let meter = self.meter.as_ref();
+        meter.is_some_and(|meter| meter.is_of_events() || has_no_status(meter))
     }
 
     fn is_error(&self) -> bool {
@@ -474,12 +490,14 @@ impl Exchange {
     }
 
     /// Hands over what an estimate is made of; nobody else needs it any more.
-    fn estimate(&mut self, row: UsageRow, settles: Option<String>) -> Estimate {
+    fn estimate(&mut self, row: UsageRow, purpose: Purpose) -> Estimate {
         let (input, generated) = match self.metering() {
             Metering::Text => (Input::Messages, self.meter().take_generated()),
             _ => (Input::Plain, Generated::Nothing),
         };
-        self.is_logged = true;
+        // The line of what is booked has its numbers.
+        let is_booked = !matches!(purpose, Purpose::KeptFor(_));
+        self.is_logged = is_booked;
         let evidence = Evidence {
             body: std::mem::take(&mut self.body).into_iter().collect(),
             input,
@@ -487,8 +505,8 @@ impl Exchange {
         };
         Estimate {
             share: std::mem::take(&mut self.share),
-            settles,
-            access: Some(self.access.clone()),
+            purpose,
+            access: is_booked.then(|| self.access.clone()),
             ..Estimate::of(row, evidence)
         }
     }

@@ -6,14 +6,17 @@ use tokio::sync::oneshot;
 
 use super::{
     ApiError, BATCHES, Proxy, RESPONSES,
-    estimator::Estimate,
+    estimator::{Estimate, Purpose},
     exchange::Asked,
     inner, ledger_unavailable,
     stored::{Account, made},
 };
 use crate::{
     model::{Entry, ObjectKind, Outcome, UsageRow, UsageSource, now_ms},
-    store::ledger::NotWritten,
+    store::{
+        ledger::NotWritten,
+        objects::{self, Kept, Pending},
+    },
     usage::{Evidence, Generated, Stored, read_answer},
 };
 
@@ -31,8 +34,16 @@ pub(super) async fn before_deletion(
     let mut response = inner::get(proxy, asked.request, asked.request.path()).await?;
     match response.status {
         StatusCode::OK => {}
-        // It is gone.
-        StatusCode::NOT_FOUND => return Ok(()),
+        // It is gone, or never was.
+        StatusCode::NOT_FOUND => {
+            let id = id.to_owned();
+            let owners = &proxy.shared.owners;
+            let object = owners.read(move |connection| objects::pending_one(connection, &id));
+            if let Some(row) = object.await?.and_then(given_up) {
+                asked.keeping.ends_given_up(row);
+            }
+            return Ok(());
+        }
         // Deleted now, it could never be booked.
         _ => return Err(not_now()),
     }
@@ -91,9 +102,28 @@ fn estimate(id: &str, row: UsageRow, body: &[u8]) -> Estimate {
         ..Evidence::default()
     };
     Estimate {
-        settles: Some(id.to_owned()),
+        purpose: Purpose::Settles(id.to_owned()),
         ..Estimate::of(row, evidence)
     }
+}
+
+/// What is booked of an object whose account is given up: what had passed of its answer is all that will be known.
+pub(super) fn given_up(object: Pending) -> Option<Entry> {
+    let Kept {
+        model,
+        served_model,
+        outcome,
+        usage,
+    } = object.kept?;
+    let row = UsageRow {
+        model,
+        served_model,
+        outcome,
+        usage,
+        source: UsageSource::Estimate,
+        ..row_of(RESPONSES, object.user_id, b"")
+    };
+    Some(Entry::Settled { id: object.id, row })
 }
 
 fn not_now() -> ApiError {

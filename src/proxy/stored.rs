@@ -198,6 +198,8 @@ pub(super) struct Keeping {
     is_unstored: bool,
     /// What is booked of the object should it be deleted before it is done.
     unfinished: Option<Box<Estimate>>,
+    /// The same, where it is known.
+    given_up: Option<Entry>,
     /// Ids of items that the request brings along: a backend that gives them back has not made them.
     given_ids: Vec<String>,
 }
@@ -206,8 +208,8 @@ pub(super) struct Keeping {
 pub(super) enum Booking {
     /// As its endpoint says.
     AsUsual,
-    /// Not now: it is not done, and is remembered until it is.
-    Later,
+    /// Not now: it is not done, and is remembered until it is. If this answer made it, its id.
+    Later { made: Option<String> },
     /// It was before; a look at it books nothing, and says so in the log.
     Before,
     /// Unless it was before, under the name of the endpoint that made the object.
@@ -237,6 +239,7 @@ impl Keeping {
             is_remembered: false,
             is_unstored: false,
             unfinished: None,
+            given_up: None,
             given_ids: Vec::new(),
         }
     }
@@ -264,6 +267,11 @@ impl Keeping {
     /// The request deletes what is not done, and has used so much.
     pub(super) fn ends_unfinished(&mut self, estimate: Estimate) {
         self.unfinished = Some(Box::new(estimate));
+    }
+
+    /// The request deletes what the backend does not know.
+    pub(super) fn ends_given_up(&mut self, row: Entry) {
+        self.given_up = Some(row);
     }
 
     /// Whether the answer closes the account of what is not done.
@@ -330,6 +338,7 @@ impl Keeping {
     pub(super) fn last_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
         let mut entries = self.first_entries(stored);
         if let (Keeps::Forgotten, Some(id), None) = (self.keeps, &self.path_id, &self.unfinished) {
+            entries.extend(self.given_up.take());
             entries.push(Entry::Forgotten {
                 id: id.clone(),
                 user_id: self.user_id,
@@ -377,7 +386,10 @@ impl Keeping {
         let is_batch = self.keeps == Keeps::Batch;
         let is_done = |stored: &Stored| stored.is_final() || tells_usage && !is_batch;
         if !stored.is_some_and(is_done) {
-            return Booking::Later;
+            let is_new = self.path_id.is_none() && !is_batch;
+            return Booking::Later {
+                made: is_new.then(|| id.clone()),
+            };
         }
         Booking::Once {
             id: id.clone(),

@@ -46,6 +46,7 @@ pub(super) async fn run(proxy: Weak<Proxy>, every: Duration) {
             continue;
         }
         let round = if sweep.is_multiple_of(SWEEPS_FOR_OLD) {
+            let _ = give_up_oldest(&proxy).await;
             &mut all
         } else {
             &mut young
@@ -94,15 +95,23 @@ impl Round {
     }
 }
 
+/// Books what is kept of objects that will not be looked at any more.
+async fn give_up_oldest(proxy: &Proxy) -> Result<(), ApiError> {
+    let before_ms = ms_ago(MAX_AGE);
+    let owners = &proxy.shared.owners;
+    let expired = owners
+        .read(move |connection| objects::expired(connection, before_ms, MAX_OBJECTS))
+        .await?;
+    let rows = expired.into_iter().filter_map(settle::given_up);
+    // What could not be written is found again.
+    let _ = proxy.books.ledger.commit(rows).await;
+    Ok(())
+}
+
 /// # Errors
 /// When the backend does not answer, which may be the object's own fault or not.
 async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
-    let Pending {
-        id,
-        kind,
-        user_id,
-        made_at_ms,
-    } = object;
+    let (id, kind, user_id) = (object.id.clone(), object.kind, object.user_id);
     let collection = match kind {
         ObjectKind::Batch => BATCHES,
         _ => RESPONSES,
@@ -127,10 +136,13 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
             }
         }
         StatusCode::NOT_FOUND => {
-            let is_old = made_at_ms < ms_ago(PATIENCE);
+            let is_old = object.made_at_ms < ms_ago(PATIENCE);
             if is_old && inner::tells_gone(&mut response, &id).await {
                 // Nothing more will ever be known of it.
-                vec![Entry::Forgotten { id, user_id }]
+                let row = settle::given_up(object);
+                row.into_iter()
+                    .chain([Entry::Forgotten { id, user_id }])
+                    .collect()
             } else {
                 Vec::new()
             }

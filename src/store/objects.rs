@@ -2,10 +2,20 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::StoreError;
-use crate::model::{Claim, ObjectKind, StoredObject};
+use crate::model::{Claim, ObjectKind, Outcome, StoredObject, Usage, UsageRow};
+
+macro_rules! select_pending {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, kind, user_id, made_at_ms, model, served_model, outcome, input_tokens, output_tokens \
+             FROM objects WHERE ",
+            $which
+        )
+    };
+}
 
 // An id that two users' answers name belongs to the one who was first.
 const REMEMBER: &str = "INSERT INTO objects (id, kind, user_id, made_at_ms, is_settled) VALUES (?1, ?2, ?3, ?4, ?5) \
@@ -17,9 +27,16 @@ const FORGET_GONE: &str =
 const SETTLE: &str = "UPDATE objects SET is_settled = 1 WHERE id = ?1 AND is_settled = 0";
 const PENDING: &str = "SELECT 1 FROM objects WHERE id = ?1 AND is_settled = 0";
 const OWNER: &str = "SELECT user_id, kind FROM objects WHERE id = ?1";
-// Index: objects_pending.
-const ALL_PENDING: &str = "SELECT id, kind, user_id, made_at_ms FROM objects WHERE is_settled = 0 \
-     AND (made_at_ms, id) > (?1, ?2) ORDER BY made_at_ms, id LIMIT ?3";
+const KEEP: &str = "UPDATE objects SET model = ?3, served_model = ?4, outcome = ?5, input_tokens = ?6, output_tokens = ?7 \
+     WHERE id = ?1 AND user_id = ?2 AND is_settled = 0";
+const ONE_PENDING: &str = select_pending!("id = ?1 AND is_settled = 0");
+// Index for these two: objects_pending.
+const ALL_PENDING: &str = select_pending!(
+    "is_settled = 0 AND (made_at_ms, id) > (?1, ?2) ORDER BY made_at_ms, id LIMIT ?3"
+);
+const EXPIRED: &str = select_pending!(
+    "is_settled = 0 AND made_at_ms < ?1 AND outcome IS NOT NULL ORDER BY made_at_ms LIMIT ?2"
+);
 // Index: objects_by_user.
 const OWN: &str = "SELECT id, is_settled FROM objects WHERE user_id = ?1 AND kind = ?2";
 
@@ -57,6 +74,21 @@ pub(super) fn forget_gone(
 /// Whether this is the first time that an object is settled.
 pub(super) fn settle(connection: &Connection, id: &str) -> rusqlite::Result<bool> {
     Ok(connection.prepare_cached(SETTLE)?.execute([id])? == 1)
+}
+
+/// Keeps what an object is taken to have used, should its account be given up. Nothing is kept of one whose account is closed.
+pub(super) fn keep(connection: &Connection, id: &str, row: &UsageRow) -> rusqlite::Result<()> {
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    connection.prepare_cached(KEEP)?.execute(params![
+        id,
+        row.user_id,
+        row.model,
+        row.served_model,
+        row.outcome.as_str(),
+        count(row.usage.input),
+        count(row.usage.output),
+    ])?;
+    Ok(())
 }
 
 /// The first of some claims that a user may not make, by its place: of what the backend looks up it must be the user's own and
@@ -113,6 +145,16 @@ pub struct Pending {
     pub user_id: i64,
     /// Unix time in milliseconds.
     pub made_at_ms: i64,
+    pub kept: Option<Kept>,
+}
+
+/// What an object is taken to have used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    pub model: String,
+    pub served_model: Option<String>,
+    pub outcome: Outcome,
+    pub usage: Usage,
 }
 
 /// Where an object stands among the others, the oldest first.
@@ -155,20 +197,69 @@ pub fn pending(
 ) -> Result<Vec<Pending>, StoreError> {
     let mut statement = connection.prepare_cached(ALL_PENDING)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![behind.made_at_ms, behind.id, limit], |row| {
-        let kind: String = row.get(1)?;
-        let Some(kind) = ObjectKind::parse(&kind) else {
-            return Ok(None);
-        };
-        Ok(Some(Pending {
-            id: row.get(0)?,
-            kind,
-            user_id: row.get(2)?,
-            made_at_ms: row.get(3)?,
-        }))
-    })?;
+    let rows = statement.query_map(params![behind.made_at_ms, behind.id, limit], read_pending)?;
     let known = rows.filter_map(Result::transpose);
     Ok(known.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Those made before a time (Unix milliseconds) of which is kept what they are taken to have used, the oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn expired(
+    connection: &Connection,
+    before_ms: i64,
+    limit: usize,
+) -> Result<Vec<Pending>, StoreError> {
+    let mut statement = connection.prepare_cached(EXPIRED)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![before_ms, limit], read_pending)?;
+    let known = rows.filter_map(Result::transpose);
+    Ok(known.collect::<rusqlite::Result<_>>()?)
+}
+
+/// One of them, if its account is open.
+///
+/// # Errors
+/// What the database says.
+pub fn pending_one(connection: &Connection, id: &str) -> Result<Option<Pending>, StoreError> {
+    let mut statement = connection.prepare_cached(ONE_PENDING)?;
+    Ok(statement
+        .query_row([id], read_pending)
+        .optional()?
+        .flatten())
+}
+
+/// `None` for a kind of a later version.
+fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<Pending>> {
+    let Some(kind) = ObjectKind::parse(&row.get::<_, String>("kind")?) else {
+        return Ok(None);
+    };
+    let count = |name: &str| {
+        let count: Option<i64> = row.get(name)?;
+        Ok::<_, rusqlite::Error>(count.and_then(|count| u64::try_from(count).ok()))
+    };
+    let outcome: Option<String> = row.get("outcome")?;
+    let kept = match outcome.and_then(|word| Outcome::parse(&word)) {
+        Some(outcome) => Some(Kept {
+            model: row.get::<_, Option<String>>("model")?.unwrap_or_default(),
+            served_model: row.get("served_model")?,
+            outcome,
+            usage: Usage {
+                input: count("input_tokens")?.unwrap_or_default(),
+                output: count("output_tokens")?.unwrap_or_default(),
+                ..Usage::default()
+            },
+        }),
+        None => None,
+    };
+    Ok(Some(Pending {
+        id: row.get("id")?,
+        kind,
+        user_id: row.get("user_id")?,
+        made_at_ms: row.get("made_at_ms")?,
+        kept,
+    }))
 }
 
 /// Whether an object is known and not settled yet.
@@ -288,7 +379,10 @@ mod tests {
             FORGET_GONE,
             SETTLE,
             PENDING,
+            KEEP,
+            ONE_PENDING,
             ALL_PENDING,
+            EXPIRED,
             OWNER,
             OWN,
         ] {

@@ -124,6 +124,11 @@ impl Meter {
         }
     }
 
+    #[must_use]
+    pub fn is_of_events(&self) -> bool {
+        matches!(self.decoder.sink().shape, Shape::Events(_))
+    }
+
     /// Makes the meter note the stored objects that the answer speaks of.
     #[must_use]
     pub fn noting_objects(mut self) -> Self {

@@ -238,6 +238,7 @@ fn write_entries<'a>(
                     user_id,
                     made_before_ms,
                 } => objects::forget_gone(connection, id, *user_id, *made_before_ms)?,
+                Entry::Kept { id, row } => objects::keep(connection, id, row)?,
                 Entry::Settled { id, row } => {
                     if objects::settle(connection, id)? {
                         insert(row)?;

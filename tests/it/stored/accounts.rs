@@ -7,7 +7,7 @@ use std::sync::{
 
 use serde_json::{Value, json};
 
-use super::{get, id_of, post, remembered, upload};
+use super::{get, id_of, made_earlier, post, remembered, upload};
 use crate::harness::{
     Backend, Home, PATIENCE, Proxy, Request, Seen, Turnstile, Wire, proxy_has_let_go_of, wait_until,
 };
@@ -252,4 +252,92 @@ fn a_look_that_books_nothing_has_no_numbers_in_the_log() {
     let with_numbers = lines().into_iter().filter(|line| line.contains("output="));
     assert_eq!(with_numbers.count(), 1, "{:?}", lines());
     proxy.only_row();
+}
+
+/// A backend that takes no notice of `background`, and has nothing to come back to.
+fn that_keeps_nothing(not_found: &'static str) -> Backend {
+    Backend::start(move |request, wire| {
+        if request.head.starts_with("GET") {
+            return wire.answer("404 Not Found", &[JSON], not_found);
+        }
+        if request.head.starts_with("DELETE") {
+            return wire.json(r#"{"deleted":true}"#);
+        }
+        wire.sse_head();
+        wire.chunk(CREATED);
+        wire.chunk("data: {\"type\":\"response.output_text.delta\",\"delta\":\"one two three four five\"}\n\n");
+        wire.closed_by_peer_within(PATIENCE);
+    })
+}
+
+/// A client reads the text of such a stream and leaves before its end.
+fn reads_and_leaves(proxy: &Proxy, key: &str) {
+    let body = json!({"model": "gpt-4o", "input": "Hello!", "background": true, "stream": true});
+    let mut client = proxy.start(&Request::post("/v1/responses", body.to_string()).key(key));
+    client.head();
+    client.event().unwrap();
+    assert!(client.event().unwrap().contains("five"));
+    drop(client);
+    wait_until("what it had is kept", PATIENCE, || {
+        let kept = "SELECT count(*) FROM objects WHERE output_tokens = 5";
+        let kept = proxy.database().query_row(kept, [], |row| row.get(0));
+        kept == Ok(1_i64)
+    });
+    assert!(proxy.rows().is_empty(), "the backend may yet tell");
+}
+
+fn only_row_is_of_the_text(proxy: &Proxy) {
+    let row = proxy.only_row();
+    assert_eq!((row.output, row.labels()), (5, ["client_gone", "estimate"]));
+    assert!(row.input > 0);
+    assert_eq!(row.endpoint, "/v1/responses");
+    assert_eq!(row.model.as_deref(), Some("gpt-4o"));
+}
+
+#[test]
+fn a_stream_that_is_left_and_that_the_backend_does_not_know_is_booked_in_the_end() {
+    const DAY: i64 = 24 * 3600;
+    for (not_found, days) in [
+        (r#"{"error":"no resp_1"}"#, 1),
+        (r#"{"detail":"Not Found"}"#, 8),
+    ] {
+        let backend = that_keeps_nothing(not_found);
+        let (proxy, key) = private(&backend)
+            .set("SETTLE_INTERVAL", "20ms")
+            .serve_alice();
+        reads_and_leaves(&proxy, &key);
+        let asked = backend.requests().len();
+        backend.wait_for_requests(asked + 3);
+        assert!(proxy.rows().is_empty(), "the backend may yet tell");
+        made_earlier(&proxy, days * DAY + 3600);
+        only_row_is_of_the_text(&proxy);
+        assert_eq!(remembered(&proxy, "resp_1"), days == 8);
+    }
+}
+
+#[test]
+fn a_stream_that_is_left_and_that_the_backend_does_not_know_cannot_be_deleted_for_nothing() {
+    let backend = that_keeps_nothing(r#"{"error":"no resp_1"}"#);
+    let (proxy, key) = private(&backend).serve_alice();
+    reads_and_leaves(&proxy, &key);
+    assert_eq!(proxy.send(&delete("resp_1", &key)).status, 200);
+    only_row_is_of_the_text(&proxy);
+    assert!(!remembered(&proxy, "resp_1"));
+}
+
+#[test]
+fn what_is_kept_of_a_stream_that_was_left_gives_way_to_what_the_backend_tells() {
+    let backend = Backend::start(move |request, wire| {
+        if request.head.starts_with("GET") {
+            return wire.json(DONE);
+        }
+        wire.sse_head();
+        wire.chunk(CREATED);
+        wire.chunk("data: {\"type\":\"response.output_text.delta\",\"delta\":\"one two three four five\"}\n\n");
+        wire.closed_by_peer_within(PATIENCE);
+    });
+    let (proxy, key) = private(&backend).serve_alice();
+    reads_and_leaves(&proxy, &key);
+    assert_eq!(get(&proxy, &key, "/v1/responses/resp_1").status, 200);
+    assert_eq!(proxy.only_row().tokens(), [3, 4, 0, 0]);
 }
