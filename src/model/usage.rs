@@ -46,7 +46,7 @@ pub enum UsageSource {
     Backend,
     /// The backend said nothing usable; counted from the text that went by.
     Estimate,
-    /// An error answer, which uses no tokens.
+    /// There are none: an error answer, or one of an endpoint that is billed otherwise and told none.
     None,
 }
 

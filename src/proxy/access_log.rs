@@ -40,7 +40,7 @@ impl Access {
         });
     }
 
-    /// Of a socket that this proxy ends, besides the line of its end.
+    /// Of an answer or a socket that this proxy ends; a socket has a line of its end besides.
     pub fn log_cut(&self, why: &str) {
         self.line(|line| {
             line.text("cut: ");

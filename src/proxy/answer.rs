@@ -37,8 +37,8 @@ use crate::{
 
 /// An answer up to this length is read whole before it is passed on: one write for head and body, measured 9 µs cheaper.
 const MAX_COLLECTED_BYTES: usize = 1024 * 1024;
-/// Unless the backend pauses for this long: then what has come is passed on, and the rest as it comes.
-const MAX_PAUSE: Duration = Duration::from_millis(20);
+/// Unless it takes longer than this from the backend's first pause on: then what has come is passed on, and the rest as it comes.
+const MAX_WAIT: Duration = Duration::from_millis(20);
 
 /// Makes the client's answer; what the client leaves too early goes to the heir.
 pub(super) async fn answer(
@@ -104,10 +104,11 @@ async fn refused_credentials(mut exchange: Box<Exchange>) -> ApiError {
     )
     .never_retry();
     exchange.answered(error.status().as_u16(), None, Meter::opaque());
-    match exchange.commit(Outcome::Completed).await {
-        Ok(()) => error.already_logged(),
-        Err(_) => ledger_unavailable().retry_after(5).already_logged(),
+    if exchange.commit(Outcome::Completed).await.is_err() {
+        exchange.withheld();
+        return ledger_unavailable().retry_after(5);
     }
+    error.already_logged()
 }
 
 /// Reads a short answer whole and books it. A long or slow one, or one that breaks off, goes on as a relay.
@@ -126,7 +127,7 @@ async fn collect(
         let read = poll_fn(|cx| match body.poll_read(cx) {
             Poll::Ready(read) => Poll::Ready(Collected::Read(read)),
             Poll::Pending => {
-                let pause = pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(MAX_PAUSE)));
+                let pause = pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(MAX_WAIT)));
                 pause.as_mut().poll(cx).map(|()| Collected::Paused)
             }
         })
@@ -153,16 +154,21 @@ async fn collect(
     exchange.meter().finish(&mut |bytes| collected.push(bytes));
     match exchange.commit(Outcome::Completed).await {
         Ok(()) => Ok(collected.into_bytes().boxed()),
-        // Nothing has been sent: say why instead of breaking off. The tokens are spent, so a retry would be paid twice.
-        Err(_) => Err(ledger_unavailable().never_retry().already_logged()),
+        Err(_) => Err(withheld(&mut exchange)),
     }
+}
+
+/// Nothing has been sent: says why instead of breaking off. The tokens are spent, so a retry would be paid twice.
+fn withheld(exchange: &mut Exchange) -> ApiError {
+    exchange.withheld();
+    ledger_unavailable().never_retry()
 }
 
 /// Books an answer without a byte: an empty one, or one to HEAD, whose head is all of it.
 async fn nothing(mut exchange: Box<Exchange>, length: Option<u64>) -> Result<BoxBody, ApiError> {
     match exchange.commit(Outcome::Completed).await {
         Ok(()) => Ok(BoxBody::new(Unsent(length))),
-        Err(_) => Err(ledger_unavailable().never_retry().already_logged()),
+        Err(_) => Err(withheld(&mut exchange)),
     }
 }
 

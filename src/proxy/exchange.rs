@@ -327,9 +327,14 @@ impl Exchange {
         }
     }
 
-    /// The log says why a socket was cut.
+    /// The log says why an answer or a socket was cut.
     pub fn log_cut(&self, why: &str) {
         self.access.log_cut(why);
+    }
+
+    /// The client is not given the answer: the line of one would be wrong.
+    pub fn withheld(&mut self) {
+        self.is_logged = true;
     }
 
     pub fn caller(&self) -> &Arc<Caller> {

@@ -195,6 +195,8 @@ impl MessageBody for Relay {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Ok(())) => this.state = State::Passing,
                     Poll::Ready(Err(error)) => {
+                        this.exchange.log_cut("its row cannot be written");
+                        this.exchange.withheld();
                         this.out.clear();
                         this.state = State::breaking(error);
                     }
