@@ -15,11 +15,12 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    ApiError, MAX_SEARCHED_BY_WORKER_BYTES, Proxy, Shared,
+    ApiError, Proxy, Shared,
     budget::BodyShare,
     endpoint::{Endpoints, Keeps},
     exchange::Asked,
     inner, ledger_unavailable,
+    plan::MAX_SEARCHED_BY_WORKER_BYTES,
     references::{self, Reference, Taken},
     request::{self, Excerpt},
     stored::unknown_object,

@@ -19,6 +19,7 @@ mod lists;
 mod pace;
 pub mod parts;
 pub mod payload;
+mod plan;
 mod realtime;
 mod references;
 mod relay;
@@ -48,6 +49,7 @@ use actix_web::{
 pub use access_log::log_admin;
 pub use error::{ApiError, shortened};
 pub use headers::{BodyLength, OwnHeaders};
+pub use plan::StreamUsage;
 pub use stored::Owners;
 
 use access_log::{log_refusal, peer_of};
@@ -60,9 +62,8 @@ use exchange::{Asked, Books, Exchange};
 use gate::{Drain, Gate, InFlight, Permit};
 use pace::Pace;
 use parts::BodyParts;
-use references::{Reference, Taken};
+use plan::{Expected, Plan};
 use relay::Heir;
-use request::{AskedToKeep, Excerpt};
 use stored::{Account, Keeping};
 use throttle::Throttle;
 use upload::{ClientUpload, LookUp};
@@ -76,18 +77,9 @@ use crate::{
 /// Twice the time within which the ledger's thread notices a new user.
 const NEW_KEY_PATIENCE: Duration = Duration::from_millis(100);
 
-/// A longer body is looked into on the blocking pool: the worst of 64 MiB takes a second.
-const MAX_SEARCHED_BY_WORKER_BYTES: usize = 4 * 1024 * 1024;
 /// The endpoints whose objects use their tokens later.
 const RESPONSES: &str = "/v1/responses";
 const BATCHES: &str = "/v1/batches";
-
-/// Whether streamed requests are made to ask for usage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StreamUsage {
-    Ask,
-    Leave,
-}
 
 /// What all workers share.
 pub struct Shared {
@@ -261,14 +253,7 @@ async fn forward(
     if let Keeps::Listed(kind) = endpoint.keeps {
         return Box::pin(lists::own_page(proxy, asked, kind, in_flight)).await;
     }
-    let plan = if asked.body.len() > MAX_SEARCHED_BY_WORKER_BYTES {
-        let (body, stream_usage) = (asked.body.clone(), shared.stream_usage);
-        // The pool is gone only when the server stops.
-        let planned = web::block(move || plan(endpoint, &body, stream_usage)).await;
-        planned.unwrap_or_else(|_| Err(ledger_unavailable()))?
-    } else {
-        plan(endpoint, &asked.body, shared.stream_usage)?
-    };
+    let plan = Plan::of(endpoint, &asked.body, shared.stream_usage).await?;
     if plan.speaks_of_objects() {
         Box::pin(settle_objects(proxy, &mut asked, &plan, ids)).await?;
     }
@@ -347,83 +332,6 @@ async fn caller_of(request: &HttpRequest, keys: &KeyTable) -> Result<Arc<Caller>
         }
         other => other,
     }
-}
-
-/// The body as it goes out, and what is expected of the answer.
-struct Plan {
-    model: String,
-    body: BodyParts,
-    expected: Expected,
-    references: Vec<Reference>,
-    keeping: AskedToKeep,
-    /// The endpoint reads or changes stored objects.
-    is_stateful: bool,
-}
-
-impl Plan {
-    /// Whether the backend may keep the items that the request brings along.
-    fn leaves_items(&self) -> bool {
-        let is_conversation = |found: &Reference| found.claim.kind == ObjectKind::Conversation;
-        !self.keeping.nothing || self.references.iter().any(is_conversation)
-    }
-
-    fn speaks_of_objects(&self) -> bool {
-        self.is_stateful || self.keeping != AskedToKeep::default() || !self.references.is_empty()
-    }
-}
-
-/// What the request makes of its answer.
-#[derive(Debug, Clone, Copy)]
-struct Expected {
-    /// The client asked for a stream.
-    stream: bool,
-    /// What becomes of the usage event that comes of the edit.
-    usage_only_events: UsageOnlyEvents,
-}
-
-/// Looks into the body of a request that uses tokens, and makes a streamed one ask for usage.
-fn plan(endpoint: Endpoint, body: &BodyParts, stream_usage: StreamUsage) -> Result<Plan, ApiError> {
-    let mut plan = Plan {
-        model: String::new(),
-        references: Vec::new(),
-        keeping: AskedToKeep::default(),
-        is_stateful: matches!(endpoint.keeps, Keeps::Batch | Keeps::Forgotten),
-        body: body.clone(),
-        expected: Expected {
-            stream: false,
-            usage_only_events: UsageOnlyEvents::Pass,
-        },
-    };
-    let excerpt = Excerpt::of(body.slices());
-    let look = match endpoint.body {
-        endpoint::Body::Plain | endpoint::Body::Socket => return Ok(plan),
-        endpoint::Body::OptionalJson if body.is_empty() => return Ok(plan),
-        // What a backend of the operator's own takes may be any JSON.
-        endpoint::Body::Any => match request::look(&excerpt) {
-            Ok(look) => look,
-            Err(_) => return Ok(plan),
-        },
-        endpoint::Body::Json
-        | endpoint::Body::OptionalJson
-        | endpoint::Body::JsonAskingUsage
-        | endpoint::Body::Form => request::look(&excerpt)?,
-    };
-    let taken = match endpoint.body {
-        endpoint::Body::Form => Taken::AsForm,
-        _ => Taken::AsJson,
-    };
-    plan.references = references::references(&excerpt, taken)?;
-    plan.keeping = look.keeping;
-    plan.model = look.model;
-    plan.expected.stream = look.stream;
-    if let Some(splice) = look.splice
-        && endpoint.body == endpoint::Body::JsonAskingUsage
-        && stream_usage == StreamUsage::Ask
-    {
-        plan.body = splice.apply(body);
-        plan.expected.usage_only_events = UsageOnlyEvents::TakeOut;
-    }
-    Ok(plan)
 }
 
 /// Asks the backend, and turns its answer into the client's.

@@ -1,0 +1,117 @@
+//! What a request's body asks for: looked into once, edited in one place, before the request waits for its place.
+
+use actix_web::web;
+
+use super::{
+    ApiError,
+    endpoint::{self, Endpoint, Keeps},
+    ledger_unavailable,
+    parts::BodyParts,
+    references::{self, Reference, Taken},
+    request::{self, AskedToKeep, Excerpt},
+};
+use crate::{model::ObjectKind, usage::UsageOnlyEvents};
+
+/// A longer body is looked into on the blocking pool: the worst of 64 MiB takes a second.
+pub(super) const MAX_SEARCHED_BY_WORKER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Whether streamed requests are made to ask for usage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamUsage {
+    Ask,
+    Leave,
+}
+
+/// The body as it goes out, and what is expected of the answer.
+pub(super) struct Plan {
+    pub(super) model: String,
+    pub(super) body: BodyParts,
+    pub(super) expected: Expected,
+    pub(super) references: Vec<Reference>,
+    pub(super) keeping: AskedToKeep,
+    /// The endpoint reads or changes stored objects.
+    is_stateful: bool,
+}
+
+impl Plan {
+    /// Looks into the body of a request that uses tokens, and makes a streamed one ask for usage.
+    ///
+    /// # Errors
+    /// 400 for a body that cannot be read, or refers to more than can be looked up.
+    pub(super) async fn of(
+        endpoint: Endpoint,
+        body: &BodyParts,
+        stream_usage: StreamUsage,
+    ) -> Result<Self, ApiError> {
+        if body.len() <= MAX_SEARCHED_BY_WORKER_BYTES {
+            return plan(endpoint, body, stream_usage);
+        }
+        let body = body.clone();
+        // The pool is gone only when the server stops.
+        let planned = web::block(move || plan(endpoint, &body, stream_usage)).await;
+        planned.unwrap_or_else(|_| Err(ledger_unavailable()))
+    }
+
+    /// Whether the backend may keep the items that the request brings along.
+    pub(super) fn leaves_items(&self) -> bool {
+        let is_conversation = |found: &Reference| found.claim.kind == ObjectKind::Conversation;
+        !self.keeping.nothing || self.references.iter().any(is_conversation)
+    }
+
+    pub(super) fn speaks_of_objects(&self) -> bool {
+        self.is_stateful || self.keeping != AskedToKeep::default() || !self.references.is_empty()
+    }
+}
+
+/// What the request makes of its answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected {
+    /// The client asked for a stream.
+    pub(super) stream: bool,
+    /// What becomes of the usage event that comes of the edit.
+    pub(super) usage_only_events: UsageOnlyEvents,
+}
+
+fn plan(endpoint: Endpoint, body: &BodyParts, stream_usage: StreamUsage) -> Result<Plan, ApiError> {
+    let mut plan = Plan {
+        model: String::new(),
+        references: Vec::new(),
+        keeping: AskedToKeep::default(),
+        is_stateful: matches!(endpoint.keeps, Keeps::Batch | Keeps::Forgotten),
+        body: body.clone(),
+        expected: Expected {
+            stream: false,
+            usage_only_events: UsageOnlyEvents::Pass,
+        },
+    };
+    let excerpt = Excerpt::of(body.slices());
+    let look = match endpoint.body {
+        endpoint::Body::Plain | endpoint::Body::Socket => return Ok(plan),
+        endpoint::Body::OptionalJson if body.is_empty() => return Ok(plan),
+        // What a backend of the operator's own takes may be any JSON.
+        endpoint::Body::Any => match request::look(&excerpt) {
+            Ok(look) => look,
+            Err(_) => return Ok(plan),
+        },
+        endpoint::Body::Json
+        | endpoint::Body::OptionalJson
+        | endpoint::Body::JsonAskingUsage
+        | endpoint::Body::Form => request::look(&excerpt)?,
+    };
+    let taken = match endpoint.body {
+        endpoint::Body::Form => Taken::AsForm,
+        _ => Taken::AsJson,
+    };
+    plan.references = references::references(&excerpt, taken)?;
+    plan.keeping = look.keeping;
+    plan.model = look.model;
+    plan.expected.stream = look.stream;
+    if let Some(splice) = look.splice
+        && endpoint.body == endpoint::Body::JsonAskingUsage
+        && stream_usage == StreamUsage::Ask
+    {
+        plan.body = splice.apply(body);
+        plan.expected.usage_only_events = UsageOnlyEvents::TakeOut;
+    }
+    Ok(plan)
+}
