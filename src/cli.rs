@@ -1,11 +1,16 @@
 //! The command line: every command, flag and help text; no logic. Completions and man pages are generated from it.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::{OsStr, OsString},
+    io::ErrorKind,
+    path::PathBuf,
+};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 
 use crate::config::{DatabaseSettings, KeySettings, ServeSettings};
+use crate::env_file::Variables;
 use crate::model::Dimension;
 
 /// Read when it is there, unless `--env-file` names another.
@@ -230,58 +235,86 @@ Examples:
 ///
 /// # Errors
 /// What clap says of wrong usage, help and version.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatches), clap::Error> {
-    let matches = Cli::command().try_get_matches_from(args)?;
+pub fn parse(
+    args: impl IntoIterator<Item = OsString>,
+    variables: &Variables,
+) -> Result<(Cli, ArgMatches), clap::Error> {
+    let matches = with_file(Cli::command(), variables).try_get_matches_from(args)?;
     let cli = Cli::from_arg_matches(&matches)?;
     Ok((cli, matches))
 }
 
-/// Loads the env file into the environment, before clap looks there; variables that are set already win.
+/// What the file says takes the place of the defaults: clap itself puts flags and the environment before them. Help does
+/// not show it, it holds secrets.
+fn with_file(command: clap::Command, variables: &Variables) -> clap::Command {
+    command
+        .mut_args(|arg| {
+            let name = arg.get_env().and_then(OsStr::to_str);
+            match name.and_then(|name| variables.in_file(name)) {
+                Some(value) => arg.default_value(value.to_owned()).hide_default_value(true),
+                None => arg,
+            }
+        })
+        .mut_subcommands(|command| with_file(command, variables))
+}
+
+/// Reads the env file.
 ///
 /// # Errors
-/// When a named file is missing, or a file cannot be read. Its text is never repeated, it holds secrets.
-pub fn load_env_file(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
-    let args: Vec<OsString> = args.into_iter().collect();
+/// When a named file is missing, or a file cannot be read.
+pub fn variables(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Variables> {
+    // What follows `--` is no flag, whatever it looks like.
+    let args: Vec<OsString> = args.into_iter().take_while(|arg| arg != "--").collect();
     if args
         .iter()
         .any(|arg| matches!(arg.to_str(), Some("-h" | "--help" | "-V" | "--version")))
     {
-        return Ok(());
+        return Ok(Variables::default());
     }
     let named = named_env_file(args);
     let path = named.clone().unwrap_or_else(|| DEFAULT_ENV_FILE.into());
-    match dotenvy::from_path(&path) {
-        Ok(()) => Ok(()),
-        Err(dotenvy::Error::LineParse(line, _)) => {
-            // The name alone: what stands behind it may be a secret.
-            let name = line.split_once('=').map(|(name, _)| name.trim());
-            let name =
-                name.filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
-            let which = if let Some(name) = name {
-                format!("the line of {name}")
-            } else {
-                "a line".to_owned()
-            };
-            bail!(
-                "{}: {which} cannot be read: use NAME=value, and quotes around a value with spaces or #",
-                path.display()
-            )
+    match std::fs::read(&path) {
+        Ok(bytes) => Variables::read(&bytes)
+            // Not as its cause, which a colon would part from it.
+            .map_err(|error| anyhow!("{} {error}", path.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => {
+            Ok(Variables::default())
         }
-        Err(error) if error.not_found() && named.is_none() => Ok(()),
-        Err(dotenvy::Error::Io(error)) => {
+        Err(error) => {
             Err(error).with_context(|| format!("cannot read the env file {}", path.display()))
         }
-        Err(_) => bail!("cannot read the env file {}", path.display()),
     }
+}
+
+/// Which variable clap means where it says that an argument is not UTF-8.
+pub fn variable_not_utf8(
+    error: &clap::Error,
+    args: impl IntoIterator<Item = OsString>,
+) -> Option<String> {
+    let is_argument = || args.into_iter().any(|arg| arg.to_str().is_none());
+    if error.kind() != clap::error::ErrorKind::InvalidUtf8 || is_argument() {
+        return None;
+    }
+    not_utf8(&Cli::command())
+}
+
+fn not_utf8(command: &clap::Command) -> Option<String> {
+    let of_this = command.get_arguments().filter_map(|arg| {
+        let name = arg.get_env()?;
+        let value = std::env::var_os(name)?;
+        value
+            .to_str()
+            .is_none()
+            .then(|| name.to_string_lossy().into_owned())
+    });
+    let of_others = command.get_subcommands().filter_map(not_utf8);
+    of_this.chain(of_others).next()
 }
 
 /// `--env-file` must be known before clap reads the environment.
 fn named_env_file(args: impl IntoIterator<Item = OsString>) -> Option<PathBuf> {
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
-        if arg == "--" {
-            return None;
-        }
         if arg == "--env-file" {
             return args.next().map(PathBuf::from);
         }
@@ -312,9 +345,6 @@ mod tests {
             find(&["llmproxy", "serve", "--env-file=b"]),
             Some("b".into())
         );
-        assert_eq!(
-            find(&["llmproxy", "user", "add", "--", "--env-file=b"]),
-            None
-        );
+        assert_eq!(find(&["llmproxy", "user", "add", "b"]), None);
     }
 }

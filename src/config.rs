@@ -6,6 +6,7 @@ use clap::{ArgMatches, Args, parser::ValueSource};
 use ipnet::IpNet;
 
 use crate::{
+    env_file::Variables,
     model::Secret,
     proxy::{
         StreamUsage,
@@ -231,6 +232,7 @@ impl Config {
     pub fn from_settings(
         settings: &ServeSettings,
         matches: &ArgMatches,
+        variables: &Variables,
     ) -> Result<Self, SettingError> {
         let read = Reader { matches };
         let backend_url: BackendUrl = read.parse(
@@ -238,7 +240,7 @@ impl Config {
             &settings.openai_backend_url,
             DEFAULT_BACKEND_URL,
         )?;
-        let http_proxy = HttpProxy::for_backend(&backend_url, |name| std::env::var(name).ok())
+        let http_proxy = HttpProxy::for_backend(&backend_url, |name| variables.get(name))
             .map_err(|(variable, problem)| read.error(variable, None, problem))?;
         Ok(Self {
             http_proxy,
@@ -327,12 +329,15 @@ impl Config {
                 },
             )?,
             log_filter: read.log_filter(&settings.rust_log)?,
-            extra_roots: std::env::var_os("SSL_CERT_FILE")
-                .filter(|path| !path.is_empty())
-                .map(PathBuf::from),
+            extra_roots: extra_roots(variables),
             backend_url,
         })
     }
+}
+
+fn extra_roots(variables: &Variables) -> Option<PathBuf> {
+    let path = variables.get("SSL_CERT_FILE");
+    path.filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 /// The endpoints that two settings open.

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use llmproxy::{cli, commands};
 
@@ -11,15 +11,19 @@ use llmproxy::{cli, commands};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    if let Err(error) = cli::load_env_file(std::env::args_os()) {
-        return fail(&error, 1);
-    }
-    let (args, sources) = match cli::parse(std::env::args_os()) {
-        Ok(parsed) => parsed,
-        // clap prints help and version on stdout with 0, wrong usage on stderr with 2.
-        Err(error) => error.exit(),
+    let variables = match cli::variables(std::env::args_os()) {
+        Ok(variables) => variables,
+        Err(error) => return fail(&error, 1),
     };
-    match commands::run(args, &sources) {
+    let (args, sources) = match cli::parse(std::env::args_os(), &variables) {
+        Ok(parsed) => parsed,
+        Err(error) => match cli::variable_not_utf8(&error, std::env::args_os()) {
+            Some(name) => return fail(&anyhow::anyhow!("{name} is not UTF-8"), 1),
+            // clap prints help and version on stdout with 0, wrong usage on stderr with 2.
+            None => error.exit(),
+        },
+    };
+    match commands::run(args, &sources, &variables) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = commands::exit_code(&error);
@@ -34,6 +38,7 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    eprintln!("llmproxy: {line}");
+    // Where nobody can be told, the exit code is left.
+    let _ = writeln!(std::io::stderr(), "llmproxy: {line}");
     ExitCode::from(code)
 }

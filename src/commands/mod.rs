@@ -12,6 +12,7 @@ use clap::ArgMatches;
 use crate::{
     cli::{Cli, Command, UserCommand},
     config::SettingError,
+    env_file::Variables,
     store::StoreError,
 };
 
@@ -19,10 +20,10 @@ use crate::{
 ///
 /// # Errors
 /// What went wrong, in one chain that reads as one line.
-pub fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
+pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Result<()> {
     let matches = deepest(matches);
     match cli.command {
-        Command::Serve(settings) => serve::run(&settings, matches),
+        Command::Serve(settings) => serve::run(&settings, matches, variables),
         Command::User(UserCommand::Add(args)) => user::add(&args, matches),
         Command::User(UserCommand::List(args)) => user::list(&args, matches),
         Command::User(UserCommand::Forbid(args)) => user::forbid(&args, matches),

@@ -8,6 +8,7 @@ use clap::ArgMatches;
 use super::logging;
 use crate::{
     config::{Config, ServeSettings},
+    env_file::Variables,
     model::Secret,
     proxy::{
         OwnHeaders, Owners, Shared,
@@ -29,8 +30,12 @@ use crate::{
 /// A shorter admin token is called out.
 const MIN_TOKEN_CHARS: usize = 16;
 
-pub(super) fn run(settings: &ServeSettings, matches: &ArgMatches) -> anyhow::Result<()> {
-    let config = Config::from_settings(settings, matches)?;
+pub(super) fn run(
+    settings: &ServeSettings,
+    matches: &ArgMatches,
+    variables: &Variables,
+) -> anyhow::Result<()> {
+    let config = Config::from_settings(settings, matches, variables)?;
     let _log = logging::start(&config.log_filter);
     warn_of_open_doors(&config);
     // Each request takes two descriptors; the soft limit is often a mere 1,024. Where it cannot be raised, it stays.

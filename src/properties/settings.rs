@@ -5,6 +5,7 @@ use std::{ffi::OsString, time::Duration};
 use crate::{
     cli::{self, Command},
     config::Config,
+    env_file::Variables,
     model::{ApiKey, TimeError, TimeRange, UserName, format_utc},
     proxy::{
         auth::bearer,
@@ -112,13 +113,13 @@ fn serve(typed: &Typed<'_>) {
         .into_iter()
         .chain(flags)
         .map(OsString::from);
-    let Ok((cli, matches)) = cli::parse(args) else {
+    let Ok((cli, matches)) = cli::parse(args, &Variables::default()) else {
         return;
     };
     let Command::Serve(settings) = cli.command else {
         panic!("`serve` is another command");
     };
-    match Config::from_settings(&settings, &matches) {
+    match Config::from_settings(&settings, &matches, &Variables::default()) {
         Ok(config) => {
             let is_hidden = typed.holds_secret(|name, _| is_key(name));
             assert!(!(is_hidden && format!("{config:?}").contains(SECRET)));

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::Stdio;
 
 use super::home;
-use crate::harness::{ASK, ASK_STREAM, BACKEND_KEY, Backend, Home, Request, chat_completion};
+use crate::harness::{ASK, ASK_STREAM, BACKEND_KEY, Backend, Home, Ran, Request, chat_completion};
 
 /// Which of these files the settings made `user add` create.
 fn created(home: &Home, arguments: &[&str]) -> Vec<&'static str> {
@@ -83,6 +83,99 @@ fn the_seeds_dotenv_is_all_that_serve_needs() {
         backend.last().header("authorization"),
         Some(format!("Bearer {BACKEND_KEY}").as_str())
     );
+}
+
+#[test]
+fn what_stands_in_dotenv_is_taken_as_it_stands() {
+    let backend = Backend::json(chat_completion(19, 10));
+    let home = Home::new(&backend)
+        .unset("OPENAI_API_KEY")
+        .set("tail", "unseen");
+    let dotenv = "ADMIN_TOKEN=s3cret$tail${tail}\nOPENAI_API_KEY=\"sk-$tail\\d\"\n";
+    let (proxy, key) = home.file(".env", dotenv).serve_alice();
+    let with = |token: &str| {
+        let request = Request::get("/admin/list_users").key(token);
+        proxy.send(&request).status
+    };
+    assert_eq!(with("s3cret$tail${tail}"), 200);
+    assert_eq!(with("s3cret"), 401, "a shortened secret opens nothing");
+    assert_eq!(proxy.chat(&key, ASK).status, 200);
+    assert_eq!(
+        backend.last().header("authorization"),
+        Some("Bearer sk-$tail\\d")
+    );
+}
+
+#[test]
+fn a_line_of_dotenv_that_cannot_be_read_is_told_by_number_and_name_without_its_value() {
+    let bad = [
+        ("# all\nADMIN_ALLOW=10.0.0.0/8, hunter2\n", 2, "ADMIN_ALLOW"),
+        ("\n\nexport HOST='hunter2\nPORT=0\n", 3, "HOST"),
+        ("HOST=\"hunter2", 1, "HOST"),
+        ("PORT=0\r\nhunter2\r\n", 2, ""),
+        ("PORT=0\n=hunter2\n", 2, ""),
+        ("OPENAI-API-KEY=hunter2\n", 1, ""),
+    ];
+    for (dotenv, line, name) in bad {
+        let home = home().file(".env", dotenv);
+        for ran in [home.refused(), home.cli(&["user", "add", "alice"])] {
+            ran.assert_one_line_error();
+            let place = format!(".env line {line}");
+            assert!(ran.stderr.contains(&place), "{dotenv:?}: {ran:?}");
+            assert!(ran.stderr.contains(name), "{dotenv:?}: {ran:?}");
+            assert!(!ran.stderr.contains("hunter2"), "{ran:?}");
+        }
+    }
+}
+
+#[test]
+fn variables_without_a_flag_are_read_from_dotenv_too() {
+    let home = || {
+        let dotenv = "SSL_CERT_FILE=missing.pem\nHTTPS_PROXY=ftp://x\n";
+        Home::with_backend_url("https://api.example").file(".env", dotenv)
+    };
+    let ran = home().refused();
+    ran.assert_one_line_error();
+    assert!(ran.stderr.contains("HTTPS_PROXY"), "{ran:?}");
+    let ran = home().set("HTTPS_PROXY", "").refused();
+    ran.assert_one_line_error();
+    assert!(ran.stderr.contains("missing.pem"), "{ran:?}");
+}
+
+#[test]
+fn no_help_shows_what_stands_in_dotenv() {
+    let home = home()
+        .unset("OPENAI_API_KEY")
+        .file(".env", "OPENAI_API_KEY=hunter2\nPORT=4711\n");
+    for arguments in [
+        &["help", "serve"][..],
+        &["serve", "--help"],
+        &["serve", "-h"],
+    ] {
+        let ran = home.cli(arguments);
+        assert!(ran.stdout.contains("OPENAI_API_KEY"), "{ran:?}");
+        assert!(!ran.stdout.contains("hunter2"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_name_that_looks_like_a_help_flag_does_not_keep_dotenv_from_being_read() {
+    let home = home()
+        .unset("DATABASE_URL")
+        .file(".env", "DATABASE_URL=sqlite:///dotenv.db\n");
+    let ran = home.cli(&["user", "add", "--", "-h"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(home.path("dotenv.db").exists());
+    assert!(!home.path("llm_proxy.db").exists());
+}
+
+#[test]
+fn a_variable_that_is_no_utf_8_is_named() {
+    use std::os::unix::ffi::OsStringExt;
+    let odd = std::ffi::OsString::from_vec(vec![b'a', 0xff, b'b']);
+    let ran = Ran::of(home().command(&["serve"]).env("OPENAI_ORG_ID", odd));
+    ran.assert_one_line_error();
+    assert!(ran.stderr.contains("OPENAI_ORG_ID"), "{ran:?}");
 }
 
 #[test]
