@@ -19,7 +19,7 @@ use crate::{
         gate::{Drain, Gate},
         throttle::Throttle,
     },
-    server::{AdminAccess, AdminParts, ServerParts, listen},
+    server::{AdminAccess, AdminParts, ServerParts, listen, until_signalled},
     store::{
         IfMissing, Store, StoreError,
         ledger::{Ledger, LedgerThread},
@@ -64,8 +64,17 @@ pub(super) fn run(
         (ledger.handle(), estimator.clone()),
     );
     // Rows that nobody waited for are still on their way, some of them yet to be counted.
-    estimator.close();
-    let lost = ledger.close();
+    let closed = until_signalled(move || {
+        estimator.close();
+        ledger.close()
+    });
+    let lost = match closed.context("the ledger could not be closed")? {
+        Ok(lost) => lost,
+        Err(name) => bail!(
+            "{name} again: rows that were not written yet to {} are lost",
+            store.path().display()
+        ),
+    };
     if lost > 0 {
         bail!(
             "{lost} usage rows could not be written to {}",

@@ -122,7 +122,8 @@ fn watch_client(io: &dyn std::any::Any) {
 }
 
 impl Listening {
-    /// Serves until SIGTERM or SIGINT, then lets answers finish for `grace`. A second signal ends at once.
+    /// Serves until a signal, then lets answers finish for `grace`. A second signal breaks them off, and one more waits for
+    /// nothing.
     ///
     /// # Errors
     /// When signals cannot be received or the server fails.
@@ -134,19 +135,27 @@ impl Listening {
             result = &mut serving => return result,
             name = signals.next() => log::info!("{name}: finishing {} answers, for up to {grace:?}", drain.in_flight()),
         }
-        let stopped = stop(handle, &drain, grace, signals);
-        let (result, ()) = tokio::join!(serving, stopped);
-        // The workers drop what was broken off on their own threads, and book it as they do.
-        let _ = tokio::time::timeout(BREAK_OFF_GRACE, drain.empty()).await;
+        let began = Instant::now();
+        let graceful = tokio::select! {
+            result = &mut serving => return result,
+            graceful = drained(&drain, grace, &mut signals) => graceful,
+        };
+        let result = tokio::select! {
+            result = close(serving, &handle, graceful, &drain) => result,
+            name = signals.next() => {
+                log::warn!("{name} again: what has not left yet is given up");
+                Ok(())
+            }
+        };
+        log::info!("stopped after {:.1?}", began.elapsed());
         result
     }
 }
 
-/// Refuses new requests, waits for those in flight, closes the server.
-async fn stop(handle: ServerHandle, drain: &Drain, grace: Duration, mut signals: Signals) {
-    let began = Instant::now();
+/// Refuses new requests and waits for those in flight; whether all of them came to their end.
+async fn drained(drain: &Drain, grace: Duration, signals: &mut Signals) -> bool {
     drain.start();
-    let graceful = tokio::select! {
+    tokio::select! {
         () = drain.empty() => true,
         () = tokio::time::sleep(grace) => {
             log::warn!("{} answers did not finish in {grace:?} and are broken off", drain.in_flight());
@@ -156,32 +165,96 @@ async fn stop(handle: ServerHandle, drain: &Drain, grace: Duration, mut signals:
             log::warn!("{name} again: {} answers are broken off", drain.in_flight());
             false
         }
-    };
-    handle.stop(graceful).await;
-    log::info!("stopped after {:.1?}", began.elapsed());
+    }
 }
 
+/// Closes the server's connections.
+async fn close(
+    serving: impl Future<Output = io::Result<()>>,
+    handle: &ServerHandle,
+    graceful: bool,
+    drain: &Drain,
+) -> io::Result<()> {
+    let (result, ()) = tokio::join!(serving, handle.stop(graceful));
+    // The workers drop what was broken off on their own threads, and book it as they do.
+    let _ = tokio::time::timeout(BREAK_OFF_GRACE, drain.empty()).await;
+    result
+}
+
+/// Waits for `work`, on a thread of its own, until a signal says not to: its name is the error then.
+///
+/// # Errors
+/// When there is no thread to be had, or it panicked.
+pub fn until_signalled<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<Result<T, &'static str>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build();
+    // The work matters more than that it can be interrupted.
+    let Ok(runtime) = runtime else {
+        return Ok(Ok(work()));
+    };
+    let _inside = runtime.enter();
+    let Ok(mut signals) = Signals::new() else {
+        return Ok(Ok(work()));
+    };
+    let (done, is_done) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new().spawn(move || done.send(work()))?;
+    runtime.block_on(async {
+        tokio::select! {
+            answer = is_done => answer.map(Ok).map_err(io::Error::other),
+            name = signals.next() => Ok(Err(name)),
+        }
+    })
+}
+
+/// The signals that end the server.
 #[cfg(unix)]
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// The terminal is gone, or the ssh session; unless that was to be ignored.
+    hangup: Option<Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Self> {
+        let hangup = (!ignores_hangup()).then(|| signal(SignalKind::hangup()));
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: hangup.transpose()?,
         })
     }
 
     async fn next(&mut self) -> &'static str {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = hangup => "SIGHUP",
         }
     }
+}
+
+/// Whether the process was started by nohup(1) or the like. Linux tells (proc_pid_status(5), `SigIgn`); elsewhere nothing
+/// does without `unsafe`.
+#[cfg(unix)]
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // SIGHUP is 1, the lowest bit.
+    ignored.is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Ctrl-C is all there is elsewhere.

@@ -71,7 +71,7 @@ fn it_listens_within_a_second_and_says_where_with_which_backend_and_database() {
 
 #[test]
 fn a_stream_in_flight_is_finished_while_new_requests_are_refused() {
-    for signal in ["TERM", "INT"] {
+    for signal in ["TERM", "INT", "HUP"] {
         let (backend, turnstile) = halting();
         let (mut proxy, key) = Home::new(&backend).serve_alice();
         let mut stream = stream(&proxy, &key);
@@ -130,6 +130,42 @@ fn a_second_signal_ends_it_at_once() {
         proxy.log()
     );
     assert!(!stream.rest().1, "the stream is broken off");
+}
+
+#[test]
+fn a_hangup_that_was_ignored_at_the_start_ends_nothing() {
+    let (backend, turnstile) = halting();
+    // As nohup(1) does.
+    let home = Home::new(&backend).launched_by("trap '' HUP; exec");
+    let (mut proxy, key) = home.serve_alice();
+    let mut stream = stream(&proxy, &key);
+    proxy.signal("HUP");
+    for _ in 0..10 {
+        assert_eq!(proxy.chat(&key, ASK).status, 200);
+    }
+    turnstile.allow(1);
+    assert!(stream.rest().1, "{}", proxy.log());
+    assert_eq!(proxy.exit_within(Duration::ZERO), None);
+}
+
+#[test]
+fn a_further_signal_does_not_wait_for_a_database_that_takes_no_rows() {
+    let (backend, _turnstile) = halting();
+    let (mut proxy, key) = Home::new(&backend).serve_alice();
+    let stream = stream(&proxy, &key);
+    let other = proxy.writable_database();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // Its row waits for the lock.
+    drop(stream);
+    proxy.wait_for_log("client_gone");
+    proxy.signal("TERM");
+    proxy.wait_for_log("stopped after");
+    proxy.signal("TERM");
+    let status = proxy
+        .exit_within(Duration::from_secs(2))
+        .unwrap_or_else(|| panic!("it still waits: {}", proxy.log()));
+    assert_eq!(status.code(), Some(1), "{}", proxy.log());
+    proxy.wait_for_log("SIGTERM again");
 }
 
 #[test]
