@@ -70,6 +70,12 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Says on stderr what is no failure; where nobody can be told, it is left.
+fn note(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "llmproxy: {text}");
+}
+
 /// Prints what the HTTP admin API returns.
 fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     print(&serde_json::to_string(value)?)

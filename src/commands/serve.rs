@@ -21,7 +21,7 @@ use crate::{
     },
     server::{AdminAccess, AdminParts, ServerParts, listen, until_signalled},
     store::{
-        IfMissing, Store, StoreError,
+        Store, StoreError,
         ledger::{Ledger, LedgerThread},
         users::{self, KeyStorage},
     },
@@ -41,7 +41,7 @@ pub(super) fn run(
     // Each request takes two descriptors; the soft limit is often a mere 1,024. Where it cannot be raised, it stays.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let connector = connect_settings(&config)?;
-    let store = Store::open(&config.database, IfMissing::Create)?;
+    let store = Store::open_for_server(&config.database)?;
     if config.key_storage == KeyStorage::Hashed {
         warn_of_clear_keys(&store)?;
     }

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use clap::ArgMatches;
 
-use super::{WrongUsage, open_existing, print, print_json, tables};
+use super::{WrongUsage, note, open_existing, print, print_json, tables};
 use crate::{
     cli::{UserAccessArgs, UserAddArgs, UserHashKeysArgs, UserListArgs},
     model::{ApiKey, UserName},
@@ -19,6 +19,13 @@ pub(super) fn add(args: &UserAddArgs, matches: &ArgMatches) -> anyhow::Result<()
     let name = UserName::parse(&args.name).map_err(|error| WrongUsage(error.to_string()))?;
     let storage = args.keys.storage(matches)?;
     let store = Store::open(&path, IfMissing::Create)?;
+    if store.is_new() {
+        // In the wrong directory nobody meant to.
+        note(&format!(
+            "made a new database at {}",
+            path.as_path().display()
+        ));
+    }
     let new =
         users::add(&*store.connection()?, &name, storage).map_err(|error| store.explain(error))?;
     if args.output.json {

@@ -38,6 +38,14 @@ pub enum StoreError {
         known: i64,
     },
     #[error(
+        "{path} is of an older version (schema {found}, this one needs {known}): stop the old server and start this version's `llmproxy serve` on it, which migrates it"
+    )]
+    Older {
+        path: PathBuf,
+        found: i64,
+        known: i64,
+    },
+    #[error(
         "{path} is locked by another process for more than 5 s; find it with `fuser {path}` and try again"
     )]
     Locked { path: PathBuf },

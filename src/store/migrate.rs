@@ -7,7 +7,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::{BUSY_TIMEOUT, StoreError};
+use super::{BUSY_TIMEOUT, IfOlder, StoreError};
 
 /// Between two attempts to switch a new file to WAL.
 const WAL_RETRY_PAUSE: Duration = Duration::from_millis(5);
@@ -20,15 +20,20 @@ const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/004_kept_estimates.sql"),
 ];
 
-/// Runs what is missing, in one transaction, so that two processes that start together cannot both run it.
-pub(super) fn to_current(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    run(connection, path).map_err(|error| match error {
+/// Runs what is missing, in one transaction, so that two processes that start together cannot both run it. An empty file
+/// becomes a database either way.
+pub(super) fn to_current(
+    connection: &mut Connection,
+    path: &Path,
+    if_older: IfOlder,
+) -> Result<(), StoreError> {
+    run(connection, path, if_older).map_err(|error| match error {
         StoreError::Sqlite(source) => StoreError::from_sqlite(path, &source),
         other => other,
     })
 }
 
-fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+fn run(connection: &mut Connection, path: &Path, if_older: IfOlder) -> Result<(), StoreError> {
     // Reads first: a file that is current, newer or not ours is left untouched. Both from one moment, or another process
     // that is just making the database would look like a stranger.
     let (found, has_tables) = {
@@ -42,6 +47,13 @@ fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     if found == 0 && has_tables {
         return Err(StoreError::Foreign {
             path: path.to_owned(),
+        });
+    }
+    if found > 0 && if_older == IfOlder::Refuse {
+        return Err(StoreError::Older {
+            path: path.to_owned(),
+            found,
+            known: known(),
         });
     }
     switch_to_wal(connection)?;

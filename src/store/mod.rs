@@ -37,30 +37,55 @@ pub enum IfMissing {
     Refuse,
 }
 
+/// What to do with a database of an older version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IfOlder {
+    Migrate,
+    Refuse,
+}
+
 /// An open database with the schema of this version.
 #[derive(Clone)]
 pub struct Store {
     pool: r2d2::Pool<SqliteConnectionManager>,
     path: PathBuf,
+    is_new: bool,
 }
 
 /// A connection lent by the pool; it goes back when dropped.
 pub type PooledConnection = r2d2::PooledConnection<SqliteConnectionManager>;
 
 impl Store {
-    /// Opens a database, creates it where allowed, and brings its schema up to date.
+    /// Opens a database of this version, and creates it where allowed. One of an older version is left alone: a server of
+    /// that version may be writing into it, and it would go on in its own way.
     ///
     /// # Errors
     /// [`StoreError`] says what is wrong with the file and what to do.
     pub fn open(location: &DatabasePath, if_missing: IfMissing) -> Result<Self, StoreError> {
+        Self::open_any(location, if_missing, IfOlder::Refuse)
+    }
+
+    /// Opens a database for the server, which takes the place of an older one: creates it, or brings its schema up to date.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_for_server(location: &DatabasePath) -> Result<Self, StoreError> {
+        Self::open_any(location, IfMissing::Create, IfOlder::Migrate)
+    }
+
+    fn open_any(
+        location: &DatabasePath,
+        if_missing: IfMissing,
+        if_older: IfOlder,
+    ) -> Result<Self, StoreError> {
         let path = location.as_path().to_owned();
-        match if_missing {
+        let is_new = match if_missing {
             IfMissing::Create => create_private(&path)?,
             IfMissing::Refuse if !path.exists() => return Err(StoreError::Missing { path }),
-            IfMissing::Refuse => {}
-        }
+            IfMissing::Refuse => false,
+        };
         let mut first = connect(&path)?;
-        migrate::to_current(&mut first, &path)?;
+        migrate::to_current(&mut first, &path, if_older)?;
 
         let manager = SqliteConnectionManager::file(&path)
             .with_flags(open_flags())
@@ -75,7 +100,7 @@ impl Store {
                 ScheduledThreadPool::builder().num_threads(1).build(),
             ))
             .build_unchecked(manager);
-        Ok(Self { pool, path })
+        Ok(Self { pool, path, is_new })
     }
 
     /// Lends a connection.
@@ -110,6 +135,12 @@ impl Store {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Whether there was no file before.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
 }
 
 /// Without `SQLITE_OPEN_URI`: a path that starts with `file:` is a path.
@@ -134,15 +165,16 @@ fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Creates the file readable by its owner only: it holds keys. SQLite gives `-wal` and `-shm` the mode of the database.
-fn create_private(path: &Path) -> Result<(), StoreError> {
+/// Creates the file, where there is none, readable by its owner only: it holds keys. SQLite gives `-wal` and `-shm` the mode
+/// of the database. Whether there was none.
+fn create_private(path: &Path) -> Result<bool, StoreError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(reason) => Err(StoreError::Create {
             path: path.to_owned(),
             reason,

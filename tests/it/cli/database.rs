@@ -138,6 +138,59 @@ fn a_database_of_a_newer_version_is_refused_and_left_alone() {
     }
 }
 
+/// What 0.1.0 made.
+const OF_VERSION_0_1_0: &str = concat!(
+    include_str!("../../../src/store/migrations/001_init.sql"),
+    "PRAGMA user_version = 1;"
+);
+
+#[test]
+fn a_database_of_an_older_version_is_migrated_by_the_server_and_by_no_command() {
+    // A server of that version may be writing into it, in its own way.
+    let home = home();
+    rusqlite::Connection::open(home.path("test.db"))
+        .unwrap()
+        .execute_batch(OF_VERSION_0_1_0)
+        .unwrap();
+    let version = |home: &Home| -> i64 {
+        home.database()
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap()
+    };
+    let commands: [&[&str]; 5] = [
+        &["user", "add", "alice"],
+        &["user", "list"],
+        &["user", "forbid", "alice"],
+        &["user", "hash-keys"],
+        &["costs"],
+    ];
+    for command in commands {
+        let ran = home.cli(command);
+        ran.assert_one_line_error();
+        assert!(
+            ran.stderr.contains("older version") && ran.stderr.contains("llmproxy serve"),
+            "{ran:?}"
+        );
+        assert_eq!(version(&home), 1, "{command:?} leaves it alone");
+    }
+    let proxy = home.serve();
+    assert!(version(&proxy) > 1);
+    proxy.user("alice");
+}
+
+#[test]
+fn whoever_makes_a_new_database_by_adding_a_user_is_told() {
+    let home = home().unset("DATABASE_URL");
+    let first = home.cli(&["user", "add", "alice"]);
+    assert_eq!(
+        first.stderr, "llmproxy: made a new database at ./llm_proxy.db\n",
+        "{first:?}"
+    );
+    assert!(first.stdout.starts_with("llmp-") && first.stdout.lines().count() == 1);
+    let second = home.cli(&["user", "add", "bob"]);
+    assert_eq!((second.code, second.stderr.as_str()), (Some(0), ""));
+}
+
 #[test]
 fn a_file_that_is_no_database_is_refused_and_left_alone() {
     let text = "This is my diary, and not a database.\n".repeat(100);
