@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use super::{WrongUsage, open_existing, print, print_json, tables, tables::Lines};
 use crate::{
     cli::CostsArgs,
-    model::{TimeRange, now_ms},
+    model::{Dimension, TimeRange, now_ms},
     store::costs::{self, CostReport, Split, SplitReport},
 };
 
@@ -32,11 +32,12 @@ pub(super) fn run(args: &CostsArgs, matches: &ArgMatches) -> anyhow::Result<()> 
     };
     let store = open_existing(&args.database.path(matches)?)?;
     let mut connection = store.connection()?;
-    let user = args.user.as_deref();
-    let report = if args.by.is_empty() {
+    let user = args.user.as_deref().map(str::trim);
+    let by = Dimension::without_doubles(&args.by);
+    let report = if by.is_empty() {
         costs::report(&mut connection, range, split, user).map(Report::Users)
     } else {
-        costs::split_report(&mut connection, range, &args.by, user).map(Report::Split)
+        costs::split_report(&mut connection, range, &by, user).map(Report::Split)
     };
     let report = report.map_err(|error| store.explain(error))?;
     if args.output.json {

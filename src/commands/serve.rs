@@ -1,6 +1,9 @@
 //! `llmproxy serve`: opens the ledger, prepares the backend, listens, and closes in the reverse order.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    io,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use anyhow::{Context, bail};
 use clap::ArgMatches;
@@ -136,11 +139,9 @@ fn serve(
         client_header_timeout: config.client_header_timeout,
     };
     actix_web::rt::System::new().block_on(async {
-        let listening = listen(&config.host, config.port, parts).with_context(|| {
-            format!(
-                "cannot listen on {}:{}; stop the program that uses the port, or set HOST and PORT",
-                config.host, config.port
-            )
+        let listening = listen(&config.host, config.port, parts).map_err(|error| {
+            let (host, port, advice) = (&config.host, config.port, listen_advice(&error));
+            anyhow::Error::new(error).context(format!("cannot listen on {host}:{port}; {advice}"))
         })?;
         for address in &listening.addresses {
             log::info!(
@@ -154,6 +155,20 @@ fn serve(
             .await
             .context("the server failed")
     })
+}
+
+/// What to try when the address cannot be bound.
+fn listen_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "stop the program that uses the port, or set PORT to another one"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "set PORT to one above 1023, or give the program the right to use this one"
+        }
+        // No address of this machine, or none at all.
+        _ => "set HOST to an address of this machine, such as 127.0.0.1 or 0.0.0.0",
+    }
 }
 
 /// What is allowed and yet may be a slip.

@@ -134,15 +134,16 @@ fn costs_table(lines: &Lines, labels: Labels) -> Table {
     }
     let audio = sum.total_audio_ms > 0;
     let images = sum.total_images > 0;
+    let all_audio_ms = lines.sums.iter().map(|(_, totals)| totals.total_audio_ms);
+    let decimals = decimals_of(all_audio_ms);
     let numbers = |totals: &Totals| {
         let columns = [
-            ("requests", totals.total_requests, true),
-            ("input", totals.total_input_tokens, true),
-            ("cached", totals.total_cached_tokens, true),
-            ("output", totals.total_output_tokens, true),
-            // Rounded up: what was used is never shown as nothing.
-            ("audio s", (totals.total_audio_ms + 999) / 1000, audio),
-            ("images", totals.total_images, images),
+            ("requests", number(totals.total_requests), true),
+            ("input", number(totals.total_input_tokens), true),
+            ("cached", number(totals.total_cached_tokens), true),
+            ("output", number(totals.total_output_tokens), true),
+            ("audio s", seconds(totals.total_audio_ms, decimals), audio),
+            ("images", number(totals.total_images), images),
         ];
         columns.into_iter().filter(|(_, _, shown)| *shown)
     };
@@ -152,7 +153,7 @@ fn costs_table(lines: &Lines, labels: Labels) -> Table {
     let mut table = table(header.into_iter().chain(titles));
     let mut add_line = |of_line: &[String], totals: &Totals| {
         let cells = labels.cells(of_line).into_iter().map(Cell::new);
-        let numbers = numbers(totals).map(|(_, value, _)| number(value));
+        let numbers = numbers(totals).map(|(_, number, _)| number);
         table.add_row(cells.chain(numbers));
     };
     for (of_line, totals) in &lines.sums {
@@ -218,8 +219,33 @@ fn table(header: impl Into<Row>) -> Table {
     table
 }
 
+/// How many decimals seconds need so that nothing is rounded: lines add up to their sum.
+fn decimals_of(all_ms: impl Iterator<Item = i64>) -> usize {
+    let needed = all_ms.map(|ms| match ms {
+        _ if ms % 1000 == 0 => 0,
+        _ if ms % 100 == 0 => 1,
+        _ if ms % 10 == 0 => 2,
+        _ => 3,
+    });
+    needed.max().unwrap_or(0)
+}
+
+/// Milliseconds as `1,234.5`, right-aligned.
+fn seconds(ms: i64, decimals: usize) -> Cell {
+    let mut text = grouped(ms / 1000);
+    if decimals > 0 {
+        text.push('.');
+        text.push_str(&format!("{:03}", ms % 1000)[..decimals]);
+    }
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
 /// `1,234,567`, right-aligned.
 fn number(value: i64) -> Cell {
+    Cell::new(grouped(value)).set_alignment(CellAlignment::Right)
+}
+
+fn grouped(value: i64) -> String {
     let digits = value.unsigned_abs().to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -231,7 +257,7 @@ fn number(value: i64) -> Cell {
     if value < 0 {
         text.insert(0, '-');
     }
-    Cell::new(text).set_alignment(CellAlignment::Right)
+    text
 }
 
 /// Names and models come from people and clients: what would move the cursor is shown as an escape.
@@ -325,6 +351,35 @@ mod tests {
         │ bob   ┆ -            ┆        0 ┆     0 ┆      0 ┆      0 │
         │ TOTAL ┆              ┆        3 ┆ 3,000 ┆     30 ┆      3 │
         └───────┴──────────────┴──────────┴───────┴────────┴────────┘
+        ");
+    }
+
+    #[test]
+    fn seconds_of_audio_add_up() {
+        let user = |username: &str, total_audio_ms| UserCosts {
+            username: username.into(),
+            totals: Totals {
+                total_audio_ms,
+                ..Totals::default()
+            },
+            model_costs: None,
+        };
+        let report = CostReport {
+            costs: vec![
+                user("alice", 1_234_500),
+                user("bob", 50),
+                user("carol", 7_000),
+            ],
+        };
+        insta::assert_snapshot!(costs(&Lines::of_users(&report, Split::None)), @r"
+        ┌───────┬──────────┬───────┬────────┬────────┬──────────┐
+        │ user  ┆ requests ┆ input ┆ cached ┆ output ┆  audio s │
+        ╞═══════╪══════════╪═══════╪════════╪════════╪══════════╡
+        │ alice ┆        0 ┆     0 ┆      0 ┆      0 ┆ 1,234.50 │
+        │ bob   ┆        0 ┆     0 ┆      0 ┆      0 ┆     0.05 │
+        │ carol ┆        0 ┆     0 ┆      0 ┆      0 ┆     7.00 │
+        │ TOTAL ┆        0 ┆     0 ┆      0 ┆      0 ┆ 1,241.55 │
+        └───────┴──────────┴───────┴────────┴────────┴──────────┘
         ");
     }
 

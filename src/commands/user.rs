@@ -1,7 +1,8 @@
 //! `llmproxy user …`: works on the database file; a running server follows by itself.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
+use anyhow::Context;
 use clap::ArgMatches;
 
 use super::{WrongUsage, note, open_existing, print, print_json, tables};
@@ -9,7 +10,7 @@ use crate::{
     cli::{UserAccessArgs, UserAddArgs, UserHashKeysArgs, UserListArgs},
     model::{ApiKey, UserName},
     store::{
-        IfMissing, Store, StoreError,
+        IfMissing, PooledConnection, Store, StoreError,
         users::{self, KeyAccess, KeyStatus, UserList, Who},
     },
 };
@@ -28,12 +29,29 @@ pub(super) fn add(args: &UserAddArgs, matches: &ArgMatches) -> anyhow::Result<()
     }
     let new =
         users::add(&*store.connection()?, &name, storage).map_err(|error| store.explain(error))?;
-    if args.output.json {
-        print_json(&new)
+    let text = if args.output.json {
+        serde_json::to_string(&new)?
     } else if std::io::stdout().is_terminal() {
-        print(&tables::new_key(&new))
+        tables::new_key(&new)
     } else {
-        print(&new.api_key)
+        new.api_key
+    };
+    // A reader that has gone away has not got the key either.
+    writeln!(std::io::stdout(), "{text}").with_context(|| {
+        let name = name.as_str();
+        let way = way_to_the_key(&store, name);
+        format!("user {name:?} exists now, but the key could not be printed; {way}")
+    })
+}
+
+/// How to get a key that was not seen.
+fn way_to_the_key(store: &Store, name: &str) -> &'static str {
+    let find = |connection: PooledConnection| users::find(&connection, &Who::Name(name.to_owned()));
+    match store.connection().and_then(find) {
+        Ok(user) if user.api_key.is_masked() => {
+            "keys are hashed and it cannot be shown again: add a user of another name"
+        }
+        _ => "`llmproxy user list --json` shows it",
     }
 }
 

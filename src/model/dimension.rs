@@ -45,18 +45,24 @@ impl Dimension {
     /// # Errors
     /// The first word that is none.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, DimensionError> {
-        let mut list = Vec::new();
-        for word in text
-            .split(',')
-            .map(str::trim)
+        let words = text.split(',').map(str::trim);
+        let list: Result<Vec<_>, _> = words
             .filter(|word| !word.is_empty())
-        {
-            let dimension = word.parse()?;
-            if !list.contains(&dimension) {
-                list.push(dimension);
+            .map(str::parse)
+            .collect();
+        Ok(Self::without_doubles(&list?))
+    }
+
+    /// Of doubled ones the first.
+    #[must_use]
+    pub fn without_doubles(list: &[Self]) -> Vec<Self> {
+        let mut singles = Vec::new();
+        for dimension in list {
+            if !singles.contains(dimension) {
+                singles.push(*dimension);
             }
         }
-        Ok(list)
+        singles
     }
 }
 

@@ -22,6 +22,8 @@ pub enum TimeError {
     NotATime { field: &'static str },
     #[error("last_hours must be a number greater than 0")]
     NotHours,
+    #[error("last_hours must be at most {MAX_HOURS}, a thousand years")]
+    TooManyHours,
     #[error("last_hours cannot be combined with start_time or end_time")]
     Combined,
     #[error("end_time is before start_time")]
@@ -34,7 +36,7 @@ impl TimeError {
     pub fn field(&self) -> &'static str {
         match self {
             Self::NotATime { field } => field,
-            Self::NotHours | Self::Combined => "last_hours",
+            Self::NotHours | Self::TooManyHours | Self::Combined => "last_hours",
             Self::Backwards => "end_time",
         }
     }
@@ -83,8 +85,12 @@ impl TimeRange {
 
     fn last_hours(text: &str, now_ms: i64) -> Result<Self, TimeError> {
         let hours: f64 = text.trim().parse().map_err(|_| TimeError::NotHours)?;
-        if !(hours > 0.0 && hours <= MAX_HOURS) {
+        // Not a number is not above 0.
+        if hours.is_nan() || hours <= 0.0 {
             return Err(TimeError::NotHours);
+        }
+        if hours > MAX_HOURS {
+            return Err(TimeError::TooManyHours);
         }
         // In range by the check above: at most 3.2e13 ms.
         #[allow(clippy::cast_possible_truncation)]
@@ -138,20 +144,55 @@ pub fn format_utc_date(days: i64) -> String {
     text.split('T').next().unwrap_or(&text).to_owned()
 }
 
-/// ISO 8601 with `Z`, an offset, or neither (UTC); a date alone is its midnight.
+/// ISO 8601 with `Z`, an offset, or neither (UTC); a date alone is its midnight. 24:00 is the next day's midnight.
 fn parse_utc(text: &str, field: &'static str) -> Result<Timestamp, TimeError> {
     let text = restore_plus(text.trim());
+    let time = match midnight_before(&text) {
+        Some(midnight) => parse_instant(&midnight).map(|start| {
+            start
+                .checked_add(Duration::from_secs(86_400))
+                .unwrap_or_else(|_| last_instant())
+        }),
+        None => parse_instant(&text),
+    };
+    time.ok_or(TimeError::NotATime { field })
+}
+
+fn parse_instant(text: &str) -> Option<Timestamp> {
     if let Ok(timestamp) = text.parse::<Timestamp>() {
-        return Ok(timestamp);
+        return Some(timestamp);
     }
     // `2026-02-08T10:00:00[Europe/Paris]` would parse as a civil time with its zone ignored.
     if text.contains('[') {
-        return Err(TimeError::NotATime { field });
+        return None;
     }
-    text.parse::<civil::DateTime>()
-        .ok()
-        .and_then(|civil| TimeZone::UTC.to_timestamp(civil).ok())
-        .ok_or(TimeError::NotATime { field })
+    // With a `Z` only for the last hours of 9999, which are beyond the last instant.
+    let civil = text.strip_suffix(['Z', 'z']).unwrap_or(text);
+    let civil = civil.parse::<civil::DateTime>().ok()?;
+    let instant = TimeZone::UTC.to_timestamp(civil);
+    match instant {
+        Ok(instant) => Some(instant),
+        Err(_) if civil.year() == 9999 => Some(last_instant()),
+        Err(_) => None,
+    }
+}
+
+/// The last whole second that can be told.
+fn last_instant() -> Timestamp {
+    Timestamp::from_second(Timestamp::MAX.as_second()).unwrap_or(Timestamp::MAX)
+}
+
+/// Of `2026-02-08T24:00:00Z`, which ISO 8601 allows for a day's end, the day's beginning.
+fn midnight_before(text: &str) -> Option<String> {
+    let (date, time) = text.split_once(['T', 't', ' '])?;
+    let rest = time.strip_prefix("24:00")?;
+    let rest = rest.strip_prefix(":00").unwrap_or(rest);
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) => fraction.trim_start_matches('0'),
+        None => rest,
+    };
+    let is_exact = !zone.starts_with(|c: char| c.is_ascii_digit() || matches!(c, ':' | '.'));
+    is_exact.then(|| format!("{date}T00:00:00{zone}"))
 }
 
 /// In a query string an unescaped `+` means a space, so `…T10:00:00+02:00` arrives as `…T10:00:00 02:00`: put the plus back.
@@ -214,7 +255,7 @@ mod tests {
         ] {
             assert_eq!(start(text).unwrap_err().field(), "start_time", "{text}");
         }
-        for hours in ["0", "-1", "x", "NaN", "inf", "1e300"] {
+        for hours in ["0", "-1", "x", "NaN"] {
             assert_eq!(
                 TimeRange::parse(Some(hours), None, None, 0),
                 Err(TimeError::NotHours),
@@ -229,6 +270,33 @@ mod tests {
             TimeRange::parse(None, Some("2026-02-08"), Some("2026-02-07"), 0),
             Err(TimeError::Backwards)
         );
+    }
+
+    #[test]
+    fn the_end_of_a_day_and_of_time_are_times() {
+        for text in [
+            "2026-02-07T24:00:00Z",
+            "2026-02-07T24:00",
+            "2026-02-07 24:00:00.000",
+            "2026-02-07T24:00:00+00:00",
+        ] {
+            assert_eq!(start(text), Ok(Some(DAY_MS)), "{text}");
+        }
+        for text in ["2026-02-07T24:00:01Z", "2026-02-07T24:01Z", "2026-02-07T24"] {
+            assert!(start(text).is_err(), "{text}");
+        }
+        let last = Timestamp::MAX.as_second() * 1000;
+        for text in ["9999-12-31", "9999-12-31T23:59:59Z", "9999-12-31T24:00:00Z"] {
+            assert_eq!(start(text), Ok(Some(last)), "{text}");
+        }
+    }
+
+    #[test]
+    fn hours_have_a_limit_that_is_told() {
+        for hours in ["8766001", "99999999999", "1e300"] {
+            let error = TimeRange::parse(Some(hours), None, None, 0).unwrap_err();
+            assert!(error.to_string().contains("at most 8766000"), "{error}");
+        }
     }
 
     #[test]

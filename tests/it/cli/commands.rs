@@ -179,6 +179,84 @@ fn every_command_can_speak_json() {
     );
 }
 
+#[test]
+fn times_at_the_edge_are_taken_and_a_limit_is_called_one() {
+    let home = home();
+    home.user("alice");
+    for time in [
+        "9999-12-31",
+        "9999-12-31T23:59:59Z",
+        "2026-02-08T24:00:00Z",
+        "2026-02-08T24:00",
+    ] {
+        let ran = home.cli(&["costs", "--end-time", time]);
+        assert_eq!(ran.code, Some(0), "{time}: {ran:?}");
+    }
+    let ran = home.cli(&["costs", "--last-hours", "99999999999"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("at most"), "{ran:?}");
+}
+
+#[test]
+fn a_user_is_named_alike_in_every_command() {
+    let home = home();
+    home.user("alice");
+    for arguments in [
+        &["user", "forbid", " alice "][..],
+        &["costs", "--user", " alice "],
+    ] {
+        let ran = home.cli(arguments);
+        assert_eq!(ran.code, Some(0), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_dimension_given_twice_makes_one_column() {
+    let backend = Backend::json(chat_completion(19, 10));
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    proxy.chat(&key, ASK);
+    for (by, columns) in [
+        ("user,user", "username"),
+        ("model,user,model", "model,username"),
+    ] {
+        let csv = proxy.cli(&["costs", "--csv", "--by", by]).stdout;
+        let header = csv.lines().next().unwrap();
+        assert!(header.starts_with(&format!("{columns},total_")), "{header}");
+        let ran = proxy.cli(&["costs", "--json", "--by", by]);
+        assert_eq!(ran.stdout.matches("\"username\"").count(), 1, "{ran:?}");
+    }
+}
+
+#[test]
+fn a_key_that_could_not_be_printed_is_said_to_be_there() {
+    for (storage, hint) in [("clear", "user list --json"), ("hashed", "cannot be shown")] {
+        for arguments in [
+            &["user", "add", "alice"][..],
+            &["user", "add", "alice", "--json"],
+        ] {
+            let home = home().set("STORE_KEYS", storage);
+            home.user("bob");
+            let full = std::fs::File::options()
+                .write(true)
+                .open("/dev/full")
+                .unwrap();
+            let child = home
+                .command(arguments)
+                .stdout(full)
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let ran = Ran::end_of(child);
+            ran.assert_one_line_error();
+            for word in ["alice", "exists now", hint] {
+                assert!(ran.stderr.contains(word), "{word}: {ran:?}");
+            }
+            let users = home.cli(&["user", "list", "--json"]).json();
+            assert_eq!(users["users"][1]["username"], "alice");
+        }
+    }
+}
+
 fn assert_fits_80_columns(ran: &Ran) {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     for line in ran.stdout.lines() {

@@ -348,4 +348,15 @@ fn a_port_that_is_taken_is_one_line() {
     let ran = home().set("PORT", &port).refused();
     ran.assert_one_line_error();
     assert!(ran.stderr.contains(&port), "{ran:?}");
+    assert!(ran.stderr.contains("stop the program"), "{ran:?}");
+}
+
+#[test]
+fn an_address_that_is_none_of_this_machine_is_not_called_a_port_in_use() {
+    for host in ["999.1.1.1", "192.0.2.1"] {
+        let ran = home().set("HOST", host).refused();
+        ran.assert_one_line_error();
+        assert!(ran.stderr.contains("HOST"), "{ran:?}");
+        assert!(!ran.stderr.contains("stop the program"), "{ran:?}");
+    }
 }
