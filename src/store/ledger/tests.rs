@@ -93,6 +93,36 @@ fn a_row_that_gets_the_id_of_a_deleted_one_is_summed_too() {
     assert_eq!(totals(&store).total_requests, 6);
 }
 
+/// As the README has it, for rows that were changed by hand.
+const RECOUNT: &str =
+    "BEGIN IMMEDIATE; DELETE FROM usage_hourly; UPDATE usage_rollup SET last_id = 0; COMMIT";
+
+#[test]
+fn rows_changed_by_hand_count_once_the_hours_are_summed_anew() {
+    assert!(include_str!("../../../README.md").contains(RECOUNT));
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let thread = start(&store, OnFailure::Refuse);
+    for _ in 0..3 {
+        commit(&thread.handle(), row(7, "m", 10)).unwrap();
+    }
+    assert_eq!(thread.close(), 0);
+    // Another server goes on meanwhile.
+    let thread = start(&store, OnFailure::Refuse);
+    let by_hand = store.own_connection().unwrap();
+    by_hand
+        .execute("UPDATE usage_logs SET input_tokens = 100", [])
+        .unwrap();
+    assert_eq!(totals(&store).total_input_tokens, 30, "the sums stand");
+    by_hand.execute_batch(RECOUNT).unwrap();
+    assert_eq!(totals(&store).total_input_tokens, 300, "at once");
+    commit(&thread.handle(), row(7, "m", 10)).unwrap();
+    assert_eq!(thread.close(), 0);
+    assert_eq!(totals(&store).total_input_tokens, 310);
+    assert_eq!(summed_up_to(&store), 4);
+    assert_hours_agree(&store);
+}
+
 /// What is summed is what the rows say; in one statement, for the ledger may go on.
 fn assert_hours_agree(store: &Store) {
     let differences = "WITH hours AS (SELECT hour, user_id, endpoint, model, requests, requests_ok, input_tokens, \
