@@ -52,6 +52,7 @@ pub fn settings(input: &[u8]) {
             .filter_map(|line| line.split_once('='))
             .collect(),
     );
+    env_file(input);
     serve(&typed);
     http_proxy(&typed);
     time_range(
@@ -64,6 +65,18 @@ pub fn settings(input: &[u8]) {
     }
     if let Some(text) = typed.value("api_key") {
         key(text);
+    }
+}
+
+/// The whole input as a file: variables, or an error that repeats nothing but a name.
+fn env_file(input: &[u8]) {
+    if let Err(error) = Variables::read(input) {
+        let name = error.name.clone().unwrap_or_default();
+        let message = error.to_string();
+        assert!(!message.contains(char::is_control), "{message:?}");
+        assert!(name.contains(SECRET) || !message.contains(SECRET));
+        let lines = input.split(|byte| *byte == b'\n').count();
+        assert!((1..=lines).contains(&error.line), "{message}");
     }
 }
 
