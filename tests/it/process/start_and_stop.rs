@@ -169,6 +169,33 @@ fn a_further_signal_does_not_wait_for_a_database_that_takes_no_rows() {
 }
 
 #[test]
+fn a_second_signal_does_not_wait_for_a_client_that_takes_no_bytes() {
+    // More than the kernel holds for a client, in answers that are booked before they are written.
+    let long = chat_completion(1, 1).replace("Hello", &"x".repeat(900_000));
+    assert!(long.len() > 900_000);
+    let backend = Backend::json(long);
+    let (mut proxy, key) = Home::new(&backend).serve_alice();
+    let mut slow = proxy.open();
+    for _ in 0..20 {
+        slow.send(&Request::post(CHAT, ASK).key(&key));
+    }
+    let mut rows = 0;
+    wait_until("no further answer finds room", PATIENCE, || {
+        let before = std::mem::replace(&mut rows, proxy.rows().len());
+        std::thread::sleep(Duration::from_millis(300));
+        rows > 0 && rows == before
+    });
+    proxy.signal("TERM");
+    proxy.wait_for_log("finishing 0 answers");
+    assert_eq!(proxy.exit_within(Duration::from_millis(500)), None);
+    proxy.signal("TERM");
+    let status = proxy.exit_within(Duration::from_secs(1));
+    let status = status.unwrap_or_else(|| panic!("it still waits: {}", proxy.log()));
+    assert_eq!(status.code(), Some(0), "{}", proxy.log());
+    assert_eq!(proxy.rows().len(), rows, "what was booked stays");
+}
+
+#[test]
 fn when_the_grace_is_over_what_still_runs_is_broken_off_and_counted() {
     let (backend, _turnstile) = halting();
     let (mut proxy, key) = Home::new(&backend)
