@@ -166,8 +166,11 @@ fn listen_advice(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => {
             "set PORT to one above 1023, or give the program the right to use this one"
         }
-        // No address of this machine, or none at all.
-        _ => "set HOST to an address of this machine, such as 127.0.0.1 or 0.0.0.0",
+        // No address of this machine, or a name that none belongs to: that is no error of the system's.
+        kind if kind == io::ErrorKind::AddrNotAvailable || error.raw_os_error().is_none() => {
+            "set HOST to an address of this machine, such as 127.0.0.1 or 0.0.0.0"
+        }
+        _ => "set HOST and PORT to what can be listened on",
     }
 }
 

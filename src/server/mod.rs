@@ -142,8 +142,8 @@ impl Listening {
         };
         let result = tokio::select! {
             result = close(serving, &handle, graceful, &drain) => result,
-            name = signals.next() => {
-                log::warn!("{name} again: what has not left yet is given up");
+            name = signals.again() => {
+                log::warn!("{name} again: connections are cut, {} answers are not booked", drain.in_flight());
                 Ok(())
             }
         };
@@ -161,7 +161,7 @@ async fn drained(drain: &Drain, grace: Duration, signals: &mut Signals) -> bool 
             log::warn!("{} answers did not finish in {grace:?} and are broken off", drain.in_flight());
             false
         }
-        name = signals.next() => {
+        name = signals.again() => {
             log::warn!("{name} again: {} answers are broken off", drain.in_flight());
             false
         }
@@ -204,7 +204,7 @@ pub fn until_signalled<T: Send + 'static>(
     runtime.block_on(async {
         tokio::select! {
             answer = is_done => answer.map(Ok).map_err(io::Error::other),
-            name = signals.next() => Ok(Err(name)),
+            name = signals.again() => Ok(Err(name)),
         }
     })
 }
@@ -230,16 +230,30 @@ impl Signals {
     }
 
     async fn next(&mut self) -> &'static str {
+        let Self {
+            terminate,
+            interrupt,
+            hangup,
+        } = self;
         let hangup = async {
-            match &mut self.hangup {
+            match hangup {
                 Some(hangup) => hangup.recv().await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+            _ = hangup => "SIGHUP",
+        }
+    }
+
+    /// A further one, by somebody who does not want to wait. A hangup is none: a closing terminal sends it twice, by the kernel
+    /// and by the shell.
+    async fn again(&mut self) -> &'static str {
+        tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
-            _ = hangup => "SIGHUP",
         }
     }
 }
@@ -271,6 +285,10 @@ impl Signals {
     async fn next(&mut self) -> &'static str {
         let _ = tokio::signal::ctrl_c().await;
         "Ctrl-C"
+    }
+
+    async fn again(&mut self) -> &'static str {
+        self.next().await
     }
 }
 

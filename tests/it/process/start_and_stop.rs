@@ -133,6 +133,22 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
+fn a_terminal_that_hangs_up_twice_breaks_nothing_off() {
+    let (backend, turnstile) = halting();
+    let (mut proxy, key) = Home::new(&backend).serve_alice();
+    let mut stream = stream(&proxy, &key);
+    for _ in 0..3 {
+        // By the kernel, by the shell, and by systemd with a SIGTERM.
+        proxy.signal("HUP");
+        wait_for_refusals(&proxy, &key);
+    }
+    turnstile.allow(1);
+    assert!(stream.rest().1, "{}", proxy.log());
+    let status = proxy.exit_within(Duration::from_secs(3)).unwrap();
+    assert_eq!(status.code(), Some(0), "{}", proxy.log());
+}
+
+#[test]
 fn a_hangup_that_was_ignored_at_the_start_ends_nothing() {
     let (backend, turnstile) = halting();
     // As nohup(1) does.
