@@ -9,10 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::{watch::data_version, writer::count};
-use crate::model::{Usage, UsageRow};
+use crate::{
+    model::{Usage, UsageRow},
+    store::BUSY_TIMEOUT,
+};
 
 /// Rows that are summed in one transaction, about a millisecond's work where they are read back.
 pub(super) const BATCH_ROWS: usize = 1_000;
@@ -111,12 +114,22 @@ impl Rollup {
         }
     }
 
-    /// Sums up when it is due. A failure does no harm: the reports are right without, and it is tried again.
+    /// Sums up when it is due. A failure does no harm: the reports are right without, and it is tried again. Nor does it wait
+    /// for another process's lock, lest a row that comes meanwhile waits for that twice as long.
     pub(super) fn run_if_due(&mut self, connection: &Connection) {
         let is_due = self.waiting_rows >= BATCH_ROWS
             || self.waiting_rows > 0 && self.waiting_since.elapsed() >= MAX_AGE;
-        if is_due && let Err(error) = self.sum_up(connection) {
-            log::warn!("ledger: cannot sum up the hours, will try again: {error}");
+        if !is_due {
+            return;
+        }
+        let summed = connection
+            .busy_timeout(Duration::ZERO)
+            .and_then(|()| self.sum_up(connection));
+        let restored = connection.busy_timeout(BUSY_TIMEOUT);
+        if let Err(error) = summed.and(restored) {
+            if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) {
+                log::warn!("ledger: cannot sum up the hours, will try again: {error}");
+            }
             self.waiting_rows = self.waiting_rows.clamp(1, BATCH_ROWS - 1);
             self.waiting_since = Instant::now();
         }

@@ -93,6 +93,26 @@ fn a_row_that_gets_the_id_of_a_deleted_one_is_summed_too() {
     assert_eq!(totals(&store).total_requests, 6);
 }
 
+#[test]
+fn sums_wait_for_no_lock_and_rows_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let connection = store.own_connection().unwrap();
+    let timeout = || connection.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, i64>(0));
+    let before = timeout().unwrap();
+    let other = store.own_connection().unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let began = Instant::now();
+    Rollup::new().run_if_due(&connection);
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(timeout().unwrap(), before);
+    assert!(before > 2_000);
+}
+
 /// As the README has it, for rows that were changed by hand.
 const RECOUNT: &str =
     "BEGIN IMMEDIATE; DELETE FROM usage_hourly; UPDATE usage_rollup SET last_id = 0; COMMIT";
