@@ -1,6 +1,6 @@
 //! Every setting once: flag, variable, default, meaning, validation. No value leaves this file unparsed.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{ffi::OsString, fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{ArgMatches, Args, parser::ValueSource};
 use ipnet::IpNet;
@@ -336,7 +336,10 @@ impl Config {
 }
 
 fn extra_roots(variables: &Variables) -> Option<PathBuf> {
-    let path = variables.get("SSL_CERT_FILE");
+    const NAME: &str = "SSL_CERT_FILE";
+    // A path need not be UTF-8.
+    let in_file = || variables.in_file(NAME).map(OsString::from);
+    let path = std::env::var_os(NAME).or_else(in_file);
     path.filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 

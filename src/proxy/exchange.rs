@@ -249,7 +249,10 @@ impl Exchange {
         objects.extend(row);
         self.books.ledger.push(objects);
         if let Some(estimate) = estimate {
-            self.books.estimator.submit(*estimate);
+            // It may settle what is on its way to be remembered.
+            let estimator = self.books.estimator.clone();
+            let submit = move || estimator.submit(*estimate);
+            self.books.ledger.behind(submit);
         }
     }
 
@@ -502,7 +505,7 @@ impl Exchange {
         };
         // The line of what is booked has its numbers.
         let is_booked = !matches!(purpose, Purpose::KeptFor(_));
-        self.is_logged = is_booked;
+        self.is_logged |= is_booked;
         let evidence = Evidence {
             body: std::mem::take(&mut self.body).into_iter().collect(),
             input,

@@ -3,6 +3,7 @@
 //! `conversation.item.input_audio_transcription.completed` that of a transcription.
 
 use std::{
+    cell::Cell,
     collections::VecDeque,
     future::Future,
     pin::Pin,
@@ -53,6 +54,8 @@ use crate::{
 
 /// How often it is looked at whether an open socket may go on; a forbidden key ends it within twice this.
 const CHECK: Duration = Duration::from_millis(400);
+/// A socket is at rest when nothing has come for this long, from neither side: what was asked for a moment ago is on its way.
+const REST: Duration = Duration::from_secs(2);
 const READ_BYTES: usize = 16 * 1024;
 
 /// Opens a socket, or says why not.
@@ -169,6 +172,8 @@ struct Tunnel {
     frames: FrameScan,
     responding: Option<Responding>,
     opened_at: Instant,
+    /// When something came last, from either side.
+    active_at: Rc<Cell<Instant>>,
     /// Came, not sent.
     out: VecDeque<Bytes>,
     /// Rows on their way to the disk; what is in `out` waits for them.
@@ -234,7 +239,9 @@ impl Tunnel {
         shared: Arc<Shared>,
     ) -> Self {
         let (from_backend, to_backend) = tokio::io::split(socket.io);
-        let carrier = tokio::task::spawn_local(carry(payload, to_backend));
+        let active_at = Rc::new(Cell::new(Instant::now()));
+        let carrier = carry(payload, to_backend, Rc::clone(&active_at));
+        let carrier = tokio::task::spawn_local(carrier);
         let mut check = interval(CHECK);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tunnel = Self {
@@ -245,6 +252,7 @@ impl Tunnel {
             frames: FrameScan::default(),
             responding: None,
             opened_at: Instant::now(),
+            active_at,
             out: VecDeque::new(),
             committing: None,
             check,
@@ -286,6 +294,7 @@ impl Tunnel {
             }));
         }
         if !read.is_empty() {
+            self.active_at.set(Instant::now());
             self.out.push_back(read);
         }
     }
@@ -295,7 +304,8 @@ impl Tunnel {
         if !self.shared.keys.still_allows(self.exchange.caller()) {
             return Some(KEY_FORBIDDEN);
         }
-        let may_go = self.shared.drain.is_draining() && self.responding.is_none();
+        let is_at_rest = || self.responding.is_none() && self.active_at.get().elapsed() >= REST;
+        let may_go = self.shared.drain.is_draining() && is_at_rest();
         (may_go && self.is_quiet()).then_some(GOING_AWAY)
     }
 
@@ -379,7 +389,7 @@ impl MessageBody for Tunnel {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
-        if this.check.poll_tick(cx).is_ready() {
+        if !this.has_ended && this.check.poll_tick(cx).is_ready() {
             // Polled again, so that the next tick wakes this task.
             let _ = this.check.poll_tick(cx);
             if let Some(closing) = this.closing() {
@@ -436,10 +446,15 @@ impl Drop for Tunnel {
 }
 
 /// Passes on what the client sends, until it ends.
-async fn carry(mut payload: web::Payload, mut to_backend: WriteHalf<Io>) {
+async fn carry(
+    mut payload: web::Payload,
+    mut to_backend: WriteHalf<Io>,
+    active_at: Rc<Cell<Instant>>,
+) {
     loop {
         let chunk = std::future::poll_fn(|cx| Pin::new(&mut payload).poll_next(cx)).await;
         let Some(Ok(chunk)) = chunk else { break };
+        active_at.set(Instant::now());
         if to_backend.write_all(&chunk).await.is_err() || to_backend.flush().await.is_err() {
             break;
         }

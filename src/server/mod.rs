@@ -6,7 +6,7 @@ mod admin;
 use std::{
     io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -184,7 +184,7 @@ async fn close(
 /// Waits for `work`, on a thread of its own, until a signal says not to: its name is the error then.
 ///
 /// # Errors
-/// When there is no thread to be had, or it panicked.
+/// When that thread panicked.
 pub fn until_signalled<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<Result<T, &'static str>> {
@@ -200,7 +200,23 @@ pub fn until_signalled<T: Send + 'static>(
         return Ok(Ok(work()));
     };
     let (done, is_done) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new().spawn(move || done.send(work()))?;
+    // A thread that cannot be started drops what it was given.
+    let work = Arc::new(Mutex::new(Some(work)));
+    let taken = {
+        let work = Arc::clone(&work);
+        move || work.lock().ok().and_then(|mut work| work.take())
+    };
+    let on_thread = taken.clone();
+    let thread = std::thread::Builder::new().spawn(move || {
+        if let Some(work) = on_thread() {
+            let _ = done.send(work());
+        }
+    });
+    if thread.is_err()
+        && let Some(work) = taken()
+    {
+        return Ok(Ok(work()));
+    }
     runtime.block_on(async {
         tokio::select! {
             answer = is_done => answer.map(Ok).map_err(io::Error::other),

@@ -421,6 +421,42 @@ fn assert_closes(bytes: &[u8], code: u16) {
 }
 
 #[test]
+fn the_connection_of_a_refused_socket_serves_the_next_request_like_any_other() {
+    let backend = Backend::start(|request, wire| {
+        if request.head.starts_with("HEAD ") {
+            wire.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+        } else {
+            wire.answer(
+                "404 Not Found",
+                &[("Content-Type", "application/json")],
+                "{}",
+            );
+        }
+    });
+    let (proxy, key) = Home::new(&backend)
+        .set("EXTRA_ENDPOINTS", "/v1/rerank")
+        .serve_alice();
+    // Enough of them for each worker to have kept a connection.
+    for _ in 0..8 {
+        assert_eq!(proxy.start(&upgrade(&key)).answer().status, 404);
+    }
+    for _ in 0..8 {
+        let mut connection = proxy.open();
+        for _ in 0..2 {
+            connection.send(&Request::new("HEAD", "/v1/rerank").key(&key));
+            let head = connection.head();
+            assert_eq!(
+                (head.status, head.header("content-length")),
+                (200, Some("5"))
+            );
+        }
+    }
+    let requests = backend.requests();
+    let of_head = requests.iter().find(|seen| seen.head.starts_with("HEAD "));
+    assert!(of_head.unwrap().connection < 8, "it is used again");
+}
+
+#[test]
 fn an_idle_realtime_socket_does_not_hold_up_the_stop() {
     let backend = realtime();
     let (mut proxy, key) = Home::new(&backend).serve_alice();

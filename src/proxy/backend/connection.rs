@@ -271,6 +271,7 @@ impl Connection {
         self.exchanges = self.exchanges.saturating_add(1);
         self.read_ahead = BytesMut::new();
         self.read_size = MIN_READ_BYTES;
+        self.asked = Asked::Request;
     }
 
     /// Whether an idle connection is still open and silent. Bytes that come unasked must never be taken for an answer.

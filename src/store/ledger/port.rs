@@ -19,6 +19,8 @@ pub struct Port {
 struct Outgoing {
     entries: Vec<Entry>,
     waiters: Vec<oneshot::Sender<Result<(), NotWritten>>>,
+    /// What is done behind them.
+    behind: Vec<Box<dyn FnOnce()>>,
 }
 
 impl Port {
@@ -70,18 +72,36 @@ impl Port {
         }
     }
 
+    /// Does something when the entries that are on their way have been handed over: at once, where there are none.
+    pub fn behind(&self, then: impl FnOnce() + 'static) {
+        let mut outgoing = self.outgoing.borrow_mut();
+        if outgoing.entries.is_empty() {
+            drop(outgoing);
+            then();
+        } else {
+            outgoing.behind.push(Box::new(then));
+        }
+    }
+
     #[must_use]
     pub fn accepts_requests(&self) -> bool {
         self.ledger.accepts_requests()
     }
 
     fn hand_over(&self) {
-        let Outgoing { entries, waiters } = self.outgoing.take();
+        let Outgoing {
+            entries,
+            waiters,
+            behind,
+        } = self.outgoing.take();
         if entries.is_empty() {
             return;
         }
         let (sender, written) = oneshot::channel();
         self.ledger.write(entries, Some(sender));
+        for then in behind {
+            then();
+        }
         tokio::task::spawn_local(async move {
             let result = written.await.unwrap_or(Err(NotWritten));
             for waiter in waiters {
@@ -94,8 +114,13 @@ impl Port {
 /// Entries that are still here when the worker goes were not acknowledged, and are written all the same.
 impl Drop for Port {
     fn drop(&mut self) {
-        let Outgoing { entries, .. } = self.outgoing.take();
+        let Outgoing {
+            entries, behind, ..
+        } = self.outgoing.take();
         self.push(entries);
+        for then in behind {
+            then();
+        }
     }
 }
 

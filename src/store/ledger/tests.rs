@@ -94,6 +94,33 @@ fn a_row_that_gets_the_id_of_a_deleted_one_is_summed_too() {
 }
 
 #[test]
+fn what_is_done_behind_entries_is_done_when_they_were_handed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let thread = start(&store, OnFailure::Refuse);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    tokio::task::LocalSet::new().block_on(&runtime.unwrap(), async {
+        let port = Port::new(thread.handle());
+        let done = std::rc::Rc::new(std::cell::Cell::new(0));
+        let behind = || {
+            let done = std::rc::Rc::clone(&done);
+            port.behind(move || done.set(done.get() + 1));
+        };
+        behind();
+        assert_eq!(done.get(), 1, "nothing is on its way");
+        let written = port.commit([Entry::Row(row(7, "m", 10))]);
+        behind();
+        assert_eq!(done.get(), 1);
+        written.await.unwrap();
+        assert_eq!(done.get(), 2);
+        drop(port.commit([Entry::Row(row(7, "m", 10))]));
+        behind();
+    });
+    assert_eq!(thread.close(), 0);
+    assert_eq!(totals(&store).total_requests, 2);
+}
+
+#[test]
 fn sums_wait_for_no_lock_and_rows_do() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
