@@ -99,11 +99,11 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "allow" -d 'Allow a forbidden user\'s key again'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "hash-keys" -d 'Forget all whole keys and keep their hashes, for good'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l last-hours -d 'Only the last N hours, for example 24 or 0.5' -r
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l start-time -d 'Only from this time on' -r
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l end-time -d 'Only up to this time' -r
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l by -d 'Split along these, several separated by commas: endpoint, model, user, day (UTC)' -r
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l user -d 'Only this user' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l last-hours -d 'Only the last N hours, for example 24 or 0.5' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l start-time -d 'Only from this time on' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l end-time -d 'Only up to this time' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l by -d 'Split along these, several separated by commas: endpoint, model, user, day (UTC)' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l user -d 'Only this user' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l database-url -d 'Database file: sqlite:///relative.db, sqlite:////absolute.db or a bare path' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l by-model -d 'A line per user and model'

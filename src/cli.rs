@@ -130,7 +130,7 @@ pub struct UserHashKeysArgs {
 #[derive(Debug, Args)]
 pub struct UserAccessArgs {
     /// The user's name, or the key itself
-    #[arg(value_name = "NAME|KEY")]
+    #[arg(value_name = "NAME|KEY", value_hint = ValueHint::Other)]
     pub who: String,
 
     #[command(flatten)]
@@ -143,15 +143,15 @@ pub struct UserAccessArgs {
 #[derive(Debug, Args)]
 pub struct CostsArgs {
     /// Only the last N hours, for example 24 or 0.5
-    #[arg(long, value_name = "N", conflicts_with_all = ["start_time", "end_time"], allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other, conflicts_with_all = ["start_time", "end_time"], allow_negative_numbers = true)]
     pub last_hours: Option<String>,
 
     /// Only from this time on
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
     pub start_time: Option<String>,
 
     /// Only up to this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
     pub end_time: Option<String>,
 
     /// A line per user and model
@@ -159,11 +159,11 @@ pub struct CostsArgs {
     pub by_model: bool,
 
     /// Split along these, several separated by commas: endpoint, model, user, day (UTC)
-    #[arg(long, value_name = "endpoint|model|user|day", value_delimiter = ',')]
+    #[arg(long, value_name = "endpoint|model|user|day", value_delimiter = ',', value_hint = ValueHint::Other)]
     pub by: Vec<Dimension>,
 
     /// Only this user
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
     pub user: Option<String>,
 
     #[command(flatten)]
