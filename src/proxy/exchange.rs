@@ -1,9 +1,11 @@
 //! One request's account: who asked for what, what the meter saw, and the row that comes of it, exactly once.
 //! It also owns the permit and the place in the count of requests in flight, so that all end together, whatever happens.
 
+mod part;
+
 use std::{future::Future, rc::Rc, sync::Arc, time::Instant};
 
-use actix_web::{HttpRequest, http::StatusCode};
+use actix_web::HttpRequest;
 use tokio::sync::oneshot;
 
 use super::{
@@ -21,7 +23,7 @@ use super::{
 use crate::{
     model::{Entry, Outcome, Usage, UsageRow, UsageSource, now_ms},
     store::ledger::{NotWritten, Port},
-    usage::{Evidence, Generated, Input, Meter, Reading, Templates, Text},
+    usage::{Evidence, Generated, Input, Meter, Reading, Templates},
 };
 
 /// nginx's status for a client that left before the answer began.
@@ -262,72 +264,6 @@ impl Exchange {
         let stored = self.meter.as_mut().and_then(Meter::stored_so_far);
         let entries = self.keeping.first_entries(stored);
         (!entries.is_empty()).then(|| self.books.ledger.commit(entries))
-    }
-
-    /// A socket is open: what it uses is booked part by part, and not at its end.
-    pub fn opened(&mut self) {
-        self.answered(
-            StatusCode::SWITCHING_PROTOCOLS.as_u16(),
-            None,
-            Meter::opaque(),
-        );
-        self.stage = Stage::Booked;
-    }
-
-    /// Books one answer that came through an open socket; resolves when the row is committed.
-    pub fn commit_part(
-        &self,
-        started: Instant,
-        usage: Usage,
-    ) -> impl Future<Output = Result<(), NotWritten>> + use<> {
-        let row = self.part_row(started, Outcome::Completed, UsageSource::Backend);
-        let entry = Entry::Row(UsageRow { usage, ..row });
-        self.books.ledger.commit([entry])
-    }
-
-    /// Books one whose text is all that is known of it; resolves when the row is committed.
-    pub fn commit_estimated_part(
-        &self,
-        started: Instant,
-        text: Text,
-    ) -> impl Future<Output = Result<(), NotWritten>> + use<> {
-        let estimate = self.part_estimate(started, text, Outcome::Completed);
-        let written = self.books.count_and_tell(estimate);
-        async move { written.await.unwrap_or(Err(NotWritten)) }
-    }
-
-    /// Books one that was cut off, without waiting.
-    pub fn book_part(&self, started: Instant, text: Text, outcome: Outcome) {
-        let estimate = self.part_estimate(started, text, outcome);
-        self.books.estimator.submit(estimate);
-    }
-
-    fn part_estimate(&self, started: Instant, text: Text, outcome: Outcome) -> Estimate {
-        Estimate::of(
-            self.part_row(started, outcome, UsageSource::Estimate),
-            Evidence {
-                generated: Generated::Text(text),
-                ..Evidence::default()
-            },
-        )
-    }
-
-    fn part_row(&self, started: Instant, outcome: Outcome, source: UsageSource) -> UsageRow {
-        let duration_ms = millis_since(started);
-        UsageRow {
-            user_id: self.caller().id,
-            started_at_ms: now_ms() - duration_ms,
-            endpoint: self.endpoint.path,
-            model: self.model_or_unknown(),
-            served_model: None,
-            usage: Usage::default(),
-            status: StatusCode::OK.as_u16(),
-            outcome,
-            source,
-            duration_ms,
-            first_byte_ms: None,
-            backend_request_id: None,
-        }
     }
 
     /// The log says why an answer or a socket was cut.

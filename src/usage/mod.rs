@@ -6,6 +6,7 @@ mod decode;
 mod estimate;
 mod fold;
 mod image;
+mod json_buffer;
 mod lenient;
 mod meter;
 mod outline;

@@ -1,0 +1,135 @@
+//! A JSON answer as it passes: held whole, or of a long one what may be asked for in its end.
+
+use super::{
+    answer::{Answer, read_answer},
+    counts::{Counts, find_counts},
+    estimate::Generated,
+    outline::Outline,
+    stored::Stored,
+    text::Text,
+};
+
+/// A JSON answer up to this length is read whole; a longer one is searched for usage as it passes.
+const MAX_JSON_BYTES: usize = 1024 * 1024;
+/// No usage object of a long answer is longer.
+const TAIL_BYTES: usize = 16 * 1024;
+/// Where a JSON answer names itself.
+const MAX_BEGINNING_BYTES: u64 = 32 * 1024;
+
+/// A JSON answer, or what passes of a long one: who reads 50 MB slowly must not cost a megabyte all the while.
+#[derive(Default)]
+pub(super) struct JsonBuffer {
+    held: Vec<u8>,
+    is_long: bool,
+    /// Of a long answer, where its objects are noted.
+    outline: Option<Box<Outline>>,
+    /// Its beginning was searched for its own id.
+    beginning_read: bool,
+    /// What a long answer has said so far.
+    counts: Option<Counts>,
+    images: u64,
+    /// How much of `held` was searched for images.
+    searched: usize,
+    total_bytes: u64,
+}
+
+impl JsonBuffer {
+    /// Of the length that was announced, if it was.
+    pub(super) fn of_announced(length_bytes: Option<u64>) -> Self {
+        Self {
+            // What is encoded becomes longer still.
+            is_long: length_bytes.is_some_and(|length| length > MAX_JSON_BYTES as u64),
+            ..Self::default()
+        }
+    }
+
+    /// Whether some text stands in what is held.
+    pub(super) fn names(&self, text: &str) -> bool {
+        memchr::memmem::find(&self.held, text.as_bytes()).is_some()
+    }
+
+    /// Hands over what an estimate is made of; of what was not read, or could not be decoded, its length.
+    pub(super) fn take_generated(&mut self, undecoded_bytes: u64) -> Generated {
+        if self.is_long || undecoded_bytes > 0 {
+            Generated::Text(Text::unread(self.total_bytes + undecoded_bytes))
+        } else {
+            Generated::Json(std::mem::take(&mut self.held))
+        }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8], notes_objects: bool) {
+        self.total_bytes = self.total_bytes.saturating_add(bytes.len() as u64);
+        let becomes_long = !self.is_long && self.held.len() + bytes.len() > MAX_JSON_BYTES;
+        self.held.extend_from_slice(bytes);
+        self.is_long |= becomes_long;
+        if self.is_long {
+            if notes_objects {
+                self.outline(bytes);
+            }
+            if self.held.len() > 2 * TAIL_BYTES {
+                self.let_go();
+            }
+        }
+        if becomes_long {
+            self.held.shrink_to_fit();
+        }
+    }
+
+    /// Keeps what names objects.
+    fn outline(&mut self, bytes: &[u8]) {
+        match &mut self.outline {
+            Some(outline) => outline.push(bytes),
+            None => self.outline.insert(Box::default()).push(&self.held),
+        }
+    }
+
+    /// Notes the answer's own id as soon as it is there. It is looked for after each read, so not for long.
+    pub(super) fn read_beginning(&mut self, stored: &mut Stored) {
+        if self.beginning_read || stored.id.is_some() {
+            return;
+        }
+        self.beginning_read = self.total_bytes > MAX_BEGINNING_BYTES;
+        stored.read(self.objects());
+    }
+
+    /// What the answer's objects are read from.
+    pub(super) fn objects(&self) -> &[u8] {
+        match &self.outline {
+            Some(outline) => outline.json(),
+            None if self.is_long => &[],
+            None => &self.held,
+        }
+    }
+
+    /// Keeps what a usage object may have begun in.
+    fn let_go(&mut self) {
+        self.search();
+        let gone = self.held.len().saturating_sub(TAIL_BYTES);
+        self.held.drain(..gone);
+        self.searched = self.held.len();
+    }
+
+    fn search(&mut self) {
+        /// A member's name, like `"usage"` no part of any text.
+        const IMAGE: &[u8] = b"\"b64_json\"";
+        self.counts = find_counts(&self.held).or(self.counts);
+        let from = self.searched.saturating_sub(IMAGE.len() - 1);
+        self.images += memchr::memmem::find_iter(&self.held[from..], IMAGE).count() as u64;
+        self.searched = self.held.len();
+    }
+
+    pub(super) fn read(&mut self) -> Answer {
+        if !self.is_long {
+            return read_answer(&self.held);
+        }
+        self.search();
+        Answer {
+            counts: self.counts.unwrap_or_default(),
+            items: self.images,
+            model: self
+                .outline
+                .as_ref()
+                .and_then(|outline| read_answer(outline.json()).model),
+        }
+    }
+}
