@@ -28,8 +28,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// How long the readers of the moment are waited for: the more there is to gain, the longer.
 const WAIT_PER_MIB: Duration = Duration::from_millis(5);
 const MAX_WAIT: Duration = Duration::from_secs(2);
-/// A backup reads for minutes. Waiting for it in vain may take this part of the time at most.
-const WAITING_SHARE: u32 = 10;
+/// A backup reads for minutes. Waiting for it in vain may take one part in so many of the time, once it was tried a few times:
+/// most readers who stood in the way are gone the next time.
+const MAX_PAUSE_IN_WAITS: u32 = 10;
 
 thread_local! {
     /// Pages in the log of the connection that this thread writes with; SQLite says so at each commit.
@@ -39,6 +40,8 @@ thread_local! {
 pub(super) struct WalWatch {
     path: PathBuf,
     next_look: Instant,
+    /// How many times as long as for readers is waited until the next attempt; doubled by each that is in vain.
+    pause_in_waits: u32,
     /// Of the pages in the log, those that were written back.
     pages_written_back: i32,
 }
@@ -55,6 +58,7 @@ impl WalWatch {
         Self {
             path: path.into(),
             next_look: Instant::now(),
+            pause_in_waits: 1,
             pages_written_back: 0,
         }
     }
@@ -95,8 +99,11 @@ impl WalWatch {
         }
         let wait = WAIT_PER_MIB.saturating_mul(u32::try_from(bytes / MIB).unwrap_or(u32::MAX));
         let wait = wait.min(MAX_WAIT);
-        if !matches!(empty(connection, wait), Ok(true)) {
-            self.next_look = Instant::now() + wait * WAITING_SHARE;
+        if matches!(empty(connection, wait), Ok(true)) {
+            self.pause_in_waits = 1;
+        } else {
+            self.next_look = Instant::now() + wait * self.pause_in_waits;
+            self.pause_in_waits = (2 * self.pause_in_waits).min(MAX_PAUSE_IN_WAITS);
         }
     }
 }
