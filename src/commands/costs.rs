@@ -73,6 +73,9 @@ fn csv(lines: &Lines) -> anyhow::Result<String> {
         "total_reasoning_tokens",
         "total_audio_seconds",
         "total_images",
+        "estimated_requests",
+        "estimated_input_tokens",
+        "estimated_output_tokens",
     ];
     out.write_record(lines.members.iter().chain(&totals))?;
     for (labels, sum) in &lines.sums {
@@ -84,7 +87,13 @@ fn csv(lines: &Lines) -> anyhow::Result<String> {
             sum.total_reasoning_tokens,
         ];
         let numbers = numbers.iter().map(ToString::to_string);
-        let others = [seconds(sum.total_audio_ms), sum.total_images.to_string()];
+        let others = [
+            seconds(sum.total_audio_ms),
+            sum.total_images.to_string(),
+            sum.estimated_requests.to_string(),
+            sum.estimated_input_tokens.to_string(),
+            sum.estimated_output_tokens.to_string(),
+        ];
         out.write_record(
             labels
                 .iter()

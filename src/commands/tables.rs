@@ -90,7 +90,8 @@ impl Lines {
     }
 }
 
-/// The lines and the sum of all. Audio and images have columns where there are any.
+/// The lines and the sum of all. Audio, images and estimates have columns where there are any; `estimated` are the tokens, of
+/// input and output together, that the backend did not report.
 pub(super) fn costs(lines: &Lines) -> String {
     costs_within(lines, Table::new().width())
 }
@@ -134,6 +135,11 @@ fn costs_table(lines: &Lines, labels: Labels) -> Table {
     }
     let audio = sum.total_audio_ms > 0;
     let images = sum.total_images > 0;
+    let estimated_tokens = |totals: &Totals| {
+        let tokens = totals.estimated_input_tokens;
+        tokens.saturating_add(totals.estimated_output_tokens)
+    };
+    let estimates = estimated_tokens(&sum) > 0;
     let all_audio_ms = lines.sums.iter().map(|(_, totals)| totals.total_audio_ms);
     let decimals = decimals_of(all_audio_ms);
     let numbers = |totals: &Totals| {
@@ -142,6 +148,7 @@ fn costs_table(lines: &Lines, labels: Labels) -> Table {
             ("input", number(totals.total_input_tokens), true),
             ("cached", number(totals.total_cached_tokens), true),
             ("output", number(totals.total_output_tokens), true),
+            ("estimated", number(estimated_tokens(totals)), estimates),
             ("audio s", seconds(totals.total_audio_ms, decimals), audio),
             ("images", number(totals.total_images), images),
         ];

@@ -37,6 +37,8 @@ pub enum Outcome {
     ClientGone,
     /// The backend broke off.
     BackendBroke,
+    /// The backend reported an error inside an answer that had begun with a status of success.
+    BackendError,
 }
 
 /// Where the numbers of a row come from.
@@ -44,7 +46,8 @@ pub enum Outcome {
 pub enum UsageSource {
     /// The backend said so.
     Backend,
-    /// The backend said nothing usable; counted from the text that went by.
+    /// The backend reported nothing usable, or no more after some of the text: that is counted here, and added to what it did
+    /// report.
     Estimate,
     /// There are none: an error answer, or one of an endpoint that is billed otherwise and told none.
     None,
@@ -78,7 +81,12 @@ impl Outcome {
     /// By the word of the database.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        let all = [Self::Completed, Self::ClientGone, Self::BackendBroke];
+        let all = [
+            Self::Completed,
+            Self::ClientGone,
+            Self::BackendBroke,
+            Self::BackendError,
+        ];
         all.into_iter().find(|outcome| outcome.as_str() == word)
     }
 
@@ -89,6 +97,7 @@ impl Outcome {
             Self::Completed => "completed",
             Self::ClientGone => "client_gone",
             Self::BackendBroke => "backend_broke",
+            Self::BackendError => "backend_error",
         }
     }
 }

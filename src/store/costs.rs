@@ -14,20 +14,27 @@ const MS_PER_HOUR: i64 = 3_600_000;
 // Indexes: the primary key of usage_hourly, that of usage_logs for the rows that are not summed yet (the `+` keeps the
 // planner from taking the index by time there), and usage_logs_by_time for each of the two edges.
 const ROWS_IN_WINDOW: &str = "SELECT hour / 24 AS day, user_id, endpoint, model, requests_ok AS ok, \
-       input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images \
+       input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images, \
+       estimated_requests, estimated_input_tokens, estimated_output_tokens \
        FROM usage_hourly WHERE hour >= ?1 AND hour < ?2 \
      UNION ALL \
      SELECT started_at_ms / 86400000, user_id, endpoint, model, status BETWEEN 200 AND 299, \
-       input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images \
+       input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images, \
+       usage_source = 'estimate' AND status BETWEEN 200 AND 299, \
+       iif(usage_source = 'estimate', input_tokens, 0), iif(usage_source = 'estimate', output_tokens, 0) \
        FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup) \
          AND +started_at_ms >= ?1 * 3600000 AND +started_at_ms < ?2 * 3600000 \
      UNION ALL \
      SELECT started_at_ms / 86400000, user_id, endpoint, model, status BETWEEN 200 AND 299, \
-       input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images \
+       input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images, \
+       usage_source = 'estimate' AND status BETWEEN 200 AND 299, \
+       iif(usage_source = 'estimate', input_tokens, 0), iif(usage_source = 'estimate', output_tokens, 0) \
        FROM usage_logs WHERE started_at_ms >= ?3 AND started_at_ms < ?4 \
      UNION ALL \
      SELECT started_at_ms / 86400000, user_id, endpoint, model, status BETWEEN 200 AND 299, \
-       input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images \
+       input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images, \
+       usage_source = 'estimate' AND status BETWEEN 200 AND 299, \
+       iif(usage_source = 'estimate', input_tokens, 0), iif(usage_source = 'estimate', output_tokens, 0) \
        FROM usage_logs WHERE started_at_ms >= ?5 AND started_at_ms < ?6";
 
 /// Whether a report splits each user's sums by model.
@@ -91,6 +98,10 @@ pub struct Totals {
     #[serde(rename = "total_audio_seconds", serialize_with = "as_seconds")]
     pub total_audio_ms: i64,
     pub total_images: i64,
+    /// How many of the requests, and of the tokens, are estimated because the backend did not report them.
+    pub estimated_requests: i64,
+    pub estimated_input_tokens: i64,
+    pub estimated_output_tokens: i64,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, clippy::cast_precision_loss)] // serde's signature; a sum of 2^53 ms is no sum
@@ -102,6 +113,11 @@ fn as_seconds<S: Serializer>(ms: &i64, serializer: S) -> Result<S::Ok, S::Error>
 }
 
 impl Totals {
+    /// Whether nothing was used: no request succeeded, and none that failed used anything.
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
     pub fn add(&mut self, other: &Self) {
         let pairs = [
             (&mut self.total_input_tokens, other.total_input_tokens),
@@ -114,6 +130,15 @@ impl Totals {
             ),
             (&mut self.total_audio_ms, other.total_audio_ms),
             (&mut self.total_images, other.total_images),
+            (&mut self.estimated_requests, other.estimated_requests),
+            (
+                &mut self.estimated_input_tokens,
+                other.estimated_input_tokens,
+            ),
+            (
+                &mut self.estimated_output_tokens,
+                other.estimated_output_tokens,
+            ),
         ];
         for (sum, other) in pairs {
             *sum = sum.saturating_add(other);
@@ -172,10 +197,14 @@ pub fn report(
         users
             .entry(group.user_id)
             .or_insert_with(|| deleted_user(group.user_id));
-        by_user.entry(group.user_id).or_default().push(ModelCosts {
-            model: group.model,
-            totals,
-        });
+        let models = by_user.entry(group.user_id).or_default();
+        // A name that was only ever refused, as one that a client has misspelt, is no model that was used.
+        if !totals.is_nothing() {
+            models.push(ModelCosts {
+                model: group.model,
+                totals,
+            });
+        }
     }
     drop(snapshot);
     if let Some(name) = username {
@@ -219,7 +248,9 @@ pub fn split_report(
             Dimension::Endpoint => group.endpoint.clone(),
             Dimension::Day => crate::model::format_utc_date(group.day),
         });
-        costs.entry(values.collect()).or_default().add(&totals);
+        if !totals.is_nothing() {
+            costs.entry(values.collect()).or_default().add(&totals);
+        }
     }
     drop(snapshot);
     if let Some(name) = username
@@ -325,7 +356,7 @@ fn statement(columns: &[Column]) -> String {
     let groups = names.trim_end_matches(", ");
     format!(
         "SELECT {names}sum(ok), sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(reasoning_tokens), \
-         sum(audio_ms), sum(images) FROM ({ROWS_IN_WINDOW}) GROUP BY {groups} ORDER BY {groups}"
+         sum(audio_ms), sum(images), sum(estimated_requests), sum(estimated_input_tokens), sum(estimated_output_tokens) FROM ({ROWS_IN_WINDOW}) GROUP BY {groups} ORDER BY {groups}"
     )
 }
 
@@ -363,6 +394,9 @@ fn sums(
                 total_reasoning_tokens: sum(4)?,
                 total_audio_ms: sum(5)?,
                 total_images: sum(6)?,
+                estimated_requests: sum(7)?,
+                estimated_input_tokens: sum(8)?,
+                estimated_output_tokens: sum(9)?,
             };
             Ok((group, totals))
         },

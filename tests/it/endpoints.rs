@@ -133,7 +133,10 @@ fn a_form_passes_unchanged_and_its_audio_has_a_column_of_its_own() {
     assert_eq!(costs["costs"][0]["endpoint"], "/v1/audio/transcriptions");
     assert_eq!(costs["costs"][0]["total_audio_seconds"], 12.5);
     let csv = proxy.cli(&["costs", "--by", "model,user", "--csv"]).stdout;
-    assert_eq!(csv.lines().last(), Some("whisper-1,alice,1,0,0,0,0,12.5,0"));
+    assert_eq!(
+        csv.lines().last(),
+        Some("whisper-1,alice,1,0,0,0,0,12.5,0,0,0,0")
+    );
 }
 
 #[test]
@@ -385,6 +388,43 @@ fn realtime_responses_of_which_no_usage_is_told_are_estimated_one_by_one() {
             "{row:?}"
         );
     }
+}
+
+#[test]
+fn a_realtime_transcription_is_booked_under_the_model_that_made_it() {
+    let backend = Backend::start(|_, wire| {
+        wire.write(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
+        );
+        let transcribed = |usage: &str| {
+            frame(&format!(
+                r#"{{"type":"conversation.item.input_audio_transcription.completed","transcript":"hi","usage":{usage}}}"#
+            ))
+        };
+        wire.write(transcribed("null"));
+        wire.write(frame(
+            r#"{"type":"session.updated","session":{"audio":{"input":{"transcription":{"model":"whisper-1"}}}}}"#,
+        ));
+        wire.write(transcribed(r#"{"type":"duration","seconds":2}"#));
+        wire.write(transcribed(
+            r#"{"type":"tokens","input_tokens":9,"output_tokens":2,"total_tokens":11}"#,
+        ));
+        wire.closed_by_peer_within(PATIENCE);
+    });
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let _socket = proxy.start(&upgrade(&key));
+    wait_until("each is booked", PATIENCE, || proxy.rows().len() == 3);
+    let rows = proxy.rows();
+    let rows = rows.iter().map(|row| {
+        let model = row.model.as_deref().unwrap_or_default();
+        (model, row.input, row.output, row.source.as_str())
+    });
+    let expected = [
+        ("gpt-realtime", 0, 0, "none"),
+        ("whisper-1", 0, 0, "backend"),
+        ("whisper-1", 9, 2, "backend"),
+    ];
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
 }
 
 #[test]

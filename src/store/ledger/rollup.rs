@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::{watch::data_version, writer::count};
 use crate::{
-    model::{Usage, UsageRow},
+    model::{Usage, UsageRow, UsageSource},
     store::BUSY_TIMEOUT,
 };
 
@@ -36,23 +36,30 @@ macro_rules! add_to_hours {
     ($sums:literal) => {
         concat!(
             "INSERT INTO usage_hourly (hour, user_id, endpoint, model, requests, requests_ok, input_tokens, \
-             output_tokens, cached_tokens, reasoning_tokens, audio_ms, images) ",
+             output_tokens, cached_tokens, reasoning_tokens, audio_ms, images, \
+             estimated_requests, estimated_input_tokens, estimated_output_tokens) ",
             $sums,
             " ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, \
              requests_ok = requests_ok + excluded.requests_ok, input_tokens = input_tokens + excluded.input_tokens, \
              output_tokens = output_tokens + excluded.output_tokens, \
              cached_tokens = cached_tokens + excluded.cached_tokens, \
              reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens, \
-             audio_ms = audio_ms + excluded.audio_ms, images = images + excluded.images"
+             audio_ms = audio_ms + excluded.audio_ms, images = images + excluded.images, \
+             estimated_requests = estimated_requests + excluded.estimated_requests, \
+             estimated_input_tokens = estimated_input_tokens + excluded.estimated_input_tokens, \
+             estimated_output_tokens = estimated_output_tokens + excluded.estimated_output_tokens"
         )
     };
 }
 const ADD_BATCH: &str = add_to_hours!(
     "SELECT started_at_ms / 3600000, user_id, endpoint, model, count(*), sum(status BETWEEN 200 AND 299), \
-     sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(reasoning_tokens), sum(audio_ms), sum(images) \
+     sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(reasoning_tokens), sum(audio_ms), sum(images), \
+     sum(usage_source = 'estimate' AND status BETWEEN 200 AND 299), \
+     sum(iif(usage_source = 'estimate', input_tokens, 0)), sum(iif(usage_source = 'estimate', output_tokens, 0)) \
      FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup) AND id <= ?1 GROUP BY 1, 2, 3, 4"
 );
-const ADD_SUMS: &str = add_to_hours!("VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
+const ADD_SUMS: &str =
+    add_to_hours!("VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)");
 
 /// What is not summed up yet, and when it is due.
 pub(super) struct Rollup {
@@ -83,6 +90,9 @@ struct Sums {
     requests: u64,
     requests_ok: u64,
     usage: Usage,
+    /// How much of it is an estimate.
+    estimated_requests: u64,
+    estimated: Usage,
 }
 
 /// A row that was written.
@@ -183,9 +193,14 @@ impl Unsummed {
             model: row.model.clone(),
         };
         let sums = self.hours.entry(bucket).or_default();
+        let is_ok = u64::from((200..300).contains(&row.status));
         sums.requests += 1;
-        sums.requests_ok += u64::from((200..300).contains(&row.status));
+        sums.requests_ok += is_ok;
         sums.usage = sums.usage.saturating_add(row.usage);
+        if row.source == UsageSource::Estimate {
+            sums.estimated_requests += is_ok;
+            sums.estimated = sums.estimated.saturating_add(row.usage);
+        }
         self.last_id = self.last_id.max(*id);
     }
 
@@ -208,6 +223,9 @@ impl Unsummed {
                 count(sums.usage.reasoning),
                 count(sums.usage.audio_ms),
                 count(sums.usage.images),
+                count(sums.estimated_requests),
+                count(sums.estimated.input),
+                count(sums.estimated.output),
             ])?;
         }
         connection
