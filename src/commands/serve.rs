@@ -21,6 +21,7 @@ use crate::{
         estimator::Estimator,
         gate::{Drain, Gate},
         throttle::Throttle,
+        usage_option::UsageOptionRefusals,
     },
     server::{AdminAccess, AdminParts, ServerParts, listen, until_signalled},
     store::{
@@ -120,6 +121,7 @@ fn serve(
             config.project.as_deref(),
         ),
         stream_usage: config.stream_usage,
+        usage_option_refusals: UsageOptionRefusals::default(),
         max_body_bytes: config.max_body_bytes,
         body_budget: BodyBudget::new(config.max_body_bytes),
         throttle: Arc::clone(&throttle),

@@ -231,7 +231,7 @@ impl FormScan {
         }
         let text = String::from_utf8_lossy(value);
         match field {
-            Field::Model => self.fields.model = Some(clean_text(&text)),
+            Field::Model => self.fields.model = Some(clean_text(text.trim())),
             Field::Stream => self.fields.stream = is_true(text.trim()),
             Field::Refers(kind) => self.references.push(Reference {
                 member: clean_text(&self.member),

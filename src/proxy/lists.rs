@@ -4,6 +4,7 @@
 use std::{collections::HashMap, rc::Rc};
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -109,7 +110,7 @@ pub(super) async fn own_page(
                 stream: false,
                 usage_only_events: UsageOnlyEvents::Pass,
             };
-            return answer::answer(response, exchange, expected, None).await;
+            return answer::answer(response, Bytes::new(), exchange, expected, None).await;
         }
         let body = inner::whole_body(&mut response, MAX_PAGE_BYTES).await?;
         let listed: Listed = serde_json::from_slice(&body).map_err(|_| inner::unreadable())?;

@@ -29,6 +29,7 @@ mod stored;
 mod sweep;
 pub mod throttle;
 mod upload;
+pub mod usage_option;
 
 use std::{
     future::Future,
@@ -45,6 +46,7 @@ use actix_web::{
     http::{ConnectionType, StatusCode},
     web,
 };
+use bytes::Bytes;
 
 pub use access_log::log_admin;
 pub use error::{ApiError, shortened};
@@ -67,6 +69,7 @@ use relay::Heir;
 use stored::{Account, Keeping};
 use throttle::Throttle;
 use upload::{ClientUpload, LookUp};
+use usage_option::{Retried, UneditedRequest, UsageOptionRefusals};
 
 use crate::{
     model::ObjectKind,
@@ -96,6 +99,7 @@ pub struct Shared {
     pub drain: Arc<Drain>,
     pub own_headers: OwnHeaders,
     pub stream_usage: StreamUsage,
+    pub usage_option_refusals: UsageOptionRefusals,
     pub max_body_bytes: usize,
     pub body_budget: BodyBudget,
     pub throttle: Arc<Throttle>,
@@ -253,7 +257,10 @@ async fn forward(
     if let Keeps::Listed(kind) = endpoint.keeps {
         return Box::pin(lists::own_page(proxy, asked, kind, in_flight)).await;
     }
-    let plan = Plan::of(endpoint, &asked.body, shared.stream_usage).await?;
+    let mut plan = Plan::of(endpoint, &asked.body, shared.stream_usage).await?;
+    if plan.unedited.is_some() && shared.usage_option_refusals.contains(&plan.model) {
+        plan.leave_unedited();
+    }
     if plan.speaks_of_objects() {
         Box::pin(settle_objects(proxy, &mut asked, &plan, ids)).await?;
     }
@@ -343,29 +350,55 @@ fn send(
     in_flight: InFlight,
     heir: Option<Heir>,
 ) -> impl Future<Output = Result<HttpResponse, ApiError>> + use<> {
+    let unedited = plan.unedited.map(|body| UneditedRequest {
+        shared: Arc::clone(&proxy.shared),
+        request: asked.request.clone(),
+        model: plan.model.clone(),
+        body,
+    });
     asked.model = plan.model;
     let length = BodyLength::Known(plan.body.len() as u64);
     let head = proxy.shared.own_headers.head_for(asked.request, length);
     let outgoing = OutgoingRequest::new(head, plan.body);
     let exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
     let backend = Rc::clone(&proxy.backend);
-    exchange_with(backend, outgoing, exchange, plan.expected, heir)
+    exchange_with(backend, outgoing, unedited, exchange, plan.expected, heir)
 }
 
 async fn exchange_with(
     backend: Rc<Backend>,
     outgoing: OutgoingRequest,
+    unedited: Option<UneditedRequest>,
     mut exchange: Box<Exchange>,
-    expected: Expected,
+    mut expected: Expected,
     heir: Option<Heir>,
 ) -> Result<HttpResponse, ApiError> {
     let sent = backend.send(&outgoing, || exchange.asked()).await;
-    let response = sent.map_err(|error| {
+    let mut response = sent.map_err(|error| {
         exchange.unanswered();
         unanswered(&error)
     })?;
     drop(outgoing);
-    answer::answer(response, exchange, expected, heir).await
+    let mut read_ahead = Bytes::new();
+    if let Some(unedited) = unedited.filter(|_| response.status.is_client_error()) {
+        // Boxed: it is rare, and every request's future would have room for it.
+        let retried = Box::pin(unedited.retry_if_refused(&backend, response)).await;
+        response = match retried {
+            Ok(Retried::Answer(response)) => {
+                expected.usage_only_events = UsageOnlyEvents::Pass;
+                response
+            }
+            Ok(Retried::Other(response, read)) => {
+                read_ahead = read;
+                response
+            }
+            Err(error) => {
+                exchange.unanswered();
+                return Err(unanswered(&error));
+            }
+        };
+    }
+    answer::answer(response, read_ahead, exchange, expected, heir).await
 }
 
 /// The same for a body that goes out as it comes in: it takes its place while it uploads.
@@ -404,7 +437,7 @@ async fn send_upload(
         stream: fields.stream,
         usage_only_events: UsageOnlyEvents::Pass,
     };
-    answer::answer(response, exchange, expected, None).await
+    answer::answer(response, Bytes::new(), exchange, expected, None).await
 }
 
 /// What a client is told when there is no answer. The reason goes into the log, it may name internal hosts.

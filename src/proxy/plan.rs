@@ -26,6 +26,8 @@ pub enum StreamUsage {
 pub(super) struct Plan {
     pub(super) model: String,
     pub(super) body: BodyParts,
+    /// The body before an edit that the backend may refuse: the client itself sent no `stream_options`.
+    pub(super) unedited: Option<BodyParts>,
     pub(super) expected: Expected,
     pub(super) references: Vec<Reference>,
     pub(super) keeping: AskedToKeep,
@@ -50,6 +52,14 @@ impl Plan {
         // The pool is gone only when the server stops.
         let planned = web::block(move || plan(endpoint, &body, stream_usage)).await;
         planned.unwrap_or_else(|_| Err(ledger_unavailable()))
+    }
+
+    /// Takes the edit back, for a backend that refuses it.
+    pub(super) fn leave_unedited(&mut self) {
+        if let Some(body) = self.unedited.take() {
+            self.body = body;
+            self.expected.usage_only_events = UsageOnlyEvents::Pass;
+        }
     }
 
     /// Whether the backend may keep the items that the request brings along.
@@ -79,6 +89,7 @@ fn plan(endpoint: Endpoint, body: &BodyParts, stream_usage: StreamUsage) -> Resu
         keeping: AskedToKeep::default(),
         is_stateful: matches!(endpoint.keeps, Keeps::Batch | Keeps::Forgotten),
         body: body.clone(),
+        unedited: None,
         expected: Expected {
             stream: false,
             usage_only_events: UsageOnlyEvents::Pass,
@@ -111,6 +122,7 @@ fn plan(endpoint: Endpoint, body: &BodyParts, stream_usage: StreamUsage) -> Resu
         && stream_usage == StreamUsage::Ask
     {
         plan.body = splice.apply(body);
+        plan.unedited = (!look.sends_stream_options).then(|| body.clone());
         plan.expected.usage_only_events = UsageOnlyEvents::TakeOut;
     }
     Ok(plan)

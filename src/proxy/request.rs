@@ -33,6 +33,8 @@ pub struct Look {
     pub keeping: AskedToKeep,
     /// What would make a streamed request ask for usage; `None` when it asks by itself or does not stream.
     pub splice: Option<Splice>,
+    /// The client itself sends the member that the splice is about.
+    pub sends_stream_options: bool,
 }
 
 /// What the backend is asked to keep of the answer, and what not.
@@ -64,8 +66,12 @@ pub fn look(body: &Excerpt<'_>) -> Result<Look, ApiError> {
         None
     };
     let model = members.model.exact.or(members.model.folded);
+    let mut model = model.map_or_else(String::new, |value| clean_model(value.get()));
+    if model.starts_with(' ') && model.trim().is_empty() {
+        model.clear();
+    }
     Ok(Look {
-        model: model.map_or_else(String::new, |value| clean_model(value.get())),
+        model,
         stream,
         keeping: AskedToKeep {
             background: members.background.is_true(),
@@ -73,6 +79,7 @@ pub fn look(body: &Excerpt<'_>) -> Result<Look, ApiError> {
             audio: asks_audio(members.audio, members.modalities),
         },
         splice: splice.map(|splice| splice.in_whole(body)),
+        sends_stream_options: members.stream_options.folded.is_some(),
     })
 }
 
@@ -209,8 +216,12 @@ fn asks_audio(audio: Option<&RawValue>, modalities: Option<&RawValue>) -> bool {
     has(audio, '{', "") || has(modalities, '[', "\"audio\"")
 }
 
-/// A model name fit for tables and logs: no control characters, not endless, lone surrogates replaced.
+/// A model name fit for tables and logs: no control characters, not endless, lone surrogates replaced. Empty for null, and for
+/// a name of nothing but spaces.
 fn clean_model(json: &str) -> String {
+    if json == "null" {
+        return String::new();
+    }
     let name = json.strip_prefix('"').and_then(|s| s.strip_suffix('"'));
     if let Some(name) = name.filter(|name| is_clean(name) && !name.contains('\\')) {
         return name.to_owned();

@@ -1,6 +1,8 @@
 //! What crosses, what does not, and the one edit.
 
+mod held_lines;
 mod request;
 mod response;
 mod splice;
 mod usage_chunk;
+mod usage_option;
