@@ -8,10 +8,7 @@ use flate2::{
     write::{GzEncoder, ZlibEncoder},
 };
 
-use crate::{
-    model::Usage,
-    usage::{Encoding, Generated, Meter, Templates, UsageOnlyEvents},
-};
+use crate::usage::{Counts, Encoding, Generated, Meter, Templates, UsageOnlyEvents};
 
 /// In any encoding any bytes pass as they came; what was compressed is read as if it had not been.
 pub fn decode(bytes: &[u8]) {
@@ -50,7 +47,7 @@ enum Shape {
     Events,
 }
 
-type Said = (Option<Usage>, Option<String>, Generated, bool);
+type Said = (Counts, Option<String>, Generated, bool);
 
 fn read(shape: Shape, encoding: Encoding, reads: &[&[u8]]) -> (Said, Vec<u8>) {
     let mut meter = match shape {
@@ -67,7 +64,7 @@ fn read(shape: Shape, encoding: Encoding, reads: &[&[u8]]) -> (Said, Vec<u8>) {
     let generated = meter.take_generated();
     let reading = meter.reading();
     let said = (
-        reading.usage(),
+        *reading.counts(),
         reading.model.clone(),
         generated,
         reading.done,

@@ -5,33 +5,36 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::each_split;
-use crate::{
-    model::Usage,
-    usage::{
-        Counts, Encoding, EventKind, Generated, Meter, Templates, Text, UsageOnlyEvents,
-        find_counts, read_event,
-    },
+use crate::usage::{
+    Counts, Encoding, EventKind, Generated, Meter, Templates, Text, UsageOnlyEvents, read_event,
 };
 
-/// The scanner's limits: a longer event passes unread, a longer unfinished one is not held back.
+/// The scanner's limits: of longer data only an outline is read, longer unfinished data is not held back.
 const MAX_EVENT_BYTES: usize = 1024 * 1024;
 const MAX_HELD_BYTES: usize = 64 * 1024;
-/// Of a longer event the end is searched for its usage.
-const TAIL_BYTES: usize = 32 * 1024;
 
 /// However a stream is split, the same is read from it; passing lets out exactly what came in, taking out leaves out
-/// exactly the usage-only events.
+/// exactly the data of usage-only events.
 pub fn sse(input: &[u8]) {
     let stream = stretched(input);
     let events = events(&stream);
-    let said = said_by(&stream, &events);
+    let is_short = |event: &Event| event.bytes.len() <= MAX_EVENT_BYTES;
+    let said = if events.iter().all(is_short) {
+        said_by(&events)
+    } else {
+        scan(UsageOnlyEvents::Pass, &[&stream]).0
+    };
     let without_usage_only = |held_bytes: usize| -> Vec<u8> {
-        let kept = events
-            .iter()
-            .filter(|event| event.kind != EventKind::UsageOnly || event.bytes.len() > held_bytes);
-        kept.map(|event| &stream[event.bytes.clone()])
-            .collect::<Vec<_>>()
-            .concat()
+        let mut kept = Vec::new();
+        let mut from = 0;
+        for event in &events {
+            if event.kind == EventKind::UsageOnly && event.bytes.len() <= held_bytes {
+                kept.extend_from_slice(&stream[from..event.bytes.start]);
+                from = event.bytes.end;
+            }
+        }
+        kept.extend_from_slice(&stream[from..]);
+        kept
     };
     // A long event is taken out where it comes in one read, and was let go where it did not.
     let taken_out = [
@@ -52,22 +55,16 @@ pub fn sse(input: &[u8]) {
     });
 }
 
-/// What a stream says: its last usage, its first model, its text, whether it is done.
-type Said = (Option<Usage>, Option<String>, Generated, bool);
+/// What a stream says: its counts, its first model, its text that is not counted, whether it is done and whether it failed.
+type Said = (Counts, Option<String>, Generated, [bool; 2]);
 
+/// An event that has data.
 struct Event {
+    /// From the first line of its data on.
     bytes: Range<usize>,
-    data: Option<Vec<u8>>,
+    data: Vec<u8>,
+    is_named_error: bool,
     kind: EventKind,
-}
-
-impl Event {
-    fn new(bytes: Range<usize>, data: Option<Vec<u8>>) -> Self {
-        let kind = data.as_ref().map_or(EventKind::Content, |data| {
-            read_event(data, &mut Text::default()).0
-        });
-        Self { bytes, data, kind }
-    }
 }
 
 /// So that a seed can have a long event: the first `<66000>` and `<1050000>` stand for that many bytes.
@@ -82,60 +79,88 @@ fn stretched(input: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// The events of a whole stream: lines end with CRLF, LF or CR, events with an empty line.
+/// The events of a whole stream that have data: lines end with CRLF, LF or CR, events with an empty line.
 fn events(stream: &[u8]) -> Vec<Event> {
     let mut events = Vec::new();
-    let mut data: Option<Vec<u8>> = None;
-    let (mut start, mut at) = (0, 0);
-    while at < stream.len() {
+    let mut data: Option<(usize, Vec<u8>)> = None;
+    let mut is_named_error = false;
+    let mut at = 0;
+    loop {
         let rest = &stream[at..];
         let (length, next) = match memchr::memchr2(b'\r', b'\n', rest) {
             Some(end) if rest[end..].starts_with(b"\r\n") => (end, at + end + 2),
             Some(end) => (end, at + end + 1),
             None => (rest.len(), stream.len()),
         };
-        let mut line = &rest[..length];
+        let line = &rest[..length];
+        let is_end = rest.is_empty();
         if line.is_empty() {
-            events.push(Event::new(start..next, data.take()));
-            start = next;
+            if let Some((start, data)) = data.take() {
+                let kind = read_event(&data, &mut Text::default()).0;
+                events.push(Event {
+                    bytes: start..next,
+                    data,
+                    is_named_error,
+                    kind: if is_named_error {
+                        EventKind::Content
+                    } else {
+                        kind
+                    },
+                });
+            }
+            is_named_error = false;
         }
-        if at == start {
-            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        if is_end {
+            return events;
         }
-        if let Some(value) = line.strip_prefix(b"data:") {
+        let value = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        if let Some(value) = value.strip_prefix(b"data:") {
             let value = value.strip_prefix(b" ").unwrap_or(value);
             match &mut data {
-                Some(data) => data.extend([b"\n", value].concat()),
-                None => data = Some(value.to_vec()),
+                // What follows it in the same event is not read.
+                Some((_, data)) if data.trim_ascii() == b"[DONE]" => {}
+                Some((_, data)) => data.extend([b"\n", value].concat()),
+                None => data = Some((at, value.to_vec())),
             }
+        } else if data.is_none() && !line.is_empty() {
+            let name = line.strip_prefix(b"event:");
+            is_named_error |= name.is_some_and(|name| name.trim_ascii_start() == b"error");
         }
         at = next;
     }
-    if start < stream.len() {
-        events.push(Event::new(start..stream.len(), data));
-    }
-    events
 }
 
-fn said_by(stream: &[u8], events: &[Event]) -> Said {
-    let (mut counts, mut model, mut text, mut done) =
-        (Counts::default(), None, Text::default(), false);
+fn said_by(events: &[Event]) -> Said {
+    let mut meter = Meter::events(
+        UsageOnlyEvents::Pass,
+        Encoding::Identity,
+        &Templates::default(),
+    );
     for event in events {
-        if event.bytes.len() > MAX_EVENT_BYTES {
-            // Unread: its length is all that is known of it.
-            text.add_unread(event.bytes.len() as u64);
-            let end = event.bytes.end;
-            let tail = &stream[event.bytes.start.max(end.saturating_sub(TAIL_BYTES))..end];
-            counts.update(&find_counts(tail).unwrap_or_default());
-            continue;
-        }
-        let Some(data) = &event.data else { continue };
-        let (kind, answer) = read_event(data, &mut text);
-        counts.update(&answer.counts);
-        model = model.or(answer.model);
-        done |= kind == EventKind::Done;
+        // One event at a time, in its plainest form.
+        let name = if event.is_named_error {
+            "event: error\n"
+        } else {
+            ""
+        };
+        let lines = event.data.split(|byte| *byte == b'\n');
+        let lines: Vec<Vec<u8>> = lines.map(|line| [b"data: ", line].concat()).collect();
+        let event = [name.as_bytes(), &lines.join(&b'\n'), b"\n\n"].concat();
+        meter.push(Bytes::from(event), &mut |_| {});
     }
-    (counts.usage(), model, Generated::Text(text), done)
+    said(&mut meter)
+}
+
+fn said(meter: &mut Meter) -> Said {
+    meter.finish(&mut |_| {});
+    let generated = meter.take_generated();
+    let reading = meter.reading();
+    (
+        *reading.counts(),
+        reading.model.clone(),
+        generated,
+        [reading.done, reading.is_error],
+    )
 }
 
 fn scan(policy: UsageOnlyEvents, reads: &[&[u8]]) -> (Said, Vec<u8>) {
@@ -147,13 +172,5 @@ fn scan(policy: UsageOnlyEvents, reads: &[&[u8]]) -> (Said, Vec<u8>) {
         });
     }
     meter.finish(&mut |bytes| out.extend_from_slice(&bytes));
-    let generated = meter.take_generated();
-    let reading = meter.reading();
-    let said = (
-        reading.usage(),
-        reading.model.clone(),
-        generated,
-        reading.done,
-    );
-    (said, out)
+    (said(&mut meter), out)
 }

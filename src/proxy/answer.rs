@@ -40,9 +40,10 @@ const MAX_COLLECTED_BYTES: usize = 1024 * 1024;
 /// Unless it takes longer than this from the backend's first pause on: then what has come is passed on, and the rest as it comes.
 const MAX_WAIT: Duration = Duration::from_millis(20);
 
-/// Makes the client's answer; what the client leaves too early goes to the heir.
+/// Makes the client's answer; what the client leaves too early goes to the heir. `read_ahead` is what was read of the body.
 pub(super) async fn answer(
     response: Response,
+    read_ahead: Bytes,
     mut exchange: Box<Exchange>,
     expected: Expected,
     heir: Option<Heir>,
@@ -60,18 +61,19 @@ pub(super) async fn answer(
         .get(REQUEST_ID)
         .and_then(|id| id.to_str().ok())
         .map(|id| id.chars().take(200).collect());
-    let is_stream = is_event_stream(&headers, status, expected);
+    let form = form_of(&headers, status, expected);
     let encoding = encoding_of(&headers);
-    let meter = if is_stream {
-        Meter::events(expected.usage_only_events, encoding, exchange.templates())
-    } else {
-        Meter::json(encoding, length)
+    let policy = expected.usage_only_events;
+    let meter = match form {
+        Form::Events => Meter::events(policy, encoding, exchange.templates()),
+        Form::Undecided => Meter::undecided(policy, encoding, exchange.templates()),
+        Form::Json => Meter::json(encoding, length),
     };
     exchange.answered(status.as_u16(), request_id, meter);
     if may_tell_gone(status, &headers) {
         exchange.found_nothing();
     }
-    let takes_out = is_stream && expected.usage_only_events == UsageOnlyEvents::TakeOut;
+    let takes_out = form != Form::Json && policy == UsageOnlyEvents::TakeOut;
     if takes_out && !body.is_complete() {
         // What is taken out changes the length.
         length = None;
@@ -79,15 +81,17 @@ pub(super) async fn answer(
 
     let headers = keep_end_to_end(headers);
     let too_long = length.is_some_and(|length| length > MAX_COLLECTED_BYTES as u64);
-    let body = if body.is_complete() {
+    let body = if !read_ahead.is_empty() {
+        collect(body, read_ahead, exchange, length, heir).await?
+    } else if body.is_complete() {
         nothing(exchange, length).await?
-    } else if is_stream {
+    } else if form == Form::Events {
         let relay = Relay::new(body, exchange, length, Bytes::new());
         relay.paced().into_body(heir)
     } else if too_long {
         Relay::new(body, exchange, length, Bytes::new()).into_body(heir)
     } else {
-        collect(body, exchange, length, heir).await?
+        collect(body, read_ahead, exchange, length, heir).await?
     };
     let mut response = HttpResponse::with_body(status, body);
     *response.headers_mut() = headers;
@@ -114,11 +118,16 @@ async fn refused_credentials(mut exchange: Box<Exchange>) -> ApiError {
 /// Reads a short answer whole and books it. A long or slow one, or one that breaks off, goes on as a relay.
 async fn collect(
     mut body: Body,
+    read_ahead: Bytes,
     mut exchange: Box<Exchange>,
     length: Option<u64>,
     heir: Option<Heir>,
 ) -> Result<BoxBody, ApiError> {
     let mut collected = Gathered::of_announced(length.unwrap_or(0));
+    if !read_ahead.is_empty() {
+        let meter = exchange.meter();
+        meter.push(read_ahead, &mut |bytes| collected.push(bytes));
+    }
     let relayed = |body, exchange, collected: Gathered| {
         Relay::new(body, exchange, length, collected.into_bytes())
     };
@@ -147,7 +156,13 @@ async fn collect(
                 return Ok(relayed(body, exchange, collected).into_body(heir));
             }
         }
-        if collected.len() > MAX_COLLECTED_BYTES && !body.is_complete() {
+        if body.is_complete() {
+            break;
+        }
+        if exchange.meter().is_of_events() {
+            return Ok(relayed(body, exchange, collected).paced().into_body(heir));
+        }
+        if collected.len() > MAX_COLLECTED_BYTES {
             return Ok(relayed(body, exchange, collected).into_body(heir));
         }
     }
@@ -195,21 +210,37 @@ enum Collected {
     Paused,
 }
 
-/// By its type; an answer to a streamed request that has another type but JSON is taken for a mislabelled stream.
-fn is_event_stream(headers: &HeaderMap, status: StatusCode, expected: Expected) -> bool {
+/// How an answer is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Events,
+    Json,
+    /// A stream was asked for, and the answer is called JSON: it may be either.
+    Undecided,
+}
+
+/// The form of an answer by its type. An answer to a streamed request that has another type but JSON is a mislabelled stream.
+fn form_of(headers: &HeaderMap, status: StatusCode, expected: Expected) -> Form {
     let essence = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.as_bytes().split(|byte| *byte == b';').next())
         .unwrap_or_default()
         .trim_ascii();
-    // These have no body, whatever they say of it.
+    // These have no body, whatever their headers say of it.
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-        return false;
+        return Form::Json;
     }
-    essence.eq_ignore_ascii_case(b"text/event-stream")
-        || (expected.stream
-            && status.is_success()
-            && !essence.eq_ignore_ascii_case(b"application/json"))
+    if essence.eq_ignore_ascii_case(b"text/event-stream") {
+        return Form::Events;
+    }
+    if !expected.stream || !status.is_success() {
+        return Form::Json;
+    }
+    if essence.eq_ignore_ascii_case(b"application/json") {
+        Form::Undecided
+    } else {
+        Form::Events
+    }
 }
 
 fn encoding_of(headers: &HeaderMap) -> Encoding {

@@ -38,7 +38,7 @@ const MAX_CLOSING: Duration = Duration::from_secs(2);
 /// By the rule of thumb a longer body would hold up the worker that has to do it; its length must do.
 const MAX_READ_BY_WORKER_BYTES: usize = 1024 * 1024;
 
-/// A row without its tokens, and what they are told from.
+/// A row without all of its tokens, and what the missing ones are counted from.
 pub struct Estimate {
     pub row: UsageRow,
     pub evidence: Evidence,
@@ -257,8 +257,8 @@ impl Estimate {
     /// Hands the row to the ledger.
     fn finish(self, counted: Usage, ledger: &Ledger) {
         let mut row = self.row;
-        row.usage.input = counted.input;
-        row.usage.output = counted.output;
+        // What the backend did report stands in the row already.
+        row.usage = row.usage.saturating_add(counted);
         if let Some(access) = self.access {
             let booked = Booked {
                 outcome: row.outcome,

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     model::{Entry, Outcome, Usage, UsageRow, UsageSource, now_ms},
     store::ledger::{NotWritten, Port},
-    usage::{Evidence, Generated, Input, Meter, Reading, Templates},
+    usage::{Evidence, Generated, Input, Meter, Reading, Templates, Told},
 };
 
 /// nginx's status for a client that left before the answer began.
@@ -81,6 +81,43 @@ struct AnswerHead {
     request_id: Option<String>,
     /// It is a 404 to a request about an object.
     may_be_gone: bool,
+}
+
+/// What the backend reported of an answer's usage.
+#[derive(Default)]
+struct Numbers {
+    usage: Usage,
+    missing: Missing,
+}
+
+impl Numbers {
+    /// There is no answer, or none that was read.
+    fn unread(metering: Metering) -> Self {
+        let missing = match metering {
+            Metering::Text | Metering::Input => Missing::Parts {
+                input: true,
+                output: metering == Metering::Text,
+            },
+            Metering::Given | Metering::Images | Metering::Free => Missing::All,
+        };
+        Self {
+            usage: Usage::default(),
+            missing,
+        }
+    }
+}
+
+/// What the backend did not report, and is to be estimated if it can be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Missing {
+    Nothing,
+    /// There are no numbers, and nothing to count.
+    #[default]
+    All,
+    Parts {
+        input: bool,
+        output: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -293,12 +330,18 @@ impl Exchange {
             return Due::default();
         }
         self.stage = Stage::Booked;
+        let is_failed = self.reading().is_some_and(|reading| reading.is_error);
+        let outcome = if is_failed && !self.is_error() {
+            Outcome::BackendError
+        } else {
+            outcome
+        };
         // Of what was not answered with success, no new object is known.
         let is_answered = self.answer.is_some() && !self.is_error();
         let (objects, booking) = if is_answered {
             let stored = self.meter.as_ref().and_then(Meter::stored);
             let objects = self.keeping.last_entries(stored);
-            let has_usage = self.reading().and_then(Reading::usage).is_some();
+            let has_usage = self.reading().is_some_and(|r| r.counts().is_told());
             (objects, self.keeping.booking(stored, has_usage))
         } else {
             let may_be_gone = self.answer.as_ref().is_some_and(|head| head.may_be_gone);
@@ -313,13 +356,14 @@ impl Exchange {
         };
         let mut due = match booking {
             Booking::AsUsual if self.endpoint.is_booked() => {
-                let row = self.row(outcome);
-                self.due(row, None)
+                let (row, missing) = self.row(outcome);
+                self.due(row, missing, None)
             }
             Booking::Later { made: Some(id) } if self.may_have_told() => {
-                let row = self.row(outcome);
+                let (row, missing) = self.row(outcome);
+                let estimate = self.estimate(row, missing, Purpose::KeptFor(id));
                 Due {
-                    estimate: Some(Box::new(self.estimate(row, Purpose::KeptFor(id)))),
+                    estimate: Some(Box::new(estimate)),
                     ..Due::default()
                 }
             }
@@ -329,9 +373,9 @@ impl Exchange {
                 ..Due::default()
             },
             Booking::Once { id, endpoint } => {
-                let mut row = self.row(outcome);
+                let (mut row, missing) = self.row(outcome);
                 row.endpoint = endpoint;
-                self.due(row, Some(id))
+                self.due(row, missing, Some(id))
             }
         };
         // A row that closes an object's account comes behind the object.
@@ -342,8 +386,14 @@ impl Exchange {
         due
     }
 
-    fn row(&mut self, outcome: Outcome) -> UsageRow {
-        let (usage, source) = self.usage();
+    /// The row as far as the backend reported its numbers.
+    fn row(&mut self, outcome: Outcome) -> (UsageRow, Missing) {
+        let Numbers { usage, missing } = self.numbers(outcome);
+        let source = match missing {
+            Missing::Nothing => UsageSource::Backend,
+            Missing::All => UsageSource::None,
+            Missing::Parts { .. } => UsageSource::Estimate,
+        };
         let head = self.answer.as_ref();
         let served_model = self.reading().and_then(|reading| reading.model.as_deref());
         let served_model = served_model.map(clean_text);
@@ -351,7 +401,7 @@ impl Exchange {
         let served = served_model.as_deref().filter(|name| !name.is_empty());
         let chosen = served.filter(|_| self.model.is_empty());
         let model = chosen.map_or_else(|| self.model_or_unknown(), str::to_owned);
-        UsageRow {
+        let row = UsageRow {
             user_id: self.caller().id,
             started_at_ms: self.started_at_ms,
             endpoint: self.endpoint.path,
@@ -364,15 +414,16 @@ impl Exchange {
             duration_ms: millis_since(self.started),
             first_byte_ms: head.map(|head| head.first_byte_ms),
             backend_request_id: head.and_then(|head| head.request_id.clone()),
-        }
+        };
+        (row, missing)
     }
 
     /// What is to be booked of a row; `settles` names the object whose account it closes.
-    fn due(&mut self, row: UsageRow, settles: Option<String>) -> Due {
+    fn due(&mut self, row: UsageRow, missing: Missing, settles: Option<String>) -> Due {
         if row.source == UsageSource::Estimate {
             let purpose = settles.map_or(Purpose::Booked, Purpose::Settles);
             return Due {
-                estimate: Some(Box::new(self.estimate(row, purpose))),
+                estimate: Some(Box::new(self.estimate(row, missing, purpose))),
                 ..Due::default()
             };
         }
@@ -407,22 +458,52 @@ impl Exchange {
             .map_or(CLIENT_CLOSED_REQUEST, |head| head.status)
     }
 
-    /// The backend's numbers, a 0 included; an estimate, yet to be made, only where it gave none; nothing for an error answer.
-    fn usage(&self) -> (Usage, UsageSource) {
-        let reading = self.reading();
-        let is_error = self.is_error();
-        let (mut usage, source) = match (reading.and_then(Reading::usage), self.metering()) {
-            _ if is_error => (Usage::default(), UsageSource::None),
-            (Some(usage), _) => (usage, UsageSource::Backend),
-            (None, Metering::Text | Metering::Input) => (Usage::default(), UsageSource::Estimate),
-            (None, Metering::Given | Metering::Images | Metering::Free) => {
-                (Usage::default(), UsageSource::None)
-            }
-        };
-        if self.endpoint.metering == Metering::Images && !is_error {
-            usage.images = reading.map_or(0, |reading| reading.items);
+    /// The backend's numbers, a 0 included, and what is to be estimated because it gave none. An error answer has no numbers.
+    fn numbers(&self, outcome: Outcome) -> Numbers {
+        if self.is_error() {
+            return Numbers::default();
         }
-        (usage, source)
+        let Some(reading) = self.reading() else {
+            return Numbers::unread(self.metering());
+        };
+        let counts = reading.counts();
+        let told = counts.told(self.endpoint.dialect());
+        let mut usage = told.usage();
+        if self.endpoint.metering == Metering::Images {
+            usage.images = reading.items;
+        }
+        let missing = match self.metering() {
+            Metering::Text => self.missing_of_text(told, outcome),
+            Metering::Input if told.input.is_none() => Missing::Parts {
+                input: true,
+                output: false,
+            },
+            Metering::Input => Missing::Nothing,
+            Metering::Given | Metering::Images | Metering::Free if counts.is_told() => {
+                Missing::Nothing
+            }
+            Metering::Given | Metering::Images | Metering::Free => Missing::All,
+        };
+        Numbers { usage, missing }
+    }
+
+    /// What is missing where input and output are text. Nothing is generated by an answer that merely says what went wrong.
+    fn missing_of_text(&self, told: Told, outcome: Outcome) -> Missing {
+        let is_stream = self.meter.as_ref().is_some_and(Meter::is_of_events);
+        let reading = self.reading();
+        let is_whole = outcome == Outcome::Completed;
+        let has_text = is_stream && reading.is_some_and(|r| r.has_uncounted_text(is_whole));
+        let is_failed = reading.is_some_and(|reading| reading.is_error) && !has_text;
+        if is_failed && told.input.is_none() && told.output.is_none() {
+            return Missing::All;
+        }
+        let input = told.input.is_none();
+        let output = has_text || told.output.is_none() && !is_failed;
+        if input || output {
+            Missing::Parts { input, output }
+        } else {
+            Missing::Nothing
+        }
     }
 
     /// A look at a response books it as the request that made it would have been.
@@ -433,17 +514,35 @@ impl Exchange {
         }
     }
 
-    /// Hands over what an estimate is made of; nobody else needs it any more.
-    fn estimate(&mut self, row: UsageRow, purpose: Purpose) -> Estimate {
-        let (input, generated) = match self.metering() {
-            Metering::Text => (Input::Messages, self.meter().take_generated()),
-            _ => (Input::Plain, Generated::Nothing),
+    /// Hands over what the missing parts of a row are counted from; nobody else needs it any more.
+    fn estimate(&mut self, row: UsageRow, missing: Missing, purpose: Purpose) -> Estimate {
+        let is_text = self.metering() == Metering::Text;
+        let (counts_input, counts_output) = match missing {
+            Missing::Nothing => (false, false),
+            Missing::All => (true, is_text),
+            Missing::Parts { input, output } => (input, output),
+        };
+        let input = if is_text {
+            Input::Messages
+        } else {
+            Input::Plain
+        };
+        let generated = if counts_output {
+            self.meter().take_generated()
+        } else {
+            Generated::Nothing
+        };
+        let body = std::mem::take(&mut self.body);
+        let body = if counts_input {
+            body.into_iter().collect()
+        } else {
+            Vec::new()
         };
         // The line of what is booked has its numbers.
         let is_booked = !matches!(purpose, Purpose::KeptFor(_));
         self.is_logged |= is_booked;
         let evidence = Evidence {
-            body: std::mem::take(&mut self.body).into_iter().collect(),
+            body,
             input,
             generated,
         };

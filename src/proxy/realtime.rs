@@ -49,7 +49,7 @@ use super::{
 use crate::{
     model::{Outcome, Usage},
     store::ledger::NotWritten,
-    usage::{FrameScan, Text, UsageOnlyEvents, read_event},
+    usage::{Dialect, FrameScan, Text, UsageOnlyEvents, read_event, transcription_model},
 };
 
 /// How often it is looked at whether an open socket may go on; a forbidden key ends it within twice this.
@@ -100,7 +100,7 @@ pub(super) async fn open(
                 stream: false,
                 usage_only_events: UsageOnlyEvents::Pass,
             };
-            return answer::answer(response, exchange, expected, None).await;
+            return answer::answer(response, Bytes::new(), exchange, expected, None).await;
         }
     };
     exchange.opened();
@@ -171,6 +171,8 @@ struct Tunnel {
     exchange: Box<Exchange>,
     frames: FrameScan,
     responding: Option<Responding>,
+    /// The model that transcribes what the user says, as the session names it.
+    transcription_model: Option<String>,
     opened_at: Instant,
     /// When something came last, from either side.
     active_at: Rc<Cell<Instant>>,
@@ -251,6 +253,7 @@ impl Tunnel {
             exchange,
             frames: FrameScan::default(),
             responding: None,
+            transcription_model: None,
             opened_at: Instant::now(),
             active_at,
             out: VecDeque::new(),
@@ -268,6 +271,7 @@ impl Tunnel {
         let Self {
             frames,
             responding,
+            transcription_model,
             exchange,
             opened_at,
             ..
@@ -282,7 +286,12 @@ impl Tunnel {
                 Some(Part::Untold(Responding { since, text })) => {
                     rows.push(Box::pin(exchange.commit_estimated_part(since, text)));
                 }
-                None => {}
+                Some(Part::Transcription(usage)) => {
+                    let model = transcription_model.as_deref();
+                    rows.push(Box::pin(exchange.commit_transcription(model, usage)));
+                }
+                Some(Part::Session(Some(model))) => *transcription_model = Some(model),
+                Some(Part::Session(None)) | None => {}
             },
         );
         if !rows.is_empty() {
@@ -341,6 +350,10 @@ enum Part {
     Told(Instant, Usage),
     /// The end of a response of which the backend does not say what it used.
     Untold(Responding),
+    /// What the user said was transcribed.
+    Transcription(Option<Usage>),
+    /// The session says which model transcribes.
+    Session(Option<String>),
 }
 
 fn look(message: &[u8], responding: &mut Option<Responding>, opened_at: Instant) -> Option<Part> {
@@ -352,6 +365,13 @@ fn look(message: &[u8], responding: &mut Option<Responding>, opened_at: Instant)
     if says("\"response.created\"") {
         *responding = Some(begun(Instant::now()));
         return None;
+    }
+    if says("session.created\"") || says("session.updated\"") {
+        return Some(Part::Session(transcription_model(message)));
+    }
+    if says("input_audio_transcription.completed\"") {
+        let (_, event) = read_event(message, &mut Text::default());
+        return Some(Part::Transcription(event.counts.usage(Dialect::Responses)));
     }
     let is_done = says("\"response.done\"");
     let has_usage = says("\"usage\"");
@@ -366,7 +386,7 @@ fn look(message: &[u8], responding: &mut Option<Responding>, opened_at: Instant)
         _ => &mut no_text,
     };
     let (_, event) = read_event(message, text);
-    let usage = event.counts.usage();
+    let usage = event.counts.usage(Dialect::Responses);
     if !is_done {
         return usage.map(|usage| Part::Told(Instant::now(), usage));
     }

@@ -17,7 +17,7 @@ use crate::{
         ledger::NotWritten,
         objects::{self, Kept, Pending},
     },
-    usage::{Evidence, Generated, Stored, read_answer},
+    usage::{Dialect, Evidence, Generated, Stored, read_answer},
 };
 
 /// Books what a background response used, which could not be asked for once it is deleted. One that is not done yet goes on
@@ -152,7 +152,7 @@ pub(super) fn of_batch(id: &str, user_id: i64, json: &[u8]) -> Vec<Entry> {
 
 fn row_of(endpoint: &'static str, user_id: i64, json: &[u8]) -> UsageRow {
     let answer = read_answer(json);
-    let usage = answer.counts.usage();
+    let usage = answer.counts.usage(Dialect::Responses);
     UsageRow {
         user_id,
         started_at_ms: now_ms(),

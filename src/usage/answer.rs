@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::{
     counts::{Counts, Details, find_counts},
     lenient::{Lenient, Name, Seconds, anything_else_is_default},
+    outline::weight_of,
     strings::{Nothing, Strings, Take},
     template::{Holes, Noting},
     text::Text,
@@ -21,6 +22,10 @@ use super::{
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     pub counts: Counts,
+    /// Usage in the places where single vendors put it: counts only where no server-wide one comes.
+    pub vendor_counts: Counts,
+    /// It says that the request failed, whatever its status.
+    pub is_error: bool,
     /// The model that answered.
     pub model: Option<String>,
     /// Elements of `data`: images, where images were asked for.
@@ -32,7 +37,7 @@ pub struct Answer {
 pub enum EventKind {
     /// Carries part of the answer, or something unknown.
     Content,
-    /// The chunk that `stream_options.include_usage` adds: usage and an empty `choices`.
+    /// The chunk that `stream_options.include_usage` adds: usage, and `choices` that are empty, null or missing.
     UsageOnly,
     /// `[DONE]`, or the event that ends a stream of another endpoint.
     Done,
@@ -46,9 +51,26 @@ pub fn read_answer(body: &[u8]) -> Answer {
     };
     Answer {
         counts: wire.counts.or_audio_ms(wire.duration.0),
+        vendor_counts: wire.vendor_counts,
+        is_error: wire.is_error(),
         model: wire.model.0.map(Cow::into_owned),
         items: wire.data.0,
     }
+}
+
+/// Whether an event, of which only the beginning may be known, carries text that no other event repeats. Pictures, sound and
+/// the events that repeat at the end what came in deltas do not.
+pub(super) fn carries_text(data: &[u8]) -> bool {
+    let mut name = None;
+    let mut json = serde_json::Deserializer::from_slice(data);
+    // Where it breaks off, what was read counts.
+    let _ = json.deserialize_map(NameOfEvent(&mut name));
+    name.is_none_or(|name| name.ends_with("delta") && !is_sound(&name))
+}
+
+/// OpenAI's API reference, streaming events of responses and speech: base64 in `delta` or `audio`.
+fn is_sound(name: &str) -> bool {
+    name.ends_with("audio.delta")
 }
 
 /// Hands on the text of a whole JSON answer, if it is one.
@@ -80,22 +102,34 @@ pub(super) fn read_event_noting(
     }
     let Ok(wire) = parsed else {
         text.back_to(before);
-        text.add_unread(data.len() as u64);
+        if carries_text(data) {
+            text.add_unread(weight_of(data));
+        }
         return (EventKind::Content, unreadable(data));
     };
     let name = wire.name.0.as_deref().unwrap_or_default();
-    // This one's delta is a reason to stop, no text.
-    if name == "message_delta" {
+    // The first one's delta is a reason to stop, the others' is sound.
+    if name == "message_delta" || is_sound(name) {
         text.back_to(before);
         holes.spoil();
     }
-    let kind = match wire.choices.0 {
-        Some(0) if wire.counts.usage().is_some() => EventKind::UsageOnly,
-        _ if ends_a_stream(name) => EventKind::Done,
-        _ => EventKind::Content,
+    let is_error = wire.is_error();
+    let is_usage_only = wire.choices == Choices::None
+        && name.is_empty()
+        && wire.counts.is_told()
+        && !is_error
+        && text.mark() == before;
+    let kind = if ends_a_stream(name) {
+        EventKind::Done
+    } else if is_usage_only {
+        EventKind::UsageOnly
+    } else {
+        EventKind::Content
     };
     let answer = Answer {
         counts: wire.counts,
+        vendor_counts: wire.vendor_counts,
+        is_error,
         model: wire.model.0.map(Cow::into_owned),
         items: u64::from(matches!(
             name,
@@ -122,10 +156,8 @@ fn ends_a_stream(name: &str) -> bool {
 fn unreadable(body: &[u8]) -> Answer {
     let counts = find_counts(body);
     Answer {
-        // Of the events too long to be read, the one with the last picture tells the usage.
-        items: u64::from(counts.is_some()),
         counts: counts.unwrap_or_default(),
-        model: None,
+        ..Answer::default()
     }
 }
 
@@ -151,17 +183,41 @@ fn parse<'a>(
 #[derive(Default)]
 struct WireAnswer<'a> {
     counts: Counts,
+    vendor_counts: Counts,
     model: Lenient<Cow<'a, str>>,
     choices: Choices,
     /// `type`
     name: Lenient<Cow<'a, str>>,
+    /// `object`
+    object: Lenient<Cow<'a, str>>,
+    /// `error`, here or in `response`.
+    error: Presence,
     data: Length,
     duration: Seconds,
 }
 
-/// How many there are, where it is a list.
+impl WireAnswer<'_> {
+    /// The forms of an error: OpenAI's, Anthropic's and vLLM's object `error`, the event `error` of the responses API, and the
+    /// object that older versions of vLLM have.
+    fn is_error(&self) -> bool {
+        self.error.0
+            || self.name.0.as_deref() == Some("error")
+            || self.object.0.as_deref() == Some("error")
+    }
+}
+
+/// What stands in `choices`.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Choices {
+    /// They are missing, null or an empty list.
+    #[default]
+    None,
+    Some,
+}
+
+/// Whether a member is there and says something.
 #[derive(Default)]
-struct Choices(Option<usize>);
+struct Presence(bool);
 
 /// Of a list.
 #[derive(Default)]
@@ -193,11 +249,21 @@ impl<'de, T: Take> Visitor<'de> for Members<'_, T> {
         while let Some(Name(name)) = map.next_key()? {
             match (name.as_ref(), shape) {
                 (b"usage", _) => {
-                    answer.counts = map.next_value::<Details>()?.0.unwrap_or_default();
+                    if let Details(Some(counts)) = map.next_value()? {
+                        answer.counts.update(&counts);
+                    }
                 }
                 (b"model", _) => answer.model = map.next_value()?,
-                (b"choices", _) => answer.choices = map.next_value_seed(ChoicesOf(taker))?,
+                (b"choices", _) => {
+                    let choices = ChoicesOf {
+                        taker,
+                        counts: &mut answer.vendor_counts,
+                    };
+                    answer.choices = map.next_value_seed(choices)?;
+                }
                 (b"type", _) => answer.name = map.next_value()?,
+                (b"object", _) => answer.object = map.next_value()?,
+                (b"error", _) => answer.error = map.next_value()?,
                 (b"delta", Shape::Event) | (b"output" | b"content" | b"text", Shape::Answer) => {
                     map.next_value_seed(Strings::of_text(taker))?;
                 }
@@ -206,8 +272,17 @@ impl<'de, T: Take> Visitor<'de> for Members<'_, T> {
                 // Events of responses and messages: the object that is made, as far as it is.
                 (b"response" | b"message", _) => {
                     if let Inner(Some(inner)) = map.next_value()? {
-                        answer.counts = inner.counts;
-                        answer.model = inner.model;
+                        answer.counts.update(&inner.counts);
+                        answer.error.0 |= inner.error.0;
+                        if inner.model.0.is_some() {
+                            answer.model = inner.model;
+                        }
+                    }
+                }
+                // A vendor's own member, such as `x_groq`.
+                (name, _) if name.starts_with(b"x_") || name.starts_with(b"x-") => {
+                    if let Inner(Some(inner)) = map.next_value()? {
+                        answer.vendor_counts.update(&inner.counts);
                     }
                 }
                 _ if taker.wants_filler() => taker.filler(map.next_value::<&RawValue>()?.get()),
@@ -228,6 +303,7 @@ struct Inner<'a>(Option<InnerAnswer<'a>>);
 struct InnerAnswer<'a> {
     counts: Counts,
     model: Lenient<Cow<'a, str>>,
+    error: Presence,
 }
 
 impl<'de> Deserialize<'de> for Inner<'de> {
@@ -256,6 +332,7 @@ impl<'de> Deserialize<'de> for Inner<'de> {
                             inner.counts = map.next_value::<Details>()?.0.unwrap_or_default();
                         }
                         b"model" => inner.model = map.next_value()?,
+                        b"error" => inner.error = map.next_value()?,
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                         }
@@ -268,7 +345,11 @@ impl<'de> Deserialize<'de> for Inner<'de> {
     }
 }
 
-struct ChoicesOf<'t, T>(&'t mut T);
+struct ChoicesOf<'t, T> {
+    taker: &'t mut T,
+    /// Gets what a choice itself says of its usage.
+    counts: &'t mut Counts,
+}
 
 impl<'de, T: Take> DeserializeSeed<'de> for ChoicesOf<'_, T> {
     type Value = Choices;
@@ -281,24 +362,113 @@ impl<'de, T: Take> DeserializeSeed<'de> for ChoicesOf<'_, T> {
 impl<'de, T: Take> Visitor<'de> for ChoicesOf<'_, T> {
     type Value = Choices;
 
-    anything_else_is_default!(
-        visit_bool(bool),
-        visit_str(&str),
-        visit_i64(i64),
-        visit_u64(u64),
-        visit_f64(f64)
-    );
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Choices, E> {
+        Ok(Choices::None)
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Choices, E> {
+        Ok(Choices::Some)
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Choices, E> {
+        Ok(Choices::Some)
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Choices, E> {
+        Ok(Choices::Some)
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Choices, E> {
+        Ok(Choices::Some)
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Choices, E> {
+        Ok(Choices::Some)
+    }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Choices, A::Error> {
-        let mut count = 0;
-        while seq.next_element_seed(Strings::of_text(self.0))?.is_some() {
-            count += 1;
+        let Self { taker, counts } = self;
+        let mut choices = Choices::None;
+        if taker.wants_text() {
+            let mut choice = TextAndUsage { taker, counts };
+            while seq
+                .next_element_seed(Strings::of_choice(&mut choice))?
+                .is_some()
+            {
+                choices = Choices::Some;
+            }
+        } else {
+            while let Some(Inner(inner)) = seq.next_element()? {
+                choices = Choices::Some;
+                counts.update(&inner.unwrap_or_default().counts);
+            }
         }
-        Ok(Choices(Some(count)))
+        Ok(choices)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Choices, A::Error> {
-        IgnoredAny.visit_map(map).map(|_| Choices::default())
+        IgnoredAny.visit_map(map).map(|_| Choices::Some)
+    }
+}
+
+/// Gives the text of a choice to the taker, and keeps its usage.
+struct TextAndUsage<'t, T> {
+    taker: &'t mut T,
+    counts: &'t mut Counts,
+}
+
+impl<T: Take> Take for TextAndUsage<'_, T> {
+    fn text(&mut self, text: &str) {
+        self.taker.text(text);
+    }
+
+    fn perhaps_text(&mut self, text: &str) {
+        self.taker.perhaps_text(text);
+    }
+
+    fn tokens(&mut self, count: u64) {
+        self.taker.tokens(count);
+    }
+
+    fn usage(&mut self, counts: &Counts) {
+        self.counts.update(counts);
+    }
+}
+
+/// Reads the `type` of an event, as far as it goes.
+struct NameOfEvent<'n>(&'n mut Option<String>);
+
+impl<'de> Visitor<'de> for NameOfEvent<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Name(name)) = map.next_key()? {
+            if name.as_ref() == b"type" {
+                let Lenient(name): Lenient<Cow<'de, str>> = map.next_value()?;
+                *self.0 = name.map(Cow::into_owned);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Presence {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(Self(!matches!(
+            json,
+            "null" | "false" | "\"\"" | "{}" | "[]" | "0"
+        )))
     }
 }
 
@@ -335,11 +505,15 @@ impl<'de> Deserialize<'de> for Length {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Usage;
+    use crate::{model::Usage, usage::Dialect};
     use proptest::prelude::*;
 
     fn usage(json: &str) -> Option<Usage> {
-        read_answer(json.as_bytes()).counts.usage()
+        usage_of(&read_answer(json.as_bytes()))
+    }
+
+    fn usage_of(answer: &Answer) -> Option<Usage> {
+        answer.counts.usage(Dialect::Completions)
     }
 
     #[test]
@@ -357,7 +531,7 @@ mod tests {
             reasoning: 3,
             ..Usage::default()
         };
-        assert_eq!(answer.counts.usage(), Some(expected));
+        assert_eq!(usage_of(&answer), Some(expected));
         assert_eq!(answer.model.as_deref(), Some("gpt-4.1-mini-2025"));
     }
 
@@ -446,10 +620,24 @@ mod tests {
             kind(r#"{"choices":[{"delta":{}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#),
             EventKind::Content
         );
-        assert_eq!(
-            kind(r#"{"usage":{"prompt_tokens":1,"completion_tokens":2}}"#),
-            EventKind::Content
-        );
+        for choices in [
+            "",
+            r#""choices":null,"#,
+            r#""object":"chat.completion.chunk","#,
+        ] {
+            let event =
+                format!(r#"{{{choices}"usage":{{"prompt_tokens":1,"completion_tokens":2}}}}"#);
+            assert_eq!(kind(&event), EventKind::UsageOnly, "{event}");
+        }
+        for other in [
+            r#"{"choices":{},"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+            r#"{"error":"x","usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+            r#"{"type":"message_delta","usage":{"output_tokens":2,"input_tokens":1}}"#,
+            r#"{"delta":"x","usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+            r#"{"choices":[],"usage":{}}"#,
+        ] {
+            assert_eq!(kind(other), EventKind::Content, "{other}");
+        }
     }
 
     #[test]
@@ -466,10 +654,7 @@ mod tests {
             reasoning: 9,
             ..Usage::default()
         };
-        assert_eq!(
-            (kind, answer.counts.usage()),
-            (EventKind::Done, Some(expected))
-        );
+        assert_eq!((kind, usage_of(&answer)), (EventKind::Done, Some(expected)));
         assert_eq!(answer.model.as_deref(), Some("gpt-4.1"));
         for end in ["message_stop", "transcript.text.done", "speech.audio.done"] {
             assert_eq!(read(&format!(r#"{{"type":"{end}"}}"#)).0, EventKind::Done);
@@ -509,11 +694,11 @@ mod tests {
     fn answers_of_other_endpoints_are_read() {
         let transcript =
             read_answer(br#"{"text":"hello","usage":{"type":"duration","seconds":12.5}}"#);
-        assert_eq!(transcript.counts.usage().unwrap().audio_ms, 12_500);
+        assert_eq!(usage_of(&transcript).unwrap().audio_ms, 12_500);
         let verbose = read_answer(br#"{"task":"transcribe","duration":8.47,"text":"hello"}"#);
-        assert_eq!(verbose.counts.usage().unwrap().audio_ms, 8_470);
+        assert_eq!(usage_of(&verbose).unwrap().audio_ms, 8_470);
         let images = read_answer(br#"{"created":1,"data":[{"url":"a"},{"url":"b"}]}"#);
-        assert_eq!((images.items, images.counts.usage()), (2, None));
+        assert_eq!((images.items, usage_of(&images)), (2, None));
         let embedding =
             usage(r#"{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":8,"total_tokens":8}}"#);
         let reranked = usage(r#"{"results":[],"usage":{"total_tokens":8}}"#);
@@ -532,6 +717,7 @@ mod tests {
 
         #[test]
         fn any_counts_survive(input in 0..1_000_000_000_000u64, output in 0..1_000_000_000_000u64, cached in 0..1_000_000_000_000u64) {
+            let cached = cached.min(input);
             let json = format!(r#"{{"usage":{{"prompt_tokens":{input},"completion_tokens":{output},"prompt_tokens_details":{{"cached_tokens":{cached}}}}}}}"#);
             prop_assert_eq!(usage(&json), Some(Usage { input, output, cached, ..Usage::default() }));
         }

@@ -3,7 +3,8 @@
 //! OpenAI's API reference: `CompletionUsage` with `prompt_tokens`, `completion_tokens`, `prompt_tokens_details.cached_tokens`,
 //! `completion_tokens_details.reasoning_tokens`; `ResponseUsage` with `input_tokens` and `output_tokens`; transcriptions
 //! are billed by tokens or by `seconds`. Anthropic's: `input_tokens` without `cache_read_input_tokens` and
-//! `cache_creation_input_tokens`, which are input too.
+//! `cache_creation_input_tokens`, which are input too. Gateways fill in several of these at once, so each number is kept
+//! under the name that it came with until the endpoint says which name counts.
 
 use std::fmt;
 
@@ -15,93 +16,237 @@ use serde::{
 use super::lenient::{Count, Name, Seconds, anything_else_is_default};
 use crate::model::Usage;
 
-/// Looking for a usage object in what is no JSON as a whole: a longer object is none, and only the last so many places are
-/// tried. Without these a megabyte of `{"usage":{"usage":…` would be read a hundred thousand times.
+/// Limits of the search for a usage object in text that is not JSON as a whole: its longest length, and how many places are
+/// tried from the end. Without these a megabyte of `{"usage":{"usage":…` would be read a hundred thousand times.
 const MAX_USAGE_BYTES: usize = 16 * 1024;
 const MAX_USAGE_TRIES: usize = 256;
 
-/// What usage objects have said; `None` is not said.
+/// The API that an endpoint belongs to: which names its usage objects have, and what they mean.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Chat, completions, embeddings: `prompt_tokens` and `completion_tokens`. What came from a cache is included.
+    #[default]
+    Completions,
+    /// Responses, images, audio, realtime: `input_tokens` and `output_tokens`. What came from a cache is included.
+    Responses,
+    /// Anthropic's messages: `input_tokens` and `output_tokens`. What a cache had a part in is reported beside the input.
+    Messages,
+    /// An endpoint of the backend's own.
+    Unknown,
+}
+
+/// Counts that usage objects have reported; `None` where none has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    input: Option<u64>,
-    output: Option<u64>,
+    input: Named,
+    output: Named,
     total: Option<u64>,
-    cached: Option<u64>,
-    reasoning: Option<u64>,
-    /// Anthropic's; not a part of `input`.
+    /// Cached and reasoning tokens of the `…_details`, under the names of the object that they were in.
+    cached: Named,
+    reasoning: Named,
+    /// The same outside of any details, under whichever name.
+    plain_cached: Option<u64>,
+    plain_reasoning: Option<u64>,
+    /// Anthropic's.
     cache_read: Option<u64>,
     cache_written: Option<u64>,
     audio_ms: Option<u64>,
 }
 
-impl Counts {
-    /// The usage, where enough was said to make one. One of input and output may be known through the total; a total
-    /// alone is what rerankers say of their input.
-    #[must_use]
-    pub fn usage(&self) -> Option<Usage> {
-        let tokens = match (self.input, self.output, self.total) {
-            (Some(input), Some(output), _) => Some((input, output)),
-            (Some(input), None, total) => {
-                Some((input, total.unwrap_or(input).saturating_sub(input)))
-            }
-            (None, Some(output), Some(total)) => Some((total.saturating_sub(output), output)),
-            (None, None, Some(total)) => Some((total, 0)),
-            (None, _, None) => None,
-        };
-        if tokens.is_none() && self.audio_ms.is_none() {
-            return None;
+/// One number under the two names that OpenAI's APIs have for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Named {
+    /// `prompt_tokens`, `completion_tokens`.
+    completions: Option<u64>,
+    /// `input_tokens`, `output_tokens`.
+    responses: Option<u64>,
+}
+
+/// Counts as the ledger books them. What was not reported is `None`, or 0 where it is a part of something else.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// With what was read from a cache or written into it.
+    pub input: Option<u64>,
+    /// With the reasoning tokens.
+    pub output: Option<u64>,
+    pub cached: u64,
+    pub reasoning: u64,
+    pub audio_ms: Option<u64>,
+}
+
+impl Named {
+    /// The number under the endpoint's own name, or else under the other.
+    fn of(self, dialect: Dialect) -> Option<u64> {
+        match dialect {
+            Dialect::Completions => self.completions.or(self.responses),
+            Dialect::Responses | Dialect::Messages => self.responses.or(self.completions),
+            // Neither name is the endpoint's own: a 0 is the one that a gateway filled in.
+            Dialect::Unknown => self.completions.max(self.responses),
         }
-        let (input, output) = tokens.unwrap_or_default();
-        let cache_read = self.cache_read.unwrap_or(0);
-        Some(Usage {
-            input: input + cache_read + self.cache_written.unwrap_or(0),
-            output,
-            cached: self.cached.unwrap_or(0) + cache_read,
-            reasoning: self.reasoning.unwrap_or(0),
-            audio_ms: self.audio_ms.unwrap_or(0),
-            images: 0,
+    }
+
+    fn is_told(self) -> bool {
+        self.completions.is_some() || self.responses.is_some()
+    }
+
+    /// Replaces both names where a later object has either: they are one number.
+    fn update(&mut self, later: Self) {
+        if later.is_told() {
+            *self = later;
+        }
+    }
+}
+
+impl Counts {
+    /// Whether anything was reported that makes a usage: input or output, a total, or a length of audio.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.input.is_told() || self.total.is_some() || self.audio_ms.is_some()
+    }
+
+    /// The output tokens, where the object says how many there were, be it by the total alone.
+    pub(super) fn output_told(&self) -> Option<u64> {
+        let output = self.output.of(Dialect::Unknown);
+        output.or_else(|| {
+            let input = self.input.of(Dialect::Unknown).unwrap_or(0);
+            self.total.map(|total| total.saturating_sub(input))
         })
     }
 
-    /// Takes in what a later usage object says: a whole one replaces all, a partial one what it names (Anthropic's
-    /// `message_delta` has the output only).
+    /// The counts by an endpoint's names. One of input and output may be known through the total; a total alone is what
+    /// rerankers report of their input.
+    #[must_use]
+    pub fn told(&self, dialect: Dialect) -> Told {
+        let cache = self.cache_read.unwrap_or(0) + self.cache_written.unwrap_or(0);
+        let output = self.output.of(dialect);
+        let input = self.input.of(dialect).map(|input| {
+            if cache > 0 && self.is_cache_beside(dialect, input, output, cache) {
+                input + cache
+            } else {
+                input
+            }
+        });
+        let (input, output) = match (input, output, self.total) {
+            (Some(input), None, Some(total)) => (Some(input), Some(total.saturating_sub(input))),
+            (None, Some(output), Some(total)) => (Some(total.saturating_sub(output)), Some(output)),
+            (None, None, Some(total)) => (Some(total), Some(0)),
+            other => (other.0, other.1),
+        };
+        let reasoning = self.reasoning.of(dialect).or(self.plain_reasoning);
+        let reasoning = reasoning.unwrap_or(0);
+        // Some backends count reasoning beside the output, and their total says so.
+        let output = match (input, output, self.total) {
+            (Some(input), Some(output), Some(total))
+                if reasoning > 0 && total == input + output + reasoning =>
+            {
+                Some(output + reasoning)
+            }
+            _ => output,
+        };
+        let details = self.cached.of(dialect).or(self.plain_cached);
+        let cached = match dialect {
+            Dialect::Messages => self.cache_read.or(details),
+            _ => details.or(self.cache_read),
+        };
+        // Parts are never larger than the whole, whatever a backend writes.
+        Told {
+            input,
+            output,
+            cached: cached.unwrap_or(0).min(input.unwrap_or(0)),
+            reasoning: reasoning.min(output.unwrap_or(0)),
+            audio_ms: self.audio_ms,
+        }
+    }
+
+    /// Whether what a cache had a part in is reported beside the input and not inside it. That is Anthropic's meaning. With
+    /// OpenAI's names it is inside, unless it would not fit there or the total says otherwise.
+    fn is_cache_beside(
+        &self,
+        dialect: Dialect,
+        input: u64,
+        output: Option<u64>,
+        cache: u64,
+    ) -> bool {
+        if input < cache {
+            return true;
+        }
+        let output = output.unwrap_or(0);
+        let totals_to = |sum: u64| self.total == Some(sum);
+        let is_anthropic_s_name = match dialect {
+            Dialect::Messages => self.input.responses.is_some(),
+            Dialect::Responses => false,
+            Dialect::Completions | Dialect::Unknown => self.input.completions.is_none(),
+        };
+        if !is_anthropic_s_name {
+            return totals_to(input + cache + output);
+        }
+        dialect == Dialect::Messages || !totals_to(input + output)
+    }
+
+    /// The usage, where enough was reported to make one; what is missing is 0.
+    #[must_use]
+    pub fn usage(&self, dialect: Dialect) -> Option<Usage> {
+        if !self.is_told() {
+            return None;
+        }
+        Some(self.told(dialect).usage())
+    }
+
+    /// Takes in what a later usage object reports. It replaces what it has and leaves the rest: Anthropic's `message_delta`
+    /// may have the output only, and repeats what it likes of `message_start`.
     pub fn update(&mut self, later: &Self) {
-        if later.usage().is_some() {
-            *self = *later;
-            return;
+        // A total belongs to the counts that it came with.
+        if later.input.is_told() || later.output.is_told() {
+            self.total = None;
+        }
+        self.input.update(later.input);
+        self.output.update(later.output);
+        let tells_cached = later.cached.is_told() || later.plain_cached.is_some();
+        if tells_cached {
+            (self.cached, self.plain_cached) = (later.cached, later.plain_cached);
+        }
+        if later.reasoning.is_told() || later.plain_reasoning.is_some() {
+            (self.reasoning, self.plain_reasoning) = (later.reasoning, later.plain_reasoning);
         }
         let pairs = [
-            (&mut self.input, later.input),
-            (&mut self.output, later.output),
-            (&mut self.cached, later.cached),
-            (&mut self.reasoning, later.reasoning),
+            (&mut self.total, later.total),
             (&mut self.cache_read, later.cache_read),
             (&mut self.cache_written, later.cache_written),
+            (&mut self.audio_ms, later.audio_ms),
         ];
         for (count, later) in pairs {
             *count = later.or(*count);
         }
     }
 
-    /// The length of the audio that was transcribed, where no usage tells it.
+    /// The length of the audio that was transcribed, where no usage reports it.
     pub(super) fn or_audio_ms(mut self, audio_ms: Option<u64>) -> Self {
-        if self.usage().is_none() {
+        if !self.is_told() {
             self.audio_ms = audio_ms;
         }
         self
     }
 }
 
-/// Finds the last usage object in a piece of an answer too long to be held. The quotes of text inside a JSON string are
-/// escaped, so the seven bytes `"usage"` are a member's name.
-#[must_use]
-pub fn find_counts(piece: &[u8]) -> Option<Counts> {
-    find_usage(piece).map(|(counts, _)| counts)
+impl Told {
+    /// As a usage; what was not reported is 0.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage {
+            input: self.input.unwrap_or(0),
+            output: self.output.unwrap_or(0),
+            cached: self.cached,
+            reasoning: self.reasoning,
+            audio_ms: self.audio_ms.unwrap_or(0),
+            images: 0,
+        }
+    }
 }
 
-/// The same, and the object as it stands there.
+/// Finds the last usage object in a piece of an answer that cannot be read as a whole. The quotes of text inside a JSON string
+/// are escaped, so the seven bytes `"usage"` are a member's name.
 #[must_use]
-pub fn find_usage(piece: &[u8]) -> Option<(Counts, &[u8])> {
+pub fn find_counts(piece: &[u8]) -> Option<Counts> {
     const NAME: &[u8] = b"\"usage\"";
     let mut names = memchr::memmem::rfind_iter(piece, NAME).take(MAX_USAGE_TRIES);
     names.find_map(|at| {
@@ -110,8 +255,7 @@ pub fn find_usage(piece: &[u8]) -> Option<(Counts, &[u8])> {
         let after = after.trim_ascii_start().strip_prefix(b":")?;
         let mut values = serde_json::Deserializer::from_slice(after).into_iter::<Details>();
         let counts = values.next()?.ok()?.0?;
-        let object = &after[..values.byte_offset()];
-        counts.usage().map(|_| (counts, object))
+        counts.is_told().then_some(counts)
     })
 }
 
@@ -140,42 +284,7 @@ impl<'de> Deserialize<'de> for Details {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut usage = Counts::default();
                 while let Some(Name(name)) = map.next_key()? {
-                    match name.as_ref() {
-                        b"prompt_tokens" | b"input_tokens" => {
-                            usage.input = map.next_value::<Count>()?.0;
-                        }
-                        b"completion_tokens" | b"output_tokens" => {
-                            usage.output = map.next_value::<Count>()?.0;
-                        }
-                        b"total_tokens" => usage.total = map.next_value::<Count>()?.0,
-                        b"cached_tokens" => usage.cached = map.next_value::<Count>()?.0,
-                        b"reasoning_tokens" => usage.reasoning = map.next_value::<Count>()?.0,
-                        b"cache_read_input_tokens" => {
-                            usage.cache_read = map.next_value::<Count>()?.0;
-                        }
-                        b"cache_creation_input_tokens" => {
-                            usage.cache_written = map.next_value::<Count>()?.0;
-                        }
-                        b"seconds" => usage.audio_ms = map.next_value::<Seconds>()?.0,
-                        // In the singular for audio and realtime.
-                        b"prompt_tokens_details"
-                        | b"input_tokens_details"
-                        | b"input_token_details" => {
-                            if let Details(Some(details)) = map.next_value()? {
-                                usage.cached = details.cached.or(usage.cached);
-                            }
-                        }
-                        b"completion_tokens_details"
-                        | b"output_tokens_details"
-                        | b"output_token_details" => {
-                            if let Details(Some(details)) = map.next_value()? {
-                                usage.reasoning = details.reasoning.or(usage.reasoning);
-                            }
-                        }
-                        _ => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
+                    usage.read_member(&name, &mut map)?;
                 }
                 Ok(Details(Some(usage)))
             }
@@ -184,67 +293,306 @@ impl<'de> Deserialize<'de> for Details {
     }
 }
 
+impl Counts {
+    /// Reads one member of a usage object or of one of its details. Null is not reported, and hides nothing.
+    fn read_member<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &[u8],
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        let count = match name {
+            b"prompt_tokens" => &mut self.input.completions,
+            b"input_tokens" => &mut self.input.responses,
+            b"completion_tokens" => &mut self.output.completions,
+            b"output_tokens" => &mut self.output.responses,
+            b"total_tokens" => &mut self.total,
+            b"cached_tokens" => &mut self.plain_cached,
+            b"reasoning_tokens" => &mut self.plain_reasoning,
+            b"cache_read_input_tokens" => &mut self.cache_read,
+            b"cache_creation_input_tokens" => &mut self.cache_written,
+            b"prompt_cache_hit_tokens" | b"num_cached_tokens" => {
+                let Count(count) = map.next_value()?;
+                self.plain_cached = self.plain_cached.or(count);
+                return Ok(());
+            }
+            b"seconds" => {
+                let Seconds(audio_ms) = map.next_value()?;
+                self.audio_ms = audio_ms.or(self.audio_ms);
+                return Ok(());
+            }
+            // In the singular for audio and realtime, and with some vendors.
+            b"prompt_tokens_details" | b"prompt_token_details" => {
+                let details: Details = map.next_value()?;
+                self.cached.completions = details.cached().or(self.cached.completions);
+                return Ok(());
+            }
+            b"input_tokens_details" | b"input_token_details" => {
+                let details: Details = map.next_value()?;
+                self.cached.responses = details.cached().or(self.cached.responses);
+                return Ok(());
+            }
+            b"completion_tokens_details" => {
+                let details: Details = map.next_value()?;
+                self.reasoning.completions = details.reasoning().or(self.reasoning.completions);
+                return Ok(());
+            }
+            b"output_tokens_details" | b"output_token_details" => {
+                let details: Details = map.next_value()?;
+                self.reasoning.responses = details.reasoning().or(self.reasoning.responses);
+                return Ok(());
+            }
+            _ => return map.next_value::<IgnoredAny>().map(drop),
+        };
+        *count = map.next_value::<Count>()?.0.or(*count);
+        Ok(())
+    }
+}
+
+impl Details {
+    fn cached(&self) -> Option<u64> {
+        self.0.and_then(|details| details.plain_cached)
+    }
+
+    fn reasoning(&self) -> Option<u64> {
+        self.0.and_then(|details| details.plain_reasoning)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use proptest::prelude::*;
 
     fn counts(json: &str) -> Counts {
         serde_json::from_str::<Details>(json).unwrap().0.unwrap()
     }
 
-    fn find_usage(piece: &[u8]) -> Option<Usage> {
-        find_counts(piece).and_then(|counts| counts.usage())
+    /// Input, output, cached and reasoning tokens.
+    fn read(dialect: Dialect, json: &str) -> [u64; 4] {
+        let usage = counts(json).usage(dialect).unwrap();
+        [usage.input, usage.output, usage.cached, usage.reasoning]
     }
+
+    use Dialect::{Completions, Messages, Responses, Unknown};
 
     #[test]
     fn the_last_usage_of_a_piece_is_found() {
         let piece = br#"ull,"usage" : {"prompt_tokens":3,"completion_tokens":4}, "service_tier":"x","a":"\"usage\":{}"}"#;
-        assert_eq!(
-            find_usage(piece),
-            Some(Usage {
-                input: 3,
-                output: 4,
-                ..Usage::default()
-            })
-        );
-        assert_eq!(find_usage(br#""usage":{"prompt_tok"#), None);
+        let found = find_counts(piece).and_then(|counts| counts.usage(Completions));
+        let expected = Usage {
+            input: 3,
+            output: 4,
+            ..Usage::default()
+        };
+        assert_eq!(found, Some(expected));
+        assert_eq!(find_counts(br#""usage":{"prompt_tok"#), None);
+    }
+
+    #[test]
+    fn the_endpoint_s_own_names_win_whatever_stands_beside_them() {
+        const OWN: &str = r#""prompt_tokens":12,"completion_tokens":22"#;
+        const OTHER: &str = r#""input_tokens":12,"output_tokens":22"#;
+        for beside in [
+            r#""input_tokens":0,"output_tokens":0"#,
+            r#""input_tokens":null,"output_tokens":null"#,
+            r#""input_tokens":7,"output_tokens":8"#,
+            r#""input_tokens":"x","output_tokens":[]"#,
+        ] {
+            for json in [format!("{{{OWN},{beside}}}"), format!("{{{beside},{OWN}}}")] {
+                assert_eq!(read(Completions, &json), [12, 22, 0, 0], "{json}");
+            }
+            let beside = beside
+                .replace("input", "prompt")
+                .replace("output", "completion");
+            for json in [
+                format!("{{{OTHER},{beside}}}"),
+                format!("{{{beside},{OTHER}}}"),
+            ] {
+                for dialect in [Responses, Messages] {
+                    assert_eq!(read(dialect, &json), [12, 22, 0, 0], "{json}");
+                }
+            }
+        }
+        let zeros = format!(r#"{{{OWN},"input_tokens":0,"output_tokens":0}}"#);
+        assert_eq!(read(Unknown, &zeros), [12, 22, 0, 0]);
+        for alias_only in [
+            format!("{{{OTHER}}}"),
+            format!(r#"{{"prompt_tokens":null,"completion_tokens":null,{OTHER}}}"#),
+        ] {
+            assert_eq!(read(Completions, &alias_only), [12, 22, 0, 0]);
+        }
+        let both_zero = r#"{"prompt_tokens":0,"completion_tokens":0,"input_tokens":0}"#;
+        assert_eq!(read(Completions, both_zero), [0; 4]);
+    }
+
+    #[test]
+    fn details_under_two_names_are_one_number_too() {
+        const COUNTS: &str = r#""prompt_tokens":12,"completion_tokens":22"#;
+        for (details, expected) in [
+            (
+                r#""prompt_tokens_details":{"cached_tokens":5},"input_tokens_details":{"cached_tokens":0}"#,
+                [12, 22, 5, 0],
+            ),
+            (
+                r#""input_tokens_details":{"cached_tokens":0},"prompt_tokens_details":{"cached_tokens":5}"#,
+                [12, 22, 5, 0],
+            ),
+            (
+                r#""prompt_tokens_details":{"cached_tokens":5},"prompt_tokens_details":null"#,
+                [12, 22, 5, 0],
+            ),
+            (
+                r#""prompt_tokens_details":null,"input_tokens_details":{"cached_tokens":5}"#,
+                [12, 22, 5, 0],
+            ),
+            (
+                r#""completion_tokens_details":{"reasoning_tokens":9},"output_tokens_details":{"reasoning_tokens":0}"#,
+                [12, 22, 0, 9],
+            ),
+            (
+                r#""output_tokens_details":{"reasoning_tokens":9},"completion_tokens_details":{}"#,
+                [12, 22, 0, 9],
+            ),
+            (
+                r#""prompt_token_details":{"cached_tokens":5}"#,
+                [12, 22, 5, 0],
+            ),
+            (r#""prompt_cache_hit_tokens":5"#, [12, 22, 5, 0]),
+            (r#""num_cached_tokens":5"#, [12, 22, 5, 0]),
+            (r#""num_cached_tokens":5,"cached_tokens":4"#, [12, 22, 4, 0]),
+            (r#""cached_tokens":4,"num_cached_tokens":5"#, [12, 22, 4, 0]),
+            (
+                r#""prompt_cache_hit_tokens":5,"prompt_tokens_details":{"cached_tokens":4}"#,
+                [12, 22, 4, 0],
+            ),
+        ] {
+            let json = format!("{{{COUNTS},{details}}}");
+            assert_eq!(read(Completions, &json), expected, "{json}");
+        }
     }
 
     #[test]
     fn what_anthropic_keeps_apart_is_input_too() {
-        let usage = counts(
-            r#"{"input_tokens":10,"cache_creation_input_tokens":200,"cache_read_input_tokens":3000,"output_tokens":4}"#,
-        );
-        let expected = Usage {
-            input: 3210,
-            output: 4,
-            cached: 3000,
-            ..Usage::default()
-        };
-        assert_eq!(usage.usage(), Some(expected));
+        let apart = r#"{"input_tokens":10,"cache_creation_input_tokens":200,"cache_read_input_tokens":3000,"output_tokens":4}"#;
+        for dialect in [Messages, Completions, Unknown, Responses] {
+            assert_eq!(read(dialect, apart), [3210, 4, 3000, 0]);
+        }
+        let doubly_told = r#"{"input_tokens":10,"output_tokens":4,"cache_read_input_tokens":3604,"input_tokens_details":{"cached_tokens":3604}}"#;
+        assert_eq!(read(Messages, doubly_told), [3614, 4, 3604, 0]);
+        // More input than the cache had a part in is no sign of anything there.
+        let long = r#"{"input_tokens":9000,"output_tokens":4,"cache_read_input_tokens":3000}"#;
+        assert_eq!(read(Messages, long), [12_000, 4, 3000, 0]);
     }
 
     #[test]
-    fn a_later_partial_usage_fills_and_a_whole_one_replaces() {
-        let mut said = Counts::default();
-        said.update(&counts(
-            r#"{"input_tokens":10,"cache_read_input_tokens":5,"output_tokens":1}"#,
-        ));
-        said.update(&Counts::default());
-        said.update(&counts(r#"{"output_tokens":40}"#));
-        let expected = Usage {
-            input: 15,
-            output: 40,
-            cached: 5,
-            ..Usage::default()
+    fn what_openai_s_counts_include_is_not_added() {
+        for (json, expected) in [
+            (
+                r#"{"prompt_tokens":2006,"completion_tokens":300,"total_tokens":2306,"prompt_tokens_details":{"cached_tokens":1920},
+                   "cache_read_input_tokens":1920,"cache_creation_input_tokens":0}"#,
+                [2006, 300, 1920, 0],
+            ),
+            (
+                r#"{"cache_creation_input_tokens":66360,"cache_read_input_tokens":32445,"prompt_tokens":98805,"completion_tokens":3}"#,
+                [98_805, 3, 32_445, 0],
+            ),
+            // They do not fit in.
+            (
+                r#"{"prompt_tokens":31,"completion_tokens":3,"cache_creation_input_tokens":1253}"#,
+                [1284, 3, 0, 0],
+            ),
+            // The total says that they are not inside.
+            (
+                r#"{"prompt_tokens":500,"completion_tokens":3,"total_tokens":703,"cache_read_input_tokens":200}"#,
+                [700, 3, 200, 0],
+            ),
+        ] {
+            assert_eq!(read(Completions, json), expected, "{json}");
+        }
+        let responses = r#"{"input_tokens":2006,"output_tokens":300,"cache_read_input_tokens":1920,"input_tokens_details":{"cached_tokens":1920}}"#;
+        assert_eq!(read(Responses, responses), [2006, 300, 1920, 0]);
+        let by_alias = r#"{"input_tokens":2006,"output_tokens":300,"total_tokens":2306,"cache_read_input_tokens":1920}"#;
+        assert_eq!(read(Completions, by_alias), [2006, 300, 1920, 0]);
+    }
+
+    #[test]
+    fn reasoning_beside_the_output_is_output_where_the_total_says_so() {
+        for (json, expected) in [
+            (
+                r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":135,"completion_tokens_details":{"reasoning_tokens":94}}"#,
+                [32, 103, 0, 94],
+            ),
+            (
+                r#"{"prompt_tokens":32,"completion_tokens":0,"total_tokens":92,"completion_tokens_details":{"reasoning_tokens":60}}"#,
+                [32, 60, 0, 60],
+            ),
+            (
+                r#"{"prompt_tokens":32,"completion_tokens":103,"total_tokens":135,"completion_tokens_details":{"reasoning_tokens":94}}"#,
+                [32, 103, 0, 94],
+            ),
+            (
+                r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":41,"reasoning_tokens":94}"#,
+                [32, 9, 0, 9],
+            ),
+        ] {
+            assert_eq!(read(Completions, json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_later_object_replaces_what_it_has_and_nothing_else() {
+        const START: &str = r#"{"input_tokens":25,"cache_read_input_tokens":2000,"cache_creation_input_tokens":10,"output_tokens":1}"#;
+        let merged = |dialect, objects: &[&str]| {
+            let mut told = Counts::default();
+            for object in objects {
+                told.update(&counts(object));
+            }
+            let usage = told.usage(dialect).unwrap();
+            [usage.input, usage.output, usage.cached, usage.reasoning]
         };
-        assert_eq!(said.usage(), Some(expected));
-        said.update(&counts(r#"{"prompt_tokens":1,"completion_tokens":2}"#));
-        let expected = Usage {
-            input: 1,
-            output: 2,
-            ..Usage::default()
-        };
-        assert_eq!(said.usage(), Some(expected));
+        for (delta, expected) in [
+            (r#"{"output_tokens":15}"#, [2035, 15, 2000, 0]),
+            (
+                r#"{"input_tokens":25,"output_tokens":15}"#,
+                [2035, 15, 2000, 0],
+            ),
+            (
+                r#"{"input_tokens":25,"output_tokens":15,"cache_read_input_tokens":null,"cache_creation_input_tokens":null}"#,
+                [2035, 15, 2000, 0],
+            ),
+            (
+                r#"{"input_tokens":25,"output_tokens":15,"cache_read_input_tokens":0}"#,
+                [35, 15, 0, 0],
+            ),
+            ("{}", [2035, 1, 2000, 0]),
+        ] {
+            assert_eq!(merged(Messages, &[START, delta]), expected, "{delta}");
+        }
+        let other_names = [
+            r#"{"prompt_tokens":10,"completion_tokens":0,"total_tokens":10}"#,
+            r#"{"input_tokens":12,"output_tokens":30}"#,
+        ];
+        assert_eq!(merged(Completions, &other_names), [12, 30, 0, 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn parts_are_never_larger_than_the_whole(
+            counts in prop::collection::vec((0usize..12, 0u64..200), 0..10),
+            dialect in prop::sample::select(vec![Completions, Responses, Messages, Unknown]),
+        ) {
+            const NAMES: [&str; 12] = [
+                r#""prompt_tokens":N"#, r#""input_tokens":N"#, r#""completion_tokens":N"#, r#""output_tokens":N"#,
+                r#""total_tokens":N"#, r#""cached_tokens":N"#, r#""reasoning_tokens":N"#, r#""cache_read_input_tokens":N"#,
+                r#""cache_creation_input_tokens":N"#, r#""num_cached_tokens":N"#,
+                r#""prompt_tokens_details":{"cached_tokens":N}"#, r#""output_tokens_details":{"reasoning_tokens":N}"#,
+            ];
+            let members: Vec<String> = counts.iter().map(|(name, n)| NAMES[*name].replace('N', &n.to_string())).collect();
+            let json = format!("{{{}}}", members.join(","));
+            if let Some(usage) = super::super::read_answer(format!(r#"{{"usage":{json}}}"#).as_bytes()).counts.usage(dialect) {
+                prop_assert!(usage.cached <= usage.input && usage.reasoning <= usage.output, "{} {:?}", json, usage);
+            }
+        }
     }
 }

@@ -21,13 +21,14 @@ const MAX_BEGINNING_BYTES: u64 = 32 * 1024;
 pub(super) struct JsonBuffer {
     held: Vec<u8>,
     is_long: bool,
-    /// Of a long answer, where its objects are noted.
+    /// The outline of a long answer if its objects are noted, or else only its weight.
     outline: Option<Box<Outline>>,
     /// Its beginning was searched for its own id.
     beginning_read: bool,
     /// What a long answer has said so far.
     counts: Option<Counts>,
     images: u64,
+    notes_objects: bool,
     /// How much of `held` was searched for images.
     searched: usize,
     total_bytes: u64,
@@ -51,7 +52,11 @@ impl JsonBuffer {
     /// Hands over what an estimate is made of; of what was not read, or could not be decoded, its length.
     pub(super) fn take_generated(&mut self, undecoded_bytes: u64) -> Generated {
         if self.is_long || undecoded_bytes > 0 {
-            Generated::Text(Text::unread(self.total_bytes + undecoded_bytes))
+            let weight = match &self.outline {
+                Some(outline) => outline.weight(),
+                None => self.total_bytes,
+            };
+            Generated::Text(Text::unread(weight + undecoded_bytes))
         } else {
             Generated::Json(std::mem::take(&mut self.held))
         }
@@ -62,10 +67,9 @@ impl JsonBuffer {
         let becomes_long = !self.is_long && self.held.len() + bytes.len() > MAX_JSON_BYTES;
         self.held.extend_from_slice(bytes);
         self.is_long |= becomes_long;
+        self.notes_objects = notes_objects;
         if self.is_long {
-            if notes_objects {
-                self.outline(bytes);
-            }
+            self.outline(bytes);
             if self.held.len() > 2 * TAIL_BYTES {
                 self.let_go();
             }
@@ -75,12 +79,17 @@ impl JsonBuffer {
         }
     }
 
-    /// Keeps what names objects.
+    /// Keeps what names objects, and counts what may be text.
     fn outline(&mut self, bytes: &[u8]) {
-        match &mut self.outline {
-            Some(outline) => outline.push(bytes),
-            None => self.outline.insert(Box::default()).push(&self.held),
+        if let Some(outline) = &mut self.outline {
+            return outline.push(bytes);
         }
+        let outline = if self.notes_objects {
+            Outline::default()
+        } else {
+            Outline::of_weight()
+        };
+        self.outline.insert(Box::new(outline)).push(&self.held);
     }
 
     /// Notes the answer's own id as soon as it is there. It is looked for after each read, so not for long.
@@ -96,7 +105,6 @@ impl JsonBuffer {
     pub(super) fn objects(&self) -> &[u8] {
         match &self.outline {
             Some(outline) => outline.json(),
-            None if self.is_long => &[],
             None => &self.held,
         }
     }
@@ -130,6 +138,7 @@ impl JsonBuffer {
                 .outline
                 .as_ref()
                 .and_then(|outline| read_answer(outline.json()).model),
+            ..Answer::default()
         }
     }
 }

@@ -6,17 +6,16 @@ use bytes::Bytes;
 
 use super::{
     EventKind, Scanner, UsageOnlyEvents,
-    answer::Answer,
+    answer::{Answer, carries_text},
     counts::Counts,
     decode::Decoder,
     estimate::Generated,
     json_buffer::JsonBuffer,
-    sse::Piece,
+    sse::{Event, Piece},
     stored::Stored,
     template::{EventReader, Templates},
-    text::Text,
+    text::{Mark, Text},
 };
-use crate::model::Usage;
 
 /// `Content-Encoding` of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +33,17 @@ pub enum Encoding {
 pub struct Reading {
     /// Of a stream.
     events: EventReader,
-    /// What a stream has generated, for an estimate.
+    /// What a stream has generated since output tokens were last reported, for an estimate.
     text: Text,
+    /// Where the text ended when the output was last reported as 0. Some servers do so in every event but the last.
+    counted_as_none: Option<Mark>,
     /// `[DONE]` has come: nothing that matters follows.
     pub done: bool,
-    /// What the usage objects said, the last one first of all.
-    pub counts: Counts,
+    /// The answer says that the request failed, whatever its status.
+    pub is_error: bool,
+    /// What the usage objects reported, in the usual place and in those of single vendors.
+    counts: Counts,
+    vendor_counts: Counts,
     /// Images that came, where images were asked for.
     pub items: u64,
     pub model: Option<String>,
@@ -67,6 +71,8 @@ struct Sink {
 enum Shape {
     Events(Scanner),
     Json(Box<JsonBuffer>),
+    /// An answer to a streamed request that is called JSON: its first byte tells which of the two it is.
+    Undecided(UsageOnlyEvents),
     /// An answer that is not metered.
     Opaque,
 }
@@ -89,6 +95,18 @@ impl Meter {
     pub fn json(encoding: Encoding, length_bytes: Option<u64>) -> Self {
         let buffer = JsonBuffer::of_announced(length_bytes);
         Self::new(Shape::Json(Box::new(buffer)), encoding)
+    }
+
+    /// For an answer that is called JSON where a stream was asked for, and may be either.
+    #[must_use]
+    pub fn undecided(policy: UsageOnlyEvents, encoding: Encoding, templates: &Templates) -> Self {
+        let mut meter = Self::events(policy, encoding, templates);
+        if encoding == Encoding::Identity {
+            meter.decoder.sink_mut().shape = Shape::Undecided(policy);
+        } else {
+            meter.decoder.sink_mut().shape = Shape::Json(Box::default());
+        }
+        meter
     }
 
     /// For an answer without tokens: everything passes, nothing is read.
@@ -143,15 +161,18 @@ impl Meter {
 
     /// Looks at one read and hands on, through `emit`, what of it may leave now.
     pub fn push(&mut self, read: Bytes, emit: &mut impl FnMut(Bytes)) {
+        if let Decoder::Identity(sink) = &mut self.decoder {
+            sink.decide(&read);
+        }
         if let Decoder::Identity(Sink {
             shape: Shape::Events(scanner),
             reading,
             stored,
         }) = &mut self.decoder
         {
-            let mut on_data = |data: &[u8]| reading.event(data, stored.as_deref_mut());
+            let mut on_event = |event: Event<'_>| reading.event(event, stored.as_deref_mut());
             let mut leaves_whole = false;
-            scanner.push(&read, &mut on_data, &mut |piece| match piece {
+            scanner.push(&read, &mut on_event, &mut |piece| match piece {
                 Piece::Held(bytes) => emit(Bytes::from(bytes)),
                 Piece::Part(range) if range.len() == read.len() => leaves_whole = true,
                 Piece::Part(range) => emit(read.slice(range)),
@@ -189,8 +210,8 @@ impl Meter {
         } = self.decoder.sink_mut();
         match shape {
             Shape::Events(scanner) => {
-                let mut on_data = |data: &[u8]| reading.event(data, stored.as_deref_mut());
-                scanner.finish(&mut on_data, &mut |piece| {
+                let mut on_event = |event: Event<'_>| reading.event(event, stored.as_deref_mut());
+                scanner.finish(&mut on_event, &mut |piece| {
                     if let Piece::Held(bytes) = piece {
                         emit(Bytes::from(bytes));
                     }
@@ -202,7 +223,7 @@ impl Meter {
                 }
                 reading.take_over(buffer.read());
             }
-            Shape::Opaque => {}
+            Shape::Undecided(_) | Shape::Opaque => {}
         }
     }
 
@@ -211,7 +232,7 @@ impl Meter {
     pub fn names(&self, text: &str) -> bool {
         match &self.decoder.sink().shape {
             Shape::Json(buffer) => buffer.names(text),
-            Shape::Events(_) | Shape::Opaque => false,
+            Shape::Events(_) | Shape::Undecided(_) | Shape::Opaque => false,
         }
     }
 
@@ -226,39 +247,94 @@ impl Meter {
         let undecoded = self.encoded_bytes - self.decoded_bytes;
         let Sink { shape, reading, .. } = self.decoder.sink_mut();
         match shape {
-            Shape::Events(scanner) => {
+            Shape::Events(_) => {
                 let mut text = std::mem::take(&mut reading.text);
-                text.add_unread(scanner.unread_bytes() + undecoded);
+                text.add_unread(undecoded);
                 Generated::Text(text)
             }
             Shape::Json(buffer) => buffer.take_generated(undecoded),
-            Shape::Opaque => Generated::Nothing,
+            Shape::Undecided(_) | Shape::Opaque => Generated::Nothing,
+        }
+    }
+}
+
+impl Sink {
+    /// Decides by its first byte what an undecided answer is: a JSON value begins with none that a stream begins with.
+    fn decide(&mut self, read: &[u8]) {
+        if let Shape::Undecided(policy) = self.shape
+            && let Some(first) = read.trim_ascii_start().first()
+        {
+            self.shape = if matches!(first, b'{' | b'[') {
+                Shape::Json(Box::default())
+            } else {
+                Shape::Events(Scanner::new(policy))
+            };
         }
     }
 }
 
 impl Reading {
-    /// `None` when none was given.
+    /// What the answer reported.
     #[must_use]
-    pub fn usage(&self) -> Option<Usage> {
-        self.counts.usage()
+    pub fn counts(&self) -> &Counts {
+        if self.counts.is_told() || !self.vendor_counts.is_told() {
+            &self.counts
+        } else {
+            &self.vendor_counts
+        }
     }
 
-    fn event(&mut self, data: &[u8], stored: Option<&mut Stored>) -> EventKind {
+    /// Whether a stream has generated something that no reported count can include. A whole answer may report 0.
+    #[must_use]
+    pub fn has_uncounted_text(&self, is_whole: bool) -> bool {
+        let is_counted = is_whole && self.counted_as_none == Some(self.text.mark());
+        !self.text.is_empty() && !is_counted
+    }
+
+    fn event(&mut self, event: Event<'_>, stored: Option<&mut Stored>) -> EventKind {
+        let Event {
+            data,
+            left_out_bytes,
+            is_named_error,
+        } = event;
         if let Some(stored) = stored {
             stored.read_event(data);
         }
-        let Some((kind, answer)) = self.events.read(data, &mut self.text) else {
+        let read = self.events.read(data, &mut self.text);
+        if left_out_bytes > 0 && carries_text(data) {
+            self.text.add_unread(left_out_bytes);
+        }
+        self.is_error |= is_named_error;
+        let Some((kind, answer)) = read else {
             return EventKind::Content;
         };
         self.done |= kind == EventKind::Done;
         self.take_over(answer);
+        if is_named_error {
+            return EventKind::Content;
+        }
         kind
     }
 
-    /// Later words replace earlier ones.
+    /// Takes in what an answer or an event says; later words replace earlier ones.
     fn take_over(&mut self, answer: Answer) {
+        let output = answer.counts.output_told().or_else(|| {
+            let is_usual = self.counts.is_told();
+            let of_vendor = answer.vendor_counts.output_told();
+            of_vendor.filter(|_| !is_usual)
+        });
+        match output {
+            // What is reported covers all that came before it.
+            Some(1..) => {
+                self.text.clear();
+                self.counted_as_none = None;
+            }
+            Some(0) => self.counted_as_none = Some(self.text.mark()),
+            None => {}
+        }
         self.counts.update(&answer.counts);
+        self.vendor_counts.update(&answer.vendor_counts);
+        self.is_error |= answer.is_error;
         self.items = self.items.saturating_add(answer.items);
         if self.model.is_none() {
             self.model = answer.model;
@@ -276,11 +352,11 @@ impl Write for Sink {
         } = self;
         match shape {
             Shape::Events(scanner) => {
-                let mut on_data = |data: &[u8]| reading.event(data, stored.as_deref_mut());
-                scanner.push(bytes, &mut on_data, &mut |_| {});
+                let mut on_event = |event: Event<'_>| reading.event(event, stored.as_deref_mut());
+                scanner.push(bytes, &mut on_event, &mut |_| {});
             }
             Shape::Json(buffer) => buffer.push(bytes, stored.is_some()),
-            Shape::Opaque => {}
+            Shape::Undecided(_) | Shape::Opaque => {}
         }
         Ok(bytes.len())
     }
@@ -293,7 +369,12 @@ impl Write for Sink {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{model::Usage, usage::Dialect};
     use proptest::prelude::*;
+
+    fn usage_of(reading: &Reading) -> Option<Usage> {
+        reading.counts().usage(Dialect::Completions)
+    }
 
     fn run(mut meter: Meter, reads: &[&[u8]]) -> (Reading, Vec<u8>) {
         let mut out = Vec::new();
@@ -312,7 +393,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    const USAGE: Usage = Usage {
+    const USAGE_OF_4: Usage = Usage {
         input: 3,
         output: 4,
         cached: 0,
@@ -326,7 +407,7 @@ mod tests {
         let json = gzip(br#"{"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
         let halves = json.split_at(json.len() / 2);
         let (reading, out) = run(Meter::json(Encoding::Gzip, None), &[halves.0, halves.1]);
-        assert_eq!((reading.usage(), out), (Some(USAGE), json));
+        assert_eq!((usage_of(&reading), out), (Some(USAGE_OF_4), json));
         let events = gzip(b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\ndata: [DONE]\n\n");
         let (reading, out) = run(
             Meter::events(
@@ -337,8 +418,8 @@ mod tests {
             &[&events],
         );
         assert_eq!(
-            (reading.usage(), reading.done, out),
-            (Some(USAGE), true, events)
+            (usage_of(&reading), reading.done, out),
+            (Some(USAGE_OF_4), true, events)
         );
     }
 
@@ -355,8 +436,8 @@ mod tests {
                     &[&encoded[..cut], &encoded[cut..]],
                 );
                 assert_eq!(
-                    (reading.usage(), out.as_slice()),
-                    (Some(USAGE), encoded),
+                    (usage_of(&reading), out.as_slice()),
+                    (Some(USAGE_OF_4), encoded),
                     "{encoding:?} cut at {cut}"
                 );
             }
@@ -373,7 +454,10 @@ mod tests {
             Encoding::Unknown,
         ] {
             let (reading, out) = run(Meter::json(encoding, None), &[b"no such thing", b"{}"]);
-            assert_eq!((reading.usage(), out), (None, b"no such thing{}".to_vec()));
+            assert_eq!(
+                (usage_of(&reading), out),
+                (None, b"no such thing{}".to_vec())
+            );
         }
     }
 
@@ -426,8 +510,8 @@ mod tests {
                     let reads: Vec<&[u8]> = body.as_bytes().chunks(size).collect();
                     let (reading, out) = run(Meter::json(Encoding::Identity, length), &reads);
                     assert_eq!(
-                        reading.usage(),
-                        Some(USAGE),
+                        usage_of(&reading),
+                        Some(USAGE_OF_4),
                         "{before} before, {after} after, in pieces of {size}"
                     );
                     assert_eq!(out, body.as_bytes());
@@ -445,8 +529,8 @@ mod tests {
             let reads: Vec<&[u8]> = body.as_bytes().chunks(chunk).collect();
             let (reading, _) = run(Meter::json(Encoding::Identity, None), &reads);
             assert_eq!(
-                (reading.usage(), reading.items),
-                (Some(USAGE), 3),
+                (usage_of(&reading), reading.items),
+                (Some(USAGE_OF_4), 3),
                 "{chunk}"
             );
         }
@@ -498,9 +582,169 @@ mod tests {
             ),
             &[stream.as_bytes()],
         );
-        assert_eq!(reading.usage(), Some(USAGE));
+        assert_eq!(usage_of(&reading), Some(USAGE_OF_4));
         assert_eq!(out, stream.as_bytes());
-        assert_eq!(reading.text.kept(), "aaa");
+        assert!(reading.text.is_empty(), "all of it is counted");
+    }
+
+    fn events(stream: &str) -> Reading {
+        let meter = Meter::events(
+            UsageOnlyEvents::TakeOut,
+            Encoding::Identity,
+            &Templates::default(),
+        );
+        run(meter, &[stream.as_bytes()]).0
+    }
+
+    #[test]
+    fn text_behind_the_last_count_is_uncounted() {
+        const START: &str = "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":25,\"output_tokens\":1}}}\n\n";
+        const TEXT: &str =
+            "data: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"word \"}}\n\n";
+        const END: &str = "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":N}}\n\n";
+        for (stream, is_whole, is_uncounted) in [
+            (START.to_owned(), true, false),
+            ([START, TEXT, TEXT].concat(), true, true),
+            ([START, TEXT, &END.replace('N', "1")].concat(), true, false),
+            (
+                [START, TEXT, &END.replace('N', "2"), TEXT].concat(),
+                true,
+                true,
+            ),
+            // A 0 at the end is a count, before that it is none.
+            ([START, TEXT, &END.replace('N', "0")].concat(), true, false),
+            ([START, TEXT, &END.replace('N', "0")].concat(), false, true),
+            ([&END.replace('N', "0"), TEXT].concat(), true, true),
+        ] {
+            let reading = events(&stream);
+            assert_eq!(
+                reading.has_uncounted_text(is_whole),
+                is_uncounted,
+                "{stream}"
+            );
+        }
+        assert_eq!(
+            events(&[START, TEXT, TEXT].concat()).text.kept(),
+            "word word "
+        );
+    }
+
+    #[test]
+    fn usage_in_a_vendor_s_place_counts_where_there_is_no_other() {
+        const USAGE: &str = r#""usage":{"prompt_tokens":3,"completion_tokens":4}"#;
+        const OTHER: &str = r#"{"prompt_tokens":30,"completion_tokens":40}"#;
+        for event in [
+            format!(r#"{{"choices":[{{"index":0,"delta":{{}},{USAGE}}}]}}"#),
+            format!(r#"{{"choices":[],"x_groq":{{"id":"r",{USAGE}}}}}"#),
+            format!(r#"{{"choices":[{{"delta":{{}},"usage":{OTHER}}}],{USAGE}}}"#),
+            format!(r#"{{{USAGE},"x_vendor":{{"usage":{OTHER}}},"choices":[{{}}]}}"#),
+        ] {
+            let reading = events(&format!("data: {event}\n\n"));
+            assert_eq!(usage_of(&reading), Some(USAGE_OF_4), "{event}");
+            let (reading, _) = run(Meter::json(Encoding::Identity, None), &[event.as_bytes()]);
+            assert_eq!(usage_of(&reading), Some(USAGE_OF_4), "{event}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_known_in_each_of_its_forms() {
+        for (stream, is_error) in [
+            ("data: {\"error\":{\"message\":\"x\"}}\n\n", true),
+            ("data: {\"error\":\"x\"}\n\n", true),
+            ("data: {\"type\":\"error\",\"code\":\"x\"}\n\n", true),
+            ("data: {\"object\":\"error\",\"message\":\"x\"}\n\n", true),
+            ("event: error\ndata: {\"message\":\"x\"}\n\n", true),
+            (
+                "data: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"x\"}}}\n\n",
+                true,
+            ),
+            ("data: {\"error\":null,\"choices\":[]}\n\n", false),
+            (
+                "data: {\"type\":\"response.completed\",\"response\":{\"error\":null}}\n\n",
+                false,
+            ),
+            (
+                "data: {\"choices\":[{\"delta\":{\"content\":\"error\"}}]}\n\n",
+                false,
+            ),
+        ] {
+            assert_eq!(events(stream).is_error, is_error, "{stream}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_base64_is_no_text() {
+        let base64 = "iVBORw0KGgo/".repeat(100_000);
+        for event in [
+            format!(
+                r#"{{"type":"response.image_generation_call.partial_image","partial_image_b64":"{base64}"}}"#
+            ),
+            format!(
+                r#"{{"partial_image_b64":"{base64}","type":"response.image_generation_call.partial_image"}}"#
+            ),
+            format!(r#"{{"type":"response.audio.delta","delta":"{base64}"}}"#),
+            format!(r#"{{"delta":"{base64}","type":"response.output_audio.delta"}}"#),
+            format!(r#"{{"choices":[{{"delta":{{"audio":{{"data":"{base64}"}}}}}}]}}"#),
+            format!(
+                r#"{{"type":"response.output_text.done","text":"{}"}}"#,
+                "a b ".repeat(300_000)
+            ),
+        ] {
+            // Long, short, and broken off in the middle of either.
+            for cut in [event.len(), event.len() - 200_000, 500_000] {
+                let mut reading = events(&format!("data: {}", &event[..cut]));
+                let bytes = reading.text.unread_bytes();
+                assert!(bytes < 100, "{bytes} of {}, {cut}", &event[..50]);
+                assert_eq!(reading.text.kept(), "");
+                reading.text.clear();
+            }
+        }
+        let words = "some words ".repeat(200_000);
+        let event = format!(r#"{{"choices":[{{"delta":{{"content":"{words}"}}}}]}}"#);
+        for cut in [event.len(), 900_000] {
+            let reading = events(&format!("data: {}", &event[..cut]));
+            let bytes = reading.text.unread_bytes();
+            assert!(bytes.abs_diff(cut as u64) < 100, "{bytes} of {cut}");
+        }
+    }
+
+    #[test]
+    fn the_usage_of_a_long_last_event_is_read_wherever_it_stands() {
+        let text = "some words ".repeat(120_000);
+        for event in [
+            format!(
+                r#"{{"type":"response.completed","response":{{"model":"m","usage":{{"input_tokens":3,"output_tokens":4}},"output":"{text}"}}}}"#
+            ),
+            format!(
+                r#"{{"response":{{"output":[{{"text":"{text}"}}],"usage":{{"input_tokens":3,"output_tokens":4}},"x":"{text}"}},"type":"response.completed"}}"#
+            ),
+        ] {
+            let reading = events(&format!("data: {event}\n\n"));
+            assert_eq!(usage_of(&reading), Some(USAGE_OF_4));
+            assert!(reading.done && !reading.has_uncounted_text(true));
+        }
+    }
+
+    #[test]
+    fn an_answer_called_json_is_what_its_first_byte_says() {
+        let undecided = || {
+            Meter::undecided(
+                UsageOnlyEvents::TakeOut,
+                Encoding::Identity,
+                &Templates::default(),
+            )
+        };
+        let usage =
+            "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\n";
+        let (reading, out) = run(undecided(), &[b"\n", usage.as_bytes(), b"data: [DONE]\n\n"]);
+        assert_eq!(usage_of(&reading), Some(USAGE_OF_4));
+        assert_eq!(out, b"\ndata: [DONE]\n\n");
+        let json = br#" {"usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
+        let (reading, out) = run(undecided(), &[&json[..1], &json[1..]]);
+        assert_eq!(
+            (usage_of(&reading), &out[..]),
+            (Some(USAGE_OF_4), &json[..])
+        );
     }
 
     proptest! {

@@ -12,6 +12,7 @@ mod meter;
 mod outline;
 #[cfg(test)]
 mod samples;
+mod session;
 mod sse;
 mod stored;
 mod strings;
@@ -21,12 +22,13 @@ mod tokens;
 mod websocket;
 
 pub use answer::{Answer, EventKind, read_answer, read_event};
-pub use counts::{Counts, find_counts, find_usage};
+pub use counts::{Counts, Dialect, Told, find_counts};
 pub use estimate::{Evidence, Generated, Input};
 pub use fold::{fold, fold_text, strip_folded};
 pub use lenient::Name;
 pub use meter::{Encoding, Meter, Reading};
-pub use sse::{Scanner, UsageOnlyEvents};
+pub use session::transcription_model;
+pub use sse::{Event, Scanner, UsageOnlyEvents};
 pub use stored::{Stored, is_id};
 pub use template::Templates;
 pub use text::Text;

@@ -1,10 +1,14 @@
 //! A JSON document that passes in pieces, kept without its long strings: base64 pictures and texts are nearly all of a long
-//! answer, and what names its objects is short. It reads nothing but quotes, so that what is no JSON does no harm.
+//! answer, while names, ids and counts are short. Only quotes are looked for, so that anything else than JSON does no harm.
+//!
+//! The length of the long strings that may be text is counted; base64 is never text.
 
 use memchr::{memchr, memchr2};
 
 /// A longer string becomes an empty one. Ids and names of models are shorter, however they are escaped.
 const MAX_STRING_BYTES: usize = 512;
+/// The beginning of a string tells base64 from text.
+const MAX_JUDGED_BYTES: u64 = 4 * 1024;
 /// What is kept; the document is cut off there.
 const MAX_BYTES: usize = 1024 * 1024;
 
@@ -13,7 +17,19 @@ const MAX_BYTES: usize = 1024 * 1024;
 pub(super) struct Outline {
     kept: Vec<u8>,
     string: Option<OpenString>,
-    is_full: bool,
+    /// Length of the document without its long strings of base64.
+    weight: u64,
+    keeps: Keeps,
+}
+
+/// What becomes of the document.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Keeps {
+    /// It is kept until it is too long.
+    #[default]
+    Outline,
+    /// Only its weight is of interest from here on.
+    Weight,
 }
 
 /// A string that has begun and not ended.
@@ -21,10 +37,26 @@ pub(super) struct Outline {
 struct OpenString {
     /// Where its text begins in what is kept.
     start: usize,
+    length: u64,
     /// It is too long: its text is gone, and what follows of it goes too.
     is_emptied: bool,
-    /// The last byte was a backslash, and no escaped one itself.
+    /// The last byte was a backslash that is not escaped itself.
     is_escaped: bool,
+    /// It has characters that neither base64 nor the beginning of a `data:` URL has.
+    is_text: bool,
+}
+
+impl OpenString {
+    fn is_media(&self) -> bool {
+        self.is_emptied && !self.is_text
+    }
+}
+
+/// The length of a document without its long strings of base64.
+pub(super) fn weight_of(document: &[u8]) -> u64 {
+    let mut outline = Outline::of_weight();
+    outline.push(document);
+    outline.weight()
 }
 
 impl Outline {
@@ -33,9 +65,24 @@ impl Outline {
         &self.kept
     }
 
+    /// An outline of which only the weight is wanted.
+    pub(super) fn of_weight() -> Self {
+        Self {
+            keeps: Keeps::Weight,
+            ..Self::default()
+        }
+    }
+
+    /// Length of what came without its long strings of base64.
+    pub(super) fn weight(&self) -> u64 {
+        let open = self.string.as_ref();
+        let open = open.filter(|string| !string.is_media());
+        self.weight + open.map_or(0, |string| string.length)
+    }
+
     /// Takes the next piece.
     pub(super) fn push(&mut self, mut piece: &[u8]) {
-        while !piece.is_empty() && !self.is_full {
+        while !piece.is_empty() {
             let taken = match self.string {
                 None => self.take_between(piece),
                 Some(string) => self.take_text(string, piece),
@@ -49,27 +96,36 @@ impl Outline {
         let quote = memchr(b'"', piece);
         let end = quote.map_or(piece.len(), |at| at + 1);
         self.keep(&piece[..end]);
+        self.weight += end as u64;
         if quote.is_some() {
             self.string = Some(OpenString {
                 start: self.kept.len(),
+                length: 0,
                 is_emptied: false,
                 is_escaped: false,
+                is_text: false,
             });
         }
         end
     }
 
     /// Takes of a string what reaches to its end or behind a backslash; how many bytes that is.
-    fn take_text(&mut self, string: OpenString, piece: &[u8]) -> usize {
+    fn take_text(&mut self, mut string: OpenString, piece: &[u8]) -> usize {
         if string.is_escaped {
+            // PHP escapes the slashes of base64; no other escape stands in it.
+            string.is_text |= piece[0] != b'/';
             self.keep_text(string, &piece[..1], false);
             return 1;
         }
         match memchr2(b'"', b'\\', piece) {
             Some(at) if piece[at] == b'"' => {
-                self.keep_text(string, &piece[..at], false);
+                let string = self.keep_text(string, &piece[..at], false);
+                if !string.is_media() {
+                    self.weight += string.length;
+                }
                 self.string = None;
                 self.keep(b"\"");
+                self.weight += 1;
                 at + 1
             }
             Some(at) => {
@@ -83,10 +139,14 @@ impl Outline {
         }
     }
 
-    /// Keeps more of a string's text, unless that makes it too long.
-    fn keep_text(&mut self, mut string: OpenString, text: &[u8], is_escaped: bool) {
+    /// Keeps more of a string's text, unless that makes it too long. Returns the string as it is then.
+    fn keep_text(&mut self, mut string: OpenString, text: &[u8], is_escaped: bool) -> OpenString {
         string.is_escaped = is_escaped;
-        if self.kept.len() - string.start + text.len() > MAX_STRING_BYTES {
+        let unjudged = MAX_JUDGED_BYTES.saturating_sub(string.length);
+        let judged = text.len().min(usize::try_from(unjudged).unwrap_or(0));
+        string.is_text = string.is_text || !text[..judged].iter().all(|byte| is_of_media(*byte));
+        string.length += text.len() as u64;
+        if string.length > MAX_STRING_BYTES as u64 && !string.is_emptied {
             string.is_emptied = true;
             self.kept.truncate(string.start);
         }
@@ -94,11 +154,17 @@ impl Outline {
             self.keep(text);
         }
         self.string = Some(string);
+        string
     }
 
     fn keep(&mut self, bytes: &[u8]) {
+        if self.keeps == Keeps::Weight {
+            return;
+        }
         let room = MAX_BYTES - self.kept.len();
-        self.is_full |= bytes.len() > room;
+        if bytes.len() > room {
+            self.keeps = Keeps::Weight;
+        }
         let bytes = &bytes[..bytes.len().min(room)];
         if self.kept.capacity() - self.kept.len() < bytes.len() {
             // Doubled as usual, but never beyond the limit: a slow reader keeps it for long.
@@ -107,6 +173,11 @@ impl Outline {
         }
         self.kept.extend_from_slice(bytes);
     }
+}
+
+/// What base64 in either alphabet is made of, and the beginning of a `data:` URL.
+fn is_of_media(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=-_\\:;,.".contains(&byte)
 }
 
 #[cfg(test)]
@@ -175,7 +246,45 @@ mod tests {
         assert_eq!(outline([&strings[..]]), strings[..MAX_BYTES]);
     }
 
+    #[test]
+    fn long_base64_has_no_weight_and_text_has() {
+        let base64 = "iVBORw0KGgo+/".repeat(1_000);
+        let escaped = base64.replace('/', r"\/");
+        let around = r#"{"a":"","b":1}"#.len() as u64;
+        for (string, weight) in [
+            (base64.clone(), 0),
+            (escaped, 0),
+            (format!("data:image/png;base64,{base64}="), 0),
+            (base64[..100].to_owned(), 100),
+            ("some words ".repeat(1_000), 11_000),
+            (r"\u4e2d\u6587".repeat(1_000), 12_000),
+            ("\u{4e2d}".repeat(1_000), 3_000),
+        ] {
+            let json = format!(r#"{{"a":"{string}","b":1}}"#);
+            assert_eq!(
+                weight_of(json.as_bytes()),
+                around + weight,
+                "{}",
+                &json[..60]
+            );
+            let cut = json.len() - r#"","b":1}"#.len();
+            let expected = r#"{"a":""#.len() as u64 + weight;
+            assert_eq!(weight_of(&json.as_bytes()[..cut]), expected, "cut off");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn the_weight_is_the_same_in_any_pieces(
+            parts in prop::collection::vec(prop::sample::select(vec!["\"", "\\", "AAAA", " ", "/", "é"]), 0..40),
+            size in 1..700_usize,
+        ) {
+            let json: String = parts.iter().map(|part| part.repeat(200)).collect();
+            let mut outline = Outline::of_weight();
+            json.as_bytes().chunks(size).for_each(|piece| outline.push(piece));
+            prop_assert_eq!(outline.weight(), weight_of(json.as_bytes()));
+        }
+
         #[test]
         fn the_value_is_the_same_but_for_long_strings(mut value in any_value(), size in 1..700_usize) {
             let json = value.to_string();

@@ -1,24 +1,44 @@
 //! Incremental scanner of server-sent events (WHATWG HTML, section 9.2): finds each event's data however the stream is
 //! split, and can take the usage-only event out of it. Everything else leaves as it came.
+//!
+//! Only `data` lines are ever kept, and only they can be held back. Comments and other fields leave with the read they came in;
+//! so where an event is taken out, an `event` line before its data has left, and applies to no data.
 
 use std::ops::Range;
 
 use memchr::memchr2;
 
-use super::{EventKind, find_usage};
+use smallvec::SmallVec;
 
-/// An event longer than this is passed on unread but for its end, where a usage object may stand.
+use super::{EventKind, outline::Outline};
+
+/// Of an event with longer data only the outline is kept and read.
 const MAX_EVENT_BYTES: usize = 1024 * 1024;
-const TAIL_BYTES: usize = 32 * 1024;
-/// While taking events out, an unfinished event is held back until it is whole; a usage-only event has some 400 bytes,
+/// While taking events out, unfinished data is held back until it is whole; a usage-only event has some 400 bytes,
 /// so one longer than this is let go.
 const MAX_HELD_BYTES: usize = 64 * 1024;
+const DATA: &[u8] = b"data:";
+/// May stand at the beginning of a stream.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// The line that names an error event, without the optional space.
+const NAMED_ERROR: &[u8] = b"event:error";
 
 /// What happens to the event that the spliced-in option adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageOnlyEvents {
     Pass,
     TakeOut,
+}
+
+/// One finished event.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    /// Its data. Of data that is too long, what is left without the long strings.
+    pub data: &'a [u8],
+    /// Length of the text that is missing in the data.
+    pub left_out_bytes: u64,
+    /// The stream calls it `error`.
+    pub is_named_error: bool,
 }
 
 /// What leaves the scanner, in order.
@@ -32,32 +52,62 @@ pub enum Piece {
 
 /// The state between two reads.
 #[derive(Debug)]
-// Independent facts about three different positions, not states of one machine.
-#[allow(clippy::struct_excessive_bools)]
 pub struct Scanner {
     policy: UsageOnlyEvents,
-    /// The unfinished event's bytes from earlier reads, as far as they are kept; of one that is too long its end.
+    place: Place,
+    /// What came of the unfinished event from its first `data` line on, unless it is too long.
     carry: Vec<u8>,
     /// `carry` has not left yet.
-    held: bool,
-    /// The unfinished event is too long to be read.
-    too_long: bool,
-    /// Length of all that was too long to be read.
-    unread_bytes: u64,
-    /// The unfinished line has bytes.
-    line_has_bytes: bool,
-    /// The last byte was a CR that ended a line with bytes.
-    after_cr: bool,
-    /// The last byte was a CR that ended an event; an LF right behind it shares that event's fate.
-    after_event: Option<Fate>,
+    is_held: bool,
+    /// The same of an event whose data is too long.
+    outline: Option<Box<Outline>>,
+    /// The last byte was a CR that ended a line: an LF right behind it belongs to that line and shares its fate.
+    after_cr: Option<Fate>,
+    /// The unfinished event is `[DONE]`, and was handed over as soon as that line had ended.
+    is_done: bool,
+    /// The unfinished event is called `error`.
+    is_named_error: bool,
+}
+
+/// Where the next byte stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// At the beginning of a line; the event has no data so far.
+    LineStart,
+    /// In a line that is no data, in an event without data so far. How many of its bytes are those of [`NAMED_ERROR`],
+    /// if all of them are.
+    OtherLine { matched: Option<u8> },
+    /// Behind the beginning of the event's first `data` line.
+    Data {
+        line: DataLine,
+        /// The line has bytes.
+        has_bytes: bool,
+    },
+}
+
+/// Which line of the event's data it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DataLine {
+    First,
+    Further,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Kept,
     TakenOut,
-    /// Too long to be read, and kept.
-    Unread,
+    /// The line belongs to an event that is not finished.
+    Undecided,
+}
+
+/// What is known of the read being scanned.
+struct Progress {
+    /// The next byte to look at.
+    at: usize,
+    /// What stands before it was emitted, held from an earlier read or taken out.
+    emit_from: usize,
+    /// Where the unfinished event's data begins; 0 if it began in an earlier read.
+    data_from: usize,
 }
 
 impl Scanner {
@@ -65,182 +115,289 @@ impl Scanner {
     pub fn new(policy: UsageOnlyEvents) -> Self {
         Self {
             policy,
+            place: Place::LineStart,
             carry: Vec::new(),
-            held: false,
-            too_long: false,
-            unread_bytes: 0,
-            line_has_bytes: false,
-            after_cr: false,
-            after_event: None,
+            is_held: false,
+            outline: None,
+            after_cr: None,
+            is_done: false,
+            is_named_error: false,
         }
     }
 
-    /// Takes one read. `on_data` is given each finished event's data, `emit` what may leave now.
+    /// Takes one read. `on_event` is given each finished event that has data, `emit` what may leave now.
     pub fn push(
         &mut self,
         read: &[u8],
-        on_data: &mut impl FnMut(&[u8]) -> EventKind,
+        on_event: &mut impl FnMut(Event<'_>) -> EventKind,
         emit: &mut impl FnMut(Piece),
     ) {
         if read.is_empty() {
             return;
         }
-        // Where the bytes begin that have not been emitted, and where the unfinished event begins.
-        let mut keep_from = 0;
-        let mut event_start = 0;
-        let mut at = 0;
-        if let Some(fate) = self.after_event.take()
+        let mut progress = Progress {
+            at: 0,
+            emit_from: 0,
+            data_from: 0,
+        };
+        if let Some(fate) = self.after_cr.take()
             && read[0] == b'\n'
         {
-            at = 1;
-            event_start = 1;
-            keep_from = usize::from(fate == Fate::TakenOut);
-            self.count_line_feed(fate);
+            progress.at = 1;
+            progress.emit_from = usize::from(fate == Fate::TakenOut);
         }
-        loop {
-            if at == event_start
-                && self.carry.is_empty()
-                && let Some((length, data)) = usual_event(&read[at..])
-            {
-                at += length;
-                let kind = on_data(data);
-                if self.takes_out(kind) {
-                    emit_part(keep_from..event_start, emit);
-                    keep_from = at;
-                }
-                event_start = at;
-                continue;
-            }
-            let Some(offset) = memchr2(b'\n', b'\r', &read[at..]) else {
-                break;
-            };
-            let end_of_line = at + offset;
-            let byte = read[end_of_line];
-            if offset > 0 {
-                self.line_has_bytes = true;
-            } else if byte == b'\n' && self.after_cr {
-                // The second half of a CRLF.
-                self.after_cr = false;
-                at += 1;
-                continue;
-            }
-            at = end_of_line + 1;
-            self.after_cr = byte == b'\r';
-            if self.line_has_bytes {
-                self.line_has_bytes = false;
-                continue;
-            }
-            // A blank line ends the event.
-            let fate = self.end_event(&read[event_start..at], on_data);
-            if self.after_cr && read.get(at) == Some(&b'\n') {
-                at += 1;
-                self.after_cr = false;
-                self.count_line_feed(fate);
-            }
-            match fate {
-                Fate::Kept | Fate::Unread => self.let_go(emit),
-                Fate::TakenOut => {
-                    emit_part(keep_from..event_start, emit);
-                    keep_from = at;
+        while progress.at < read.len() {
+            match self.place {
+                Place::LineStart => self.start_line(read, &mut progress, on_event, emit),
+                Place::OtherLine { matched } => self.pass_line(read, &mut progress, matched),
+                Place::Data { line, has_bytes } => {
+                    self.read_line(read, &mut progress, line, has_bytes, on_event, emit);
                 }
             }
-            self.forget_event();
-            if std::mem::take(&mut self.after_cr) && at == read.len() {
-                self.after_event = Some(fate);
-            }
-            event_start = at;
         }
-        if at < read.len() {
-            self.line_has_bytes = true;
-            self.after_cr = false;
-        }
-        self.keep_unfinished(read, keep_from, event_start, emit);
+        self.keep_unfinished(read, &progress, emit);
     }
 
     /// The stream has ended; an event without its blank line still counts.
     pub fn finish(
         &mut self,
-        on_data: &mut impl FnMut(&[u8]) -> EventKind,
+        on_event: &mut impl FnMut(Event<'_>) -> EventKind,
         emit: &mut impl FnMut(Piece),
     ) {
-        if self.end_event(&[], on_data) != Fate::TakenOut {
+        if !matches!(self.place, Place::Data { .. }) {
+            return;
+        }
+        if self.end_event(&[], on_event) != Fate::TakenOut {
             self.let_go(emit);
         }
         self.forget_event();
     }
 
-    /// Length of all events that were too long to be read.
-    #[must_use]
-    pub fn unread_bytes(&self) -> u64 {
-        let end = if self.too_long { self.carry.len() } else { 0 };
-        self.unread_bytes + end as u64
+    /// At the beginning of a line of an event that has no data so far.
+    fn start_line(
+        &mut self,
+        read: &[u8],
+        progress: &mut Progress,
+        on_event: &mut impl FnMut(Event<'_>) -> EventKind,
+        emit: &mut impl FnMut(Piece),
+    ) {
+        let rest = &read[progress.at..];
+        if let Some(usual) = UsualEvent::find(rest) {
+            let kind = on_event(Event {
+                data: usual.data,
+                left_out_bytes: 0,
+                is_named_error: self.is_named_error || usual.is_named_error,
+            });
+            if self.takes_out(kind) {
+                emit_part(progress.emit_from..progress.at + usual.data_line, emit);
+                progress.emit_from = progress.at + usual.length;
+            }
+            self.is_named_error = false;
+            progress.at += usual.length;
+            return;
+        }
+        if may_be_data(rest) {
+            progress.data_from = progress.at;
+            self.place = Place::Data {
+                line: DataLine::First,
+                has_bytes: false,
+            };
+        } else {
+            self.place = Place::OtherLine { matched: Some(0) };
+        }
+    }
+
+    /// In a line that is no data: it passes.
+    fn pass_line(&mut self, read: &[u8], progress: &mut Progress, matched: Option<u8>) {
+        let rest = &read[progress.at..];
+        let end = memchr2(b'\n', b'\r', rest);
+        let line = &rest[..end.unwrap_or(rest.len())];
+        let matched = matched.and_then(|matched| match_error(matched, line));
+        let Some(end) = end else {
+            self.place = Place::OtherLine { matched };
+            progress.at = read.len();
+            return;
+        };
+        if matched == Some(0) {
+            // A blank line ends an event without data, which is none.
+            self.is_named_error = false;
+        } else if matched.is_some_and(|matched| usize::from(matched) == NAMED_ERROR.len()) {
+            self.is_named_error = true;
+        }
+        self.place = Place::LineStart;
+        progress.at += end;
+        self.end_line(read, progress, Fate::Kept);
+    }
+
+    /// In the lines of an event from its first data on.
+    fn read_line(
+        &mut self,
+        read: &[u8],
+        progress: &mut Progress,
+        line: DataLine,
+        has_bytes: bool,
+        on_event: &mut impl FnMut(Event<'_>) -> EventKind,
+        emit: &mut impl FnMut(Piece),
+    ) {
+        let rest = &read[progress.at..];
+        let end = memchr2(b'\n', b'\r', rest);
+        let has_bytes = has_bytes || end != Some(0);
+        let Some(end) = end else {
+            self.place = Place::Data { line, has_bytes };
+            progress.at = read.len();
+            return;
+        };
+        progress.at += end;
+        if !has_bytes {
+            // What ends with the blank line, without a second half of its line end.
+            let event = progress.data_from..progress.at + 1;
+            let fate = self.end_event(&read[event], on_event);
+            if fate == Fate::TakenOut {
+                emit_part(progress.emit_from..progress.data_from, emit);
+            } else {
+                self.let_go(emit);
+            }
+            self.forget_event();
+            self.end_line(read, progress, fate);
+            if fate == Fate::TakenOut {
+                progress.emit_from = progress.at;
+            }
+            return;
+        }
+        self.place = Place::Data {
+            line: DataLine::Further,
+            has_bytes: false,
+        };
+        if line == DataLine::First {
+            self.look_at_first_line(&read[progress.data_from..progress.at], on_event, emit);
+        }
+        self.end_line(read, progress, Fate::Undecided);
+    }
+
+    /// The first line of an event's data has ended; `rest` is what came of it in this read. It may turn out to be another field.
+    /// `[DONE]` never turns out to be the usage event, and a client may take it for the end: it is handed over now.
+    fn look_at_first_line(
+        &mut self,
+        rest: &[u8],
+        on_event: &mut impl FnMut(Event<'_>) -> EventKind,
+        emit: &mut impl FnMut(Piece),
+    ) {
+        /// Longer than a byte order mark, the field's name and `[DONE]`.
+        const MAX_LOOKED_AT_BYTES: usize = 32;
+        if self.outline.is_some() {
+            return;
+        }
+        let parts = self.carry.iter().chain(rest).copied();
+        let line: SmallVec<[u8; MAX_LOOKED_AT_BYTES]> = parts.take(MAX_LOOKED_AT_BYTES).collect();
+        match value_of(&line) {
+            None => {
+                self.let_go(emit);
+                self.carry.clear();
+                self.place = Place::LineStart;
+            }
+            Some(data) if data.trim_ascii() == b"[DONE]" => {
+                self.let_go(emit);
+                self.is_done = true;
+                on_event(Event {
+                    data,
+                    left_out_bytes: 0,
+                    is_named_error: false,
+                });
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Moves behind a line's end, which may go on in the next read.
+    fn end_line(&mut self, read: &[u8], progress: &mut Progress, fate: Fate) {
+        let is_cr = read[progress.at] == b'\r';
+        progress.at += 1;
+        if is_cr {
+            match read.get(progress.at) {
+                Some(b'\n') => progress.at += 1,
+                Some(_) => {}
+                None => self.after_cr = Some(fate),
+            }
+        }
     }
 
     /// Deals with what the read left behind the last finished event.
-    fn keep_unfinished(
-        &mut self,
-        read: &[u8],
-        keep_from: usize,
-        event_start: usize,
-        emit: &mut impl FnMut(Piece),
-    ) {
-        let rest = &read[event_start..];
-        let hold = self.policy == UsageOnlyEvents::TakeOut
-            && !self.too_long
-            && (self.held || self.carry.is_empty())
+    fn keep_unfinished(&mut self, read: &[u8], progress: &Progress, emit: &mut impl FnMut(Piece)) {
+        if !matches!(self.place, Place::Data { .. }) {
+            emit_part(progress.emit_from..read.len(), emit);
+            return;
+        }
+        let rest = &read[progress.data_from..];
+        let holds = self.policy == UsageOnlyEvents::TakeOut
+            && !self.is_done
+            && self.outline.is_none()
+            && (self.is_held || self.carry.is_empty())
             && self.carry.len() + rest.len() <= MAX_HELD_BYTES;
-        if hold {
-            emit_part(keep_from..event_start, emit);
-            self.held = !rest.is_empty() || self.held;
+        if holds {
+            emit_part(progress.emit_from..progress.data_from, emit);
+            self.is_held = true;
         } else {
             self.let_go(emit);
-            emit_part(keep_from..read.len(), emit);
+            emit_part(progress.emit_from..read.len(), emit);
         }
-        if self.too_long || self.carry.len() + rest.len() > MAX_EVENT_BYTES {
-            self.too_long = !rest.is_empty() || self.too_long;
-            self.keep_tail(rest);
+        if let Some(outline) = &mut self.outline {
+            outline.push(rest);
+        } else if self.carry.len() + rest.len() > MAX_EVENT_BYTES {
+            let outline = self.outline.insert(Box::default());
+            outline.push(&self.carry);
+            outline.push(rest);
+            self.carry = Vec::new();
         } else {
             self.carry.extend_from_slice(rest);
         }
     }
 
-    /// Keeps the end of an event that is too long to be read; the rest is counted.
-    fn keep_tail(&mut self, more: &[u8]) {
-        self.carry.extend_from_slice(more);
-        let gone = self.carry.len().saturating_sub(TAIL_BYTES);
-        if gone > 0 {
-            self.carry.drain(..gone);
-            self.carry.shrink_to(2 * TAIL_BYTES);
-            self.unread_bytes += gone as u64;
-        }
-    }
-
     /// Lets held bytes leave; they stay in `carry` to be read with the rest of their event.
     fn let_go(&mut self, emit: &mut impl FnMut(Piece)) {
-        if std::mem::take(&mut self.held) && !self.carry.is_empty() {
+        if std::mem::take(&mut self.is_held) && !self.carry.is_empty() {
             emit(Piece::Held(self.carry.clone()));
         }
     }
 
-    fn end_event(&mut self, tail: &[u8], on_data: &mut impl FnMut(&[u8]) -> EventKind) -> Fate {
-        if self.too_long || self.carry.len() + tail.len() > MAX_EVENT_BYTES {
-            self.unread_bytes += (self.carry.len() + tail.len()) as u64;
-            // What is held is still to leave: it stays as it is.
-            let mut end = self.carry[self.carry.len().saturating_sub(TAIL_BYTES)..].to_vec();
-            end.extend_from_slice(&tail[tail.len().saturating_sub(TAIL_BYTES)..]);
-            let end = &end[end.len().saturating_sub(TAIL_BYTES)..];
-            if let Some((_, usage)) = find_usage(end) {
-                on_data(&[b"{\"usage\":", usage, b"}"].concat());
-            }
-            return Fate::Unread;
+    /// Reads an event whose last bytes are `tail`.
+    fn end_event(
+        &mut self,
+        tail: &[u8],
+        on_event: &mut impl FnMut(Event<'_>) -> EventKind,
+    ) -> Fate {
+        if std::mem::take(&mut self.is_done) {
+            return Fate::Kept;
         }
-        let kind = if self.carry.is_empty() {
-            read_data(tail, on_data)
-        } else {
-            read_data(&[&self.carry, tail].concat(), on_data)
+        let is_named_error = self.is_named_error;
+        let is_long = self.outline.is_some() || self.carry.len() + tail.len() > MAX_EVENT_BYTES;
+        if is_long {
+            let mut outline = self.outline.take().unwrap_or_default();
+            outline.push(&self.carry);
+            outline.push(tail);
+            let left_out_bytes = outline.weight().saturating_sub(outline.json().len() as u64);
+            read_data(outline.json(), &mut |data| {
+                on_event(Event {
+                    data,
+                    left_out_bytes,
+                    is_named_error,
+                })
+            });
+            return Fate::Kept;
+        }
+        let mut on_data = |data: &[u8]| {
+            on_event(Event {
+                data,
+                left_out_bytes: 0,
+                is_named_error,
+            })
         };
-        let whole = self.held || self.carry.is_empty();
-        if whole && self.takes_out(kind) {
+        let kind = if self.carry.is_empty() {
+            read_data(tail, &mut on_data)
+        } else {
+            read_data(&[&self.carry, tail].concat(), &mut on_data)
+        };
+        let is_whole = self.is_held || self.carry.is_empty();
+        if is_whole && self.takes_out(kind) {
             Fate::TakenOut
         } else {
             Fate::Kept
@@ -251,15 +408,12 @@ impl Scanner {
         kind == EventKind::UsageOnly && self.policy == UsageOnlyEvents::TakeOut
     }
 
-    /// The LF of the CRLF that ended an event, whichever read it came in.
-    fn count_line_feed(&mut self, fate: Fate) {
-        self.unread_bytes += u64::from(fate == Fate::Unread);
-    }
-
     fn forget_event(&mut self) {
+        self.place = Place::LineStart;
         self.carry.clear();
-        self.held = false;
-        self.too_long = false;
+        self.is_held = false;
+        self.outline = None;
+        self.is_named_error = false;
     }
 }
 
@@ -269,20 +423,74 @@ fn emit_part(range: Range<usize>, emit: &mut impl FnMut(Piece)) {
     }
 }
 
-/// The length and the data of the event that `read` begins with, where it is like nearly all: a `data` line, perhaps an
-/// `event` line before it, and LFs. It takes one look for the line's end instead of five.
-fn usual_event(read: &[u8]) -> Option<(usize, &[u8])> {
-    const END: &[u8] = b"\n\n";
-    let line_end = |line| memchr2(b'\n', b'\r', line);
-    let mut rest = read;
-    if rest.starts_with(b"event:") {
-        let end = line_end(rest).filter(|end| rest[*end] == b'\n')?;
-        rest = &rest[end + 1..];
+/// An event like nearly all: a `data` line, perhaps an `event` line before it, and LFs. It takes one look for the line's end
+/// instead of five.
+struct UsualEvent<'a> {
+    length: usize,
+    /// Where its `data` line begins.
+    data_line: usize,
+    data: &'a [u8],
+    is_named_error: bool,
+}
+
+impl<'a> UsualEvent<'a> {
+    /// The event that `read` begins with, if it is one of these and whole.
+    fn find(read: &'a [u8]) -> Option<Self> {
+        const END: &[u8] = b"\n\n";
+        let line_end = |line| memchr2(b'\n', b'\r', line);
+        let mut data_line = 0;
+        let mut is_named_error = false;
+        if read.starts_with(b"event:") {
+            let end = line_end(read).filter(|end| read[*end] == b'\n')?;
+            is_named_error = match_error(0, &read[..end])
+                .is_some_and(|matched| usize::from(matched) == NAMED_ERROR.len());
+            data_line = end + 1;
+        }
+        let value = read[data_line..].strip_prefix(b"data: ")?;
+        let (data, end) = value.split_at(line_end(value)?);
+        let length = read.len() - end.len() + END.len();
+        let is_usual = end.starts_with(END) && length - data_line <= MAX_EVENT_BYTES;
+        is_usual.then_some(Self {
+            length,
+            data_line,
+            data,
+            is_named_error,
+        })
     }
-    let line = rest.strip_prefix(b"data: ")?;
-    let (data, end) = line.split_at(line_end(line)?);
-    let length = read.len() - end.len() + END.len();
-    (end.starts_with(END) && length <= MAX_EVENT_BYTES).then_some((length, data))
+}
+
+/// How far a line is [`NAMED_ERROR`], whose first `matched` bytes came before this part of it. `None` if it is another line.
+fn match_error(matched: u8, line: &[u8]) -> Option<u8> {
+    let mut matched = matched;
+    for byte in line {
+        let wanted = NAMED_ERROR.get(usize::from(matched));
+        if Some(byte) == wanted {
+            matched += 1;
+        } else if !(matched == 6 && *byte == b' ') {
+            return None;
+        }
+    }
+    Some(matched)
+}
+
+/// Whether a line that begins with these bytes is data, or may be when more of it comes.
+fn may_be_data(rest: &[u8]) -> bool {
+    let begins = |rest: &[u8], word: &[u8]| {
+        let known = rest.len().min(word.len());
+        rest[..known] == word[..known]
+    };
+    if rest[0] == BYTE_ORDER_MARK[0] {
+        let behind = rest.get(BYTE_ORDER_MARK.len()..).unwrap_or_default();
+        return begins(rest, BYTE_ORDER_MARK) && begins(behind, DATA);
+    }
+    begins(rest, DATA)
+}
+
+/// The value of a `data` line; `None` for another field.
+fn value_of(line: &[u8]) -> Option<&[u8]> {
+    let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+    let value = line.strip_prefix(DATA)?;
+    Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
 /// The lines of an event without their ends; what stands between a CR and its LF is an empty one.
@@ -298,20 +506,17 @@ fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Joins the event's `data` lines and hands them over; an event without data is content of no interest.
 fn read_data(event: &[u8], on_data: &mut impl FnMut(&[u8]) -> EventKind) -> EventKind {
-    let event = event.strip_prefix(b"\xef\xbb\xbf").unwrap_or(event);
-    let mut lines = lines(event)
-        .filter_map(|line| line.strip_prefix(b"data:"))
-        .map(|value| value.strip_prefix(b" ").unwrap_or(value));
-    let Some(first) = lines.next() else {
+    let mut values = lines(event).filter_map(value_of);
+    let Some(first) = values.next() else {
         return EventKind::Content;
     };
-    let Some(second) = lines.next() else {
+    let Some(second) = values.next() else {
         return on_data(first);
     };
     let mut joined = [first, b"\n", second].concat();
-    for line in lines {
+    for value in values {
         joined.push(b'\n');
-        joined.extend_from_slice(line);
+        joined.extend_from_slice(value);
     }
     on_data(&joined)
 }
@@ -325,9 +530,9 @@ mod tests {
     fn scan(policy: UsageOnlyEvents, reads: &[&[u8]]) -> (Vec<String>, String) {
         let mut scanner = Scanner::new(policy);
         let (mut seen, mut out) = (Vec::new(), Vec::new());
-        let mut on_data = |data: &[u8]| {
-            seen.push(String::from_utf8_lossy(data).into_owned());
-            if data == b"U" {
+        let mut on_data = |event: Event<'_>| {
+            seen.push(String::from_utf8_lossy(event.data).into_owned());
+            if event.data == b"U" {
                 EventKind::UsageOnly
             } else {
                 EventKind::Content
@@ -410,45 +615,153 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_let_go_and_forgotten() {
-        let mut scanner = Scanner::new(UsageOnlyEvents::TakeOut);
-        let read = vec![b'x'; 50_000];
-        let mut let_out = 0;
-        for _ in 0..100 {
-            scanner.push(&read, &mut |_| EventKind::Content, &mut |piece| {
+        for beginning in ["data: ", "x"] {
+            let mut scanner = Scanner::new(UsageOnlyEvents::TakeOut);
+            let mut on_event = |_: Event<'_>| EventKind::Content;
+            let mut let_out = 0;
+            let mut emit = |piece| {
                 let_out += match piece {
                     Piece::Held(bytes) => bytes.len(),
                     Piece::Part(range) => range.len(),
                 };
-            });
-            assert!(scanner.carry.len() <= MAX_EVENT_BYTES);
+            };
+            scanner.push(beginning.as_bytes(), &mut on_event, &mut emit);
+            let read = vec![b'x'; 50_000];
+            for _ in 0..100 {
+                scanner.push(&read, &mut on_event, &mut emit);
+                assert!(scanner.carry.len() <= MAX_EVENT_BYTES);
+            }
+            assert_eq!(let_out, beginning.len() + 100 * read.len());
         }
-        assert_eq!(scanner.unread_bytes(), 100 * read.len() as u64);
-        assert_eq!(let_out, 100 * read.len());
+    }
+
+    /// Pushes a stream read by read; what leaves with each.
+    fn let_out(policy: UsageOnlyEvents, reads: &[&str]) -> Vec<String> {
+        let mut scanner = Scanner::new(policy);
+        let mut on_event = |event: Event<'_>| match event.data {
+            b"U" => EventKind::UsageOnly,
+            _ => EventKind::Content,
+        };
+        let let_out = reads.iter().map(|read| {
+            let mut out = Vec::new();
+            scanner.push(read.as_bytes(), &mut on_event, &mut |piece| match piece {
+                Piece::Held(bytes) => out.extend(bytes),
+                Piece::Part(range) => out.extend(&read.as_bytes()[range]),
+            });
+            String::from_utf8(out).unwrap()
+        });
+        let_out.collect()
     }
 
     #[test]
-    fn a_long_event_is_as_long_however_its_end_is_split() {
-        // Around the limit too: whether it is read must not depend on the split.
-        for (start, end) in [("", "\r\n\r\n"), ("data: ", "\n\n")] {
-            for length in MAX_EVENT_BYTES - 12..MAX_EVENT_BYTES + 4 {
-                let stream = [start.as_bytes(), &vec![b'x'; length], end.as_bytes()].concat();
-                let unread = |cut: usize| {
-                    let (mut scanner, mut seen) = (Scanner::new(UsageOnlyEvents::TakeOut), 0);
-                    let mut on_data = |data: &[u8]| {
-                        seen += data.len();
-                        EventKind::Content
-                    };
-                    for read in [&stream[..cut], &stream[cut..]] {
-                        scanner.push(read, &mut on_data, &mut |_| {});
-                    }
-                    (scanner.unread_bytes(), seen)
-                };
-                for back in 1..=5 {
-                    assert_eq!(
-                        unread(stream.len() - back),
-                        unread(stream.len()),
-                        "{length} bytes after {start:?} cut {back} before the end"
+    fn what_is_no_data_leaves_with_its_read() {
+        for reads in [
+            [": keep-alive\n", ": keep-alive\n", "data: a\n\n"],
+            ["event: x\r\n", "id: 1\r\n", "retry: 5\r\n\r\n"],
+            [": half", " a comment", "\r: next\r"],
+            ["eve", "nt: x\nda", "tum: x\n"],
+        ] {
+            let left = let_out(UsageOnlyEvents::TakeOut, &reads);
+            if reads[1].ends_with("da") {
+                assert_eq!(left, ["eve", "nt: x\n", "datum: x\n"]);
+            } else {
+                assert_eq!(left, reads);
+            }
+        }
+        let left = let_out(
+            UsageOnlyEvents::TakeOut,
+            &["event: x\nda", "ta: U", "\n", "\n: c\n"],
+        );
+        assert_eq!(left, ["event: x\n", "", "", ": c\n"]);
+    }
+
+    #[test]
+    fn done_is_reported_and_leaves_as_its_line_ends() {
+        for policy in [UsageOnlyEvents::TakeOut, UsageOnlyEvents::Pass] {
+            for done in ["data: [DONE]\n", "data:[DONE] \r"] {
+                let mut scanner = Scanner::new(policy);
+                let (mut seen, mut out) = (Vec::new(), Vec::new());
+                for read in [&done[..7], &done[7..], "\n"] {
+                    let before = seen.len();
+                    scanner.push(
+                        read.as_bytes(),
+                        &mut |event| {
+                            seen.push(event.data.trim_ascii().to_vec());
+                            EventKind::Done
+                        },
+                        &mut |piece| match piece {
+                            Piece::Held(bytes) => out.extend(bytes),
+                            Piece::Part(range) => out.extend(&read.as_bytes()[range]),
+                        },
                     );
+                    assert_eq!(seen.len() - before, usize::from(read.contains("ONE]")));
+                    if read.contains("ONE]") {
+                        assert_eq!(out, done.as_bytes());
+                    }
+                }
+                assert_eq!(seen, [b"[DONE]"]);
+            }
+        }
+    }
+
+    #[test]
+    fn an_event_named_error_is_known_however_it_is_split() {
+        let stream = "event: error\ndata: a\n\nevent: errors\ndata: b\n\nevent:error\n\ndata: c\n\nevent:error\nid: 1\ndata:d\n\n";
+        for size in 1..stream.len() {
+            let (mut scanner, mut named) = (Scanner::new(UsageOnlyEvents::TakeOut), Vec::new());
+            for read in stream.as_bytes().chunks(size) {
+                scanner.push(
+                    read,
+                    &mut |event| {
+                        named.push((event.data.to_vec(), event.is_named_error));
+                        EventKind::Content
+                    },
+                    &mut |_| {},
+                );
+            }
+            let named: Vec<_> = named
+                .iter()
+                .map(|(data, named)| (data[0], *named))
+                .collect();
+            let expected = [(b'a', true), (b'b', false), (b'c', false), (b'd', true)];
+            assert_eq!(named, expected, "in reads of {size}");
+        }
+    }
+
+    #[test]
+    fn a_long_event_is_read_without_its_long_strings_however_it_is_split() {
+        // Around the limit too: whether it is read whole must not depend on the split.
+        for (string, is_text) in [("AAAA", false), ("a b ", true)] {
+            for more in [0, 1, 2, 3, 200_000] {
+                let filler = string.repeat((MAX_EVENT_BYTES - 60) / 4 + 12 + more);
+                let stream = format!("data: {{\"a\":\"{filler}\",\"usage\":7}}\r\n\r\n");
+                let read = |cuts: &[usize]| {
+                    let (mut scanner, mut seen) =
+                        (Scanner::new(UsageOnlyEvents::TakeOut), Vec::new());
+                    let mut from = 0;
+                    for cut in cuts.iter().copied().chain([stream.len()]) {
+                        scanner.push(
+                            &stream.as_bytes()[from..cut],
+                            &mut |event| {
+                                seen.push((event.data.to_vec(), event.left_out_bytes));
+                                EventKind::Content
+                            },
+                            &mut |_| {},
+                        );
+                        from = cut;
+                    }
+                    seen
+                };
+                let whole = read(&[]);
+                assert_eq!(whole.len(), 1);
+                for back in 1..=5 {
+                    assert_eq!(read(&[stream.len() - back]), whole);
+                }
+                assert_eq!(read(&[10, 700_000]), whole);
+                if more > 3 {
+                    assert_eq!(whole[0].0, b"{\"a\":\"\",\"usage\":7}");
+                    let text_bytes = if is_text { filler.len() as u64 } else { 0 };
+                    assert_eq!(whole[0].1, text_bytes);
                 }
             }
         }

@@ -9,6 +9,7 @@ use serde::{
 };
 
 use super::{
+    counts::{Counts, Details},
     image::{Picture, is_base64},
     lenient::{Lenient, Name},
 };
@@ -34,6 +35,8 @@ pub(super) trait Take {
     }
     /// The JSON of a member that nobody reads.
     fn filler(&mut self, _json: &str) {}
+    /// The usage object that some servers put into a choice.
+    fn usage(&mut self, _counts: &Counts) {}
 }
 
 /// For readers that have no use for the text.
@@ -57,6 +60,8 @@ pub(super) struct Strings<'t, T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Text,
+    /// An element of `choices`: text, and perhaps a usage object.
+    Choice,
     /// Text; and numbers are token ids.
     Prompt,
     /// A picture's address.
@@ -74,6 +79,14 @@ impl<'t, T: Take> Strings<'t, T> {
         Self {
             taker,
             place: Place::Text,
+        }
+    }
+
+    /// The strings of one element of `choices`.
+    pub(super) fn of_choice(taker: &'t mut T) -> Self {
+        Self {
+            taker,
+            place: Place::Choice,
         }
     }
 
@@ -143,11 +156,34 @@ impl<'de, T: Take> Visitor<'de> for Strings<'_, T> {
         let mut is_low = false;
         while let Some(Name(name)) = map.next_key()? {
             let place = match name.as_ref() {
+                b"usage" if self.place == Place::Choice => {
+                    if let Details(Some(counts)) = map.next_value()? {
+                        self.taker.usage(&counts);
+                    }
+                    continue;
+                }
                 // Framing, not text; or text once more.
-                b"role" | b"type" | b"id" | b"index" | b"finish_reason" | b"tool_call_id"
-                | b"call_id" | b"file_id" | b"status" | b"media_type" | b"format" | b"logprobs"
-                | b"token_ids" | b"annotations" | b"cache_control" | b"signature"
-                | b"encrypted_content" | b"reasoning_details" => {
+                b"role"
+                | b"type"
+                | b"id"
+                | b"index"
+                | b"finish_reason"
+                | b"native_finish_reason"
+                | b"stop_reason"
+                | b"matched_stop"
+                | b"tool_call_id"
+                | b"call_id"
+                | b"file_id"
+                | b"status"
+                | b"media_type"
+                | b"format"
+                | b"logprobs"
+                | b"token_ids"
+                | b"annotations"
+                | b"cache_control"
+                | b"signature"
+                | b"encrypted_content"
+                | b"reasoning_details" => {
                     map.next_value::<IgnoredAny>()?;
                     continue;
                 }
@@ -170,7 +206,9 @@ impl<'de, T: Take> Visitor<'de> for Strings<'_, T> {
                 b"url" if matches!(self.place, Place::Picture | Place::Source) => Place::Picture,
                 b"source" => Place::Source,
                 b"audio" => Place::Sound,
-                b"data" | b"file_data" | b"b64_json" | b"result" => Place::Data,
+                b"data" | b"file_data" | b"b64_json" | b"partial_image_b64" | b"result" => {
+                    Place::Data
+                }
                 _ => Place::Text,
             };
             picture = map.next_value_seed(self.within(place))?.or(picture);

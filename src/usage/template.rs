@@ -53,8 +53,10 @@ impl EventReader {
         }
         let mut holes = Holes::in_event(data);
         let (kind, answer) = read_event_noting(data, text, &mut holes);
-        let is_mere_text =
-            kind == EventKind::Content && answer.counts == Counts::default() && answer.items == 0;
+        let is_mere_text = kind == EventKind::Content
+            && [answer.counts, answer.vendor_counts] == [Counts::default(); 2]
+            && answer.items == 0
+            && !answer.is_error;
         let has_text = |holes: &Holes| holes.found.iter().any(|hole| hole.content == Content::Text);
         if is_mere_text && !holes.is_spoiled && has_text(&holes) {
             self.template = Some(self.templates.of(data, holes));

@@ -18,10 +18,11 @@ pub struct Text {
 }
 
 /// Where a text ended once.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {
     kept_bytes: usize,
     further_bytes: u64,
+    unread_bytes: u64,
     tokens: u64,
 }
 
@@ -57,14 +58,32 @@ impl Text {
         Mark {
             kept_bytes: self.kept.len(),
             further_bytes: self.further_bytes,
+            unread_bytes: self.unread_bytes,
             tokens: self.tokens,
         }
+    }
+
+    /// Forgets everything, and keeps the memory for what follows.
+    pub(super) fn clear(&mut self) {
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.clear();
+        *self = Self {
+            kept,
+            ..Self::default()
+        };
+    }
+
+    /// Whether nothing has passed that counts.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty() && (self.further_bytes, self.unread_bytes, self.tokens) == (0, 0, 0)
     }
 
     /// Takes back what came since.
     pub(super) fn back_to(&mut self, mark: Mark) {
         self.kept.truncate(mark.kept_bytes);
         self.further_bytes = mark.further_bytes;
+        self.unread_bytes = mark.unread_bytes;
         self.tokens = mark.tokens;
     }
 }

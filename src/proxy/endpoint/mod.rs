@@ -7,7 +7,10 @@ use actix_web::http::Method;
 use smallvec::SmallVec;
 
 use super::ApiError;
-use crate::{model::ObjectKind, usage::is_id};
+use crate::{
+    model::ObjectKind,
+    usage::{Dialect, is_id},
+};
 
 use path::{as_read_carelessly, is_below, is_unambiguous};
 use table::{CLOSED, CLOSED_LISTS, ENDPOINTS, STATEFUL};
@@ -258,6 +261,19 @@ impl Endpoint {
     #[must_use]
     pub fn is_of_object(&self) -> bool {
         self.path.ends_with('}') && self.path.matches('{').count() == 1
+    }
+
+    /// Which names the usage objects of its answers have.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self.path {
+            "/v1/chat/completions" | "/v1/completions" | "/v1/embeddings" | "/v1/moderations" => {
+                Dialect::Completions
+            }
+            "/v1/messages" => Dialect::Messages,
+            _ if self.method == "*" => Dialect::Unknown,
+            _ => Dialect::Responses,
+        }
     }
 
     /// Whether a request gets a row.

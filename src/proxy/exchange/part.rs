@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use super::{Exchange, Stage, millis_since};
 use crate::{
     model::{Entry, Outcome, Usage, UsageRow, UsageSource, now_ms},
-    proxy::estimator::Estimate,
+    proxy::{estimator::Estimate, request::clean_text},
     store::ledger::NotWritten,
     usage::{Evidence, Generated, Meter, Text},
 };
@@ -31,6 +31,26 @@ impl Exchange {
     ) -> impl Future<Output = Result<(), NotWritten>> + use<> {
         let row = self.part_row(started, Outcome::Completed, UsageSource::Backend);
         let entry = Entry::Row(UsageRow { usage, ..row });
+        self.books.ledger.commit([entry])
+    }
+
+    /// Books a transcription of what the user said, under the model that made it; resolves when the row is committed. Like any
+    /// transcription it is not estimated where the backend does not report what it used.
+    pub fn commit_transcription(
+        &self,
+        model: Option<&str>,
+        usage: Option<Usage>,
+    ) -> impl Future<Output = Result<(), NotWritten>> + use<> {
+        let source = match usage {
+            Some(_) => UsageSource::Backend,
+            None => UsageSource::None,
+        };
+        let row = self.part_row(Instant::now(), Outcome::Completed, source);
+        let entry = Entry::Row(UsageRow {
+            usage: usage.unwrap_or_default(),
+            model: model.map_or(row.model, clean_text),
+            ..row
+        });
         self.books.ledger.commit([entry])
     }
 

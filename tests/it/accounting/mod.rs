@@ -4,5 +4,7 @@ mod endings;
 mod estimates;
 mod odd_streams;
 mod order;
+mod placeholders;
 mod plain;
 mod streams;
+mod vendors;

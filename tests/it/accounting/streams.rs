@@ -105,8 +105,8 @@ fn usage_quoted_in_a_text_is_not_counted() {
     );
     let backend = Backend::sse([
         quoting.clone(),
-        usage_event(19, 10),
         quoting,
+        usage_event(19, 10),
         DONE.to_owned(),
     ]);
     assert_eq!(row_of(&backend, ASK_STREAM).tokens(), [19, 10, 0, 0]);
