@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use percent_encoding::percent_decode;
 
-use crate::proxy::endpoint::Endpoints;
+use crate::proxy::{ErrorShape, endpoint::Endpoints};
 
 /// A path that is served names its endpoint however often it is decoded, cut and resolved; all others are 404 or 405.
 pub fn path(input: &[u8]) {
@@ -20,7 +20,7 @@ pub fn path(input: &[u8]) {
                 Ok(found) => check(&path, found.endpoint.path),
                 Err(error) => {
                     assert!([404, 405].contains(&error.status().as_u16()), "{path:?}");
-                    let _ = error.to_response();
+                    let _ = error.to_response(ErrorShape::OpenAi);
                 }
             }
         }

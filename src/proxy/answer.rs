@@ -22,7 +22,7 @@ use bytes::Bytes;
 use super::{
     ApiError, Expected,
     backend::{Body, BodyError, Response},
-    error::REQUEST_ID,
+    error::{ANTHROPIC_REQUEST_ID, REQUEST_ID},
     exchange::Exchange,
     gathered::Gathered,
     headers::keep_end_to_end,
@@ -59,6 +59,7 @@ pub(super) async fn answer(
     }
     let request_id = headers
         .get(REQUEST_ID)
+        .or_else(|| headers.get(ANTHROPIC_REQUEST_ID))
         .and_then(|id| id.to_str().ok())
         .map(|id| id.chars().take(200).collect());
     let form = form_of(&headers, status, expected);

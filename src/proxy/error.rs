@@ -1,5 +1,6 @@
-//! Errors that the proxy itself answers with, in OpenAI's shape, so that SDKs raise the right exception.
-//! OpenAI's API reference, "Error codes": `{"error":{"message","type","param","code"}}`.
+//! Errors that the proxy itself answers with, in the shape of the API that was asked, so that SDKs raise the right exception.
+//! OpenAI's API reference, "Error codes": `{"error":{"message","type","param","code"}}`. Anthropic's, "Errors":
+//! `{"type":"error","error":{"type","message"},"request_id"}`.
 
 use std::{borrow::Cow, fmt};
 
@@ -25,8 +26,27 @@ pub struct ApiError {
     is_logged: bool,
 }
 
-/// The header that tells an answer's id.
+/// The header that tells an answer's id, and Anthropic's name for it.
 pub const REQUEST_ID: &str = "x-request-id";
+pub const ANTHROPIC_REQUEST_ID: &str = "request-id";
+
+/// Whose clients read an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorShape {
+    OpenAi,
+    Anthropic,
+}
+
+impl ErrorShape {
+    /// The shape that the clients of a path expect.
+    #[must_use]
+    pub fn of_path(path: &str) -> Self {
+        match path.strip_prefix("/v1/messages") {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => Self::Anthropic,
+            _ => Self::OpenAi,
+        }
+    }
+}
 
 /// What a client is told about trying again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +54,19 @@ enum Retry {
     Unsaid,
     /// `Retry-After`, in seconds.
     After(u32),
-    /// `x-should-retry: false`, which OpenAI's SDKs obey.
+    /// `x-should-retry: false`, which OpenAI's and Anthropic's SDKs obey.
     Never,
+}
+
+impl Retry {
+    /// A repetition cures no fault of the request itself, but for one that came too slowly or too often.
+    fn of_status(status: StatusCode) -> Self {
+        match status.as_u16() {
+            408 | 429 => Self::Unsaid,
+            400..=499 => Self::Never,
+            _ => Self::Unsaid,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -52,8 +83,38 @@ struct Inner<'a> {
     code: Option<&'a str>,
 }
 
+#[derive(Serialize)]
+struct AnthropicBody<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    error: AnthropicInner<'a>,
+    request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct AnthropicInner<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    message: &'a str,
+}
+
+/// The type that Anthropic's API gives an error of this status.
+fn anthropic_kind(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        503 => "overloaded_error",
+        504 => "timeout_error",
+        500.. => "api_error",
+        _ => "invalid_request_error",
+    }
+}
+
 impl ApiError {
-    const fn new(
+    fn new(
         status: StatusCode,
         kind: &'static str,
         code: Option<&'static str>,
@@ -65,7 +126,7 @@ impl ApiError {
             code,
             param: None,
             message,
-            retry: Retry::Unsaid,
+            retry: Retry::of_status(status),
             allow: None,
             is_logged: false,
         }
@@ -127,6 +188,16 @@ impl ApiError {
         Self::invalid_request(StatusCode::NOT_FOUND, Some("endpoint_closed"), message)
     }
 
+    /// 426 for a WebSocket where none is spoken: clients that try one first go on with a POST at once.
+    #[must_use]
+    pub fn no_websocket() -> Self {
+        Self::invalid_request(
+            StatusCode::UPGRADE_REQUIRED,
+            Some("websocket_not_supported"),
+            "This path does not speak WebSocket. Send the request over HTTP, without Upgrade: requests to a model are POST requests.",
+        )
+    }
+
     /// 405, with the methods that are served.
     #[must_use]
     pub fn method_not_allowed(allow: impl Into<Cow<'static, str>>) -> Self {
@@ -180,17 +251,10 @@ impl ApiError {
 
     /// The whole answer.
     #[must_use]
-    pub fn to_response(&self) -> HttpResponse<BoxBody> {
-        let body = Body {
-            error: Inner {
-                message: &self.message,
-                kind: self.kind,
-                param: self.param.as_deref(),
-                code: self.code,
-            },
-        };
+    pub fn to_response(&self, shape: ErrorShape) -> HttpResponse<BoxBody> {
+        let request_id = new_request_id();
         let mut response = HttpResponse::build(self.status);
-        response.insert_header((REQUEST_ID, new_request_id()));
+        response.insert_header((REQUEST_ID, request_id.as_str()));
         match self.retry {
             Retry::Unsaid => {}
             Retry::After(seconds) => {
@@ -207,7 +271,27 @@ impl ApiError {
             // RFC 9110 section 15.5.2: a 401 names the scheme.
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        response.json(body)
+        match shape {
+            ErrorShape::OpenAi => response.json(Body {
+                error: Inner {
+                    message: &self.message,
+                    kind: self.kind,
+                    param: self.param.as_deref(),
+                    code: self.code,
+                },
+            }),
+            ErrorShape::Anthropic => {
+                response.insert_header((ANTHROPIC_REQUEST_ID, request_id.as_str()));
+                response.json(AnthropicBody {
+                    kind: "error",
+                    error: AnthropicInner {
+                        kind: anthropic_kind(self.status),
+                        message: &self.message,
+                    },
+                    request_id: &request_id,
+                })
+            }
+        }
     }
 }
 

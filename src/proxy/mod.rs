@@ -43,13 +43,13 @@ use std::{
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{ConnectionType, StatusCode},
+    http::{ConnectionType, Method, StatusCode},
     web,
 };
 use bytes::Bytes;
 
 pub use access_log::log_admin;
-pub use error::{ApiError, shortened};
+pub use error::{ApiError, ErrorShape, shortened};
 pub use headers::{BodyLength, OwnHeaders};
 pub use plan::StreamUsage;
 pub use stored::Owners;
@@ -126,6 +126,12 @@ impl Proxy {
         proxy
     }
 
+    /// Whether a path is served for POST.
+    fn takes_post(&self, request: &HttpRequest) -> bool {
+        let endpoints = &self.shared.endpoints;
+        endpoints.find(&Method::POST, request.uri().path()).is_ok()
+    }
+
     fn new(shared: Arc<Shared>, connector: Arc<Connector>) -> Self {
         Self {
             books: Rc::new(Books {
@@ -151,6 +157,9 @@ pub async fn handle(
         .endpoints
         .find(request.method(), request.uri().path());
     let result = match found {
+        Err(_) if payload::offers_websocket(request.headers()) && proxy.takes_post(&request) => {
+            Err(ApiError::no_websocket())
+        }
         Err(error) => Err(error),
         Ok(found) if found.endpoint.body == endpoint::Body::Socket => {
             // Boxed, as uploads are, lest every request's future have room for the rare ones.
@@ -186,7 +195,7 @@ fn ended(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
 }
 
 async fn refuse(request: &HttpRequest, proxy: &Proxy, error: &ApiError) -> HttpResponse {
-    let response = error.to_response();
+    let response = error.to_response(ErrorShape::of_path(request.path()));
     if !error.is_logged() {
         let caller = proxy.shared.keys.identify(request.headers());
         log_refusal(request, caller.as_deref(), error, &response);

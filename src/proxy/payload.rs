@@ -153,11 +153,7 @@ pub(super) fn offers_websocket(headers: &HeaderMap) -> bool {
 /// No path but one speaks it.
 pub(super) fn refuse_websocket(headers: &HeaderMap) -> Result<(), ApiError> {
     if offers_websocket(headers) {
-        return Err(ApiError::invalid_request(
-            StatusCode::BAD_REQUEST,
-            Some("websocket_not_supported"),
-            "This path does not speak WebSocket; send the request without Upgrade.",
-        ));
+        return Err(ApiError::no_websocket());
     }
     Ok(())
 }

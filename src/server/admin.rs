@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::AdminParts;
 use crate::{
     model::{ApiKey, Dimension, TimeError, TimeRange, UserName, now_ms},
-    proxy::{ApiError, log_admin, payload, slow_down},
+    proxy::{ApiError, ErrorShape, log_admin, payload, slow_down},
     store::{
         Store, StoreError,
         costs::{self, Split},
@@ -66,7 +66,7 @@ async fn handle(request: HttpRequest, mut payload: web::Payload, parts: Parts) -
                 slow_down(&parts.throttle, &request).await;
             }
             payload::drain_body(request.headers(), &mut payload).await;
-            error.to_response()
+            error.to_response(ErrorShape::OpenAi)
         }
     };
     log_admin(&request, &response);

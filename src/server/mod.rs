@@ -18,7 +18,7 @@ pub use access::AdminAccess;
 
 use crate::{
     proxy::{
-        self, ApiError, Proxy, Shared, auth::KeyTable, backend::Connector, gate::Drain,
+        self, ApiError, ErrorShape, Proxy, Shared, auth::KeyTable, backend::Connector, gate::Drain,
         throttle::Throttle,
     },
     store::{Store, users::KeyStorage},
@@ -84,7 +84,7 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
                     .route(web::get().to(health))
                     .route(web::head().to(health))
                     .default_service(web::to(|| async {
-                        ApiError::method_not_allowed("GET").to_response()
+                        ApiError::method_not_allowed("GET").to_response(ErrorShape::OpenAi)
                     })),
             )
             .service(admin::routes())

@@ -16,5 +16,6 @@ mod look_alike;
 mod main_road;
 mod process;
 mod reach;
+mod refusals;
 mod stored;
 mod wire;

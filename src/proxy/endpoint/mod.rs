@@ -204,6 +204,10 @@ impl Endpoints {
     }
 
     fn not_served(&self, method: &Method, path: &str) -> ApiError {
+        let stem = path.strip_suffix('/');
+        if ENDPOINTS.iter().any(|endpoint| Some(endpoint.path) == stem) {
+            return ApiError::unknown_url(method.as_str(), path);
+        }
         let is_stateful = STATEFUL
             .iter()
             .any(|endpoint| endpoint.ids_in(path).is_some());
