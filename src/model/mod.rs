@@ -11,7 +11,7 @@ mod user;
 
 pub use dimension::{Dimension, DimensionError};
 pub use key::{ApiKey, KeyHash};
-pub use object::{Claim, Entry, ObjectKind, StoredObject};
+pub use object::{Account, Claim, Entry, Extent, ObjectKind, Origin, Progress, StoredObject};
 pub use secret::Secret;
 pub use time::{TimeError, TimeRange, format_utc, format_utc_date, ms_ago, now_ms};
 pub use usage::{Outcome, Usage, UsageRow, UsageSource};

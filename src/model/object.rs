@@ -21,8 +21,12 @@ pub enum ObjectKind {
     Character,
     /// What an answer of a chat said aloud.
     Audio,
-    /// None: an id that a client gave to an item of its own. It is nobody's, and stays so.
+    /// An answer of a chat that the backend was asked to store.
+    ChatCompletion,
+    /// Not an object: an id that a client gave to an item of its own. It is nobody's, and expires.
     Given,
+    /// Not an object any more: a response that was deleted while its answer may still be passing. It is nobody's, and expires.
+    Closed,
 }
 
 /// An object that a user made at the backend.
@@ -36,6 +40,25 @@ pub struct StoredObject {
     pub made_at_ms: i64,
     /// What it used has its row, or it uses nothing. A batch and a background response use their tokens later.
     pub is_settled: bool,
+    pub origin: Origin,
+}
+
+/// How an answer came to name an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It made the object. Where the id was merely given by a client, or belonged to what is deleted, the new object has it.
+    Produced,
+    /// It lists the object, or the object was named by a client.
+    Listed,
+}
+
+/// Whose account a row belongs to: an object that uses its tokens later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub id: String,
+    /// When the object was made (Unix milliseconds), if the row comes of the very answer that made it. If another object is known
+    /// by that id the row is booked like any other.
+    pub made_at_ms: Option<i64>,
 }
 
 /// What a request says of an object that it names.
@@ -65,31 +88,69 @@ pub enum Entry {
         user_id: i64,
         made_before_ms: i64,
     },
-    /// What an object is taken to have used, kept with it for when its account is given up.
+    /// What an object is taken to have used so far, kept with it for when its account is closed. If the account is closed, what
+    /// goes beyond it is booked.
     Kept {
-        id: String,
+        account: Account,
         row: UsageRow,
+        progress: Progress,
     },
-    /// What an object used, which is booked the first time only.
+    /// What an object used. The first time it is booked, or what was kept if that is more; later only what goes beyond it.
     Settled {
-        id: String,
+        account: Account,
         row: UsageRow,
+        extent: Extent,
+    },
+    /// Ids that are nobody's objects and older than this (Unix milliseconds) are forgotten.
+    Expired {
+        made_before_ms: i64,
     },
 }
 
+/// Whether more of an answer is to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    Beginning,
+    End,
+}
+
+/// What the numbers of a settled row cover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All that the object used, if the backend says so.
+    Whole,
+    /// What was known when it was cancelled or deleted.
+    Cut,
+}
+
 impl Entry {
-    /// The entry of a row; `settles` names the object whose account it closes.
+    /// The entry of a row; `settles` names the account that it closes.
     #[must_use]
-    pub fn of(row: UsageRow, settles: Option<String>) -> Self {
+    pub fn of(row: UsageRow, settles: Option<(Account, Extent)>) -> Self {
         match settles {
-            Some(id) => Self::Settled { id, row },
+            Some((account, extent)) => Self::Settled {
+                account,
+                row,
+                extent,
+            },
             None => Self::Row(row),
         }
     }
 }
 
+impl Account {
+    /// The account of an object that is looked at again.
+    #[must_use]
+    pub fn of_known(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            made_at_ms: None,
+        }
+    }
+}
+
 impl ObjectKind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::Response,
         Self::Item,
         Self::Conversation,
@@ -102,7 +163,9 @@ impl ObjectKind {
         Self::Video,
         Self::Character,
         Self::Audio,
+        Self::ChatCompletion,
         Self::Given,
+        Self::Closed,
     ];
 
     /// By the word of the database.
@@ -127,7 +190,9 @@ impl ObjectKind {
             Self::Video => "video",
             Self::Character => "character",
             Self::Audio => "audio",
+            Self::ChatCompletion => "chat_completion",
             Self::Given => "given",
+            Self::Closed => "closed",
         }
     }
 }

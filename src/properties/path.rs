@@ -3,12 +3,16 @@
 use actix_web::http::Method;
 use percent_encoding::percent_decode;
 
-use crate::proxy::{ErrorShape, endpoint::Endpoints};
+use crate::proxy::{
+    ErrorShape,
+    endpoint::{Endpoints, Stateful},
+};
 
 /// A path that is served names its endpoint however often it is decoded, cut and resolved; all others are 404 or 405.
 pub fn path(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    let endpoints = Endpoints::default();
+    // Ids below the others have a rule of their own.
+    let endpoints = Endpoints::default().with_stateful(Stateful::Off);
     // The rule is mostly about what follows a prefix.
     for path in [
         text.clone().into_owned(),

@@ -211,7 +211,7 @@ fn claims_of(endpoints: &Endpoints, line: &[u8]) -> Result<Vec<Claim>, Fault> {
         found.ids.is_empty()
             && matches!(
                 found.endpoint.keeps,
-                Keeps::Nothing | Keeps::Audio | Keeps::Response
+                Keeps::Nothing | Keeps::Chat | Keeps::Response
             )
     });
     if !is_post || !is_served {

@@ -188,6 +188,19 @@ impl ApiError {
         Self::invalid_request(StatusCode::NOT_FOUND, Some("endpoint_closed"), message)
     }
 
+    /// 429 for a user whose uploads would hold the places of others.
+    #[must_use]
+    pub fn too_many_uploads(limit: usize) -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "requests",
+            Some("rate_limit_exceeded"),
+            format!("You have {limit} uploads under way, which is as many as one user may have here at once. Try again when one has ended.")
+                .into(),
+        )
+        .retry_after(2)
+    }
+
     /// 426 for a WebSocket where none is spoken: clients that try one first go on with a POST at once.
     #[must_use]
     pub fn no_websocket() -> Self {

@@ -20,7 +20,7 @@ use super::{
     budget::BodyShare,
 };
 use crate::{
-    model::{Entry, Usage, UsageRow},
+    model::{Account, Entry, Extent, Progress, Usage, UsageRow},
     store::ledger::{Ledger, NotWritten},
     usage::{Evidence, Tokenizer},
 };
@@ -58,10 +58,10 @@ pub struct Estimate {
 /// What becomes of the row once it is counted.
 pub enum Purpose {
     Booked,
-    /// It closes the account of this stored object.
-    Settles(String),
-    /// It is kept with this one, whose account stays open.
-    KeptFor(String),
+    /// It closes this account.
+    Settles(Account, Extent),
+    /// It is kept with this one, which stays open.
+    KeptFor(Account, Progress),
 }
 
 /// Takes estimates; clones share the thread that counts them.
@@ -270,8 +270,16 @@ impl Estimate {
         let mut entries = self.objects;
         entries.push(match self.purpose {
             Purpose::Booked => Entry::Row(row),
-            Purpose::Settles(id) => Entry::Settled { id, row },
-            Purpose::KeptFor(id) => Entry::Kept { id, row },
+            Purpose::Settles(account, extent) => Entry::Settled {
+                account,
+                row,
+                extent,
+            },
+            Purpose::KeptFor(account, progress) => Entry::Kept {
+                account,
+                row,
+                progress,
+            },
         });
         entries.extend(self.forgets);
         ledger.write(entries, self.written);

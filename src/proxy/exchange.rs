@@ -21,7 +21,7 @@ use super::{
     stored::{Booking, Keeping},
 };
 use crate::{
-    model::{Entry, Outcome, Usage, UsageRow, UsageSource, now_ms},
+    model::{Account, Entry, Extent, Outcome, Progress, Usage, UsageRow, UsageSource, now_ms},
     store::ledger::{NotWritten, Port},
     usage::{Evidence, Generated, Input, Meter, Reading, Templates, Told},
 };
@@ -300,7 +300,32 @@ impl Exchange {
     pub fn remember(&mut self) -> Option<impl Future<Output = Result<(), NotWritten>> + use<>> {
         let stored = self.meter.as_mut().and_then(Meter::stored_so_far);
         let entries = self.keeping.first_entries(stored);
-        (!entries.is_empty()).then(|| self.books.ledger.commit(entries))
+        if entries.is_empty() {
+            return None;
+        }
+        let stored = self.meter.as_ref().and_then(Meter::stored);
+        if let Some(account) = self.keeping.new_account(stored) {
+            self.keep_input(account);
+        }
+        Some(self.books.ledger.commit(entries))
+    }
+
+    /// Keeps what the request is taken to have used with the account that it opens, before anything of the answer has passed.
+    fn keep_input(&mut self, account: Account) {
+        let (mut row, _) = self.row(Outcome::BackendBroke);
+        row.usage = Usage::default();
+        row.source = UsageSource::Estimate;
+        let evidence = Evidence {
+            body: self.body.clone().into_iter().collect(),
+            input: Input::Messages,
+            generated: Generated::Nothing,
+        };
+        let estimate = Estimate {
+            purpose: Purpose::KeptFor(account, Progress::Beginning),
+            ..Estimate::of(row, evidence)
+        };
+        let estimator = self.books.estimator.clone();
+        self.books.ledger.behind(move || estimator.submit(estimate));
     }
 
     /// The log says why an answer or a socket was cut.
@@ -341,8 +366,15 @@ impl Exchange {
         let (objects, booking) = if is_answered {
             let stored = self.meter.as_ref().and_then(Meter::stored);
             let objects = self.keeping.last_entries(stored);
-            let has_usage = self.reading().is_some_and(|r| r.counts().is_told());
-            (objects, self.keeping.booking(stored, has_usage))
+            // What a stream reports in its beginning is no last word.
+            let reports_usage = self.reading().is_some_and(|reading| {
+                let is_stream = self.meter.as_ref().is_some_and(Meter::is_of_events);
+                reading.counts().is_told() && (reading.done || !is_stream)
+            });
+            (objects, self.keeping.booking(stored, reports_usage))
+        } else if self.answer.is_none() {
+            // The backend may have taken what it was sent.
+            (self.keeping.given_entries(), Booking::AsUsual)
         } else {
             let may_be_gone = self.answer.as_ref().is_some_and(|head| head.may_be_gone);
             let gone = may_be_gone
@@ -359,23 +391,28 @@ impl Exchange {
                 let (row, missing) = self.row(outcome);
                 self.due(row, missing, None)
             }
-            Booking::Later { made: Some(id) } if self.may_have_told() => {
+            Booking::Later(Some(account)) => {
                 let (row, missing) = self.row(outcome);
-                let estimate = self.estimate(row, missing, Purpose::KeptFor(id));
+                let purpose = Purpose::KeptFor(account, Progress::End);
+                let estimate = self.estimate(row, missing, purpose);
                 Due {
                     estimate: Some(Box::new(estimate)),
                     ..Due::default()
                 }
             }
-            Booking::AsUsual | Booking::Later { .. } | Booking::Before => Due::default(),
+            Booking::AsUsual | Booking::Later(None) | Booking::Before => Due::default(),
             Booking::Unfinished(estimate) => Due {
                 estimate: Some(estimate),
                 ..Due::default()
             },
-            Booking::Once { id, endpoint } => {
+            Booking::Once {
+                account,
+                extent,
+                endpoint,
+            } => {
                 let (mut row, missing) = self.row(outcome);
                 row.endpoint = endpoint;
-                self.due(row, missing, Some(id))
+                self.due(row, missing, Some((account, extent)))
             }
         };
         // A row that closes an object's account comes behind the object.
@@ -418,10 +455,13 @@ impl Exchange {
         (row, missing)
     }
 
-    /// What is to be booked of a row; `settles` names the object whose account it closes.
-    fn due(&mut self, row: UsageRow, missing: Missing, settles: Option<String>) -> Due {
+    /// What is to be booked of a row; `settles` names the account that it closes.
+    fn due(&mut self, row: UsageRow, missing: Missing, settles: Option<(Account, Extent)>) -> Due {
         if row.source == UsageSource::Estimate {
-            let purpose = settles.map_or(Purpose::Booked, Purpose::Settles);
+            let purpose = match settles {
+                Some((account, extent)) => Purpose::Settles(account, extent),
+                None => Purpose::Booked,
+            };
             return Due {
                 estimate: Some(Box::new(self.estimate(row, missing, purpose))),
                 ..Due::default()
@@ -437,14 +477,6 @@ impl Exchange {
             row: Some(Entry::of(row, settles)),
             ..Due::default()
         }
-    }
-
-    /// Whether the client may have been told what a background response says: in a stream, or by a backend that takes no
-    /// notice of `background`.
-    fn may_have_told(&self) -> bool {
-        let has_no_status = |meter: &Meter| meter.stored().is_some_and(|s| s.status.is_none());
-        let meter = self.meter.as_ref();
-        meter.is_some_and(|meter| meter.is_of_events() || has_no_status(meter))
     }
 
     fn is_error(&self) -> bool {
@@ -539,7 +571,7 @@ impl Exchange {
             Vec::new()
         };
         // The line of what is booked has its numbers.
-        let is_booked = !matches!(purpose, Purpose::KeptFor(_));
+        let is_booked = !matches!(purpose, Purpose::KeptFor(..));
         self.is_logged |= is_booked;
         let evidence = Evidence {
             body,

@@ -2,8 +2,9 @@
 //! and the count of requests in flight, which a stopping server waits for.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -25,6 +26,67 @@ pub struct Gate {
 /// The right to be at the backend; dropping it lets the next one in.
 pub struct Permit {
     _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// How many uploads each user may have at once: a body takes its place while it comes in, and one that trickles keeps it. So
+/// no user alone can hold all places. Shared by all workers.
+pub struct UploadShares {
+    limit: usize,
+    counts: Mutex<HashMap<i64, usize>>,
+}
+
+/// One upload of a user's, until dropped.
+pub struct UploadShare<'s> {
+    shares: &'s UploadShares,
+    user_id: i64,
+}
+
+impl UploadShares {
+    /// A quarter of all places, and one at least; `places` 0 is unlimited.
+    #[must_use]
+    pub fn new(places: usize) -> Self {
+        Self {
+            limit: if places == 0 {
+                usize::MAX
+            } else {
+                places.div_ceil(4)
+            },
+            counts: Mutex::default(),
+        }
+    }
+
+    /// Counts an upload.
+    ///
+    /// # Errors
+    /// 429 for a user who has too many.
+    pub fn enter(&self, user_id: i64) -> Result<UploadShare<'_>, ApiError> {
+        let mut counts = self.lock();
+        let count = counts.entry(user_id).or_default();
+        if *count >= self.limit {
+            return Err(ApiError::too_many_uploads(self.limit));
+        }
+        *count += 1;
+        Ok(UploadShare {
+            shares: self,
+            user_id,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<i64, usize>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for UploadShare<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.shares.lock();
+        if let Some(count) = counts.get_mut(&self.user_id) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.user_id);
+            }
+        }
+    }
 }
 
 /// Whether the server is stopping, and what it waits for.
@@ -152,4 +214,21 @@ fn shutting_down() -> ApiError {
         "The proxy is shutting down. Try again in a moment.",
     )
     .retry_after(5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_user_has_a_share_of_the_uploads_and_gives_it_back() {
+        let shares = UploadShares::new(8);
+        let held: Vec<_> = (0..2).map(|_| shares.enter(1).ok().unwrap()).collect();
+        assert!(shares.enter(1).is_err_and(|error| error.status() == 429));
+        assert!(shares.enter(2).is_ok());
+        drop(held);
+        assert!(shares.lock().is_empty() && shares.enter(1).is_ok());
+        let single = UploadShares::new(1);
+        assert!(single.enter(1).is_ok());
+    }
 }

@@ -1,7 +1,7 @@
 //! Requests of the proxy's own to the backend, on behalf of a client's: pages of a list, the input of a batch, an object that is
 //! about to be deleted, or that nobody has looked at.
 
-use std::future::poll_fn;
+use std::{future::poll_fn, ops::Deref};
 
 use actix_web::{
     HttpRequest,
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::{
     ApiError, Proxy,
     backend::{OutgoingRequest, Response},
+    budget::{BodyBudget, BodyShare},
     gathered::Gathered,
     stored::may_tell_gone,
     unanswered,
@@ -57,31 +58,53 @@ pub(super) async fn next_bytes(response: &mut Response) -> Result<Option<Bytes>,
     }
 }
 
+/// A body that is held whole, and its part of the budget for bodies.
+pub(super) struct WholeBody {
+    bytes: Bytes,
+    _share: BodyShare,
+}
+
+impl Deref for WholeBody {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// A whole body.
 ///
 /// # Errors
-/// 502 for one that is longer than the limit or breaks off.
+/// 502 for one that is longer than the limit or breaks off, 503 where too many bodies are in memory.
 pub(super) async fn whole_body(
     response: &mut Response,
     limit_bytes: usize,
-) -> Result<Bytes, ApiError> {
+    budget: &BodyBudget,
+) -> Result<WholeBody, ApiError> {
     let mut whole = Gathered::default();
+    let mut share = BodyShare::default();
     while let Some(bytes) = next_bytes(response).await? {
-        if whole.len() + bytes.len() > limit_bytes {
+        let length = whole.len() + bytes.len();
+        if length > limit_bytes {
             return Err(unreadable());
         }
+        budget.grow(&mut share, length)?;
         whole.push(bytes);
     }
-    Ok(whole.into_bytes())
+    Ok(WholeBody {
+        bytes: whole.into_bytes(),
+        _share: share,
+    })
 }
 
 /// Whether the backend says that there is no object of this id.
-pub(super) async fn tells_gone(response: &mut Response, id: &str) -> bool {
+pub(super) async fn tells_gone(proxy: &Proxy, response: &mut Response, id: &str) -> bool {
     const MAX_ERROR_BYTES: usize = 64 * 1024;
     if !may_tell_gone(response.status, &response.headers) {
         return false;
     }
-    let body = whole_body(response, MAX_ERROR_BYTES).await;
+    let budget = &proxy.shared.body_budget;
+    let body = whole_body(response, MAX_ERROR_BYTES, budget).await;
     body.is_ok_and(|body| memchr::memmem::find(&body, id.as_bytes()).is_some())
 }
 

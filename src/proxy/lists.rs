@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     model::{Entry, ObjectKind, Outcome},
-    store::objects,
+    store::objects::{self, OwnObject},
     usage::{Meter, UsageOnlyEvents},
 };
 
@@ -27,8 +27,12 @@ const PAGE: usize = 100;
 const FILES_PAGE: usize = 1_000;
 const DEFAULT_LIMIT: usize = 20;
 const FILES_DEFAULT_LIMIT: usize = 10_000;
-/// Pages that are gone through for one list.
-const MAX_PAGES: usize = 200;
+/// Pages that are gone through for one list. What none of them had is asked for by its id.
+const MAX_PAGES: usize = 20;
+/// Objects that are asked for by their ids for one list.
+const MAX_LOOKS_BY_ID: usize = 100;
+/// Filters of lists that name a member of the objects.
+const FILTERS: [&str; 4] = ["purpose", "model", "name", "status"];
 const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
 /// Objects that no page had and that are looked for one by one: each list finds a few that are gone, and is not held up much.
 const MAX_LOOKS: usize = 5;
@@ -112,7 +116,8 @@ pub(super) async fn own_page(
             };
             return answer::answer(response, Bytes::new(), exchange, expected, None).await;
         }
-        let body = inner::whole_body(&mut response, MAX_PAGE_BYTES).await?;
+        let budget = &proxy.shared.body_budget;
+        let body = inner::whole_body(&mut response, MAX_PAGE_BYTES, budget).await?;
         let listed: Listed = serde_json::from_slice(&body).map_err(|_| inner::unreadable())?;
         headers = Some(response.headers);
         let is_last = !listed.has_more.unwrap_or(false);
@@ -126,10 +131,12 @@ pub(super) async fn own_page(
         }
         cursor = next;
     }
+    if !gathering.is_whole {
+        gathering.fill_by_id(proxy, request, &query).await;
+    }
     let Gathering {
-        mut page,
+        page,
         mut entries,
-        is_whole,
         unseen,
         ..
     } = gathering;
@@ -141,14 +148,6 @@ pub(super) async fn own_page(
     if proxy.books.ledger.commit(entries).await.is_err() {
         return Err(ledger_unavailable().retry_after(5));
     }
-    if !is_whole && page.data.is_empty() {
-        return Err(ApiError::server(
-            StatusCode::BAD_GATEWAY,
-            "list_too_long",
-            "The backend behind this proxy holds too many objects to look for yours among them. Get them by their ids.",
-        ));
-    }
-    page.has_more |= !is_whole;
     exchange.answered(StatusCode::OK.as_u16(), None, Meter::opaque());
     // Nothing to book; the access log gets its line.
     let _ = exchange.commit(Outcome::Completed).await;
@@ -177,7 +176,7 @@ async fn gone_of(
         let target = format!("{}/{id}", request.path());
         match inner::get(proxy, request, &target).await {
             Ok(mut response) => {
-                if inner::tells_gone(&mut response, &id).await {
+                if inner::tells_gone(proxy, &mut response, &id).await {
                     entries.push(gone(id, user_id));
                 }
             }
@@ -201,8 +200,8 @@ fn moved() -> ApiError {
 struct Gathering {
     user_id: i64,
     kind: ObjectKind,
-    /// The caller's objects that no page had so far, and whether each is settled.
-    unseen: HashMap<String, bool>,
+    /// The caller's objects that no page had so far.
+    unseen: HashMap<String, OwnObject>,
     limit: usize,
     page: Page,
     /// What batches tell in passing.
@@ -212,7 +211,7 @@ struct Gathering {
 }
 
 impl Gathering {
-    fn new(user_id: i64, kind: ObjectKind, own: HashMap<String, bool>, limit: usize) -> Self {
+    fn new(user_id: i64, kind: ObjectKind, own: HashMap<String, OwnObject>, limit: usize) -> Self {
         Self {
             user_id,
             kind,
@@ -248,7 +247,7 @@ impl Gathering {
                 return None;
             }
             next = Some(id.clone());
-            let Some(is_settled) = self.unseen.remove(&id) else {
+            let Some(OwnObject { is_settled, .. }) = self.unseen.remove(&id) else {
                 continue;
             };
             if self.page.data.len() == self.limit {
@@ -267,6 +266,64 @@ impl Gathering {
             }
         }
         next
+    }
+
+    /// Fills the page with what none of the backend's pages had, because others have made so much: object by object, in the order
+    /// in which they were made.
+    async fn fill_by_id(&mut self, proxy: &Proxy, request: &HttpRequest, query: &Query) {
+        for (looks, id) in self.behind_cursor(query).into_iter().enumerate() {
+            if query.stop.as_ref() == Some(&id) {
+                return;
+            }
+            if self.page.data.len() == self.limit || looks == MAX_LOOKS_BY_ID {
+                self.page.has_more = true;
+                return;
+            }
+            let target = format!("{}/{id}", request.path());
+            let looked = async {
+                let mut response = inner::get(proxy, request, &target).await?;
+                if response.status != StatusCode::OK {
+                    let is_gone = inner::tells_gone(proxy, &mut response, &id).await;
+                    return Ok((is_gone, None));
+                }
+                let budget = &proxy.shared.body_budget;
+                let body = inner::whole_body(&mut response, MAX_PAGE_BYTES, budget).await?;
+                Ok::<_, ApiError>((false, serde_json::from_slice::<Box<RawValue>>(&body).ok()))
+            };
+            match looked.await {
+                Ok((_, Some(object))) if query.admits(&object) => {
+                    self.take(vec![object], query);
+                }
+                Ok((true, None)) => self.entries.push(gone(id, self.user_id)),
+                Ok(_) => {}
+                // What was found is shown; there is more, and a later list will look again.
+                Err(_) => {
+                    self.page.has_more = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The caller's unseen objects from the cursor on, the nearest first.
+    fn behind_cursor(&self, query: &Query) -> Vec<String> {
+        let mut own: Vec<(&String, i64)> = self
+            .unseen
+            .iter()
+            .map(|(id, object)| (id, object.made_at_ms))
+            .collect();
+        own.sort_unstable_by(|(a, a_ms), (b, b_ms)| (a_ms, a).cmp(&(b_ms, b)));
+        if query.is_newest_first(self.kind) {
+            own.reverse();
+        }
+        if query.direction == "before" {
+            own.reverse();
+        }
+        let ids = own.into_iter().map(|(id, _)| id.clone());
+        match &query.cursor {
+            None => ids.collect(),
+            Some(cursor) => ids.skip_while(|id| id != cursor).skip(1).collect(),
+        }
     }
 
     /// A list shows of a batch what a look at it would show.
@@ -308,6 +365,30 @@ impl Query {
             None => {}
         }
         parsed
+    }
+
+    /// Whether the list begins with what was made last, as it does unless the client asks otherwise; chats begin with the first.
+    fn is_newest_first(&self, kind: ObjectKind) -> bool {
+        let order = self.others.iter().find(|(name, _)| name == "order");
+        match order.map(|(_, order)| order.as_str()) {
+            Some(order) => order != "asc",
+            None => kind != ObjectKind::ChatCompletion,
+        }
+    }
+
+    /// Whether an object belongs on the list, by the filters that name a member of it.
+    fn admits(&self, object: &RawValue) -> bool {
+        let members: HashMap<String, &RawValue> =
+            serde_json::from_str(object.get()).unwrap_or_default();
+        let mut filters = self
+            .others
+            .iter()
+            .filter(|(name, _)| FILTERS.contains(&name.as_str()));
+        filters.all(|(name, wanted)| {
+            let value = members.get(name).map(|value| value.get());
+            value
+                .is_some_and(|value| serde_json::from_str::<&str>(value).is_ok_and(|v| v == wanted))
+        })
     }
 
     /// Nothing is asked for but an order.
@@ -362,7 +443,14 @@ mod tests {
     }
 
     fn gathering(own: &[&str], limit: usize) -> Gathering {
-        let own = own.iter().map(|id| ((*id).to_owned(), true)).collect();
+        let own = own.iter().map(|id| {
+            let object = OwnObject {
+                is_settled: true,
+                made_at_ms: i64::from(id.as_bytes()[0]),
+            };
+            ((*id).to_owned(), object)
+        });
+        let own = own.collect();
         Gathering::new(1, ObjectKind::VectorStore, own, limit)
     }
 
@@ -430,6 +518,25 @@ mod tests {
             (own, last, more),
             (vec!["b".to_owned(), "y".to_owned()], Some("y"), false)
         );
+    }
+
+    #[test]
+    fn what_no_page_had_is_asked_for_behind_the_cursor() {
+        let gathering = gathering(&["a", "b", "c", "d"], 9);
+        for (query, expected) in [
+            ("", &["d", "c", "b", "a"][..]),
+            ("order=asc", &["a", "b", "c", "d"]),
+            ("after=c", &["b", "a"]),
+            ("after=b&order=asc", &["c", "d"]),
+            ("before=b", &["c", "d"]),
+        ] {
+            let behind = gathering.behind_cursor(&Query::parse(query));
+            assert_eq!(behind, expected, "{query}");
+        }
+        let object = RawValue::from_string(r#"{"id":"a","purpose":"batch"}"#.to_owned()).unwrap();
+        assert!(Query::parse("purpose=batch&order=asc&x=y").admits(&object));
+        assert!(!Query::parse("purpose=vision").admits(&object));
+        assert!(!Query::parse("status=x").admits(&object));
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub use access_log::log_admin;
 pub use error::{ApiError, ErrorShape, shortened};
 pub use headers::{BodyLength, OwnHeaders};
 pub use plan::StreamUsage;
-pub use stored::Owners;
+pub use stored::{GivenIds, Owners};
 
 use access_log::{log_refusal, peer_of};
 use auth::{Caller, KeyTable};
@@ -61,19 +61,22 @@ use budget::{BodyBudget, BodyShare};
 use endpoint::{Endpoint, Endpoints, Found, Keeps, Stateful};
 use estimator::Estimator;
 use exchange::{Asked, Books, Exchange};
-use gate::{Drain, Gate, InFlight, Permit};
+use gate::{Drain, Gate, InFlight, Permit, UploadShares};
 use pace::Pace;
 use parts::BodyParts;
 use plan::{Expected, Plan};
 use relay::Heir;
-use stored::{Account, Keeping};
+use stored::Keeping;
 use throttle::Throttle;
 use upload::{ClientUpload, LookUp};
 use usage_option::{Retried, UneditedRequest, UsageOptionRefusals};
 
 use crate::{
     model::ObjectKind,
-    store::ledger::{Ledger, Port},
+    store::{
+        ledger::{Ledger, Port},
+        objects::AccountState,
+    },
     usage::{Templates, UsageOnlyEvents},
 };
 
@@ -96,6 +99,7 @@ pub struct Shared {
     pub ledger: Ledger,
     pub estimator: Estimator,
     pub gate: Gate,
+    pub uploads: UploadShares,
     pub drain: Arc<Drain>,
     pub own_headers: OwnHeaders,
     pub stream_usage: StreamUsage,
@@ -229,10 +233,14 @@ async fn forward(
         return Err(ledger_unavailable().retry_after(5));
     }
     let account = if ids.is_empty() {
-        Account::Closed
+        AccountState::Closed
     } else {
         shared.owners.check_path(&caller, ids).await?
     };
+    if let Some(kind) = endpoint.cursor_kind() {
+        let query = request.query_string();
+        shared.owners.check_cursors(&caller, query, kind).await?;
+    }
     let mut asked = Asked {
         keeping: Keeping::new(
             endpoint.keeps,
@@ -240,6 +248,7 @@ async fn forward(
             caller.id,
             ids.first().map(|(_, id)| *id),
             account,
+            &shared.owners.giving,
         ),
         request,
         caller,
@@ -308,25 +317,29 @@ async fn settle_objects(
         }
         return Ok(());
     }
+    if asked.endpoint.keeps == Keeps::Response && plan.chooses_id() {
+        return Err(stored::chosen_id());
+    }
     owners
         .check_references(&asked.caller, &plan.references)
         .await?;
     asked.keeping.gives(&plan.references);
-    let given = if plan.leaves_items() {
-        owners.given(&asked.keeping).await?
-    } else {
-        Vec::new()
-    };
-    if !given.is_empty() && proxy.books.ledger.commit(given).await.is_err() {
-        return Err(ledger_unavailable().retry_after(5));
+    if plan.leaves_items() {
+        owners.check_given(&asked.keeping).await?;
+        asked.keeping.leaves_items();
     }
     if plan.keeping.background && asked.endpoint.path == RESPONSES {
         asked.keeping.runs_in_background();
     } else if plan.keeping.nothing {
         asked.keeping.stores_nothing();
     }
-    if plan.keeping.audio && asked.endpoint.keeps == Keeps::Audio {
-        asked.keeping.asks_audio();
+    if asked.endpoint.keeps == Keeps::Chat {
+        if plan.keeping.audio {
+            asked.keeping.asks_audio();
+        }
+        if plan.keeping.stored {
+            asked.keeping.stores_chat();
+        }
     }
     match (asked.endpoint.keeps, ids.first()) {
         (Keeps::Batch, None) => batch::check_input(proxy, asked, &plan.references).await,
@@ -420,6 +433,7 @@ async fn send_upload(
     let shared = &proxy.shared;
     let headers = asked.request.headers();
     upload::check(headers)?;
+    let share = shared.uploads.enter(asked.caller.id)?;
     let permit = shared.gate.enter().await?;
     let length = upload::length_of(headers);
     let head = shared.own_headers.head_for(asked.request, length);
@@ -433,6 +447,7 @@ async fn send_upload(
     let mut upload = ClientUpload::new(headers, payload, &mut exchange, look_up);
     let sent = proxy.backend.send_upload(&outgoing, &mut upload).await;
     let (fields, client_error) = (upload.fields(), upload.into_error());
+    drop(share);
     exchange.set_model(fields.model.unwrap_or_default());
     let response = match sent {
         Ok(response) => response,

@@ -68,6 +68,12 @@ impl Plan {
         !self.keeping.nothing || self.references.iter().any(is_conversation)
     }
 
+    /// Whether the client chooses the id of the response, as vLLM lets it.
+    pub(super) fn chooses_id(&self) -> bool {
+        let mut references = self.references.iter();
+        references.any(|found| found.member == references::REQUEST_ID)
+    }
+
     pub(super) fn speaks_of_objects(&self) -> bool {
         self.is_stateful || self.keeping != AskedToKeep::default() || !self.references.is_empty()
     }

@@ -43,12 +43,12 @@ use super::{
     parts::BodyParts,
     payload,
     request::clean_text,
-    stored::{Account, Keeping},
+    stored::Keeping,
     unanswered,
 };
 use crate::{
     model::{Outcome, Usage},
-    store::ledger::NotWritten,
+    store::{ledger::NotWritten, objects::AccountState},
     usage::{Dialect, FrameScan, Text, UsageOnlyEvents, read_event, transcription_model},
 };
 
@@ -80,7 +80,8 @@ pub(super) async fn open(
             Stateful::Off,
             caller.id,
             None,
-            Account::Closed,
+            AccountState::Closed,
+            &shared.owners.giving,
         ),
         request,
         caller,

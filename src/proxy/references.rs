@@ -52,6 +52,8 @@ const HOLDERS: [(&str, ObjectKind); 6] = [
 ];
 /// `audio` of a chat's messages, which elsewhere is something else.
 const AUDIO: &str = "messages.audio";
+/// vLLM makes it the id of the response.
+pub const REQUEST_ID: &str = "request_id";
 /// These are files in a form, so a string in their place may be an id.
 const FILES_OF_FORMS: [(&str, ObjectKind); 1] = [("input_reference", ObjectKind::File)];
 /// Inside these an object is an item of a conversation, which the backend may know by its `id`.
@@ -294,9 +296,8 @@ impl<'de> Visitor<'de> for Within<'_, '_> {
                     Some(kind) => search.take(member.name, value, kind, true),
                     None => ids.push(value),
                 }
-            } else if depth == 1 && name == "request_id" {
-                // vLLM makes it the id of the response.
-                search.take("request_id", value, ObjectKind::Response, false);
+            } else if depth == 1 && name == REQUEST_ID {
+                search.take(REQUEST_ID, value, ObjectKind::Response, false);
             }
             item.note(Member { name, is_exact }, value);
             let name = match (member.name, name) {

@@ -44,6 +44,8 @@ pub struct AskedToKeep {
     pub background: bool,
     /// `store` is false.
     pub nothing: bool,
+    /// `store` is true.
+    pub stored: bool,
     /// The answer of a chat shall be said aloud, and the next request may name what was said.
     pub audio: bool,
 }
@@ -76,6 +78,7 @@ pub fn look(body: &Excerpt<'_>) -> Result<Look, ApiError> {
         keeping: AskedToKeep {
             background: members.background.is_true(),
             nothing: members.store.is_some_and(|value| value.get() == "false"),
+            stored: members.store.is_some_and(|value| is_true(value.get())),
             audio: asks_audio(members.audio, members.modalities),
         },
         splice: splice.map(|splice| splice.in_whole(body)),

@@ -9,13 +9,13 @@ use super::{
     estimator::{Estimate, Purpose},
     exchange::Asked,
     inner, ledger_unavailable,
-    stored::{Account, made},
+    stored::part,
 };
 use crate::{
-    model::{Entry, ObjectKind, Outcome, UsageRow, UsageSource, now_ms},
+    model::{Account, Entry, Extent, ObjectKind, Origin, Outcome, UsageRow, UsageSource, now_ms},
     store::{
         ledger::NotWritten,
-        objects::{self, Kept, Pending},
+        objects::{self, AccountState, Kept, Pending},
     },
     usage::{Dialect, Evidence, Generated, Stored, read_answer},
 };
@@ -27,7 +27,7 @@ pub(super) async fn before_deletion(
     asked: &mut Asked<'_>,
     id: &str,
 ) -> Result<(), ApiError> {
-    if asked.keeping.account() == Account::Closed {
+    if asked.keeping.account() == AccountState::Closed {
         return Ok(());
     }
     let _permit = proxy.shared.gate.enter().await?;
@@ -47,13 +47,15 @@ pub(super) async fn before_deletion(
         // Deleted now, it could never be booked.
         _ => return Err(not_now()),
     }
-    let body = inner::whole_body(&mut response, proxy.shared.max_body_bytes).await?;
+    let limit_bytes = proxy.shared.max_body_bytes;
+    let budget = &proxy.shared.body_budget;
+    let body = inner::whole_body(&mut response, limit_bytes, budget).await?;
     let user_id = asked.caller.id;
     let row = row_of(RESPONSES, user_id, &body);
     let mut stored = Stored::default();
     stored.read(&body);
     if stored.is_final() || row.source == UsageSource::Backend {
-        let written = book_row(proxy, id, row, &body).await;
+        let written = book_row(proxy, id, row, extent_of(&stored), &body).await;
         return written.map_err(|_| ledger_unavailable().retry_after(5));
     }
     let forgets = Entry::Forgotten {
@@ -62,9 +64,17 @@ pub(super) async fn before_deletion(
     };
     asked.keeping.ends_unfinished(Estimate {
         forgets: Some(forgets),
-        ..estimate(id, row, &body)
+        ..estimate(id, row, Extent::Cut, &body)
     });
     Ok(())
+}
+
+/// A response that was cancelled may report less than what had passed of it.
+fn extent_of(stored: &Stored) -> Extent {
+    match stored.status.as_deref() {
+        Some("cancelled") => Extent::Cut,
+        _ => Extent::Whole,
+    }
 }
 
 /// Books a response, the first time.
@@ -74,25 +84,34 @@ pub(super) async fn book(
     user_id: i64,
     body: &[u8],
 ) -> Result<(), NotWritten> {
-    book_row(proxy, id, row_of(RESPONSES, user_id, body), body).await
+    let mut stored = Stored::default();
+    stored.read(body);
+    let row = row_of(RESPONSES, user_id, body);
+    book_row(proxy, id, row, extent_of(&stored), body).await
 }
 
-async fn book_row(proxy: &Proxy, id: &str, row: UsageRow, body: &[u8]) -> Result<(), NotWritten> {
+async fn book_row(
+    proxy: &Proxy,
+    id: &str,
+    row: UsageRow,
+    extent: Extent,
+    body: &[u8],
+) -> Result<(), NotWritten> {
     if row.source == UsageSource::Backend {
-        let entry = Entry::of(row, Some(id.to_owned()));
+        let entry = Entry::of(row, Some((Account::of_known(id), extent)));
         proxy.books.ledger.commit([entry]).await
     } else {
         let (sender, written) = oneshot::channel();
         proxy.books.estimator.submit(Estimate {
             written: Some(sender),
-            ..estimate(id, row, body)
+            ..estimate(id, row, extent, body)
         });
         written.await.unwrap_or(Err(NotWritten))
     }
 }
 
 /// Of a response that does not say what it used: its output is counted.
-fn estimate(id: &str, row: UsageRow, body: &[u8]) -> Estimate {
+fn estimate(id: &str, row: UsageRow, extent: Extent, body: &[u8]) -> Estimate {
     let row = UsageRow {
         source: UsageSource::Estimate,
         ..row
@@ -102,7 +121,7 @@ fn estimate(id: &str, row: UsageRow, body: &[u8]) -> Estimate {
         ..Evidence::default()
     };
     Estimate {
-        purpose: Purpose::Settles(id.to_owned()),
+        purpose: Purpose::Settles(Account::of_known(id), extent),
         ..Estimate::of(row, evidence)
     }
 }
@@ -123,7 +142,8 @@ pub(super) fn given_up(object: Pending) -> Option<Entry> {
         source: UsageSource::Estimate,
         ..row_of(RESPONSES, object.user_id, b"")
     };
-    Some(Entry::Settled { id: object.id, row })
+    let account = Account::of_known(object.id);
+    Some(Entry::of(row, Some((account, Extent::Cut))))
 }
 
 fn not_now() -> ApiError {
@@ -141,11 +161,12 @@ pub(super) fn of_batch(id: &str, user_id: i64, json: &[u8]) -> Vec<Entry> {
     stored.read(json);
     let files = stored.files.iter();
     let mut entries: Vec<Entry> = files
-        .map(|file| made(file, ObjectKind::File, user_id, true))
+        .map(|file| part(file, ObjectKind::File, user_id, Origin::Produced))
         .collect();
     if stored.is_final() {
         let row = row_of(BATCHES, user_id, json);
-        entries.push(Entry::of(row, Some(id.to_owned())));
+        let account = Account::of_known(id);
+        entries.push(Entry::of(row, Some((account, Extent::Whole))));
     }
     entries
 }

@@ -1,7 +1,11 @@
 //! Stored objects are their maker's: what a request refers to is looked up before it goes on, what an answer makes is
 //! remembered before it leaves. Another user's object and none at all are told in the same words, without asking the backend.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use actix_web::{
     http::{
@@ -17,14 +21,20 @@ use super::{
     endpoint::{Keeps, Stateful},
     estimator::Estimate,
     ledger_unavailable,
-    references::Reference,
+    references::{REQUEST_ID, Reference},
     request,
 };
 use crate::{
-    model::{Claim, Entry, ObjectKind, StoredObject, ms_ago, now_ms},
-    store::{Store, StoreError, objects},
-    usage::{Stored, is_id},
+    model::{Account, Claim, Entry, Extent, ObjectKind, Origin, StoredObject, ms_ago, now_ms},
+    store::{
+        Store, StoreError,
+        objects::{self, AccountState},
+    },
+    usage::{Stored, fold_text, is_id},
 };
+
+/// Ids that one request may give to items.
+const MAX_GIVEN_IDS: usize = 100;
 
 /// A backend of several servers may answer 404 for a moment after it has made an object; this is long for that.
 const MIN_AGE: Duration = Duration::from_secs(60);
@@ -33,6 +43,54 @@ const MIN_AGE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Owners {
     pub store: Store,
+    pub giving: GivenIds,
+}
+
+/// Ids that requests in flight give to items. A list that shows one meanwhile makes it nobody's. Clones share them.
+#[derive(Clone, Default)]
+pub struct GivenIds(Arc<Mutex<HashMap<String, usize>>>);
+
+impl GivenIds {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn contains(&self, id: &str) -> bool {
+        self.lock().contains_key(id)
+    }
+}
+
+/// The ids that one request gives, in flight until dropped.
+struct Giving {
+    all: GivenIds,
+    ids: Vec<String>,
+}
+
+impl Giving {
+    fn start(all: &GivenIds, ids: &[String]) -> Self {
+        let mut counts = all.lock();
+        for id in ids {
+            *counts.entry(id.clone()).or_default() += 1;
+        }
+        Self {
+            all: all.clone(),
+            ids: ids.to_owned(),
+        }
+    }
+}
+
+impl Drop for Giving {
+    fn drop(&mut self) {
+        let mut counts = self.all.lock();
+        for id in &self.ids {
+            if let Some(count) = counts.get_mut(id) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(id);
+                }
+            }
+        }
+    }
 }
 
 impl Owners {
@@ -44,37 +102,67 @@ impl Owners {
         &self,
         caller: &Caller,
         ids: &[(ObjectKind, &str)],
-    ) -> Result<Account, ApiError> {
+    ) -> Result<AccountState, ApiError> {
         let claims = ids.iter().map(|(kind, id)| Claim {
             id: (*id).to_owned(),
             kind: *kind,
             is_looked_up: true,
         });
         let (user_id, claims) = (caller.id, claims.collect::<Vec<_>>());
-        let (foreign, is_open) = self
+        let (foreign, account) = self
             .read(move |connection| {
                 let place = objects::first_foreign(connection, user_id, &claims)?;
-                let is_open = match claims.first() {
-                    Some(first) => objects::is_pending(connection, &first.id)?,
-                    None => false,
+                let account = match claims.first() {
+                    Some(first) => objects::account_state(connection, &first.id)?,
+                    None => AccountState::Closed,
                 };
                 let foreign = place.and_then(|place| claims.into_iter().nth(place));
-                Ok((foreign, is_open))
+                Ok((foreign, account))
             })
             .await?;
         match foreign {
             Some(foreign) => Err(unknown_object(&foreign.id).with_param("id")),
-            None if is_open => Ok(Account::Open),
-            None => Ok(Account::Closed),
+            None => Ok(account),
         }
     }
 
-    /// The same for what a body refers to.
+    /// Refuses the cursor of a list, `after` or `before`, that names no object of the caller's own: the backend would tell whether
+    /// there is one, and whoever asks could tell another user's from none at all.
+    ///
+    /// # Errors
+    /// 404 for another's cursor as for an unknown one, 503 when the database cannot be read.
+    pub(super) async fn check_cursors(
+        &self,
+        caller: &Caller,
+        query: &str,
+        kind: ObjectKind,
+    ) -> Result<(), ApiError> {
+        for (name, id) in url::form_urlencoded::parse(query.as_bytes()) {
+            if !matches!(fold_text(&name).as_ref(), "after" | "before") || id.is_empty() {
+                continue;
+            }
+            let (user_id, cursor) = (caller.id, id.clone().into_owned());
+            let is_own = self
+                .read(move |connection| objects::is_cursor(connection, user_id, kind, &cursor))
+                .await?;
+            if !is_own {
+                return Err(unknown_object(&id).with_param(name.into_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for what a body refers to. The id of an item that is sent whole is not checked: it would have to be refused for
+    /// another user's and let pass for an unknown one, which tells the two apart.
     pub(super) async fn check_references(
         &self,
         caller: &Caller,
         references: &[Reference],
     ) -> Result<(), ApiError> {
+        let references: Vec<&Reference> = references
+            .iter()
+            .filter(|reference| reference.claim.is_looked_up)
+            .collect();
         let claims = references.iter().map(|reference| reference.claim.clone());
         match self.first_foreign(caller, claims.collect()).await? {
             Some((place, id)) => {
@@ -102,23 +190,28 @@ impl Owners {
         .await
     }
 
-    /// The entries that keep ids which a request brings along from becoming anybody's: a list of a conversation's items gives
-    /// them back, and whoever has put another's id into a conversation of one's own could refer to the item behind it. Only ids
-    /// of which nothing is known; what the user owns stays so. Not to take items from lists at all would close the same gap,
-    /// and would make those nobody's that users know from lists only, such as their own messages.
-    pub(super) async fn given(&self, keeping: &Keeping) -> Result<Vec<Entry>, ApiError> {
-        if !keeping.notes_objects() || keeping.given_ids.is_empty() {
-            return Ok(Vec::new());
+    /// Whether the backend may be given so many ids that are none of the user's own objects.
+    ///
+    /// # Errors
+    /// 400 for more than [`MAX_GIVEN_IDS`], be they unknown or another's, 503 when the database cannot be read.
+    pub(super) async fn check_given(&self, keeping: &Keeping) -> Result<(), ApiError> {
+        if keeping.given_ids.len() <= MAX_GIVEN_IDS || !keeping.notes_objects() {
+            return Ok(());
         }
-        let ids = keeping.given_ids.iter().filter(|id| is_id(id));
-        let ids: Vec<String> = ids.cloned().collect();
-        let unknown = self
-            .read(move |connection| objects::unknown(connection, ids))
+        let (user_id, ids) = (keeping.user_id, keeping.given_ids.clone());
+        let count = self
+            .read(move |connection| objects::count_not_own(connection, user_id, &ids))
             .await?;
-        let entries = unknown.iter();
-        Ok(entries
-            .map(|id| keeping.made(id, ObjectKind::Given, true))
-            .collect())
+        if count <= MAX_GIVEN_IDS {
+            return Ok(());
+        }
+        Err(ApiError::invalid_request(
+            StatusCode::BAD_REQUEST,
+            None,
+            format!(
+                "The request gives ids of its own to more than {MAX_GIVEN_IDS} items. Send items without ids, or with `store` false."
+            ),
+        ))
     }
 
     /// A query, on the blocking pool.
@@ -156,11 +249,22 @@ pub(super) fn unknown_object(id: &str) -> ApiError {
     )
 }
 
+/// 400 for a response whose id the client chooses: one that is used twice, or is another user's, would be booked to nobody.
+pub(super) fn chosen_id() -> ApiError {
+    ApiError::invalid_request(
+        StatusCode::BAD_REQUEST,
+        None,
+        "`request_id` is not taken here: the backend gives each response an id of its own. Leave it out.",
+    )
+    .with_param(REQUEST_ID)
+}
+
 /// 404 for a body that refers to stored objects while they are closed.
 pub(super) fn closed_reference(member: &str) -> ApiError {
     ApiError::closed(format!(
         "`{member}` refers to an object stored at the backend, which all users of this proxy would share. Send the content \
-         itself; or its operator can open each user's own objects with STATEFUL_ENDPOINTS=private."
+         itself: ask for responses with `\"store\": false` and `\"include\": [\"reasoning.encrypted_content\"]`, and send their items \
+         whole. Or the proxy's operator can open each user's own objects with STATEFUL_ENDPOINTS=private."
     ))
     .with_param(member.to_owned())
 }
@@ -174,46 +278,55 @@ pub(super) fn closed_background() -> ApiError {
     .with_param("background")
 }
 
-/// Whether what an object used is yet to be booked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Account {
-    Open,
-    /// It is booked, or nothing is used later.
-    Closed,
-}
-
 /// What is remembered of one answer's objects, and when what they used is booked.
 pub(super) struct Keeping {
     keeps: Keeps,
     user_id: i64,
     /// The object that the path names.
     path_id: Option<String>,
-    /// That object's.
-    account: Account,
-    /// The request asks for a response in the background.
+    /// That object's account.
+    account: AccountState,
+    /// The answer is, or is to be, a response in the background.
     is_background: bool,
-    /// The object itself is remembered.
-    is_remembered: bool,
+    /// The object itself, once it is remembered.
+    remembered: Option<Remembered>,
     /// The request asks the backend to store nothing; containers live all the same.
     is_unstored: bool,
+    /// The answer's audio is remembered too.
+    keeps_audio: bool,
     /// What is booked of the object should it be deleted before it is done.
     unfinished: Option<Box<Estimate>>,
     /// The same, where it is known.
     given_up: Option<Entry>,
     /// Ids of items that the request brings along: a backend that gives them back has not made them.
     given_ids: Vec<String>,
+    /// The same while the request is in flight, if the backend may keep the items.
+    giving: Option<Giving>,
+    /// Ids that other requests give now.
+    all_giving: GivenIds,
+}
+
+/// An object as it was remembered.
+#[derive(Debug, Clone, Copy)]
+struct Remembered {
+    made_at_ms: i64,
+    is_settled: bool,
 }
 
 /// How an answer is booked.
 pub(super) enum Booking {
     /// As its endpoint says.
     AsUsual,
-    /// Not now: it is not done, and is remembered until it is. If this answer made it, its id.
-    Later { made: Option<String> },
+    /// Not now: it is not done, and is remembered until it is. What passed of it is kept with this account.
+    Later(Option<Account>),
     /// It was before; a look at it books nothing, and says so in the log.
     Before,
     /// Unless it was before, under the name of the endpoint that made the object.
-    Once { id: String, endpoint: &'static str },
+    Once {
+        account: Account,
+        extent: Extent,
+        endpoint: &'static str,
+    },
     /// With what the object had said before it was deleted, in which it is forgotten too.
     Unfinished(Box<Estimate>),
 }
@@ -224,23 +337,27 @@ impl Keeping {
         stateful: Stateful,
         user_id: i64,
         path_id: Option<&str>,
-        account: Account,
+        account: AccountState,
+        all_giving: &GivenIds,
     ) -> Self {
         Self {
             keeps: match (stateful, keeps) {
                 // Unless it is asked for.
-                (Stateful::Off, _) | (_, Keeps::Audio) => Keeps::Nothing,
+                (Stateful::Off, _) | (_, Keeps::Chat) => Keeps::Nothing,
                 (Stateful::Private, keeps) => keeps,
             },
             user_id,
             path_id: path_id.map(str::to_owned),
             account,
             is_background: false,
-            is_remembered: false,
+            remembered: None,
             is_unstored: false,
+            keeps_audio: false,
             unfinished: None,
             given_up: None,
             given_ids: Vec::new(),
+            giving: None,
+            all_giving: all_giving.clone(),
         }
     }
 
@@ -254,13 +371,18 @@ impl Keeping {
         self.is_unstored = true;
     }
 
-    /// The request asks for an answer with audio.
+    /// The request asks for a chat's answer with audio.
     pub(super) fn asks_audio(&mut self) {
-        self.keeps = Keeps::Audio;
+        self.keeps_audio = true;
     }
 
-    /// Of the object that the path names.
-    pub(super) fn account(&self) -> Account {
+    /// The request asks the backend to store a chat's answer.
+    pub(super) fn stores_chat(&mut self) {
+        self.keeps = Keeps::Made(ObjectKind::ChatCompletion);
+    }
+
+    /// How the account of the object stands that the path names.
+    pub(super) fn account(&self) -> AccountState {
         self.account
     }
 
@@ -284,9 +406,20 @@ impl Keeping {
         let given = references
             .iter()
             .filter(|reference| !reference.claim.is_looked_up)
-            .filter(|reference| reference.claim.kind == ObjectKind::Item);
-        self.given_ids
-            .extend(given.map(|reference| reference.claim.id.clone()));
+            .filter(|reference| reference.claim.kind == ObjectKind::Item)
+            .map(|reference| &reference.claim.id);
+        for id in given.filter(|id| is_id(id)) {
+            if !self.given_ids.contains(id) {
+                self.given_ids.push(id.clone());
+            }
+        }
+    }
+
+    /// The backend may keep the items that the request brings along: until it has, and that is written, nobody becomes their owner.
+    pub(super) fn leaves_items(&mut self) {
+        if !self.given_ids.is_empty() && self.notes_objects() {
+            self.giving = Some(Giving::start(&self.all_giving, &self.given_ids));
+        }
     }
 
     /// What must be written when the object that the path names is gone, as far as an answer that is no success names it.
@@ -297,10 +430,11 @@ impl Keeping {
 
     /// Whether the answer's objects must be noted.
     pub(super) fn notes_objects(&self) -> bool {
-        !matches!(
+        let notes = !matches!(
             self.keeps,
             Keeps::Nothing | Keeps::Forgotten | Keeps::Listed(_)
-        )
+        );
+        notes || self.keeps_audio
     }
 
     /// What the answer makes uses its tokens later, and is not remembered so far.
@@ -309,29 +443,65 @@ impl Keeping {
             Keeps::Response => self.is_background,
             keeps => keeps == Keeps::Batch,
         };
-        uses_later && self.path_id.is_none() && !self.is_remembered
+        uses_later && self.path_id.is_none() && self.remembered.is_none()
+    }
+
+    /// Whatever the request says, an answer that goes on in the background opens an account. A stream is in progress until it ends,
+    /// so it must say more than that.
+    fn note_background(&mut self, stored: &Stored) {
+        let is_made = self.keeps == Keeps::Response && self.path_id.is_none();
+        let goes_on = match stored.status.as_deref() {
+            Some("queued") => true,
+            Some("in_progress") => !stored.is_stream,
+            _ => false,
+        };
+        self.is_background |= is_made && (goes_on || stored.background);
     }
 
     /// What must be written before the first bytes of a long answer leave: the client can use the object from then on.
     pub(super) fn first_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
-        let Some(id) = stored.and_then(|stored| stored.id.as_ref()) else {
+        let Some((stored, id)) = stored.and_then(|stored| Some((stored, stored.id.as_ref()?)))
+        else {
             return Vec::new();
         };
-        if std::mem::replace(&mut self.is_remembered, true) {
-            return Vec::new();
-        }
-        match self.keeps {
+        self.note_background(stored);
+        let (kind, is_settled) = match self.keeps {
             // Looked at again.
-            Keeps::Response | Keeps::Batch if self.path_id.is_some() => Vec::new(),
-            Keeps::Response if self.is_unstored => Vec::new(),
-            Keeps::Response => {
-                let is_settled = !self.is_background;
-                vec![self.made(id, ObjectKind::Response, is_settled)]
-            }
-            Keeps::Batch => vec![self.made(id, ObjectKind::Batch, false)],
-            Keeps::Made(kind) => vec![self.made(id, kind, true)],
-            _ => Vec::new(),
-        }
+            Keeps::Response | Keeps::Batch if self.path_id.is_some() => return Vec::new(),
+            Keeps::Response if self.is_unstored && !self.is_background => return Vec::new(),
+            Keeps::Response => (ObjectKind::Response, !self.is_background),
+            Keeps::Batch => (ObjectKind::Batch, false),
+            Keeps::Made(kind) => (kind, true),
+            _ => return Vec::new(),
+        };
+        // Once is enough, unless the answer says only later that it goes on.
+        let made_at_ms = match self.remembered {
+            Some(known) if known.is_settled == is_settled => return Vec::new(),
+            Some(known) => known.made_at_ms,
+            None => now_ms(),
+        };
+        self.remembered = Some(Remembered {
+            made_at_ms,
+            is_settled,
+        });
+        vec![Entry::Made(StoredObject {
+            id: id.clone(),
+            kind,
+            user_id: self.user_id,
+            made_at_ms,
+            is_settled,
+            origin: Origin::Produced,
+        })]
+    }
+
+    /// The account of what the answer has just made, if that uses its tokens later.
+    pub(super) fn new_account(&self, stored: Option<&Stored>) -> Option<Account> {
+        let remembered = self.remembered.filter(|known| !known.is_settled)?;
+        let id = stored?.id.clone()?;
+        (self.keeps == Keeps::Response).then_some(Account {
+            id,
+            made_at_ms: Some(remembered.made_at_ms),
+        })
     }
 
     /// What must be written before the last byte of a successful answer leaves.
@@ -344,9 +514,11 @@ impl Keeping {
                 user_id: self.user_id,
             });
         }
+        entries.extend(self.given_entries());
         let Some(stored) = stored else {
             return entries;
         };
+        let audio = (&stored.audio[..], ObjectKind::Audio);
         let parts: &[(&[String], ObjectKind)] = match self.keeps {
             Keeps::Response if self.is_unstored => &[(&stored.containers, ObjectKind::Container)],
             Keeps::Response => &[
@@ -354,28 +526,55 @@ impl Keeping {
                 (&stored.containers, ObjectKind::Container),
             ],
             Keeps::Items => &[(&stored.items, ObjectKind::Item)],
-            Keeps::Audio => &[(&stored.audio, ObjectKind::Audio)],
             Keeps::Batch | Keeps::UploadedFile => &[(&stored.files, ObjectKind::File)],
             _ => &[],
         };
-        for (ids, kind) in parts {
-            let new = ids.iter().filter(|id| !self.given_ids.contains(id));
-            entries.extend(new.map(|id| self.made(id, *kind, true)));
+        let audio = self.keeps_audio.then_some(audio);
+        let origin = match self.keeps {
+            Keeps::Items => Origin::Listed,
+            _ => Origin::Produced,
+        };
+        for (ids, kind) in parts.iter().copied().chain(audio) {
+            let is_new = |id: &&String| {
+                let is_given = self.given_ids.contains(id)
+                    || origin == Origin::Listed && self.all_giving.contains(id);
+                !is_given
+            };
+            let new = ids.iter().filter(is_new);
+            entries.extend(new.map(|id| part(id, kind, self.user_id, origin)));
         }
         entries
     }
 
-    /// How a successful answer is booked. One that tells its usage is done, wherever it says so.
-    pub(super) fn booking(&mut self, stored: Option<&Stored>, tells_usage: bool) -> Booking {
+    /// The ids that the request has given to items become nobody's: a list of a conversation's items gives them back, and whoever
+    /// has put another's id into a conversation of one's own could refer to the item behind it. What the user owns stays so. Not to
+    /// take items from lists at all would close the same gap, and would make those nobody's that users know from lists only, such
+    /// as their own messages.
+    pub(super) fn given_entries(&self) -> Vec<Entry> {
+        let Some(giving) = &self.giving else {
+            return Vec::new();
+        };
+        let given = giving.ids.iter();
+        given
+            .map(|id| part(id, ObjectKind::Given, self.user_id, Origin::Listed))
+            .collect()
+    }
+
+    /// How a successful answer is booked. One that reports its usage is done, wherever it does so; `reports_usage` is what is known
+    /// when nothing more will come.
+    pub(super) fn booking(&mut self, stored: Option<&Stored>, reports_usage: bool) -> Booking {
         if let Some(estimate) = self.unfinished.take() {
             return Booking::Unfinished(estimate);
+        }
+        if let Some(stored) = stored {
+            self.note_background(stored);
         }
         let endpoint = match self.keeps {
             Keeps::Response if self.is_background || self.path_id.is_some() => RESPONSES,
             Keeps::Batch => BATCHES,
             _ => return Booking::AsUsual,
         };
-        if self.path_id.is_some() && self.account == Account::Closed {
+        if self.path_id.is_some() && self.account == AccountState::Closed {
             return Booking::Before;
         }
         let named = stored.and_then(|stored| stored.id.as_ref());
@@ -383,22 +582,29 @@ impl Keeping {
             // Nobody can come back to it: what it tells now is all that it will.
             return Booking::AsUsual;
         };
-        let is_batch = self.keeps == Keeps::Batch;
-        let is_done = |stored: &Stored| stored.is_final() || tells_usage && !is_batch;
-        if !stored.is_some_and(is_done) {
-            let is_new = self.path_id.is_none() && !is_batch;
-            return Booking::Later {
-                made: is_new.then(|| id.clone()),
-            };
-        }
-        Booking::Once {
+        let made = self.remembered.filter(|_| self.path_id.is_none());
+        let account = Account {
             id: id.clone(),
+            made_at_ms: made.map(|known| known.made_at_ms),
+        };
+        let is_batch = self.keeps == Keeps::Batch;
+        let is_done = |stored: &Stored| stored.is_final() || reports_usage && !is_batch;
+        let is_stream = stored.is_some_and(|stored| stored.is_stream);
+        if !stored.is_some_and(is_done) {
+            // A look at it in JSON shows again what another will show.
+            let is_kept = !is_batch && (self.path_id.is_none() || is_stream);
+            return Booking::Later(is_kept.then_some(account));
+        }
+        let is_cancelled = stored.is_some_and(|s| s.status.as_deref() == Some("cancelled"));
+        Booking::Once {
+            account,
+            extent: if is_cancelled {
+                Extent::Cut
+            } else {
+                Extent::Whole
+            },
             endpoint,
         }
-    }
-
-    fn made(&self, id: &str, kind: ObjectKind, is_settled: bool) -> Entry {
-        made(id, kind, self.user_id, is_settled)
     }
 }
 
@@ -419,13 +625,14 @@ pub(super) fn gone(id: String, user_id: i64) -> Entry {
     }
 }
 
-/// The entry of a new object.
-pub(super) fn made(id: &str, kind: ObjectKind, user_id: i64, is_settled: bool) -> Entry {
+/// The entry of a part of an answer, of which nothing is used later.
+pub(super) fn part(id: &str, kind: ObjectKind, user_id: i64, origin: Origin) -> Entry {
     Entry::Made(StoredObject {
         id: id.to_owned(),
         kind,
         user_id,
         made_at_ms: now_ms(),
-        is_settled,
+        is_settled: true,
+        origin,
     })
 }

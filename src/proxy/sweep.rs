@@ -20,6 +20,8 @@ const SWEEPS_FOR_OLD: u64 = 10;
 /// An account is not given up earlier. Its answer may still be on its way to a client, from a backend that keeps none; and
 /// what is wrong between this server and the backend for an hour costs no account.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+/// How long an id stays nobody's that was given by a client or belonged to what was deleted. OpenAI keeps responses as long.
+const MAX_AGE_OF_UNOWNED: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Objects in one sweep.
 const MAX_OBJECTS: usize = 500;
 /// What may be wrong with one object alone is wrong with the backend when it is so with this many in a row.
@@ -95,7 +97,7 @@ impl Round {
     }
 }
 
-/// Books what is kept of objects that will not be looked at any more.
+/// Books what is kept of objects that will not be looked at any more, and forgets ids that have been nobody's for long.
 async fn give_up_oldest(proxy: &Proxy) -> Result<(), ApiError> {
     let before_ms = ms_ago(MAX_AGE);
     let owners = &proxy.shared.owners;
@@ -103,8 +105,10 @@ async fn give_up_oldest(proxy: &Proxy) -> Result<(), ApiError> {
         .read(move |connection| objects::expired(connection, before_ms, MAX_OBJECTS))
         .await?;
     let rows = expired.into_iter().filter_map(settle::given_up);
+    let made_before_ms = ms_ago(MAX_AGE_OF_UNOWNED);
+    let entries = rows.chain([Entry::Expired { made_before_ms }]);
     // What could not be written is found again.
-    let _ = proxy.books.ledger.commit(rows).await;
+    let _ = proxy.books.ledger.commit(entries).await;
     Ok(())
 }
 
@@ -120,7 +124,9 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
     let entries = match response.status {
         StatusCode::OK => {
             let limit_bytes = proxy.shared.max_body_bytes;
-            let Ok(body) = inner::whole_body(&mut response, limit_bytes).await else {
+            let Ok(body) =
+                inner::whole_body(&mut response, limit_bytes, &proxy.shared.body_budget).await
+            else {
                 return Ok(());
             };
             if kind == ObjectKind::Batch {
@@ -137,7 +143,7 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
         }
         StatusCode::NOT_FOUND => {
             let is_old = object.made_at_ms < ms_ago(PATIENCE);
-            if is_old && inner::tells_gone(&mut response, &id).await {
+            if is_old && inner::tells_gone(proxy, &mut response, &id).await {
                 // Nothing more will ever be known of it.
                 let row = settle::given_up(object);
                 row.into_iter()

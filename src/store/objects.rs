@@ -1,11 +1,14 @@
 //! Who made what at the backend. Written by the ledger's thread, read before a request that names an object goes on.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::StoreError;
-use crate::model::{Claim, ObjectKind, Outcome, StoredObject, Usage, UsageRow};
+use crate::model::{
+    Account, Claim, Extent, ObjectKind, Origin, Outcome, Progress, StoredObject, Usage, UsageRow,
+    UsageSource,
+};
 
 macro_rules! select_pending {
     ($which:literal) => {
@@ -21,14 +24,29 @@ macro_rules! select_pending {
 const REMEMBER: &str = "INSERT INTO objects (id, kind, user_id, made_at_ms, is_settled) VALUES (?1, ?2, ?3, ?4, ?5) \
      ON CONFLICT DO NOTHING";
 // Index for all that follow: the primary key of objects.
+/// A new object has an id that was nobody's, but for an item whose id the same user has given before.
+const TAKE_OVER: &str = "UPDATE objects SET kind = ?2, user_id = ?3, made_at_ms = ?4, is_settled = ?5, model = NULL, \
+     served_model = NULL, outcome = NULL, input_tokens = NULL, output_tokens = NULL \
+     WHERE id = ?1 AND (kind = 'closed' OR kind = 'given' AND NOT (?2 = 'item' AND user_id = ?3))";
+/// The account of an object whose answer says later that it goes on.
+const OPEN: &str = "UPDATE objects SET is_settled = 0 \
+     WHERE id = ?1 AND kind = ?2 AND user_id = ?3 AND made_at_ms = ?4 AND is_settled = 1 AND outcome IS NULL";
+/// An id that is given again is nobody's for longer.
+const GIVE_AGAIN: &str =
+    "UPDATE objects SET made_at_ms = ?3 WHERE id = ?1 AND kind = 'given' AND user_id = ?2";
+/// What uses its tokens later leaves its account behind.
+const CLOSE: &str = "UPDATE objects SET kind = 'closed', is_settled = 1 WHERE id = ?1 AND user_id = ?2 AND outcome IS NOT NULL";
 const FORGET: &str = "DELETE FROM objects WHERE id = ?1 AND user_id = ?2";
 const FORGET_GONE: &str =
     "DELETE FROM objects WHERE id = ?1 AND user_id = ?2 AND made_at_ms < ?3 AND is_settled = 1";
-const SETTLE: &str = "UPDATE objects SET is_settled = 1 WHERE id = ?1 AND is_settled = 0";
-const PENDING: &str = "SELECT 1 FROM objects WHERE id = ?1 AND is_settled = 0";
+const ACCOUNT: &str = "SELECT user_id, made_at_ms, is_settled, model, served_model, outcome, input_tokens, output_tokens \
+     FROM objects WHERE id = ?1";
+const BOOK: &str = "UPDATE objects SET is_settled = ?2, model = ?3, served_model = ?4, outcome = ?5, input_tokens = ?6, \
+     output_tokens = ?7 WHERE id = ?1";
+// Index: objects_expiring.
+const EXPIRE: &str = "DELETE FROM objects WHERE kind IN ('given', 'closed') AND made_at_ms < ?1";
 const OWNER: &str = "SELECT user_id, kind FROM objects WHERE id = ?1";
-const KEEP: &str = "UPDATE objects SET model = ?3, served_model = ?4, outcome = ?5, input_tokens = ?6, output_tokens = ?7 \
-     WHERE id = ?1 AND user_id = ?2 AND is_settled = 0";
+const STATE: &str = "SELECT is_settled, outcome IS NOT NULL AND input_tokens IS NOT NULL FROM objects WHERE id = ?1";
 const ONE_PENDING: &str = select_pending!("id = ?1 AND is_settled = 0");
 // Index for these two: objects_pending.
 const ALL_PENDING: &str = select_pending!(
@@ -38,24 +56,52 @@ const EXPIRED: &str = select_pending!(
     "is_settled = 0 AND made_at_ms < ?1 AND outcome IS NOT NULL ORDER BY made_at_ms LIMIT ?2"
 );
 // Index: objects_by_user.
-const OWN: &str = "SELECT id, is_settled FROM objects WHERE user_id = ?1 AND kind = ?2";
+const OWN: &str = "SELECT id, is_settled, made_at_ms FROM objects WHERE user_id = ?1 AND kind = ?2";
 
 /// Remembers who made an object.
 pub(super) fn remember(connection: &Connection, object: &StoredObject) -> rusqlite::Result<()> {
-    connection.prepare_cached(REMEMBER)?.execute(params![
+    let values = params![
         object.id,
         object.kind.as_str(),
         object.user_id,
         object.made_at_ms,
         object.is_settled,
-    ])?;
+    ];
+    if connection.prepare_cached(REMEMBER)?.execute(values)? == 1 {
+        return Ok(());
+    }
+    if object.kind == ObjectKind::Given {
+        let values = params![object.id, object.user_id, object.made_at_ms];
+        connection.prepare_cached(GIVE_AGAIN)?.execute(values)?;
+    } else if object.origin == Origin::Produced
+        && connection.prepare_cached(TAKE_OVER)?.execute(values)? == 0
+        && !object.is_settled
+    {
+        let values = params![
+            object.id,
+            object.kind.as_str(),
+            object.user_id,
+            object.made_at_ms,
+        ];
+        connection.prepare_cached(OPEN)?.execute(values)?;
+    }
     Ok(())
 }
 
-/// Forgets an object of a user's.
+/// Forgets an object of a user's. The account of one that uses its tokens later stays for a while, and its id is nobody's.
 pub(super) fn forget(connection: &Connection, id: &str, user_id: i64) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(FORGET)?;
-    statement.execute(params![id, user_id])?;
+    let values = params![id, user_id];
+    if connection.prepare_cached(CLOSE)?.execute(values)? == 0 {
+        connection.prepare_cached(FORGET)?.execute(values)?;
+    }
+    Ok(())
+}
+
+/// Forgets the ids that are nobody's objects and older than a time (Unix milliseconds).
+pub(super) fn expire(connection: &Connection, made_before_ms: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(EXPIRE)?
+        .execute([made_before_ms])?;
     Ok(())
 }
 
@@ -71,28 +117,164 @@ pub(super) fn forget_gone(
     Ok(())
 }
 
-/// Whether this is the first time that an object is settled.
-pub(super) fn settle(connection: &Connection, id: &str) -> rusqlite::Result<bool> {
-    Ok(connection.prepare_cached(SETTLE)?.execute([id])? == 1)
+/// Keeps what an object is taken to have used so far. Returns what is to be booked at once, because its account is closed or is
+/// another object's.
+pub(super) fn keep<'r>(
+    connection: &Connection,
+    account: &Account,
+    row: &'r UsageRow,
+    progress: Progress,
+) -> rusqlite::Result<Option<Cow<'r, UsageRow>>> {
+    let Some(known) = Known::of(connection, account, row)? else {
+        let is_lost = account.made_at_ms.is_some() && progress == Progress::End;
+        return Ok(is_lost.then_some(Cow::Borrowed(row)));
+    };
+    if known.is_settled {
+        return known.book_beyond(connection, row, Extent::Cut);
+    }
+    let kept = known.larger(row);
+    write_account(connection, &account.id, false, &kept, Some(kept.usage))?;
+    Ok(None)
 }
 
-/// Keeps what an object is taken to have used, should its account be given up. Nothing is kept of one whose account is closed.
-pub(super) fn keep(connection: &Connection, id: &str, row: &UsageRow) -> rusqlite::Result<()> {
+/// Settles an object. Returns what is to be booked.
+pub(super) fn settle<'r>(
+    connection: &Connection,
+    account: &Account,
+    row: &'r UsageRow,
+    extent: Extent,
+) -> rusqlite::Result<Option<Cow<'r, UsageRow>>> {
+    let Some(known) = Known::of(connection, account, row)? else {
+        // What was just made is another object than the one that is known by its id.
+        return Ok(account.made_at_ms.map(|_| Cow::Borrowed(row)));
+    };
+    if known.is_settled {
+        return known.book_beyond(connection, row, extent);
+    }
+    if is_the_backend_s_word(row, extent) {
+        write_account(connection, &account.id, true, row, None)?;
+        return Ok(Some(Cow::Borrowed(row)));
+    }
+    let booked = known.larger(row);
+    write_account(connection, &account.id, true, &booked, Some(booked.usage))?;
+    Ok(Some(Cow::Owned(booked)))
+}
+
+fn is_the_backend_s_word(row: &UsageRow, extent: Extent) -> bool {
+    extent == Extent::Whole && row.source != UsageSource::Estimate
+}
+
+/// The account of an object as it stands.
+struct Known {
+    id: String,
+    is_settled: bool,
+    /// Whether the object uses its tokens later.
+    is_kept: bool,
+    model: Option<String>,
+    served_model: Option<String>,
+    /// What it is taken to have used, or what was booked of it. `None` where the backend has said what it used.
+    tokens: Option<(u64, u64)>,
+}
+
+impl Known {
+    /// The account that a row belongs to, if it is the row's: of the same user and, where that is known, the same object.
+    fn of(
+        connection: &Connection,
+        account: &Account,
+        row: &UsageRow,
+    ) -> rusqlite::Result<Option<Self>> {
+        let mut statement = connection.prepare_cached(ACCOUNT)?;
+        let known = statement.query_row([&account.id], |known| {
+            let user_id: i64 = known.get("user_id")?;
+            let made_at_ms: i64 = known.get("made_at_ms")?;
+            let is_same = account.made_at_ms.is_none_or(|at_ms| at_ms == made_at_ms);
+            if user_id != row.user_id || !is_same {
+                return Ok(None);
+            }
+            let count = |name: &str| {
+                let count: Option<i64> = known.get(name)?;
+                Ok::<_, rusqlite::Error>(count.and_then(|count| u64::try_from(count).ok()))
+            };
+            let outcome: Option<String> = known.get("outcome")?;
+            Ok(Some(Self {
+                id: account.id.clone(),
+                is_settled: known.get("is_settled")?,
+                is_kept: outcome.is_some(),
+                model: known.get("model")?,
+                served_model: known.get("served_model")?,
+                tokens: count("input_tokens")?.zip(count("output_tokens")?),
+            }))
+        });
+        known.optional().map(Option::flatten)
+    }
+
+    /// The row, or what is known where that is more.
+    fn larger(&self, row: &UsageRow) -> UsageRow {
+        let (input, output) = self.tokens.unwrap_or_default();
+        let mut larger = row.clone();
+        if input > row.usage.input || output > row.usage.output {
+            larger.usage.input = input.max(row.usage.input);
+            larger.usage.output = output.max(row.usage.output);
+            larger.source = UsageSource::Estimate;
+        }
+        // The answer that made it knows what was asked for.
+        if let Some(model) = self.model.clone().filter(|model| !model.is_empty()) {
+            larger.model = model;
+            larger.served_model = self.served_model.clone().or(larger.served_model);
+        }
+        larger
+    }
+
+    /// What a row has beyond that which was booked by an estimate before.
+    fn book_beyond<'r>(
+        self,
+        connection: &Connection,
+        row: &'r UsageRow,
+        extent: Extent,
+    ) -> rusqlite::Result<Option<Cow<'r, UsageRow>>> {
+        let Some((input, output)) = self.tokens.filter(|_| self.is_kept) else {
+            return Ok(None);
+        };
+        let beyond = Usage {
+            input: row.usage.input.saturating_sub(input),
+            output: row.usage.output.saturating_sub(output),
+            ..Usage::default()
+        };
+        let is_last_word = is_the_backend_s_word(row, extent) && row.source == UsageSource::Backend;
+        if beyond == Usage::default() && !is_last_word {
+            return Ok(None);
+        }
+        let mut booked = self.larger(row);
+        let tokens = (!is_last_word).then_some(booked.usage);
+        write_account(connection, &self.id, true, &booked, tokens)?;
+        booked.usage = beyond;
+        booked.source = row.source;
+        Ok((beyond != Usage::default()).then_some(Cow::Owned(booked)))
+    }
+}
+
+/// Writes how an account stands; without `tokens` the backend has said what was used.
+fn write_account(
+    connection: &Connection,
+    id: &str,
+    is_settled: bool,
+    row: &UsageRow,
+    tokens: Option<Usage>,
+) -> rusqlite::Result<()> {
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    connection.prepare_cached(KEEP)?.execute(params![
+    connection.prepare_cached(BOOK)?.execute(params![
         id,
-        row.user_id,
+        is_settled,
         row.model,
         row.served_model,
         row.outcome.as_str(),
-        count(row.usage.input),
-        count(row.usage.output),
+        tokens.map(|tokens| count(tokens.input)),
+        tokens.map(|tokens| count(tokens.output)),
     ])?;
     Ok(())
 }
 
-/// The first of some claims that a user may not make, by its place: of what the backend looks up it must be the user's own and
-/// of that kind, of the rest not another user's.
+/// The first of some claims that a user may not make, by its place: each must name an object of the user's own, of that kind.
 ///
 /// # Errors
 /// What the database says.
@@ -106,35 +288,52 @@ pub fn first_foreign(
         let known: Option<(i64, String)> = statement
             .query_row([&claim.id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        let known = known.filter(|(_, kind)| kind != ObjectKind::Given.as_str());
-        let is_allowed = match known {
-            Some((owner, kind)) => {
-                owner == user_id && (!claim.is_looked_up || kind == claim.kind.as_str())
-            }
-            None => !claim.is_looked_up,
-        };
-        if !is_allowed {
+        let is_own = |kind: &str| kind == claim.kind.as_str();
+        if !known.is_some_and(|(owner, kind)| owner == user_id && is_own(&kind)) {
             return Ok(Some(place));
         }
     }
     Ok(None)
 }
 
-/// The ids among some that nothing is known of.
+/// How many of some ids name no object of a user's own, be they unknown or another's.
 ///
 /// # Errors
 /// What the database says.
-pub fn unknown(connection: &Connection, mut ids: Vec<String>) -> Result<Vec<String>, StoreError> {
+pub fn count_not_own(
+    connection: &Connection,
+    user_id: i64,
+    ids: &[String],
+) -> Result<usize, StoreError> {
     let mut statement = connection.prepare_cached(OWNER)?;
-    let mut error = None;
-    ids.retain(|id| match statement.exists([id]) {
-        Ok(is_known) => !is_known,
-        Err(problem) => {
-            error.get_or_insert(problem);
-            false
-        }
-    });
-    error.map_or(Ok(ids), |error| Err(error.into()))
+    let mut count = 0;
+    for id in ids {
+        let known: Option<(i64, String)> = statement
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let is_own = known
+            .is_some_and(|(owner, kind)| owner == user_id && kind != ObjectKind::Given.as_str());
+        count += usize::from(!is_own);
+    }
+    Ok(count)
+}
+
+/// Whether an id may be the cursor of a list of a user's own: that of an object of this kind, or one that the user has given.
+///
+/// # Errors
+/// What the database says.
+pub fn is_cursor(
+    connection: &Connection,
+    user_id: i64,
+    kind: ObjectKind,
+    id: &str,
+) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(OWNER)?;
+    let known: Option<(i64, String)> = statement
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let is_of_list = |known: &str| known == kind.as_str() || known == ObjectKind::Given.as_str();
+    Ok(known.is_some_and(|(owner, kind)| owner == user_id && is_of_list(&kind)))
 }
 
 /// An object whose account is open.
@@ -262,16 +461,44 @@ fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<Pending>> {
     }))
 }
 
-/// Whether an object is known and not settled yet.
+/// How the account of an object stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountState {
+    /// What it uses is not booked yet.
+    Open,
+    /// An estimate of what it used is booked: what passes beyond that is booked too.
+    Estimated,
+    /// It is booked, or nothing is used later.
+    Closed,
+}
+
+/// How the account of an object stands; closed for one that is not known.
 ///
 /// # Errors
 /// What the database says.
-pub fn is_pending(connection: &Connection, id: &str) -> Result<bool, StoreError> {
-    let mut statement = connection.prepare_cached(PENDING)?;
-    Ok(statement.exists([id])?)
+pub fn account_state(connection: &Connection, id: &str) -> Result<AccountState, StoreError> {
+    let mut statement = connection.prepare_cached(STATE)?;
+    let state = statement.query_row([id], |row| {
+        let is_settled: bool = row.get(0)?;
+        let is_estimated: bool = row.get(1)?;
+        Ok(match (is_settled, is_estimated) {
+            (false, _) => AccountState::Open,
+            (true, true) => AccountState::Estimated,
+            (true, false) => AccountState::Closed,
+        })
+    });
+    Ok(state.optional()?.unwrap_or(AccountState::Closed))
 }
 
-/// The ids of a user's objects of a kind, each with whether it is settled.
+/// What is known of an object of a user's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnObject {
+    pub is_settled: bool,
+    /// Unix time in milliseconds.
+    pub made_at_ms: i64,
+}
+
+/// A user's objects of a kind by their ids.
 ///
 /// # Errors
 /// What the database says.
@@ -279,10 +506,14 @@ pub fn own(
     connection: &Connection,
     user_id: i64,
     kind: ObjectKind,
-) -> Result<HashMap<String, bool>, StoreError> {
+) -> Result<HashMap<String, OwnObject>, StoreError> {
     let mut statement = connection.prepare_cached(OWN)?;
     let own = statement.query_map(params![user_id, kind.as_str()], |row| {
-        Ok((row.get(0)?, row.get(1)?))
+        let object = OwnObject {
+            is_settled: row.get(1)?,
+            made_at_ms: row.get(2)?,
+        };
+        Ok((row.get(0)?, object))
     })?;
     Ok(own.collect::<rusqlite::Result<_>>()?)
 }
@@ -299,104 +530,323 @@ mod tests {
             user_id,
             made_at_ms: 1,
             is_settled: false,
+            origin: Origin::Produced,
         }
     }
 
-    fn claim(id: &str, kind: ObjectKind, is_looked_up: bool) -> Claim {
+    fn claim(id: &str, kind: ObjectKind) -> Claim {
         Claim {
             id: id.to_owned(),
             kind,
-            is_looked_up,
+            is_looked_up: true,
         }
+    }
+
+    fn with_database(work: impl FnOnce(&Connection)) {
+        let dir = tempfile::tempdir().unwrap();
+        let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
+        let store = Store::open(&location, IfMissing::Create).unwrap();
+        work(&store.connection().unwrap());
+    }
+
+    /// Who owns an id as an object of a kind, of the users 1 to 3.
+    fn owner(connection: &Connection, id: &str, kind: ObjectKind) -> Option<i64> {
+        (1..=3).find(|user_id| {
+            let claims = [claim(id, kind)];
+            first_foreign(connection, *user_id, &claims)
+                .unwrap()
+                .is_none()
+        })
     }
 
     #[test]
     fn an_object_belongs_to_who_made_it_first_until_it_is_forgotten() {
-        let dir = tempfile::tempdir().unwrap();
-        let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
-        let store = Store::open(&location, IfMissing::Create).unwrap();
-        let connection = store.connection().unwrap();
-        let foreign = |user_id, ids: &[&str]| {
-            let claim = |id: &&str| claim(id, ObjectKind::File, true);
-            let claims: Vec<Claim> = ids.iter().map(claim).collect();
-            first_foreign(&connection, user_id, &claims).unwrap()
+        with_database(|connection| {
+            let foreign = |user_id, ids: &[&str]| {
+                let claims: Vec<Claim> = ids.iter().map(|id| claim(id, ObjectKind::File)).collect();
+                first_foreign(connection, user_id, &claims).unwrap()
+            };
+            assert_eq!(foreign(1, &["a"]), Some(0));
+            remember(connection, &object("a", 1)).unwrap();
+            remember(connection, &object("a", 2)).unwrap();
+            assert_eq!((foreign(1, &["a"]), foreign(2, &["a"])), (None, Some(0)));
+            assert_eq!(foreign(1, &["a", "b"]), Some(1));
+            assert_eq!(owner(connection, "a", ObjectKind::Item), None);
+            let known = OwnObject {
+                is_settled: false,
+                made_at_ms: 1,
+            };
+            assert_eq!(
+                own(connection, 1, ObjectKind::File).unwrap(),
+                HashMap::from([("a".to_owned(), known)])
+            );
+            assert!(own(connection, 1, ObjectKind::Batch).unwrap().is_empty());
+            let unsettled = |behind: &Place| pending(connection, behind, 9).unwrap();
+            let found = unsettled(&Place::before(1));
+            assert_eq!((found.len(), unsettled(&Place::before(2)).len()), (1, 0));
+            assert!(unsettled(&found[0].place()).is_empty());
+            let ids = ["a", "b", "c"].map(str::to_owned);
+            assert_eq!(count_not_own(connection, 1, &ids).unwrap(), 2);
+            assert_eq!(count_not_own(connection, 2, &ids).unwrap(), 3);
+            forget_gone(connection, "a", 1, 2).unwrap();
+            assert_eq!(foreign(1, &["a"]), None, "its account is open");
+            forget(connection, "a", 2).unwrap();
+            assert_eq!(foreign(1, &["a"]), None);
+            forget(connection, "a", 1).unwrap();
+            assert_eq!(foreign(1, &["a"]), Some(0));
+            let mut settled = object("a", 1);
+            settled.is_settled = true;
+            remember(connection, &settled).unwrap();
+            forget_gone(connection, "a", 1, 1).unwrap();
+            assert_eq!(foreign(1, &["a"]), None, "it is too young");
+            forget_gone(connection, "a", 1, 2).unwrap();
+            assert_eq!(foreign(1, &["a"]), Some(0));
+        });
+    }
+
+    #[test]
+    fn an_id_that_was_given_is_nobody_s_and_stands_in_nobody_s_way() {
+        use ObjectKind::{File, Given, Item, Response};
+        let made = |kind, user_id, origin| StoredObject {
+            kind,
+            origin,
+            made_at_ms: user_id,
+            ..object("x", user_id)
         };
-        assert_eq!(foreign(1, &["a"]), Some(0));
-        remember(&connection, &object("a", 1)).unwrap();
-        remember(&connection, &object("a", 2)).unwrap();
-        assert_eq!((foreign(1, &["a"]), foreign(2, &["a"])), (None, Some(0)));
-        assert_eq!(foreign(1, &["a", "b"]), Some(1));
-        let allows = |user_id, claim| {
-            let place = first_foreign(&connection, user_id, &[claim]).unwrap();
-            place.is_none()
-        };
-        assert!(
-            !allows(1, claim("a", ObjectKind::Item, true)),
-            "of another kind"
-        );
-        assert!(allows(1, claim("a", ObjectKind::Item, false)));
-        assert!(!allows(2, claim("a", ObjectKind::Item, false)));
-        assert!(allows(2, claim("unknown", ObjectKind::Item, false)));
-        assert_eq!(
-            own(&connection, 1, ObjectKind::File).unwrap(),
-            HashMap::from([("a".to_owned(), false)])
-        );
-        assert!(own(&connection, 1, ObjectKind::Batch).unwrap().is_empty());
-        let unsettled = |behind: &Place| pending(&connection, behind, 9).unwrap();
-        let found = unsettled(&Place::before(1));
-        assert_eq!((found.len(), unsettled(&Place::before(2)).len()), (1, 0));
-        assert!(unsettled(&found[0].place()).is_empty());
-        assert!(settle(&connection, "a").unwrap() && !settle(&connection, "a").unwrap());
-        let mut given = object("given", 1);
-        given.kind = ObjectKind::Given;
-        remember(&connection, &given).unwrap();
-        remember(&connection, &object("given", 1)).unwrap();
-        assert_eq!(foreign(1, &["given"]), Some(0), "it stays nobody's");
-        assert!(allows(2, claim("given", ObjectKind::Item, false)));
-        let ids = ["a", "given", "new"].map(str::to_owned).to_vec();
-        assert_eq!(unknown(&connection, ids).unwrap(), ["new"]);
-        forget(&connection, "a", 2).unwrap();
-        forget_gone(&connection, "a", 2, 2).unwrap();
-        forget_gone(&connection, "a", 1, 1).unwrap();
-        assert_eq!(foreign(1, &["a"]), None);
-        forget_gone(&connection, "a", 1, 2).unwrap();
-        assert_eq!(foreign(1, &["a"]), Some(0));
-        remember(&connection, &object("a", 1)).unwrap();
-        forget_gone(&connection, "a", 1, 2).unwrap();
-        assert_eq!(foreign(1, &["a"]), None, "its account is open");
-        forget(&connection, "a", 1).unwrap();
-        assert_eq!(foreign(1, &["a"]), Some(0));
+        for (second, expected) in [
+            // The giver's own list or answer shows it again.
+            (made(Item, 1, Origin::Listed), None),
+            (made(Item, 1, Origin::Produced), None),
+            // Another user's list shows it, be they in league or not.
+            (made(Item, 2, Origin::Listed), None),
+            (made(Given, 2, Origin::Listed), None),
+            // It is something else, or another's.
+            (made(Item, 2, Origin::Produced), Some((2, Item))),
+            (made(Response, 2, Origin::Produced), Some((2, Response))),
+            (made(File, 1, Origin::Produced), Some((1, File))),
+        ] {
+            with_database(|connection| {
+                remember(connection, &made(Given, 1, Origin::Listed)).unwrap();
+                assert!(is_cursor(connection, 1, Item, "x").unwrap());
+                assert!(!is_cursor(connection, 2, Item, "x").unwrap());
+                remember(connection, &second).unwrap();
+                for kind in [Item, Given, Response, File] {
+                    let owner = owner(connection, "x", kind);
+                    let is_given = kind == Given;
+                    let expected = expected.filter(|(_, known)| *known == kind);
+                    if !is_given {
+                        assert_eq!(owner, expected.map(|(user, _)| user), "{second:?}");
+                    }
+                }
+            });
+        }
+        with_database(|connection| {
+            remember(connection, &made(Given, 1, Origin::Listed)).unwrap();
+            expire(connection, 1).unwrap();
+            assert!(is_cursor(connection, 1, Item, "x").unwrap());
+            expire(connection, 2).unwrap();
+            assert!(!is_cursor(connection, 1, Item, "x").unwrap());
+        });
+    }
+
+    fn row(input: u64, output: u64, source: UsageSource) -> UsageRow {
+        UsageRow {
+            user_id: 1,
+            started_at_ms: 1_000,
+            endpoint: "/v1/responses",
+            model: "m".to_owned(),
+            served_model: None,
+            usage: Usage {
+                input,
+                output,
+                ..Usage::default()
+            },
+            status: 200,
+            outcome: Outcome::Completed,
+            source,
+            duration_ms: 1,
+            first_byte_ms: None,
+            backend_request_id: None,
+        }
+    }
+
+    /// What happens to an account, in this order.
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        /// Of the answer that made it: tokens in and out.
+        Kept(u64, u64),
+        /// Of a later look.
+        Passed(u64, u64),
+        Settled(u64, u64, UsageSource, Extent),
+        Forgotten,
+    }
+
+    /// Input and output tokens that are booked, row by row.
+    fn booked(made_at_ms: i64, steps: &[Step]) -> Vec<(u64, u64)> {
+        let mut booked = Vec::new();
+        with_database(|connection| {
+            remember(connection, &object("r", 1)).unwrap();
+            let new = Account {
+                id: "r".to_owned(),
+                made_at_ms: Some(made_at_ms),
+            };
+            let known = Account::of_known("r");
+            for step in steps {
+                let done = match *step {
+                    Step::Kept(input, output) => {
+                        let row = row(input, output, UsageSource::Estimate);
+                        keep(connection, &new, &row, Progress::End)
+                            .unwrap()
+                            .map(Cow::into_owned)
+                    }
+                    Step::Passed(input, output) => {
+                        let row = row(input, output, UsageSource::Estimate);
+                        keep(connection, &known, &row, Progress::End)
+                            .unwrap()
+                            .map(Cow::into_owned)
+                    }
+                    Step::Settled(input, output, source, extent) => {
+                        let row = row(input, output, source);
+                        settle(connection, &known, &row, extent)
+                            .unwrap()
+                            .map(Cow::into_owned)
+                    }
+                    Step::Forgotten => {
+                        forget(connection, "r", 1).unwrap();
+                        None
+                    }
+                };
+                booked.extend(done.map(|row| (row.usage.input, row.usage.output)));
+            }
+        });
+        booked
+    }
+
+    #[test]
+    fn an_account_is_booked_once_and_with_the_larger_numbers() {
+        use Extent::{Cut, Whole};
+        use Step::{Forgotten, Kept, Passed, Settled};
+        use UsageSource::{Backend, Estimate, None as Untold};
+        for (steps, expected) in [
+            // The backend's word about a whole response counts, whatever was kept.
+            (
+                &[Kept(9, 300), Settled(10, 20, Backend, Whole)][..],
+                &[(10, 20)][..],
+            ),
+            (
+                &[
+                    Settled(10, 20, Backend, Whole),
+                    Settled(10, 20, Backend, Whole),
+                ],
+                &[(10, 20)],
+            ),
+            (
+                &[Settled(10, 20, Backend, Whole), Kept(9, 300)],
+                &[(10, 20)],
+            ),
+            // Of one that was cut off the larger of kept and reported does.
+            (&[Kept(9, 300), Settled(0, 0, Estimate, Cut)], &[(9, 300)]),
+            (&[Kept(9, 300), Settled(0, 0, Backend, Cut)], &[(9, 300)]),
+            (&[Kept(9, 3), Settled(10, 20, Backend, Cut)], &[(10, 20)]),
+            (&[Kept(9, 300), Settled(0, 0, Estimate, Whole)], &[(9, 300)]),
+            // What passes after the account was closed is booked too.
+            (
+                &[Kept(9, 0), Settled(0, 5, Estimate, Cut), Kept(9, 300)],
+                &[(9, 5), (0, 295)],
+            ),
+            (
+                &[Settled(0, 0, Estimate, Cut), Passed(0, 300), Passed(0, 300)],
+                &[(0, 0), (0, 300)],
+            ),
+            (
+                &[
+                    Kept(9, 0),
+                    Settled(0, 0, Estimate, Cut),
+                    Forgotten,
+                    Kept(9, 300),
+                ],
+                &[(9, 0), (0, 300)],
+            ),
+            (
+                &[
+                    Settled(9, 5, Estimate, Cut),
+                    Settled(9, 50, Backend, Whole),
+                    Kept(9, 300),
+                ],
+                &[(9, 5), (0, 45)],
+            ),
+            // A batch without usage has its row.
+            (&[Settled(0, 0, Untold, Whole)], &[(0, 0)]),
+        ] {
+            assert_eq!(booked(1, steps), expected, "{steps:?}");
+        }
+        // The id is that of another object, which was made at another time.
+        for (steps, expected) in [
+            (&[Kept(9, 300)][..], &[(9, 300)][..]),
+            (&[Passed(9, 300)], &[]),
+        ] {
+            assert_eq!(booked(2, steps), expected, "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_says_later_that_it_goes_on_opens_its_account() {
+        with_database(|connection| {
+            let mut response = object("r", 1);
+            response.is_settled = true;
+            remember(connection, &response).unwrap();
+            let state = || account_state(connection, "r").unwrap();
+            assert_eq!(state(), AccountState::Closed);
+            response.is_settled = false;
+            response.made_at_ms = 2;
+            remember(connection, &response).unwrap();
+            assert_eq!(state(), AccountState::Closed, "it is another answer's");
+            response.made_at_ms = 1;
+            remember(connection, &response).unwrap();
+            assert_eq!(state(), AccountState::Open);
+            let estimate = row(1, 1, UsageSource::Estimate);
+            let account = Account::of_known("r");
+            settle(connection, &account, &estimate, Extent::Cut).unwrap();
+            assert_eq!(state(), AccountState::Estimated);
+            assert_eq!(
+                account_state(connection, "unknown").unwrap(),
+                AccountState::Closed
+            );
+        });
     }
 
     #[test]
     fn each_query_has_an_index() {
-        let dir = tempfile::tempdir().unwrap();
-        let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
-        let store = Store::open(&location, IfMissing::Create).unwrap();
-        let connection = store.connection().unwrap();
-        for sql in [
-            FORGET,
-            FORGET_GONE,
-            SETTLE,
-            PENDING,
-            KEEP,
-            ONE_PENDING,
-            ALL_PENDING,
-            EXPIRED,
-            OWNER,
-            OWN,
-        ] {
-            let plan: String = connection
-                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-                .unwrap()
-                .raw_query()
-                .mapped(|row| row.get::<_, String>(3))
-                .map(Result::unwrap)
-                .collect();
-            assert!(
-                plan.contains("USING") && !plan.contains("SCAN"),
-                "{sql}: {plan}"
-            );
-        }
+        with_database(|connection| {
+            for sql in [
+                TAKE_OVER,
+                OPEN,
+                GIVE_AGAIN,
+                CLOSE,
+                FORGET,
+                FORGET_GONE,
+                ACCOUNT,
+                BOOK,
+                EXPIRE,
+                STATE,
+                ONE_PENDING,
+                ALL_PENDING,
+                EXPIRED,
+                OWNER,
+                OWN,
+            ] {
+                let plan: String = connection
+                    .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                    .unwrap()
+                    .raw_query()
+                    .mapped(|row| row.get::<_, String>(3))
+                    .map(Result::unwrap)
+                    .collect();
+                assert!(
+                    plan.contains("USING") && !plan.contains("SCAN"),
+                    "{sql}: {plan}"
+                );
+            }
+        });
     }
 }

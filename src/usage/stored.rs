@@ -8,6 +8,8 @@ use serde::{
     de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
+use serde_json::value::RawValue;
+
 use super::lenient::{Name, anything_else_is_default};
 
 /// No backend's id is longer; what has other characters could be read in two ways in a path.
@@ -23,6 +25,10 @@ pub struct Stored {
     pub id: Option<String>,
     /// Its `status`.
     pub status: Option<String>,
+    /// It says that it goes on in the background.
+    pub background: bool,
+    /// It came in events.
+    pub is_stream: bool,
     /// Elements of `output` or `data`.
     pub items: Vec<String>,
     /// `container_id` of the elements of `output`.
@@ -41,10 +47,12 @@ impl Stored {
         let _ = Object(self, Level::Top).deserialize(&mut deserializer);
     }
 
-    /// Reads the data of an event. Those with a `response`, an `item` or `audio` are few, and only they matter.
+    /// Reads the data of an event. Those with a `response`, an `item` or `audio` are few, and only they matter, and the first
+    /// that tells the id.
     pub fn read_event(&mut self, data: &[u8]) {
+        self.is_stream = true;
         let has = |name: &[u8]| memchr::memmem::find(data, name).is_some();
-        if has(b"\"response\"") || has(b"\"item\"") || has(b"\"audio\"") {
+        if self.id.is_none() || has(b"\"response\"") || has(b"\"item\"") || has(b"\"audio\"") {
             self.read(data);
         }
     }
@@ -155,6 +163,10 @@ impl<'de> Visitor<'de> for Object<'_> {
                 }
                 b"status" if is_whole => {
                     stored.status = map.next_value_seed(Text)?.map(Cow::into_owned);
+                }
+                b"background" if is_whole => {
+                    let json = map.next_value::<&RawValue>()?.get();
+                    stored.background |= json == "true";
                 }
                 b"output" if is_whole => map.next_value_seed(Elements(stored, Level::Element))?,
                 b"data" if level == Level::Top => {

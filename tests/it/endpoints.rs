@@ -248,6 +248,7 @@ fn images_are_counted_beside_the_tokens() {
 fn what_all_users_would_share_is_closed_and_the_backend_never_asked() {
     let backend = says("{}");
     let (proxy, key) = Home::new(&backend)
+        .set("STATEFUL_ENDPOINTS", "off")
         .set("EXTRA_ENDPOINTS", "/v1/*")
         .serve_alice();
     for path in [

@@ -73,8 +73,8 @@ pub enum Keeps {
     Batch,
     /// New items of a conversation.
     Items,
-    /// It is a chat's: its audio, where the request asks for it.
-    Audio,
+    /// It is a chat's: it itself and its audio, where the request asks for these.
+    Chat,
     /// It is an upload that became a file.
     UploadedFile,
     /// It is a list, of which only one's own is shown.
@@ -86,9 +86,9 @@ pub enum Keeps {
 /// Whether what users store at the backend can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Stateful {
-    #[default]
     Off,
-    /// By whoever stored it.
+    /// By the user who stored it.
+    #[default]
     Private,
 }
 
@@ -149,7 +149,7 @@ impl Endpoints {
         });
         Ok(Self {
             extra: extra.collect::<Result<_, _>>()?,
-            stateful: Stateful::Off,
+            stateful: Stateful::default(),
         })
     }
 
@@ -267,6 +267,20 @@ impl Endpoint {
         self.path.ends_with('}') && self.path.matches('{').count() == 1
     }
 
+    /// The kind of objects among which the cursor of a list below an object must be, where it is known whose they are.
+    #[must_use]
+    pub fn cursor_kind(&self) -> Option<ObjectKind> {
+        let last = self.path.rsplit('/').next()?;
+        let is_list = self.method == "GET" && self.path.contains('{');
+        match last {
+            "items" | "input_items" if is_list => Some(ObjectKind::Item),
+            "files" if is_list && self.path.starts_with("/v1/vector_stores/") => {
+                Some(ObjectKind::File)
+            }
+            _ => None,
+        }
+    }
+
     /// Which names the usage objects of its answers have.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
@@ -313,8 +327,14 @@ mod tests {
     use percent_encoding::percent_decode_str;
     use proptest::prelude::*;
 
+    /// With stored objects closed.
+    fn off(extra: &str) -> Endpoints {
+        let endpoints = Endpoints::with_extra(extra).unwrap();
+        endpoints.with_stateful(Stateful::Off)
+    }
+
     fn find<'p>(method: &Method, path: &'p str) -> Result<Found<'p>, ApiError> {
-        Endpoints::default().find(method, path)
+        off("").find(method, path)
     }
 
     fn served(path: &str) -> bool {
@@ -340,7 +360,7 @@ mod tests {
 
     #[test]
     fn no_setting_opens_what_stays_closed() {
-        let endpoints = Endpoints::with_extra("/v1/*").unwrap();
+        let endpoints = off("/v1/*");
         for path in [
             "/v1/files",
             "/v1/files/file-1/content",
@@ -376,7 +396,7 @@ mod tests {
 
     #[test]
     fn stored_objects_are_reached_by_setting_only_and_their_ids_are_told() {
-        let private = Endpoints::default().with_stateful(Stateful::Private);
+        let private = Endpoints::default();
         for (method, path, ids) in [
             (Method::GET, "/v1/files", &[][..]),
             (Method::POST, "/v1/files", &[]),
@@ -392,6 +412,12 @@ mod tests {
                 &["cntr_1"],
             ),
             (Method::POST, "/v1/videos/edits", &[]),
+            (
+                Method::GET,
+                "/v1/chat/completions/chatcmpl-1/messages",
+                &["chatcmpl-1"],
+            ),
+            (Method::GET, "/v1/chat/completions", &[]),
             (Method::GET, "/v1/videos/characters/char_1", &["char_1"]),
         ] {
             let found = private.find(&method, path).unwrap();
@@ -426,7 +452,7 @@ mod tests {
 
     #[test]
     fn the_path_of_an_object_is_known_from_those_below_it() {
-        let private = Endpoints::default().with_stateful(Stateful::Private);
+        let private = Endpoints::default();
         for (path, is_of_object) in [
             ("/v1/files/file-1", true),
             ("/v1/videos/characters/char_1", true),
@@ -482,8 +508,8 @@ mod tests {
 
     #[test]
     fn the_list_of_stored_chat_completions_is_closed_as_they_are() {
-        let all = Endpoints::with_extra("/v1/*").unwrap();
-        for endpoints in [&Endpoints::default(), &all] {
+        let all = off("/v1/*");
+        for endpoints in [&off(""), &all] {
             for path in [
                 "/v1/chat/completions",
                 "/v1/chat/completions/x",

@@ -3,7 +3,7 @@
 use super::{
     Body::{self, Any, Form, Json, JsonAskingUsage, OptionalJson, Plain, Socket},
     Endpoint,
-    Keeps::{self, Audio, Batch, Forgotten, Items, Listed, Made, Nothing, Response, UploadedFile},
+    Keeps::{self, Batch, Chat, Forgotten, Items, Listed, Made, Nothing, Response, UploadedFile},
     Metering::{self, Free, Given, Images, Input, Text},
 };
 use crate::model::ObjectKind;
@@ -11,7 +11,7 @@ use crate::model::ObjectKind;
 // A line each, whatever its length.
 #[rustfmt::skip]
 pub(super) const ENDPOINTS: [Endpoint; 19] = [
-    line("POST", "/v1/chat/completions", JsonAskingUsage, Text, Audio),
+    line("POST", "/v1/chat/completions", JsonAskingUsage, Text, Chat),
     line("POST", "/v1/completions", JsonAskingUsage, Text, Nothing),
     line("POST", "/v1/responses", Json, Text, Response),
     line("POST", "/v1/responses/input_tokens", Json, Free, Nothing),
@@ -36,7 +36,12 @@ pub(super) const ENDPOINTS: [Endpoint; 19] = [
 /// Served with `STATEFUL_ENDPOINTS=private`. A segment in braces is an id: of the caller's own object, or, where the braces are
 /// empty, of a part of the object before it. Literal segments stand before ids in the same place.
 #[rustfmt::skip]
-pub(super) const STATEFUL: [Endpoint; 60] = [
+pub(super) const STATEFUL: [Endpoint; 65] = [
+    line("GET", "/v1/chat/completions", Plain, Free, Listed(ObjectKind::ChatCompletion)),
+    line("GET", "/v1/chat/completions/{chat_completion}", Plain, Free, Nothing),
+    line("POST", "/v1/chat/completions/{chat_completion}", OptionalJson, Free, Nothing),
+    line("DELETE", "/v1/chat/completions/{chat_completion}", Plain, Free, Forgotten),
+    line("GET", "/v1/chat/completions/{chat_completion}/messages", Plain, Free, Nothing),
     line("GET", "/v1/responses/{response}", Plain, Free, Response),
     line("DELETE", "/v1/responses/{response}", Plain, Free, Forgotten),
     line("POST", "/v1/responses/{response}/cancel", Plain, Free, Response),

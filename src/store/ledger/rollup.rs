@@ -5,6 +5,7 @@
 //! process or a trigger, they are read back from the table, a thousand at a time.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     time::{Duration, Instant},
 };
@@ -98,7 +99,7 @@ struct Sums {
 /// A row that was written.
 pub(super) struct Written<'a> {
     pub(super) id: i64,
-    pub(super) row: &'a UsageRow,
+    pub(super) row: Cow<'a, UsageRow>,
 }
 
 impl Rollup {

@@ -1,6 +1,7 @@
 //! The writing thread: takes what is queued, writes it in one transaction, tells those who wait.
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
@@ -222,15 +223,15 @@ fn write_entries<'a>(
     in_transaction(connection, || {
         let mut written = Vec::with_capacity(entries.size_hint().0);
         let mut statement = connection.prepare_cached(INSERT_ROW)?;
-        let mut insert = |row: &'a UsageRow| {
-            insert_row(&mut statement, row)?;
+        let mut insert = |row: Cow<'a, UsageRow>| {
+            insert_row(&mut statement, &row)?;
             let id = connection.last_insert_rowid();
             written.push(Written { id, row });
             Ok::<_, rusqlite::Error>(())
         };
         for entry in entries {
             match entry {
-                Entry::Row(row) => insert(row)?,
+                Entry::Row(row) => insert(Cow::Borrowed(row))?,
                 Entry::Made(object) => objects::remember(connection, object)?,
                 Entry::Forgotten { id, user_id } => objects::forget(connection, id, *user_id)?,
                 Entry::Gone {
@@ -238,12 +239,25 @@ fn write_entries<'a>(
                     user_id,
                     made_before_ms,
                 } => objects::forget_gone(connection, id, *user_id, *made_before_ms)?,
-                Entry::Kept { id, row } => objects::keep(connection, id, row)?,
-                Entry::Settled { id, row } => {
-                    if objects::settle(connection, id)? {
+                Entry::Kept {
+                    account,
+                    row,
+                    progress,
+                } => {
+                    if let Some(row) = objects::keep(connection, account, row, *progress)? {
                         insert(row)?;
                     }
                 }
+                Entry::Settled {
+                    account,
+                    row,
+                    extent,
+                } => {
+                    if let Some(row) = objects::settle(connection, account, row, *extent)? {
+                        insert(row)?;
+                    }
+                }
+                Entry::Expired { made_before_ms } => objects::expire(connection, *made_before_ms)?,
             }
         }
         Ok(written)

@@ -85,7 +85,9 @@ fn what_was_not_asked_to_be_said_aloud_is_not_looked_at() {
 #[test]
 fn while_stored_objects_are_closed_audio_is_named_by_anybody() {
     let backend = speaker();
-    let (proxy, key) = Home::new(&backend).serve_alice();
+    let (proxy, key) = Home::new(&backend)
+        .set("STATEFUL_ENDPOINTS", "off")
+        .serve_alice();
     let body = naming("audio_1").to_string();
     let answer = proxy.send(&Request::post(CHAT, body.clone()).key(&key));
     assert_eq!(answer.status, 200, "{}", answer.text());

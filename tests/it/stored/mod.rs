@@ -1,4 +1,4 @@
-//! What users store at the backend, with `STATEFUL_ENDPOINTS=private`: each has only one's own.
+//! What users store at the backend: each has only one's own.
 
 mod accounts;
 mod audio;
@@ -214,9 +214,9 @@ pub fn made_earlier(proxy: &Proxy, seconds: i64) {
     database.execute(earlier, [seconds]).unwrap();
 }
 
-/// Whether an object is remembered, whoever's it is.
+/// Whether an object is remembered as some user's.
 pub fn remembered(proxy: &Proxy, id: &str) -> bool {
-    let count = "SELECT count(*) FROM objects WHERE id = ?1";
+    let count = "SELECT count(*) FROM objects WHERE id = ?1 AND kind NOT IN ('given', 'closed')";
     let count = proxy.database().query_row(count, [id], |row| row.get(0));
     count == Ok(1_i64)
 }

@@ -152,7 +152,9 @@ fn a_forbidden_user_s_objects_stay_where_they_are() {
 #[test]
 fn closed_endpoints_name_the_setting_that_opens_them() {
     let backend = Backend::json("{}");
-    let (proxy, key) = Home::new(&backend).serve_alice();
+    let (proxy, key) = Home::new(&backend)
+        .set("STATEFUL_ENDPOINTS", "off")
+        .serve_alice();
     for (method, path) in [
         ("GET", "/v1/files"),
         ("POST", "/v1/batches"),
@@ -173,14 +175,17 @@ fn closed_endpoints_name_the_setting_that_opens_them() {
     for body in [
         json!({"previous_response_id": "x"}),
         json!({"background": true}),
+        json!({"input": [{"type": "item_reference", "id": "rs_1"}]}),
+        json!({"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]}),
     ] {
         let error = assert_openai_error(&post(&proxy, &key, "/v1/responses", &body), 404);
-        assert!(
-            error["message"]
-                .as_str()
-                .unwrap()
-                .contains("STATEFUL_ENDPOINTS")
-        );
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("STATEFUL_ENDPOINTS"), "{message}");
+        if body["input"].is_array() {
+            assert!(message.contains(r#""store": false"#), "{message}");
+            let include = r#""include": ["reasoning.encrypted_content"]"#;
+            assert!(message.contains(include), "{message}");
+        }
     }
     assert!(backend.requests().is_empty());
 }
