@@ -27,13 +27,13 @@ use super::{
 };
 use crate::{
     model::Claim,
-    usage::{Name, fold},
+    usage::{LooseName, Name},
 };
 
 /// Ids that are looked up together.
 const LOOK_UP_IDS: usize = 1_000;
 
-/// One request of a batch. A doubled member makes it unreadable, in whatever case it is named, and so does a missing one.
+/// One request of a batch. A doubled member makes it unreadable, however it is spelled, and so does a missing one.
 struct Line<'a> {
     method: Option<String>,
     url: String,
@@ -58,16 +58,17 @@ impl<'de> Visitor<'de> for Members {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut method, mut url, mut body) = (None, None, None);
         while let Some(Name(name)) = map.next_key()? {
-            let is_doubled = match fold(&name).as_ref() {
-                b"method" => method
-                    .replace(map.next_value::<Option<String>>()?)
-                    .is_some(),
-                b"url" => url.replace(map.next_value()?).is_some(),
-                b"body" => body.replace(map.next_value()?).is_some(),
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    false
-                }
+            let name = LooseName::of(&name);
+            let is_doubled = if name.is("method") {
+                let value = map.next_value::<Option<String>>()?;
+                method.replace(value).is_some()
+            } else if name.is("url") {
+                url.replace(map.next_value()?).is_some()
+            } else if name.is("body") {
+                body.replace(map.next_value()?).is_some()
+            } else {
+                map.next_value::<IgnoredAny>()?;
+                false
             };
             if is_doubled {
                 return Err(A::Error::custom("a doubled member"));
@@ -217,9 +218,12 @@ fn claims_of(endpoints: &Endpoints, line: &[u8]) -> Result<Vec<Claim>, Fault> {
     if !is_post || !is_served {
         return Err(Fault::Line("asks for a URL that is not served in batches"));
     }
-    let body = Excerpt::of([body.get().as_bytes()]);
+    let body = Excerpt::of([body.get().as_bytes()]).map_err(|_| Fault::Line("is not UTF-8"))?;
     let look =
         request::look(&body).map_err(|_| Fault::Line("has a body that is no JSON object"))?;
+    if look.overrides_request {
+        return Err(Fault::Line("would override its method or path"));
+    }
     if look.keeping.background {
         return Err(Fault::Line(
             "asks for `background`, which batches are not served with",
@@ -243,8 +247,14 @@ mod tests {
         let line = r#"{"custom_id":"1","method":"POST","url":"/v1/responses","body":{"input":"x","previous_response_id":"resp_1"}}"#;
         assert_eq!(check(line).ok().unwrap(), ["resp_1"]);
         assert!(check("  \r\n").ok().unwrap().is_empty());
-        let other_case = r#"{"URL":"/v1/responses","Body":{"Previous_Response_Id":"resp_1"}}"#;
-        assert_eq!(check(other_case).ok().unwrap(), ["resp_1"]);
+        for other_style in [
+            r#"{"URL":"/v1/responses","Body":{"Previous_Response_Id":"resp_1"}}"#,
+            r#"{"url":"/v1/responses","body":{"previousResponseId":"resp_1"}}"#,
+        ] {
+            assert_eq!(check(other_style).ok().unwrap(), ["resp_1"]);
+        }
+        let number = r#"{"url":"/v1/responses","body":{"previous_response_id":5}}"#;
+        assert!(matches!(check(number), Err(Fault::Reference(_))));
         for line in [
             "x",
             "[]",
@@ -253,8 +263,11 @@ mod tests {
             r#"{"url":"/v1/chat/completions","body":{},"body":{"file_id":"x"}}"#,
             r#"{"url":"/v1/chat/completions","body":{},"Body":{"file_id":"x"}}"#,
             r#"{"url":"/v1/chat/completions","body":{},"URL":"/v1/files"}"#,
+            r#"{"url":"/v1/chat/completions","body":{},"_body":{"file_id":"x"}}"#,
             r#"{"url":"/v1/responses","body":{},"method":"POST","Method":"GET"}"#,
             r#"{"url":"/v1/responses","body":{"Background":true}}"#,
+            r#"{"url":"/v1/responses","body":{"backGround":true}}"#,
+            r#"{"url":"/v1/responses","body":{"_method":"DELETE"}}"#,
             r#"{"url":"/v1/files","body":{}}"#,
             r#"{"url":"/v1/organization/users","body":{}}"#,
             r#"{"method":"GET","url":"/v1/chat/completions","body":{}}"#,

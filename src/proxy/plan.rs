@@ -39,7 +39,7 @@ impl Plan {
     /// Looks into the body of a request that uses tokens, and makes a streamed one ask for usage.
     ///
     /// # Errors
-    /// 400 for a body that cannot be read, or refers to more than can be looked up.
+    /// 400 for a body that is not UTF-8, cannot be read, or refers to more than can be looked up.
     pub(super) async fn of(
         endpoint: Endpoint,
         body: &BodyParts,
@@ -101,20 +101,22 @@ fn plan(endpoint: Endpoint, body: &BodyParts, stream_usage: StreamUsage) -> Resu
             usage_only_events: UsageOnlyEvents::Pass,
         },
     };
-    let excerpt = Excerpt::of(body.slices());
-    let look = match endpoint.body {
+    match endpoint.body {
         endpoint::Body::Plain | endpoint::Body::Socket => return Ok(plan),
         endpoint::Body::OptionalJson if body.is_empty() => return Ok(plan),
+        _ => {}
+    }
+    // Before any look: a lenient backend may guess another encoding and read what is not seen here.
+    let excerpt = Excerpt::of(body.slices()).map_err(|_| request::not_utf_8())?;
+    let look = match request::look(&excerpt) {
+        Ok(look) => look,
         // What a backend of the operator's own takes may be any JSON.
-        endpoint::Body::Any => match request::look(&excerpt) {
-            Ok(look) => look,
-            Err(_) => return Ok(plan),
-        },
-        endpoint::Body::Json
-        | endpoint::Body::OptionalJson
-        | endpoint::Body::JsonAskingUsage
-        | endpoint::Body::Form => request::look(&excerpt)?,
+        Err(_) if endpoint.body == endpoint::Body::Any => return Ok(plan),
+        Err(error) => return Err(error),
     };
+    if look.overrides_request {
+        return Err(request::refused_override());
+    }
     let taken = match endpoint.body {
         endpoint::Body::Form => Taken::AsForm,
         _ => Taken::AsJson,

@@ -5,7 +5,7 @@ mod item;
 #[cfg(test)]
 mod tests;
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use actix_web::http::StatusCode;
 use serde::{
@@ -17,13 +17,13 @@ use serde_json::value::RawValue;
 use crate::{
     model::{Claim, ObjectKind},
     proxy::{ApiError, request::Excerpt},
-    usage::{Name, fold, fold_text, strip_folded},
+    usage::{LooseName, Name},
 };
 
 use item::{Item, ItemKind};
 
-/// The members whose strings are ids, or lists of them, and of what.
-const MEMBERS: [(&str, ObjectKind); 16] = [
+/// The members whose strings are ids, or lists of them, and of what. Other spellings of a name count too ([`LooseName`]).
+const MEMBERS: [Known; 16] = [
     ("previous_response_id", ObjectKind::Response),
     ("conversation", ObjectKind::Conversation),
     ("file_id", ObjectKind::File),
@@ -42,25 +42,24 @@ const MEMBERS: [(&str, ObjectKind); 16] = [
     ("input_video_id", ObjectKind::Video),
 ];
 /// Inside these an `id` is one of an object.
-const HOLDERS: [(&str, ObjectKind); 6] = [
+const HOLDERS: [Known; 5] = [
     ("conversation", ObjectKind::Conversation),
     ("container", ObjectKind::Container),
     ("video", ObjectKind::Video),
     ("character", ObjectKind::Character),
     ("characters", ObjectKind::Character),
-    (AUDIO, ObjectKind::Audio),
 ];
-/// `audio` of a chat's messages, which elsewhere is something else.
+/// The `id` of this is one too, where it is a chat's message that has it; elsewhere `audio` is something else.
 const AUDIO: &str = "messages.audio";
 /// vLLM makes it the id of the response.
 pub const REQUEST_ID: &str = "request_id";
 /// These are files in a form, so a string in their place may be an id.
-const FILES_OF_FORMS: [(&str, ObjectKind); 1] = [("input_reference", ObjectKind::File)];
+const FILES_OF_FORMS: [Known; 1] = [("input_reference", ObjectKind::File)];
 /// Inside these an object is an item of a conversation, which the backend may know by its `id`.
 const ITEMS: [&str; 2] = ["input", "items"];
 const ITEM_DEPTH: usize = 3;
 /// The users' own words and descriptions of tools; what looks like a reference in them is none. Annotations and results are
-/// text about files, of one's own earlier answers. To the letter: a name in another case is looked into.
+/// text about files, of one's own earlier answers. To the letter: what is under a name in another spelling is searched.
 const FREE: [&str; 7] = [
     "metadata",
     "attributes",
@@ -80,24 +79,28 @@ const MAX_REFERENCES: usize = 2_000;
 /// One reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// Its name, folded.
+    /// Its name, as the API spells it.
     pub member: String,
     pub claim: Claim,
 }
 
-/// What a form's field of this name refers to: `file_id`, `video[id]`, or a `video` that is no file and so may be an object.
+/// Returns what a form's field of this name refers to: `file_id`, `video[id]`, or a `video` that is no file and so may be an
+/// object. PHP takes blanks, dots and lone brackets in a name for underscores, so the name counts as a whole and by its parts.
 #[must_use]
 pub fn of_field(name: &str, is_file: bool) -> Option<ObjectKind> {
-    let name = fold_text(name);
-    let mut parts = name
-        .split(['[', '.'])
-        .map(|part| part.trim_end_matches(']'));
-    let is_simple = !name.contains(['[', '.']);
-    parts.find_map(|part| {
-        let file = kind_in(&FILES_OF_FORMS, part).filter(|_| is_simple);
-        let holder = kind_in(&HOLDERS, part).or(file);
-        kind_in(&MEMBERS, part).or(holder.filter(|_| !(is_file && is_simple)))
-    })
+    let whole = LooseName::of(name.as_bytes());
+    let is_simple = !name
+        .trim_end_matches(['[', ']', '.', ' '])
+        .contains(['[', '.']);
+    let of_part = |part: LooseName| {
+        let file = known(&FILES_OF_FORMS, part).filter(|_| is_simple);
+        let holder = known(&HOLDERS, part).or(file);
+        known(&MEMBERS, part).or(holder.filter(|_| !(is_file && is_simple)))
+    };
+    let parts = name.split(['[', '.', ']']);
+    let mut parts = parts.map(|part| LooseName::of(part.as_bytes()));
+    let (_, kind) = of_part(whole).or_else(|| parts.find_map(of_part))?;
+    Some(kind)
 }
 
 /// How an endpoint takes its body.
@@ -109,33 +112,38 @@ pub enum Taken {
 }
 
 impl Taken {
-    fn kind_of(self, member: &str) -> Option<ObjectKind> {
-        let of_form = || kind_in(&HOLDERS, member).or(kind_in(&FILES_OF_FORMS, member));
+    fn known(self, member: LooseName) -> Option<Known> {
+        let of_form = || known(&HOLDERS, member).or(known(&FILES_OF_FORMS, member));
         match self {
-            Self::AsJson => kind_in(&MEMBERS, member),
-            Self::AsForm => kind_in(&MEMBERS, member).or_else(of_form),
+            Self::AsJson => known(&MEMBERS, member),
+            Self::AsForm => known(&MEMBERS, member).or_else(of_form),
         }
     }
 }
 
-fn kind_in(table: &[(&str, ObjectKind)], name: &str) -> Option<ObjectKind> {
-    let known = table.iter().find(|(known, _)| *known == name);
-    known.map(|(_, kind)| *kind)
+/// A member as the tables spell it, and what it refers to.
+type Known = (&'static str, ObjectKind);
+
+fn known(table: &[Known], name: LooseName) -> Option<Known> {
+    table.iter().find(|(known, _)| name.is(known)).copied()
 }
 
 /// All references in a body.
 ///
 /// # Errors
-/// 400 when the body cannot be searched: it is no UTF-8, nested too deeply, or refers to too much.
+/// 400 when the body cannot be searched, because it is nested too deeply or refers to too much, and when something else
+/// stands where an id or an item belongs.
 pub fn references(body: &Excerpt<'_>, taken: Taken) -> Result<Vec<Reference>, ApiError> {
     let body = body.json();
-    if !may_refer(body) {
+    if !may_refer(body.as_bytes()) {
         return Ok(Vec::new());
     }
-    // A backend may be more lenient: what cannot be read here may be read there.
-    let text = std::str::from_utf8(body).map_err(|_| unsearchable("is not UTF-8"))?;
-    let whole = serde_json::from_str::<&RawValue>(text)
-        .map_err(|_| unsearchable("cannot be read as JSON"))?;
+    search(body, taken)
+}
+
+fn search(body: &str, taken: Taken) -> Result<Vec<Reference>, ApiError> {
+    let whole = serde_json::from_str::<&RawValue>(body)
+        .map_err(|_| Problem::Body("cannot be read as JSON").into_error())?;
     let mut search = Search {
         taken,
         found: Vec::new(),
@@ -144,50 +152,133 @@ pub fn references(body: &Excerpt<'_>, taken: Taken) -> Result<Vec<Reference>, Ap
     };
     search.value(whole, Member::default(), 0);
     match search.problem {
-        Some(problem) => Err(unsearchable(problem)),
+        Some(problem) => Err(problem.into_error()),
         None => Ok(search.found),
     }
 }
 
-/// A quick look, which most bodies end with: each name has an underscore but for a few, and may be escaped.
+/// A quick look, which most bodies end with: whether some member's name is one that the search stops at, or may be one when
+/// its escapes are read. A name is what stands between a quote and a quote before a colon.
 fn may_refer(body: &[u8]) -> bool {
-    memchr::memchr3_iter(b'_', b'\\', b'"', body).any(|at| {
-        let rest = &body[at + 1..];
-        match body[at] {
-            b'_' => strip_folded(rest, "id")
-                .or(strip_folded(rest, "reference"))
-                .is_some(),
-            // A plain character, or one that folds to such.
-            b'\\' => [&b"u00"[..], b"u017", b"u212"]
-                .iter()
-                .any(|code| rest.starts_with(code)),
-            _ => match rest.first().map(u8::to_ascii_lowercase) {
-                Some(b'i') => strip_folded(rest, "id\"").is_some(),
-                Some(b'c' | b'v') => HOLDERS.iter().any(|(name, _)| {
-                    strip_folded(rest, name).is_some_and(|rest| rest.first() == Some(&b'"'))
-                }),
-                _ => false,
-            },
-        }
+    let mut start = 0;
+    let mut was_escaped = false;
+    memchr::memchr_iter(b'"', body).any(|end| {
+        let name = &body[start..end];
+        let is_behind_escaped = was_escaped;
+        start = end + 1;
+        // An escaped quote ends nothing.
+        was_escaped = is_escaped(name);
+        !was_escaped && is_before_colon(&body[start..]) && (is_behind_escaped || may_be_known(name))
     })
 }
 
-/// The member that a value belongs to, or the list that it is in.
-#[derive(Clone, Copy, Default)]
-struct Member<'n> {
-    /// Folded.
-    name: &'n str,
-    /// It was written like that. Only then is a value passed over.
-    is_exact: bool,
+/// Whether what follows some bytes of a text has a backslash before it that is not itself escaped.
+fn is_escaped(before: &[u8]) -> bool {
+    before.last() == Some(&b'\\')
+        && before
+            .rsplit(|byte| *byte != b'\\')
+            .next()
+            .is_some_and(|backslashes| backslashes.len() % 2 == 1)
 }
 
-impl Member<'_> {
-    fn is(self, name: &str) -> bool {
-        self.is_exact && self.name == name
+fn is_before_colon(rest: &[u8]) -> bool {
+    match rest.first() {
+        Some(b':') => true,
+        Some(b' ' | b'\t' | b'\r' | b'\n') => rest.trim_ascii_start().first() == Some(&b':'),
+        _ => false,
+    }
+}
+
+fn may_be_known(name: &[u8]) -> bool {
+    if name.iter().any(|byte| *byte == b'\\' || *byte < b' ') {
+        return true;
+    }
+    is_known(LooseName::of(name))
+}
+
+fn is_known(name: LooseName) -> bool {
+    let tables = [&MEMBERS[..], &HOLDERS, &FILES_OF_FORMS];
+    name.is("id")
+        || name.is("request_id")
+        || tables.iter().any(|table| known(table, name).is_some())
+}
+
+/// Whether a name is one that the search looks for to a server that ends it at its first NUL.
+fn hides_known(name: &[u8]) -> bool {
+    const LOOKED_FOR: [&str; 6] = ["type", "input", "items", "messages", "audio", "background"];
+    let Some(end) = memchr::memchr(0, name) else {
+        return false;
+    };
+    [name, &name[..end]].into_iter().any(|name| {
+        let loose = LooseName::of(name);
+        is_known(loose) || LOOKED_FOR.iter().any(|known| loose.is(known))
+    })
+}
+
+/// The member that a value belongs to, or that the list belongs to that it is in.
+#[derive(Clone, Copy, Default)]
+struct Member<'n> {
+    /// As it is written. Only by this is a value passed over.
+    name: &'n str,
+    loose: LooseName,
+    /// What the `id` of an object in it refers to.
+    holder: Option<Known>,
+    /// How many lists stand between the member and the value.
+    lists: usize,
+}
+
+impl<'n> Member<'n> {
+    fn new(name: &'n str) -> Self {
+        let loose = LooseName::of(name.as_bytes());
+        Self {
+            name,
+            loose,
+            holder: known(&HOLDERS, loose),
+            lists: 0,
+        }
+    }
+
+    fn in_list(self) -> Self {
+        Self {
+            lists: self.lists + 1,
+            ..self
+        }
     }
 
     fn is_free(self) -> bool {
-        self.is_exact && FREE.contains(&self.name)
+        FREE.contains(&self.name)
+    }
+
+    /// Whether the values of a member at the top of the request are items, at this depth.
+    fn has_items(self, depth: usize) -> bool {
+        depth == self.lists + 1 && ITEMS.iter().any(|known| self.loose.is(known))
+    }
+}
+
+/// Why a search ends.
+#[derive(Debug, Clone, Copy)]
+enum Problem {
+    /// What is wrong with the body.
+    Body(&'static str),
+    /// Something else than text stands where an id belongs.
+    Id(&'static str),
+}
+
+impl Problem {
+    fn into_error(self) -> ApiError {
+        match self {
+            Self::Body(problem) => ApiError::invalid_request(
+                StatusCode::BAD_REQUEST,
+                None,
+                format!("The request body {problem}."),
+            ),
+            Self::Id(member) => ApiError::invalid_request(
+                StatusCode::BAD_REQUEST,
+                Some("invalid_type"),
+                format!("`{member}` names a stored object: it must be a string without control characters."),
+            )
+            .with_param(member),
+        }
     }
 }
 
@@ -196,28 +287,37 @@ struct Search {
     found: Vec<Reference>,
     left_bytes: usize,
     /// Ends the search.
-    problem: Option<&'static str>,
+    problem: Option<Problem>,
 }
 
 impl Search {
     fn value(&mut self, value: &RawValue, member: Member<'_>, depth: usize) {
         let json = value.get();
-        let first = json.as_bytes().first();
-        if first == Some(&b'"') {
-            if let Some(kind) = self.taken.kind_of(member.name) {
-                self.take(member.name, value, kind, true);
+        let first = json.as_bytes().first().copied().unwrap_or_default();
+        if member.is_free() {
+            return;
+        }
+        if let Some(known) = self.taken.known(member.loose) {
+            let holds_objects = member.holder.is_some() || FILES_OF_FORMS.contains(&known);
+            match first {
+                b'[' if member.lists == 0 => {}
+                b'{' if holds_objects => {}
+                _ => return self.take(known, value, true),
             }
+        }
+        if first == b'{' && member.lists > 1 && member.has_items(depth) {
+            self.problem = Some(Problem::Body("has an item in a list within a list"));
             return;
         }
         // The arguments of a tool that was used; a list is a conversation.
-        let is_arguments = member.is("input") && first == Some(&b'{') && depth > 2;
-        if !matches!(first, Some(b'[' | b'{')) || member.is_free() || is_arguments {
+        let is_arguments = member.name == "input" && first == b'{' && depth > 2;
+        if !matches!(first, b'[' | b'{') || is_arguments {
             return;
         }
         // Bounds the work and the stack.
         match self.left_bytes.checked_sub(json.len()) {
             Some(left_bytes) if depth < MAX_DEPTH => self.left_bytes = left_bytes,
-            _ => self.problem = Some("is nested too deeply"),
+            _ => self.problem = Some(Problem::Body("is nested too deeply")),
         }
         if self.problem.is_some() {
             return;
@@ -229,16 +329,23 @@ impl Search {
         };
         let mut deserializer = serde_json::Deserializer::from_str(json);
         if deserializer.deserialize_any(within).is_err() {
-            self.problem.get_or_insert("cannot be read as JSON");
+            self.problem
+                .get_or_insert(Problem::Body("cannot be read as JSON"));
         }
     }
 
-    fn take(&mut self, member: &str, value: &RawValue, kind: ObjectKind, is_looked_up: bool) {
-        let Some(id) = text_of(value) else {
+    /// Takes an id. `null` is none; what is no text is refused, as a backend might make text of it.
+    fn take(&mut self, (member, kind): Known, value: &RawValue, is_looked_up: bool) {
+        if value.get() == "null" {
+            return;
+        }
+        // A server that is written in C may end a text at a NUL.
+        let Some(id) = text_of(value).filter(|id| !id.contains(char::is_control)) else {
+            self.problem = Some(Problem::Id(member));
             return;
         };
         if self.found.len() == MAX_REFERENCES {
-            self.problem = Some("refers to more than 2,000 stored objects");
+            self.problem = Some(Problem::Body("refers to more than 2,000 stored objects"));
             return;
         }
         self.found.push(Reference {
@@ -268,7 +375,8 @@ impl<'de> Visitor<'de> for Within<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while let Some(element) = seq.next_element()? {
-            self.search.value(element, self.member, self.depth);
+            self.search
+                .value(element, self.member.in_list(), self.depth);
             if self.search.problem.is_some() {
                 return Err(de::Error::custom("ended"));
             }
@@ -287,34 +395,41 @@ impl<'de> Visitor<'de> for Within<'_, '_> {
         let mut ids: Vec<&RawValue> = Vec::new();
         while let Some(Name(name)) = map.next_key()? {
             let value: &RawValue = map.next_value()?;
-            let folded = fold(&name);
-            let is_exact = matches!(folded, Cow::Borrowed(_));
-            let folded = String::from_utf8_lossy(&folded);
-            let name = folded.as_ref();
-            if name == "id" {
-                match kind_in(&HOLDERS, member.name) {
-                    Some(kind) => search.take(member.name, value, kind, true),
+            if hides_known(&name) {
+                search.problem = Some(Problem::Body("has a NUL in the name of a member"));
+                return Err(de::Error::custom("ended"));
+            }
+            let name = String::from_utf8_lossy(&name);
+            let mut below = Member::new(&name);
+            if below.loose.is("id") {
+                match member.holder {
+                    Some(known) => search.take(known, value, true),
                     None => ids.push(value),
                 }
-            } else if depth == 1 && name == REQUEST_ID {
-                search.take(REQUEST_ID, value, ObjectKind::Response, false);
+            } else if depth == 1 && below.loose.is(REQUEST_ID) {
+                search.take((REQUEST_ID, ObjectKind::Response), value, false);
             }
-            item.note(Member { name, is_exact }, value);
-            let name = match (member.name, name) {
+            item.note(below, value);
+            if member.name == "variables" {
                 // What a user fills into a prompt is text, or an object that says what it is.
-                ("variables", _) if member.is_exact => "",
-                ("messages", "audio") if depth == ITEM_DEPTH => AUDIO,
-                (_, name) => name,
-            };
-            search.value(value, Member { name, is_exact }, depth);
+                below = Member::default();
+            } else if depth == ITEM_DEPTH && below.loose.is("audio") && member.loose.is("messages")
+            {
+                below.holder = Some((AUDIO, ObjectKind::Audio));
+            }
+            search.value(value, below, depth);
             if search.problem.is_some() {
                 return Err(de::Error::custom("ended"));
             }
         }
-        // An element of a list in the request itself.
-        if item.kind == ItemKind::Reference || depth == ITEM_DEPTH && ITEMS.contains(&member.name) {
+        // An element of a list in the request itself, or what stands in the place of the list.
+        let is_item = member.lists < 2 && member.has_items(depth - 1);
+        if item.kind == ItemKind::Reference || is_item {
             for id in ids {
-                search.take("id", id, ObjectKind::Item, item.is_looked_up());
+                search.take(("id", ObjectKind::Item), id, item.is_looked_up());
+            }
+            if search.problem.is_some() {
+                return Err(de::Error::custom("ended"));
             }
         }
         Ok(())
@@ -324,12 +439,4 @@ impl<'de> Visitor<'de> for Within<'_, '_> {
 fn text_of(value: &RawValue) -> Option<String> {
     let Name(text) = serde_json::from_str(value.get()).ok()?;
     Some(String::from_utf8_lossy(&text).into_owned())
-}
-
-fn unsearchable(problem: &str) -> ApiError {
-    ApiError::invalid_request(
-        StatusCode::BAD_REQUEST,
-        None,
-        format!("The request body {problem}."),
-    )
 }

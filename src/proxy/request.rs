@@ -1,6 +1,7 @@
 //! A request's body: looked into without building a tree.
 
 mod excerpt;
+mod overrides;
 mod splice;
 
 use std::{borrow::Cow, fmt};
@@ -16,9 +17,11 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::ApiError;
-use crate::usage::{Name, fold};
+use crate::usage::{LooseName, Name, fold};
 
 pub use excerpt::Excerpt;
+use overrides::is_override;
+pub(super) use overrides::refused as refused_override;
 pub use splice::Splice;
 use splice::splice_of;
 
@@ -31,6 +34,8 @@ pub struct Look {
     pub model: String,
     pub stream: bool,
     pub keeping: AskedToKeep,
+    /// A member would make some frameworks take the request for another.
+    pub overrides_request: bool,
     /// What would make a streamed request ask for usage; `None` when it asks by itself or does not stream.
     pub splice: Option<Splice>,
     /// The client itself sends the member that the splice is about.
@@ -51,19 +56,20 @@ pub struct AskedToKeep {
 }
 
 /// Looks into a body as the backend would read it: escaped member names count, of duplicates the last one. Names in another
-/// case are other names to most backends and the same to some: a request streams, or asks for the background, when it does
-/// so in either reading. `store` counts to the letter, because nothing is lost by taking an answer for stored.
+/// case are other names to most backends and the same to some: a request streams when it does so in either reading, and asks
+/// for the background when it does so anywhere, be it in `backGround`. `store` counts to the letter, because nothing is lost by taking an answer for stored.
 ///
 /// # Errors
 /// 400 when the body is no JSON object.
 pub fn look(body: &Excerpt<'_>) -> Result<Look, ApiError> {
     let members = members_of(body.json()).map_err(|error| {
         // The body itself knows in which column.
-        not_an_object(&members_of(&body.whole()).err().unwrap_or(error))
+        let whole = String::from_utf8_lossy(&body.whole()).into_owned();
+        not_an_object(&members_of(&whole).err().unwrap_or(error))
     })?;
     let stream = members.stream.is_true();
     let splice = if stream {
-        splice_of(body.json(), members.stream_options)
+        splice_of(body.json().as_bytes(), members.stream_options)
     } else {
         None
     };
@@ -76,18 +82,19 @@ pub fn look(body: &Excerpt<'_>) -> Result<Look, ApiError> {
         model,
         stream,
         keeping: AskedToKeep {
-            background: members.background.is_true(),
+            background: members.background,
             nothing: members.store.is_some_and(|value| value.get() == "false"),
             stored: members.store.is_some_and(|value| is_true(value.get())),
             audio: asks_audio(members.audio, members.modalities),
         },
+        overrides_request: members.overrides_request,
         splice: splice.map(|splice| splice.in_whole(body)),
         sends_stream_options: members.stream_options.folded.is_some(),
     })
 }
 
-fn members_of(json: &[u8]) -> serde_json::Result<Members<'_>> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
+fn members_of(json: &str) -> serde_json::Result<Members<'_>> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
     let members = deserializer.deserialize_map(TopLevel)?;
     deserializer.end()?;
     Ok(members)
@@ -109,6 +116,15 @@ pub fn is_json(headers: &HeaderMap) -> bool {
     essence == b"application/json" || essence.ends_with(b"+json")
 }
 
+/// 400 for a body that is not UTF-8, which every JSON text is (RFC 8259 section 8.1). Lenient servers guess another encoding.
+pub(super) fn not_utf_8() -> ApiError {
+    ApiError::invalid_request(
+        StatusCode::BAD_REQUEST,
+        None,
+        "The request body is not UTF-8; send JSON in UTF-8.",
+    )
+}
+
 fn not_an_object(error: &serde_json::Error) -> ApiError {
     let message = if error.is_data() {
         "The request body must be a JSON object.".to_owned()
@@ -128,10 +144,12 @@ struct Members<'a> {
     model: Member<'a>,
     stream: Member<'a>,
     stream_options: Member<'a>,
-    background: Member<'a>,
+    /// Of doubled ones the first counts to some readers, so that any counts.
+    background: bool,
     store: Option<&'a RawValue>,
     audio: Option<&'a RawValue>,
     modalities: Option<&'a RawValue>,
+    overrides_request: bool,
 }
 
 /// A member's last value, as the two kinds of readers see it.
@@ -188,18 +206,30 @@ impl<'de> Visitor<'de> for TopLevel {
             match folded.as_ref() {
                 b"model" => members.model.note(map.next_value()?, is_exact),
                 b"stream" => members.stream.note(map.next_value()?, is_exact),
-                b"background" => members.background.note(map.next_value()?, is_exact),
+                b"background" => members.background |= next_is_true(&mut map)?,
                 b"stream_options" => members.stream_options.note(map.next_value()?, is_exact),
                 b"store" if is_exact => members.store = Some(map.next_value()?),
                 b"audio" => members.audio = Some(map.next_value()?),
                 b"modalities" => members.modalities = Some(map.next_value()?),
+                // Of the other names only these may mean more to a lenient reader.
+                [b'a'..=b'z', ..] if !matches!(folded.first(), Some(b'b' | b'h' | b'x')) => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+                _ if LooseName::of(&name).is("background") => {
+                    members.background |= next_is_true(&mut map)?;
+                }
                 _ => {
+                    members.overrides_request |= is_override(&name);
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
         Ok(members)
     }
+}
+
+fn next_is_true<'de, A: MapAccess<'de>>(map: &mut A) -> Result<bool, A::Error> {
+    Ok(is_true(map.next_value::<&RawValue>()?.get()))
 }
 
 /// `true`, and what lenient servers take for it (pydantic's "lax" booleans, which vLLM reads requests with).
@@ -268,7 +298,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn look(body: &[u8]) -> Result<Look, ApiError> {
-        super::look(&Excerpt::of([body]))
+        let excerpt = Excerpt::of([body]).map_err(|_| not_utf_8())?;
+        super::look(&excerpt)
     }
 
     fn edited(body: &str) -> String {
@@ -422,6 +453,9 @@ mod tests {
             "{\"bac\u{212a}ground\":true}",
             r#"{"background":false,"BACKGROUND":true}"#,
             r#"{"background":true,"Background":false}"#,
+            r#"{"background":true,"background":false}"#,
+            r#"{"backGround":true}"#,
+            r#"{"background":false,"_back-ground":true}"#,
         ] {
             assert!(read(body).keeping.background, "{body}");
         }

@@ -1,5 +1,6 @@
 //! Member names as the most lenient backend compares them. Go's `encoding/json` takes a name in any case, by Unicode's
-//! simple folding; most others take it to the letter. Where a name makes this proxy look at a value, both count.
+//! simple folding; protobuf's JSON, Spring and Pydantic's aliases take `fileId` for `file_id`; most others take a name to the
+//! letter. Where a name makes this proxy look at a value, all of them count.
 
 use std::borrow::Cow;
 
@@ -34,13 +35,50 @@ pub fn fold_text(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// What follows a folded word at the beginning of some bytes.
-#[must_use]
-pub fn strip_folded<'b>(bytes: &'b [u8], word: &str) -> Option<&'b [u8]> {
-    word.bytes().try_fold(bytes, |rest, expected| {
-        let (byte, after) = first(rest)?;
-        (byte == expected).then_some(after)
-    })
+/// A name by its letters and digits alone, folded: `previousResponseId`, `PREVIOUS_RESPONSE_ID` and `previous-response-id` are
+/// one name. No copy is made on the heap.
+#[derive(Clone, Copy, Default)]
+pub struct LooseName {
+    letters: [u8; MAX_LETTERS],
+    count: usize,
+}
+
+/// Letters and digits of the longest known name, and some more.
+const MAX_LETTERS: usize = 24;
+
+impl LooseName {
+    /// A name that is longer than all known ones, or has a quote, a backslash or a letter that is not ASCII's, is like no other.
+    #[must_use]
+    pub fn of(name: &[u8]) -> Self {
+        let mut loose = Self::default();
+        let mut rest = name;
+        while let Some((byte, after)) = first(rest) {
+            rest = after;
+            if byte.is_ascii_alphanumeric() {
+                let Some(place) = loose.letters.get_mut(loose.count) else {
+                    return Self::default();
+                };
+                *place = byte;
+                loose.count += 1;
+            } else if !byte.is_ascii() || matches!(byte, b'"' | b'\\') {
+                return Self::default();
+            }
+        }
+        loose
+    }
+
+    /// Compares with a name in small letters, digits and underscores.
+    #[must_use]
+    pub fn is(&self, known: &str) -> bool {
+        let known = known.bytes().filter(|byte| *byte != b'_');
+        known.eq(self.letters[..self.count].iter().copied())
+    }
+
+    /// Whether the letters end like this word, which has no underscores.
+    #[must_use]
+    pub fn ends_with(&self, word: &str) -> bool {
+        self.letters[..self.count].ends_with(word.as_bytes())
+    }
 }
 
 /// The first character, folded, or a byte of one that does not fold; and what follows.
@@ -79,13 +117,31 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_stripped_in_any_case() {
-        assert_eq!(
-            strip_folded("Conver\u{17f}ation\"x".as_bytes(), "conversation"),
-            Some(&b"\"x"[..])
-        );
-        assert_eq!(strip_folded(b"vide", "video"), None);
-        assert_eq!(strip_folded(b"vid30", "video"), None);
+    fn a_loose_name_is_its_letters() {
+        for name in [
+            "previous_response_id",
+            "previousResponseId",
+            "PreviousResponseID",
+            "PREVIOUS_RESPONSE_ID",
+            "previous-response-id",
+            "_previous__response id.",
+            "previou\u{17f}Re\u{17f}ponse\0Id\n",
+        ] {
+            let loose = LooseName::of(name.as_bytes());
+            assert!(loose.is("previous_response_id"), "{name}");
+            assert!(loose.ends_with("id") && !loose.is("response_id"));
+        }
+        for name in [
+            "",
+            "previous_response_idx",
+            "previous\"response_id",
+            "previous\\response_id",
+            "previous_response_íd",
+            "xx_previous_response_id_xx",
+        ] {
+            assert!(!LooseName::of(name.as_bytes()).is("previous_response_id"));
+        }
+        assert!(LooseName::of(&[b'a'; 1000]).is(""));
     }
 
     proptest! {
@@ -98,7 +154,7 @@ mod tests {
                 c => c.to_ascii_lowercase(),
             }).collect();
             prop_assert_eq!(fold_text(&name), plain.as_str());
-            prop_assert!(strip_folded(name.as_bytes(), &plain).is_some_and(<[u8]>::is_empty) || !plain.is_ascii());
+            prop_assert!(LooseName::of(name.as_bytes()).is(&plain) || !plain.is_ascii());
         }
     }
 }

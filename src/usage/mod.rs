@@ -24,7 +24,7 @@ mod websocket;
 pub use answer::{Answer, EventKind, read_answer, read_event};
 pub use counts::{Counts, Dialect, Told, find_counts};
 pub use estimate::{Evidence, Generated, Input};
-pub use fold::{fold, fold_text, strip_folded};
+pub use fold::{LooseName, fold, fold_text};
 pub use lenient::Name;
 pub use meter::{Encoding, Meter, Reading};
 pub use session::transcription_model;

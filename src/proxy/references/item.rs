@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::{Member, text_of};
-use crate::usage::fold_text;
+use crate::usage::LooseName;
 
 /// What an object says of itself, should it be an item.
 #[derive(Default)]
@@ -12,7 +12,7 @@ pub(super) struct Item {
     has_content: bool,
 }
 
-/// By its `type`. Of one that is given twice, in whatever case, the last of these counts.
+/// By its `type`. Of one that is given twice, in whatever spelling, the last of these counts.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ItemKind {
     #[default]
@@ -26,20 +26,20 @@ pub(super) enum ItemKind {
 impl Item {
     /// What makes an item whole counts to the letter.
     pub(super) fn note(&mut self, member: Member<'_>, value: &RawValue) {
-        match member.name {
-            "type" => {
-                let kind = match text_of(value).as_deref().map(fold_text).as_deref() {
-                    Some("item_reference") => ItemKind::Reference,
-                    Some("image_generation_call" | "reasoning") | None => ItemKind::Kept,
-                    Some(_) if member.is_exact => ItemKind::Whole,
-                    Some(_) => ItemKind::Unsaid,
-                };
-                self.kind = self.kind.max(kind);
-            }
-            "content" | "encrypted_content" | "result" if member.is_exact => {
-                self.has_content |= value.get() != "null";
-            }
-            _ => {}
+        if member.loose.is("type") {
+            let kind = text_of(value).map(|kind| LooseName::of(kind.as_bytes()));
+            let kind = match kind {
+                Some(kind) if kind.is("item_reference") => ItemKind::Reference,
+                Some(kind) if kind.is("image_generation_call") || kind.is("reasoning") => {
+                    ItemKind::Kept
+                }
+                None => ItemKind::Kept,
+                Some(_) if member.name == "type" => ItemKind::Whole,
+                Some(_) => ItemKind::Unsaid,
+            };
+            self.kind = self.kind.max(kind);
+        } else if let "content" | "encrypted_content" | "result" = member.name {
+            self.has_content |= value.get() != "null";
         }
     }
 

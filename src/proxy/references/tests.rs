@@ -2,7 +2,8 @@ use super::*;
 use proptest::prelude::*;
 
 fn references(body: &[u8], taken: Taken) -> Result<Vec<Reference>, ApiError> {
-    super::references(&Excerpt::of([body]), taken)
+    let excerpt = Excerpt::of([body]).map_err(|_| crate::proxy::request::not_utf_8())?;
+    super::references(&excerpt, taken)
 }
 
 fn found(body: &str) -> Vec<String> {
@@ -78,6 +79,68 @@ fn names_count_in_whatever_case_and_what_they_spare_to_the_letter() {
 }
 
 #[test]
+fn names_count_in_whatever_style() {
+    for body in [
+        r#"{"previousResponseId":"x"}"#,
+        r#"{"previousresponseid":"x"}"#,
+        r#"{"PREVIOUS-RESPONSE-ID":"x"}"#,
+        r#"{"previous.response id":"x"}"#,
+        r#"{"_previous_response_id_" : "x"}"#,
+        r#"{"previousResponse\u0049d":"x"}"#,
+        r#"{"file_id\t":"x"}"#,
+        r#"{"tools":[{"vectorStoreIds":["x"]}]}"#,
+        r#"{"con_ver_sation":"x"}"#,
+        r#"{"conversation":{"_id":"x"}}"#,
+        r#"{"input":{"id":"x"}}"#,
+        r#"{"input":{"type":"item_reference","id":"x"}}"#,
+        r#"{"input":[{"type":"itemReference","id":"x"}]}"#,
+        r#"{"inputFileId":"x"}"#,
+        r#"{"requestId":"x"}"#,
+        r#"{"metaData":{"fileId":"x"}}"#,
+        r#"{"a":"\\","fileId":"x"}"#,
+        r#"{"a":"\"","fileId":"x"}"#,
+        "{\"fileId\" \n\t:\"x\"}",
+    ] {
+        assert_eq!(found(body), ["x"], "{body}");
+    }
+    let reported = references(br#"{"inputFileId":"x"}"#, Taken::AsJson).unwrap();
+    assert_eq!(reported[0].member, "input_file_id");
+}
+
+#[test]
+fn what_is_no_text_where_an_id_belongs_is_refused() {
+    for body in [
+        r#"{"previous_response_id":5}"#,
+        r#"{"previous_response_id":false}"#,
+        r#"{"fileId":{"id":"x"}}"#,
+        r#"{"file_ids":[["x"]]}"#,
+        r#"{"file_ids":["x",5]}"#,
+        r#"{"conversation":{"id":5}}"#,
+        r#"{"conversation":5}"#,
+        r#"{"container":{"id":["x"]}}"#,
+        r#"{"input":[{"type":"item_reference","id":{}}]}"#,
+        r#"{"input":[[{"id":"x"}]]}"#,
+        r#"{"items":[[[{"id":"x"}]]]}"#,
+        r#"{"file_id":"x\u0000"}"#,
+        r#"{"file_id":"x\n"}"#,
+        r#"{"file_id\u0000":"x"}"#,
+        r#"{"file_id\u0000x":"x"}"#,
+        r#"{"type\u0000x":"x"}"#,
+        r#"{"file_id\u0000\\":"x"}"#,
+        r#"{"file_id\u0000\"":"x"}"#,
+        "{\"file_id\0\":\"x\"}",
+        r#"{"request_id":["x"]}"#,
+    ] {
+        let refused = references(body.as_bytes(), Taken::AsJson);
+        assert_eq!(refused.unwrap_err().status(), 400, "{body}");
+    }
+    for body in [r#"{"video":5}"#, r#"{"characters":[["x"]]}"#] {
+        let refused = references(body.as_bytes(), Taken::AsForm);
+        assert_eq!(refused.unwrap_err().status(), 400, "{body}");
+    }
+}
+
+#[test]
 fn where_a_form_is_taken_a_string_refers_to_what_a_field_would() {
     for body in [
         r#"{"video":"x"}"#,
@@ -114,6 +177,11 @@ fn what_is_no_reference_is_none() {
         r#"{"messages":[{"tool_calls":[{"id":"call_1","type":"function"}]}]}"#,
         r#"{"prompt":{"id":"pmpt_1"}}"#,
         r#"{"audio":{"voice":{"id":"v"},"id":"x"},"messages":[{"content":[{"audio":{"id":"y"}}]}]}"#,
+        r#"{"input":[[1,2],[3]],"file_ids":[null],"conversation":{"id":null}}"#,
+        r#"{"metadata":{"file_id":5,"a\u0000":"x"}}"#,
+        r#"{"stream\u0000":5}"#,
+        r#"{"user_id":5,"tool_call_id":7,"identity":{"x":1}}"#,
+        r#"{"messages":[{"content":"a \"fileId\": 5 and \u0000"}]}"#,
     ] {
         assert_eq!(found(body), Vec::<String>::new(), "{body}");
     }
@@ -184,7 +252,73 @@ fn what_is_too_deep_is_refused() {
     );
 }
 
+/// Names and values that the search stops at, and some that look like them.
+fn any_body() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec![
+        "previous_response_id",
+        "previousResponseId",
+        "FILE-IDS",
+        "file_id\\u0000",
+        "id",
+        "_id",
+        "ID",
+        "conver\u{17f}ation",
+        "container",
+        "video",
+        "characters",
+        "input_reference",
+        "inputReference",
+        "input",
+        "items",
+        "type",
+        "messages",
+        "audio",
+        "request_id",
+        "requestId",
+        "\\u0066ile_id",
+        "file\\\"id",
+        "file_id\\\\",
+        "a\\\"b",
+        "x",
+        "metadata",
+        "vector store.ids",
+    ]);
+    let leaf = prop::sample::select(vec![
+        r#""x""#,
+        "5",
+        "null",
+        "[]",
+        r#""item_reference""#,
+        r#""a\"b""#,
+        r#""\\""#,
+        r#"":""#,
+        r#""\"id\": ""#,
+        r#""é""#,
+    ]);
+    let blanks = prop::sample::select(vec!["", " ", "\n\t "]);
+    let leaf = leaf.prop_map(str::to_owned);
+    leaf.prop_recursive(4, 16, 3, move |inner| {
+        let member = (name.clone(), blanks.clone(), inner.clone());
+        let member =
+            member.prop_map(|(name, blanks, value)| format!("\"{name}\"{blanks}:{blanks}{value}"));
+        prop_oneof![
+            prop::collection::vec(inner, 0..3).prop_map(|values| format!("[{}]", values.join(","))),
+            prop::collection::vec(member, 0..3)
+                .prop_map(|members| format!("{{{}}}", members.join(", "))),
+        ]
+    })
+}
+
 proptest! {
+    #[test]
+    fn the_quick_look_passes_over_nothing_that_is_found(body in any_body()) {
+        for taken in [Taken::AsJson, Taken::AsForm] {
+            let found = search(&body, taken);
+            let is_nothing = found.as_ref().is_ok_and(Vec::is_empty);
+            prop_assert!(is_nothing || may_refer(body.as_bytes()), "{body}: {found:?}");
+        }
+    }
+
     #[test]
     fn any_bytes_are_searched_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
         let _ = references(&[b"{\"file_id\":", &bytes[..]].concat(), Taken::AsForm);

@@ -1,7 +1,7 @@
 //! A body as far as it must be read: nearly all of a picture is base64, in which nothing begins and nothing ends, and reading
 //! it as JSON took a fifth of such a request's time.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, str::Utf8Error};
 
 use smallvec::SmallVec;
 
@@ -18,15 +18,18 @@ const PROBE_BYTES: usize = 32;
 #[derive(Debug)]
 pub struct Excerpt<'b> {
     parts: SmallVec<[&'b [u8]; 1]>,
-    kept: Cow<'b, [u8]>,
+    kept: Cow<'b, str>,
     /// What was left out, by its place in the body.
     cuts: Vec<Range<usize>>,
 }
 
 impl<'b> Excerpt<'b> {
-    /// Of a body in one part or several, which runs are looked for within.
-    #[must_use]
-    pub fn of(parts: impl IntoIterator<Item = &'b [u8]>) -> Self {
+    /// Makes the excerpt of a body in one part or several, which runs are looked for within.
+    ///
+    /// # Errors
+    /// When the body is not UTF-8. A run has ASCII characters only and borders on such, so what is kept of the body is UTF-8
+    /// just where the body is.
+    pub fn of(parts: impl IntoIterator<Item = &'b [u8]>) -> Result<Self, Utf8Error> {
         let parts: SmallVec<[_; 1]> = parts.into_iter().collect();
         let mut cuts = Vec::new();
         let mut before = 0;
@@ -38,15 +41,18 @@ impl<'b> Excerpt<'b> {
         }
         let kept = match &parts[..] {
             [] => Cow::default(),
-            [whole] if cuts.is_empty() => Cow::Borrowed(*whole),
-            parts => Cow::Owned(without(parts, &cuts)),
+            [whole] if cuts.is_empty() => Cow::Borrowed(std::str::from_utf8(whole)?),
+            parts => {
+                let kept = String::from_utf8(without(parts, &cuts));
+                Cow::Owned(kept.map_err(|error| error.utf8_error())?)
+            }
         };
-        Self { parts, kept, cuts }
+        Ok(Self { parts, kept, cuts })
     }
 
     /// JSON if the body is.
     #[must_use]
-    pub fn json(&self) -> &[u8] {
+    pub fn json(&self) -> &str {
         &self.kept
     }
 
@@ -197,7 +203,8 @@ mod tests {
     fn of_a_picture_little_is_kept() {
         let picture = "iVBORw0KGgo".repeat(100_000);
         let body = format!(r#"{{"image_url":"data:image/png;base64,{picture}"}}"#);
-        assert!(Excerpt::of([body.as_bytes()]).json().len() < 5 * KEPT_BYTES);
+        let excerpt = Excerpt::of([body.as_bytes()]).unwrap();
+        assert!(excerpt.json().len() < 5 * KEPT_BYTES);
     }
 
     #[test]
@@ -235,8 +242,8 @@ mod tests {
         ] {
             for blanks in 0..BLOCK_BYTES {
                 let body = format!("{{\"file_id\":\"x\",\"y\":{}{value}}}", " ".repeat(blanks));
-                let excerpt = Excerpt::of([body.as_bytes()]);
-                assert_eq!(is_json(excerpt.json()), is_number);
+                let excerpt = Excerpt::of([body.as_bytes()]).unwrap();
+                assert_eq!(is_json(excerpt.json().as_bytes()), is_number);
             }
         }
     }
@@ -255,17 +262,33 @@ mod tests {
                 .map(|((text, times), ones)| text.repeat(*times) + &"1".repeat(ones) + text + &"1".repeat(ones))
                 .collect();
             let body = format!("{{\"x\":{}{quote}{value}{quote}}}", " ".repeat(blanks));
-            let excerpt = Excerpt::of([body.as_bytes()]);
-            prop_assert_eq!(is_json(excerpt.json()), is_json(body.as_bytes()));
+            let excerpt = Excerpt::of([body.as_bytes()]).unwrap();
+            prop_assert_eq!(is_json(excerpt.json().as_bytes()), is_json(body.as_bytes()));
         }
 
         #[test]
         fn what_is_kept_says_the_same_but_for_what_is_long(value in any_value(), split: prop::sample::Index) {
             let whole = value.to_string();
             let (first, second) = whole.as_bytes().split_at(split.index(whole.len()));
-            let excerpt = Excerpt::of([first, second]);
-            let kept: Value = serde_json::from_slice(excerpt.json()).unwrap();
+            let excerpt = Excerpt::of([first, second]).unwrap();
+            let kept: Value = serde_json::from_str(excerpt.json()).unwrap();
             prop_assert!(says_the_same(&kept, &value), "{kept}");
+        }
+
+        #[test]
+        fn an_excerpt_is_utf_8_just_where_the_body_is(
+            pieces in prop::collection::vec(
+                (prop::sample::select(vec![&b"A"[..], b"\xc3\xa9", b"\xc3", b"\xff", b"\xe6\x97\xa5"]), 0..12_000_usize),
+                1..5,
+            ),
+            split: prop::sample::Index,
+        ) {
+            let piece = |(bytes, times): &(&[u8], usize)| bytes.repeat(if bytes == b"A" { *times } else { times % 3 });
+            let whole: Vec<u8> = pieces.iter().flat_map(piece).collect();
+            let (first, second) = whole.split_at(split.index(whole.len() + 1));
+            let is_utf_8 = std::str::from_utf8(&whole).is_ok();
+            prop_assert_eq!(Excerpt::of([first, second]).is_ok(), is_utf_8);
+            prop_assert_eq!(Excerpt::of([&whole[..]]).is_ok(), is_utf_8);
         }
 
         #[test]
@@ -276,11 +299,11 @@ mod tests {
                 .map(|((run, rest), letter)| [vec![letter; *run], vec![b' '; *rest]].concat())
                 .collect();
             let whole = parts.concat();
-            let excerpt = Excerpt::of(parts.iter().map(AsRef::as_ref));
+            let excerpt = Excerpt::of(parts.iter().map(AsRef::as_ref)).unwrap();
             prop_assert_eq!(excerpt.whole(), &whole[..]);
-            for (place, byte) in excerpt.json().iter().enumerate() {
+            for (place, byte) in excerpt.json().bytes().enumerate() {
                 let is_cut = excerpt.cuts.iter().any(|cut| cut.start == excerpt.place(place));
-                prop_assert!(is_cut || whole[excerpt.place(place)] == *byte);
+                prop_assert!(is_cut || whole[excerpt.place(place)] == byte);
             }
             prop_assert_eq!(excerpt.place(excerpt.json().len()), whole.len());
         }

@@ -5,6 +5,7 @@ mod audio;
 mod batches;
 mod gone;
 mod lists;
+mod names;
 mod owners;
 mod responses;
 mod tricks;
