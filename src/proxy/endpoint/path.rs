@@ -9,12 +9,15 @@ pub(super) fn is_below(path: &str, stem: &str) -> bool {
 }
 
 /// Whether every server reads the path the same: no empty, `.` or `..` segment, however written, also not in front of a
-/// parameter (some servers cut `;…` off), no backslash, no control byte.
+/// parameter (some servers cut `;…` off), no backslash, no control byte, no dot that is encoded, nothing that is encoded twice
+/// or badly, and no dot or slash in another form. A slash may be encoded between the parts of a model's name, as SDKs send it.
 pub(super) fn is_unambiguous(path: &str) -> bool {
-    // Twice: a server behind the backend may decode once more.
-    let once: Vec<u8> = percent_decode_str(path).collect();
-    let twice: Vec<u8> = percent_encoding::percent_decode(&once).collect();
-    [path.as_bytes(), &once, &twice].into_iter().all(|form| {
+    if !path.split('%').skip(1).all(is_plain_escape) {
+        return false;
+    }
+    // A server behind the backend that decodes once more finds nothing to decode.
+    let decoded: Vec<u8> = percent_decode_str(path).collect();
+    [path.as_bytes(), &decoded].into_iter().all(|form| {
         let segments_ok = form
             .split(|byte| *byte == b'/')
             .skip(1)
@@ -24,12 +27,37 @@ pub(super) fn is_unambiguous(path: &str) -> bool {
                     .next()
                     .unwrap_or(segment)
             })
-            .all(|name| !matches!(name, b"" | b"." | b".."));
+            // Windows passes over blanks and dots at the end of a name.
+            .all(|name| !name.iter().all(|byte| b" .".contains(byte)));
         // Not UTF-8 may be an overlong `.` or `/`, which some servers read as one.
-        let bytes_ok = std::str::from_utf8(form)
-            .is_ok_and(|text| text.chars().all(|c| c != '\\' && !c.is_control()));
+        let bytes_ok = std::str::from_utf8(form).is_ok_and(|text| {
+            !text.contains(|c: char| c == '\\' || c.is_control() || is_of_other_form(c))
+        });
         segments_ok && bytes_ok
     })
+}
+
+/// Whether what follows a percent sign is two digits that stand for neither a dot nor another percent sign.
+fn is_plain_escape(rest: &str) -> bool {
+    let digits = rest.as_bytes().get(..2);
+    digits.is_some_and(|digits| {
+        digits.iter().all(u8::is_ascii_hexdigit) && !matches!(digits, [b'2', b'e' | b'E' | b'5'])
+    })
+}
+
+/// Whether a character may become a dot, a slash, a backslash or a percent sign on its way: by Unicode's compatibility
+/// decomposition (NFKC), as in a host's name (RFC 3490 section 3.1), or by the nearest character of an older encoding.
+fn is_of_other_form(c: char) -> bool {
+    matches!(
+        c,
+        '\u{2024}'..='\u{2026}' | '\u{ff0e}' | '\u{fe52}' | '\u{fe19}' | '\u{fe30}' | '\u{3002}' | '\u{ff61}' | '\u{2488}'..='\u{249b}'
+            | '\u{1f100}' | '\u{33c2}' | '\u{33c7}' | '\u{33d8}'
+            // Slashes.
+            | '\u{ff0f}' | '\u{2044}' | '\u{2215}' | '\u{29f8}' | '\u{2100}' | '\u{2101}' | '\u{2105}' | '\u{2106}'
+            // Backslashes; Japanese and Korean encodings have the yen and the won in its place.
+            | '\u{ff3c}' | '\u{fe68}' | '\u{2216}' | '\u{29f5}' | '\u{29f9}' | '\u{a5}' | '\u{ffe5}' | '\u{20a9}' | '\u{ffe6}'
+            | '\u{fe6a}' | '\u{ff05}'
+    )
 }
 
 /// A path as a careless server may read it: decoded twice, in lower case, without parameters and `/v1`.
