@@ -10,15 +10,16 @@ mod head;
 use memchr::memmem;
 
 use super::{
+    media_type::boundary,
     references::{self, Reference},
-    request::{clean_text, is_true},
+    request::{clean_text, is_override, is_true},
 };
 use crate::{
     model::{Claim, ObjectKind},
     usage::fold_text,
 };
 
-use head::{PartHead, boundary};
+use head::PartHead;
 
 /// Names of fields and of parts are short.
 const MAX_HEAD_BYTES: usize = 8 * 1024;
@@ -176,6 +177,11 @@ impl FormScan {
                         Ok(part) => part,
                         Err(problem) => return self.refuse(problem),
                     };
+                    if is_override(part.name.as_bytes()) {
+                        return self.refuse(
+                            "has a field that would override the request's method or path",
+                        );
+                    }
                     self.state = State::Content(Field::of(&part));
                     self.member = fold_text(&part.name).into_owned();
                     // The line end before a delimiter may be the one that ends the head.
@@ -398,7 +404,7 @@ mod tests {
         ] {
             assert!(FormScan::new(text.as_bytes()).is_none(), "{text}");
         }
-        assert!(FormScan::new(b"Multipart/Form-Data;charset=x; Boundary=a-b").is_some());
+        assert!(FormScan::new(b"Multipart/Form-Data;charset=UTF-8; Boundary=a-b").is_some());
     }
 
     proptest! {

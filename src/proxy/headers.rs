@@ -72,6 +72,8 @@ fn stays_with_backend(name: &str) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyLength {
     Known(u64),
+    /// The same, of a body that was read as JSON: its type says so, whatever the client's said.
+    Json(u64),
     Chunked,
 }
 
@@ -134,11 +136,16 @@ impl OwnHeaders {
     /// Writes the whole head of a request to the backend.
     #[must_use]
     pub fn head_for(&self, request: &HttpRequest, body: BodyLength) -> Vec<u8> {
+        let is_json = matches!(body, BodyLength::Json(_));
+        let is_ours = |name: &str| is_json && name == "content-type";
         let mut head =
-            self.head_without_framing(request, request.method(), target_of(request), |_| false);
+            self.head_without_framing(request, request.method(), target_of(request), is_ours);
+        if is_json {
+            head.extend_from_slice(b"content-type: application/json\r\n");
+        }
         match body {
             BodyLength::Known(0) if request.method() != Method::POST => {}
-            BodyLength::Known(bytes) => {
+            BodyLength::Known(bytes) | BodyLength::Json(bytes) => {
                 head.extend_from_slice(b"content-length: ");
                 head.extend_from_slice(itoa::Buffer::new().format(bytes).as_bytes());
                 head.extend_from_slice(b"\r\n\r\n");

@@ -16,10 +16,13 @@ mod gathered;
 mod headers;
 mod inner;
 mod lists;
+mod media_type;
 mod pace;
+mod parameters;
 pub mod parts;
 pub mod payload;
 mod plan;
+mod query;
 mod realtime;
 mod references;
 mod relay;
@@ -159,7 +162,11 @@ pub async fn handle(
     let found = proxy
         .shared
         .endpoints
-        .find(request.method(), request.uri().path());
+        .find(request.method(), request.uri().path())
+        .and_then(|found| {
+            let is_extra = found.endpoint.body == endpoint::Body::Any;
+            query::check(request.query_string(), is_extra).map(|()| found)
+        });
     let result = match found {
         Err(_) if payload::offers_websocket(request.headers()) && proxy.takes_post(&request) => {
             Err(ApiError::no_websocket())
@@ -258,20 +265,19 @@ async fn forward(
         share: BodyShare::default(),
         started,
     };
-    let is_upload = match endpoint.body {
-        endpoint::Body::Form | endpoint::Body::Any => !request::is_json(request.headers()),
-        _ => false,
-    };
-    if is_upload {
-        if endpoint.body == endpoint::Body::Form {
-            upload::check_form(request.headers())?;
+    match body_of(request, endpoint)? {
+        BodyKind::None => payload::drop_body(request.headers(), payload).await?,
+        BodyKind::Upload => {
+            return Box::pin(send_upload(proxy, asked, payload, in_flight)).await;
         }
-        return Box::pin(send_upload(proxy, asked, payload, in_flight)).await;
+        BodyKind::Read => {
+            let limit_bytes = shared.max_body_bytes;
+            asked.body = payload::read_body(request.headers(), payload, limit_bytes, |bytes| {
+                shared.body_budget.grow(&mut asked.share, bytes)
+            })
+            .await?;
+        }
     }
-    asked.body = payload::read_body(request.headers(), payload, shared.max_body_bytes, |bytes| {
-        shared.body_budget.grow(&mut asked.share, bytes)
-    })
-    .await?;
     if let Keeps::Listed(kind) = endpoint.keeps {
         return Box::pin(lists::own_page(proxy, asked, kind, in_flight)).await;
     }
@@ -293,6 +299,60 @@ async fn forward(
         return sent.unwrap_or_else(|_| Err(panicked()));
     }
     sending.await
+}
+
+/// How a request's body is taken.
+enum BodyKind {
+    /// There should be none.
+    None,
+    /// Read to its end and looked into.
+    Read,
+    /// Goes out as it comes in.
+    Upload,
+}
+
+/// Chooses how a request's body is taken.
+///
+/// # Errors
+/// 415 for a body of a type that the endpoint does not take or that could be read in two ways; 400 for one that comes with a
+/// method that takes none.
+fn body_of(request: &HttpRequest, endpoint: Endpoint) -> Result<BodyKind, ApiError> {
+    let headers = request.headers();
+    let takes_other = match endpoint.body {
+        endpoint::Body::Plain | endpoint::Body::Socket => return Ok(BodyKind::None),
+        endpoint::Body::Form | endpoint::Body::Any => true,
+        _ => false,
+    };
+    if endpoint.body == endpoint::Body::Any {
+        refuse_body_without_meaning(request)?;
+    }
+    if !takes_other || request::is_json(headers) {
+        // The type of a body that is not there does not matter.
+        return match media_type::check_json(headers) {
+            Err(error) if payload::announces_body(headers) => Err(error),
+            _ => Ok(BodyKind::Read),
+        };
+    }
+    if endpoint.body == endpoint::Body::Form {
+        media_type::check_form(headers)?;
+    } else {
+        media_type::check_any(headers)?;
+    }
+    Ok(BodyKind::Upload)
+}
+
+/// A body of such a method means nothing, and a server may leave it unread (RFC 9110 sections 9.3.1, 9.3.2 and 9.3.5). At an
+/// operator's own endpoint it might mean something to somebody, so that it is refused and not dropped.
+fn refuse_body_without_meaning(request: &HttpRequest) -> Result<(), ApiError> {
+    let takes_body = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
+    if takes_body || !payload::announces_body(request.headers()) {
+        return Ok(());
+    }
+    Err(ApiError::invalid_request(
+        StatusCode::BAD_REQUEST,
+        Some("body_not_supported"),
+        "This proxy passes on a body with POST, PUT and PATCH only.",
+    ))
 }
 
 /// What concerns stored objects before a request goes on.
@@ -379,7 +439,12 @@ fn send(
         body,
     });
     asked.model = plan.model;
-    let length = BodyLength::Known(plan.body.len() as u64);
+    let bytes = plan.body.len() as u64;
+    let length = if plan.is_json {
+        BodyLength::Json(bytes)
+    } else {
+        BodyLength::Known(bytes)
+    };
     let head = proxy.shared.own_headers.head_for(asked.request, length);
     let outgoing = OutgoingRequest::new(head, plan.body);
     let exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);

@@ -60,6 +60,30 @@ pub async fn read_body(
     Ok(body.into_parts())
 }
 
+/// Reads a body where none belongs, and drops it: a backend that leaves it unread would take it for the next request.
+///
+/// # Errors
+/// 413 for a long one, and else as [`read_body`].
+pub async fn drop_body(headers: &HeaderMap, payload: &mut web::Payload) -> Result<(), ApiError> {
+    refuse_encoded(headers)?;
+    refuse_websocket(headers)?;
+    let mut pace = Pace::default();
+    let mut dropped = 0;
+    while let Some(chunk) = pace.next_chunk(payload).await? {
+        dropped += chunk.len();
+        if dropped > MAX_DRAINED_BYTES {
+            return Err(too_large(MAX_DRAINED_BYTES));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a request announces a body that is not empty, or may not be.
+pub(super) fn announces_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || content_length(headers).is_some_and(|length| length > 0)
+}
+
 /// Reads what is left of a small body; a large one costs its connection (closing is cheaper than reading on).
 pub async fn drain_body(headers: &HeaderMap, payload: &mut web::Payload) {
     let is_long = content_length(headers).is_some_and(|length| length > MAX_DRAINED_BYTES as u64);

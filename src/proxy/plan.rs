@@ -31,6 +31,8 @@ pub(super) struct Plan {
     pub(super) expected: Expected,
     pub(super) references: Vec<Reference>,
     pub(super) keeping: AskedToKeep,
+    /// What goes on says that it is JSON, whatever the client called it.
+    pub(super) is_json: bool,
     /// The endpoint reads or changes stored objects.
     is_stateful: bool,
 }
@@ -93,6 +95,7 @@ fn plan(endpoint: Endpoint, body: &BodyParts, stream_usage: StreamUsage) -> Resu
         model: String::new(),
         references: Vec::new(),
         keeping: AskedToKeep::default(),
+        is_json: false,
         is_stateful: matches!(endpoint.keeps, Keeps::Batch | Keeps::Forgotten),
         body: body.clone(),
         unedited: None,
@@ -114,6 +117,7 @@ fn plan(endpoint: Endpoint, body: &BodyParts, stream_usage: StreamUsage) -> Resu
         Err(_) if endpoint.body == endpoint::Body::Any => return Ok(plan),
         Err(error) => return Err(error),
     };
+    plan.is_json = endpoint.body != endpoint::Body::Any;
     if look.overrides_request {
         return Err(request::refused_override());
     }

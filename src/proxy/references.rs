@@ -103,6 +103,15 @@ pub fn of_field(name: &str, is_file: bool) -> Option<ObjectKind> {
     Some(kind)
 }
 
+/// Whether a parameter of a query would name a stored object to a backend that takes parameters for members.
+#[must_use]
+pub fn is_of_query(name: &str) -> bool {
+    let parts = name.split(['[', '.', ']']).chain([name]);
+    parts
+        .map(|part| LooseName::of(part.as_bytes()))
+        .any(|part| known(&MEMBERS, part).is_some())
+}
+
 /// How an endpoint takes its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {

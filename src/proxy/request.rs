@@ -20,8 +20,7 @@ use super::ApiError;
 use crate::usage::{LooseName, Name, fold};
 
 pub use excerpt::Excerpt;
-use overrides::is_override;
-pub(super) use overrides::refused as refused_override;
+pub(super) use overrides::{is_override, refused as refused_override};
 pub use splice::Splice;
 use splice::splice_of;
 

@@ -89,25 +89,6 @@ impl<'a> ClientUpload<'a> {
     }
 }
 
-/// Whether the body of an endpoint that takes forms is one that can be looked into.
-///
-/// # Errors
-/// 415 for another type, or for one that could be read in two ways.
-pub(super) fn check_form(headers: &HeaderMap) -> Result<(), ApiError> {
-    let mut types = headers.get_all(header::CONTENT_TYPE);
-    let is_form = types
-        .next()
-        .is_some_and(|value| FormScan::new(value.as_bytes()).is_some());
-    if is_form && types.next().is_none() {
-        return Ok(());
-    }
-    Err(ApiError::invalid_request(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        None,
-        "Send this request as multipart/form-data with one boundary, or as JSON.",
-    ))
-}
-
 /// Whether a body can pass as it comes.
 ///
 /// # Errors
@@ -169,8 +150,8 @@ impl Upload for ClientUpload<'_> {
             }
             if let Some(chunk) = self.held.take() {
                 return Poll::Ready(Some(Ok(match self.length {
-                    BodyLength::Known(_) => chunk,
                     BodyLength::Chunked => framed(&chunk),
+                    BodyLength::Known(_) | BodyLength::Json(_) => chunk,
                 })));
             }
             if self.has_ended {
@@ -195,8 +176,8 @@ impl Upload for ClientUpload<'_> {
                     self.has_ended = true;
                     self.exchange.asked();
                     return Poll::Ready(match self.length {
-                        BodyLength::Known(_) => None,
                         BodyLength::Chunked => Some(Ok(Bytes::from_static(b"0\r\n\r\n"))),
+                        BodyLength::Known(_) | BodyLength::Json(_) => None,
                     });
                 }
                 Err(error) => return self.refuse(error),

@@ -39,6 +39,14 @@ impl Request {
         }
     }
 
+    /// A body as it is, with the framing that the headers give it.
+    pub fn with_body(self, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            body: body.into(),
+            ..self
+        }
+    }
+
     pub fn key(self, key: &str) -> Self {
         self.header("Authorization", &format!("Bearer {key}"))
     }

@@ -3,6 +3,7 @@
 mod accounts;
 mod audio;
 mod batches;
+mod bodies;
 mod gone;
 mod lists;
 mod names;

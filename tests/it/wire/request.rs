@@ -61,7 +61,7 @@ fn the_clients_own_headers_cross_with_values_and_order() {
     let backend = Backend::json(chat_completion(1, 1));
     let (proxy, key) = Home::new(&backend).serve_alice();
     let crossing = [
-        ("Content-Type", "application/json; charset=utf-8"),
+        ("Content-Type", "application/json"),
         ("User-Agent", "OpenAI/Python 1.66.0"),
         ("Accept", "application/json"),
         ("OpenAI-Beta", "assistants=v2"),
