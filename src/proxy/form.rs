@@ -1,12 +1,14 @@
 //! Looks into a multipart form as it passes (RFC 7578): the small fields that the proxy must know, wherever among the files
-//! they stand, however the body is split. Nothing of a file is kept.
+//! they stand, however the body is split. Nothing of a file is kept, and nothing is held back but the value of a field that
+//! names a stored object, until all of it is there to be checked.
 //!
 //! Servers differ in what they make of a form that is written oddly, and a field that is not seen here might be read
 //! there. So only the form that all programs write is taken: lines end with CRLF, a part's head names itself once and in
-//! quotes or as a token, nothing stands before the first delimiter or behind the last.
+//! quotes or as a token, nothing stands before the first delimiter or behind the last, and none within a line.
 
 mod head;
 
+use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 
 use super::{
@@ -16,7 +18,7 @@ use super::{
 };
 use crate::{
     model::{Claim, ObjectKind},
-    usage::fold_text,
+    usage::{LooseName, fold_text},
 };
 
 use head::PartHead;
@@ -36,17 +38,26 @@ pub struct Fields {
 
 /// The state between two reads.
 #[derive(Debug)]
-pub struct FormScan {
+struct FormScan {
     /// `--boundary`
     dashes: Vec<u8>,
     /// Bytes whose meaning is not known yet.
     carry: Vec<u8>,
     state: State,
     fields: Fields,
-    /// The name of the field that refers to an object, while its value comes in.
-    member: String,
+    /// The field that refers to an object, while its value comes in.
+    referring: Referring,
     references: Vec<Reference>,
     problem: Option<&'static str>,
+}
+
+#[derive(Debug, Default)]
+struct Referring {
+    /// Its name, folded.
+    member: String,
+    /// It has a file name, and so is a file to some servers: without content where a browser's user chose none, and whatever
+    /// it is when it is too long for an id.
+    may_be_file: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,51 +83,50 @@ enum Field {
 }
 
 impl Field {
-    /// A part with a file name is a file.
-    fn of(part: &PartHead) -> Self {
-        if let Some(kind) = references::of_field(&part.name, part.is_file) {
-            return Self::Refers(kind);
+    /// A part with a file name is a file, and one that names an object only when all servers take it for a file.
+    fn of(part: &PartHead) -> Result<Self, &'static str> {
+        if let Some(kind) = references::of_field(&part.name, part.is_file_to_all) {
+            return Ok(Self::Refers(kind));
         }
-        match fold_text(&part.name).as_ref() {
+        if is_override(part.name.as_bytes()) {
+            return Err("has a field that would override the request's method or path");
+        }
+        // The encoding of all other fields (HTML, section 4.10.22.5).
+        if part.name.starts_with('_') && LooseName::of(part.name.as_bytes()).is("charset") {
+            return Err("has a field that would change its encoding");
+        }
+        Ok(match fold_text(&part.name).as_ref() {
             "model" if !part.is_file => Self::Model,
             "stream" if !part.is_file => Self::Stream,
             _ => Self::Other,
-        }
+        })
     }
 }
 
 impl FormScan {
     /// `None` when the content type is no multipart form with one boundary.
-    #[must_use]
-    pub fn new(content_type: &[u8]) -> Option<Self> {
+    fn new(content_type: &[u8]) -> Option<Self> {
         let boundary = boundary(content_type)?;
         Some(Self {
             dashes: [b"--", boundary.as_bytes()].concat(),
             carry: Vec::new(),
             state: State::Start,
             fields: Fields::default(),
-            member: String::new(),
+            referring: Referring::default(),
             references: Vec::new(),
             problem: None,
         })
     }
 
-    #[must_use]
-    pub fn fields(&self) -> &Fields {
+    fn fields(&self) -> &Fields {
         &self.fields
-    }
-
-    /// The references that were found since the last call.
-    #[must_use]
-    pub fn take_references(&mut self) -> Vec<Reference> {
-        std::mem::take(&mut self.references)
     }
 
     /// Takes one read.
     ///
     /// # Errors
     /// What is wrong with the form: it could be read in two ways.
-    pub fn push(&mut self, read: &[u8]) -> Result<(), &'static str> {
+    fn push(&mut self, read: &[u8]) -> Result<(), &'static str> {
         self.carry.extend_from_slice(read);
         let mut done = 0;
         while self.problem.is_none()
@@ -132,10 +142,18 @@ impl FormScan {
     ///
     /// # Errors
     /// When it is not whole.
-    pub fn finish(&self) -> Result<(), &'static str> {
+    fn finish(&self) -> Result<(), &'static str> {
         match self.state {
             State::End => Ok(()),
             _ => Err("ends before its last delimiter"),
+        }
+    }
+
+    /// How many bytes at the end of what came in may not go out yet: the beginning of a value that names an object.
+    fn withheld_bytes(&self) -> usize {
+        match self.state {
+            State::Content(Field::Refers(_)) => self.carry.len(),
+            _ => 0,
         }
     }
 
@@ -173,17 +191,19 @@ impl FormScan {
             }
             State::Head => match memmem::find(rest, b"\r\n\r\n") {
                 Some(end) => {
-                    let part = match PartHead::parse(&rest[..end]) {
-                        Ok(part) => part,
+                    let part = PartHead::parse(&rest[..end]);
+                    let (part, field) = match part.and_then(|part| {
+                        let field = Field::of(&part)?;
+                        Ok((part, field))
+                    }) {
+                        Ok(known) => known,
                         Err(problem) => return self.refuse(problem),
                     };
-                    if is_override(part.name.as_bytes()) {
-                        return self.refuse(
-                            "has a field that would override the request's method or path",
-                        );
-                    }
-                    self.state = State::Content(Field::of(&part));
-                    self.member = fold_text(&part.name).into_owned();
+                    self.state = State::Content(field);
+                    self.referring = Referring {
+                        member: fold_text(&part.name).into_owned(),
+                        may_be_file: part.is_file,
+                    };
                     // The line end before a delimiter may be the one that ends the head.
                     Some(end + 2)
                 }
@@ -203,22 +223,20 @@ impl FormScan {
 
     fn step_in_content(&mut self, from: usize, field: Field) -> Option<usize> {
         let rest = &self.carry[from..];
-        for at in memmem::find_iter(rest, &self.dashes) {
-            if let Some(value) = rest[..at].strip_suffix(b"\r\n") {
-                let value = value.strip_prefix(b"\r\n").unwrap_or(value).to_vec();
-                self.state = State::AfterDelimiter;
-                let used = at + self.dashes.len();
-                self.take_value(field, &value);
-                return Some(used);
-            }
-            if at > 0 && b"\r\n".contains(&rest[at - 1]) {
-                return self.refuse("has a delimiter behind half a line end");
-            }
+        if let Some(at) = memmem::find(rest, &self.dashes) {
+            let Some(value) = rest[..at].strip_suffix(b"\r\n") else {
+                return self.refuse("has a delimiter that does not begin a line");
+            };
+            let value = value.strip_prefix(b"\r\n").unwrap_or(value).to_vec();
+            self.state = State::AfterDelimiter;
+            let used = at + self.dashes.len();
+            self.take_value(field, &value);
+            return Some(used);
         }
         if field != Field::Other && rest.len() <= MAX_VALUE_BYTES {
             return None;
         }
-        if matches!(field, Field::Refers(_)) {
+        if self.is_too_long_an_id(field) {
             return self.refuse("has too long an id");
         }
         self.state = State::Content(Field::Other);
@@ -227,10 +245,14 @@ impl FormScan {
         (gone > 0).then_some(gone)
     }
 
+    fn is_too_long_an_id(&self, field: Field) -> bool {
+        matches!(field, Field::Refers(_)) && !self.referring.may_be_file
+    }
+
     /// Of a doubled field the last one counts, as with most servers.
     fn take_value(&mut self, field: Field, value: &[u8]) {
         if value.len() > MAX_VALUE_BYTES {
-            if matches!(field, Field::Refers(_)) {
+            if self.is_too_long_an_id(field) {
                 self.problem = Some("has too long an id");
             }
             return;
@@ -239,8 +261,9 @@ impl FormScan {
         match field {
             Field::Model => self.fields.model = Some(clean_text(text.trim())),
             Field::Stream => self.fields.stream = is_true(text.trim()),
+            Field::Refers(_) if value.is_empty() && self.referring.may_be_file => {}
             Field::Refers(kind) => self.references.push(Reference {
-                member: clean_text(&self.member),
+                member: clean_text(&self.referring.member),
                 claim: Claim {
                     id: text.into_owned(),
                     kind,
@@ -249,6 +272,55 @@ impl FormScan {
             }),
             Field::Other => {}
         }
+    }
+}
+
+/// A form on its way: looked into, and held back as far as it must be.
+#[derive(Debug)]
+pub struct PassingForm {
+    scan: FormScan,
+    /// Came in and may not go out yet.
+    withheld: BytesMut,
+}
+
+impl PassingForm {
+    /// `None` when the content type is no multipart form with one boundary.
+    #[must_use]
+    pub fn new(content_type: &[u8]) -> Option<Self> {
+        Some(Self {
+            scan: FormScan::new(content_type)?,
+            withheld: BytesMut::new(),
+        })
+    }
+
+    #[must_use]
+    pub fn fields(&self) -> &Fields {
+        self.scan.fields()
+    }
+
+    /// Takes one read. Returns what may go out once the references that came to light with it are checked.
+    ///
+    /// # Errors
+    /// What is wrong with the form: it could be read in two ways.
+    pub fn push(&mut self, read: Bytes) -> Result<(Bytes, Vec<Reference>), &'static str> {
+        self.scan.push(&read)?;
+        let references = std::mem::take(&mut self.scan.references);
+        let withheld_bytes = self.scan.withheld_bytes();
+        if self.withheld.is_empty() && withheld_bytes == 0 {
+            return Ok((read, references));
+        }
+        let mut all = std::mem::take(&mut self.withheld);
+        all.extend_from_slice(&read);
+        self.withheld = all.split_off(all.len().saturating_sub(withheld_bytes));
+        Ok((all.freeze(), references))
+    }
+
+    /// The form has ended, and nothing of it is held back.
+    ///
+    /// # Errors
+    /// When it is not whole.
+    pub fn finish(&self) -> Result<(), &'static str> {
+        self.scan.finish()
     }
 }
 
@@ -265,7 +337,7 @@ mod tests {
             scan.push(read)?;
         }
         scan.finish()?;
-        let references = scan.take_references();
+        let references = std::mem::take(&mut scan.references);
         Ok((scan.fields().clone(), references))
     }
 
@@ -318,7 +390,34 @@ mod tests {
                 Some(ObjectKind::Video),
             ),
             ("name=video", Some(ObjectKind::Video)),
-            ("name=\"video\"; filename=\"a.mp4\"", None),
+            (
+                "name=\"video\"; filename=\"a.mp4\"",
+                Some(ObjectKind::Video),
+            ),
+            (
+                "name=\"video\"; filename=\"a.mp4\"\r\nContent-Type: video/mp4",
+                None,
+            ),
+            ("name=\"video\"; filename=\"\"", Some(ObjectKind::Video)),
+            (
+                "name=\"input_reference\"; filename*=UTF-8''a",
+                Some(ObjectKind::File),
+            ),
+            (
+                "name=\"inputReference[]\"; filename=\"\"",
+                Some(ObjectKind::File),
+            ),
+            ("name=\"fileId\"", Some(ObjectKind::File)),
+            ("name=\"file id\"", Some(ObjectKind::File)),
+            ("name=\"file.id\"", Some(ObjectKind::File)),
+            ("name=\"file_id[0][]\"", Some(ObjectKind::File)),
+            ("name=\"video.id\"", Some(ObjectKind::Video)),
+            (
+                "name=\"a[b].vectorStoreIds\"",
+                Some(ObjectKind::VectorStore),
+            ),
+            ("name=\"file\"; filename=\"\"", None),
+            ("name=\"video_prompt\"", None),
             ("name=\"input_reference[file_id]\"", Some(ObjectKind::File)),
             ("name=\"file_id\"; filename=\"a\"", Some(ObjectKind::File)),
             ("name=\"File_ID\"", Some(ObjectKind::File)),
@@ -335,8 +434,16 @@ mod tests {
             assert_eq!(found.map(|claim| claim.kind), kind, "{head}");
             assert!(found.is_none_or(|claim| claim.id == "the-id"), "{head}");
         }
-        let long = form(&[("name=file_id", &"x".repeat(2_000))]);
-        assert!(scan(&[&long]).is_err());
+        let unchosen = form(&[("name=\"video\"; filename=\"\"", "")]);
+        assert!(scan(&[&unchosen]).unwrap().1.is_empty());
+        let long = "x".repeat(2_000);
+        for split in [100, 1_500, 2_050] {
+            let id = form(&[("name=file_id", &long)]);
+            assert!(scan(&[&id[..split], &id[split..]]).is_err());
+            // As Python's requests sends a file.
+            let file = form(&[("name=\"video\"; filename=\"a\"", &long)]);
+            assert_eq!(scan(&[&file[..split], &file[split..]]).unwrap().1, []);
+        }
     }
 
     #[test]
@@ -351,6 +458,10 @@ mod tests {
             whole.replace("\r\n", "\n"),
             whole.replace("x\r\n--xX--", "x\n--xX\r\n--xX--"),
             whole.replace("x\r\n--xX--", "x\r--xX\r\n--xX--"),
+            whole.replace("x\r\n--xX--", "x--xX\r\n--xX--"),
+            whole.replace("x\r\n--xX--", "x--xX--\r\n--xX--"),
+            whole.replace("name=\"a\"", "name=\"_method\""),
+            whole.replace("name=\"a\"", "name=\"_charset_\""),
             whole.replace("--xX\r\n", "--xX \r\n"),
             whole.replace("--xX--\r\n", ""),
             format!("{whole}--xX\r\n{PART}\r\n--xX--\r\n"),
@@ -392,6 +503,12 @@ mod tests {
     }
 
     #[test]
+    fn a_delimiter_of_another_form_is_content() {
+        let body = form(&[("name=\"a\"", "x--x\r\n--y\r\n--x-X"), ("name=model", "m")]);
+        assert_eq!(scan(&[&body]).unwrap().0.model.as_deref(), Some("m"));
+    }
+
+    #[test]
     fn other_types_are_no_forms() {
         for text in [
             "application/json",
@@ -421,6 +538,34 @@ mod tests {
             prop_assert_eq!(scan(&[&body[..cut], &body[cut..]]), whole.clone());
             let bytes: Vec<&[u8]> = body.chunks(1).collect();
             prop_assert_eq!(scan(&bytes), whole);
+        }
+
+        #[test]
+        fn no_part_of_an_id_leaves_before_all_of_it_is_told(
+            fields in prop::collection::vec(prop::sample::select(vec![
+                ("name=\"file_id\"", "\u{1}\u{2}\u{3}"), ("name=\"video[id]\"", "\u{4}"), ("name=\"fileIds[]\"", ""),
+                ("name=\"a\"", "text"), ("name=\"file\"; filename=\"a\"", "--x\r\n\r\n--x"), ("name=model", "m"),
+            ]), 0..6),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+        ) {
+            let body = form(&fields);
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
+            cuts.extend([0, body.len()]);
+            cuts.sort_unstable();
+            let mut passing = PassingForm::new(TYPE).unwrap();
+            let (mut left, mut told) = (Vec::new(), String::new());
+            for pair in cuts.windows(2) {
+                let read = Bytes::copy_from_slice(&body[pair[0]..pair[1]]);
+                let (may_leave, references) = passing.push(read).unwrap();
+                told.extend(references.iter().map(|reference| reference.claim.id.as_str()));
+                left.extend_from_slice(&may_leave);
+                // The ids of this test are the only control characters but line ends.
+                let of_ids = left.iter().filter(|byte| **byte < 10).count();
+                prop_assert_eq!(of_ids, told.len());
+                prop_assert!(passing.withheld.len() <= MAX_VALUE_BYTES);
+            }
+            prop_assert!(passing.finish().is_ok());
+            prop_assert_eq!(left, body);
         }
     }
 }

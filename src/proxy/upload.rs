@@ -23,7 +23,7 @@ use super::{
     backend::{Upload, UploadBroke},
     endpoint::Stateful,
     exchange::Exchange,
-    form::{Fields, FormScan},
+    form::{Fields, PassingForm},
     headers::BodyLength,
     payload::{self, Pace},
     stored::{self, Owners},
@@ -32,14 +32,14 @@ use super::{
 /// A client's body on its way to the backend.
 pub(super) struct ClientUpload<'a> {
     look_up: LookUp,
-    /// Whether an object that the form names is the caller's own; the chunk that named it waits for that.
+    /// Whether an object that the form names is the caller's own; the chunk that names it waits for that.
     looking_up: Option<LookingUp>,
     held: Option<Bytes>,
     payload: &'a mut web::Payload,
     /// Told when all has gone: from then on the backend is at work.
     exchange: &'a mut Exchange,
     pace: Pace,
-    form: Option<FormScan>,
+    form: Option<PassingForm>,
     length: BodyLength,
     has_ended: bool,
     /// Why the client broke off.
@@ -70,7 +70,7 @@ impl<'a> ClientUpload<'a> {
             payload,
             exchange,
             pace: Pace::default(),
-            form: content_type.and_then(|value| FormScan::new(value.as_bytes())),
+            form: content_type.and_then(|value| PassingForm::new(value.as_bytes())),
             length: length_of(headers),
             has_ended: false,
             error: None,
@@ -114,15 +114,14 @@ impl ClientUpload<'_> {
         Poll::Ready(Some(Err(UploadBroke)))
     }
 
-    /// Looks into a chunk; what it names is looked up before it goes on.
-    fn look_into(&mut self, chunk: &[u8]) -> Result<(), ApiError> {
+    /// Looks into a chunk. Returns what may go on when the objects that it names are looked up.
+    fn look_into(&mut self, chunk: Bytes) -> Result<Bytes, ApiError> {
         let Some(form) = &mut self.form else {
-            return Ok(());
+            return Ok(chunk);
         };
-        form.push(chunk).map_err(ambiguous)?;
-        let references = form.take_references();
+        let (may_leave, references) = form.push(chunk).map_err(ambiguous)?;
         let Some(first) = references.first() else {
-            return Ok(());
+            return Ok(may_leave);
         };
         if self.look_up.stateful == Stateful::Off {
             return Err(stored::closed_reference(&first.member));
@@ -134,7 +133,7 @@ impl ClientUpload<'_> {
         self.looking_up = Some(Box::pin(async move {
             owners.check_references(&caller, &references).await
         }));
-        Ok(())
+        Ok(may_leave)
     }
 }
 
@@ -158,19 +157,17 @@ impl Upload for ClientUpload<'_> {
                 return Poll::Ready(None);
             }
             match ready!(self.pace.poll_chunk(self.payload, cx)) {
-                // Chunked, nothing at all would be the end.
                 Ok(Some(chunk)) if chunk.is_empty() => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Ok(Some(chunk)) => {
-                    if let Err(error) = self.look_into(&chunk) {
-                        return self.refuse(error);
-                    }
-                    self.held = Some(chunk);
-                }
+                Ok(Some(chunk)) => match self.look_into(chunk) {
+                    // Chunked, nothing at all would be the end.
+                    Ok(chunk) => self.held = Some(chunk).filter(|chunk| !chunk.is_empty()),
+                    Err(error) => return self.refuse(error),
+                },
                 Ok(None) => {
-                    if let Some(Err(problem)) = self.form.as_ref().map(FormScan::finish) {
+                    if let Some(Err(problem)) = self.form.as_ref().map(PassingForm::finish) {
                         return self.refuse(ambiguous(problem));
                     }
                     self.has_ended = true;

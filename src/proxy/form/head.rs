@@ -1,5 +1,5 @@
-//! The grammar of a form's headers: what all programs write, and only that. A parameter that is read here must be read so by
-//! every server, above all a part's name.
+//! The head of a form's part: what all programs write, and only that. What is read here must be read so by every server,
+//! above all the part's name.
 
 use crate::proxy::parameters::parameters;
 
@@ -7,27 +7,46 @@ use crate::proxy::parameters::parameters;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PartHead {
     pub(super) name: String,
+    /// It has a file name, so that it is no value of `model` or `stream`.
     pub(super) is_file: bool,
+    /// Every server takes it for a file: it has a file name that is not empty, written so that all read it, and a type.
+    /// Without the first multer, busboy and Go take it for a value, without the second PHP, without the third formidable.
+    pub(super) is_file_to_all: bool,
 }
 
 impl PartHead {
     pub(super) fn parse(head: &[u8]) -> Result<Self, &'static str> {
         let head = String::from_utf8_lossy(head);
         let mut part = None;
+        let mut has_type = false;
         for line in head.split("\r\n") {
-            if line.contains(['\r', '\n']) || line.starts_with([' ', '\t']) {
-                return Err("has a part whose head's lines are broken in an unusual way");
+            // Python's readers end a line at some of these, C's a text at another.
+            if line.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
+                || line.starts_with(' ')
+            {
+                return Err("has a part whose head has control characters or broken lines");
             }
             let Some((name, value)) = line.split_once(':') else {
                 return Err("has a part whose head has a line without a colon");
             };
-            if name.trim().eq_ignore_ascii_case("content-disposition")
+            if !name.bytes().all(is_of_token) {
+                return Err("has a part whose head has an unusual header name");
+            }
+            if name.eq_ignore_ascii_case("content-type") {
+                has_type = true;
+                if starts_with_word(value.trim(), "multipart/") {
+                    return Err("has a part that is a form itself");
+                }
+            }
+            if name.eq_ignore_ascii_case("content-disposition")
                 && part.replace(Self::of_disposition(value)?).is_some()
             {
                 return Err("has a part with two Content-Dispositions");
             }
         }
-        part.ok_or("has a part without a Content-Disposition")
+        let mut part = part.ok_or("has a part without a Content-Disposition")?;
+        part.is_file_to_all &= has_type;
+        Ok(part)
     }
 
     fn of_disposition(value: &str) -> Result<Self, &'static str> {
@@ -37,23 +56,18 @@ impl PartHead {
             return Err(UNUSUAL);
         }
         let mut name = None;
-        let mut is_file = false;
+        let (mut is_file, mut is_file_to_all) = (false, false);
         for (parameter, value) in parameters {
             let is = |known: &str| parameter.eq_ignore_ascii_case(known);
             if is("filename") || is("filename*") {
                 is_file = true;
+                is_file_to_all |= is("filename") && !value.is_empty();
                 // Some servers look for semicolons before quotes.
-                let is_name =
-                    |piece: &str| piece.trim_start().to_ascii_lowercase().starts_with("name");
-                if value.split(';').skip(1).any(is_name) || value.contains(|c: char| c < ' ') {
+                let is_name = |piece: &str| starts_with_word(piece.trim_start(), "name");
+                if value.split(';').skip(1).any(is_name) {
                     return Err(UNUSUAL);
                 }
-            } else if !is("name")
-                // Escapes of whatever kind, and what ends it for servers that look for semicolons before quotes.
-                || value.contains(['\\', '%', ';'])
-                || value.contains("=?")
-                || name.replace(value).is_some()
-            {
+            } else if !is("name") || !is_usual_name(value) || name.replace(value).is_some() {
                 return Err(UNUSUAL);
             }
         }
@@ -61,8 +75,28 @@ impl PartHead {
         Ok(Self {
             name: name.to_owned(),
             is_file,
+            is_file_to_all,
         })
     }
+}
+
+/// Whether every server takes a name as it is written: ASCII without blanks at its ends, and without escapes of whatever kind
+/// or what ends a name for servers that look for semicolons before quotes.
+fn is_usual_name(name: &str) -> bool {
+    name.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        && name.trim() == name
+        && !name.contains(['\\', '%', ';'])
+        && !name.contains("=?")
+}
+
+fn starts_with_word(text: &str, word: &str) -> bool {
+    text.get(..word.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(word))
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]
@@ -101,6 +135,65 @@ mod tests {
     }
 
     #[test]
+    fn only_what_all_servers_take_for_a_file_is_one_to_all() {
+        for (head, is_file, is_file_to_all) in [
+            ("name=\"a\"", false, false),
+            ("name=\"a\"\r\nContent-Type: text/plain", false, false),
+            (
+                "name=\"a\"; filename=\"\"\r\nContent-Type: text/plain",
+                true,
+                false,
+            ),
+            (
+                "name=\"a\"; filename*=UTF-8''b\r\nContent-Type: text/plain",
+                true,
+                false,
+            ),
+            ("name=\"a\"; filename=\"b\"", true, false),
+            (
+                "name=\"a\"; filename=\"b\"\r\nContent-Type: text/plain",
+                true,
+                true,
+            ),
+            (
+                "name=\"a\"; filename=b\r\ncontent-type: text/plain",
+                true,
+                true,
+            ),
+        ] {
+            let head = format!("Content-Disposition: form-data; {head}");
+            let part = PartHead::parse(head.as_bytes()).unwrap();
+            assert_eq!(
+                (part.is_file, part.is_file_to_all),
+                (is_file, is_file_to_all),
+                "{head}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_odd_name_is_refused() {
+        for name in [
+            " a",
+            "a ",
+            "a\t",
+            "a\u{c}",
+            "a\0",
+            "a\u{7f}",
+            "é",
+            "a\u{a0}",
+            "\u{feff}a",
+            "file\u{ff3f}id",
+            "a%5Fb",
+        ] {
+            assert_eq!(name_of(&format!("name=\"{name}\"")), None, "{name:?}");
+        }
+        for name in ["a", "a b", "video[id]", "a.b", ""] {
+            assert_eq!(name_of(&format!("name=\"{name}\"")).as_deref(), Some(name));
+        }
+    }
+
+    #[test]
     fn a_file_name_in_which_some_reader_could_see_a_parameter_is_refused() {
         for parameters in [
             r#"name="a"; filename="b\"; name="file_id""#,
@@ -119,6 +212,8 @@ mod tests {
             r#"name="; filename=""#,
             r#"name="a"; filename*="b\"c""#,
             r#"name="a"; filename="b\"c"; filename="d""#,
+            "name=\"a\"; filename=\"b\u{85}c\"",
+            "name=\"a\"; filename=\"b\u{2028}c\"",
         ] {
             assert_eq!(name_of(parameters), None, "{parameters}");
         }

@@ -4,6 +4,7 @@ mod accounts;
 mod audio;
 mod batches;
 mod bodies;
+mod forms;
 mod gone;
 mod lists;
 mod names;
