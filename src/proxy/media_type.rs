@@ -56,8 +56,15 @@ pub(super) fn check_any(headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 fn check_one(headers: &HeaderMap) -> Result<(), ApiError> {
-    if headers.get_all(header::CONTENT_TYPE).nth(1).is_some() {
-        return Err(unsupported("Send one Content-Type only."));
+    let mut options = headers
+        .get_all(header::CONNECTION)
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    // A header that `Connection` names does not go on, and the body would arrive without its type.
+    let is_named = options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"content-type"));
+    if is_named || headers.get_all(header::CONTENT_TYPE).nth(1).is_some() {
+        return Err(unsupported(
+            "Send one Content-Type only, and do not name it in Connection.",
+        ));
     }
     Ok(())
 }

@@ -60,8 +60,9 @@ const ITEMS: [&str; 2] = ["input", "items"];
 const ITEM_DEPTH: usize = 3;
 /// The users' own words and descriptions of tools; what looks like a reference in them is none. Annotations and results are
 /// text about files, of one's own earlier answers. To the letter: what is under a name in another spelling is searched.
-const FREE: [&str; 7] = [
+const FREE: [&str; 8] = [
     "metadata",
+    "arguments",
     "attributes",
     "parameters",
     "input_schema",
@@ -69,6 +70,8 @@ const FREE: [&str; 7] = [
     "annotations",
     "results",
 ];
+/// The members of these describe members: what stands under `file_id` in one is no id. To the letter too.
+const DESCRIPTIONS: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
 /// Each level is read once more, so that nothing in it is missed; a body that takes more readings than this is refused.
 /// SDKs put what is long some six levels deep.
 const MAX_READINGS: usize = 16;
@@ -88,19 +91,31 @@ pub struct Reference {
 /// object. PHP takes blanks, dots and lone brackets in a name for underscores, so the name counts as a whole and by its parts.
 #[must_use]
 pub fn of_field(name: &str, is_file: bool) -> Option<ObjectKind> {
-    let whole = LooseName::of(name.as_bytes());
-    let is_simple = !name
-        .trim_end_matches(['[', ']', '.', ' '])
-        .contains(['[', '.']);
-    let of_part = |part: LooseName| {
-        let file = known(&FILES_OF_FORMS, part).filter(|_| is_simple);
-        let holder = known(&HOLDERS, part).or(file);
-        known(&MEMBERS, part).or(holder.filter(|_| !(is_file && is_simple)))
+    let whole = LooseName::of(without_indices(name).as_bytes());
+    let (_, kind) = if let Some(known) = known(&MEMBERS, whole) {
+        known
+    } else if let Some(known) = known(&HOLDERS, whole).or(known(&FILES_OF_FORMS, whole)) {
+        return (!is_file).then_some(known.1);
+    } else {
+        let parts = name.split(['[', '.', ']']);
+        let mut parts = parts.map(|part| LooseName::of(part.as_bytes()));
+        parts.find_map(|part| known(&MEMBERS, part).or(known(&HOLDERS, part)))?
     };
-    let parts = name.split(['[', '.', ']']);
-    let mut parts = parts.map(|part| LooseName::of(part.as_bytes()));
-    let (_, kind) = of_part(whole).or_else(|| parts.find_map(of_part))?;
     Some(kind)
+}
+
+/// The name of a list without the places in it: `file_ids[]`, `file_ids[0]`, `file_ids.0`.
+fn without_indices(mut name: &str) -> &str {
+    let is_index = |place: &str| place.bytes().all(|byte| byte.is_ascii_digit());
+    loop {
+        let bracketed = name
+            .strip_suffix(']')
+            .and_then(|rest| rest.rsplit_once('['));
+        match bracketed.or(name.rsplit_once('.')) {
+            Some((list, place)) if is_index(place) => name = list,
+            _ => return name,
+        }
+    }
 }
 
 /// Whether a parameter of a query would name a stored object to a backend that takes parameters for members.
@@ -234,6 +249,8 @@ struct Member<'n> {
     holder: Option<Known>,
     /// How many lists stand between the member and the value.
     lists: usize,
+    /// It belongs to one of [`DESCRIPTIONS`].
+    is_described: bool,
 }
 
 impl<'n> Member<'n> {
@@ -244,6 +261,7 @@ impl<'n> Member<'n> {
             loose,
             holder: known(&HOLDERS, loose),
             lists: 0,
+            is_described: false,
         }
     }
 
@@ -311,6 +329,7 @@ impl Search {
             match first {
                 b'[' if member.lists == 0 => {}
                 b'{' if holds_objects => {}
+                _ if member.is_described && first != b'"' => {}
                 _ => return self.take(known, value, true),
             }
         }
@@ -418,6 +437,7 @@ impl<'de> Visitor<'de> for Within<'_, '_> {
             } else if depth == 1 && below.loose.is(REQUEST_ID) {
                 search.take((REQUEST_ID, ObjectKind::Response), value, false);
             }
+            below.is_described = DESCRIPTIONS.contains(&member.name);
             item.note(below, value);
             if member.name == "variables" {
                 // What a user fills into a prompt is text, or an object that says what it is.

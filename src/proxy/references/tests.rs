@@ -97,6 +97,7 @@ fn names_count_in_whatever_style() {
         r#"{"inputFileId":"x"}"#,
         r#"{"requestId":"x"}"#,
         r#"{"metaData":{"fileId":"x"}}"#,
+        r#"{"properties":{"file_id":"x"}}"#,
         r#"{"a":"\\","fileId":"x"}"#,
         r#"{"a":"\"","fileId":"x"}"#,
         "{\"fileId\" \n\t:\"x\"}",
@@ -130,6 +131,8 @@ fn what_is_no_text_where_an_id_belongs_is_refused() {
         r#"{"file_id\u0000\"":"x"}"#,
         "{\"file_id\0\":\"x\"}",
         r#"{"request_id":["x"]}"#,
+        r#"{"Properties":{"file_id":{"type":"string"}}}"#,
+        r#"{"properties":{"x":{"file_id":{"type":"string"}}}}"#,
     ] {
         let refused = references(body.as_bytes(), Taken::AsJson);
         assert_eq!(refused.unwrap_err().status(), 400, "{body}");
@@ -180,6 +183,8 @@ fn what_is_no_reference_is_none() {
         r#"{"input":[[1,2],[3]],"file_ids":[null],"conversation":{"id":null}}"#,
         r#"{"metadata":{"file_id":5,"a\u0000":"x"}}"#,
         r#"{"stream\u0000":5}"#,
+        r#"{"guided_json":{"properties":{"file_id":{"type":"string"},"container":true,"batchId":{"$ref":"x"}}}}"#,
+        r#"{"messages":[{"tool_calls":[{"id":"c","function":{"arguments":{"file_id":5}}}]}]}"#,
         r#"{"user_id":5,"tool_call_id":7,"identity":{"x":1}}"#,
         r#"{"messages":[{"content":"a \"fileId\": 5 and \u0000"}]}"#,
     ] {

@@ -150,6 +150,11 @@ fn only_json_in_utf_8_is_taken_for_json() {
             assert_eq!(answer.status, 415, "{target} {types:?}");
         }
     }
+    let kind = "multipart/form-data; boundary=XX";
+    for target in ["/v1/images/edits", "/v1/rerank"] {
+        let request = typed(target, &[kind], &key, b"{}").header("connection", "content-type");
+        assert_openai_error(&proxy.send(&request), 415);
+    }
     assert!(backend.requests().is_empty());
 }
 
