@@ -5,6 +5,7 @@ mod answer;
 pub mod auth;
 pub mod backend;
 mod batch;
+mod body_kind;
 pub mod budget;
 pub mod endpoint;
 mod error;
@@ -46,7 +47,7 @@ use std::{
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{ConnectionType, Method, StatusCode},
+    http::{ConnectionType, StatusCode},
     web,
 };
 use bytes::Bytes;
@@ -60,6 +61,7 @@ pub use stored::{GivenIds, Owners};
 use access_log::{log_refusal, peer_of};
 use auth::{Caller, KeyTable};
 use backend::{Backend, BackendError, Connector, OutgoingRequest};
+use body_kind::BodyKind;
 use budget::{BodyBudget, BodyShare};
 use endpoint::{Endpoint, Endpoints, Found, Keeps, Stateful};
 use estimator::Estimator;
@@ -265,7 +267,7 @@ async fn forward(
         share: BodyShare::default(),
         started,
     };
-    match body_of(request, endpoint)? {
+    match BodyKind::of(request, endpoint)? {
         BodyKind::None => payload::drop_body(request.headers(), payload).await?,
         BodyKind::Upload => {
             return Box::pin(send_upload(proxy, asked, payload, in_flight)).await;
@@ -299,60 +301,6 @@ async fn forward(
         return sent.unwrap_or_else(|_| Err(panicked()));
     }
     sending.await
-}
-
-/// How a request's body is taken.
-enum BodyKind {
-    /// There should be none.
-    None,
-    /// Read to its end and looked into.
-    Read,
-    /// Goes out as it comes in.
-    Upload,
-}
-
-/// Chooses how a request's body is taken.
-///
-/// # Errors
-/// 415 for a body of a type that the endpoint does not take or that could be read in two ways; 400 for one that comes with a
-/// method that takes none.
-fn body_of(request: &HttpRequest, endpoint: Endpoint) -> Result<BodyKind, ApiError> {
-    let headers = request.headers();
-    let takes_other = match endpoint.body {
-        endpoint::Body::Plain | endpoint::Body::Socket => return Ok(BodyKind::None),
-        endpoint::Body::Form | endpoint::Body::Any => true,
-        _ => false,
-    };
-    if endpoint.body == endpoint::Body::Any {
-        refuse_body_without_meaning(request)?;
-    }
-    if !takes_other || request::is_json(headers) {
-        // The type of a body that is not there does not matter.
-        return match media_type::check_json(headers) {
-            Err(error) if payload::announces_body(headers) => Err(error),
-            _ => Ok(BodyKind::Read),
-        };
-    }
-    if endpoint.body == endpoint::Body::Form {
-        media_type::check_form(headers)?;
-    } else {
-        media_type::check_any(headers)?;
-    }
-    Ok(BodyKind::Upload)
-}
-
-/// A body of such a method means nothing, and a server may leave it unread (RFC 9110 sections 9.3.1, 9.3.2 and 9.3.5). At an
-/// operator's own endpoint it might mean something to somebody, so that it is refused and not dropped.
-fn refuse_body_without_meaning(request: &HttpRequest) -> Result<(), ApiError> {
-    let takes_body = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
-    if takes_body || !payload::announces_body(request.headers()) {
-        return Ok(());
-    }
-    Err(ApiError::invalid_request(
-        StatusCode::BAD_REQUEST,
-        Some("body_not_supported"),
-        "This proxy passes on a body with POST, PUT and PATCH only.",
-    ))
 }
 
 /// What concerns stored objects before a request goes on.

@@ -1,0 +1,68 @@
+//! How a request's body is taken, by its endpoint, its method and what it says that it is.
+
+use actix_web::{
+    HttpRequest,
+    http::{Method, StatusCode},
+};
+
+use super::{
+    ApiError,
+    endpoint::{self, Endpoint},
+    media_type, payload, request as body,
+};
+
+/// How a request's body is taken.
+pub(super) enum BodyKind {
+    /// There should be none.
+    None,
+    /// Read to its end and looked into.
+    Read,
+    /// Goes out as it comes in.
+    Upload,
+}
+
+impl BodyKind {
+    /// Chooses how a request's body is taken.
+    ///
+    /// # Errors
+    /// 415 for a body of a type that the endpoint does not take or that could be read in two ways; 400 for one that comes with a
+    /// method that takes none.
+    pub(super) fn of(request: &HttpRequest, endpoint: Endpoint) -> Result<Self, ApiError> {
+        let headers = request.headers();
+        let (is_form, is_any) = match endpoint.body {
+            endpoint::Body::Plain | endpoint::Body::Socket => return Ok(Self::None),
+            endpoint::Body::Form => (true, false),
+            endpoint::Body::Any => (false, true),
+            _ => (false, false),
+        };
+        if is_any {
+            refuse_body_without_meaning(request)?;
+        }
+        let (kind, check) = if !(is_form || is_any) || body::is_json(headers) {
+            (Self::Read, media_type::check_json(headers))
+        } else if is_form {
+            (Self::Upload, media_type::check_form(headers))
+        } else {
+            (Self::Upload, media_type::check_any(headers))
+        };
+        match check {
+            // The type of a body that is not there does not matter.
+            Err(error) if payload::announces_body(headers) => Err(error),
+            _ => Ok(kind),
+        }
+    }
+}
+
+/// A body of such a method means nothing, and a server may leave it unread (RFC 9110 sections 9.3.1, 9.3.2 and 9.3.5). At an
+/// operator's own endpoint it might mean something to somebody, so that it is refused and not dropped.
+fn refuse_body_without_meaning(request: &HttpRequest) -> Result<(), ApiError> {
+    let takes_body = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
+    if takes_body || !payload::announces_body(request.headers()) {
+        return Ok(());
+    }
+    Err(ApiError::invalid_request(
+        StatusCode::BAD_REQUEST,
+        Some("body_not_supported"),
+        "This proxy passes on a body with POST, PUT and PATCH only.",
+    ))
+}
