@@ -47,7 +47,8 @@ use std::{
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{ConnectionType, StatusCode},
+    body::{BodySize, MessageBody},
+    http::{ConnectionType, StatusCode, Version},
     web,
 };
 use bytes::Bytes;
@@ -197,11 +198,18 @@ pub async fn handle(
     ended(&request, response)
 }
 
-/// An answer in HTTP. Behind one to a request that offered another protocol, as Java's clients do with HTTP/2, actix closes the
-/// connection: the client is told, lest it sends its next request into it.
+/// Frames an answer for the client's version of HTTP.
+///
+/// A client of HTTP/1.0 knows no chunks: a body without a length ends with the connection, even where the client asked to
+/// keep it (RFC 9112 sections 6.1 and 6.3). actix would send chunks. Behind an answer to a request that offered another
+/// protocol, as Java's clients do with HTTP/2, actix closes the connection; the client is told, so that it does not send its
+/// next request into it.
 fn ended(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
-    if request.head().upgrade() {
+    let is_old = request.version() < Version::HTTP_11;
+    let ends_with_connection = is_old && response.body().size() == BodySize::Stream;
+    if ends_with_connection || request.head().upgrade() {
         let head = response.head_mut();
+        head.no_chunking(ends_with_connection);
         head.set_connection_type(ConnectionType::Close);
     }
     response
