@@ -12,60 +12,105 @@ use bytes::Bytes;
 use super::backend::{BackendUrl, HttpProxy};
 use crate::model::Secret;
 
-/// Hop-by-hop in either direction (RFC 9110 section 7.6.1); a message's framing is made anew on each connection.
+// Names are told apart by their first letter: most of a message's headers then cost a jump and a comparison or two.
+
+/// Whether a header concerns one connection only, in either direction: those of RFC 9110 section 7.6.1 and RFC 9113
+/// section 8.2.2, whether `Connection` names them or not, and the length, for a message's framing is made anew.
 fn is_hop_by_hop(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            | "keep-alive"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "content-length"
-            | "proxy-connection"
-    )
+    match name.as_bytes().first() {
+        Some(b'c') => matches!(name, "connection" | "content-length"),
+        Some(b'h') => name == "http2-settings",
+        Some(b'k') => name == "keep-alive",
+        Some(b'p') => name == "proxy-connection",
+        Some(b't') => matches!(name, "te" | "trailer" | "transfer-encoding"),
+        Some(b'u') => name == "upgrade",
+        _ => false,
+    }
 }
 
-/// End-to-end headers of a request that do not go on: the client's credentials and address, and what this proxy sets itself.
+/// Whether an end-to-end header of a request does not go on:
+/// - the client's credentials and cookies, and what this proxy sets itself;
+/// - the client's address, as reverse proxies and content delivery networks name it (all that end in `-ip`, too);
+/// - what would have the backend read another method, path or host than those that were checked;
+/// - `alt-used`, which speaks of our host name;
+/// - of a WebSocket, what is written anew: the protocols may hold the key, the extensions would compress.
 fn stays_here(name: &str) -> bool {
-    matches!(
-        name,
-        "host"
-            | "authorization"
-            | "api-key"
-            | "x-api-key"
-            | "cookie"
-            | "forwarded"
-            | "x-real-ip"
-            // As reverse proxies and content delivery networks name the client's address.
-            | "x-client-ip"
-            | "x-cluster-client-ip"
-            | "true-client-ip"
-            | "cf-connecting-ip"
-            | "cf-connecting-ipv6"
-            | "cf-pseudo-ipv4"
-            | "fastly-client-ip"
-            | "expect"
-            | "accept-encoding"
-            | "openai-organization"
-            | "openai-project"
-            // A socket's are written anew: the first may hold the key, the second would compress.
-            | "sec-websocket-protocol"
-            | "sec-websocket-extensions"
-            // Method and path were checked; a backend must not take others.
-            | "x-original-url"
-            | "x-rewrite-url"
-            | "x-http-method-override"
-            | "x-http-method"
-            | "x-method-override"
-    ) || name.starts_with("x-forwarded-")
-        || name.starts_with("proxy-")
+    let is_listed = match name.as_bytes().first() {
+        Some(b'a') => matches!(
+            name,
+            "accept-encoding" | "alt-used" | "api-key" | "authorization"
+        ),
+        Some(b'c') => matches!(name, "cookie" | "cf-connecting-ipv6" | "cf-pseudo-ipv4"),
+        Some(b'e') => name == "expect",
+        Some(b'f') => name == "forwarded",
+        Some(b'h') => name == "host",
+        Some(b'o') => matches!(name, "openai-organization" | "openai-project"),
+        Some(b'p') => name.starts_with("proxy-"),
+        Some(b's') => matches!(name, "sec-websocket-extensions" | "sec-websocket-protocol"),
+        Some(b'x') => {
+            matches!(
+                name,
+                "x-api-key" | "x-host" | "x-method-override" | "x-override-url"
+            ) || [
+                "x-forwarded",
+                "x-http-",
+                "x-original-",
+                "x-rewrite-",
+                "x-envoy-original-",
+            ]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+        }
+        _ => false,
+    };
+    is_listed || name.ends_with("-ip")
 }
 
-/// Headers of an answer that do not go back, besides those of the connection: they are about this proxy and the backend.
+/// Whether a server that passes headers as CGI variables would read the name as that of another header: it turns `-` into
+/// `_` (RFC 3875 section 4.1.18), so that `x_forwarded_for` would be the one that stays here.
+fn is_ambiguous(name: &str) -> bool {
+    name.as_bytes().contains(&b'_')
+}
+
+/// Whether an end-to-end header of an answer does not go back. A client takes it as said by the host that it asked, which is
+/// this proxy's, and often for a long time:
+/// - `set-cookie…`: the cookies are for the backend's host;
+/// - `strict-transport-security`, `public-key-pins…`, `expect-ct`: would demand TLS, or the backend's keys, of our host name;
+/// - `alt-svc`: would lead to another address in our name;
+/// - `nel`, `report-to`, `reporting-endpoints`: would have browsers report on our host to the backend's collectors;
+/// - `accept-ch…`, `critical-ch`, `clear-site-data`, `origin-agent-cluster`, `service-worker-allowed`, `use-as-dictionary`:
+///   would change what browsers keep of our host and send to it;
+/// - `server-timing`: measures the backend's machines, not ours;
+/// - `www-authenticate`, `authentication-info`, `proxy-authenticat…`: speak of credentials that are not the client's;
+/// - `x-accel-redirect`, `x-sendfile` and the like: are orders to a server in front of us to send something of its own.
 fn stays_with_backend(name: &str) -> bool {
-    matches!(name, "set-cookie" | "proxy-authenticate")
+    match name.as_bytes().first() {
+        Some(b'a') => matches!(
+            name,
+            "accept-ch" | "accept-ch-lifetime" | "alt-svc" | "authentication-info"
+        ),
+        Some(b'c') => matches!(name, "clear-site-data" | "critical-ch"),
+        Some(b'e') => name == "expect-ct",
+        Some(b'n') => name == "nel",
+        Some(b'o') => name == "origin-agent-cluster",
+        Some(b'p') => name.starts_with("public-key-pins") || name.starts_with("proxy-authenticat"),
+        Some(b'r') => matches!(name, "report-to" | "reporting-endpoints"),
+        Some(b's') => matches!(
+            name,
+            "server-timing"
+                | "service-worker-allowed"
+                | "set-cookie"
+                | "set-cookie2"
+                | "strict-transport-security"
+        ),
+        Some(b'u') => name == "use-as-dictionary",
+        Some(b'w') => name == "www-authenticate",
+        Some(b'x') => matches!(
+            name,
+            "x-accel-redirect" | "x-lighttpd-send-file" | "x-reproxy-url" | "x-sendfile"
+        ),
+        _ => false,
+    }
 }
 
 /// How a body is framed (RFC 9112 section 6).
@@ -239,7 +284,7 @@ fn sends_x_api_key(headers: &HeaderMap) -> bool {
 
 fn goes_to_backend(name: &HeaderName) -> bool {
     let name = name.as_str();
-    !is_hop_by_hop(name) && !stays_here(name)
+    !is_hop_by_hop(name) && !stays_here(name) && !is_ambiguous(name)
 }
 
 /// What of an answer's headers goes back to the client.
@@ -323,7 +368,13 @@ mod tests {
             "sec-websocket-extensions",
             "x-forwarded-for",
             "x-forwarded-host",
+            "x-forwarded",
+            "x-original-uri",
+            "x-envoy-original-path",
+            "x_forwarded_for",
             "proxy-authorization",
+            "http2-settings",
+            "alt-used",
             "te",
             "upgrade",
             "x-named",
