@@ -536,12 +536,20 @@ impl Reader<'_> {
     }
 
     /// What may stand in a header. `shown` is the value for the error, `None` for a secret.
+    ///
+    /// No key and no token begins or ends with a quote. One that does was quoted for a file's sake and read by a program that
+    /// takes quotes as they stand, such as `docker run --env-file`.
     fn graphic(
         &self,
         variable: &'static str,
         text: &str,
         shown: Option<&str>,
     ) -> Result<String, SettingError> {
+        const QUOTES: [char; 3] = ['"', '\'', '`'];
+        if text.starts_with(QUOTES) || text.ends_with(QUOTES) {
+            let advice = "it begins or ends with quotes; set it without them";
+            return Err(self.error(variable, shown, advice));
+        }
         if text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Ok(text.to_owned());
         }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use arc_swap::ArcSwap;
 use rusqlite::Connection;
 
@@ -104,29 +104,37 @@ pub fn has_our_form(headers: &HeaderMap) -> bool {
     key_of(headers).is_ok_and(|key| std::str::from_utf8(key).is_ok_and(ApiKey::looks_like_one))
 }
 
-/// `Authorization: Bearer …`, or `api-key: …` as Azure's clients send it, or `x-api-key: …` as Anthropic's do. Two of one
-/// kind are ambiguous and refused.
+/// The key of a request: `Authorization: Bearer …`, or `api-key: …` as Azure's clients send it, or `x-api-key: …` as
+/// Anthropic's do. Both of the latter are one key if they are the same; two different keys are ambiguous and refused, and so
+/// is a header that comes twice.
 fn key_of(headers: &HeaderMap) -> Result<&[u8], ApiError> {
-    let mut authorizations = headers.get_all(header::AUTHORIZATION);
-    if let Some(value) = authorizations.next() {
-        if authorizations.next().is_some() {
-            return Err(malformed());
-        }
-        return bearer(value.as_bytes()).ok_or_else(malformed);
+    if let Some(value) = only(headers.get_all(header::AUTHORIZATION))? {
+        return bearer(value).ok_or_else(malformed);
     }
-    let mut keys = headers
-        .get_all("api-key")
-        .chain(headers.get_all("x-api-key"));
-    match (keys.next(), keys.next()) {
-        (Some(key), None) if !key.is_empty() => Ok(key.as_bytes().trim_ascii()),
-        (None, _) if headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) => {
+    let azure = only(headers.get_all("api-key"))?;
+    let anthropic = only(headers.get_all("x-api-key"))?;
+    match (azure, anthropic) {
+        (Some(key), Some(other)) if key != other => Err(malformed()),
+        (Some(key), _) | (None, Some(key)) if !key.is_empty() => Ok(key),
+        (Some(_), _) | (_, Some(_)) => Err(malformed()),
+        (None, None) if headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) => {
             socket_key(headers).ok_or_else(malformed)
         }
-        (None, _) => Err(ApiError::unauthorized(
+        (None, None) => Err(ApiError::unauthorized(
             "invalid_api_key",
             "You didn't provide an API key. Send it in an Authorization header: Authorization: Bearer llmp-...",
         )),
-        _ => Err(malformed()),
+    }
+}
+
+/// The value of a header that must not come twice.
+fn only<'h>(
+    mut values: impl Iterator<Item = &'h HeaderValue>,
+) -> Result<Option<&'h [u8]>, ApiError> {
+    let value = values.next().map(|value| value.as_bytes().trim_ascii());
+    match values.next() {
+        Some(_) => Err(malformed()),
+        None => Ok(value),
     }
 }
 

@@ -142,3 +142,35 @@ fn a_forbidden_key_stays_forbidden_over_a_restart() {
     proxy.restart();
     assert_eq!(proxy.chat(&key, ASK).status, 200);
 }
+
+#[test]
+fn the_same_key_in_two_headers_is_one_key_and_two_keys_are_none() {
+    let (backend, proxy, alice) = proxy();
+    let bob = proxy.user("bob");
+    let get = || Request::get("/v1/models");
+    let bearer = format!("Bearer {alice}");
+    for same in [
+        &[("api-key", &alice), ("x-api-key", &alice)][..],
+        &[("x-api-key", &alice), ("api-key", &alice)],
+        &[("Authorization", &bearer), ("x-api-key", &alice)],
+        &[("Authorization", &bearer), ("api-key", &alice)],
+        &[
+            ("api-key", &alice),
+            ("Authorization", &bearer),
+            ("x-api-key", &alice),
+        ],
+    ] {
+        let with = |request: Request, (name, value): &(&str, &String)| request.header(name, value);
+        let answer = proxy.send(&same.iter().fold(get(), with));
+        assert_eq!(answer.status, 200, "{same:?}: {answer:?}");
+        assert!(!backend.last().head.contains(&alice));
+    }
+    for (first, second) in [
+        (("api-key", &alice), ("x-api-key", &bob)),
+        (("api-key", &bob), ("x-api-key", &alice)),
+        (("x-api-key", &alice), ("x-api-key", &bob)),
+    ] {
+        let request = get().header(first.0, first.1).header(second.0, second.1);
+        assert_eq!(proxy.send(&request).status, 401, "{first:?}, {second:?}");
+    }
+}

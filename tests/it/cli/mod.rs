@@ -2,6 +2,7 @@
 
 mod commands;
 mod database;
+mod quotes;
 mod settings;
 
 use crate::harness::Home;
