@@ -46,8 +46,12 @@ pub(super) enum Keep {
     ForLong,
 }
 
-/// A connection that was closed while idle says so at once; a later close is a backend that died over the request.
-const MAX_STALE_NOTICE: Duration = Duration::from_secs(1);
+/// Longest time from the last byte of a request to the end of a kept connection that counts as closed while it was idle. Such
+/// an end comes within a round trip; later the backend may have worked on the request, and a proxy must not repeat what is not
+/// idempotent (RFC 9110 section 9.2.2).
+const MAX_STALE_NOTICE: Duration = Duration::from_millis(100);
+/// Longest time for GET and HEAD, which may be repeated: backends that are far away, or slow to close, cost no error.
+const MAX_STALE_NOTICE_IF_SAFE: Duration = Duration::from_secs(1);
 /// Interim answers (1xx) before the real one.
 const MAX_INTERIM: usize = 16;
 
@@ -73,7 +77,7 @@ pub(super) struct Connection {
 /// An exchange that brought no answer.
 pub(super) struct Failure {
     pub(super) error: BackendError,
-    /// The connection was a kept one and closed before the first byte of an answer.
+    /// The connection was a kept one and had, as it seems, been closed before the request came.
     pub(super) was_stale: bool,
 }
 
@@ -107,19 +111,23 @@ impl Connection {
         request: &OutgoingRequest,
         upload: Option<&mut dyn Upload>,
     ) -> Result<Head, Failure> {
-        let mut unsent = Unsent::new(request, upload);
+        self.silence.broken();
+        let mut unsent = Unsent::new(request, upload, self.silence.since);
         if self.asked != Asked::Upgrade {
             self.asked = request.asked();
         }
-        self.silence.broken();
         self.request_sent = false;
-        let asked = self.silence.since;
         let result = poll_fn(|cx| self.poll_exchange(cx, &mut unsent)).await;
+        let patience = if request.is_safe() {
+            MAX_STALE_NOTICE_IF_SAFE
+        } else {
+            MAX_STALE_NOTICE
+        };
         result.map_err(|error| Failure {
             was_stale: self.exchanges > 0
                 && self.read_ahead.is_empty()
                 && unsent.interim == 0
-                && asked.elapsed() < MAX_STALE_NOTICE
+                && unsent.written_at.elapsed() <= patience
                 && matches!(error, BackendError::BrokeOff(_)),
             error,
         })
@@ -140,6 +148,11 @@ impl Connection {
                 unsent.failed = Some(error);
             } else {
                 self.request_sent = true;
+                // What TLS held back has left only now.
+                if let Io::Tls(_) = self.io {
+                    self.silence.broken();
+                    unsent.written_at = self.silence.since;
+                }
             }
         }
         loop {
@@ -211,6 +224,7 @@ impl Connection {
             }
             unsent.advance(written);
             self.silence.broken();
+            unsent.written_at = self.silence.since;
         }
         Pin::new(&mut self.io).poll_flush(cx)
     }
@@ -320,10 +334,16 @@ struct Unsent<'a> {
     upload_broke: bool,
     interim: usize,
     failed: Option<io::Error>,
+    /// When the last byte so far went out; before the first, when the exchange began.
+    written_at: Instant,
 }
 
 impl<'a> Unsent<'a> {
-    fn new(request: &OutgoingRequest, upload: Option<&'a mut dyn Upload>) -> Self {
+    fn new(
+        request: &OutgoingRequest,
+        upload: Option<&'a mut dyn Upload>,
+        begun_at: Instant,
+    ) -> Self {
         let pieces = std::iter::once(request.head.clone()).chain(request.body.clone());
         Self {
             pieces: pieces.filter(|piece| !piece.is_empty()).collect(),
@@ -333,6 +353,7 @@ impl<'a> Unsent<'a> {
             upload_broke: false,
             interim: 0,
             failed: None,
+            written_at: begun_at,
         }
     }
 

@@ -1,7 +1,8 @@
 //! The client that talks to the backend: HTTP/1.1 over TCP or TLS, directly or through an HTTP proxy, connections kept
 //! per worker. Written for this proxy because every rule on the wire matters here: a truncated answer is never a clean
 //! end, an answer without length is read to the close and its connection never used again, an early answer is read while
-//! the request is still being written, and a kept connection that turns out dead costs the client nothing.
+//! the request is still being written, and a kept connection that turns out dead costs the client nothing unless the
+//! backend may have begun to work on its request.
 
 mod body;
 #[cfg(feature = "awc")]
@@ -100,6 +101,11 @@ impl OutgoingRequest {
             Asked::Request
         }
     }
+
+    /// Whether asking again changes nothing (RFC 9110 section 9.2.1).
+    fn is_safe(&self) -> bool {
+        self.head.starts_with(b"GET ") || self.asked() == Asked::Head
+    }
 }
 
 /// A request's body that goes out while it comes in.
@@ -182,8 +188,9 @@ impl Backend {
 
     /// Sends a request and waits for the head of the answer.
     ///
-    /// A kept connection that closes before the first byte of an answer had been closed by the backend while it was idle:
-    /// the request is sent once more, on a fresh connection (RFC 9112 section 9.3.1 names this case).
+    /// A kept connection that ends within a round trip of the request, before the first byte of an answer, had been closed by
+    /// the backend while it was idle: the request is sent once more, on a fresh connection. One that ends later may have been
+    /// at work on the request, which is then not sent again (RFC 9110 section 9.2.2).
     ///
     /// `on_connected` is called when there is a connection and the request is about to be written.
     ///

@@ -9,6 +9,7 @@ mod disk;
 mod json;
 mod lock;
 mod pace;
+mod replay;
 mod resources;
 mod secrets;
 mod smuggling;
