@@ -10,6 +10,7 @@ use std::{
 
 use rustls::{CertificateError, ClientConfig, InvalidMessage, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -22,6 +23,10 @@ use super::{
     connection::{Connection, Io},
 };
 
+/// When a silent connection is probed for the first time, and how often then: a NAT on the way forgets what is silent for
+/// longer, often after a minute, and a machine that is gone is noticed although nothing is sent to it.
+const PROBE_AFTER: Duration = Duration::from_secs(30);
+const PROBE_EVERY: Duration = Duration::from_secs(10);
 /// Longest answer of an HTTP proxy to CONNECT.
 const MAX_TUNNEL_HEAD_BYTES: usize = 16 * 1024;
 
@@ -148,8 +153,7 @@ async fn connect_tcp(host: &str, port: u16, limit: Duration) -> io::Result<TcpSt
         .await
         {
             Ok(Ok(stream)) => {
-                // An event or a small request must not wait for the acknowledgement of the one before.
-                stream.set_nodelay(true)?;
+                set_options(&stream)?;
                 return Ok(stream);
             }
             Ok(Err(error)) => last = error,
@@ -157,6 +161,18 @@ async fn connect_tcp(host: &str, port: u16, limit: Duration) -> io::Result<TcpSt
         }
     }
     Err(last)
+}
+
+/// What every connection has, be it to the backend or to an HTTP proxy. The calls are made once a connection.
+fn set_options(stream: &TcpStream) -> io::Result<()> {
+    // An event or a small request must not wait for the acknowledgement of the one before.
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(PROBE_AFTER)
+        .with_interval(PROBE_EVERY);
+    // A system that cannot probe still connects.
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    Ok(())
 }
 
 /// A host, which may be an IPv6 address, and a port (RFC 3986 section 3.2).
@@ -240,4 +256,24 @@ fn tls_config(extra_roots: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError>
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_probed_after_30_s_and_every_10_s_then() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_io().build().unwrap().block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let stream = TcpStream::connect(address).await.unwrap();
+            set_options(&stream).unwrap();
+            let socket = SockRef::from(&stream);
+            assert!(socket.keepalive().unwrap() && stream.nodelay().unwrap());
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), PROBE_AFTER);
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), PROBE_EVERY);
+        });
+    }
 }

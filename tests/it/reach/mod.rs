@@ -3,6 +3,8 @@
 //! `authority.pem`, `server.pem` and `server.key` were made for this test: a certificate for `localhost`, signed by an
 //! authority whose own key was thrown away. Valid until 2120 and good for nothing else.
 
+mod keep_alive;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
