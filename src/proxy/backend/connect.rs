@@ -14,12 +14,12 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{Instant, timeout_at},
 };
 use tokio_rustls::TlsConnector;
 
 use super::{
     BackendError, BackendSettings, HttpProxy,
+    addresses::{LastGood, connect_to_first, in_order},
     connection::{Connection, Io},
 };
 
@@ -34,6 +34,7 @@ const MAX_TUNNEL_HEAD_BYTES: usize = 16 * 1024;
 pub struct Connector {
     settings: BackendSettings,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    last_good: LastGood,
 }
 
 /// Why TLS to the backend cannot be set up.
@@ -59,7 +60,11 @@ impl Connector {
         } else {
             None
         };
-        Ok(Self { settings, tls })
+        Ok(Self {
+            settings,
+            tls,
+            last_good: LastGood::default(),
+        })
     }
 
     /// A plain-HTTP request through an HTTP proxy names the whole URL (RFC 9112 section 3.2.2) and carries its credentials.
@@ -86,20 +91,27 @@ impl Connector {
         }
     }
 
+    /// Names are looked up anew for each connection, by the operating system's resolver on the blocking pool.
     pub(super) async fn connect_io(&self, limit: Duration) -> io::Result<Io> {
         let url = &self.settings.url;
-        let mut tcp = match &self.settings.http_proxy {
-            None => connect_tcp(&url.host, url.port, limit).await?,
-            Some(proxy) => connect_tcp(&proxy.host, proxy.port, limit).await?,
+        let (host, port) = match &self.settings.http_proxy {
+            None => (url.host.as_str(), url.port),
+            Some(proxy) => (proxy.host.as_str(), proxy.port),
         };
-        let Some((connector, name)) = &self.tls else {
-            return Ok(Io::Plain(tcp));
+        let resolved = tokio::net::lookup_host((host, port)).await?;
+        let addresses = in_order(resolved, self.last_good.get());
+        let (address, mut tcp) = connect_to_first(addresses, limit, dial).await?;
+        let io = match &self.tls {
+            None => Io::Plain(tcp),
+            Some((connector, name)) => {
+                if let Some(proxy) = &self.settings.http_proxy {
+                    open_tunnel(&mut tcp, proxy, &url.host, url.port).await?;
+                }
+                Io::Tls(Box::new(connector.connect(name.clone(), tcp).await?))
+            }
         };
-        if let Some(proxy) = &self.settings.http_proxy {
-            open_tunnel(&mut tcp, proxy, &url.host, url.port).await?;
-        }
-        let tls = connector.connect(name.clone(), tcp).await?;
-        Ok(Io::Tls(Box::new(tls)))
+        self.last_good.set(address);
+        Ok(io)
     }
 }
 
@@ -137,42 +149,17 @@ fn is_out_of_files(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(23 | 24))
 }
 
-/// Tries the addresses of a name in turn, each with its share of the time that is left.
-/// Names are looked up anew for each connection, by the operating system's resolver on the blocking pool.
-async fn connect_tcp(host: &str, port: u16, limit: Duration) -> io::Result<TcpStream> {
-    let deadline = Instant::now() + limit;
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-    for (index, address) in addresses.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let addresses_left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-        match timeout_at(
-            Instant::now() + left / addresses_left,
-            TcpStream::connect(address),
-        )
-        .await
-        {
-            Ok(Ok(stream)) => {
-                set_options(&stream)?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => last = error,
-            Err(_) => last = io::ErrorKind::TimedOut.into(),
-        }
-    }
-    Err(last)
-}
-
-/// What every connection has, be it to the backend or to an HTTP proxy. The calls are made once a connection.
-fn set_options(stream: &TcpStream) -> io::Result<()> {
+/// A connection to the backend or to an HTTP proxy, with its options.
+async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
     // An event or a small request must not wait for the acknowledgement of the one before.
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new()
         .with_time(PROBE_AFTER)
         .with_interval(PROBE_EVERY);
     // A system that cannot probe still connects.
-    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
-    Ok(())
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+    Ok(stream)
 }
 
 /// A host, which may be an IPv6 address, and a port (RFC 3986 section 3.2).
@@ -268,8 +255,7 @@ mod tests {
         runtime.enable_io().build().unwrap().block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            let stream = TcpStream::connect(address).await.unwrap();
-            set_options(&stream).unwrap();
+            let stream = dial(address).await.unwrap();
             let socket = SockRef::from(&stream);
             assert!(socket.keepalive().unwrap() && stream.nodelay().unwrap());
             assert_eq!(socket.tcp_keepalive_time().unwrap(), PROBE_AFTER);

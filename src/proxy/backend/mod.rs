@@ -4,6 +4,7 @@
 //! the request is still being written, and a kept connection that turns out dead costs the client nothing unless the
 //! backend may have begun to work on its request.
 
+mod addresses;
 mod body;
 #[cfg(feature = "awc")]
 mod by_awc;

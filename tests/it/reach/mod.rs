@@ -3,6 +3,7 @@
 //! `authority.pem`, `server.pem` and `server.key` were made for this test: a certificate for `localhost`, signed by an
 //! authority whose own key was thrown away. Valid until 2120 and good for nothing else.
 
+mod addresses;
 mod keep_alive;
 
 use std::io::{Read, Write};
