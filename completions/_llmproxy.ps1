@@ -34,7 +34,8 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             break
         }
         'llmproxy;serve' {
-            [CompletionResult]::new('--openai-backend-url', '--openai-backend-url', [CompletionResultType]::ParameterName, 'Server to forward to, http or https; a path prefix is kept, a final /v1 makes no difference')
+            [CompletionResult]::new('--openai-backend-url', '--openai-backend-url', [CompletionResultType]::ParameterName, 'Server to forward to, http or https: the client''s path is appended, /v1 included; a final /v1 here makes no difference. Default, without --openai-base-url: https://api.openai.com')
+            [CompletionResult]::new('--openai-base-url', '--openai-base-url', [CompletionResultType]::ParameterName, 'Instead of --openai-backend-url, with the meaning that SDKs give it: the client''s path is appended, without its /v1')
             [CompletionResult]::new('--openai-api-key', '--openai-api-key', [CompletionResultType]::ParameterName, 'The backend''s key (required; empty: no Authorization goes to the backend). Flags show in `ps`: prefer the variable or .env')
             [CompletionResult]::new('--openai-org-id', '--openai-org-id', [CompletionResultType]::ParameterName, 'Sent to the backend as OpenAI-Organization')
             [CompletionResult]::new('--openai-project-id', '--openai-project-id', [CompletionResultType]::ParameterName, 'Sent to the backend as OpenAI-Project')

@@ -384,13 +384,17 @@ _llmproxy() {
             return 0
             ;;
         llmproxy__subcmd__serve)
-            opts="-h -V --openai-backend-url --openai-api-key --openai-org-id --openai-project-id --host --port --database-url --store-keys --max-concurrent-requests --queue-timeout --admin-token --admin-allow --ledger-sync --on-ledger-failure --shutdown-grace --client-header-timeout --backend-connect-timeout --backend-idle-timeout --stream-usage --extra-endpoints --stateful-endpoints --settle-interval --max-body-size --rust-log --env-file --help --version"
+            opts="-h -V --openai-backend-url --openai-base-url --openai-api-key --openai-org-id --openai-project-id --host --port --database-url --store-keys --max-concurrent-requests --queue-timeout --admin-token --admin-allow --ledger-sync --on-ledger-failure --shutdown-grace --client-header-timeout --backend-connect-timeout --backend-idle-timeout --stream-usage --extra-endpoints --stateful-endpoints --settle-interval --max-body-size --rust-log --env-file --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --openai-backend-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --openai-base-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -30,7 +30,8 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'llmproxy;serve'= {
-            cand --openai-backend-url 'Server to forward to, http or https; a path prefix is kept, a final /v1 makes no difference'
+            cand --openai-backend-url 'Server to forward to, http or https: the client''s path is appended, /v1 included; a final /v1 here makes no difference. Default, without --openai-base-url: https://api.openai.com'
+            cand --openai-base-url 'Instead of --openai-backend-url, with the meaning that SDKs give it: the client''s path is appended, without its /v1'
             cand --openai-api-key 'The backend''s key (required; empty: no Authorization goes to the backend). Flags show in `ps`: prefer the variable or .env'
             cand --openai-org-id 'Sent to the backend as OpenAI-Organization'
             cand --openai-project-id 'Sent to the backend as OpenAI-Project'

@@ -32,7 +32,8 @@ complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "user" -d 'Add, li
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "costs" -d 'Show who used how many tokens'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "generate" -d 'Write completions/ and man/ into a directory'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l openai-backend-url -d 'Server to forward to, http or https; a path prefix is kept, a final /v1 makes no difference' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l openai-backend-url -d 'Server to forward to, http or https: the client\'s path is appended, /v1 included; a final /v1 here makes no difference. Default, without --openai-base-url: https://api.openai.com' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l openai-base-url -d 'Instead of --openai-backend-url, with the meaning that SDKs give it: the client\'s path is appended, without its /v1' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l openai-api-key -d 'The backend\'s key (required; empty: no Authorization goes to the backend). Flags show in `ps`: prefer the variable or .env' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l openai-org-id -d 'Sent to the backend as OpenAI-Organization' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l openai-project-id -d 'Sent to the backend as OpenAI-Project' -r

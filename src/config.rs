@@ -1,6 +1,6 @@
 //! Every setting once: flag, variable, default, meaning, validation. No value leaves this file unparsed.
 
-use std::{ffi::OsString, fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{ffi::OsString, fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{ArgMatches, Args, parser::ValueSource};
 use ipnet::IpNet;
@@ -10,7 +10,7 @@ use crate::{
     model::Secret,
     proxy::{
         StreamUsage,
-        backend::{BackendUrl, HttpProxy},
+        backend::{BACKEND_URL, BASE_URL, BackendUrl, HttpProxy},
         endpoint::{Endpoints, Stateful},
     },
     store::{
@@ -42,9 +42,14 @@ const DEFAULT_LOG: &str = "info";
 /// Settings of `llmproxy serve` as written, before [`Config::from_settings`] reads them.
 #[derive(Args)]
 pub struct ServeSettings {
-    /// Server to forward to, http or https; a path prefix is kept, a final /v1 makes no difference
-    #[arg(long, env = "OPENAI_BACKEND_URL", hide_env_values = true, default_value = DEFAULT_BACKEND_URL, value_name = "URL")]
-    openai_backend_url: String,
+    /// Server to forward to, http or https: the client's path is appended, /v1 included; a final /v1 here makes no difference. Default, without
+    /// --openai-base-url: https://api.openai.com
+    #[arg(long, env = BACKEND_URL, hide_env_values = true, value_name = "URL")]
+    openai_backend_url: Option<String>,
+
+    /// Instead of --openai-backend-url, with the meaning that SDKs give it: the client's path is appended, without its /v1
+    #[arg(long, env = BASE_URL, hide_env_values = true, value_name = "URL")]
+    openai_base_url: Option<String>,
 
     /// The backend's key (required; empty: no Authorization goes to the backend). Flags show in `ps`: prefer the variable or .env
     #[arg(
@@ -235,11 +240,7 @@ impl Config {
         variables: &Variables,
     ) -> Result<Self, SettingError> {
         let read = Reader { matches };
-        let backend_url: BackendUrl = read.parse(
-            "OPENAI_BACKEND_URL",
-            &settings.openai_backend_url,
-            DEFAULT_BACKEND_URL,
-        )?;
+        let backend_url = backend_url(settings, &read)?;
         let http_proxy = HttpProxy::for_backend(&backend_url, |name| variables.get(name))
             .map_err(|(variable, problem)| read.error(variable, None, problem))?;
         Ok(Self {
@@ -335,6 +336,28 @@ impl Config {
     }
 }
 
+/// Where the backend is: one of two settings says it.
+fn backend_url(settings: &ServeSettings, read: &Reader<'_>) -> Result<BackendUrl, SettingError> {
+    let backend = given(settings.openai_backend_url.as_deref());
+    match (backend, given(settings.openai_base_url.as_deref())) {
+        (Some(_), Some(_)) => Err(read.error(
+            BASE_URL,
+            None,
+            format!(
+                "{BACKEND_URL} is set too; keep {BASE_URL} for a URL to which SDKs append /chat/completions, \
+                 {BACKEND_URL} for one to which /v1/chat/completions is appended"
+            ),
+        )),
+        (None, Some(base)) => BackendUrl::of_base(base)
+            .map_err(|error| read.error(BASE_URL, Some(base), error.to_string())),
+        (backend, None) => {
+            let text = backend.unwrap_or(DEFAULT_BACKEND_URL);
+            let url = text.parse::<BackendUrl>();
+            url.map_err(|error| read.error(BACKEND_URL, Some(text), error.to_string()))
+        }
+    }
+}
+
 fn extra_roots(variables: &Variables) -> Option<PathBuf> {
     const NAME: &str = "SSL_CERT_FILE";
     // A path need not be UTF-8.
@@ -396,6 +419,11 @@ fn shown(value: Option<&str>) -> String {
     value.map_or_else(String::new, |value| format!("={value:?}"))
 }
 
+/// The text of a setting without a default; `NAME=` in an env file means that it is not set.
+fn given(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
+}
+
 /// `NAME=` in an env file means the default.
 fn or_default<'a>(text: &'a str, default: &'a str) -> &'a str {
     let text = text.trim();
@@ -441,17 +469,6 @@ impl Reader<'_> {
     ) -> Result<T, SettingError> {
         parse(or_default(text, default))
             .ok_or_else(|| self.error(variable, Some(text), format!("accepted is {accepted}")))
-    }
-
-    fn parse<T: FromStr<Err: fmt::Display>>(
-        &self,
-        variable: &'static str,
-        text: &str,
-        default: &str,
-    ) -> Result<T, SettingError> {
-        or_default(text, default)
-            .parse()
-            .map_err(|error: T::Err| self.error(variable, Some(text), error.to_string()))
     }
 
     fn choice<T: Copy>(
@@ -520,8 +537,8 @@ impl Reader<'_> {
     }
 
     fn admin_token(&self, text: Option<&str>) -> Result<Option<Secret>, SettingError> {
-        let text = text.map(str::trim).filter(|text| !text.is_empty());
-        text.map(|text| self.graphic("ADMIN_TOKEN", text, None).map(Secret::new))
+        given(text)
+            .map(|text| self.graphic("ADMIN_TOKEN", text, None).map(Secret::new))
             .transpose()
     }
 
@@ -530,8 +547,8 @@ impl Reader<'_> {
         variable: &'static str,
         text: Option<&str>,
     ) -> Result<Option<String>, SettingError> {
-        let text = text.map(str::trim).filter(|text| !text.is_empty());
-        text.map(|text| self.graphic(variable, text, Some(text)))
+        given(text)
+            .map(|text| self.graphic(variable, text, Some(text)))
             .transpose()
     }
 

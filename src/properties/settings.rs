@@ -9,12 +9,13 @@ use crate::{
     model::{ApiKey, TimeError, TimeRange, UserName, format_utc},
     proxy::{
         auth::bearer,
-        backend::{BackendUrl, HttpProxy},
+        backend::{BASE_URL, BackendUrl, HttpProxy},
     },
 };
 
-const SETTINGS: [&str; 23] = [
+const SETTINGS: [&str; 24] = [
     "OPENAI_BACKEND_URL",
+    "OPENAI_BASE_URL",
     "OPENAI_API_KEY",
     "OPENAI_ORG_ID",
     "OPENAI_PROJECT_ID",
@@ -188,22 +189,24 @@ fn check_config(config: &Config) {
 fn check_backend(url: &BackendUrl) {
     assert!(!url.host.is_empty() && !url.host.contains(['[', ']', '/', '@']));
     assert!(url.authority.contains(&url.host));
-    assert!(!url.prefix.ends_with('/'), "{url:?}");
-    assert!(
-        url.prefix.is_empty() || url.prefix.starts_with('/'),
-        "{url:?}"
-    );
+    for path in [&url.prefix, &url.v1] {
+        assert!(!path.ends_with('/'), "{url:?}");
+        assert!(path.is_empty() || path.starts_with('/'), "{url:?}");
+    }
     let in_request_line = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     assert!(
-        in_request_line(&url.prefix) && in_request_line(&url.authority),
+        in_request_line(&url.prefix) && in_request_line(&url.v1) && in_request_line(&url.authority),
         "{url:?}"
     );
-    let again: BackendUrl = url
-        .to_string()
-        .parse()
-        .expect("what was accepted, is again");
-    // `/v1/v1` loses one `/v1` each time.
-    if !url.prefix.ends_with("/v1") {
+    let text = url.to_string();
+    let again = if url.variable == BASE_URL {
+        BackendUrl::of_base(&text)
+    } else {
+        text.parse()
+    };
+    let again = again.expect("what was accepted, is again");
+    // A backend URL with `/v1/v1` loses one `/v1` each time.
+    if url.variable == BASE_URL || !url.prefix.ends_with("/v1") {
         assert_eq!(again, *url);
     }
 }

@@ -9,7 +9,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::backend::{BackendUrl, HttpProxy};
+use super::backend::{BackendUrl, HttpProxy, below_v1};
 use crate::model::Secret;
 
 // Names are told apart by their first letter: most of a message's headers then cost a jump and a comparison or two.
@@ -124,8 +124,10 @@ pub enum BodyLength {
 
 /// The lines that every request to the backend has, made once.
 pub struct OwnHeaders {
-    /// Comes before the path: the prefix of the backend's URL, or all of it for a plain HTTP proxy.
-    target_prefix: String,
+    /// Comes before a path that does not begin with `/v1/`, and stands in the place of the `/v1` of one that does. For a plain
+    /// HTTP proxy both begin with the backend's scheme and host.
+    prefix: String,
+    v1: String,
     lines: String,
     /// The backend's key as most send it, and as Anthropic's clients do.
     bearer: String,
@@ -158,10 +160,7 @@ impl OwnHeaders {
         if let Some(authorization) = plain_proxy.and_then(|proxy| proxy.authorization.as_deref()) {
             add("proxy-authorization", authorization);
         }
-        let target_prefix = match plain_proxy {
-            Some(_) => url.to_string(),
-            None => url.prefix.clone(),
-        };
+        let origin = plain_proxy.map_or_else(String::new, |_| url.origin());
         let (bearer, x_api_key) = if key.expose().is_empty() {
             (String::new(), String::new())
         } else {
@@ -171,7 +170,8 @@ impl OwnHeaders {
             )
         };
         Self {
-            target_prefix,
+            prefix: format!("{origin}{}", url.prefix),
+            v1: format!("{origin}{}", url.v1),
             lines,
             bearer,
             x_api_key,
@@ -215,8 +215,8 @@ impl OwnHeaders {
     /// The head of a GET of the proxy's own, on behalf of nobody's request.
     #[must_use]
     pub fn get_head(&self, target: &str) -> Bytes {
-        let (prefix, lines, bearer) = (&self.target_prefix, &self.lines, &self.bearer);
-        format!("GET {prefix}{target} HTTP/1.1\r\n{lines}{bearer}\r\n").into()
+        let ([front, rest], lines, bearer) = (self.place(target), &self.lines, &self.bearer);
+        format!("GET {front}{rest} HTTP/1.1\r\n{lines}{bearer}\r\n").into()
     }
 
     /// The head of a request for a WebSocket. No extensions: what is compressed could not be metered.
@@ -233,6 +233,14 @@ impl OwnHeaders {
         head.into()
     }
 
+    /// A target as the backend has it, in two parts.
+    fn place<'t>(&'t self, target: &'t str) -> [&'t str; 2] {
+        match below_v1(target) {
+            Some(rest) => [&self.v1, rest],
+            None => [&self.prefix, target],
+        }
+    }
+
     fn head_without_framing(
         &self,
         request: &HttpRequest,
@@ -241,11 +249,12 @@ impl OwnHeaders {
         leaves_out: impl Fn(&str) -> bool,
     ) -> Vec<u8> {
         let mut head = Vec::with_capacity(1024);
+        let [front, rest] = self.place(target);
         for part in [
             method.as_str(),
             " ",
-            &self.target_prefix,
-            target,
+            front,
+            rest,
             " HTTP/1.1\r\n",
             &self.lines,
             // The way the client sends its key is the way its backend knows.

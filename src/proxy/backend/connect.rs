@@ -42,8 +42,8 @@ pub struct Connector {
 pub enum TlsError {
     #[error("SSL_CERT_FILE: cannot read certificates from {path}: {reason}")]
     Roots { path: PathBuf, reason: String },
-    #[error("OPENAI_BACKEND_URL: its host is no valid name for a certificate")]
-    ServerName,
+    #[error("{0}: its host is no valid name for a certificate")]
+    ServerName(&'static str),
     #[error("cannot set up TLS")]
     Setup(#[from] rustls::Error),
 }
@@ -55,7 +55,7 @@ impl Connector {
     ) -> Result<Self, TlsError> {
         let tls = if settings.url.tls {
             let name = ServerName::try_from(settings.url.host.clone())
-                .map_err(|_| TlsError::ServerName)?;
+                .map_err(|_| TlsError::ServerName(settings.url.variable))?;
             Some((TlsConnector::from(tls_config(extra_roots)?), name))
         } else {
             None
@@ -138,7 +138,7 @@ fn told(error: &io::Error) -> String {
             "its certificate is an authority's and no server's; it needs one with basicConstraints CA:FALSE".to_owned()
         }
         Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
-            "it does not speak TLS there; OPENAI_BACKEND_URL may have to begin with http://".to_owned()
+            "it does not speak TLS there; its URL may have to begin with http://".to_owned()
         }
         _ => error.to_string(),
     }

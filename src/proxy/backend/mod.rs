@@ -38,7 +38,7 @@ pub use by_awc::Body;
 pub use connect::{Connector, TlsError};
 pub use connection::Io;
 pub use http_proxy::HttpProxy;
-pub use url::{BackendUrl, UrlError};
+pub use url::{BACKEND_URL, BASE_URL, BackendUrl, UrlError, below_v1};
 
 use connection::Connection;
 use head::{Asked, Head};

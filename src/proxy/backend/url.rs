@@ -1,8 +1,14 @@
-//! `OPENAI_BACKEND_URL` taken apart.
+//! `OPENAI_BACKEND_URL` or `OPENAI_BASE_URL` taken apart. The first is where a server is, and paths are appended to it as
+//! clients send them, `/v1` included; the second is what the SDKs call by this name: it stands in the place of `/v1`.
 
 use std::{fmt, str::FromStr};
 
-/// The backend's address and the prefix of its paths.
+/// The setting that says where the backend is.
+pub const BACKEND_URL: &str = "OPENAI_BACKEND_URL";
+/// The setting that says the same as an SDK would be told it.
+pub const BASE_URL: &str = "OPENAI_BASE_URL";
+
+/// The backend's address and what its paths begin with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendUrl {
     pub tls: bool,
@@ -11,8 +17,12 @@ pub struct BackendUrl {
     pub port: u16,
     /// As the `Host` header has it: the port only where it is not the scheme's.
     pub authority: String,
-    /// Comes before `/v1/…`; without a final slash and without `/v1`.
+    /// Comes before a path that does not begin with `/v1/`; without a final slash and without `/v1`.
     pub prefix: String,
+    /// Stands in the place of a path's `/v1`; without a final slash.
+    pub v1: String,
+    /// [`BACKEND_URL`] or [`BASE_URL`], for messages.
+    pub variable: &'static str,
 }
 
 /// Why a text is no backend URL. The text is not repeated: it may hold a password.
@@ -20,6 +30,10 @@ pub struct BackendUrl {
 pub enum UrlError {
     #[error("accepted is a URL such as https://api.openai.com or http://127.0.0.1:8080/prefix")]
     NotAUrl,
+    #[error(
+        "accepted is a URL such as https://api.openai.com/v1 or http://127.0.0.1:8080/v1beta/openai"
+    )]
+    NotABaseUrl,
     #[error("accepted are http:// and https://")]
     Scheme,
     #[error("it must not hold a user or password; the key goes into OPENAI_API_KEY")]
@@ -28,10 +42,27 @@ pub enum UrlError {
     Query,
 }
 
-impl FromStr for BackendUrl {
-    type Err = UrlError;
+impl BackendUrl {
+    /// Reads an `OPENAI_BASE_URL`. A path without `/v1` is appended to it, less a final `/v1`, so that a base URL which ends in
+    /// `/v1` is the backend URL of the same text.
+    ///
+    /// # Errors
+    /// [`UrlError`] says what is accepted.
+    pub fn of_base(text: &str) -> Result<Self, UrlError> {
+        Self::take_apart(text, BASE_URL).map_err(|error| match error {
+            UrlError::NotAUrl => UrlError::NotABaseUrl,
+            other => other,
+        })
+    }
 
-    fn from_str(text: &str) -> Result<Self, UrlError> {
+    /// Scheme and authority, without a path.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority)
+    }
+
+    fn take_apart(text: &str, variable: &'static str) -> Result<Self, UrlError> {
         let url = url::Url::parse(text).map_err(|_| UrlError::NotAUrl)?;
         let tls = match url.scheme() {
             "https" => true,
@@ -53,6 +84,10 @@ impl FromStr for BackendUrl {
             None => host.to_owned(),
         };
         let path = url.path().trim_end_matches('/');
+        let prefix = path
+            .strip_suffix("/v1")
+            .unwrap_or(path)
+            .trim_end_matches('/');
         Ok(Self {
             tls,
             host: host
@@ -61,20 +96,43 @@ impl FromStr for BackendUrl {
                 .to_owned(),
             port: url.port_or_known_default().ok_or(UrlError::NotAUrl)?,
             authority,
-            prefix: path
-                .strip_suffix("/v1")
-                .unwrap_or(path)
-                .trim_end_matches('/')
-                .to_owned(),
+            prefix: prefix.to_owned(),
+            v1: if variable == BASE_URL {
+                path.to_owned()
+            } else {
+                format!("{prefix}/v1")
+            },
+            variable,
         })
     }
 }
 
+/// Reads an `OPENAI_BACKEND_URL`.
+impl FromStr for BackendUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        Self::take_apart(text, BACKEND_URL)
+    }
+}
+
+/// As the setting has it, but for what makes no difference.
 impl fmt::Display for BackendUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "https" } else { "http" };
-        write!(f, "{scheme}://{}{}", self.authority, self.prefix)
+        let path = if self.variable == BASE_URL {
+            &self.v1
+        } else {
+            &self.prefix
+        };
+        write!(f, "{}{path}", self.origin())
     }
+}
+
+/// The rest of a target that begins with `/v1/`, with its slash.
+#[must_use]
+pub fn below_v1(target: &str) -> Option<&str> {
+    let rest = target.strip_prefix("/v1")?;
+    rest.starts_with('/').then_some(rest)
 }
 
 #[cfg(test)]
@@ -95,6 +153,42 @@ mod tests {
             ("http://host/a//v1//", "/a"),
         ] {
             assert_eq!(text.parse::<BackendUrl>().unwrap().prefix, prefix, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_base_url_stands_in_the_place_of_v1() {
+        for (text, v1, prefix) in [
+            ("https://h", "", ""),
+            ("https://h/", "", ""),
+            ("https://h/v1", "/v1", ""),
+            ("https://h/v1/", "/v1", ""),
+            ("https://h/vllm/v1", "/vllm/v1", "/vllm"),
+            (
+                "https://h/v1beta/openai/",
+                "/v1beta/openai",
+                "/v1beta/openai",
+            ),
+            ("https://h/api/paas/v4", "/api/paas/v4", "/api/paas/v4"),
+        ] {
+            let url = BackendUrl::of_base(text).unwrap();
+            assert_eq!((&*url.v1, &*url.prefix), (v1, prefix), "{text}");
+            assert_eq!(url.to_string(), text.trim_end_matches('/'));
+        }
+        assert_eq!(BackendUrl::of_base("h/v1"), Err(UrlError::NotABaseUrl));
+    }
+
+    #[test]
+    fn only_a_whole_segment_is_v1() {
+        for (target, rest) in [
+            ("/v1/models?x=/v1/y", Some("/models?x=/v1/y")),
+            ("/v1/v1/x", Some("/v1/x")),
+            ("/v1", None),
+            ("/v1?x", None),
+            ("/v1x", None),
+            ("/tokenize", None),
+        ] {
+            assert_eq!(below_v1(target), rest, "{target}");
         }
     }
 
@@ -131,7 +225,9 @@ mod tests {
         fn any_url_is_taken_apart_or_refused(
             url in "(https?:/{0,3})?[a-zA-Z0-9.:@\\[\\]-]{0,12}(/{0,2}(v1|[a-z%.\\PC]{0,4})){0,4}[/?#]{0,2}",
         ) {
-            crate::properties::settings(format!("OPENAI_API_KEY=k\nOPENAI_BACKEND_URL={url}").as_bytes());
+            for name in [BACKEND_URL, BASE_URL] {
+                crate::properties::settings(format!("OPENAI_API_KEY=k\n{name}={url}").as_bytes());
+            }
         }
     }
 }

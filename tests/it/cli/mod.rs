@@ -1,5 +1,6 @@
 //! The command line: what it prints, how it ends, where its settings and its database come from.
 
+mod base_url;
 mod commands;
 mod database;
 mod quotes;

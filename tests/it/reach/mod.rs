@@ -4,6 +4,7 @@
 //! authority whose own key was thrown away. Valid until 2120 and good for nothing else.
 
 mod addresses;
+mod base_url;
 mod keep_alive;
 
 use std::io::{Read, Write};
