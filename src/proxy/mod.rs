@@ -48,7 +48,7 @@ use std::{
 use actix_web::{
     HttpRequest, HttpResponse,
     body::{BodySize, MessageBody},
-    http::{ConnectionType, StatusCode, Version},
+    http::{ConnectionType, Method, StatusCode, Version},
     web,
 };
 use bytes::Bytes;
@@ -346,14 +346,14 @@ async fn settle_objects(
     }
     if plan.keeping.background && asked.endpoint.path == RESPONSES {
         asked.keeping.runs_in_background();
-    } else if plan.keeping.nothing {
+    } else if plan.keeping.store == Some(false) {
         asked.keeping.stores_nothing();
     }
     if asked.endpoint.keeps == Keeps::Chat {
         if plan.keeping.audio {
             asked.keeping.asks_audio();
         }
-        if plan.keeping.stored {
+        if plan.keeping.store == Some(true) {
             asked.keeping.stores_chat();
         }
     }

@@ -67,7 +67,7 @@ impl Plan {
     /// Whether the backend may keep the items that the request brings along.
     pub(super) fn leaves_items(&self) -> bool {
         let is_conversation = |found: &Reference| found.claim.kind == ObjectKind::Conversation;
-        !self.keeping.nothing || self.references.iter().any(is_conversation)
+        self.keeping.store != Some(false) || self.references.iter().any(is_conversation)
     }
 
     /// Whether the client chooses the id of the response, as vLLM lets it.

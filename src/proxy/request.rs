@@ -46,10 +46,8 @@ pub struct Look {
 pub struct AskedToKeep {
     /// `background` of a response: the answer comes later, to whoever asks for it.
     pub background: bool,
-    /// `store` is false.
-    pub nothing: bool,
-    /// `store` is true.
-    pub stored: bool,
+    /// `store`, where it is true or false.
+    pub store: Option<bool>,
     /// The answer of a chat shall be said aloud, and the next request may name what was said.
     pub audio: bool,
 }
@@ -82,8 +80,10 @@ pub fn look(body: &Excerpt<'_>) -> Result<Look, ApiError> {
         stream,
         keeping: AskedToKeep {
             background: members.background,
-            nothing: members.store.is_some_and(|value| value.get() == "false"),
-            stored: members.store.is_some_and(|value| is_true(value.get())),
+            store: members.store.and_then(|value| match value.get() {
+                "false" => Some(false),
+                other => is_true(other).then_some(true),
+            }),
             audio: asks_audio(members.audio, members.modalities),
         },
         overrides_request: members.overrides_request,
@@ -460,7 +460,7 @@ mod tests {
         }
         assert_eq!(read(r#"{"Model":"m"}"#).model, "m");
         assert_eq!(read(r#"{"model":"m","Model":"n"}"#).model, "m");
-        assert!(!read(r#"{"Store":false}"#).keeping.nothing);
+        assert_eq!(read(r#"{"Store":false}"#).keeping.store, None);
     }
 
     #[test]

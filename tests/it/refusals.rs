@@ -132,7 +132,7 @@ fn what_a_repetition_cannot_cure_says_so() {
         (Request::post(CHAT, ASK), 401),
         (Request::post(CHAT, ASK).key("llmp-wrong"), 401),
         (Request::post("/v1/nothing", ASK).key(&key), 404),
-        (Request::get(CHAT).key(&key), 404),
+        (Request::get("/v1/responses").key(&key), 404),
         (Request::new("PUT", CHAT).key(&key), 405),
         (Request::post(CHAT, long).key(&key), 413),
         (encoded.key(&key), 415),

@@ -1,7 +1,7 @@
 //! What crosses, what does not, and the one edit.
 
-mod held_lines;
 mod headers;
+mod held_lines;
 mod http10;
 mod request;
 mod response;

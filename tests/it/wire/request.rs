@@ -368,7 +368,7 @@ fn an_unknown_path_is_404_and_a_wrong_method_405() {
         let error = assert_openai_error(&proxy.send(&Request::get(target).key(&key)), 404);
         assert_eq!(error["code"], "unknown_url", "{target}");
     }
-    let stored = proxy.send(&Request::get(CHAT).key(&key));
+    let stored = proxy.send(&Request::get("/v1/responses").key(&key));
     assert_eq!(assert_openai_error(&stored, 404)["code"], "endpoint_closed");
     let wrong = [
         ("DELETE", CHAT),
