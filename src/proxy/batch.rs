@@ -21,15 +21,18 @@ use super::{
     exchange::Asked,
     inner, ledger_unavailable,
     plan::MAX_SEARCHED_BY_WORKER_BYTES,
-    references::{self, Reference, Taken},
+    references::{self, REQUEST_ID, Reference, Taken},
     request::{self, Excerpt},
     stored::unknown_object,
 };
 use crate::{
-    model::Claim,
+    model::{Claim, ObjectKind},
     usage::{LooseName, Name},
 };
 
+/// Ids that the lines of a batch may give to items, the caller's own among them: a bound on memory. Those that are not the caller's
+/// own are counted when all lines are read.
+const MAX_GIVEN_IDS_OF_BATCH: usize = 100_000;
 /// Ids that are looked up together.
 const LOOK_UP_IDS: usize = 1_000;
 
@@ -88,19 +91,25 @@ impl<'de> Visitor<'de> for Members {
 /// 404 for one that refers to what is not the caller's own, 400 for one that cannot be read or asks for what is not served.
 pub(super) async fn check_input(
     proxy: &Proxy,
-    asked: &Asked<'_>,
+    asked: &mut Asked<'_>,
     references: &[Reference],
 ) -> Result<(), ApiError> {
     let inputs = references
         .iter()
         .filter(|reference| reference.member == "input_file_id");
     for Reference { claim, .. } in inputs {
-        check_file(proxy, asked, &claim.id).await?;
+        let given = check_file(proxy, asked, &claim.id).await?;
+        asked.keeping.gives(given.iter());
     }
-    Ok(())
+    proxy.shared.owners.note_given(&mut asked.keeping).await
 }
 
-async fn check_file(proxy: &Proxy, asked: &Asked<'_>, id: &str) -> Result<(), ApiError> {
+/// Looks at the lines of one file. Returns the ids that they give to items which the backend may keep.
+async fn check_file(
+    proxy: &Proxy,
+    asked: &Asked<'_>,
+    id: &str,
+) -> Result<HashSet<Claim>, ApiError> {
     let shared = &proxy.shared;
     let _permit = shared.gate.enter().await?;
     let target = format!("/v1/files/{id}/content");
@@ -114,6 +123,7 @@ async fn check_file(proxy: &Proxy, asked: &Asked<'_>, id: &str) -> Result<(), Ap
         shared,
         line: 0,
         claims: HashSet::new(),
+        given: HashSet::new(),
     };
     let mut carry = BytesMut::new();
     let mut share = BodyShare::default();
@@ -140,8 +150,11 @@ async fn check_file(proxy: &Proxy, asked: &Asked<'_>, id: &str) -> Result<(), Ap
                 return Err(unknown_object(&id).with_param("input_file_id"));
             }
         }
+        if check.given.len() > MAX_GIVEN_IDS_OF_BATCH {
+            return Err(check.refuse("gives ids of its own to too many items"));
+        }
         if is_last {
-            return Ok(());
+            return Ok(check.given);
         }
     }
 }
@@ -152,6 +165,8 @@ struct Check<'s> {
     line: u64,
     /// What the lines refer to, and was not looked up yet.
     claims: HashSet<Claim>,
+    /// Ids that the lines give to items, some of which may be the caller's own.
+    given: HashSet<Claim>,
 }
 
 /// What is wrong with a line.
@@ -172,7 +187,12 @@ impl Check<'_> {
             claims_of(&self.shared.endpoints, &line)
         };
         match found {
-            Ok(claims) => self.claims.extend(claims),
+            Ok(claims) => {
+                let (looked_up, given): (Vec<_>, Vec<_>) =
+                    claims.into_iter().partition(|claim| claim.is_looked_up);
+                self.claims.extend(looked_up);
+                self.given.extend(given);
+            }
             Err(Fault::Line(problem)) => return Err(self.refuse(problem)),
             Err(Fault::Reference(error)) => return Err(error),
         }
@@ -230,7 +250,16 @@ fn claims_of(endpoints: &Endpoints, line: &[u8]) -> Result<Vec<Claim>, Fault> {
         ));
     }
     let references = references::references(&body, Taken::AsJson).map_err(Fault::Reference)?;
-    Ok(references.into_iter().map(|found| found.claim).collect())
+    if references.iter().any(|found| found.member == REQUEST_ID) {
+        return Err(Fault::Line("has a `request_id`, which is not taken here"));
+    }
+    let names_conversation = |found: &Reference| found.claim.kind == ObjectKind::Conversation;
+    let leaves_items =
+        look.keeping.store != Some(false) || references.iter().any(names_conversation);
+    let claims = references.into_iter().map(|found| found.claim);
+    Ok(claims
+        .filter(|claim| claim.is_looked_up || leaves_items)
+        .collect())
 }
 
 #[cfg(test)]

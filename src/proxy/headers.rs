@@ -8,6 +8,7 @@ use actix_web::{
     },
 };
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use super::backend::{BackendUrl, HttpProxy, below_v1};
 use crate::model::Secret;
@@ -272,13 +273,41 @@ impl OwnHeaders {
                 && !named.contains(&name.as_str())
                 && !leaves_out(name.as_str())
             {
-                for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                let own_value = is_idempotency_key(name.as_str())
+                    .then(|| distinct_per_user(request.headers(), value.as_bytes()));
+                let value = own_value.as_deref().unwrap_or(value.as_bytes());
+                for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
                     head.extend_from_slice(part);
                 }
             }
         }
         head
     }
+}
+
+/// A backend may answer a request once more with the answer that it has given to another with this key.
+fn is_idempotency_key(name: &str) -> bool {
+    matches!(name, "idempotency-key" | "x-idempotency-key")
+}
+
+/// An idempotency key that no other user's request can have: all users share the backend's key, so to the backend they are one
+/// client. It is the same again whenever the same key of the proxy's sends the same value.
+fn distinct_per_user(headers: &HeaderMap, value: &[u8]) -> Vec<u8> {
+    let mut digest = Sha256::new();
+    for name in ["authorization", "api-key", "x-api-key"] {
+        for credential in headers.get_all(name) {
+            digest.update(credential.as_bytes());
+        }
+        digest.update([0]);
+    }
+    digest.update(value);
+    let mut hex = Vec::with_capacity(64);
+    for byte in digest.finalize() {
+        for digit in [byte >> 4, byte & 15] {
+            hex.push(b"0123456789abcdef"[usize::from(digit)]);
+        }
+    }
+    hex
 }
 
 /// Path and query as they came.

@@ -339,10 +339,10 @@ async fn settle_objects(
     owners
         .check_references(&asked.caller, &plan.references)
         .await?;
-    asked.keeping.gives(&plan.references);
+    let claims = plan.references.iter().map(|found| &found.claim);
+    asked.keeping.gives(claims);
     if plan.leaves_items() {
-        owners.check_given(&asked.keeping).await?;
-        asked.keeping.leaves_items();
+        owners.note_given(&mut asked.keeping).await?;
     }
     if plan.keeping.background && asked.endpoint.path == RESPONSES {
         asked.keeping.runs_in_background();

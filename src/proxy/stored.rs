@@ -2,7 +2,7 @@
 //! remembered before it leaves. Another user's object and none at all are told in the same words, without asking the backend.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -67,14 +67,15 @@ struct Giving {
 }
 
 impl Giving {
-    fn start(all: &GivenIds, ids: &[String]) -> Self {
+    fn start(all: &GivenIds, ids: Vec<String>) -> Self {
         let mut counts = all.lock();
-        for id in ids {
+        for id in &ids {
             *counts.entry(id.clone()).or_default() += 1;
         }
+        drop(counts);
         Self {
             all: all.clone(),
-            ids: ids.to_owned(),
+            ids,
         }
     }
 }
@@ -190,19 +191,20 @@ impl Owners {
         .await
     }
 
-    /// Whether the backend may be given so many ids that are none of the user's own objects.
+    /// Notes which ids the backend is given that are none of the user's own objects, because it may keep the items that have them.
     ///
     /// # Errors
     /// 400 for more than [`MAX_GIVEN_IDS`], be they unknown or another's, 503 when the database cannot be read.
-    pub(super) async fn check_given(&self, keeping: &Keeping) -> Result<(), ApiError> {
-        if keeping.given_ids.len() <= MAX_GIVEN_IDS || !keeping.notes_objects() {
+    pub(super) async fn note_given(&self, keeping: &mut Keeping) -> Result<(), ApiError> {
+        if keeping.given_ids.is_empty() || !keeping.notes_objects() {
             return Ok(());
         }
         let (user_id, ids) = (keeping.user_id, keeping.given_ids.clone());
-        let count = self
-            .read(move |connection| objects::count_not_own(connection, user_id, &ids))
+        let not_own = self
+            .read(move |connection| objects::not_own(connection, user_id, ids))
             .await?;
-        if count <= MAX_GIVEN_IDS {
+        if not_own.len() <= MAX_GIVEN_IDS {
+            keeping.giving = Some(Giving::start(&self.giving, not_own));
             return Ok(());
         }
         Err(ApiError::invalid_request(
@@ -300,7 +302,8 @@ pub(super) struct Keeping {
     given_up: Option<Entry>,
     /// Ids of items that the request brings along: a backend that gives them back has not made them.
     given_ids: Vec<String>,
-    /// The same while the request is in flight, if the backend may keep the items.
+    /// Those that are none of the user's own, if the backend may keep the items: until it has, and that is written, nobody becomes
+    /// their owner.
     giving: Option<Giving>,
     /// Ids that other requests give now.
     all_giving: GivenIds,
@@ -401,24 +404,16 @@ impl Keeping {
         self.unfinished.is_some()
     }
 
-    /// The request brings items along.
-    pub(super) fn gives(&mut self, references: &[Reference]) {
-        let given = references
-            .iter()
-            .filter(|reference| !reference.claim.is_looked_up)
-            .filter(|reference| reference.claim.kind == ObjectKind::Item)
-            .map(|reference| &reference.claim.id);
+    /// The request brings along what it claims to be; of items the ids are given by the client.
+    pub(super) fn gives<'c>(&mut self, claims: impl Iterator<Item = &'c Claim>) {
+        let given = claims
+            .filter(|claim| !claim.is_looked_up && claim.kind == ObjectKind::Item)
+            .map(|claim| &claim.id);
+        let mut known: HashSet<String> = self.given_ids.iter().cloned().collect();
         for id in given.filter(|id| is_id(id)) {
-            if !self.given_ids.contains(id) {
+            if known.insert(id.clone()) {
                 self.given_ids.push(id.clone());
             }
-        }
-    }
-
-    /// The backend may keep the items that the request brings along: until it has, and that is written, nobody becomes their owner.
-    pub(super) fn leaves_items(&mut self) {
-        if !self.given_ids.is_empty() && self.notes_objects() {
-            self.giving = Some(Giving::start(&self.all_giving, &self.given_ids));
         }
     }
 

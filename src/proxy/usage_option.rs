@@ -117,7 +117,7 @@ impl UneditedRequest {
                 self.model
             );
         }
-        let length = BodyLength::Known(self.body.len() as u64);
+        let length = BodyLength::Json(self.body.len() as u64);
         let head = self.shared.own_headers.head_for(&self.request, length);
         let outgoing = OutgoingRequest::new(head, self.body);
         backend.send(&outgoing, || {}).await.map(Retried::Answer)

@@ -296,26 +296,28 @@ pub fn first_foreign(
     Ok(None)
 }
 
-/// How many of some ids name no object of a user's own, be they unknown or another's.
+/// The ids among some that name no object of a user's own, be they unknown or another's.
 ///
 /// # Errors
 /// What the database says.
-pub fn count_not_own(
+pub fn not_own(
     connection: &Connection,
     user_id: i64,
-    ids: &[String],
-) -> Result<usize, StoreError> {
+    ids: Vec<String>,
+) -> Result<Vec<String>, StoreError> {
     let mut statement = connection.prepare_cached(OWNER)?;
-    let mut count = 0;
+    let mut not_own = Vec::new();
     for id in ids {
         let known: Option<(i64, String)> = statement
-            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let is_own = known
             .is_some_and(|(owner, kind)| owner == user_id && kind != ObjectKind::Given.as_str());
-        count += usize::from(!is_own);
+        if !is_own {
+            not_own.push(id);
+        }
     }
-    Ok(count)
+    Ok(not_own)
 }
 
 /// Whether an id may be the cursor of a list of a user's own: that of an object of this kind, or one that the user has given.
@@ -585,9 +587,9 @@ mod tests {
             let found = unsettled(&Place::before(1));
             assert_eq!((found.len(), unsettled(&Place::before(2)).len()), (1, 0));
             assert!(unsettled(&found[0].place()).is_empty());
-            let ids = ["a", "b", "c"].map(str::to_owned);
-            assert_eq!(count_not_own(connection, 1, &ids).unwrap(), 2);
-            assert_eq!(count_not_own(connection, 2, &ids).unwrap(), 3);
+            let ids = || ["a", "b", "c"].map(str::to_owned).to_vec();
+            assert_eq!(not_own(connection, 1, ids()).unwrap(), ["b", "c"]);
+            assert_eq!(not_own(connection, 2, ids()).unwrap(), ["a", "b", "c"]);
             forget_gone(connection, "a", 1, 2).unwrap();
             assert_eq!(foreign(1, &["a"]), None, "its account is open");
             forget(connection, "a", 2).unwrap();

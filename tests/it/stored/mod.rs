@@ -4,12 +4,17 @@ mod accounts;
 mod audio;
 mod batches;
 mod bodies;
+mod chats;
+mod crowds;
 mod forms;
+mod free_rides;
 mod gone;
 mod lists;
 mod names;
+mod oracles;
 mod owners;
 mod responses;
+mod squatting;
 mod tricks;
 
 use std::sync::{
