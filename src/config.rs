@@ -150,8 +150,8 @@ pub struct ServeSettings {
     )]
     extra_endpoints: Option<String>,
 
-    /// Files, stored responses, conversations, batches and the like: closed, or open to each user's own (off, private)
-    #[arg(long, env = "STATEFUL_ENDPOINTS", hide_env_values = true, default_value = DEFAULT_STATEFUL, value_name = "off|private")]
+    /// Files, stored responses, conversations, batches and the like: open to each user's own, or closed (private, off)
+    #[arg(long, env = "STATEFUL_ENDPOINTS", hide_env_values = true, default_value = DEFAULT_STATEFUL, value_name = "private|off")]
     stateful_endpoints: String,
 
     /// How often finished batches and background responses are looked for that nobody has looked at

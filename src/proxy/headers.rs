@@ -70,7 +70,7 @@ fn stays_here(name: &str) -> bool {
 /// Whether a server that passes headers as CGI variables would read the name as that of another header: it turns `-` into
 /// `_` (RFC 3875 section 4.1.18), so that `x_forwarded_for` would be the one that stays here.
 fn is_ambiguous(name: &str) -> bool {
-    name.as_bytes().contains(&b'_')
+    memchr::memchr(b'_', name.as_bytes()).is_some()
 }
 
 /// Whether an end-to-end header of an answer does not go back. A client takes it as said by the host that it asked, which is

@@ -217,7 +217,17 @@ fn may_be_known(name: &[u8]) -> bool {
     if name.iter().any(|byte| *byte == b'\\' || *byte < b' ') {
         return true;
     }
-    is_known(LooseName::of(name))
+    ends_like_known(name) && is_known(LooseName::of(name))
+}
+
+/// Whether a name ends as the known ones do, or in another way than with two plain letters or digits: most names need no closer look.
+fn ends_like_known(name: &[u8]) -> bool {
+    const ENDS: [&[u8; 2]; 7] = [b"id", b"ds", b"on", b"er", b"eo", b"rs", b"ce"];
+    let Some(end) = name.last_chunk::<2>() else {
+        return true;
+    };
+    let end = end.map(|byte| byte.to_ascii_lowercase());
+    !end.iter().all(u8::is_ascii_alphanumeric) || ENDS.contains(&&end)
 }
 
 fn is_known(name: LooseName) -> bool {

@@ -300,12 +300,11 @@ impl Reading {
         if let Some(stored) = stored {
             stored.read_event(data);
         }
-        let read = self.events.read(data, &mut self.text);
+        self.is_error |= is_named_error;
         if left_out_bytes > 0 && carries_text(data) {
             self.text.add_unread(left_out_bytes);
         }
-        self.is_error |= is_named_error;
-        let Some((kind, answer)) = read else {
+        let Some((kind, answer)) = self.events.read(data, &mut self.text) else {
             return EventKind::Content;
         };
         self.done |= kind == EventKind::Done;
