@@ -55,7 +55,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--backend-idle-timeout', '--backend-idle-timeout', [CompletionResultType]::ParameterName, 'Longest silence of the backend, before its first byte and between two')
             [CompletionResult]::new('--stream-usage', '--stream-usage', [CompletionResultType]::ParameterName, 'ask: add `stream_options.include_usage` to streamed requests that lack it; leave: for backends that do not know it')
             [CompletionResult]::new('--extra-endpoints', '--extra-endpoints', [CompletionResultType]::ParameterName, 'Further paths of this backend, such as /v1/rerank,/v1/score,/tokenize; a final * stands for any rest')
-            [CompletionResult]::new('--stateful-endpoints', '--stateful-endpoints', [CompletionResultType]::ParameterName, 'Files, stored responses, conversations, batches and the like: closed, or open to each user''s own (off, private)')
+            [CompletionResult]::new('--stateful-endpoints', '--stateful-endpoints', [CompletionResultType]::ParameterName, 'Files, stored responses, conversations, batches and the like: open to each user''s own, or closed (private, off)')
             [CompletionResult]::new('--settle-interval', '--settle-interval', [CompletionResultType]::ParameterName, 'How often finished batches and background responses are looked for that nobody has looked at')
             [CompletionResult]::new('--max-body-size', '--max-body-size', [CompletionResultType]::ParameterName, 'Longest request body')
             [CompletionResult]::new('--rust-log', '--rust-log', [CompletionResultType]::ParameterName, 'What is logged, as env_logger reads it: error, warn, info, debug, trace, off')

@@ -51,7 +51,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --backend-idle-timeout 'Longest silence of the backend, before its first byte and between two'
             cand --stream-usage 'ask: add `stream_options.include_usage` to streamed requests that lack it; leave: for backends that do not know it'
             cand --extra-endpoints 'Further paths of this backend, such as /v1/rerank,/v1/score,/tokenize; a final * stands for any rest'
-            cand --stateful-endpoints 'Files, stored responses, conversations, batches and the like: closed, or open to each user''s own (off, private)'
+            cand --stateful-endpoints 'Files, stored responses, conversations, batches and the like: open to each user''s own, or closed (private, off)'
             cand --settle-interval 'How often finished batches and background responses are looked for that nobody has looked at'
             cand --max-body-size 'Longest request body'
             cand --rust-log 'What is logged, as env_logger reads it: error, warn, info, debug, trace, off'

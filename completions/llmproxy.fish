@@ -53,7 +53,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l backend-conn
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l backend-idle-timeout -d 'Longest silence of the backend, before its first byte and between two' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l stream-usage -d 'ask: add `stream_options.include_usage` to streamed requests that lack it; leave: for backends that do not know it' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l extra-endpoints -d 'Further paths of this backend, such as /v1/rerank,/v1/score,/tokenize; a final * stands for any rest' -r
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l stateful-endpoints -d 'Files, stored responses, conversations, batches and the like: closed, or open to each user\'s own (off, private)' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l stateful-endpoints -d 'Files, stored responses, conversations, batches and the like: open to each user\'s own, or closed (private, off)' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l settle-interval -d 'How often finished batches and background responses are looked for that nobody has looked at' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l max-body-size -d 'Longest request body' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l rust-log -d 'What is logged, as env_logger reads it: error, warn, info, debug, trace, off' -r
