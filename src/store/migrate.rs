@@ -112,3 +112,62 @@ fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
         row.get(0)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database of the fourth version with two requests of one hour, one of them estimated, and one that is not summed yet.
+    fn fourth_version(path: &Path) -> Connection {
+        let mut connection = Connection::open(path).unwrap();
+        switch_to_wal(&connection).unwrap();
+        let transaction = connection.transaction().unwrap();
+        for sql in &MIGRATIONS[..4] {
+            transaction.execute_batch(sql).unwrap();
+        }
+        transaction.pragma_update(None, "user_version", 4).unwrap();
+        transaction
+            .execute_batch(
+                "INSERT INTO usage_logs (id, started_at_ms, user_id, endpoint, model, input_tokens, output_tokens, cached_tokens,
+                     reasoning_tokens, status, outcome, usage_source, duration_ms)
+                 VALUES (1, 3600000, 1, '/e', 'm', 10, 20, 0, 0, 200, 'completed', 'backend', 1),
+                        (2, 3600001, 1, '/e', 'm', 3, 4, 0, 0, 499, 'client_gone', 'estimate', 1),
+                        (3, 3600002, 1, '/e', 'm', 5, 6, 0, 0, 200, 'client_gone', 'estimate', 1),
+                        (4, 3600003, 1, '/e', 'm', 7, 8, 0, 0, 200, 'client_gone', 'estimate', 1);
+                 INSERT INTO usage_hourly (hour, user_id, endpoint, model, requests, requests_ok, input_tokens, output_tokens,
+                     cached_tokens, reasoning_tokens)
+                 VALUES (1, 1, '/e', 'm', 3, 2, 18, 30, 0, 0);
+                 UPDATE usage_rollup SET last_id = 3;",
+            )
+            .unwrap();
+        transaction.commit().unwrap();
+        connection
+    }
+
+    #[test]
+    fn the_fourth_version_gets_its_estimates_summed_and_a_new_outcome() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.db");
+        let mut connection = fourth_version(&path);
+        to_current(&mut connection, &path, IfOlder::Migrate).unwrap();
+        let sums = "SELECT estimated_requests, estimated_input_tokens, estimated_output_tokens, input_tokens FROM usage_hourly";
+        let sums = connection.query_row(sums, [], |row| {
+            Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+        });
+        // The fourth row is not summed, and not all requests had a status of success.
+        assert_eq!(sums, Ok([1_i64, 8, 10, 18]));
+        // By a connection that has read the schema from the file.
+        drop(connection);
+        let connection = Connection::open(&path).unwrap();
+        let write = |outcome: &str| {
+            let sql = "UPDATE usage_logs SET outcome = ?1 WHERE id = 1";
+            connection.execute(sql, [outcome])
+        };
+        assert_eq!(write("backend_error"), Ok(1));
+        assert!(write("nonsense").is_err(), "the check still holds");
+        let intact: String = connection
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(intact, "ok");
+    }
+}
