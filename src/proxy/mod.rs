@@ -254,7 +254,9 @@ async fn forward(
     } else {
         shared.owners.check_path(&caller, ids).await?
     };
-    if let Some(kind) = endpoint.cursor_kind() {
+    if !ids.is_empty()
+        && let Some(kind) = endpoint.cursor_kind()
+    {
         let query = request.query_string();
         shared.owners.check_cursors(&caller, query, kind).await?;
     }
