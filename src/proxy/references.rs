@@ -182,18 +182,37 @@ fn search(body: &str, taken: Taken) -> Result<Vec<Reference>, ApiError> {
 }
 
 /// A quick look, which most bodies end with: whether some member's name is one that the search stops at, or may be one when
-/// its escapes are read. A name is what stands between a quote and a quote before a colon.
+/// its escapes are read. A name is what ends with a quote before a colon.
 fn may_refer(body: &[u8]) -> bool {
-    let mut start = 0;
-    let mut was_escaped = false;
-    memchr::memchr_iter(b'"', body).any(|end| {
-        let name = &body[start..end];
-        let is_behind_escaped = was_escaped;
-        start = end + 1;
+    memchr::memchr_iter(b':', body).any(|colon| {
+        let before = body[..colon].trim_ascii_end();
+        let name_end = before.strip_suffix(b"\"");
         // An escaped quote ends nothing.
-        was_escaped = is_escaped(name);
-        !was_escaped && is_before_colon(&body[start..]) && (is_behind_escaped || may_be_known(name))
+        name_end.is_some_and(|text| {
+            may_end_known(text) && !is_escaped(text) && last_name(text).is_none_or(may_be_known)
+        })
     })
+}
+
+/// Whether a name ends as the known ones do, or in another way than with two plain letters or digits: most names need no closer look.
+fn may_end_known(text: &[u8]) -> bool {
+    const ENDS: [&[u8; 2]; 7] = [b"id", b"ds", b"on", b"er", b"eo", b"rs", b"ce"];
+    /// An escape that makes one of the last two characters begins here or later.
+    const LONGEST_END: usize = 7;
+    let Some(end) = text.last_chunk::<2>() else {
+        return true;
+    };
+    let end = end.map(|byte| byte.to_ascii_lowercase());
+    let is_plain = end.iter().all(u8::is_ascii_alphanumeric);
+    !is_plain
+        || ENDS.contains(&&end)
+        || text[text.len().saturating_sub(LONGEST_END)..].contains(&b'\\')
+}
+
+/// The name at the end of a text, behind its quote. `None` where that quote cannot be told from an escaped one at a glance.
+fn last_name(text: &[u8]) -> Option<&[u8]> {
+    let (before, name) = text.split_at(memchr::memrchr(b'"', text)? + 1);
+    (!is_escaped(&before[..before.len() - 1])).then_some(name)
 }
 
 /// Whether what follows some bytes of a text has a backslash before it that is not itself escaped.
@@ -205,29 +224,8 @@ fn is_escaped(before: &[u8]) -> bool {
             .is_some_and(|backslashes| backslashes.len() % 2 == 1)
 }
 
-fn is_before_colon(rest: &[u8]) -> bool {
-    match rest.first() {
-        Some(b':') => true,
-        Some(b' ' | b'\t' | b'\r' | b'\n') => rest.trim_ascii_start().first() == Some(&b':'),
-        _ => false,
-    }
-}
-
 fn may_be_known(name: &[u8]) -> bool {
-    if name.iter().any(|byte| *byte == b'\\' || *byte < b' ') {
-        return true;
-    }
-    ends_like_known(name) && is_known(LooseName::of(name))
-}
-
-/// Whether a name ends as the known ones do, or in another way than with two plain letters or digits: most names need no closer look.
-fn ends_like_known(name: &[u8]) -> bool {
-    const ENDS: [&[u8; 2]; 7] = [b"id", b"ds", b"on", b"er", b"eo", b"rs", b"ce"];
-    let Some(end) = name.last_chunk::<2>() else {
-        return true;
-    };
-    let end = end.map(|byte| byte.to_ascii_lowercase());
-    !end.iter().all(u8::is_ascii_alphanumeric) || ENDS.contains(&&end)
+    name.iter().any(|byte| *byte == b'\\' || *byte < b' ') || is_known(LooseName::of(name))
 }
 
 fn is_known(name: LooseName) -> bool {

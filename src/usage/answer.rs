@@ -10,7 +10,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    counts::{Counts, Details, find_counts},
+    counts::{Counts, Details, VendorCounts, find_counts},
     lenient::{Lenient, Name, Seconds, anything_else_is_default},
     outline::weight_of,
     strings::{Nothing, Strings, Take},
@@ -23,7 +23,7 @@ use super::{
 pub struct Answer {
     pub counts: Counts,
     /// Usage in the places where single vendors put it: counts only where no server-wide one comes.
-    pub vendor_counts: Counts,
+    pub vendor_counts: VendorCounts,
     /// It says that the request failed, whatever its status.
     pub is_error: bool,
     /// The model that answered.
@@ -50,9 +50,9 @@ pub fn read_answer(body: &[u8]) -> Answer {
         return unreadable(body);
     };
     Answer {
+        is_error: wire.is_error(),
         counts: wire.counts.or_audio_ms(wire.duration.0),
         vendor_counts: wire.vendor_counts,
-        is_error: wire.is_error(),
         model: wire.model.0.map(Cow::into_owned),
         items: wire.data.0,
     }
@@ -183,7 +183,7 @@ fn parse<'a>(
 #[derive(Default)]
 struct WireAnswer<'a> {
     counts: Counts,
-    vendor_counts: Counts,
+    vendor_counts: VendorCounts,
     model: Lenient<Cow<'a, str>>,
     choices: Choices,
     /// `type`
@@ -348,7 +348,7 @@ impl<'de> Deserialize<'de> for Inner<'de> {
 struct ChoicesOf<'t, T> {
     taker: &'t mut T,
     /// Gets what a choice itself says of its usage.
-    counts: &'t mut Counts,
+    counts: &'t mut VendorCounts,
 }
 
 impl<'de, T: Take> DeserializeSeed<'de> for ChoicesOf<'_, T> {
@@ -418,7 +418,7 @@ impl<'de, T: Take> Visitor<'de> for ChoicesOf<'_, T> {
 /// Gives the text of a choice to the taker, and keeps its usage.
 struct TextAndUsage<'t, T> {
     taker: &'t mut T,
-    counts: &'t mut Counts,
+    counts: &'t mut VendorCounts,
 }
 
 impl<T: Take> Take for TextAndUsage<'_, T> {

@@ -53,6 +53,10 @@ pub struct Counts {
     audio_ms: Option<u64>,
 }
 
+/// Counts in the places where single vendors put them, which few answers have: nothing is stored for the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VendorCounts(Option<Box<Counts>>);
+
 /// One number under the two names that OpenAI's APIs have for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Named {
@@ -225,6 +229,28 @@ impl Counts {
             self.audio_ms = audio_ms;
         }
         self
+    }
+}
+
+impl VendorCounts {
+    /// The counts, where they make a usage.
+    #[must_use]
+    pub fn told(&self) -> Option<&Counts> {
+        self.0.as_deref().filter(|counts| counts.is_told())
+    }
+
+    /// Takes in what a later usage object reports.
+    pub(super) fn update(&mut self, later: &Counts) {
+        if *later != Counts::default() {
+            self.0.get_or_insert_default().update(later);
+        }
+    }
+
+    /// The same of what a later event has.
+    pub(super) fn take_over(&mut self, later: Self) {
+        if let Some(later) = later.0 {
+            self.update(&later);
+        }
     }
 }
 

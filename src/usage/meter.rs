@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     EventKind, Scanner, UsageOnlyEvents,
     answer::{Answer, carries_text},
-    counts::Counts,
+    counts::{Counts, VendorCounts},
     decode::Decoder,
     estimate::Generated,
     json_buffer::JsonBuffer,
@@ -43,7 +43,7 @@ pub struct Reading {
     pub is_error: bool,
     /// What the usage objects reported, in the usual place and in those of single vendors.
     counts: Counts,
-    vendor_counts: Counts,
+    vendor_counts: VendorCounts,
     /// Images that came, where images were asked for.
     pub items: u64,
     pub model: Option<String>,
@@ -277,10 +277,9 @@ impl Reading {
     /// What the answer reported.
     #[must_use]
     pub fn counts(&self) -> &Counts {
-        if self.counts.is_told() || !self.vendor_counts.is_told() {
-            &self.counts
-        } else {
-            &self.vendor_counts
+        match self.vendor_counts.told() {
+            Some(counts) if !self.counts.is_told() => counts,
+            _ => &self.counts,
         }
     }
 
@@ -319,8 +318,10 @@ impl Reading {
     fn take_over(&mut self, answer: Answer) {
         let output = answer.counts.output_told().or_else(|| {
             let is_usual = self.counts.is_told();
-            let of_vendor = answer.vendor_counts.output_told();
-            of_vendor.filter(|_| !is_usual)
+            let of_vendor = answer.vendor_counts.told();
+            of_vendor
+                .and_then(Counts::output_told)
+                .filter(|_| !is_usual)
         });
         match output {
             // What is reported covers all that came before it.
@@ -332,7 +333,7 @@ impl Reading {
             None => {}
         }
         self.counts.update(&answer.counts);
-        self.vendor_counts.update(&answer.vendor_counts);
+        self.vendor_counts.take_over(answer.vendor_counts);
         self.is_error |= answer.is_error;
         self.items = self.items.saturating_add(answer.items);
         if self.model.is_none() {

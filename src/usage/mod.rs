@@ -22,7 +22,7 @@ mod tokens;
 mod websocket;
 
 pub use answer::{Answer, EventKind, read_answer, read_event};
-pub use counts::{Counts, Dialect, Told, find_counts};
+pub use counts::{Counts, Dialect, Told, VendorCounts, find_counts};
 pub use estimate::{Evidence, Generated, Input};
 pub use fold::{LooseName, fold, fold_text};
 pub use lenient::Name;

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::{
     answer::{Answer, EventKind, read_event_noting},
-    counts::Counts,
+    counts::{Counts, VendorCounts},
     strings::Take,
     text::Text,
 };
@@ -54,7 +54,8 @@ impl EventReader {
         let mut holes = Holes::in_event(data);
         let (kind, answer) = read_event_noting(data, text, &mut holes);
         let is_mere_text = kind == EventKind::Content
-            && [answer.counts, answer.vendor_counts] == [Counts::default(); 2]
+            && answer.counts == Counts::default()
+            && answer.vendor_counts == VendorCounts::default()
             && answer.items == 0
             && !answer.is_error;
         let has_text = |holes: &Holes| holes.found.iter().any(|hole| hole.content == Content::Text);
