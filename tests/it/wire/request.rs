@@ -67,7 +67,6 @@ fn the_clients_own_headers_cross_with_values_and_order() {
         ("OpenAI-Beta", "assistants=v2"),
         ("X-Stainless-Lang", "python"),
         ("X-Client-Request-Id", "0195-abc"),
-        ("Idempotency-Key", "stainless-python-retry-1"),
         (
             "traceparent",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
