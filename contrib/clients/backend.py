@@ -2,7 +2,7 @@
 
 It needs nothing beside Python 3. It listens on 127.0.0.1, prints its URL as the first line, and
 writes one JSON line per request to standard error. Each answer reports the same usage, so that
-`run` can check the ledger to the token. A request that offers a tool named `get_weather` is
+`run` can check the ledger to the token. A request that offers one of the tools in `TOOLS` is
 answered with a call of that tool, and with text once the result of the call is there.
 
 `/v1/responses` is as strict as the real one about what it stores: an `item_reference`, an `rs_…`
@@ -18,8 +18,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 INPUT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, REASONING_TOKENS = 1000, 300, 50, 10
 MODELS = ["gpt-5", "gpt-4o", "claude-sonnet-4-5"]
-TOOL = "get_weather"
-ARGUMENTS = json.dumps({"city": "Oslo"})
+# Name of a tool -> arguments to call it with. The first is the frameworks', the others are what
+# coding agents offer; none of these calls changes anything.
+TOOLS = {
+    "get_weather": {"city": "Oslo"},
+    "exec_command": {"cmd": "true"},
+    "glob": {"pattern": "*"},
+    "Read": {"file_path": "/dev/null"},
+    "List": {"dirpath": "."},
+    "bash": {"command": "true"},
+}
 TEXT = "It is sunny in Oslo."
 
 numbers = itertools.count(1)
@@ -38,12 +46,17 @@ def new_id(prefix):
     return f"{prefix}_{next(numbers):032x}"
 
 
-def wants_tool(request):
-    """Whether the request offers the tool of this script."""
+def wanted_tool(request):
+    """Returns the name and the arguments of the tool to call, or None."""
+    offered = {}
     for tool in request.get("tools") or []:
-        if TOOL in (tool.get("name"), (tool.get("function") or {}).get("name")):
-            return True
-    return False
+        tool = tool.get("function") or tool
+        schema = tool.get("parameters") or tool.get("input_schema") or {}
+        offered[tool.get("name")] = set(schema.get("required") or [])
+    for name, arguments in TOOLS.items():
+        if name in offered and offered[name] <= set(arguments):
+            return name, arguments
+    return None
 
 
 # === Chat completions ===
@@ -51,9 +64,10 @@ def wants_tool(request):
 
 def chat(request):
     answered = any(message.get("role") == "tool" for message in request["messages"])
-    if wants_tool(request) and not answered:
+    tool = None if answered else wanted_tool(request)
+    if tool:
         call = {"id": new_id("call"), "type": "function"}
-        call["function"] = {"name": TOOL, "arguments": ARGUMENTS}
+        call["function"] = {"name": tool[0], "arguments": json.dumps(tool[1])}
         message = {"role": "assistant", "content": None, "tool_calls": [call]}
         delta = {"role": "assistant", "content": None, "tool_calls": [{"index": 0, **call}]}
         finish = "tool_calls"
@@ -121,9 +135,10 @@ def responses(request):
     reasoning = {"id": new_id("rs"), "type": "reasoning", "summary": []}
     if "reasoning.encrypted_content" in (request.get("include") or []):
         reasoning["encrypted_content"] = "c2NyaXB0ZWQ="
-    if wants_tool(request) and not answered:
+    tool = None if answered else wanted_tool(request)
+    if tool:
         call = {"id": new_id("fc"), "type": "function_call", "status": "completed"}
-        call |= {"call_id": new_id("call"), "name": TOOL, "arguments": ARGUMENTS}
+        call |= {"call_id": new_id("call"), "name": tool[0], "arguments": json.dumps(tool[1])}
         output = [reasoning, call]
     else:
         part = {"type": "output_text", "text": TEXT, "annotations": [], "logprobs": []}
@@ -164,8 +179,8 @@ def responses(request):
     with lock:
         if response["store"]:
             items.update({item["id"]: item for item in [*output, response]})
-        if len(output) == 2:
-            calls_behind[output[0]["id"]] = output[1]["id"]
+            if tool:
+                calls_behind[reasoning["id"]] = call["id"]
     if not request.get("stream"):
         return response, None
     return None, response_events(response)
@@ -194,8 +209,9 @@ def response_events(response):
         events.append(event("response.output_item.added", **place, item=opened))
         if item["type"] == "function_call":
             kind = "response.function_call_arguments"
-            events.append(event(f"{kind}.delta", **inside, delta=ARGUMENTS))
-            events.append(event(f"{kind}.done", **inside, name=TOOL, arguments=ARGUMENTS))
+            told = {"name": item["name"], "arguments": item["arguments"]}
+            events.append(event(f"{kind}.delta", **inside, delta=item["arguments"]))
+            events.append(event(f"{kind}.done", **inside, **told))
         if item["type"] == "message":
             inside["content_index"] = 0
             part = item["content"][0]
@@ -213,7 +229,23 @@ def response_events(response):
 # === Messages ===
 
 
+def has_tool_result(message):
+    content = message["content"]
+    return isinstance(content, list) and any(part["type"] == "tool_result" for part in content)
+
+
 def messages(request):
+    answered = any(has_tool_result(message) for message in request["messages"])
+    tool = None if answered else wanted_tool(request)
+    if tool:
+        block = {"type": "tool_use", "id": new_id("toolu"), "name": tool[0], "input": tool[1]}
+        empty = {**block, "input": {}}
+        delta = {"type": "input_json_delta", "partial_json": json.dumps(tool[1])}
+    else:
+        block = {"type": "text", "text": TEXT}
+        empty = {"type": "text", "text": ""}
+        delta = {"type": "text_delta", "text": TEXT}
+    reason = "tool_use" if tool else "end_turn"
     usage = {
         "input_tokens": INPUT_TOKENS - CACHED_TOKENS,
         "cache_creation_input_tokens": 0,
@@ -225,8 +257,8 @@ def messages(request):
         "type": "message",
         "role": "assistant",
         "model": request["model"],
-        "content": [{"type": "text", "text": TEXT}],
-        "stop_reason": "end_turn",
+        "content": [block],
+        "stop_reason": reason,
         "stop_sequence": None,
         "usage": usage,
     }
@@ -237,12 +269,12 @@ def messages(request):
         return f"event: {kind}\ndata: {json.dumps({'type': kind, **members})}\n\n"
 
     begun = {**message, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
-    end = {"stop_reason": "end_turn", "stop_sequence": None}
+    end = {"stop_reason": reason, "stop_sequence": None}
     return None, [
         event("message_start", message=begun),
-        event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+        event("content_block_start", index=0, content_block=empty),
         event("ping"),
-        event("content_block_delta", index=0, delta={"type": "text_delta", "text": TEXT}),
+        event("content_block_delta", index=0, delta=delta),
         event("content_block_stop", index=0),
         event("message_delta", delta=end, usage={"output_tokens": OUTPUT_TOKENS}),
         event("message_stop"),
