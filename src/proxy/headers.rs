@@ -44,14 +44,29 @@ fn stays_here(name: &str) -> bool {
         Some(b'c') => matches!(name, "cookie" | "cf-connecting-ipv6" | "cf-pseudo-ipv4"),
         Some(b'e') => name == "expect",
         Some(b'f') => name == "forwarded",
-        Some(b'h') => name == "host",
+        Some(b'h') => matches!(name, "host" | "http-method-override"),
+        Some(b'm') => name == "method-override",
         Some(b'o') => matches!(name, "openai-organization" | "openai-project"),
         Some(b'p') => name.starts_with("proxy-"),
         Some(b's') => matches!(name, "sec-websocket-extensions" | "sec-websocket-protocol"),
         Some(b'x') => {
             matches!(
                 name,
-                "x-api-key" | "x-host" | "x-method-override" | "x-override-url"
+                "x-api-key"
+                    | "x-arr-original-url"
+                    | "x-host"
+                    | "x-method"
+                    | "x-method-override"
+                    | "x-ms-original-url"
+                    | "x-override-path"
+                    | "x-override-url"
+                    | "x-request-method"
+                    | "x-request-uri"
+                    | "x-rest-method"
+                    | "x-rewritten-url"
+                    | "x-unencoded-url"
+                    | "x-url-rewrite"
+                    | "x-waws-unencoded-url"
             ) || [
                 "x-forwarded",
                 "x-http-",
@@ -108,7 +123,11 @@ fn stays_with_backend(name: &str) -> bool {
         Some(b'w') => name == "www-authenticate",
         Some(b'x') => matches!(
             name,
-            "x-accel-redirect" | "x-lighttpd-send-file" | "x-reproxy-url" | "x-sendfile"
+            "x-accel-redirect"
+                | "x-lighttpd-send-file"
+                | "x-litespeed-location"
+                | "x-reproxy-url"
+                | "x-sendfile"
         ),
         _ => false,
     }
@@ -395,6 +414,11 @@ mod tests {
             "fastly-client-ip",
             "x-original-url",
             "x-rewrite-url",
+            "x-ms-original-url",
+            "x-waws-unencoded-url",
+            "x-request-uri",
+            "method-override",
+            "http-method-override",
             "x-http-method",
             "x-http-method-override",
             "x-method-override",

@@ -101,6 +101,7 @@ fn what_a_backend_says_of_its_own_host_does_not_bind_ours() {
         ("Proxy-Authentication-Info", "x"),
         ("X-Accel-Redirect", "/admin/list_users"),
         ("X-Sendfile", "/etc/passwd"),
+        ("X-LiteSpeed-Location", "/etc/passwd"),
         ("HTTP2-Settings", "AAEAAEAA"),
     ];
     let crossing = [
