@@ -327,7 +327,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.note(200, None)
-        models = [{"id": name, "object": "model", "created": 0, "owned_by": "script"} for name in MODELS]
+        model = {"object": "model", "created": 0, "owned_by": "script"}
+        models = [{"id": name, **model} for name in MODELS]
         self.send_json(200, {"object": "list", "data": models, "has_more": False})
 
     do_HEAD = do_GET
