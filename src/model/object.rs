@@ -23,9 +23,9 @@ pub enum ObjectKind {
     Audio,
     /// An answer of a chat that the backend was asked to store.
     ChatCompletion,
-    /// Not an object: an id that a client gave to an item of its own. It is nobody's, and expires.
+    /// Not an object, but an id that a client gave to an item. No user owns it, and it expires.
     Given,
-    /// Not an object any more: a response that was deleted while its answer may still be passing. It is nobody's, and expires.
+    /// A response that was deleted while its answer may still be passing. No user owns its id, and it expires.
     Closed,
 }
 
@@ -101,7 +101,7 @@ pub enum Entry {
         row: UsageRow,
         extent: Extent,
     },
-    /// Ids that are nobody's objects and older than this (Unix milliseconds) are forgotten.
+    /// Ids that no user owns and that are older than this (Unix milliseconds) are deleted.
     Expired {
         made_before_ms: i64,
     },

@@ -137,7 +137,7 @@ fn stays_with_backend(name: &str) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyLength {
     Known(u64),
-    /// The same, of a body that was read as JSON: its type says so, whatever the client's said.
+    /// The length of a body that was read as JSON. It goes on with the content type of JSON, whatever type the client gave.
     Json(u64),
     Chunked,
 }

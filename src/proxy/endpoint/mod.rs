@@ -87,7 +87,7 @@ pub enum Keeps {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Stateful {
     Off,
-    /// By the user who stored it.
+    /// Stored objects are open to the user who stored them, and to nobody else.
     #[default]
     Private,
 }
