@@ -28,6 +28,13 @@ impl Usage {
     }
 }
 
+/// Tokens of a row that the backend did not report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Estimated {
+    pub input: u64,
+    pub output: u64,
+}
+
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -66,6 +73,8 @@ pub struct UsageRow {
     /// The model that the backend says it used.
     pub served_model: Option<String>,
     pub usage: Usage,
+    /// How much of it is estimated; none but of [`UsageSource::Estimate`].
+    pub estimated: Estimated,
     /// HTTP status that the client was sent.
     pub status: u16,
     pub outcome: Outcome,

@@ -20,7 +20,7 @@ use super::{
     budget::BodyShare,
 };
 use crate::{
-    model::{Account, Entry, Extent, Progress, Usage, UsageRow},
+    model::{Account, Entry, Estimated, Extent, Progress, Usage, UsageRow},
     store::ledger::{Ledger, NotWritten},
     usage::{Evidence, Tokenizer},
 };
@@ -259,6 +259,10 @@ impl Estimate {
         let mut row = self.row;
         // What the backend did report stands in the row already.
         row.usage = row.usage.saturating_add(counted);
+        row.estimated = Estimated {
+            input: counted.input,
+            output: counted.output,
+        };
         if let Some(access) = self.access {
             let booked = Booked {
                 outcome: row.outcome,
@@ -292,7 +296,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{Outcome, UsageSource},
+        model::{Estimated, Outcome, UsageSource},
         store::{
             DatabasePath, IfMissing, Store,
             ledger::{LedgerThread, OnFailure, Sync},
@@ -311,6 +315,7 @@ mod tests {
                 model: "gpt-4o".to_owned(),
                 served_model: None,
                 usage: Usage::default(),
+                estimated: Estimated::default(),
                 status: 200,
                 outcome: Outcome::ClientGone,
                 source: UsageSource::Estimate,

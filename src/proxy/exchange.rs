@@ -21,7 +21,9 @@ use super::{
     stored::{Booking, Keeping},
 };
 use crate::{
-    model::{Account, Entry, Extent, Outcome, Progress, Usage, UsageRow, UsageSource, now_ms},
+    model::{
+        Account, Entry, Estimated, Extent, Outcome, Progress, Usage, UsageRow, UsageSource, now_ms,
+    },
     store::ledger::{NotWritten, Port},
     usage::{Evidence, Generated, Input, Meter, Reading, Templates, Told},
 };
@@ -295,23 +297,30 @@ impl Exchange {
         }
     }
 
-    /// Remembers the object that a long answer has named; resolves when it is committed, and what named it may leave.
-    /// `None` where there is nothing to remember.
+    /// Remembers the object that a long answer has named, and keeps what its request used with the account that it opens; resolves
+    /// when both are committed, and what named it may leave. `None` where there is nothing to remember.
     pub fn remember(&mut self) -> Option<impl Future<Output = Result<(), NotWritten>> + use<>> {
         let stored = self.meter.as_mut().and_then(Meter::stored_so_far);
         let entries = self.keeping.first_entries(stored);
         if entries.is_empty() {
             return None;
         }
+        let made = self.books.ledger.commit(entries);
         let stored = self.meter.as_ref().and_then(Meter::stored);
-        if let Some(account) = self.keeping.new_account(stored) {
-            self.keep_input(account);
-        }
-        Some(self.books.ledger.commit(entries))
+        let account = self.keeping.new_account(stored);
+        let kept = account.map(|account| self.keep_input(account));
+        Some(async move {
+            made.await?;
+            match kept {
+                Some(written) => written.await.unwrap_or(Err(NotWritten)),
+                None => Ok(()),
+            }
+        })
     }
 
-    /// Keeps what the request is taken to have used with the account that it opens, before anything of the answer has passed.
-    fn keep_input(&mut self, account: Account) {
+    /// Keeps what the request is taken to have used with the account that it opens, behind the entry that opens it. The receiver is
+    /// told when it is written.
+    fn keep_input(&mut self, account: Account) -> oneshot::Receiver<Result<(), NotWritten>> {
         let (mut row, _) = self.row(Outcome::BackendBroke);
         row.usage = Usage::default();
         row.source = UsageSource::Estimate;
@@ -320,12 +329,15 @@ impl Exchange {
             input: Input::Messages,
             generated: Generated::Nothing,
         };
+        let (sender, written) = oneshot::channel();
         let estimate = Estimate {
             purpose: Purpose::KeptFor(account, Progress::Beginning),
+            written: Some(sender),
             ..Estimate::of(row, evidence)
         };
         let estimator = self.books.estimator.clone();
         self.books.ledger.behind(move || estimator.submit(estimate));
+        written
     }
 
     /// The log says why an answer or a socket was cut.
@@ -391,6 +403,10 @@ impl Exchange {
                 let (row, missing) = self.row(outcome);
                 self.due(row, missing, None)
             }
+            // A look that shows no text is one of many.
+            Booking::Later(Some(_)) if self.keeping.is_look() && !self.has_passed_text() => {
+                Due::default()
+            }
             Booking::Later(Some(account)) => {
                 let (row, missing) = self.row(outcome);
                 let purpose = Purpose::KeptFor(account, Progress::End);
@@ -445,6 +461,7 @@ impl Exchange {
             model,
             served_model,
             usage,
+            estimated: Estimated::default(),
             status: self.status(),
             outcome,
             source,
@@ -524,18 +541,30 @@ impl Exchange {
         let is_stream = self.meter.as_ref().is_some_and(Meter::is_of_events);
         let reading = self.reading();
         let is_whole = outcome == Outcome::Completed;
-        let has_text = is_stream && reading.is_some_and(|r| r.has_uncounted_text(is_whole));
-        let is_failed = reading.is_some_and(|reading| reading.is_error) && !has_text;
+        let has_uncounted = is_stream && reading.is_some_and(|r| r.has_uncounted_text(is_whole));
+        let is_failed =
+            reading.is_some_and(|reading| reading.is_error) && !has_uncounted && !self.has_text();
         if is_failed && told.input.is_none() && told.output.is_none() {
             return Missing::All;
         }
         let input = told.input.is_none();
-        let output = has_text || told.output.is_none() && !is_failed;
+        let output = has_uncounted || told.output.is_none() && !is_failed;
         if input || output {
             Missing::Parts { input, output }
         } else {
             Missing::Nothing
         }
+    }
+
+    /// Whether text has passed that no count includes so far.
+    fn has_passed_text(&self) -> bool {
+        let in_stream = self.reading().is_some_and(|r| r.has_uncounted_text(false));
+        in_stream || self.has_text()
+    }
+
+    /// Whether an answer in JSON has generated text.
+    fn has_text(&self) -> bool {
+        self.meter.as_ref().is_some_and(Meter::has_text_in_json)
     }
 
     /// A look at a response books it as the request that made it would have been.

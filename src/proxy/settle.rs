@@ -12,7 +12,10 @@ use super::{
     stored::part,
 };
 use crate::{
-    model::{Account, Entry, Extent, ObjectKind, Origin, Outcome, UsageRow, UsageSource, now_ms},
+    model::{
+        Account, Entry, Estimated, Extent, ObjectKind, Origin, Outcome, UsageRow, UsageSource,
+        now_ms,
+    },
     store::{
         ledger::NotWritten,
         objects::{self, AccountState, Kept, Pending},
@@ -139,6 +142,10 @@ pub(super) fn given_up(object: Pending) -> Option<Entry> {
         served_model,
         outcome,
         usage,
+        estimated: Estimated {
+            input: usage.input,
+            output: usage.output,
+        },
         source: UsageSource::Estimate,
         ..row_of(RESPONSES, object.user_id, b"")
     };
@@ -181,8 +188,13 @@ fn row_of(endpoint: &'static str, user_id: i64, json: &[u8]) -> UsageRow {
         model: answer.model.unwrap_or_else(|| "unknown".to_owned()),
         served_model: None,
         usage: usage.unwrap_or_default(),
+        estimated: Estimated::default(),
         status: 200,
-        outcome: Outcome::Completed,
+        outcome: if answer.is_error {
+            Outcome::BackendError
+        } else {
+            Outcome::Completed
+        },
         source: match usage {
             Some(_) => UsageSource::Backend,
             None => UsageSource::None,

@@ -441,16 +441,18 @@ impl Keeping {
         uses_later && self.path_id.is_none() && self.remembered.is_none()
     }
 
+    /// The request looks at an object that was made before.
+    pub(super) fn is_look(&self) -> bool {
+        self.path_id.is_some()
+    }
+
     /// Whatever the request says, an answer that goes on in the background opens an account. A stream is in progress until it ends,
     /// so it must say more than that.
     fn note_background(&mut self, stored: &Stored) {
         let is_made = self.keeps == Keeps::Response && self.path_id.is_none();
-        let goes_on = match stored.status.as_deref() {
-            Some("queued") => true,
-            Some("in_progress") => !stored.is_stream,
-            _ => false,
-        };
-        self.is_background |= is_made && (goes_on || stored.background);
+        let is_queued = stored.was_queued || stored.background;
+        let is_running = stored.status.as_deref() == Some("in_progress") && !stored.is_stream;
+        self.is_background |= is_made && (is_queued || is_running);
     }
 
     /// What must be written before the first bytes of a long answer leave: the client can use the object from then on.
@@ -567,6 +569,7 @@ impl Keeping {
         let endpoint = match self.keeps {
             Keeps::Response if self.is_background || self.path_id.is_some() => RESPONSES,
             Keeps::Batch => BATCHES,
+            Keeps::Response if !reports_usage => return self.booking_of_cut(stored),
             _ => return Booking::AsUsual,
         };
         if self.path_id.is_some() && self.account == AccountState::Closed {
@@ -584,11 +587,8 @@ impl Keeping {
         };
         let is_batch = self.keeps == Keeps::Batch;
         let is_done = |stored: &Stored| stored.is_final() || reports_usage && !is_batch;
-        let is_stream = stored.is_some_and(|stored| stored.is_stream);
         if !stored.is_some_and(is_done) {
-            // A look at it in JSON shows again what another will show.
-            let is_kept = !is_batch && (self.path_id.is_none() || is_stream);
-            return Booking::Later(is_kept.then_some(account));
+            return Booking::Later((!is_batch).then_some(account));
         }
         let is_cancelled = stored.is_some_and(|s| s.status.as_deref() == Some("cancelled"));
         Booking::Once {
@@ -599,6 +599,25 @@ impl Keeping {
                 Extent::Whole
             },
             endpoint,
+        }
+    }
+
+    /// How an answer is booked that reports no usage. One that is not done may go on at the backend, and be read whole later: what
+    /// it says then beyond what is booked now is booked too.
+    fn booking_of_cut(&self, stored: Option<&Stored>) -> Booking {
+        let Some((stored, made)) = stored.zip(self.remembered) else {
+            return Booking::AsUsual;
+        };
+        match &stored.id {
+            Some(id) if !stored.is_final() => Booking::Once {
+                account: Account {
+                    id: id.clone(),
+                    made_at_ms: Some(made.made_at_ms),
+                },
+                extent: Extent::Cut,
+                endpoint: RESPONSES,
+            },
+            _ => Booking::AsUsual,
         }
     }
 }

@@ -13,13 +13,14 @@ use super::{BUSY_TIMEOUT, IfOlder, StoreError};
 const WAL_RETRY_PAUSE: Duration = Duration::from_millis(5);
 
 /// Numbered files, never edited after a release; the index plus one is the schema's version.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/001_init.sql"),
     include_str!("migrations/002_rollup.sql"),
     include_str!("migrations/003_objects.sql"),
     include_str!("migrations/004_kept_estimates.sql"),
     include_str!("migrations/005_estimates.sql"),
     include_str!("migrations/006_expiring_objects.sql"),
+    include_str!("migrations/007_estimated_parts.sql"),
 ];
 
 /// Runs what is missing, in one transaction, so that two processes that start together cannot both run it. An empty file

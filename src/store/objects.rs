@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::StoreError;
 use crate::model::{
-    Account, Claim, Extent, ObjectKind, Origin, Outcome, Progress, StoredObject, Usage, UsageRow,
-    UsageSource,
+    Account, Claim, Estimated, Extent, ObjectKind, Origin, Outcome, Progress, StoredObject, Usage,
+    UsageRow, UsageSource,
 };
 
 macro_rules! select_pending {
@@ -148,7 +148,8 @@ pub(super) fn settle<'r>(
         // What was just made is another object than the one that is known by its id.
         return Ok(account.made_at_ms.map(|_| Cow::Borrowed(row)));
     };
-    if known.is_settled {
+    let is_first = account.made_at_ms.is_some() && !known.is_kept;
+    if known.is_settled && !is_first {
         return known.book_beyond(connection, row, extent);
     }
     if is_the_backend_s_word(row, extent) {
@@ -161,7 +162,7 @@ pub(super) fn settle<'r>(
 }
 
 fn is_the_backend_s_word(row: &UsageRow, extent: Extent) -> bool {
-    extent == Extent::Whole && row.source != UsageSource::Estimate
+    extent == Extent::Whole && row.source == UsageSource::Backend
 }
 
 /// The account of an object as it stands.
@@ -212,9 +213,12 @@ impl Known {
     fn larger(&self, row: &UsageRow) -> UsageRow {
         let (input, output) = self.tokens.unwrap_or_default();
         let mut larger = row.clone();
-        if input > row.usage.input || output > row.usage.output {
-            larger.usage.input = input.max(row.usage.input);
-            larger.usage.output = output.max(row.usage.output);
+        if input > row.usage.input {
+            (larger.usage.input, larger.estimated.input) = (input, input);
+            larger.source = UsageSource::Estimate;
+        }
+        if output > row.usage.output {
+            (larger.usage.output, larger.estimated.output) = (output, output);
             larger.source = UsageSource::Estimate;
         }
         // The answer that made it knows what was asked for.
@@ -240,7 +244,7 @@ impl Known {
             output: row.usage.output.saturating_sub(output),
             ..Usage::default()
         };
-        let is_last_word = is_the_backend_s_word(row, extent) && row.source == UsageSource::Backend;
+        let is_last_word = is_the_backend_s_word(row, extent);
         if beyond == Usage::default() && !is_last_word {
             return Ok(None);
         }
@@ -248,6 +252,10 @@ impl Known {
         let tokens = (!is_last_word).then_some(booked.usage);
         write_account(connection, &self.id, true, &booked, tokens)?;
         booked.usage = beyond;
+        booked.estimated = Estimated {
+            input: row.estimated.input.min(beyond.input),
+            output: row.estimated.output.min(beyond.output),
+        };
         booked.source = row.source;
         Ok((beyond != Usage::default()).then_some(Cow::Owned(booked)))
     }
@@ -663,6 +671,7 @@ mod tests {
                 output,
                 ..Usage::default()
             },
+            estimated: Estimated::default(),
             status: 200,
             outcome: Outcome::Completed,
             source,
@@ -814,6 +823,36 @@ mod tests {
                 account_state(connection, "unknown").unwrap(),
                 AccountState::Closed
             );
+        });
+    }
+
+    #[test]
+    fn what_was_cut_short_is_booked_at_once_and_what_it_says_later_beyond_that() {
+        with_database(|connection| {
+            let mut response = object("r", 1);
+            response.is_settled = true;
+            remember(connection, &response).unwrap();
+            let settle = |made_at_ms, output, source, extent| {
+                let account = Account {
+                    id: "r".to_owned(),
+                    made_at_ms,
+                };
+                let row = row(9, output, source);
+                let booked = settle(connection, &account, &row, extent).unwrap();
+                booked.map(|row| (row.usage.input, row.usage.output))
+            };
+            let later = |output| settle(None, output, UsageSource::Backend, Extent::Whole);
+            assert_eq!(later(300), None, "it was booked by what made it");
+            let cut = settle(Some(1), 5, UsageSource::Estimate, Extent::Cut);
+            assert_eq!(cut, Some((9, 5)));
+            assert_eq!(
+                account_state(connection, "r").unwrap(),
+                AccountState::Estimated
+            );
+            assert_eq!(later(300), Some((0, 295)));
+            assert_eq!(later(300), None);
+            let other = settle(Some(2), 7, UsageSource::Estimate, Extent::Cut);
+            assert_eq!(other, Some((9, 7)), "it is another answer's");
         });
     }
 

@@ -1,7 +1,7 @@
 //! A JSON answer as it passes: held whole, or of a long one what may be asked for in its end.
 
 use super::{
-    answer::{Answer, read_answer},
+    answer::{Answer, answer_text, read_answer},
     counts::{Counts, find_counts},
     estimate::Generated,
     outline::Outline,
@@ -47,6 +47,12 @@ impl JsonBuffer {
     /// Whether some text stands in what is held.
     pub(super) fn names(&self, text: &str) -> bool {
         memchr::memmem::find(&self.held, text.as_bytes()).is_some()
+    }
+
+    /// Whether there is text in it, or may be.
+    pub(super) fn has_text(&self) -> bool {
+        let mut text = Text::default();
+        self.is_long || answer_text(&self.held, &mut text).is_err() || !text.is_empty()
     }
 
     /// Hands over what an estimate is made of; of what was not read, or could not be decoded, its length.

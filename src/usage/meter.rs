@@ -35,8 +35,9 @@ pub struct Reading {
     events: EventReader,
     /// What a stream has generated since output tokens were last reported, for an estimate.
     text: Text,
-    /// Where the text ended when the output was last reported as 0. Some servers do so in every event but the last.
-    counted_as_none: Option<Mark>,
+    /// Where the text ended when the output was last reported as 0, or as no more than before: some servers report such a
+    /// number in every event but the last.
+    not_grown_at: Option<Mark>,
     /// `[DONE]` has come: nothing that matters follows.
     pub done: bool,
     /// The answer says that the request failed, whatever its status.
@@ -236,6 +237,15 @@ impl Meter {
         }
     }
 
+    /// Whether a JSON answer has generated text, or may have because it cannot be read. It is parsed for this.
+    #[must_use]
+    pub fn has_text_in_json(&self) -> bool {
+        match &self.decoder.sink().shape {
+            Shape::Json(buffer) => self.encoded_bytes > self.decoded_bytes || buffer.has_text(),
+            Shape::Events(_) | Shape::Undecided(_) | Shape::Opaque => false,
+        }
+    }
+
     #[must_use]
     pub fn reading(&self) -> &Reading {
         &self.decoder.sink().reading
@@ -283,10 +293,10 @@ impl Reading {
         }
     }
 
-    /// Whether a stream has generated something that no reported count can include. A whole answer may report 0.
+    /// Whether a stream has generated something that no reported count can include. A whole answer's last count is one, even 0.
     #[must_use]
     pub fn has_uncounted_text(&self, is_whole: bool) -> bool {
-        let is_counted = is_whole && self.counted_as_none == Some(self.text.mark());
+        let is_counted = is_whole && self.not_grown_at == Some(self.text.mark());
         !self.text.is_empty() && !is_counted
     }
 
@@ -323,14 +333,14 @@ impl Reading {
                 .and_then(Counts::output_told)
                 .filter(|_| !is_usual)
         });
-        match output {
-            // What is reported covers all that came before it.
-            Some(1..) => {
+        if let Some(output) = output {
+            if output > self.counts().output_told().unwrap_or(0) {
+                // What is reported covers all that came before it.
                 self.text.clear();
-                self.counted_as_none = None;
+                self.not_grown_at = None;
+            } else {
+                self.not_grown_at = Some(self.text.mark());
             }
-            Some(0) => self.counted_as_none = Some(self.text.mark()),
-            None => {}
         }
         self.counts.update(&answer.counts);
         self.vendor_counts.take_over(answer.vendor_counts);

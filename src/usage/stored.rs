@@ -27,6 +27,8 @@ pub struct Stored {
     pub status: Option<String>,
     /// It says that it goes on in the background.
     pub background: bool,
+    /// It was `queued`, whatever came later: only what goes on without its client is.
+    pub was_queued: bool,
     /// It came in events.
     pub is_stream: bool,
     /// Elements of `output` or `data`.
@@ -162,7 +164,9 @@ impl<'de> Visitor<'de> for Object<'_> {
                     }
                 }
                 b"status" if is_whole => {
-                    stored.status = map.next_value_seed(Text)?.map(Cow::into_owned);
+                    let status = map.next_value_seed(Text)?;
+                    stored.was_queued |= status.as_deref() == Some("queued");
+                    stored.status = status.map(Cow::into_owned);
                 }
                 b"background" if is_whole => {
                     let json = map.next_value::<&RawValue>()?.get();

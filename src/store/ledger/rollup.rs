@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::{watch::data_version, writer::count};
 use crate::{
-    model::{Usage, UsageRow, UsageSource},
+    model::{Estimated, Usage, UsageRow, UsageSource},
     store::BUSY_TIMEOUT,
 };
 
@@ -56,7 +56,7 @@ const ADD_BATCH: &str = add_to_hours!(
     "SELECT started_at_ms / 3600000, user_id, endpoint, model, count(*), sum(status BETWEEN 200 AND 299), \
      sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(reasoning_tokens), sum(audio_ms), sum(images), \
      sum(usage_source = 'estimate' AND status BETWEEN 200 AND 299), \
-     sum(iif(usage_source = 'estimate', input_tokens, 0)), sum(iif(usage_source = 'estimate', output_tokens, 0)) \
+     sum(iif(usage_source = 'estimate', coalesce(estimated_input_tokens, input_tokens), 0)), sum(iif(usage_source = 'estimate', coalesce(estimated_output_tokens, output_tokens), 0)) \
      FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup) AND id <= ?1 GROUP BY 1, 2, 3, 4"
 );
 const ADD_SUMS: &str =
@@ -93,7 +93,7 @@ struct Sums {
     usage: Usage,
     /// How much of it is an estimate.
     estimated_requests: u64,
-    estimated: Usage,
+    estimated: Estimated,
 }
 
 /// A row that was written.
@@ -200,7 +200,9 @@ impl Unsummed {
         sums.usage = sums.usage.saturating_add(row.usage);
         if row.source == UsageSource::Estimate {
             sums.estimated_requests += is_ok;
-            sums.estimated = sums.estimated.saturating_add(row.usage);
+            let Estimated { input, output } = row.estimated;
+            sums.estimated.input = sums.estimated.input.saturating_add(input);
+            sums.estimated.output = sums.estimated.output.saturating_add(output);
         }
         self.last_id = self.last_id.max(*id);
     }

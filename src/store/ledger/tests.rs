@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::{
-    model::{Dimension, Outcome, TimeRange, Usage, UsageRow, UsageSource},
+    model::{Dimension, Estimated, Outcome, TimeRange, Usage, UsageRow, UsageSource},
     store::{DatabasePath, IfMissing, costs},
 };
 
@@ -20,6 +20,7 @@ fn row(user_id: i64, model: &str, input: u64) -> UsageRow {
             reasoning: 0,
             ..Usage::default()
         },
+        estimated: Estimated::default(),
         status: 200,
         outcome: Outcome::Completed,
         source: UsageSource::Backend,
@@ -230,7 +231,7 @@ fn rows_that_others_write_or_delete_meanwhile_are_summed_as_they_are() {
     // What is summed already stays so.
     let changes = [
         "INSERT INTO usage_logs SELECT max(id) + 1, 1000, 8, '/v1/x', 'n', NULL, 5, 5, 0, 0, 200, 'completed', \
-         'backend', 1, NULL, NULL, 0, 0 FROM usage_logs",
+         'backend', 1, NULL, NULL, 0, 0, NULL, NULL FROM usage_logs",
         "DELETE FROM usage_logs WHERE id > (SELECT max(id) - 3 FROM usage_logs) \
          AND id > (SELECT last_id FROM usage_rollup)",
         "CREATE TABLE notes (note TEXT)",
@@ -260,7 +261,7 @@ fn many_rows_of_others_are_summed_without_a_pause() {
     commit(&thread.handle(), row(7, "m", 10)).unwrap();
     let doubled = "INSERT INTO usage_logs SELECT id + (SELECT max(id) FROM usage_logs), started_at_ms, user_id, \
          endpoint, model, served_model, input_tokens, output_tokens, cached_tokens, reasoning_tokens, status, outcome, \
-         usage_source, duration_ms, first_byte_ms, backend_request_id, audio_ms, images FROM usage_logs";
+         usage_source, duration_ms, first_byte_ms, backend_request_id, audio_ms, images, NULL, NULL FROM usage_logs";
     for _ in 0..14 {
         store.connection().unwrap().execute(doubled, []).unwrap();
     }
@@ -281,7 +282,7 @@ fn rows_that_a_trigger_changes_are_summed_as_they_are() {
         "AFTER INSERT ON usage_logs WHEN NEW.user_id = 8 BEGIN DELETE FROM usage_logs WHERE id = NEW.id",
         "AFTER INSERT ON usage_logs BEGIN UPDATE usage_logs SET model = 'other' WHERE id = NEW.id",
         "AFTER INSERT ON usage_logs WHEN NEW.user_id = 8 BEGIN INSERT INTO usage_logs SELECT max(id) + 1, \
-         1000, 9, '/v1/x', 'n', NULL, 5, 5, 0, 0, 200, 'completed', 'backend', 1, NULL, NULL, 0, 0 FROM usage_logs",
+         1000, 9, '/v1/x', 'n', NULL, 5, 5, 0, 0, 200, 'completed', 'backend', 1, NULL, NULL, 0, 0, NULL, NULL FROM usage_logs",
     ] {
         let dir = tempfile::tempdir().unwrap();
         let store = open(&dir);

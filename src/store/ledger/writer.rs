@@ -17,7 +17,7 @@ use super::{
     watch::UsersWatch,
 };
 use crate::{
-    model::{Entry, UsageRow},
+    model::{Entry, UsageRow, UsageSource},
     store::objects,
 };
 
@@ -38,8 +38,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const INSERT_ROW: &str = "INSERT INTO usage_logs (started_at_ms, user_id, endpoint, model, served_model, \
      input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images, status, outcome, usage_source, \
-     duration_ms, first_byte_ms, backend_request_id) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+     duration_ms, first_byte_ms, backend_request_id, estimated_input_tokens, estimated_output_tokens) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
 
 /// The state of the writing thread.
 pub(super) struct Writer {
@@ -289,6 +289,7 @@ pub(super) fn count(count: u64) -> i64 {
 }
 
 fn insert_row(insert: &mut Statement<'_>, row: &UsageRow) -> rusqlite::Result<()> {
+    let estimated = (row.source == UsageSource::Estimate).then_some(row.estimated);
     insert.execute(params![
         row.started_at_ms,
         row.user_id,
@@ -307,6 +308,8 @@ fn insert_row(insert: &mut Statement<'_>, row: &UsageRow) -> rusqlite::Result<()
         row.duration_ms,
         row.first_byte_ms,
         row.backend_request_id,
+        estimated.map(|estimated| count(estimated.input)),
+        estimated.map(|estimated| count(estimated.output)),
     ])?;
     Ok(())
 }

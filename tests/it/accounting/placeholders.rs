@@ -160,6 +160,125 @@ fn an_error_under_status_200_is_one_without_a_stream_too() {
     );
 }
 
+#[test]
+fn what_came_before_an_error_counts_in_a_whole_answer_too() {
+    let words = " word".repeat(300);
+    for (path, answer) in [
+        (
+            CHAT,
+            format!(
+                r#"{{"choices":[{{"message":{{"content":"{words}"}}}}],"error":{{"message":"x"}}}}"#
+            ),
+        ),
+        (
+            "/v1/responses",
+            format!(
+                r#"{{"id":"resp_1","status":"failed","error":{{"code":"server_error","message":"x"}},"usage":null,
+                    "output":[{{"type":"message","content":[{{"type":"output_text","text":"{words}"}}]}}]}}"#
+            ),
+        ),
+        (
+            "/v1/messages",
+            format!(
+                r#"{{"type":"error","content":[{{"type":"text","text":"{words}"}}],"error":{{"message":"x"}}}}"#
+            ),
+        ),
+    ] {
+        let backend = Backend::json(&answer);
+        let (proxy, key) = Home::new(&backend).serve_alice();
+        let body = r#"{"model":"gpt-4o","max_tokens":9,"input":"Hello!","messages":[{"role":"user","content":"Hello!"}]}"#;
+        let body = match path {
+            "/v1/responses" => {
+                body.replace(r#","messages":[{"role":"user","content":"Hello!"}]"#, "")
+            }
+            _ => body.replace(r#","input":"Hello!""#, ""),
+        };
+        proxy.send(&Request::post(path, body).key(&key));
+        let row = proxy.only_row();
+        assert_eq!((row.input, row.output), (9, 300), "{path}");
+        assert_eq!(row.labels(), ["backend_error", "estimate"], "{path}");
+    }
+}
+
+#[test]
+fn a_count_that_does_not_grow_counts_no_more_text() {
+    let told = delta(" word").replace(
+        "}]}",
+        r#"}],"usage":{"prompt_tokens":9,"completion_tokens":1}}"#,
+    );
+    let row = row_when_left(chat, vec![told.clone(); 50]);
+    assert_eq!(
+        (row.input, row.output, row.source.as_str()),
+        (9, 50, "estimate")
+    );
+    // One that grows does, and so does the last one of a whole answer.
+    let growing = |count| told.replace(":1}", &format!(":{count}}}"));
+    let grown: Vec<String> = (1..=50).map(|count| growing(count / 2)).collect();
+    let row = row_when_left(chat, grown.clone());
+    assert_eq!((row.output, row.source.as_str()), (25, "backend"));
+    let whole = [vec![told; 50], vec![DONE.to_owned()]].concat();
+    let row = row_when_ended(chat, whole, true);
+    assert_eq!((row.output, row.source.as_str()), (1, "backend"));
+}
+
+/// The numbers of the only user's report: tokens in and out, and how much of them is estimated.
+fn reported(proxy: &Proxy) -> [i64; 4] {
+    let costs = proxy.get_json("/admin/list_costs")["costs"][0].clone();
+    [
+        "total_input_tokens",
+        "total_output_tokens",
+        "estimated_input_tokens",
+        "estimated_output_tokens",
+    ]
+    .map(|name| costs[name].as_i64().unwrap())
+}
+
+#[test]
+fn only_what_the_backend_did_not_report_is_said_to_be_estimated() {
+    let words = || vec![delta(" word"); 300];
+    let with = |usage: &str| delta("").replace("}]}", &format!(r#"}}],"usage":{usage}}}"#));
+    for (events, expected) in [
+        (
+            [
+                vec![with(r#"{"prompt_tokens":1000,"completion_tokens":1}"#)],
+                words(),
+            ]
+            .concat(),
+            [1000, 301, 0, 300],
+        ),
+        (
+            [vec![with(r#"{"prompt_tokens":10}"#)], words()].concat(),
+            [10, 300, 0, 300],
+        ),
+        (
+            [words(), vec![with(r#"{"completion_tokens":5}"#)]].concat(),
+            [9, 5, 9, 0],
+        ),
+        (words(), [9, 300, 9, 300]),
+    ] {
+        let events = [events, vec![DONE.to_owned()]].concat();
+        let backend = Backend::start(move |_, wire| wire.sse(&events));
+        let (proxy, key) = Home::new(&backend).serve_alice();
+        proxy.send(&chat(&key));
+        proxy.only_row();
+        // From the row, from the sums of the hour, and from sums that were made again.
+        assert_eq!(reported(&proxy), expected);
+        wait_until("the sums are written", PATIENCE, || {
+            let hours = "SELECT count(*) FROM usage_hourly";
+            proxy.database().query_row(hours, [], |row| row.get(0)) == Ok(1_i64)
+        });
+        assert_eq!(reported(&proxy), expected);
+        forget_sums(&proxy);
+        assert_eq!(reported(&proxy), expected);
+        proxy.chat(&key, crate::harness::ASK);
+        wait_until("the sums are written again", PATIENCE, || {
+            let sums = "SELECT coalesce(sum(requests), 0) FROM usage_hourly";
+            proxy.database().query_row(sums, [], |row| row.get(0)) == Ok(2_i64)
+        });
+        assert_eq!(reported(&proxy)[3], 2 * expected[3]);
+    }
+}
+
 fn of_responses(key: &str) -> Request {
     let body = r#"{"model":"gpt-4o","input":"Hello!","stream":true}"#;
     Request::post("/v1/responses", body).key(key)

@@ -127,6 +127,127 @@ fn a_cancelled_response_costs_its_input_at_least() {
 }
 
 #[test]
+fn the_input_is_kept_from_the_first_event_on_whatever_becomes_of_the_server() {
+    let backend = that_streams(&Arc::default());
+    let (mut proxy, key) = Home::new(&backend).serve_alice();
+    let body = in_background(true).to_string();
+    let mut client = proxy.start(&Request::post("/v1/responses", body).key(&key));
+    client.head();
+    client.event().unwrap();
+    proxy.kill9();
+    proxy.restart();
+    post(&proxy, &key, "/v1/responses/resp_1/cancel", &json!({}));
+    booked(&proxy, (9, 0));
+}
+
+/// What a response says of itself, with 300 words or none, and without usage.
+fn response(status: &str, words: usize, error: &Value) -> String {
+    let text = " word".repeat(words);
+    json!({"id": "resp_1", "object": "response", "status": status, "model": "gpt-4o", "error": error, "usage": null,
+           "output": [{"type": "message", "id": "msg_1", "content": [{"type": "output_text", "text": text}]}]})
+    .to_string()
+}
+
+/// A background response that is looked at while it runs, then is cancelled or fails.
+fn looked_at_and_ended(running: String, ended: String, by_cancel: bool) -> Vec<Row> {
+    let backend = Backend::start(move |request, wire| {
+        let is_end = request.target().ends_with("/cancel") || request.target().contains("include");
+        match (request.target(), is_end) {
+            ("/v1/responses", _) => wire.json(r#"{"id":"resp_1","status":"queued"}"#),
+            (_, true) => wire.json(&ended),
+            _ => wire.json(&running),
+        }
+    });
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    id_of(&post(&proxy, &key, "/v1/responses", &in_background(false)));
+    for _ in 0..3 {
+        assert_eq!(get(&proxy, &key, "/v1/responses/resp_1").status, 200);
+    }
+    if by_cancel {
+        post(&proxy, &key, "/v1/responses/resp_1/cancel", &json!({}));
+    } else {
+        get(&proxy, &key, "/v1/responses/resp_1?include[]=x");
+    }
+    booked(&proxy, (9, 300))
+}
+
+#[test]
+fn what_looks_in_json_showed_of_a_running_response_is_booked_when_it_is_cut_off() {
+    let failed = || {
+        response(
+            "failed",
+            0,
+            &json!({"code": "server_error", "message": "x"}),
+        )
+    };
+    let running = || response("in_progress", 300, &Value::Null);
+    let cancelled = looked_at_and_ended(running(), CANCELLED.to_owned(), true);
+    assert_eq!(cancelled.len(), 1, "{cancelled:?}");
+    let failed = looked_at_and_ended(running(), failed(), false);
+    assert_eq!(failed[0].labels(), ["backend_error", "estimate"]);
+}
+
+#[test]
+fn a_background_response_that_fails_costs_what_it_said_and_its_input() {
+    let failed = response(
+        "failed",
+        300,
+        &json!({"code": "server_error", "message": "x"}),
+    );
+    let running = response("in_progress", 0, &Value::Null);
+    let rows = looked_at_and_ended(running, failed, false);
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(rows[0].labels(), ["backend_error", "estimate"]);
+}
+
+/// Leaves a stream of a response in its middle and asks for it later, when it is whole.
+fn left_and_asked_for_later(target: &str, begin: &'static [&'static str]) {
+    let backend = Backend::start(move |request, wire| {
+        if request.asks_to_stream() {
+            wire.sse_head();
+            for status in begin {
+                wire.chunk(format!(
+                    "data: {{\"type\":\"response.{status}\",\"response\":{{\"id\":\"resp_1\",\"status\":\"{status}\"}}}}\n\n"
+                ));
+            }
+            wire.chunk(text(1));
+            wire.closed_by_peer_within(PATIENCE);
+        } else {
+            wire.json(
+                r#"{"id":"resp_1","status":"completed","model":"m","usage":{"input_tokens":12,"output_tokens":320}}"#,
+            );
+        }
+    });
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let body = r#"{"model":"gpt-4o","input":"Hello!","stream":true}"#;
+    let mut client = proxy.start(&Request::post(target, body).key(&key));
+    client.head();
+    for _ in 0..=begin.len() {
+        client.event().unwrap();
+    }
+    drop(client);
+    if begin.len() == 1 {
+        wait_until("what passed is booked", PATIENCE, || {
+            proxy.rows().len() == 1
+        });
+    }
+    for _ in 0..2 {
+        assert_eq!(get(&proxy, &key, "/v1/responses/resp_1").status, 200);
+    }
+    booked(&proxy, (12, 320));
+}
+
+#[test]
+fn a_stream_that_was_queued_goes_on_when_its_client_has_left() {
+    left_and_asked_for_later("/v1/responses?background=true", &["queued", "in_progress"]);
+}
+
+#[test]
+fn a_stream_that_was_left_is_booked_whole_when_it_can_be_read_whole() {
+    left_and_asked_for_later("/v1/responses", &["in_progress"]);
+}
+
+#[test]
 fn an_answer_that_is_queued_opens_an_account_whatever_was_asked() {
     for (target, body) in [
         (
