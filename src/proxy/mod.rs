@@ -80,8 +80,8 @@ use usage_option::{Retried, UneditedRequest, UsageOptionRefusals};
 use crate::{
     model::ObjectKind,
     store::{
+        accounts::AccountState,
         ledger::{Ledger, Port},
-        objects::AccountState,
     },
     usage::{Templates, UsageOnlyEvents},
 };

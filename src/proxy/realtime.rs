@@ -48,7 +48,7 @@ use super::{
 };
 use crate::{
     model::{Outcome, Usage},
-    store::{ledger::NotWritten, objects::AccountState},
+    store::{accounts::AccountState, ledger::NotWritten},
     usage::{Dialect, FrameScan, Text, UsageOnlyEvents, read_event, transcription_model},
 };
 

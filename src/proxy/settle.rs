@@ -17,8 +17,8 @@ use crate::{
         now_ms,
     },
     store::{
+        accounts::{self, AccountState, Kept, Pending},
         ledger::NotWritten,
-        objects::{self, AccountState, Kept, Pending},
     },
     usage::{Dialect, Evidence, Generated, Stored, read_answer},
 };
@@ -41,7 +41,7 @@ pub(super) async fn before_deletion(
         StatusCode::NOT_FOUND => {
             let id = id.to_owned();
             let owners = &proxy.shared.owners;
-            let object = owners.read(move |connection| objects::pending_one(connection, &id));
+            let object = owners.read(move |connection| accounts::pending_one(connection, &id));
             if let Some(row) = object.await?.and_then(given_up) {
                 asked.keeping.ends_given_up(row);
             }

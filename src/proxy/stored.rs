@@ -28,7 +28,8 @@ use crate::{
     model::{Account, Claim, Entry, Extent, ObjectKind, Origin, StoredObject, ms_ago, now_ms},
     store::{
         Store, StoreError,
-        objects::{self, AccountState},
+        accounts::{self, AccountState},
+        objects,
     },
     usage::{Stored, fold_text, is_id},
 };
@@ -114,7 +115,7 @@ impl Owners {
             .read(move |connection| {
                 let place = objects::first_foreign(connection, user_id, &claims)?;
                 let account = match claims.first() {
-                    Some(first) => objects::account_state(connection, &first.id)?,
+                    Some(first) => accounts::account_state(connection, &first.id)?,
                     None => AccountState::Closed,
                 };
                 let foreign = place.and_then(|place| claims.into_iter().nth(place));

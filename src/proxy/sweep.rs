@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use super::{ApiError, BATCHES, Proxy, RESPONSES, inner, settle};
 use crate::{
     model::{Entry, ObjectKind, ms_ago},
-    store::objects::{self, Pending, Place},
+    store::accounts::{self, Pending, Place},
     usage::Stored,
 };
 
@@ -72,7 +72,7 @@ impl Round {
         let pending = proxy
             .shared
             .owners
-            .read(move |connection| objects::pending(connection, &behind, MAX_OBJECTS))
+            .read(move |connection| accounts::pending(connection, &behind, MAX_OBJECTS))
             .await?;
         let is_end = pending.len() < MAX_OBJECTS;
         let end = pending.last().filter(|_| is_end).map(Pending::place);
@@ -102,7 +102,7 @@ async fn give_up_oldest(proxy: &Proxy) -> Result<(), ApiError> {
     let before_ms = ms_ago(MAX_AGE);
     let owners = &proxy.shared.owners;
     let expired = owners
-        .read(move |connection| objects::expired(connection, before_ms, MAX_OBJECTS))
+        .read(move |connection| accounts::expired(connection, before_ms, MAX_OBJECTS))
         .await?;
     let rows = expired.into_iter().filter_map(settle::given_up);
     let made_before_ms = ms_ago(MAX_AGE_OF_UNOWNED);

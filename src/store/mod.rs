@@ -1,6 +1,7 @@
 //! The database: opening it, its pragmas, its migrations. Users, ledger and reports have a file each.
 //! Every call here blocks: servers call it from the blocking pool or the ledger's own thread.
 
+pub mod accounts;
 pub mod costs;
 mod error;
 pub mod ledger;

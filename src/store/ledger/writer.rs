@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     model::{Entry, UsageRow, UsageSource},
-    store::objects,
+    store::{accounts, objects},
 };
 
 /// How often the thread looks whether another process changed the users; a forbidden key stops within about this.
@@ -244,7 +244,7 @@ fn write_entries<'a>(
                     row,
                     progress,
                 } => {
-                    if let Some(row) = objects::keep(connection, account, row, *progress)? {
+                    if let Some(row) = accounts::keep(connection, account, row, *progress)? {
                         insert(row)?;
                     }
                 }
@@ -253,7 +253,7 @@ fn write_entries<'a>(
                     row,
                     extent,
                 } => {
-                    if let Some(row) = objects::settle(connection, account, row, *extent)? {
+                    if let Some(row) = accounts::settle(connection, account, row, *extent)? {
                         insert(row)?;
                     }
                 }

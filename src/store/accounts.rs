@@ -1,0 +1,594 @@
+//! What objects use later is booked once: what is kept of it until then, and what of it has passed afterwards.
+
+use std::borrow::Cow;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::StoreError;
+use crate::model::{
+    Account, Estimated, Extent, ObjectKind, Outcome, Progress, Usage, UsageRow, UsageSource,
+};
+
+macro_rules! select_pending {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, kind, user_id, made_at_ms, model, served_model, outcome, input_tokens, output_tokens \
+             FROM objects WHERE ",
+            $which
+        )
+    };
+}
+
+// Index for all but the last two: the primary key of objects.
+const ACCOUNT: &str = "SELECT user_id, made_at_ms, is_settled, model, served_model, outcome, input_tokens, output_tokens \
+     FROM objects WHERE id = ?1";
+const BOOK: &str = "UPDATE objects SET is_settled = ?2, model = ?3, served_model = ?4, outcome = ?5, input_tokens = ?6, \
+     output_tokens = ?7 WHERE id = ?1";
+const STATE: &str = "SELECT is_settled, outcome IS NOT NULL AND input_tokens IS NOT NULL FROM objects WHERE id = ?1";
+const ONE_PENDING: &str = select_pending!("id = ?1 AND is_settled = 0");
+// Index: objects_pending.
+const ALL_PENDING: &str = select_pending!(
+    "is_settled = 0 AND (made_at_ms, id) > (?1, ?2) ORDER BY made_at_ms, id LIMIT ?3"
+);
+const EXPIRED: &str = select_pending!(
+    "is_settled = 0 AND made_at_ms < ?1 AND outcome IS NOT NULL ORDER BY made_at_ms LIMIT ?2"
+);
+
+/// Keeps what an object is taken to have used so far. Returns what is to be booked at once, because its account is closed or is
+/// another object's.
+pub(super) fn keep<'r>(
+    connection: &Connection,
+    account: &Account,
+    row: &'r UsageRow,
+    progress: Progress,
+) -> rusqlite::Result<Option<Cow<'r, UsageRow>>> {
+    let Some(known) = Known::of(connection, account, row)? else {
+        let is_lost = account.made_at_ms.is_some() && progress == Progress::End;
+        return Ok(is_lost.then_some(Cow::Borrowed(row)));
+    };
+    if known.is_settled {
+        return known.book_beyond(connection, row, Extent::Cut);
+    }
+    let kept = known.larger(row);
+    write_account(connection, &account.id, false, &kept, Some(kept.usage))?;
+    Ok(None)
+}
+
+/// Settles an object. Returns what is to be booked.
+pub(super) fn settle<'r>(
+    connection: &Connection,
+    account: &Account,
+    row: &'r UsageRow,
+    extent: Extent,
+) -> rusqlite::Result<Option<Cow<'r, UsageRow>>> {
+    let Some(known) = Known::of(connection, account, row)? else {
+        // What was just made is another object than the one that is known by its id.
+        return Ok(account.made_at_ms.map(|_| Cow::Borrowed(row)));
+    };
+    let is_first = account.made_at_ms.is_some() && !known.is_kept;
+    if known.is_settled && !is_first {
+        return known.book_beyond(connection, row, extent);
+    }
+    if is_the_backend_s_word(row, extent) {
+        write_account(connection, &account.id, true, row, None)?;
+        return Ok(Some(Cow::Borrowed(row)));
+    }
+    let booked = known.larger(row);
+    write_account(connection, &account.id, true, &booked, Some(booked.usage))?;
+    Ok(Some(Cow::Owned(booked)))
+}
+
+fn is_the_backend_s_word(row: &UsageRow, extent: Extent) -> bool {
+    extent == Extent::Whole && row.source == UsageSource::Backend
+}
+
+/// The account of an object as it stands.
+struct Known {
+    id: String,
+    is_settled: bool,
+    /// Whether the object uses its tokens later.
+    is_kept: bool,
+    model: Option<String>,
+    served_model: Option<String>,
+    /// What it is taken to have used, or what was booked of it. `None` where the backend has said what it used.
+    tokens: Option<(u64, u64)>,
+}
+
+impl Known {
+    /// The account that a row belongs to, if it is the row's: of the same user and, where that is known, the same object.
+    fn of(
+        connection: &Connection,
+        account: &Account,
+        row: &UsageRow,
+    ) -> rusqlite::Result<Option<Self>> {
+        let mut statement = connection.prepare_cached(ACCOUNT)?;
+        let known = statement.query_row([&account.id], |known| {
+            let user_id: i64 = known.get("user_id")?;
+            let made_at_ms: i64 = known.get("made_at_ms")?;
+            let is_same = account.made_at_ms.is_none_or(|at_ms| at_ms == made_at_ms);
+            if user_id != row.user_id || !is_same {
+                return Ok(None);
+            }
+            let count = |name: &str| {
+                let count: Option<i64> = known.get(name)?;
+                Ok::<_, rusqlite::Error>(count.and_then(|count| u64::try_from(count).ok()))
+            };
+            let outcome: Option<String> = known.get("outcome")?;
+            Ok(Some(Self {
+                id: account.id.clone(),
+                is_settled: known.get("is_settled")?,
+                is_kept: outcome.is_some(),
+                model: known.get("model")?,
+                served_model: known.get("served_model")?,
+                tokens: count("input_tokens")?.zip(count("output_tokens")?),
+            }))
+        });
+        known.optional().map(Option::flatten)
+    }
+
+    /// The row, or what is known where that is more.
+    fn larger(&self, row: &UsageRow) -> UsageRow {
+        let (input, output) = self.tokens.unwrap_or_default();
+        let mut larger = row.clone();
+        if input > row.usage.input {
+            (larger.usage.input, larger.estimated.input) = (input, input);
+            larger.source = UsageSource::Estimate;
+        }
+        if output > row.usage.output {
+            (larger.usage.output, larger.estimated.output) = (output, output);
+            larger.source = UsageSource::Estimate;
+        }
+        // The answer that made it knows what was asked for.
+        if let Some(model) = self.model.clone().filter(|model| !model.is_empty()) {
+            larger.model = model;
+            larger.served_model = self.served_model.clone().or(larger.served_model);
+        }
+        larger
+    }
+
+    /// What a row has beyond that which was booked by an estimate before.
+    fn book_beyond<'r>(
+        self,
+        connection: &Connection,
+        row: &'r UsageRow,
+        extent: Extent,
+    ) -> rusqlite::Result<Option<Cow<'r, UsageRow>>> {
+        let Some((input, output)) = self.tokens.filter(|_| self.is_kept) else {
+            return Ok(None);
+        };
+        let beyond = Usage {
+            input: row.usage.input.saturating_sub(input),
+            output: row.usage.output.saturating_sub(output),
+            ..Usage::default()
+        };
+        let is_last_word = is_the_backend_s_word(row, extent);
+        if beyond == Usage::default() && !is_last_word {
+            return Ok(None);
+        }
+        let mut booked = self.larger(row);
+        let tokens = (!is_last_word).then_some(booked.usage);
+        write_account(connection, &self.id, true, &booked, tokens)?;
+        booked.usage = beyond;
+        booked.estimated = Estimated {
+            input: row.estimated.input.min(beyond.input),
+            output: row.estimated.output.min(beyond.output),
+        };
+        booked.source = row.source;
+        Ok((beyond != Usage::default()).then_some(Cow::Owned(booked)))
+    }
+}
+
+/// Writes how an account stands; without `tokens` the backend has said what was used.
+fn write_account(
+    connection: &Connection,
+    id: &str,
+    is_settled: bool,
+    row: &UsageRow,
+    tokens: Option<Usage>,
+) -> rusqlite::Result<()> {
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    connection.prepare_cached(BOOK)?.execute(params![
+        id,
+        is_settled,
+        row.model,
+        row.served_model,
+        row.outcome.as_str(),
+        tokens.map(|tokens| count(tokens.input)),
+        tokens.map(|tokens| count(tokens.output)),
+    ])?;
+    Ok(())
+}
+
+/// An object whose account is open.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Pending {
+    pub id: String,
+    pub kind: ObjectKind,
+    pub user_id: i64,
+    /// Unix time in milliseconds.
+    pub made_at_ms: i64,
+    pub kept: Option<Kept>,
+}
+
+/// What an object is taken to have used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    pub model: String,
+    pub served_model: Option<String>,
+    pub outcome: Outcome,
+    pub usage: Usage,
+}
+
+/// Where an object stands among the others, the oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Unix time in milliseconds.
+    pub made_at_ms: i64,
+    pub id: String,
+}
+
+impl Place {
+    /// In front of all that were made since a time (Unix milliseconds).
+    #[must_use]
+    pub fn before(made_at_ms: i64) -> Self {
+        Self {
+            made_at_ms,
+            id: String::new(),
+        }
+    }
+}
+
+impl Pending {
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place {
+            made_at_ms: self.made_at_ms,
+            id: self.id.clone(),
+        }
+    }
+}
+
+/// Objects that are not settled and stand behind a place, the oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn pending(
+    connection: &Connection,
+    behind: &Place,
+    limit: usize,
+) -> Result<Vec<Pending>, StoreError> {
+    let mut statement = connection.prepare_cached(ALL_PENDING)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![behind.made_at_ms, behind.id, limit], read_pending)?;
+    let known = rows.filter_map(Result::transpose);
+    Ok(known.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Those made before a time (Unix milliseconds) of which is kept what they are taken to have used, the oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn expired(
+    connection: &Connection,
+    before_ms: i64,
+    limit: usize,
+) -> Result<Vec<Pending>, StoreError> {
+    let mut statement = connection.prepare_cached(EXPIRED)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![before_ms, limit], read_pending)?;
+    let known = rows.filter_map(Result::transpose);
+    Ok(known.collect::<rusqlite::Result<_>>()?)
+}
+
+/// One of them, if its account is open.
+///
+/// # Errors
+/// What the database says.
+pub fn pending_one(connection: &Connection, id: &str) -> Result<Option<Pending>, StoreError> {
+    let mut statement = connection.prepare_cached(ONE_PENDING)?;
+    Ok(statement
+        .query_row([id], read_pending)
+        .optional()?
+        .flatten())
+}
+
+/// `None` for a kind of a later version.
+fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<Pending>> {
+    let Some(kind) = ObjectKind::parse(&row.get::<_, String>("kind")?) else {
+        return Ok(None);
+    };
+    let count = |name: &str| {
+        let count: Option<i64> = row.get(name)?;
+        Ok::<_, rusqlite::Error>(count.and_then(|count| u64::try_from(count).ok()))
+    };
+    let outcome: Option<String> = row.get("outcome")?;
+    let kept = match outcome.and_then(|word| Outcome::parse(&word)) {
+        Some(outcome) => Some(Kept {
+            model: row.get::<_, Option<String>>("model")?.unwrap_or_default(),
+            served_model: row.get("served_model")?,
+            outcome,
+            usage: Usage {
+                input: count("input_tokens")?.unwrap_or_default(),
+                output: count("output_tokens")?.unwrap_or_default(),
+                ..Usage::default()
+            },
+        }),
+        None => None,
+    };
+    Ok(Some(Pending {
+        id: row.get("id")?,
+        kind,
+        user_id: row.get("user_id")?,
+        made_at_ms: row.get("made_at_ms")?,
+        kept,
+    }))
+}
+
+/// How the account of an object stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountState {
+    /// What it uses is not booked yet.
+    Open,
+    /// An estimate of what it used is booked: what passes beyond that is booked too.
+    Estimated,
+    /// It is booked, or nothing is used later.
+    Closed,
+}
+
+/// How the account of an object stands; closed for one that is not known.
+///
+/// # Errors
+/// What the database says.
+pub fn account_state(connection: &Connection, id: &str) -> Result<AccountState, StoreError> {
+    let mut statement = connection.prepare_cached(STATE)?;
+    let state = statement.query_row([id], |row| {
+        let is_settled: bool = row.get(0)?;
+        let is_estimated: bool = row.get(1)?;
+        Ok(match (is_settled, is_estimated) {
+            (false, _) => AccountState::Open,
+            (true, true) => AccountState::Estimated,
+            (true, false) => AccountState::Closed,
+        })
+    });
+    Ok(state.optional()?.unwrap_or(AccountState::Closed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::objects::{
+        forget, remember,
+        tests::{assert_indexed, object, with_database},
+    };
+
+    fn row(input: u64, output: u64, source: UsageSource) -> UsageRow {
+        UsageRow {
+            user_id: 1,
+            started_at_ms: 1_000,
+            endpoint: "/v1/responses",
+            model: "m".to_owned(),
+            served_model: None,
+            usage: Usage {
+                input,
+                output,
+                ..Usage::default()
+            },
+            estimated: Estimated::default(),
+            status: 200,
+            outcome: Outcome::Completed,
+            source,
+            duration_ms: 1,
+            first_byte_ms: None,
+            backend_request_id: None,
+        }
+    }
+
+    /// What happens to an account, in this order.
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        /// Of the answer that made it: tokens in and out.
+        Kept(u64, u64),
+        /// Of a later look.
+        Passed(u64, u64),
+        Settled(u64, u64, UsageSource, Extent),
+        Forgotten,
+    }
+
+    /// Input and output tokens that are booked, row by row.
+    fn booked(made_at_ms: i64, steps: &[Step]) -> Vec<(u64, u64)> {
+        let mut booked = Vec::new();
+        with_database(|connection| {
+            remember(connection, &object("r", 1)).unwrap();
+            let new = Account {
+                id: "r".to_owned(),
+                made_at_ms: Some(made_at_ms),
+            };
+            let known = Account::of_known("r");
+            for step in steps {
+                let done = match *step {
+                    Step::Kept(input, output) => {
+                        let row = row(input, output, UsageSource::Estimate);
+                        keep(connection, &new, &row, Progress::End)
+                            .unwrap()
+                            .map(Cow::into_owned)
+                    }
+                    Step::Passed(input, output) => {
+                        let row = row(input, output, UsageSource::Estimate);
+                        keep(connection, &known, &row, Progress::End)
+                            .unwrap()
+                            .map(Cow::into_owned)
+                    }
+                    Step::Settled(input, output, source, extent) => {
+                        let row = row(input, output, source);
+                        settle(connection, &known, &row, extent)
+                            .unwrap()
+                            .map(Cow::into_owned)
+                    }
+                    Step::Forgotten => {
+                        forget(connection, "r", 1).unwrap();
+                        None
+                    }
+                };
+                booked.extend(done.map(|row| (row.usage.input, row.usage.output)));
+            }
+        });
+        booked
+    }
+
+    #[test]
+    fn an_account_is_booked_once_and_with_the_larger_numbers() {
+        use Extent::{Cut, Whole};
+        use Step::{Forgotten, Kept, Passed, Settled};
+        use UsageSource::{Backend, Estimate, None as Untold};
+        for (steps, expected) in [
+            // The backend's word about a whole response counts, whatever was kept.
+            (
+                &[Kept(9, 300), Settled(10, 20, Backend, Whole)][..],
+                &[(10, 20)][..],
+            ),
+            (
+                &[
+                    Settled(10, 20, Backend, Whole),
+                    Settled(10, 20, Backend, Whole),
+                ],
+                &[(10, 20)],
+            ),
+            (
+                &[Settled(10, 20, Backend, Whole), Kept(9, 300)],
+                &[(10, 20)],
+            ),
+            // Of one that was cut off the larger of kept and reported does.
+            (&[Kept(9, 300), Settled(0, 0, Estimate, Cut)], &[(9, 300)]),
+            (&[Kept(9, 300), Settled(0, 0, Backend, Cut)], &[(9, 300)]),
+            (&[Kept(9, 3), Settled(10, 20, Backend, Cut)], &[(10, 20)]),
+            (&[Kept(9, 300), Settled(0, 0, Estimate, Whole)], &[(9, 300)]),
+            // What passes after the account was closed is booked too.
+            (
+                &[Kept(9, 0), Settled(0, 5, Estimate, Cut), Kept(9, 300)],
+                &[(9, 5), (0, 295)],
+            ),
+            (
+                &[Settled(0, 0, Estimate, Cut), Passed(0, 300), Passed(0, 300)],
+                &[(0, 0), (0, 300)],
+            ),
+            (
+                &[
+                    Kept(9, 0),
+                    Settled(0, 0, Estimate, Cut),
+                    Forgotten,
+                    Kept(9, 300),
+                ],
+                &[(9, 0), (0, 300)],
+            ),
+            (
+                &[
+                    Settled(9, 5, Estimate, Cut),
+                    Settled(9, 50, Backend, Whole),
+                    Kept(9, 300),
+                ],
+                &[(9, 5), (0, 45)],
+            ),
+            // A batch without usage has its row.
+            (&[Settled(0, 0, Untold, Whole)], &[(0, 0)]),
+        ] {
+            assert_eq!(booked(1, steps), expected, "{steps:?}");
+        }
+        // The id is that of another object, which was made at another time.
+        for (steps, expected) in [
+            (&[Kept(9, 300)][..], &[(9, 300)][..]),
+            (&[Passed(9, 300)], &[]),
+        ] {
+            assert_eq!(booked(2, steps), expected, "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_says_later_that_it_goes_on_opens_its_account() {
+        with_database(|connection| {
+            let mut response = object("r", 1);
+            response.is_settled = true;
+            remember(connection, &response).unwrap();
+            let state = || account_state(connection, "r").unwrap();
+            assert_eq!(state(), AccountState::Closed);
+            response.is_settled = false;
+            response.made_at_ms = 2;
+            remember(connection, &response).unwrap();
+            assert_eq!(state(), AccountState::Closed, "it is another answer's");
+            response.made_at_ms = 1;
+            remember(connection, &response).unwrap();
+            assert_eq!(state(), AccountState::Open);
+            let estimate = row(1, 1, UsageSource::Estimate);
+            let account = Account::of_known("r");
+            settle(connection, &account, &estimate, Extent::Cut).unwrap();
+            assert_eq!(state(), AccountState::Estimated);
+            assert_eq!(
+                account_state(connection, "unknown").unwrap(),
+                AccountState::Closed
+            );
+        });
+    }
+
+    #[test]
+    fn what_was_cut_short_is_booked_at_once_and_what_it_says_later_beyond_that() {
+        with_database(|connection| {
+            let mut response = object("r", 1);
+            response.is_settled = true;
+            remember(connection, &response).unwrap();
+            let settle = |made_at_ms, output, source, extent| {
+                let account = Account {
+                    id: "r".to_owned(),
+                    made_at_ms,
+                };
+                let row = row(9, output, source);
+                let booked = settle(connection, &account, &row, extent).unwrap();
+                booked.map(|row| (row.usage.input, row.usage.output))
+            };
+            let later = |output| settle(None, output, UsageSource::Backend, Extent::Whole);
+            assert_eq!(later(300), None, "it was booked by what made it");
+            let cut = settle(Some(1), 5, UsageSource::Estimate, Extent::Cut);
+            assert_eq!(cut, Some((9, 5)));
+            assert_eq!(
+                account_state(connection, "r").unwrap(),
+                AccountState::Estimated
+            );
+            assert_eq!(later(300), Some((0, 295)));
+            assert_eq!(later(300), None);
+            let other = settle(Some(2), 7, UsageSource::Estimate, Extent::Cut);
+            assert_eq!(other, Some((9, 7)), "it is another answer's");
+        });
+    }
+
+    #[test]
+    fn what_was_kept_is_estimated_and_what_was_reported_is_not() {
+        for (source, output, expected) in [
+            (UsageSource::Backend, 20, (0, 300)),
+            (UsageSource::Backend, 400, (0, 0)),
+            (UsageSource::Estimate, 400, (0, 390)),
+        ] {
+            with_database(|connection| {
+                remember(connection, &object("r", 1)).unwrap();
+                let account = Account::of_known("r");
+                let kept = row(9, 300, UsageSource::Estimate);
+                keep(connection, &account, &kept, Progress::End).unwrap();
+                let mut reported = row(10, output, source);
+                if source == UsageSource::Estimate {
+                    reported.estimated.output = 390;
+                }
+                let booked = settle(connection, &account, &reported, Extent::Cut);
+                let booked = booked.unwrap().unwrap();
+                let Estimated { input, output } = booked.estimated;
+                assert_eq!((input, output), expected, "{booked:?}");
+                assert_eq!(booked.source == UsageSource::Estimate, expected.1 > 0);
+            });
+        }
+    }
+
+    #[test]
+    fn each_query_has_an_index() {
+        with_database(|connection| {
+            let by_id = [ACCOUNT, BOOK, STATE, ONE_PENDING];
+            assert_indexed(connection, &by_id);
+            assert_indexed(connection, &[ALL_PENDING, EXPIRED]);
+        });
+    }
+}
