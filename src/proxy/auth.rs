@@ -64,7 +64,14 @@ impl KeyTable {
     /// # Errors
     /// 401 without a known key, 403 for a forbidden one.
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Caller>, ApiError> {
-        let Some(caller) = self.holder_of(key_of(headers)?) else {
+        let key = key_of(headers)?;
+        let Some(caller) = self.holder_of(key) else {
+            if is_quote(key.first()) || is_quote(key.last()) {
+                return Err(ApiError::unauthorized(
+                    "invalid_api_key",
+                    "The API key has quotes around it. Send it without them, and look how the program that sends it is given the key.",
+                ));
+            }
             return Err(ApiError::unauthorized(
                 "invalid_api_key",
                 "Incorrect API key provided. Ask the operator of this proxy for a key; it starts with llmp-.",
@@ -105,8 +112,8 @@ pub fn has_our_form(headers: &HeaderMap) -> bool {
 }
 
 /// The key of a request: `Authorization: Bearer …`, or `api-key: …` as Azure's clients send it, or `x-api-key: …` as
-/// Anthropic's do. Both of the latter are one key if they are the same; two different keys are ambiguous and refused, and so
-/// is a header that comes twice.
+/// Anthropic's do. `Authorization` counts before the others. Both of the latter are one key if they are the same; two different
+/// keys are ambiguous and refused, and so is a header that comes twice.
 fn key_of(headers: &HeaderMap) -> Result<&[u8], ApiError> {
     if let Some(value) = only(headers.get_all(header::AUTHORIZATION))? {
         return bearer(value).ok_or_else(malformed);
@@ -114,7 +121,10 @@ fn key_of(headers: &HeaderMap) -> Result<&[u8], ApiError> {
     let azure = only(headers.get_all("api-key"))?;
     let anthropic = only(headers.get_all("x-api-key"))?;
     match (azure, anthropic) {
-        (Some(key), Some(other)) if key != other => Err(malformed()),
+        (Some(key), Some(other)) if key != other => Err(ApiError::unauthorized(
+            "invalid_api_key",
+            "The headers api-key and x-api-key hold two different keys. Send exactly one: Authorization: Bearer llmp-...",
+        )),
         (Some(key), _) | (None, Some(key)) if !key.is_empty() => Ok(key),
         (Some(_), _) | (_, Some(_)) => Err(malformed()),
         (None, None) if headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) => {
@@ -125,6 +135,10 @@ fn key_of(headers: &HeaderMap) -> Result<&[u8], ApiError> {
             "You didn't provide an API key. Send it in an Authorization header: Authorization: Bearer llmp-...",
         )),
     }
+}
+
+fn is_quote(byte: Option<&u8>) -> bool {
+    matches!(byte, Some(b'"' | b'\'' | b'`'))
 }
 
 /// The value of a header that must not come twice.

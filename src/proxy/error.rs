@@ -211,14 +211,18 @@ impl ApiError {
         )
     }
 
-    /// 405, with the methods that are served.
+    /// 405, with the methods that are served, as the header `Allow` lists them.
     #[must_use]
     pub fn method_not_allowed(allow: impl Into<Cow<'static, str>>) -> Self {
         let allow = allow.into();
+        let methods = match allow.rsplit_once(", ") {
+            Some((others, last)) => format!("{others} and {last}"),
+            None => allow.to_string(),
+        };
         let mut error = Self::invalid_request(
             StatusCode::METHOD_NOT_ALLOWED,
             Some("method_not_allowed"),
-            format!("This path is served for {allow} only."),
+            format!("This path is served for {methods} only."),
         );
         error.allow = Some(allow);
         error

@@ -547,7 +547,8 @@ impl Exchange {
         if is_failed && told.input.is_none() && told.output.is_none() {
             return Missing::All;
         }
-        let input = told.input.is_none();
+        // A 0 before the text is a placeholder.
+        let input = told.input.is_none_or(|input| input == 0 && has_uncounted);
         let output = has_uncounted || told.output.is_none() && !is_failed;
         if input || output {
             Missing::Parts { input, output }

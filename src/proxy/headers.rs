@@ -10,7 +10,10 @@ use actix_web::{
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::backend::{BackendUrl, HttpProxy, below_v1};
+use super::{
+    auth::KEY_PROTOCOL,
+    backend::{BackendUrl, HttpProxy, below_v1},
+};
 use crate::model::Secret;
 
 // Names are told apart by their first letter: most of a message's headers then cost a jump and a comparison or two.
@@ -46,40 +49,60 @@ fn stays_here(name: &str) -> bool {
         Some(b'f') => name == "forwarded",
         Some(b'h') => matches!(name, "host" | "http-method-override"),
         Some(b'm') => name == "method-override",
-        Some(b'o') => matches!(name, "openai-organization" | "openai-project"),
-        Some(b'p') => name.starts_with("proxy-"),
-        Some(b's') => matches!(name, "sec-websocket-extensions" | "sec-websocket-protocol"),
-        Some(b'x') => {
-            matches!(
-                name,
-                "x-api-key"
-                    | "x-arr-original-url"
-                    | "x-host"
-                    | "x-method"
-                    | "x-method-override"
-                    | "x-ms-original-url"
-                    | "x-override-path"
-                    | "x-override-url"
-                    | "x-request-method"
-                    | "x-request-uri"
-                    | "x-rest-method"
-                    | "x-rewritten-url"
-                    | "x-unencoded-url"
-                    | "x-url-rewrite"
-                    | "x-waws-unencoded-url"
-            ) || [
-                "x-forwarded",
-                "x-http-",
-                "x-original-",
-                "x-rewrite-",
-                "x-envoy-original-",
-            ]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
-        }
+        Some(b'o') => matches!(
+            name,
+            "openai-organization" | "openai-project" | "original-url" | "original-uri"
+        ),
+        Some(b'p') => name.starts_with("proxy-") || matches!(name, "path-info" | "path-override"),
+        Some(b'r') => matches!(name, "request-uri" | "request-url" | "request-method"),
+        Some(b's') => matches!(
+            name,
+            "script-name" | "script-url" | "sec-websocket-extensions" | "sec-websocket-protocol"
+        ),
+        Some(b'x') => is_override_in_x(name),
         _ => false,
     };
     is_listed || name.ends_with("-ip")
+}
+
+/// The same of the names that begin with `x`. Those of the SDKs, `x-stainless-…`, are told apart by their third letter.
+fn is_override_in_x(name: &str) -> bool {
+    let starts_with = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    match name.as_bytes().get(2) {
+        Some(b'a') => matches!(name, "x-api-key" | "x-arr-original-url"),
+        Some(b'e') => starts_with(&["x-envoy-original-"]),
+        Some(b'f') => starts_with(&["x-forwarded"]),
+        Some(b'h') => name == "x-host" || starts_with(&["x-http-"]),
+        Some(b'm') => matches!(name, "x-method" | "x-method-override" | "x-ms-original-url"),
+        Some(b'o') => starts_with(&["x-original-", "x-override-"]),
+        Some(b'p') => matches!(
+            name,
+            "x-path" | "x-path-info" | "x-path-override" | "x-proxy-url"
+        ),
+        Some(b'r') => {
+            matches!(
+                name,
+                "x-real-url"
+                    | "x-replaced-path"
+                    | "x-request-method"
+                    | "x-request-path"
+                    | "x-request-uri"
+                    | "x-request-url"
+                    | "x-rest-method"
+            ) || starts_with(&["x-rewrite-", "x-rewritten-"])
+        }
+        Some(b's') => matches!(name, "x-script-name" | "x-script-url"),
+        Some(b't') => name == "x-tunnel-method",
+        Some(b'u') => {
+            matches!(
+                name,
+                "x-unencoded-url" | "x-uri" | "x-url" | "x-url-rewrite"
+            )
+        }
+        Some(b'v') => name == "x-verb",
+        Some(b'w') => name == "x-waws-unencoded-url",
+        _ => false,
+    }
 }
 
 /// Whether a server that passes headers as CGI variables would read the name as that of another header: it turns `-` into
@@ -96,6 +119,9 @@ fn is_ambiguous(name: &str) -> bool {
 /// - `nel`, `report-to`, `reporting-endpoints`: would have browsers report on our host to the backend's collectors;
 /// - `accept-ch…`, `critical-ch`, `clear-site-data`, `origin-agent-cluster`, `service-worker-allowed`, `use-as-dictionary`:
 ///   would change what browsers keep of our host and send to it;
+/// - `no-vary-search`, `speculation-rules`, `observe-browsing-topics`, `set-login`: would have browsers cache, load or note what
+///   they do with our host;
+/// - `refresh`: would lead a browser to another address, again and again;
 /// - `server-timing`: measures the backend's machines, not ours;
 /// - `www-authenticate`, `authentication-info`, `proxy-authenticat…`: speak of credentials that are not the client's;
 /// - `x-accel-redirect`, `x-sendfile` and the like: are orders to a server in front of us to send something of its own.
@@ -107,16 +133,18 @@ fn stays_with_backend(name: &str) -> bool {
         ),
         Some(b'c') => matches!(name, "clear-site-data" | "critical-ch"),
         Some(b'e') => name == "expect-ct",
-        Some(b'n') => name == "nel",
-        Some(b'o') => name == "origin-agent-cluster",
+        Some(b'n') => matches!(name, "nel" | "no-vary-search"),
+        Some(b'o') => matches!(name, "observe-browsing-topics" | "origin-agent-cluster"),
         Some(b'p') => name.starts_with("public-key-pins") || name.starts_with("proxy-authenticat"),
-        Some(b'r') => matches!(name, "report-to" | "reporting-endpoints"),
+        Some(b'r') => matches!(name, "refresh" | "report-to" | "reporting-endpoints"),
         Some(b's') => matches!(
             name,
             "server-timing"
                 | "service-worker-allowed"
                 | "set-cookie"
                 | "set-cookie2"
+                | "set-login"
+                | "speculation-rules"
                 | "strict-transport-security"
         ),
         Some(b'u') => name == "use-as-dictionary",
@@ -244,7 +272,7 @@ impl OwnHeaders {
     pub fn upgrade_head_for(&self, request: &HttpRequest) -> Bytes {
         let mut head =
             self.head_without_framing(request, request.method(), target_of(request), |_| false);
-        if let Some(protocols) = super::realtime::protocols(request.headers()) {
+        if let Some(protocols) = protocols(request.headers()) {
             head.extend_from_slice(b"sec-websocket-protocol: ");
             head.extend_from_slice(&protocols);
             head.extend_from_slice(b"\r\n");
@@ -339,6 +367,17 @@ fn sends_x_api_key(headers: &HeaderMap) -> bool {
     headers.contains_key("x-api-key") && !headers.contains_key(header::AUTHORIZATION)
 }
 
+/// The subprotocols that go on: without the one that is a key.
+fn protocols(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let protocols: Vec<&[u8]> = headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|protocol| !protocol.is_empty() && !protocol.starts_with(KEY_PROTOCOL.as_bytes()))
+        .collect();
+    (!protocols.is_empty()).then(|| protocols.join(&b", "[..]))
+}
+
 fn goes_to_backend(name: &HeaderName) -> bool {
     let name = name.as_str();
     !is_hop_by_hop(name) && !stays_here(name) && !is_ambiguous(name)
@@ -418,6 +457,16 @@ mod tests {
             "x-waws-unencoded-url",
             "x-request-uri",
             "method-override",
+            "path-info",
+            "script-name",
+            "request-uri",
+            "x-script-name",
+            "x-verb",
+            "x-path",
+            "x-proxy-url",
+            "x-tunnel-method",
+            "x-replaced-path",
+            "x-override-url",
             "http-method-override",
             "x-http-method",
             "x-http-method-override",
@@ -462,6 +511,49 @@ mod tests {
         ] {
             assert!(head.contains(line), "{line} in {head}");
         }
+    }
+
+    #[test]
+    fn what_an_answer_says_of_the_backend_s_host_stays_with_it() {
+        let mut headers = HeaderMap::new();
+        let mut add = |name: &'static str| {
+            headers.append(
+                HeaderName::from_static(name),
+                header::HeaderValue::from_static("x"),
+            );
+        };
+        for name in [
+            "alt-svc",
+            "nel",
+            "no-vary-search",
+            "observe-browsing-topics",
+            "refresh",
+            "report-to",
+            "server-timing",
+            "set-cookie",
+            "set-login",
+            "speculation-rules",
+            "strict-transport-security",
+            "x-litespeed-location",
+            "x-sendfile",
+        ] {
+            add(name);
+        }
+        let kept = [
+            "content-type",
+            "openai-processing-ms",
+            "retry-after",
+            "x-request-id",
+        ];
+        for name in kept {
+            add(name);
+        }
+        let mut left: Vec<String> = keep_end_to_end(headers)
+            .iter()
+            .map(|(name, _)| name.to_string())
+            .collect();
+        left.sort_unstable();
+        assert_eq!(left, kept);
     }
 
     #[test]

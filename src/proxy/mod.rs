@@ -166,10 +166,7 @@ pub async fn handle(
         .shared
         .endpoints
         .find(request.method(), request.uri().path())
-        .and_then(|found| {
-            let is_extra = found.endpoint.body == endpoint::Body::Any;
-            query::check(request.query_string(), is_extra).map(|()| found)
-        });
+        .and_then(|found| query::check(request.query_string(), &found.endpoint).map(|()| found));
     let result = match found {
         Err(_) if payload::offers_websocket(request.headers()) && proxy.takes_post(&request) => {
             Err(ApiError::no_websocket())

@@ -4,14 +4,49 @@
 use actix_web::http::StatusCode;
 use percent_encoding::percent_decode;
 
-use super::{ApiError, references, request};
+use super::{
+    ApiError,
+    endpoint::{Body, Endpoint},
+    references, request,
+};
+use crate::usage::LooseName;
+
+/// How servers name what a list's page begins or ends at, beside `after` and `before` to the letter: compared by letters alone.
+const OTHER_CURSORS: [&str; 22] = [
+    "after",
+    "before",
+    "after_id",
+    "before_id",
+    "after_cursor",
+    "before_cursor",
+    "starting_after",
+    "ending_before",
+    "start_after",
+    "end_before",
+    "starting_at",
+    "since_id",
+    "from_id",
+    "cursor",
+    "next",
+    "next_cursor",
+    "next_page",
+    "next_page_token",
+    "next_token",
+    "page_token",
+    "marker",
+    "continuation_token",
+];
 
 /// Checks the names of a query's parameters.
 ///
 /// # Errors
-/// 400 for a parameter that would override the method or the path, or, unless the endpoint is one of the operator's own, that
-/// would name a stored object.
-pub(super) fn check(query: &str, is_extra: bool) -> Result<(), ApiError> {
+/// 400 for a parameter that would override the method or the path; for one that would name a stored object, unless the endpoint is
+/// one of the operator's own; and for a list's cursor under another name than `after` and `before`, which alone are looked up.
+pub(super) fn check(query: &str, endpoint: &Endpoint) -> Result<(), ApiError> {
+    if query.is_empty() {
+        return Ok(());
+    }
+    let (is_extra, is_list) = (endpoint.body == Body::Any, endpoint.is_list());
     // Older servers separate parameters by semicolons.
     for parameter in query.split(['&', ';']) {
         let name = parameter.split('=').next().unwrap_or_default();
@@ -26,6 +61,15 @@ pub(super) fn check(query: &str, is_extra: bool) -> Result<(), ApiError> {
                 return Err(request::refused_override());
             }
             let name = String::from_utf8_lossy(name);
+            if is_list && is_other_cursor(&name) {
+                let name = request::clean_text(&name);
+                return Err(ApiError::invalid_request(
+                    StatusCode::BAD_REQUEST,
+                    None,
+                    format!("`{name}` is not a parameter of this list. Its pages are asked for with `after` and `limit`."),
+                )
+                .with_param(name));
+            }
             if !is_extra && references::is_of_query(&name) {
                 let name = request::clean_text(&name);
                 return Err(ApiError::invalid_request(
@@ -40,9 +84,83 @@ pub(super) fn check(query: &str, is_extra: bool) -> Result<(), ApiError> {
     Ok(())
 }
 
+fn is_other_cursor(name: &str) -> bool {
+    let is_cursor = |part: &str| {
+        let loose = LooseName::of(part.as_bytes());
+        OTHER_CURSORS.iter().any(|cursor| loose.is(cursor))
+    };
+    !matches!(name, "after" | "before") && name.split(['[', ']', '.']).any(is_cursor)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use actix_web::http::Method;
+
+    use super::ApiError;
+    use crate::proxy::endpoint::{Endpoints, Stateful};
+
+    fn check_at(query: &str, path: &str) -> Result<(), ApiError> {
+        let endpoints = Endpoints::with_extra("/v1/extra").unwrap();
+        let endpoints = endpoints.with_stateful(Stateful::Private);
+        let found = endpoints.find(&Method::GET, path).unwrap();
+        super::check(query, &found.endpoint)
+    }
+
+    /// As a query of an endpoint of OpenAI's, or of the operator's own.
+    fn check(query: &str, is_extra: bool) -> Result<(), ApiError> {
+        let path = if is_extra {
+            "/v1/extra"
+        } else {
+            "/v1/responses/resp_1"
+        };
+        check_at(query, path)
+    }
+
+    #[test]
+    fn a_list_takes_cursors_to_the_letter_only() {
+        for path in [
+            "/v1/files",
+            "/v1/batches",
+            "/v1/chat/completions",
+            "/v1/chat/completions/chatcmpl-1/messages",
+            "/v1/vector_stores/vs_1/files",
+            "/v1/vector_stores/vs_1/file_batches/vsfb_1/files",
+            "/v1/containers/cntr_1/files",
+            "/v1/conversations/conv_1/items",
+            "/v1/responses/resp_1/input_items",
+        ] {
+            let sdk = "after=x&before=y&limit=5&order=asc&purpose=batch&metadata[a]=b&include[]=c";
+            assert!(check_at(sdk, path).is_ok(), "{path}");
+            for name in [
+                "After",
+                "AFTER",
+                "after[]",
+                "after[0]",
+                "page%5Bafter%5D",
+                "a%66ter_id",
+                "starting_after",
+                "endingBefore",
+                "cursor",
+                "page-token",
+                "nextToken",
+            ] {
+                assert!(
+                    check_at(&format!("{name}=x"), path).is_err(),
+                    "{path} {name}"
+                );
+            }
+        }
+        for path in [
+            "/v1/responses/resp_1",
+            "/v1/files/file-1/content",
+            "/v1/models",
+        ] {
+            assert!(
+                check_at("starting_after=5&cursor=x", path).is_ok(),
+                "{path}"
+            );
+        }
+    }
 
     #[test]
     fn a_query_of_an_sdk_passes() {

@@ -32,7 +32,6 @@ use tokio::{
 
 use super::{
     ApiError, Expected, Proxy, Shared, answer,
-    auth::KEY_PROTOCOL,
     backend::{Io, Opened, OutgoingRequest, Socket},
     budget::BodyShare,
     caller_of,
@@ -149,18 +148,6 @@ fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     let mut headers = keep_end_to_end(headers.clone());
     headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
     headers
-}
-
-/// The subprotocols that go on: without the one that is a key.
-#[must_use]
-pub(super) fn protocols(headers: &HeaderMap) -> Option<Vec<u8>> {
-    let protocols: Vec<&[u8]> = headers
-        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|protocol| !protocol.is_empty() && !protocol.starts_with(KEY_PROTOCOL.as_bytes()))
-        .collect();
-    (!protocols.is_empty()).then(|| protocols.join(&b", "[..]))
 }
 
 /// The backend's side of an open socket, as the body of the answer that opened it.

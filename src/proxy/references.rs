@@ -59,9 +59,14 @@ const FILES_OF_FORMS: [Known; 1] = [("input_reference", ObjectKind::File)];
 const ITEMS: [&str; 2] = ["input", "items"];
 const ITEM_DEPTH: usize = 3;
 /// The users' own words and descriptions of tools; what looks like a reference in them is none. Annotations and results are
-/// text about files, of one's own earlier answers. To the letter: what is under a name in another spelling is searched.
-const FREE: [&str; 8] = [
+/// text about files, of one's own earlier answers; `env` and `headers` are for a shell and a server of tools, and
+/// `chat_template_kwargs` for vLLM's template. To the letter: what is under a name in another spelling is searched.
+const FREE: [&str; 12] = [
     "metadata",
+    "env",
+    "headers",
+    "chat_template_kwargs",
+    "input_examples",
     "arguments",
     "attributes",
     "parameters",

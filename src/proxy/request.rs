@@ -127,6 +127,8 @@ pub(super) fn not_utf_8() -> ApiError {
 fn not_an_object(error: &serde_json::Error) -> ApiError {
     let message = if error.is_data() {
         "The request body must be a JSON object.".to_owned()
+    } else if error.is_eof() && (error.line(), error.column()) == (1, 0) {
+        "The request body is empty. It must be a JSON object.".to_owned()
     } else {
         format!(
             "We could not parse the JSON body of your request (line {}, column {}). The body must be a JSON object.",

@@ -49,6 +49,9 @@ fn a_trailing_slash_is_an_unknown_url() {
         "/v1/messages/",
         "/v1/realtime/",
         "/v1/embeddings/",
+        "/v1/chat/completions//",
+        "/v1/responses%2F",
+        "/v1/responses/%2f/",
     ] {
         for request in [Request::post(path, ASK), Request::get(path)] {
             let answer = proxy.send(&request.key(&key));
@@ -59,6 +62,43 @@ fn a_trailing_slash_is_an_unknown_url() {
             assert!(["unknown_url", "not_found_error"].contains(&code.as_str().unwrap()));
         }
     }
+}
+
+#[test]
+fn a_message_says_what_is_wrong_with_a_key_or_a_body() {
+    let backend = Backend::json("{}");
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let says = |request: Request, status: u16, words: &str| {
+        let answer = proxy.send(&request);
+        let error = assert_openai_error(&answer, status);
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(words), "{message}");
+    };
+    let chat = || Request::post(CHAT, ASK);
+    let quoted = format!("\"{key}\"");
+    says(chat().header("x-api-key", &quoted), 401, "quotes");
+    says(
+        chat().header("authorization", &format!("Bearer '{key}'")),
+        401,
+        "quotes",
+    );
+    let two = chat()
+        .header("api-key", &key)
+        .header("x-api-key", "llmp-other");
+    says(two, 401, "two different keys");
+    says(
+        Request::post(CHAT, "")
+            .key(&key)
+            .header("content-type", "application/json"),
+        400,
+        "empty",
+    );
+    says(
+        Request::new("PUT", "/v1/files/file-1").key(&key),
+        405,
+        "GET and DELETE only",
+    );
+    assert!(backend.requests().is_empty());
 }
 
 /// Checks Anthropic's shape; the error's type.

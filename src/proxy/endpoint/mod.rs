@@ -204,8 +204,14 @@ impl Endpoints {
     }
 
     fn not_served(&self, method: &Method, path: &str) -> ApiError {
-        let stem = path.strip_suffix('/');
-        if ENDPOINTS.iter().any(|endpoint| Some(endpoint.path) == stem) {
+        let mut stem = path;
+        while let Some(shorter) = ["/", "%2F", "%2f"]
+            .iter()
+            .find_map(|slash| stem.strip_suffix(slash))
+        {
+            stem = shorter;
+        }
+        if stem != path && ENDPOINTS.iter().any(|endpoint| endpoint.path == stem) {
             return ApiError::unknown_url(method.as_str(), path);
         }
         let is_stateful = STATEFUL
@@ -279,6 +285,17 @@ impl Endpoint {
             }
             _ => None,
         }
+    }
+
+    /// Whether it answers with a list of stored objects, or of their parts.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        let is_of_parts = || {
+            let last = self.path.rsplit('/').next().unwrap_or_default();
+            self.path.contains('{')
+                && matches!(last, "items" | "input_items" | "files" | "messages")
+        };
+        self.method == "GET" && (matches!(self.keeps, Keeps::Listed(_)) || is_of_parts())
     }
 
     /// Which names the usage objects of its answers have.
@@ -447,7 +464,7 @@ mod tests {
         }
         let put = private.find(&Method::PUT, "/v1/files/file-1").unwrap_err();
         assert_eq!(put.status(), 405);
-        assert!(put.to_string().contains("GET, DELETE"), "{put}");
+        assert!(put.to_string().contains("GET and DELETE"), "{put}");
     }
 
     #[test]

@@ -186,6 +186,10 @@ fn what_is_no_reference_is_none() {
         r#"{"guided_json":{"properties":{"file_id":{"type":"string"},"container":true,"batchId":{"$ref":"x"}}}}"#,
         r#"{"messages":[{"tool_calls":[{"id":"c","function":{"arguments":{"file_id":5}}}]}]}"#,
         r#"{"user_id":5,"tool_call_id":7,"identity":{"x":1}}"#,
+        r#"{"tools":[{"name":"t","input_schema":{},"input_examples":[{"file_id":"abc","container":"c"}]}]}"#,
+        r#"{"input":[{"type":"local_shell_call","action":{"type":"exec","env":{"CONTAINER":"c","FILE_ID":"f"}}}]}"#,
+        r#"{"tools":[{"type":"mcp","server_url":"https://x","headers":{"conversation":"5"}}]}"#,
+        r#"{"messages":[],"chat_template_kwargs":{"conversation":"x"}}"#,
         r#"{"messages":[{"content":"a \"fileId\": 5 and \u0000"}]}"#,
     ] {
         assert_eq!(found(body), Vec::<String>::new(), "{body}");

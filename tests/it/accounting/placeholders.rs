@@ -110,7 +110,10 @@ fn zeros_in_every_event_count_nothing_until_the_end() {
         r#"}],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#,
     );
     let row = row_when_left(chat, vec![zeros.clone(); 50]);
-    assert_eq!((row.output, row.source.as_str()), (50, "estimate"));
+    assert_eq!(
+        (row.input, row.output, row.source.as_str()),
+        (9, 50, "estimate")
+    );
     let told = [
         vec![zeros.clone(); 50],
         vec![usage_event(9, 50), DONE.to_owned()],

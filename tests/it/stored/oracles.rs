@@ -56,14 +56,22 @@ fn a_foreign_cursor_below_one_s_own_object_is_as_an_unknown_one() {
     for (path, foreign) in [
         (format!("/v1/vector_stores/{store}/files"), file.as_str()),
         (format!("/v1/responses/{response}/input_items"), "msg-of-x"),
+        ("/v1/files".to_owned(), file.as_str()),
     ] {
-        for cursor in ["after", "before", "After"] {
+        for (cursor, status) in [
+            ("after", 404),
+            ("before", 404),
+            ("After", 400),
+            ("after[]", 400),
+            ("starting_after", 400),
+            ("page_token", 400),
+        ] {
             let ids = [foreign, "file-0000"];
             let answers = ids.map(|id| {
                 let answer = get(&proxy, &bob, &format!("{path}?{cursor}={id}"));
                 (answer.status, answer.text())
             });
-            assert_eq!(answers[0].0, 404);
+            assert_eq!(answers[0].0, status, "{cursor}");
             same_answer(answers, ids);
         }
     }
