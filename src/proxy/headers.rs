@@ -69,12 +69,20 @@ fn stays_here(name: &str) -> bool {
 fn is_override_in_x(name: &str) -> bool {
     let starts_with = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     match name.as_bytes().get(2) {
-        Some(b'a') => matches!(name, "x-api-key" | "x-arr-original-url"),
+        Some(b'a') => {
+            matches!(name, "x-api-key" | "x-arr-original-url") || starts_with(&["x-accel-"])
+        }
         Some(b'e') => starts_with(&["x-envoy-original-"]),
-        Some(b'f') => starts_with(&["x-forwarded"]),
+        Some(b'f') => starts_with(&["x-forwarded", "x-forward-"]),
         Some(b'h') => name == "x-host" || starts_with(&["x-http-"]),
-        Some(b'm') => matches!(name, "x-method" | "x-method-override" | "x-ms-original-url"),
-        Some(b'o') => starts_with(&["x-original-", "x-override-"]),
+        Some(b'i') => starts_with(&["x-invoke-"]),
+        Some(b'm') => {
+            matches!(
+                name,
+                "x-matched-path" | "x-method" | "x-method-override" | "x-ms-original-url"
+            ) || starts_with(&["x-middleware-"])
+        }
+        Some(b'o') => starts_with(&["x-original-", "x-orig-", "x-override-"]),
         Some(b'p') => matches!(
             name,
             "x-path" | "x-path-info" | "x-path-override" | "x-proxy-url"
@@ -82,7 +90,8 @@ fn is_override_in_x(name: &str) -> bool {
         Some(b'r') => {
             matches!(
                 name,
-                "x-real-url"
+                "x-real-uri"
+                    | "x-real-url"
                     | "x-replaced-path"
                     | "x-request-method"
                     | "x-request-path"
@@ -91,13 +100,13 @@ fn is_override_in_x(name: &str) -> bool {
                     | "x-rest-method"
             ) || starts_with(&["x-rewrite-", "x-rewritten-"])
         }
-        Some(b's') => matches!(name, "x-script-name" | "x-script-url"),
+        Some(b's') => matches!(name, "x-script-name" | "x-script-url" | "x-sendfile-type"),
         Some(b't') => name == "x-tunnel-method",
         Some(b'u') => {
             matches!(
                 name,
                 "x-unencoded-url" | "x-uri" | "x-url" | "x-url-rewrite"
-            )
+            ) || starts_with(&["x-upstream-"])
         }
         Some(b'v') => name == "x-verb",
         Some(b'w') => name == "x-waws-unencoded-url",
@@ -114,14 +123,14 @@ fn is_ambiguous(name: &str) -> bool {
 /// Whether an end-to-end header of an answer does not go back. A client takes it as said by the host that it asked, which is
 /// this proxy's, and often for a long time:
 /// - `set-cookie…`: the cookies are for the backend's host;
-/// - `strict-transport-security`, `public-key-pins…`, `expect-ct`: would demand TLS, or the backend's keys, of our host name;
+/// - `strict-transport-security`, `public-key-pins…`, `expect-ct`, `expect-staple`: would demand TLS, or the backend's keys, of our host name;
 /// - `alt-svc`: would lead to another address in our name;
 /// - `nel`, `report-to`, `reporting-endpoints`: would have browsers report on our host to the backend's collectors;
 /// - `accept-ch…`, `critical-ch`, `clear-site-data`, `origin-agent-cluster`, `service-worker-allowed`, `use-as-dictionary`:
 ///   would change what browsers keep of our host and send to it;
-/// - `no-vary-search`, `speculation-rules`, `observe-browsing-topics`, `set-login`: would have browsers cache, load or note what
-///   they do with our host;
-/// - `refresh`: would lead a browser to another address, again and again;
+/// - `no-vary-search`, `speculation-rules`, `observe-browsing-topics`, `set-login`, `idp-signin-status`, `shared-storage-write`,
+///   `activate-storage-access`: would have browsers cache, load or note what they do with our host;
+/// - `refresh`, `onion-location`: would lead a browser to another address;
 /// - `server-timing`: measures the backend's machines, not ours;
 /// - `www-authenticate`, `authentication-info`, `proxy-authenticat…`: speak of credentials that are not the client's;
 /// - `x-accel-redirect`, `x-sendfile` and the like: are orders to a server in front of us to send something of its own.
@@ -129,12 +138,20 @@ fn stays_with_backend(name: &str) -> bool {
     match name.as_bytes().first() {
         Some(b'a') => matches!(
             name,
-            "accept-ch" | "accept-ch-lifetime" | "alt-svc" | "authentication-info"
+            "accept-ch"
+                | "accept-ch-lifetime"
+                | "activate-storage-access"
+                | "alt-svc"
+                | "authentication-info"
         ),
         Some(b'c') => matches!(name, "clear-site-data" | "critical-ch"),
-        Some(b'e') => name == "expect-ct",
+        Some(b'e') => matches!(name, "expect-ct" | "expect-staple"),
+        Some(b'i') => name == "idp-signin-status",
         Some(b'n') => matches!(name, "nel" | "no-vary-search"),
-        Some(b'o') => matches!(name, "observe-browsing-topics" | "origin-agent-cluster"),
+        Some(b'o') => matches!(
+            name,
+            "observe-browsing-topics" | "onion-location" | "origin-agent-cluster"
+        ),
         Some(b'p') => name.starts_with("public-key-pins") || name.starts_with("proxy-authenticat"),
         Some(b'r') => matches!(name, "refresh" | "report-to" | "reporting-endpoints"),
         Some(b's') => matches!(
@@ -144,6 +161,7 @@ fn stays_with_backend(name: &str) -> bool {
                 | "set-cookie"
                 | "set-cookie2"
                 | "set-login"
+                | "shared-storage-write"
                 | "speculation-rules"
                 | "strict-transport-security"
         ),
@@ -154,6 +172,8 @@ fn stays_with_backend(name: &str) -> bool {
             "x-accel-redirect"
                 | "x-lighttpd-send-file"
                 | "x-litespeed-location"
+                | "x-litespeed-purge"
+                | "x-reproxy-file"
                 | "x-reproxy-url"
                 | "x-sendfile"
         ),
@@ -467,6 +487,11 @@ mod tests {
             "x-tunnel-method",
             "x-replaced-path",
             "x-override-url",
+            "x-forward-path",
+            "x-orig-url",
+            "x-matched-path",
+            "x-middleware-rewrite",
+            "x-accel-mapping",
             "http-method-override",
             "x-http-method",
             "x-http-method-override",
@@ -494,7 +519,9 @@ mod tests {
         }
         request = request
             .append_header(("connection", "keep-alive, X-Named"))
-            .append_header(("x-kept", "kept"));
+            .append_header(("x-kept", "kept"))
+            .append_header(("x-stainless-helper-method", "stream"))
+            .append_header(("x-request-id", "mine"));
         let head = head(&own("sk-1"), request);
         assert!(
             head.starts_with(
@@ -507,6 +534,8 @@ mod tests {
             "authorization: Bearer sk-1\r\n",
             "openai-organization: org-1\r\n",
             "x-kept: kept\r\n",
+            "x-stainless-helper-method: stream\r\n",
+            "x-request-id: mine\r\n",
             "content-length: 7\r\n\r\n",
         ] {
             assert!(head.contains(line), "{line} in {head}");

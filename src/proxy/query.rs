@@ -11,30 +11,47 @@ use super::{
 };
 use crate::usage::LooseName;
 
-/// How servers name what a list's page begins or ends at, beside `after` and `before` to the letter: compared by letters alone.
-const OTHER_CURSORS: [&str; 22] = [
+/// How lists of other APIs and frameworks name what a page begins or ends at, beside `after` and `before` to the letter: compared
+/// by letters alone.
+const OTHER_CURSORS: [&str; 38] = [
     "after",
-    "before",
-    "after_id",
-    "before_id",
     "after_cursor",
+    "after_id",
+    "before",
     "before_cursor",
-    "starting_after",
-    "ending_before",
-    "start_after",
-    "end_before",
-    "starting_at",
-    "since_id",
-    "from_id",
+    "before_id",
+    "continuation",
+    "continuation_token",
     "cursor",
+    "end_before",
+    "end_cursor",
+    "end_id",
+    "ending_before",
+    "exclusive_start_key",
+    "first_id",
+    "from_id",
+    "last_id",
+    "marker",
+    "max_id",
+    "min_id",
     "next",
     "next_cursor",
+    "next_marker",
     "next_page",
     "next_page_token",
     "next_token",
+    "offset",
+    "page",
+    "page_cursor",
     "page_token",
-    "marker",
-    "continuation_token",
+    "previous_cursor",
+    "since_id",
+    "skip",
+    "skip_token",
+    "start_after",
+    "start_cursor",
+    "start_id",
+    "starting_after",
 ];
 
 /// Checks the names of a query's parameters.
@@ -47,9 +64,13 @@ pub(super) fn check(query: &str, endpoint: &Endpoint) -> Result<(), ApiError> {
         return Ok(());
     }
     let (is_extra, is_list) = (endpoint.body == Body::Any, endpoint.is_list());
-    // Older servers separate parameters by semicolons.
-    for parameter in query.split(['&', ';']) {
+    // Older servers separate parameters by semicolons. Cursors are not looked up behind one.
+    for (place, parameter) in query
+        .split('&')
+        .flat_map(|part| part.split(';').enumerate())
+    {
         let name = parameter.split('=').next().unwrap_or_default();
+        let is_looked_up = place == 0 && matches!(name, "after" | "before");
         if name.is_empty() {
             continue;
         }
@@ -61,7 +82,7 @@ pub(super) fn check(query: &str, endpoint: &Endpoint) -> Result<(), ApiError> {
                 return Err(request::refused_override());
             }
             let name = String::from_utf8_lossy(name);
-            if is_list && is_other_cursor(&name) {
+            if is_list && !is_looked_up && is_cursor(&name) {
                 let name = request::clean_text(&name);
                 return Err(ApiError::invalid_request(
                     StatusCode::BAD_REQUEST,
@@ -84,12 +105,13 @@ pub(super) fn check(query: &str, endpoint: &Endpoint) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn is_other_cursor(name: &str) -> bool {
-    let is_cursor = |part: &str| {
+fn is_cursor(name: &str) -> bool {
+    let is_known = |part: &str| {
         let loose = LooseName::of(part.as_bytes());
         OTHER_CURSORS.iter().any(|cursor| loose.is(cursor))
     };
-    !matches!(name, "after" | "before") && name.split(['[', ']', '.']).any(is_cursor)
+    // The keys of metadata are the users' own.
+    !name.starts_with("metadata[") && name.split(['[', ']', '.']).any(is_known)
 }
 
 #[cfg(test)]
@@ -129,7 +151,8 @@ mod tests {
             "/v1/conversations/conv_1/items",
             "/v1/responses/resp_1/input_items",
         ] {
-            let sdk = "after=x&before=y&limit=5&order=asc&purpose=batch&metadata[a]=b&include[]=c";
+            let sdk =
+                "after=x&before=y&limit=5&order=asc&purpose=batch&metadata[after]=b&include[]=c";
             assert!(check_at(sdk, path).is_ok(), "{path}");
             for name in [
                 "After",
@@ -138,6 +161,12 @@ mod tests {
                 "after[0]",
                 "page%5Bafter%5D",
                 "a%66ter_id",
+                "a%66ter",
+                "%2561fter",
+                "limit=5;after",
+                "page",
+                "offset",
+                "last_id",
                 "starting_after",
                 "endingBefore",
                 "cursor",

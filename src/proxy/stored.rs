@@ -299,8 +299,8 @@ pub(super) struct Keeping {
     keeps_audio: bool,
     /// What is booked of the object should it be deleted before it is done.
     unfinished: Option<Box<Estimate>>,
-    /// The same, where it is known.
-    given_up: Option<Entry>,
+    /// The same, where it is known. Boxed, because each request moves this struct and few have one.
+    given_up: Option<Box<Entry>>,
     /// Ids of items that the request brings along: a backend that gives them back has not made them.
     given_ids: Vec<String>,
     /// Those that are none of the user's own, if the backend may keep the items: until it has, and that is written, nobody becomes
@@ -397,7 +397,7 @@ impl Keeping {
 
     /// The request deletes what the backend does not know.
     pub(super) fn ends_given_up(&mut self, row: Entry) {
-        self.given_up = Some(row);
+        self.given_up = Some(Box::new(row));
     }
 
     /// Whether the answer closes the account of what is not done.
@@ -506,7 +506,7 @@ impl Keeping {
     pub(super) fn last_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
         let mut entries = self.first_entries(stored);
         if let (Keeps::Forgotten, Some(id), None) = (self.keeps, &self.path_id, &self.unfinished) {
-            entries.extend(self.given_up.take());
+            entries.extend(self.given_up.take().map(|row| *row));
             entries.push(Entry::Forgotten {
                 id: id.clone(),
                 user_id: self.user_id,
