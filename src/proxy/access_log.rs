@@ -164,7 +164,7 @@ impl Line {
 
     /// Of an error of our own: what a client can tell the operator.
     fn request_id_of(&mut self, response: &HttpResponse) {
-        let id = response.headers().get(REQUEST_ID);
+        let id = response.headers().get(&REQUEST_ID);
         if let Some(id) = id.and_then(|id| id.to_str().ok()) {
             self.text(" request_id=");
             self.text(id);

@@ -58,8 +58,8 @@ pub(super) async fn answer(
         return Err(refused_credentials(exchange).await);
     }
     let request_id = headers
-        .get(REQUEST_ID)
-        .or_else(|| headers.get(ANTHROPIC_REQUEST_ID))
+        .get(&REQUEST_ID)
+        .or_else(|| headers.get(&ANTHROPIC_REQUEST_ID))
         .and_then(|id| id.to_str().ok())
         .map(|id| id.chars().take(200).collect());
     let form = form_of(&headers, status, expected);

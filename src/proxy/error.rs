@@ -7,7 +7,10 @@ use std::{borrow::Cow, fmt};
 use actix_web::{
     HttpResponse,
     body::BoxBody,
-    http::{StatusCode, header},
+    http::{
+        StatusCode,
+        header::{self, HeaderName},
+    },
 };
 use serde::Serialize;
 
@@ -27,8 +30,8 @@ pub struct ApiError {
 }
 
 /// The header that tells an answer's id, and Anthropic's name for it.
-pub const REQUEST_ID: &str = "x-request-id";
-pub const ANTHROPIC_REQUEST_ID: &str = "request-id";
+pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub static ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 /// Whose clients read an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -271,7 +274,7 @@ impl ApiError {
     pub fn to_response(&self, shape: ErrorShape) -> HttpResponse<BoxBody> {
         let request_id = new_request_id();
         let mut response = HttpResponse::build(self.status);
-        response.insert_header((REQUEST_ID, request_id.as_str()));
+        response.insert_header((REQUEST_ID.clone(), request_id.as_str()));
         match self.retry {
             Retry::Unsaid => {}
             Retry::After(seconds) => {
@@ -298,7 +301,7 @@ impl ApiError {
                 },
             }),
             ErrorShape::Anthropic => {
-                response.insert_header((ANTHROPIC_REQUEST_ID, request_id.as_str()));
+                response.insert_header((ANTHROPIC_REQUEST_ID.clone(), request_id.as_str()));
                 response.json(AnthropicBody {
                     kind: "error",
                     error: AnthropicInner {

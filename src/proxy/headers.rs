@@ -117,7 +117,7 @@ fn is_override_in_x(name: &str) -> bool {
 /// Whether a server that passes headers as CGI variables would read the name as that of another header: it turns `-` into
 /// `_` (RFC 3875 section 4.1.18), so that `x_forwarded_for` would be the one that stays here.
 fn is_ambiguous(name: &str) -> bool {
-    memchr::memchr(b'_', name.as_bytes()).is_some()
+    name.as_bytes().contains(&b'_')
 }
 
 /// Whether an end-to-end header of an answer does not go back. A client takes it as said by the host that it asked, which is
@@ -384,7 +384,7 @@ fn target_of(request: &HttpRequest) -> &str {
 }
 
 fn sends_x_api_key(headers: &HeaderMap) -> bool {
-    headers.contains_key("x-api-key") && !headers.contains_key(header::AUTHORIZATION)
+    !headers.contains_key(header::AUTHORIZATION) && headers.contains_key("x-api-key")
 }
 
 /// The subprotocols that go on: without the one that is a key.
@@ -423,6 +423,10 @@ pub fn keep_end_to_end(mut headers: HeaderMap) -> HeaderMap {
 fn named_by_connection(headers: &HeaderMap) -> smallvec::SmallVec<[&str; 4]> {
     let mut named = smallvec::SmallVec::new();
     for value in headers.get_all(header::CONNECTION) {
+        // Nearly all there are.
+        if value.as_bytes().eq_ignore_ascii_case(b"keep-alive") {
+            continue;
+        }
         let options = value.to_str().unwrap_or_default().split(',').map(str::trim);
         // Hop-by-hop headers stay without being named.
         for option in options.filter(|option| !option.is_empty() && !is_hop_by_hop(option)) {

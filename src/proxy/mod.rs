@@ -302,12 +302,13 @@ async fn forward(
     let outlives_client =
         plan.keeping.background || endpoint.keeps == Keeps::Batch || asked.keeping.has_unfinished();
     let heir = outlives_client.then(Heir::new);
-    let sending = send(proxy, asked, plan, permit, in_flight, heir);
+    // One future for each way: kept for both, it would take its room twice in every request's.
     if outlives_client {
+        let sending = send(proxy, asked, plan, permit, in_flight, heir);
         let sent = tokio::task::spawn_local(sending).await;
         return sent.unwrap_or_else(|_| Err(panicked()));
     }
-    sending.await
+    send(proxy, asked, plan, permit, in_flight, heir).await
 }
 
 /// What concerns stored objects before a request goes on.

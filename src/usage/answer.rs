@@ -13,7 +13,7 @@ use super::{
     counts::{Counts, Details, VendorCounts, find_counts},
     lenient::{Lenient, Name, Seconds, anything_else_is_default},
     outline::weight_of,
-    strings::{Nothing, Strings, Take},
+    strings::{Nothing, OnlyUsage, Strings, Take},
     template::{Holes, Noting},
     text::Text,
 };
@@ -46,9 +46,17 @@ pub enum EventKind {
 /// Reads a whole JSON answer.
 #[must_use]
 pub fn read_answer(body: &[u8]) -> Answer {
-    let Ok(wire) = parse(body, Shape::Answer, &mut Nothing) else {
+    let Ok(mut wire) = parse(body, Shape::Answer, &mut Nothing) else {
         return unreadable(body);
     };
+    // Usage in a choice counts only where there is no other, and hardly any answer has it there.
+    let has_choices = wire.choices == Choices::Some;
+    if has_choices && !wire.counts.is_told() && memchr::memmem::find(body, b"\"usage\"").is_some() {
+        match parse(body, Shape::Answer, &mut OnlyUsage) {
+            Ok(again) => wire = again,
+            Err(_) => return unreadable(body),
+        }
+    }
     Answer {
         is_error: wire.is_error(),
         counts: wire.counts.or_audio_ms(wire.duration.0),
@@ -399,6 +407,10 @@ impl<'de, T: Take> Visitor<'de> for ChoicesOf<'_, T> {
                 .next_element_seed(Strings::of_choice(&mut choice))?
                 .is_some()
             {
+                choices = Choices::Some;
+            }
+        } else if !taker.wants_usage() {
+            while seq.next_element::<IgnoredAny>()?.is_some() {
                 choices = Choices::Some;
             }
         } else {

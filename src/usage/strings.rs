@@ -35,15 +35,33 @@ pub(super) trait Take {
     }
     /// The JSON of a member that nobody reads.
     fn filler(&mut self, _json: &str) {}
+    /// Whether the usage objects in choices are looked for.
+    fn wants_usage(&self) -> bool {
+        true
+    }
     /// The usage object that some servers put into a choice.
     fn usage(&mut self, _counts: &Counts) {}
 }
 
-/// For readers that have no use for the text.
+/// For readers that have no use for the text, nor for anything in choices.
 pub(super) struct Nothing;
+
+/// For readers that have no use for the text.
+pub(super) struct OnlyUsage;
+
+impl Take for OnlyUsage {
+    fn wants_text(&self) -> bool {
+        false
+    }
+    fn text(&mut self, _: &str) {}
+    fn tokens(&mut self, _: u64) {}
+}
 
 impl Take for Nothing {
     fn wants_text(&self) -> bool {
+        false
+    }
+    fn wants_usage(&self) -> bool {
         false
     }
     fn text(&mut self, _: &str) {}

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, Statement, params};
+use rusqlite::{Connection, ErrorCode, Statement, ToSql};
 
 use super::{
     NotWritten, OnFailure, Parcel, Queue, Shared, Sync,
@@ -36,10 +36,25 @@ const MAX_BATCH_ROWS: usize = 4_096;
 /// How long a stopping server tries to write the last rows, and to sum them up.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-const INSERT_ROW: &str = "INSERT INTO usage_logs (started_at_ms, user_id, endpoint, model, served_model, \
-     input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images, status, outcome, usage_source, \
-     duration_ms, first_byte_ms, backend_request_id, estimated_input_tokens, estimated_output_tokens) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+macro_rules! insert_row {
+    ($further_columns:literal, $further_values:literal) => {
+        concat!(
+            "INSERT INTO usage_logs (started_at_ms, user_id, endpoint, model, served_model, \
+             input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images, status, outcome, usage_source, \
+             duration_ms, first_byte_ms, backend_request_id",
+            $further_columns,
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17",
+            $further_values,
+            ")"
+        )
+    };
+}
+const INSERT_ROW: &str = insert_row!("", "");
+/// Of a row with an estimate: two columns that stay NULL in the others, which are nearly all.
+const INSERT_ESTIMATE: &str = insert_row!(
+    ", estimated_input_tokens, estimated_output_tokens",
+    ", ?18, ?19"
+);
 
 /// The state of the writing thread.
 pub(super) struct Writer {
@@ -224,7 +239,12 @@ fn write_entries<'a>(
         let mut written = Vec::with_capacity(entries.size_hint().0);
         let mut statement = connection.prepare_cached(INSERT_ROW)?;
         let mut insert = |row: Cow<'a, UsageRow>| {
-            insert_row(&mut statement, &row)?;
+            if row.source == UsageSource::Estimate {
+                let mut statement = connection.prepare_cached(INSERT_ESTIMATE)?;
+                insert_row(&mut statement, &row)?;
+            } else {
+                insert_row(&mut statement, &row)?;
+            }
             let id = connection.last_insert_rowid();
             written.push(Written { id, row });
             Ok::<_, rusqlite::Error>(())
@@ -288,29 +308,41 @@ pub(super) fn count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// Binds and runs [`INSERT_ROW`], or [`INSERT_ESTIMATE`] for a row with an estimate.
 fn insert_row(insert: &mut Statement<'_>, row: &UsageRow) -> rusqlite::Result<()> {
-    let estimated = (row.source == UsageSource::Estimate).then_some(row.estimated);
-    insert.execute(params![
-        row.started_at_ms,
-        row.user_id,
-        row.endpoint,
-        row.model,
-        row.served_model,
-        count(row.usage.input),
-        count(row.usage.output),
-        count(row.usage.cached),
-        count(row.usage.reasoning),
-        count(row.usage.audio_ms),
-        count(row.usage.images),
-        row.status,
-        row.outcome.as_str(),
-        row.source.as_str(),
-        row.duration_ms,
-        row.first_byte_ms,
-        row.backend_request_id,
-        estimated.map(|estimated| count(estimated.input)),
-        estimated.map(|estimated| count(estimated.output)),
-    ])?;
+    let mut place = 0;
+    let mut bind = |value: &dyn ToSql| {
+        place += 1;
+        insert.raw_bind_parameter(place, value)
+    };
+    bind(&row.started_at_ms)?;
+    bind(&row.user_id)?;
+    bind(&row.endpoint)?;
+    bind(&row.model)?;
+    bind(&row.served_model)?;
+    let usage = &row.usage;
+    let counts = [
+        usage.input,
+        usage.output,
+        usage.cached,
+        usage.reasoning,
+        usage.audio_ms,
+        usage.images,
+    ];
+    for tokens in counts {
+        bind(&count(tokens))?;
+    }
+    bind(&row.status)?;
+    bind(&row.outcome.as_str())?;
+    bind(&row.source.as_str())?;
+    bind(&row.duration_ms)?;
+    bind(&row.first_byte_ms)?;
+    bind(&row.backend_request_id)?;
+    if row.source == UsageSource::Estimate {
+        bind(&count(row.estimated.input))?;
+        bind(&count(row.estimated.output))?;
+    }
+    insert.raw_execute()?;
     Ok(())
 }
 
