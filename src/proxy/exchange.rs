@@ -427,7 +427,7 @@ impl Exchange {
                 endpoint,
             } => {
                 let (mut row, missing) = self.row(outcome);
-                row.endpoint = endpoint;
+                row.endpoint = endpoint.unwrap_or(row.endpoint);
                 self.due(row, missing, Some((account, extent)))
             }
         };

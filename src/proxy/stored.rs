@@ -325,11 +325,11 @@ pub(super) enum Booking {
     Later(Option<Account>),
     /// It was before; a look at it books nothing, and says so in the log.
     Before,
-    /// Unless it was before, under the name of the endpoint that made the object.
+    /// Unless it was before, under the name of the endpoint that made the object where that is another.
     Once {
         account: Account,
         extent: Extent,
-        endpoint: &'static str,
+        endpoint: Option<&'static str>,
     },
     /// With what the object had said before it was deleted, in which it is forgotten too.
     Unfinished(Box<Estimate>),
@@ -599,7 +599,7 @@ impl Keeping {
             } else {
                 Extent::Whole
             },
-            endpoint,
+            endpoint: Some(endpoint),
         }
     }
 
@@ -616,7 +616,7 @@ impl Keeping {
                     made_at_ms: Some(made.made_at_ms),
                 },
                 extent: Extent::Cut,
-                endpoint: RESPONSES,
+                endpoint: None,
             },
             _ => Booking::AsUsual,
         }

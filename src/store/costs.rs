@@ -21,20 +21,23 @@ const ROWS_IN_WINDOW: &str = "SELECT hour / 24 AS day, user_id, endpoint, model,
      SELECT started_at_ms / 86400000, user_id, endpoint, model, status BETWEEN 200 AND 299, \
        input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images, \
        usage_source = 'estimate' AND status BETWEEN 200 AND 299, \
-       iif(usage_source = 'estimate', coalesce(estimated_input_tokens, input_tokens), 0), iif(usage_source = 'estimate', coalesce(estimated_output_tokens, output_tokens), 0) \
+       iif(usage_source = 'estimate', coalesce(estimated_input_tokens, input_tokens), 0), \
+       iif(usage_source = 'estimate', coalesce(estimated_output_tokens, output_tokens), 0) \
        FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup) \
          AND +started_at_ms >= ?1 * 3600000 AND +started_at_ms < ?2 * 3600000 \
      UNION ALL \
      SELECT started_at_ms / 86400000, user_id, endpoint, model, status BETWEEN 200 AND 299, \
        input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images, \
        usage_source = 'estimate' AND status BETWEEN 200 AND 299, \
-       iif(usage_source = 'estimate', coalesce(estimated_input_tokens, input_tokens), 0), iif(usage_source = 'estimate', coalesce(estimated_output_tokens, output_tokens), 0) \
+       iif(usage_source = 'estimate', coalesce(estimated_input_tokens, input_tokens), 0), \
+       iif(usage_source = 'estimate', coalesce(estimated_output_tokens, output_tokens), 0) \
        FROM usage_logs WHERE started_at_ms >= ?3 AND started_at_ms < ?4 \
      UNION ALL \
      SELECT started_at_ms / 86400000, user_id, endpoint, model, status BETWEEN 200 AND 299, \
        input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images, \
        usage_source = 'estimate' AND status BETWEEN 200 AND 299, \
-       iif(usage_source = 'estimate', coalesce(estimated_input_tokens, input_tokens), 0), iif(usage_source = 'estimate', coalesce(estimated_output_tokens, output_tokens), 0) \
+       iif(usage_source = 'estimate', coalesce(estimated_input_tokens, input_tokens), 0), \
+       iif(usage_source = 'estimate', coalesce(estimated_output_tokens, output_tokens), 0) \
        FROM usage_logs WHERE started_at_ms >= ?5 AND started_at_ms < ?6";
 
 /// Whether a report splits each user's sums by model.

@@ -56,7 +56,8 @@ const ADD_BATCH: &str = add_to_hours!(
     "SELECT started_at_ms / 3600000, user_id, endpoint, model, count(*), sum(status BETWEEN 200 AND 299), \
      sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(reasoning_tokens), sum(audio_ms), sum(images), \
      sum(usage_source = 'estimate' AND status BETWEEN 200 AND 299), \
-     sum(iif(usage_source = 'estimate', coalesce(estimated_input_tokens, input_tokens), 0)), sum(iif(usage_source = 'estimate', coalesce(estimated_output_tokens, output_tokens), 0)) \
+     sum(iif(usage_source = 'estimate', coalesce(estimated_input_tokens, input_tokens), 0)), \
+     sum(iif(usage_source = 'estimate', coalesce(estimated_output_tokens, output_tokens), 0)) \
      FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup) AND id <= ?1 GROUP BY 1, 2, 3, 4"
 );
 const ADD_SUMS: &str =

@@ -200,6 +200,7 @@ fn what_came_before_an_error_counts_in_a_whole_answer_too() {
         let row = proxy.only_row();
         assert_eq!((row.input, row.output), (9, 300), "{path}");
         assert_eq!(row.labels(), ["backend_error", "estimate"], "{path}");
+        assert_eq!(row.endpoint, path);
     }
 }
 
