@@ -21,7 +21,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::{
     BackendError, OutgoingRequest, Upload, UploadBroke,
-    head::{Asked, Head, MAX_HEAD_BYTES, Parsed},
+    head::{Head, MAX_HEAD_BYTES, Parsed, RequestKind},
     silence::Silence,
 };
 
@@ -71,7 +71,7 @@ pub(super) struct Connection {
     exchanges: u32,
     /// The request was written whole.
     request_sent: bool,
-    asked: Asked,
+    asked: RequestKind,
 }
 
 /// An exchange that brought no answer.
@@ -90,13 +90,13 @@ impl Connection {
             silence: Silence::new(idle_timeout),
             exchanges: 0,
             request_sent: false,
-            asked: Asked::Request,
+            asked: RequestKind::Request,
         }
     }
 
     /// Switching protocols is what the next request asks for.
     pub(super) fn asks_upgrade(&mut self) {
-        self.asked = Asked::Upgrade;
+        self.asked = RequestKind::Upgrade;
     }
 
     /// What was read ahead, and the stream itself: no HTTP follows.
@@ -113,7 +113,7 @@ impl Connection {
     ) -> Result<Head, Failure> {
         self.silence.broken();
         let mut unsent = Unsent::new(request, upload, self.silence.since);
-        if self.asked != Asked::Upgrade {
+        if self.asked != RequestKind::Upgrade {
             self.asked = request.asked();
         }
         self.request_sent = false;
@@ -285,7 +285,7 @@ impl Connection {
         self.exchanges = self.exchanges.saturating_add(1);
         self.read_ahead = BytesMut::new();
         self.read_size = MIN_READ_BYTES;
-        self.asked = Asked::Request;
+        self.asked = RequestKind::Request;
     }
 
     /// Whether an idle connection is still open and silent. Bytes that come unasked must never be taken for an answer.

@@ -33,7 +33,7 @@ pub(super) enum Framing {
 
 /// What an answer is the answer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum RequestKind {
     Request,
     /// Whose answer has no body, whatever its head announces.
     Head,
@@ -49,7 +49,7 @@ pub(super) enum Parsed {
 
 impl Head {
     /// Takes a head off the front of what was read. The error says what is wrong with it.
-    pub(super) fn parse(read: &mut BytesMut, asked: Asked) -> Result<Parsed, &'static str> {
+    pub(super) fn parse(read: &mut BytesMut, asked: RequestKind) -> Result<Parsed, &'static str> {
         // Not filled in first: that is 5 KB of writes for an answer with ten headers.
         let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut []);
@@ -73,7 +73,7 @@ impl Head {
             .filter(|status| status.as_u16() < 600)
             .ok_or("no valid status")?;
         let is_switch = status == StatusCode::SWITCHING_PROTOCOLS;
-        if is_switch && asked != Asked::Upgrade {
+        if is_switch && asked != RequestKind::Upgrade {
             return Err("it switched protocols unasked");
         }
         if status.is_informational() && !is_switch {
@@ -112,8 +112,8 @@ impl Head {
         };
         let announced_length = framing.length();
         let framing = match asked {
-            Asked::Head => Framing::Length(0),
-            Asked::Request | Asked::Upgrade => framing,
+            RequestKind::Head => Framing::Length(0),
+            RequestKind::Request | RequestKind::Upgrade => framing,
         };
         let keeps_alive =
             http_1_1 && is_clear && framing != Framing::UntilClose && !says_close(&headers);
@@ -206,7 +206,7 @@ mod tests {
 
     fn parse(text: &str) -> Result<(Framing, bool), &'static str> {
         let mut read = BytesMut::from(text);
-        match Head::parse(&mut read, Asked::Request)? {
+        match Head::parse(&mut read, RequestKind::Request)? {
             Parsed::Whole(head) => Ok((head.framing, head.keeps_alive)),
             Parsed::Interim => Err("interim"),
             Parsed::Partial => Err("partial"),
@@ -275,10 +275,10 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_a_head_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Head::parse(&mut BytesMut::from(&bytes[..]), Asked::Request);
+            let _ = Head::parse(&mut BytesMut::from(&bytes[..]), RequestKind::Request);
             let mut with_start = BytesMut::from(&b"HTTP/1.1 200 OK\r\n"[..]);
             with_start.extend_from_slice(&bytes);
-            let _ = Head::parse(&mut with_start, Asked::Upgrade);
+            let _ = Head::parse(&mut with_start, RequestKind::Upgrade);
         }
     }
 }

@@ -41,7 +41,7 @@ pub use http_proxy::HttpProxy;
 pub use url::{BACKEND_URL, BASE_URL, BackendUrl, UrlError, below_v1};
 
 use connection::Connection;
-use head::{Asked, Head};
+use head::{Head, RequestKind};
 use pool::Pool;
 
 use super::parts::BodyParts;
@@ -95,17 +95,17 @@ impl OutgoingRequest {
         }
     }
 
-    fn asked(&self) -> Asked {
+    fn asked(&self) -> RequestKind {
         if self.head.starts_with(b"HEAD ") {
-            Asked::Head
+            RequestKind::Head
         } else {
-            Asked::Request
+            RequestKind::Request
         }
     }
 
     /// Whether asking again changes nothing (RFC 9110 section 9.2.1).
     fn is_safe(&self) -> bool {
-        self.head.starts_with(b"GET ") || self.asked() == Asked::Head
+        self.head.starts_with(b"GET ") || self.asked() == RequestKind::Head
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 
 use super::{
     body::State,
-    head::{Asked, Framing, Head, MAX_HEAD_BYTES, Parsed},
+    head::{Framing, Head, MAX_HEAD_BYTES, Parsed, RequestKind},
 };
 use crate::properties::each_split;
 
@@ -99,7 +99,7 @@ fn read_head(reads: &[&[u8]]) -> HeadEnd {
     for (index, read) in reads.iter().enumerate() {
         buffer.extend_from_slice(read);
         while !buffer.is_empty() {
-            match Head::parse(&mut buffer, Asked::Request) {
+            match Head::parse(&mut buffer, RequestKind::Request) {
                 Err(_) => return HeadEnd::Malformed,
                 Ok(Parsed::Interim) => {}
                 Ok(Parsed::Partial) if buffer.len() >= MAX_HEAD_BYTES => return HeadEnd::Malformed,
