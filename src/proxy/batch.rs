@@ -18,7 +18,7 @@ use super::{
     ApiError, Proxy, Shared,
     budget::BodyShare,
     endpoint::{Endpoints, Keeps},
-    exchange::Asked,
+    exchange::RequestContext,
     inner, ledger_unavailable,
     plan::MAX_SEARCHED_BY_WORKER_BYTES,
     references::{self, REQUEST_ID, Reference, Taken},
@@ -91,7 +91,7 @@ impl<'de> Visitor<'de> for Members {
 /// 404 for one that refers to what is not the caller's own, 400 for one that cannot be read or asks for what is not served.
 pub(super) async fn check_input(
     proxy: &Proxy,
-    asked: &mut Asked<'_>,
+    asked: &mut RequestContext<'_>,
     references: &[Reference],
 ) -> Result<(), ApiError> {
     let inputs = references
@@ -107,7 +107,7 @@ pub(super) async fn check_input(
 /// Looks at the lines of one file. Returns the ids that they give to items which the backend may keep.
 async fn check_file(
     proxy: &Proxy,
-    asked: &Asked<'_>,
+    asked: &RequestContext<'_>,
     id: &str,
 ) -> Result<HashSet<Claim>, ApiError> {
     let shared = &proxy.shared;

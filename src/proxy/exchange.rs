@@ -144,7 +144,7 @@ struct Due {
 }
 
 /// What is known of a request before the backend is asked.
-pub struct Asked<'a> {
+pub struct RequestContext<'a> {
     pub request: &'a HttpRequest,
     pub caller: Arc<Caller>,
     pub endpoint: Endpoint,
@@ -158,7 +158,7 @@ pub struct Asked<'a> {
 impl Exchange {
     /// Boxed: it goes through every future of the request's way, which would each hold its kilobyte twice.
     pub fn new(
-        asked: Asked<'_>,
+        asked: RequestContext<'_>,
         books: Rc<Books>,
         permit: Permit,
         in_flight: InFlight,

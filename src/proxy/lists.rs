@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{
     ApiError, Expected, Proxy, answer,
-    exchange::{Asked, Exchange},
+    exchange::{Exchange, RequestContext},
     gate::InFlight,
     headers::keep_end_to_end,
     inner, ledger_unavailable, settle,
@@ -75,7 +75,7 @@ struct Query {
 /// Answers with a page of the caller's own objects.
 pub(super) async fn own_page(
     proxy: &Proxy,
-    asked: Asked<'_>,
+    asked: RequestContext<'_>,
     kind: ObjectKind,
     in_flight: InFlight,
 ) -> Result<HttpResponse, ApiError> {

@@ -66,7 +66,7 @@ use body_kind::BodyKind;
 use budget::{BodyBudget, BodyShare};
 use endpoint::{Endpoint, Endpoints, Found, Keeps, Stateful};
 use estimator::Estimator;
-use exchange::{Asked, Books, Exchange};
+use exchange::{Books, Exchange, RequestContext};
 use gate::{Drain, Gate, InFlight, Permit, UploadShares};
 use pace::Pace;
 use parts::BodyParts;
@@ -257,7 +257,7 @@ async fn forward(
         let query = request.query_string();
         shared.owners.check_cursors(&caller, query, kind).await?;
     }
-    let mut asked = Asked {
+    let mut asked = RequestContext {
         keeping: Keeping::new(
             endpoint.keeps,
             shared.endpoints.stateful(),
@@ -314,7 +314,7 @@ async fn forward(
 /// What concerns stored objects before a request goes on.
 async fn settle_objects(
     proxy: &Proxy,
-    asked: &mut Asked<'_>,
+    asked: &mut RequestContext<'_>,
     plan: &Plan,
     ids: &[(ObjectKind, &str)],
 ) -> Result<(), ApiError> {
@@ -382,7 +382,7 @@ async fn caller_of(request: &HttpRequest, keys: &KeyTable) -> Result<Arc<Caller>
 /// Asks the backend, and turns its answer into the client's.
 fn send(
     proxy: &Proxy,
-    mut asked: Asked<'_>,
+    mut asked: RequestContext<'_>,
     plan: Plan,
     permit: Permit,
     in_flight: InFlight,
@@ -447,7 +447,7 @@ async fn exchange_with(
 /// The same for a body that goes out as it comes in: it takes its place while it uploads.
 async fn send_upload(
     proxy: &Proxy,
-    asked: Asked<'_>,
+    asked: RequestContext<'_>,
     payload: &mut web::Payload,
     in_flight: InFlight,
 ) -> Result<HttpResponse, ApiError> {

@@ -36,7 +36,7 @@ use super::{
     budget::BodyShare,
     caller_of,
     endpoint::Stateful,
-    exchange::{Asked, Exchange},
+    exchange::{Exchange, RequestContext},
     headers::keep_end_to_end,
     ledger_unavailable,
     parts::BodyParts,
@@ -73,7 +73,7 @@ pub(super) async fn open(
         return Err(ledger_unavailable().retry_after(5));
     }
     let permit = shared.gate.enter().await?;
-    let asked = Asked {
+    let asked = RequestContext {
         keeping: Keeping::new(
             endpoint.keeps,
             Stateful::Off,

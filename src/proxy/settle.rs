@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::{
     ApiError, BATCHES, Proxy, RESPONSES,
     estimator::{Estimate, Purpose},
-    exchange::Asked,
+    exchange::RequestContext,
     inner, ledger_unavailable,
     stored::part,
 };
@@ -27,7 +27,7 @@ use crate::{
 /// if it is not deleted after all: what it has said so far is booked with the answer that says so.
 pub(super) async fn before_deletion(
     proxy: &Proxy,
-    asked: &mut Asked<'_>,
+    asked: &mut RequestContext<'_>,
     id: &str,
 ) -> Result<(), ApiError> {
     if asked.keeping.account() == AccountState::Closed {
