@@ -27,7 +27,7 @@ use super::{
     gathered::Gathered,
     headers::keep_end_to_end,
     ledger_unavailable,
-    relay::{Heir, Relay},
+    relay::{DetachedReader, Relay},
     stored::may_tell_gone,
 };
 use crate::{
@@ -46,7 +46,7 @@ pub(super) async fn answer(
     read_ahead: Bytes,
     mut exchange: Box<Exchange>,
     expected: Expected,
-    heir: Option<Heir>,
+    heir: Option<DetachedReader>,
 ) -> Result<HttpResponse, ApiError> {
     let Response {
         status,
@@ -122,7 +122,7 @@ async fn collect(
     read_ahead: Bytes,
     mut exchange: Box<Exchange>,
     length: Option<u64>,
-    heir: Option<Heir>,
+    heir: Option<DetachedReader>,
 ) -> Result<BoxBody, ApiError> {
     let mut collected = Gathered::of_announced(length.unwrap_or(0));
     if !read_ahead.is_empty() {

@@ -71,7 +71,7 @@ use gate::{Drain, Gate, InFlight, Permit, UploadShares};
 use pace::Pace;
 use parts::BodyParts;
 use plan::{Expected, Plan};
-use relay::Heir;
+use relay::DetachedReader;
 use stored::Keeping;
 use throttle::Throttle;
 use upload::{ClientUpload, LookUp};
@@ -301,7 +301,7 @@ async fn forward(
     // The backend goes on with these when the client leaves, and tells in its answer how to find them, or that they ended.
     let outlives_client =
         plan.keeping.background || endpoint.keeps == Keeps::Batch || asked.keeping.has_unfinished();
-    let heir = outlives_client.then(Heir::new);
+    let heir = outlives_client.then(DetachedReader::new);
     // One future for each way: kept for both, it would take its room twice in every request's.
     if outlives_client {
         let sending = send(proxy, asked, plan, permit, in_flight, heir);
@@ -386,7 +386,7 @@ fn send(
     plan: Plan,
     permit: Permit,
     in_flight: InFlight,
-    heir: Option<Heir>,
+    heir: Option<DetachedReader>,
 ) -> impl Future<Output = Result<HttpResponse, ApiError>> + use<> {
     let unedited = plan.unedited.map(|body| UneditedRequest {
         shared: Arc::clone(&proxy.shared),
@@ -414,7 +414,7 @@ async fn exchange_with(
     unedited: Option<UneditedRequest>,
     mut exchange: Box<Exchange>,
     mut expected: Expected,
-    heir: Option<Heir>,
+    heir: Option<DetachedReader>,
 ) -> Result<HttpResponse, ApiError> {
     let sent = backend.send(&outgoing, || exchange.asked()).await;
     let mut response = sent.map_err(|error| {

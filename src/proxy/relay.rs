@@ -53,13 +53,13 @@ enum State {
 }
 
 /// Takes over the relay of a client that left before the answer named its object.
-pub struct Heir(oneshot::Sender<Relay>);
+pub struct DetachedReader(oneshot::Sender<Relay>);
 
 /// A relay that goes to its heir where its client leaves too early.
-struct Bequeathed {
+struct DetachOnDrop {
     /// There until it is dropped.
     relay: Option<Relay>,
-    heir: Option<Heir>,
+    heir: Option<DetachedReader>,
 }
 
 /// Bytes on their way, in order. There is rarely more than one piece, which takes no memory of its own.
@@ -116,9 +116,9 @@ impl Relay {
 
     /// The body of an answer; `heir` reads on where the client leaves before the object is named.
     #[must_use]
-    pub fn into_body(self, heir: Option<Heir>) -> BoxBody {
+    pub fn into_body(self, heir: Option<DetachedReader>) -> BoxBody {
         match heir {
-            Some(_) => BoxBody::new(Bequeathed {
+            Some(_) => BoxBody::new(DetachOnDrop {
                 relay: Some(self),
                 heir,
             }),
@@ -245,7 +245,7 @@ impl MessageBody for Relay {
     }
 }
 
-impl Heir {
+impl DetachedReader {
     /// Must be called on the worker whose relay it is. The task is there before it is needed, for what is dropped cannot wait.
     #[must_use]
     pub fn new() -> Self {
@@ -259,7 +259,7 @@ impl Heir {
     }
 }
 
-impl MessageBody for Bequeathed {
+impl MessageBody for DetachOnDrop {
     type Error = RelayError;
 
     fn size(&self) -> BodySize {
@@ -277,9 +277,9 @@ impl MessageBody for Bequeathed {
     }
 }
 
-impl Drop for Bequeathed {
+impl Drop for DetachOnDrop {
     fn drop(&mut self) {
-        if let (Some(relay), Some(Heir(heir))) = (self.relay.take(), self.heir.take())
+        if let (Some(relay), Some(DetachedReader(heir))) = (self.relay.take(), self.heir.take())
             && relay.exchange.awaits_name()
         {
             // Where the worker ends there is nobody to take it.
