@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use super::{
     ApiError, Proxy, Shared,
     budget::BodyShare,
-    endpoint::{Endpoints, Keeps},
+    endpoint::{Endpoints, ObjectEffect},
     exchange::RequestContext,
     inner, ledger_unavailable,
     plan::MAX_SEARCHED_BY_WORKER_BYTES,
@@ -232,7 +232,7 @@ fn claims_of(endpoints: &Endpoints, line: &[u8]) -> Result<Vec<Claim>, Fault> {
         found.ids.is_empty()
             && matches!(
                 found.endpoint.keeps,
-                Keeps::Nothing | Keeps::Chat | Keeps::Response
+                ObjectEffect::Nothing | ObjectEffect::Chat | ObjectEffect::Response
             )
     });
     if !is_post || !is_served {

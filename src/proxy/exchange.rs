@@ -12,13 +12,13 @@ use super::{
     access_log::{Access, Booked, peer_of},
     auth::Caller,
     budget::BodyShare,
-    endpoint::{Endpoint, Keeps, Metering},
+    endpoint::{Endpoint, Metering, ObjectEffect},
     estimator::{Estimate, Estimator, Purpose},
     gate::{InFlight, Permit},
     pace::{Lane, Pace},
     parts::BodyParts,
     request::clean_text,
-    stored::{Booking, Keeping},
+    stored::{Booking, ObjectRecorder},
 };
 use crate::{
     model::{
@@ -65,7 +65,7 @@ pub struct Exchange {
     answer: Option<AnswerHead>,
     /// Of an answer that is metered.
     meter: Option<Meter>,
-    keeping: Keeping,
+    keeping: ObjectRecorder,
     stage: Stage,
     /// And how long it took.
     booked: Option<(Booked, i64)>,
@@ -151,7 +151,7 @@ pub struct RequestContext<'a> {
     pub model: String,
     pub body: BodyParts,
     pub share: BodyShare,
-    pub keeping: Keeping,
+    pub keeping: ObjectRecorder,
     pub started: Instant,
 }
 
@@ -571,7 +571,7 @@ impl Exchange {
     /// A look at a response books it as the request that made it would have been.
     fn metering(&self) -> Metering {
         match self.endpoint.keeps {
-            Keeps::Response => Metering::Text,
+            ObjectEffect::Response => Metering::Text,
             _ => self.endpoint.metering,
         }
     }

@@ -64,7 +64,7 @@ use auth::{Caller, KeyTable};
 use backend::{Backend, BackendError, Connector, OutgoingRequest};
 use body_kind::BodyKind;
 use budget::{BodyBudget, BodyShare};
-use endpoint::{Endpoint, Endpoints, Found, Keeps, Stateful};
+use endpoint::{Endpoint, Endpoints, Found, ObjectEffect, Stateful};
 use estimator::Estimator;
 use exchange::{Books, Exchange, RequestContext};
 use gate::{Drain, Gate, InFlight, Permit, UploadShares};
@@ -72,7 +72,7 @@ use pace::Pace;
 use parts::BodyParts;
 use plan::{Expected, Plan};
 use relay::DetachedReader;
-use stored::Keeping;
+use stored::ObjectRecorder;
 use throttle::Throttle;
 use upload::{ClientUpload, LookUp};
 use usage_option::{Retried, UneditedRequest, UsageOptionRefusals};
@@ -258,7 +258,7 @@ async fn forward(
         shared.owners.check_cursors(&caller, query, kind).await?;
     }
     let mut asked = RequestContext {
-        keeping: Keeping::new(
+        keeping: ObjectRecorder::new(
             endpoint.keeps,
             shared.endpoints.stateful(),
             caller.id,
@@ -287,7 +287,7 @@ async fn forward(
             .await?;
         }
     }
-    if let Keeps::Listed(kind) = endpoint.keeps {
+    if let ObjectEffect::Listed(kind) = endpoint.keeps {
         return Box::pin(lists::own_page(proxy, asked, kind, in_flight)).await;
     }
     let mut plan = Plan::of(endpoint, &asked.body, shared.stream_usage).await?;
@@ -299,8 +299,9 @@ async fn forward(
     }
     let permit = shared.gate.enter().await?;
     // The backend goes on with these when the client leaves, and tells in its answer how to find them, or that they ended.
-    let outlives_client =
-        plan.keeping.background || endpoint.keeps == Keeps::Batch || asked.keeping.has_unfinished();
+    let outlives_client = plan.keeping.background
+        || endpoint.keeps == ObjectEffect::Batch
+        || asked.keeping.has_unfinished();
     let heir = outlives_client.then(DetachedReader::new);
     // One future for each way: kept for both, it would take its room twice in every request's.
     if outlives_client {
@@ -333,7 +334,7 @@ async fn settle_objects(
         }
         return Ok(());
     }
-    if asked.endpoint.keeps == Keeps::Response && plan.chooses_id() {
+    if asked.endpoint.keeps == ObjectEffect::Response && plan.chooses_id() {
         return Err(stored::chosen_id());
     }
     owners
@@ -349,7 +350,7 @@ async fn settle_objects(
     } else if plan.keeping.store == Some(false) {
         asked.keeping.stores_nothing();
     }
-    if asked.endpoint.keeps == Keeps::Chat {
+    if asked.endpoint.keeps == ObjectEffect::Chat {
         if plan.keeping.audio {
             asked.keeping.asks_audio();
         }
@@ -358,8 +359,8 @@ async fn settle_objects(
         }
     }
     match (asked.endpoint.keeps, ids.first()) {
-        (Keeps::Batch, None) => batch::check_input(proxy, asked, &plan.references).await,
-        (Keeps::Forgotten, Some((_, id))) => settle::before_deletion(proxy, asked, id).await,
+        (ObjectEffect::Batch, None) => batch::check_input(proxy, asked, &plan.references).await,
+        (ObjectEffect::Forgotten, Some((_, id))) => settle::before_deletion(proxy, asked, id).await,
         _ => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ use actix_web::web;
 
 use super::{
     ApiError,
-    endpoint::{self, Endpoint, Keeps},
+    endpoint::{self, Endpoint, ObjectEffect},
     ledger_unavailable,
     parts::BodyParts,
     references::{self, Reference, Taken},
@@ -96,7 +96,10 @@ fn plan(endpoint: Endpoint, body: &BodyParts, stream_usage: StreamUsage) -> Resu
         references: Vec::new(),
         keeping: AskedToKeep::default(),
         is_json: false,
-        is_stateful: matches!(endpoint.keeps, Keeps::Batch | Keeps::Forgotten),
+        is_stateful: matches!(
+            endpoint.keeps,
+            ObjectEffect::Batch | ObjectEffect::Forgotten
+        ),
         body: body.clone(),
         unedited: None,
         expected: Expected {

@@ -42,7 +42,7 @@ use super::{
     parts::BodyParts,
     payload,
     request::clean_text,
-    stored::Keeping,
+    stored::ObjectRecorder,
     unanswered,
 };
 use crate::{
@@ -74,7 +74,7 @@ pub(super) async fn open(
     }
     let permit = shared.gate.enter().await?;
     let asked = RequestContext {
-        keeping: Keeping::new(
+        keeping: ObjectRecorder::new(
             endpoint.keeps,
             Stateful::Off,
             caller.id,

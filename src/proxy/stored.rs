@@ -18,7 +18,7 @@ use actix_web::{
 use super::{
     ApiError, BATCHES, RESPONSES,
     auth::Caller,
-    endpoint::{Keeps, Stateful},
+    endpoint::{ObjectEffect, Stateful},
     estimator::Estimate,
     ledger_unavailable,
     references::{REQUEST_ID, Reference},
@@ -196,7 +196,7 @@ impl Owners {
     ///
     /// # Errors
     /// 400 for more than [`MAX_GIVEN_IDS`], be they unknown or another's, 503 when the database cannot be read.
-    pub(super) async fn note_given(&self, keeping: &mut Keeping) -> Result<(), ApiError> {
+    pub(super) async fn note_given(&self, keeping: &mut ObjectRecorder) -> Result<(), ApiError> {
         if keeping.given_ids.is_empty() || !keeping.notes_objects() {
             return Ok(());
         }
@@ -282,8 +282,8 @@ pub(super) fn closed_background() -> ApiError {
 }
 
 /// What is remembered of one answer's objects, and when what they used is booked.
-pub(super) struct Keeping {
-    keeps: Keeps,
+pub(super) struct ObjectRecorder {
+    keeps: ObjectEffect,
     user_id: i64,
     /// The object that the path names.
     path_id: Option<String>,
@@ -335,9 +335,9 @@ pub(super) enum Booking {
     Unfinished(Box<Estimate>),
 }
 
-impl Keeping {
+impl ObjectRecorder {
     pub(super) fn new(
-        keeps: Keeps,
+        keeps: ObjectEffect,
         stateful: Stateful,
         user_id: i64,
         path_id: Option<&str>,
@@ -347,7 +347,7 @@ impl Keeping {
         Self {
             keeps: match (stateful, keeps) {
                 // Unless it is asked for.
-                (Stateful::Off, _) | (_, Keeps::Chat) => Keeps::Nothing,
+                (Stateful::Off, _) | (_, ObjectEffect::Chat) => ObjectEffect::Nothing,
                 (Stateful::Private, keeps) => keeps,
             },
             user_id,
@@ -382,7 +382,7 @@ impl Keeping {
 
     /// The request asks the backend to store a chat's answer.
     pub(super) fn stores_chat(&mut self) {
-        self.keeps = Keeps::Made(ObjectKind::ChatCompletion);
+        self.keeps = ObjectEffect::Made(ObjectKind::ChatCompletion);
     }
 
     /// How the account of the object stands that the path names.
@@ -428,7 +428,7 @@ impl Keeping {
     pub(super) fn notes_objects(&self) -> bool {
         let notes = !matches!(
             self.keeps,
-            Keeps::Nothing | Keeps::Forgotten | Keeps::Listed(_)
+            ObjectEffect::Nothing | ObjectEffect::Forgotten | ObjectEffect::Listed(_)
         );
         notes || self.keeps_audio
     }
@@ -436,8 +436,8 @@ impl Keeping {
     /// What the answer makes uses its tokens later, and is not remembered so far.
     pub(super) fn awaits_name(&self) -> bool {
         let uses_later = match self.keeps {
-            Keeps::Response => self.is_background,
-            keeps => keeps == Keeps::Batch,
+            ObjectEffect::Response => self.is_background,
+            keeps => keeps == ObjectEffect::Batch,
         };
         uses_later && self.path_id.is_none() && self.remembered.is_none()
     }
@@ -450,7 +450,7 @@ impl Keeping {
     /// Whatever the request says, an answer that goes on in the background opens an account. A stream is in progress until it ends,
     /// so it must say more than that.
     fn note_background(&mut self, stored: &Stored) {
-        let is_made = self.keeps == Keeps::Response && self.path_id.is_none();
+        let is_made = self.keeps == ObjectEffect::Response && self.path_id.is_none();
         let is_queued = stored.was_queued || stored.background;
         let is_running = stored.status.as_deref() == Some("in_progress") && !stored.is_stream;
         self.is_background |= is_made && (is_queued || is_running);
@@ -465,11 +465,13 @@ impl Keeping {
         self.note_background(stored);
         let (kind, is_settled) = match self.keeps {
             // Looked at again.
-            Keeps::Response | Keeps::Batch if self.path_id.is_some() => return Vec::new(),
-            Keeps::Response if self.is_unstored && !self.is_background => return Vec::new(),
-            Keeps::Response => (ObjectKind::Response, !self.is_background),
-            Keeps::Batch => (ObjectKind::Batch, false),
-            Keeps::Made(kind) => (kind, true),
+            ObjectEffect::Response | ObjectEffect::Batch if self.path_id.is_some() => {
+                return Vec::new();
+            }
+            ObjectEffect::Response if self.is_unstored && !self.is_background => return Vec::new(),
+            ObjectEffect::Response => (ObjectKind::Response, !self.is_background),
+            ObjectEffect::Batch => (ObjectKind::Batch, false),
+            ObjectEffect::Made(kind) => (kind, true),
             _ => return Vec::new(),
         };
         // Once is enough, unless the answer says only later that it goes on.
@@ -496,7 +498,7 @@ impl Keeping {
     pub(super) fn new_account(&self, stored: Option<&Stored>) -> Option<Account> {
         let remembered = self.remembered.filter(|known| !known.is_settled)?;
         let id = stored?.id.clone()?;
-        (self.keeps == Keeps::Response).then_some(Account {
+        (self.keeps == ObjectEffect::Response).then_some(Account {
             id,
             made_at_ms: Some(remembered.made_at_ms),
         })
@@ -505,7 +507,9 @@ impl Keeping {
     /// What must be written before the last byte of a successful answer leaves.
     pub(super) fn last_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
         let mut entries = self.first_entries(stored);
-        if let (Keeps::Forgotten, Some(id), None) = (self.keeps, &self.path_id, &self.unfinished) {
+        if let (ObjectEffect::Forgotten, Some(id), None) =
+            (self.keeps, &self.path_id, &self.unfinished)
+        {
             entries.extend(self.given_up.take().map(|row| *row));
             entries.push(Entry::Forgotten {
                 id: id.clone(),
@@ -518,18 +522,22 @@ impl Keeping {
         };
         let audio = (&stored.audio[..], ObjectKind::Audio);
         let parts: &[(&[String], ObjectKind)] = match self.keeps {
-            Keeps::Response if self.is_unstored => &[(&stored.containers, ObjectKind::Container)],
-            Keeps::Response => &[
+            ObjectEffect::Response if self.is_unstored => {
+                &[(&stored.containers, ObjectKind::Container)]
+            }
+            ObjectEffect::Response => &[
                 (&stored.items, ObjectKind::Item),
                 (&stored.containers, ObjectKind::Container),
             ],
-            Keeps::Items => &[(&stored.items, ObjectKind::Item)],
-            Keeps::Batch | Keeps::UploadedFile => &[(&stored.files, ObjectKind::File)],
+            ObjectEffect::Items => &[(&stored.items, ObjectKind::Item)],
+            ObjectEffect::Batch | ObjectEffect::UploadedFile => {
+                &[(&stored.files, ObjectKind::File)]
+            }
             _ => &[],
         };
         let audio = self.keeps_audio.then_some(audio);
         let origin = match self.keeps {
-            Keeps::Items => Origin::Listed,
+            ObjectEffect::Items => Origin::Listed,
             _ => Origin::Produced,
         };
         for (ids, kind) in parts.iter().copied().chain(audio) {
@@ -568,9 +576,9 @@ impl Keeping {
             self.note_background(stored);
         }
         let endpoint = match self.keeps {
-            Keeps::Response if self.is_background || self.path_id.is_some() => RESPONSES,
-            Keeps::Batch => BATCHES,
-            Keeps::Response if !reports_usage => return self.booking_of_cut(stored),
+            ObjectEffect::Response if self.is_background || self.path_id.is_some() => RESPONSES,
+            ObjectEffect::Batch => BATCHES,
+            ObjectEffect::Response if !reports_usage => return self.booking_of_cut(stored),
             _ => return Booking::AsUsual,
         };
         if self.path_id.is_some() && self.account == AccountState::Closed {
@@ -586,7 +594,7 @@ impl Keeping {
             id: id.clone(),
             made_at_ms: made.map(|known| known.made_at_ms),
         };
-        let is_batch = self.keeps == Keeps::Batch;
+        let is_batch = self.keeps == ObjectEffect::Batch;
         let is_done = |stored: &Stored| stored.is_final() || reports_usage && !is_batch;
         if !stored.is_some_and(is_done) {
             return Booking::Later((!is_batch).then_some(account));

@@ -22,7 +22,7 @@ pub struct Endpoint {
     pub path: &'static str,
     pub body: Body,
     pub metering: Metering,
-    pub keeps: Keeps,
+    pub keeps: ObjectEffect,
     /// `*` is any.
     method: &'static str,
 }
@@ -63,7 +63,7 @@ pub enum Metering {
 
 /// What is remembered of the objects that an answer speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keeps {
+pub enum ObjectEffect {
     Nothing,
     /// Its `id` is a new object.
     Made(ObjectKind),
@@ -295,7 +295,7 @@ impl Endpoint {
             self.path.contains('{')
                 && matches!(last, "items" | "input_items" | "files" | "messages")
         };
-        self.method == "GET" && (matches!(self.keeps, Keeps::Listed(_)) || is_of_parts())
+        self.method == "GET" && (matches!(self.keeps, ObjectEffect::Listed(_)) || is_of_parts())
     }
 
     /// Which names the usage objects of its answers have.

@@ -3,8 +3,10 @@
 use super::{
     Body::{self, Any, Form, Json, JsonAskingUsage, OptionalJson, Plain, Socket},
     Endpoint,
-    Keeps::{self, Batch, Chat, Forgotten, Items, Listed, Made, Nothing, Response, UploadedFile},
     Metering::{self, Free, Given, Images, Input, Text},
+    ObjectEffect::{
+        self, Batch, Chat, Forgotten, Items, Listed, Made, Nothing, Response, UploadedFile,
+    },
 };
 use crate::model::ObjectKind;
 
@@ -140,7 +142,7 @@ const fn line(
     path: &'static str,
     body: Body,
     metering: Metering,
-    keeps: Keeps,
+    keeps: ObjectEffect,
 ) -> Endpoint {
     Endpoint {
         path,
