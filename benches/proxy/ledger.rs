@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use llmproxy::model::{Entry, Estimated, Outcome, Usage, UsageRow, UsageSource, now_ms};
-use llmproxy::store::ledger::{Ledger, LedgerThread, NotWritten, OnFailure, Port, Sync};
+use llmproxy::store::ledger::{Ledger, LedgerThread, NotWritten, OnFailure, Sync, WorkerLedger};
 use llmproxy::store::{DatabasePath, IfMissing, Store};
 use tokio::task::LocalSet;
 
@@ -89,7 +89,7 @@ fn run_worker(
         .enable_all()
         .build()?;
     LocalSet::new().block_on(&runtime, async move {
-        let port = Port::new(ledger);
+        let port = WorkerLedger::new(ledger);
         let running: Vec<_> = (0..writers)
             .map(|_| {
                 let port = std::rc::Rc::clone(&port);
@@ -108,7 +108,7 @@ fn run_worker(
 }
 
 async fn write_in_turn(
-    port: &Port,
+    port: &WorkerLedger,
     begun: Instant,
     duration: Duration,
 ) -> Result<Written, NotWritten> {

@@ -24,7 +24,7 @@ use crate::{
     model::{
         Account, Entry, Estimated, Extent, Outcome, Progress, Usage, UsageRow, UsageSource, now_ms,
     },
-    store::ledger::{NotWritten, Port},
+    store::ledger::{NotWritten, WorkerLedger},
     usage::{Evidence, Generated, Input, Meter, Reading, Templates, Told},
 };
 
@@ -34,7 +34,7 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// What the exchanges of a worker share.
 pub struct Books {
     /// Where rows go, or first to where they are counted.
-    pub ledger: Rc<Port>,
+    pub ledger: Rc<WorkerLedger>,
     pub estimator: Estimator,
     /// What their streams are like.
     pub templates: Templates,

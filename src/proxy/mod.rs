@@ -81,7 +81,7 @@ use crate::{
     model::ObjectKind,
     store::{
         accounts::AccountState,
-        ledger::{Ledger, Port},
+        ledger::{Ledger, WorkerLedger},
     },
     usage::{Templates, UsageOnlyEvents},
 };
@@ -145,7 +145,7 @@ impl Proxy {
     fn new(shared: Arc<Shared>, connector: Arc<Connector>) -> Self {
         Self {
             books: Rc::new(Books {
-                ledger: Port::new(shared.ledger.clone()),
+                ledger: WorkerLedger::new(shared.ledger.clone()),
                 estimator: shared.estimator.clone(),
                 templates: Templates::default(),
                 pace: Pace::new(),

@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 use super::{Store, StoreError};
 use crate::model::Entry;
 
-pub use port::Port;
+pub use port::WorkerLedger;
 
 use file::FileWatch;
 use rollup::Rollup;
@@ -84,7 +84,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    parcels: VecDeque<Parcel>,
+    parcels: VecDeque<WriteRequest>,
     /// In all parcels.
     entries: usize,
     /// Entries dropped because the backlog was full.
@@ -95,7 +95,7 @@ struct Queue {
 }
 
 /// Entries handed over together, written together, acknowledged together.
-struct Parcel {
+struct WriteRequest {
     entries: Vec<Entry>,
     written: Option<oneshot::Sender<Result<(), NotWritten>>>,
 }
@@ -171,7 +171,7 @@ impl Ledger {
         entries: Vec<Entry>,
         written: Option<oneshot::Sender<Result<(), NotWritten>>>,
     ) {
-        let mut parcel = Parcel { entries, written };
+        let mut parcel = WriteRequest { entries, written };
         if self.shared.on_failure == OnFailure::Serve && self.shared.failing.load(Ordering::Relaxed)
         {
             parcel.tell(Ok(()));
@@ -224,7 +224,7 @@ impl Drop for DeadUnlessClosed {
     }
 }
 
-impl Parcel {
+impl WriteRequest {
     /// Tells the one who waits, once. A waiter that is gone does not want to know.
     fn tell(&mut self, result: Result<(), NotWritten>) {
         if let Some(written) = self.written.take() {

@@ -9,7 +9,7 @@ use super::{Ledger, NotWritten};
 use crate::model::Entry;
 
 /// Belongs to one worker; must be made and used on its thread.
-pub struct Port {
+pub struct WorkerLedger {
     ledger: Ledger,
     outgoing: RefCell<Outgoing>,
     filled: Notify,
@@ -23,7 +23,7 @@ struct Outgoing {
     behind: Vec<Box<dyn FnOnce()>>,
 }
 
-impl Port {
+impl WorkerLedger {
     /// A port and the task that empties it. The task runs behind those that are ready already, which may add rows of
     /// their own; a lone row goes out at once.
     #[must_use]
@@ -112,7 +112,7 @@ impl Port {
 }
 
 /// Entries that are still here when the worker goes were not acknowledged, and are written all the same.
-impl Drop for Port {
+impl Drop for WorkerLedger {
     fn drop(&mut self) {
         let Outgoing {
             entries, behind, ..
@@ -125,7 +125,7 @@ impl Drop for Port {
 }
 
 /// Ends with the worker.
-async fn empty(port: Rc<Port>) {
+async fn empty(port: Rc<WorkerLedger>) {
     loop {
         port.filled.notified().await;
         port.hand_over();

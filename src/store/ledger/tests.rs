@@ -101,7 +101,7 @@ fn what_is_done_behind_entries_is_done_when_they_were_handed_over() {
     let thread = start(&store, OnFailure::Refuse);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     tokio::task::LocalSet::new().block_on(&runtime.unwrap(), async {
-        let port = Port::new(thread.handle());
+        let port = WorkerLedger::new(thread.handle());
         let done = std::rc::Rc::new(std::cell::Cell::new(0));
         let behind = || {
             let done = std::rc::Rc::clone(&done);

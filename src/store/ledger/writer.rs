@@ -10,7 +10,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, Statement, ToSql};
 
 use super::{
-    NotWritten, OnFailure, Parcel, Queue, Shared, Sync,
+    NotWritten, OnFailure, Queue, Shared, Sync, WriteRequest,
     file::FileWatch,
     rollup::{Rollup, Written},
     wal::WalWatch,
@@ -71,7 +71,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Runs until closed; returns the number of rows that could not be written.
     pub(super) fn run(&mut self) -> usize {
-        let mut batch: Vec<Parcel> = Vec::new();
+        let mut batch: Vec<WriteRequest> = Vec::new();
         let mut close_by: Option<Instant> = None;
         loop {
             if self.wait_for_rows(&mut batch) {
@@ -102,7 +102,7 @@ impl Writer {
     }
 
     /// Moves queued rows behind those already in `batch`; waits for some unless there are any or it is time to look at the users.
-    fn wait_for_rows(&self, batch: &mut Vec<Parcel>) -> bool {
+    fn wait_for_rows(&self, batch: &mut Vec<WriteRequest>) -> bool {
         let mut queue = self.shared.lock();
         if batch.is_empty() {
             if queue.parcels.is_empty() && !queue.closing {
@@ -147,7 +147,7 @@ impl Writer {
     }
 
     /// Writes the batch in one transaction. On failure the rows stay in the batch, those who wait for them are told.
-    fn write(&mut self, batch: &mut Vec<Parcel>) {
+    fn write(&mut self, batch: &mut Vec<WriteRequest>) {
         if let Some(problem) = self.file.problem() {
             self.keep_and_tell(batch, &problem);
             return;
@@ -173,7 +173,7 @@ impl Writer {
         }
     }
 
-    fn keep_and_tell(&self, batch: &mut [Parcel], problem: &impl fmt::Display) {
+    fn keep_and_tell(&self, batch: &mut [WriteRequest], problem: &impl fmt::Display) {
         if !self.shared.failing.swap(true, Ordering::Relaxed) {
             log::error!(
                 "ledger: cannot write {} rows, will try again: {problem}",
@@ -191,7 +191,7 @@ impl Writer {
     }
 
     /// One row that the schema refuses must not hold up all others for ever.
-    fn write_singly(&mut self, batch: &mut Vec<Parcel>) {
+    fn write_singly(&mut self, batch: &mut Vec<WriteRequest>) {
         while let Some(parcel) = batch.first_mut() {
             while let Some(entry) = parcel.entries.first() {
                 match write_entries(&self.connection, std::iter::once(entry)) {
@@ -212,7 +212,7 @@ impl Writer {
     }
 }
 
-fn entries_in(parcels: &[Parcel]) -> usize {
+fn entries_in(parcels: &[WriteRequest]) -> usize {
     parcels.iter().map(|parcel| parcel.entries.len()).sum()
 }
 
