@@ -32,7 +32,7 @@ use crate::{
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// What the exchanges of a worker share.
-pub struct Books {
+pub struct WorkerAccounting {
     /// Where rows go, or first to where they are counted.
     pub ledger: Rc<WorkerLedger>,
     pub estimator: Estimator,
@@ -41,7 +41,7 @@ pub struct Books {
     pub pace: Rc<Pace>,
 }
 
-impl Books {
+impl WorkerAccounting {
     /// Has a row counted. The receiver is told when it is written.
     fn count_and_tell(&self, mut estimate: Estimate) -> oneshot::Receiver<Result<(), NotWritten>> {
         let (sender, written) = oneshot::channel();
@@ -53,7 +53,7 @@ impl Books {
 
 /// The state of one request from the moment it has a permit.
 pub struct Exchange {
-    books: Rc<Books>,
+    books: Rc<WorkerAccounting>,
     access: Access,
     endpoint: Endpoint,
     model: String,
@@ -134,7 +134,7 @@ enum Stage {
 
 /// What is to be booked at an answer's end.
 #[derive(Default)]
-struct Due {
+struct PendingWrites {
     /// Objects that were made or forgotten, unless an estimate has them.
     objects: Vec<Entry>,
     /// The row, where its numbers are known.
@@ -159,7 +159,7 @@ impl Exchange {
     /// Boxed: it goes through every future of the request's way, which would each hold its kilobyte twice.
     pub fn new(
         asked: RequestContext<'_>,
-        books: Rc<Books>,
+        books: Rc<WorkerAccounting>,
         permit: Permit,
         in_flight: InFlight,
     ) -> Box<Self> {
@@ -264,7 +264,7 @@ impl Exchange {
         &mut self,
         outcome: Outcome,
     ) -> impl Future<Output = Result<(), NotWritten>> + use<> {
-        let Due {
+        let PendingWrites {
             objects,
             row,
             estimate,
@@ -282,7 +282,7 @@ impl Exchange {
 
     /// Books the answer without waiting.
     pub fn book(&mut self, outcome: Outcome) {
-        let Due {
+        let PendingWrites {
             mut objects,
             row,
             estimate,
@@ -362,9 +362,9 @@ impl Exchange {
     }
 
     /// What there is to book, the first time it is asked for.
-    fn close(&mut self, outcome: Outcome) -> Due {
+    fn close(&mut self, outcome: Outcome) -> PendingWrites {
         if self.stage != Stage::Asked {
-            return Due::default();
+            return PendingWrites::default();
         }
         self.stage = Stage::Booked;
         let is_failed = self.reading().is_some_and(|reading| reading.is_error);
@@ -405,21 +405,21 @@ impl Exchange {
             }
             // A look that shows no text is one of many.
             Booking::Later(Some(_)) if self.keeping.is_look() && !self.has_passed_text() => {
-                Due::default()
+                PendingWrites::default()
             }
             Booking::Later(Some(account)) => {
                 let (row, missing) = self.row(outcome);
                 let purpose = Purpose::KeptFor(account, Progress::End);
                 let estimate = self.estimate(row, missing, purpose);
-                Due {
+                PendingWrites {
                     estimate: Some(Box::new(estimate)),
-                    ..Due::default()
+                    ..PendingWrites::default()
                 }
             }
-            Booking::AsUsual | Booking::Later(None) | Booking::Before => Due::default(),
-            Booking::Unfinished(estimate) => Due {
+            Booking::AsUsual | Booking::Later(None) | Booking::Before => PendingWrites::default(),
+            Booking::Unfinished(estimate) => PendingWrites {
                 estimate: Some(estimate),
-                ..Due::default()
+                ..PendingWrites::default()
             },
             Booking::Once {
                 account,
@@ -473,15 +473,20 @@ impl Exchange {
     }
 
     /// What is to be booked of a row; `settles` names the account that it closes.
-    fn due(&mut self, row: UsageRow, missing: Missing, settles: Option<(Account, Extent)>) -> Due {
+    fn due(
+        &mut self,
+        row: UsageRow,
+        missing: Missing,
+        settles: Option<(Account, Extent)>,
+    ) -> PendingWrites {
         if row.source == UsageSource::Estimate {
             let purpose = match settles {
                 Some((account, extent)) => Purpose::Settles(account, extent),
                 None => Purpose::Booked,
             };
-            return Due {
+            return PendingWrites {
                 estimate: Some(Box::new(self.estimate(row, missing, purpose))),
-                ..Due::default()
+                ..PendingWrites::default()
             };
         }
         let booked = Booked {
@@ -490,9 +495,9 @@ impl Exchange {
             source: row.source,
         };
         self.booked = Some((booked, row.duration_ms));
-        Due {
+        PendingWrites {
             row: Some(Entry::of(row, settles)),
-            ..Due::default()
+            ..PendingWrites::default()
         }
     }
 

@@ -66,7 +66,7 @@ use body_kind::BodyKind;
 use budget::{BodyBudget, BodyShare};
 use endpoint::{Endpoint, Endpoints, Found, ObjectEffect, Stateful};
 use estimator::Estimator;
-use exchange::{Books, Exchange, RequestContext};
+use exchange::{Exchange, RequestContext, WorkerAccounting};
 use gate::{Drain, Gate, InFlight, Permit, UploadShares};
 use pace::Pace;
 use parts::BodyParts;
@@ -118,7 +118,7 @@ pub struct Shared {
 /// One worker's proxy.
 pub struct Proxy {
     shared: Arc<Shared>,
-    books: Rc<Books>,
+    books: Rc<WorkerAccounting>,
     backend: Rc<Backend>,
 }
 
@@ -144,7 +144,7 @@ impl Proxy {
 
     fn new(shared: Arc<Shared>, connector: Arc<Connector>) -> Self {
         Self {
-            books: Rc::new(Books {
+            books: Rc::new(WorkerAccounting {
                 ledger: WorkerLedger::new(shared.ledger.clone()),
                 estimator: shared.estimator.clone(),
                 templates: Templates::default(),
