@@ -24,7 +24,7 @@ use super::{
     backend::{Body, BodyError, Response},
     error::{ANTHROPIC_REQUEST_ID, REQUEST_ID},
     exchange::Exchange,
-    gathered::Gathered,
+    gathered::BytesCollector,
     headers::keep_end_to_end,
     ledger_unavailable,
     relay::{DetachedReader, Relay},
@@ -124,12 +124,12 @@ async fn collect(
     length: Option<u64>,
     heir: Option<DetachedReader>,
 ) -> Result<BoxBody, ApiError> {
-    let mut collected = Gathered::of_announced(length.unwrap_or(0));
+    let mut collected = BytesCollector::of_announced(length.unwrap_or(0));
     if !read_ahead.is_empty() {
         let meter = exchange.meter();
         meter.push(read_ahead, &mut |bytes| collected.push(bytes));
     }
-    let relayed = |body, exchange, collected: Gathered| {
+    let relayed = |body, exchange, collected: BytesCollector| {
         Relay::new(body, exchange, length, collected.into_bytes())
     };
     let mut pause: Option<Pin<Box<tokio::time::Sleep>>> = None;

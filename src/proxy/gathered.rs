@@ -8,14 +8,14 @@ const MAX_RESERVED_BYTES: u64 = 1024 * 1024;
 /// A body as far as it has come. A lone part stays as it is; of more a copy grows, which holds nothing of what they came in:
 /// a part of one byte may lie in a buffer of many.
 #[derive(Default)]
-pub(super) struct Gathered {
+pub(super) struct BytesCollector {
     /// In all, where it was announced.
     announced_bytes: u64,
     first: Bytes,
     whole: Option<BytesMut>,
 }
 
-impl Gathered {
+impl BytesCollector {
     pub(super) fn of_announced(announced_bytes: u64) -> Self {
         Self {
             announced_bytes,
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn parts_are_joined_and_what_they_came_in_is_let_go() {
         for announced in [0, 3, 1000, u64::MAX] {
-            let mut gathered = Gathered::of_announced(announced);
+            let mut gathered = BytesCollector::of_announced(announced);
             let mut buffer = BytesMut::from(&b"abcdef"[..]);
             for _ in 0..5 {
                 gathered.push(buffer.split_to(1).freeze());
@@ -69,10 +69,10 @@ mod tests {
     #[test]
     fn a_lone_part_is_not_copied() {
         let part = Bytes::from(b"abc".to_vec());
-        let mut gathered = Gathered::default();
+        let mut gathered = BytesCollector::default();
         gathered.push(Bytes::new());
         gathered.push(part.clone());
         assert_eq!(gathered.into_bytes().as_ptr(), part.as_ptr());
-        assert_eq!(Gathered::default().into_bytes(), Bytes::new());
+        assert_eq!(BytesCollector::default().into_bytes(), Bytes::new());
     }
 }

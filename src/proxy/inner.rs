@@ -13,7 +13,7 @@ use super::{
     ApiError, Proxy,
     backend::{OutgoingRequest, Response},
     budget::{BodyBudget, BodyShare},
-    gathered::Gathered,
+    gathered::BytesCollector,
     stored::may_tell_gone,
     unanswered,
 };
@@ -81,7 +81,7 @@ pub(super) async fn whole_body(
     limit_bytes: usize,
     budget: &BodyBudget,
 ) -> Result<WholeBody, ApiError> {
-    let mut whole = Gathered::default();
+    let mut whole = BytesCollector::default();
     let mut share = BodyShare::default();
     while let Some(bytes) = next_bytes(response).await? {
         let length = whole.len() + bytes.len();

@@ -95,7 +95,7 @@ pub(super) async fn own_page(
     let permit = proxy.shared.gate.enter().await?;
     let mut exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
 
-    let mut gathering = Gathering::new(user_id, kind, own, query.limit(kind));
+    let mut gathering = PageBuilder::new(user_id, kind, own, query.limit(kind));
     let mut cursor = query.cursor.clone();
     let mut headers = None;
     for page in 0..MAX_PAGES {
@@ -134,7 +134,7 @@ pub(super) async fn own_page(
     if !gathering.is_whole {
         gathering.fill_by_id(proxy, request, &query).await;
     }
-    let Gathering {
+    let PageBuilder {
         page,
         mut entries,
         unseen,
@@ -197,7 +197,7 @@ fn moved() -> ApiError {
 }
 
 /// The client's page as it fills.
-struct Gathering {
+struct PageBuilder {
     user_id: i64,
     kind: ObjectKind,
     /// The caller's objects that no page had so far.
@@ -210,7 +210,7 @@ struct Gathering {
     is_whole: bool,
 }
 
-impl Gathering {
+impl PageBuilder {
     fn new(user_id: i64, kind: ObjectKind, own: HashMap<String, OwnObject>, limit: usize) -> Self {
         Self {
             user_id,
@@ -442,7 +442,7 @@ mod tests {
         ids.iter().map(|id| object(id).unwrap()).collect()
     }
 
-    fn gathering(own: &[&str], limit: usize) -> Gathering {
+    fn gathering(own: &[&str], limit: usize) -> PageBuilder {
         let own = own.iter().map(|id| {
             let object = OwnObject {
                 is_settled: true,
@@ -451,10 +451,10 @@ mod tests {
             ((*id).to_owned(), object)
         });
         let own = own.collect();
-        Gathering::new(1, ObjectKind::VectorStore, own, limit)
+        PageBuilder::new(1, ObjectKind::VectorStore, own, limit)
     }
 
-    fn ids(gathering: &Gathering) -> (Vec<String>, Option<&str>, Option<&str>, bool) {
+    fn ids(gathering: &PageBuilder) -> (Vec<String>, Option<&str>, Option<&str>, bool) {
         let ids = gathering.page.data.iter();
         let ids = ids.map(|object| serde_json::from_str::<WithId>(object.get()).unwrap().id);
         let page = &gathering.page;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::gathered::Gathered;
+use super::gathered::BytesCollector;
 
 /// Shorter parts are joined, and all of a body whose length was not announced: what lies between its chunks is in the same
 /// buffers, and could be many times as long as they are. Else a longer one may hold the buffer that it came in, but such a buffer is filled up with further
@@ -18,12 +18,12 @@ const MIN_PART_BYTES: usize = 16 * 1024;
 pub struct BodyParts(SmallVec<[Bytes; 1]>);
 
 /// A body as far as it has come.
-pub(super) struct Arriving {
+pub(super) struct BodyBuilder {
     parts: BodyParts,
     bytes: usize,
     is_announced: bool,
     /// Short ones, behind those in `parts`.
-    short: Gathered,
+    short: BytesCollector,
 }
 
 impl BodyParts {
@@ -64,7 +64,7 @@ impl BodyParts {
     /// In one piece, which is a copy where there are several.
     #[must_use]
     pub fn joined(self) -> Bytes {
-        let mut whole = Gathered::of_announced(self.len() as u64);
+        let mut whole = BytesCollector::of_announced(self.len() as u64);
         for part in self {
             whole.push(part);
         }
@@ -87,15 +87,15 @@ impl IntoIterator for BodyParts {
     }
 }
 
-// === impl Arriving ===
+// === impl BodyBuilder ===
 
-impl Arriving {
+impl BodyBuilder {
     pub(super) fn of_announced(announced_bytes: u64) -> Self {
         Self {
             parts: BodyParts::default(),
             bytes: 0,
             is_announced: announced_bytes > 0,
-            short: Gathered::of_announced(announced_bytes),
+            short: BytesCollector::of_announced(announced_bytes),
         }
     }
 
@@ -132,7 +132,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn arrived(parts: &[Bytes]) -> BodyParts {
-        let mut arriving = Arriving::of_announced(1);
+        let mut arriving = BodyBuilder::of_announced(1);
         for part in parts {
             arriving.push(part.clone());
         }
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn parts_of_a_body_of_unknown_length_hold_no_buffer() {
         let buffer = Bytes::from(vec![b'b'; 4 * MIN_PART_BYTES]);
-        let mut arriving = Arriving::of_announced(0);
+        let mut arriving = BodyBuilder::of_announced(0);
         for _ in 0..2 {
             arriving.push(buffer.slice(..MIN_PART_BYTES));
         }

@@ -20,7 +20,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::{
     ApiError,
-    parts::{Arriving, BodyParts},
+    parts::{BodyBuilder, BodyParts},
 };
 
 /// A body up to this length is read to its end before a refusal, so that the connection can be used again.
@@ -47,7 +47,7 @@ pub async fn read_body(
     if announced > limit_bytes as u64 {
         return Err(too_large(limit_bytes));
     }
-    let mut body = Arriving::of_announced(announced);
+    let mut body = BodyBuilder::of_announced(announced);
     let mut pace = Pace::default();
     while let Some(chunk) = pace.next_chunk(payload).await? {
         let length = body.len() + chunk.len();

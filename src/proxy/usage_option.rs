@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::{
     Shared,
     backend::{Backend, BackendError, OutgoingRequest, Response},
-    gathered::Gathered,
+    gathered::BytesCollector,
     headers::BodyLength,
     inner,
     parts::BodyParts,
@@ -94,7 +94,7 @@ impl UneditedRequest {
         ) {
             return Ok(Retried::Other(response, Bytes::new()));
         }
-        let mut read = Gathered::default();
+        let mut read = BytesCollector::default();
         // What cannot be read is no refusal; the client gets what came, and the rest as it comes.
         while read.len() < MAX_REFUSAL_BYTES
             && let Ok(Some(bytes)) = inner::next_bytes(&mut response).await
