@@ -48,7 +48,7 @@ pub async fn read_body(
         return Err(too_large(limit_bytes));
     }
     let mut body = BodyBuilder::of_announced(announced);
-    let mut pace = Pace::default();
+    let mut pace = MinRateGuard::default();
     while let Some(chunk) = pace.next_chunk(payload).await? {
         let length = body.len() + chunk.len();
         if length > limit_bytes {
@@ -67,7 +67,7 @@ pub async fn read_body(
 pub async fn drop_body(headers: &HeaderMap, payload: &mut web::Payload) -> Result<(), ApiError> {
     refuse_encoded(headers)?;
     refuse_websocket(headers)?;
-    let mut pace = Pace::default();
+    let mut pace = MinRateGuard::default();
     let mut dropped = 0;
     while let Some(chunk) = pace.next_chunk(payload).await? {
         dropped += chunk.len();
@@ -104,14 +104,14 @@ pub async fn drain_body(headers: &HeaderMap, payload: &mut web::Payload) {
 
 /// Watches that a client does not hold its place by sending a byte now and then.
 #[derive(Default)]
-pub(super) struct Pace {
+pub(super) struct MinRateGuard {
     has_waited: bool,
     /// Set while the client is waited for.
     window_ends: Option<Pin<Box<Sleep>>>,
     bytes_in_window: usize,
 }
 
-impl Pace {
+impl MinRateGuard {
     /// The next chunk, or 408 for a client that is too slow.
     async fn next_chunk(&mut self, payload: &mut web::Payload) -> Result<Option<Bytes>, ApiError> {
         poll_fn(|cx| self.poll_chunk(payload, cx)).await

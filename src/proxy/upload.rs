@@ -25,7 +25,7 @@ use super::{
     exchange::Exchange,
     form::{Fields, PassingForm},
     headers::BodyLength,
-    payload::{self, Pace},
+    payload::{self, MinRateGuard},
     stored::{self, Owners},
 };
 
@@ -38,7 +38,7 @@ pub(super) struct ClientUpload<'a> {
     payload: &'a mut web::Payload,
     /// Told when all has gone: from then on the backend is at work.
     exchange: &'a mut Exchange,
-    pace: Pace,
+    pace: MinRateGuard,
     form: Option<PassingForm>,
     length: BodyLength,
     has_ended: bool,
@@ -69,7 +69,7 @@ impl<'a> ClientUpload<'a> {
             held: None,
             payload,
             exchange,
-            pace: Pace::default(),
+            pace: MinRateGuard::default(),
             form: content_type.and_then(|value| PassingForm::new(value.as_bytes())),
             length: length_of(headers),
             has_ended: false,
