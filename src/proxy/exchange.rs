@@ -15,7 +15,7 @@ use super::{
     endpoint::{Endpoint, Metering, ObjectEffect},
     estimator::{Estimate, Estimator, Purpose},
     gate::{InFlight, Permit},
-    pace::{Lane, Pace},
+    pace::{ReadCoalescer, StreamCoalescer},
     parts::BodyParts,
     request::clean_text,
     stored::{Booking, ObjectRecorder},
@@ -38,7 +38,7 @@ pub struct WorkerAccounting {
     pub estimator: Estimator,
     /// What their streams are like.
     pub templates: Templates,
-    pub pace: Rc<Pace>,
+    pub pace: Rc<ReadCoalescer>,
 }
 
 impl WorkerAccounting {
@@ -247,8 +247,8 @@ impl Exchange {
     }
 
     /// The way of a stream among those of its worker.
-    pub fn lane(&self) -> Lane {
-        Lane::new(&self.books.pace)
+    pub fn lane(&self) -> StreamCoalescer {
+        StreamCoalescer::new(&self.books.pace)
     }
 
     pub fn meter(&mut self) -> &mut Meter {

@@ -68,7 +68,7 @@ use endpoint::{Endpoint, Endpoints, Found, ObjectEffect, Stateful};
 use estimator::Estimator;
 use exchange::{Exchange, RequestContext, WorkerAccounting};
 use gate::{Drain, Gate, InFlight, Permit, UploadShares};
-use pace::Pace;
+use pace::ReadCoalescer;
 use parts::BodyParts;
 use plan::{Expected, Plan};
 use relay::DetachedReader;
@@ -148,7 +148,7 @@ impl Proxy {
                 ledger: WorkerLedger::new(shared.ledger.clone()),
                 estimator: shared.estimator.clone(),
                 templates: Templates::default(),
-                pace: Pace::new(),
+                pace: ReadCoalescer::new(),
             }),
             shared,
             backend: Rc::new(Backend::new(connector)),

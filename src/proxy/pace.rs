@@ -23,7 +23,7 @@ const SPAN: Duration = Duration::from_millis(1);
 const MAX_GATHERED_BYTES: usize = 8 * 1024;
 
 /// What the streams of one worker share.
-pub struct Pace {
+pub struct ReadCoalescer {
     /// Since `counted_from`.
     reads: Cell<u32>,
     counted_from: Cell<Instant>,
@@ -36,8 +36,8 @@ pub struct Pace {
 }
 
 /// One stream's way among them.
-pub struct Lane {
-    pace: Rc<Pace>,
+pub struct StreamCoalescer {
+    pace: Rc<ReadCoalescer>,
     last_read: Option<Instant>,
     /// It is not read for now.
     gathering: Option<Gathering>,
@@ -50,7 +50,7 @@ struct Gathering {
     wakes: Option<Waker>,
 }
 
-impl Pace {
+impl ReadCoalescer {
     #[must_use]
     pub fn new() -> Rc<Self> {
         Rc::new(Self {
@@ -85,7 +85,7 @@ impl Pace {
 }
 
 /// Ticks for as long as somebody waits.
-async fn tick(pace: Rc<Pace>) {
+async fn tick(pace: Rc<ReadCoalescer>) {
     // The first of an interval's ticks is rounded up twice.
     let mut ticks = tokio::time::interval_at(Instant::now() + TICK / 2, TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -101,9 +101,9 @@ async fn tick(pace: Rc<Pace>) {
     }
 }
 
-impl Lane {
+impl StreamCoalescer {
     #[must_use]
-    pub fn new(pace: &Rc<Pace>) -> Self {
+    pub fn new(pace: &Rc<ReadCoalescer>) -> Self {
         Self {
             pace: Rc::clone(pace),
             last_read: None,
@@ -156,7 +156,7 @@ mod tests {
     const EVENT_BYTES: usize = 400;
 
     /// Reads of `lane`, so far apart, until the worker has counted them.
-    fn read_for_a_while(lane: &mut Lane, apart: Duration) -> Instant {
+    fn read_for_a_while(lane: &mut StreamCoalescer, apart: Duration) -> Instant {
         let start = lane.pace.counted_from.get();
         let mut now = start;
         while now < start + 5 * SPAN.max(apart) {
@@ -166,30 +166,30 @@ mod tests {
         now
     }
 
-    fn gathers(lane: &Lane) -> bool {
+    fn gathers(lane: &StreamCoalescer) -> bool {
         lane.gathering.is_some()
     }
 
     #[test]
     fn a_quiet_worker_passes_each_event_on_as_it_comes() {
-        let mut lane = Lane::new(&Pace::new());
+        let mut lane = StreamCoalescer::new(&ReadCoalescer::new());
         read_for_a_while(&mut lane, SPAN / (BUSY_READS - 1));
         assert!(!gathers(&lane));
     }
 
     #[test]
     fn a_busy_one_gathers_what_is_fast_and_short() {
-        let pace = Pace::new();
-        let mut fast = Lane::new(&pace);
+        let pace = ReadCoalescer::new();
+        let mut fast = StreamCoalescer::new(&pace);
         let now = read_for_a_while(&mut fast, SPAN / (BUSY_READS * 2));
         assert!(gathers(&fast));
 
-        let mut slow = Lane::new(&pace);
+        let mut slow = StreamCoalescer::new(&pace);
         slow.was_read(now, EVENT_BYTES);
         slow.was_read(now + FAST, EVENT_BYTES);
         assert!(!gathers(&slow), "nothing is to be gathered");
 
-        let mut long = Lane::new(&pace);
+        let mut long = StreamCoalescer::new(&pace);
         let now = read_for_a_while(&mut fast, SPAN / (BUSY_READS * 2));
         long.was_read(now - SPAN, EVENT_BYTES);
         long.was_read(now, MAX_GATHERED_BYTES + 1);
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_was_busy_is_quiet_again() {
-        let mut lane = Lane::new(&Pace::new());
+        let mut lane = StreamCoalescer::new(&ReadCoalescer::new());
         let now = read_for_a_while(&mut lane, SPAN / (BUSY_READS * 2));
         lane.gathering = None;
         lane.was_read(now + 100 * SPAN, EVENT_BYTES);
@@ -220,9 +220,9 @@ mod tests {
             .unwrap();
         let local = tokio::task::LocalSet::new();
         local.block_on(&runtime, async {
-            let pace = Pace::new();
+            let pace = ReadCoalescer::new();
             for _ in 0..3 {
-                let mut lane = Lane::new(&pace);
+                let mut lane = StreamCoalescer::new(&pace);
                 read_for_a_while(&mut lane, SPAN / (BUSY_READS * 2));
                 let nobody = Context::from_waker(Waker::noop());
                 assert!(lane.poll_free(&nobody).is_pending());

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::{
     backend::{Body, BodyError},
     exchange::Exchange,
-    pace::Lane,
+    pace::StreamCoalescer,
 };
 use crate::{model::Outcome, store::ledger::NotWritten};
 
@@ -37,7 +37,7 @@ pub struct Relay {
     broke: Option<BodyError>,
     state: State,
     /// Of a stream of events.
-    lane: Option<Lane>,
+    lane: Option<StreamCoalescer>,
 }
 
 enum State {
