@@ -70,7 +70,7 @@ use exchange::{Exchange, RequestContext, WorkerAccounting};
 use gate::{Drain, Gate, InFlight, Permit, UploadShares};
 use pace::ReadCoalescer;
 use parts::BodyParts;
-use plan::{Expected, Plan};
+use plan::{Expected, PreparedRequest};
 use relay::DetachedReader;
 use stored::ObjectRecorder;
 use throttle::Throttle;
@@ -290,7 +290,7 @@ async fn forward(
     if let ObjectEffect::Listed(kind) = endpoint.keeps {
         return Box::pin(lists::own_page(proxy, asked, kind, in_flight)).await;
     }
-    let mut plan = Plan::of(endpoint, &asked.body, shared.stream_usage).await?;
+    let mut plan = PreparedRequest::of(endpoint, &asked.body, shared.stream_usage).await?;
     if plan.unedited.is_some() && shared.usage_option_refusals.contains(&plan.model) {
         plan.leave_unedited();
     }
@@ -316,7 +316,7 @@ async fn forward(
 async fn settle_objects(
     proxy: &Proxy,
     asked: &mut RequestContext<'_>,
-    plan: &Plan,
+    plan: &PreparedRequest,
     ids: &[(ObjectKind, &str)],
 ) -> Result<(), ApiError> {
     let owners = &proxy.shared.owners;
@@ -384,7 +384,7 @@ async fn caller_of(request: &HttpRequest, keys: &KeyTable) -> Result<Arc<Caller>
 fn send(
     proxy: &Proxy,
     mut asked: RequestContext<'_>,
-    plan: Plan,
+    plan: PreparedRequest,
     permit: Permit,
     in_flight: InFlight,
     heir: Option<DetachedReader>,

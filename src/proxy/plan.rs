@@ -23,7 +23,7 @@ pub enum StreamUsage {
 }
 
 /// The body as it goes out, and what is expected of the answer.
-pub(super) struct Plan {
+pub(super) struct PreparedRequest {
     pub(super) model: String,
     pub(super) body: BodyParts,
     /// The body before an edit that the backend may refuse: the client itself sent no `stream_options`.
@@ -37,7 +37,7 @@ pub(super) struct Plan {
     is_stateful: bool,
 }
 
-impl Plan {
+impl PreparedRequest {
     /// Looks into the body of a request that uses tokens, and makes a streamed one ask for usage.
     ///
     /// # Errors
@@ -90,8 +90,12 @@ pub(super) struct Expected {
     pub(super) usage_only_events: UsageOnlyEvents,
 }
 
-fn plan(endpoint: Endpoint, body: &BodyParts, stream_usage: StreamUsage) -> Result<Plan, ApiError> {
-    let mut plan = Plan {
+fn plan(
+    endpoint: Endpoint,
+    body: &BodyParts,
+    stream_usage: StreamUsage,
+) -> Result<PreparedRequest, ApiError> {
+    let mut plan = PreparedRequest {
         model: String::new(),
         references: Vec::new(),
         keeping: AskedToKeep::default(),

@@ -28,7 +28,7 @@ use splice::splice_of;
 const MAX_MODEL_CHARS: usize = 200;
 /// What the proxy must know of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct BodyInfo {
     /// As asked for, cleaned of control characters and shortened.
     pub model: String,
     pub stream: bool,
@@ -58,7 +58,7 @@ pub struct AskedToKeep {
 ///
 /// # Errors
 /// 400 when the body is no JSON object.
-pub fn look(body: &Excerpt<'_>) -> Result<Look, ApiError> {
+pub fn look(body: &Excerpt<'_>) -> Result<BodyInfo, ApiError> {
     let members = members_of(body.json()).map_err(|error| {
         // The body itself knows in which column.
         let whole = String::from_utf8_lossy(&body.whole()).into_owned();
@@ -75,7 +75,7 @@ pub fn look(body: &Excerpt<'_>) -> Result<Look, ApiError> {
     if model.starts_with(' ') && model.trim().is_empty() {
         model.clear();
     }
-    Ok(Look {
+    Ok(BodyInfo {
         model,
         stream,
         keeping: AskedToKeep {
@@ -298,7 +298,7 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
 
-    fn look(body: &[u8]) -> Result<Look, ApiError> {
+    fn look(body: &[u8]) -> Result<BodyInfo, ApiError> {
         let excerpt = Excerpt::of([body]).map_err(|_| not_utf_8())?;
         super::look(&excerpt)
     }
