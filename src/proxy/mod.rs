@@ -516,7 +516,7 @@ fn unanswered(error: &BackendError) -> ApiError {
             None,
             "The request body broke off or was malformed.",
         ),
-        BackendError::Nonsense(_) => ApiError::server(
+        BackendError::InvalidResponse(_) => ApiError::server(
             StatusCode::BAD_GATEWAY,
             "backend_invalid_response",
             "The backend behind this proxy sent no valid HTTP answer.",

@@ -163,7 +163,7 @@ impl Client {
             Ok(Err(error)) => return Err((self.failure(error), connection)),
             Err(_) => return Err((BackendError::Silent(self.idle_timeout), None)),
         };
-        let nonsense = |reason| (BackendError::Nonsense(reason), None);
+        let nonsense = |reason| (BackendError::InvalidResponse(reason), None);
         let connection = connection.ok_or_else(|| nonsense("it came without a connection"))?;
         connection.exchanges.set(connection.exchanges.get() + 1);
         let (framing, is_clear) =
@@ -196,7 +196,7 @@ impl Client {
         client: &awc::Client,
         request: &OutgoingRequest,
     ) -> Result<awc::SendClientRequest, BackendError> {
-        let refused = || BackendError::Nonsense("awc does not take the request");
+        let refused = || BackendError::InvalidResponse("awc does not take the request");
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut head = httparse::Request::new(&mut headers);
         let Ok(httparse::Status::Complete(head_bytes)) = head.parse(&request.head) else {
@@ -233,7 +233,7 @@ impl Client {
             }
             SendRequestError::Connect(AwcConnectError::Disconnected)
             | SendRequestError::Send(_) => BackendError::BrokeOff(error.to_string()),
-            SendRequestError::Response(_) => BackendError::Nonsense("awc cannot read it"),
+            SendRequestError::Response(_) => BackendError::InvalidResponse("awc cannot read it"),
             error => BackendError::Unreachable(error.to_string()),
         }
     }

@@ -158,20 +158,20 @@ impl Connection {
         loop {
             if !self.read_ahead.is_empty() {
                 match Head::parse(&mut self.read_ahead, self.asked)
-                    .map_err(BackendError::Nonsense)?
+                    .map_err(BackendError::InvalidResponse)?
                 {
                     Parsed::Whole(head) => return Poll::Ready(Ok(head)),
                     Parsed::Interim => {
                         unsent.interim += 1;
                         if unsent.interim > MAX_INTERIM {
-                            return Poll::Ready(Err(BackendError::Nonsense(
+                            return Poll::Ready(Err(BackendError::InvalidResponse(
                                 "too many interim answers",
                             )));
                         }
                         continue;
                     }
                     Parsed::Partial if self.read_ahead.len() >= MAX_HEAD_BYTES => {
-                        return Poll::Ready(Err(BackendError::Nonsense(
+                        return Poll::Ready(Err(BackendError::InvalidResponse(
                             "the head of its answer is too long",
                         )));
                     }

@@ -160,7 +160,7 @@ pub enum BackendError {
     #[error("the backend was silent for {0:?}")]
     Silent(Duration),
     #[error("the backend answered nonsense: {0}")]
-    Nonsense(&'static str),
+    InvalidResponse(&'static str),
     #[error("the client broke off its upload")]
     Upload,
 }
