@@ -19,11 +19,12 @@ use super::{
     budget::BodyShare,
     endpoint::{Endpoints, ObjectEffect},
     exchange::RequestContext,
-    inner, ledger_unavailable,
+    ledger_unavailable,
     plan::MAX_SEARCHED_BY_WORKER_BYTES,
     references::{self, REQUEST_ID, Reference, Taken},
     request::{self, Excerpt},
     stored::unknown_object,
+    subrequest,
 };
 use crate::{
     model::{Claim, ObjectKind},
@@ -113,11 +114,11 @@ async fn check_file(
     let shared = &proxy.shared;
     let _permit = shared.gate.enter().await?;
     let target = format!("/v1/files/{id}/content");
-    let mut response = inner::get(proxy, asked.request, &target).await?;
+    let mut response = subrequest::get(proxy, asked.request, &target).await?;
     match response.status {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND => return Err(unknown_object(id).with_param("input_file_id")),
-        _ => return Err(inner::unreadable()),
+        _ => return Err(subrequest::unreadable()),
     }
     let mut check = Check {
         shared,
@@ -128,7 +129,7 @@ async fn check_file(
     let mut carry = BytesMut::new();
     let mut share = BodyShare::default();
     loop {
-        let read = inner::next_bytes(&mut response).await?;
+        let read = subrequest::next_bytes(&mut response).await?;
         let is_last = read.is_none();
         // Of a long line each byte is searched once.
         let mut searched = carry.len();

@@ -13,8 +13,9 @@ use super::{
     exchange::{Exchange, RequestContext},
     gate::InFlight,
     headers::keep_end_to_end,
-    inner, ledger_unavailable, settle,
+    ledger_unavailable, settle,
     stored::{gone, unknown_object},
+    subrequest,
 };
 use crate::{
     model::{Entry, ObjectKind, Outcome},
@@ -100,14 +101,14 @@ pub(super) async fn own_page(
     let mut headers = None;
     for page in 0..MAX_PAGES {
         let target = query.target(request.path(), kind, cursor.as_deref());
-        let mut response = inner::get(proxy, request, &target).await?;
+        let mut response = subrequest::get(proxy, request, &target).await?;
         if response.status != StatusCode::OK {
             // Behind the first page the cursor may be another user's object, and just deleted.
             if page > 0 {
                 return Err(moved());
             }
             if response.status.is_success() || response.status.is_redirection() {
-                return Err(inner::unreadable());
+                return Err(subrequest::unreadable());
             }
             // It says what is wrong with the query.
             let expected = Expected {
@@ -117,8 +118,8 @@ pub(super) async fn own_page(
             return answer::answer(response, Bytes::new(), exchange, expected, None).await;
         }
         let budget = &proxy.shared.body_budget;
-        let body = inner::whole_body(&mut response, MAX_PAGE_BYTES, budget).await?;
-        let listed: Listed = serde_json::from_slice(&body).map_err(|_| inner::unreadable())?;
+        let body = subrequest::whole_body(&mut response, MAX_PAGE_BYTES, budget).await?;
+        let listed: Listed = serde_json::from_slice(&body).map_err(|_| subrequest::unreadable())?;
         headers = Some(response.headers);
         let is_last = !listed.has_more.unwrap_or(false);
         let next = gathering.take(listed.data, &query);
@@ -174,9 +175,9 @@ async fn gone_of(
     let mut entries = Vec::new();
     for id in ids {
         let target = format!("{}/{id}", request.path());
-        match inner::get(proxy, request, &target).await {
+        match subrequest::get(proxy, request, &target).await {
             Ok(mut response) => {
-                if inner::tells_gone(proxy, &mut response, &id).await {
+                if subrequest::tells_gone(proxy, &mut response, &id).await {
                     entries.push(gone(id, user_id));
                 }
             }
@@ -281,13 +282,13 @@ impl PageBuilder {
             }
             let target = format!("{}/{id}", request.path());
             let looked = async {
-                let mut response = inner::get(proxy, request, &target).await?;
+                let mut response = subrequest::get(proxy, request, &target).await?;
                 if response.status != StatusCode::OK {
-                    let is_gone = inner::tells_gone(proxy, &mut response, &id).await;
+                    let is_gone = subrequest::tells_gone(proxy, &mut response, &id).await;
                     return Ok((is_gone, None));
                 }
                 let budget = &proxy.shared.body_budget;
-                let body = inner::whole_body(&mut response, MAX_PAGE_BYTES, budget).await?;
+                let body = subrequest::whole_body(&mut response, MAX_PAGE_BYTES, budget).await?;
                 Ok::<_, ApiError>((false, serde_json::from_slice::<Box<RawValue>>(&body).ok()))
             };
             match looked.await {

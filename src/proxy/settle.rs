@@ -8,8 +8,9 @@ use super::{
     ApiError, BATCHES, Proxy, RESPONSES,
     estimator::{Estimate, Purpose},
     exchange::RequestContext,
-    inner, ledger_unavailable,
+    ledger_unavailable,
     stored::part,
+    subrequest,
 };
 use crate::{
     model::{
@@ -34,7 +35,7 @@ pub(super) async fn before_deletion(
         return Ok(());
     }
     let _permit = proxy.shared.gate.enter().await?;
-    let mut response = inner::get(proxy, asked.request, asked.request.path()).await?;
+    let mut response = subrequest::get(proxy, asked.request, asked.request.path()).await?;
     match response.status {
         StatusCode::OK => {}
         // It is gone, or never was.
@@ -52,7 +53,7 @@ pub(super) async fn before_deletion(
     }
     let limit_bytes = proxy.shared.max_body_bytes;
     let budget = &proxy.shared.body_budget;
-    let body = inner::whole_body(&mut response, limit_bytes, budget).await?;
+    let body = subrequest::whole_body(&mut response, limit_bytes, budget).await?;
     let user_id = asked.caller.id;
     let row = row_of(RESPONSES, user_id, &body);
     let mut stored = Stored::default();

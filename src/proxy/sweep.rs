@@ -5,7 +5,7 @@ use std::{sync::Weak, time::Duration};
 
 use actix_web::http::StatusCode;
 
-use super::{ApiError, BATCHES, Proxy, RESPONSES, inner, settle};
+use super::{ApiError, BATCHES, Proxy, RESPONSES, settle, subrequest};
 use crate::{
     model::{Entry, ObjectKind, ms_ago},
     store::accounts::{self, Pending, Place},
@@ -120,12 +120,12 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
         ObjectKind::Batch => BATCHES,
         _ => RESPONSES,
     };
-    let mut response = inner::get_alone(proxy, &format!("{collection}/{id}")).await?;
+    let mut response = subrequest::get_alone(proxy, &format!("{collection}/{id}")).await?;
     let entries = match response.status {
         StatusCode::OK => {
             let limit_bytes = proxy.shared.max_body_bytes;
             let Ok(body) =
-                inner::whole_body(&mut response, limit_bytes, &proxy.shared.body_budget).await
+                subrequest::whole_body(&mut response, limit_bytes, &proxy.shared.body_budget).await
             else {
                 return Ok(());
             };
@@ -143,7 +143,7 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
         }
         StatusCode::NOT_FOUND => {
             let is_old = object.made_at_ms < ms_ago(PATIENCE);
-            if is_old && inner::tells_gone(proxy, &mut response, &id).await {
+            if is_old && subrequest::tells_gone(proxy, &mut response, &id).await {
                 // Nothing more will ever be known of it.
                 let row = settle::given_up(object);
                 row.into_iter()
@@ -154,9 +154,9 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
             }
         }
         StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS => {
-            return Err(inner::unreadable());
+            return Err(subrequest::unreadable());
         }
-        status if status.is_server_error() => return Err(inner::unreadable()),
+        status if status.is_server_error() => return Err(subrequest::unreadable()),
         _ => Vec::new(),
     };
     let _ = proxy.books.ledger.commit(entries).await;

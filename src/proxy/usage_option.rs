@@ -18,8 +18,8 @@ use super::{
     backend::{Backend, BackendError, OutgoingRequest, Response},
     gathered::BytesCollector,
     headers::BodyLength,
-    inner,
     parts::BodyParts,
+    subrequest,
 };
 
 /// A model that has refused the option is asked again after this.
@@ -97,7 +97,7 @@ impl UneditedRequest {
         let mut read = BytesCollector::default();
         // What cannot be read is no refusal; the client gets what came, and the rest as it comes.
         while read.len() < MAX_REFUSAL_BYTES
-            && let Ok(Some(bytes)) = inner::next_bytes(&mut response).await
+            && let Ok(Some(bytes)) = subrequest::next_bytes(&mut response).await
         {
             read.push(bytes);
         }
