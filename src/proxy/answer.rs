@@ -26,7 +26,6 @@ use super::{
     exchange::Exchange,
     gathered::BytesCollector,
     headers::keep_end_to_end,
-    ledger_unavailable,
     relay::{DetachedReader, Relay},
     stored::may_tell_gone,
 };
@@ -111,7 +110,7 @@ async fn refused_credentials(mut exchange: Box<Exchange>) -> ApiError {
     exchange.answered(error.status().as_u16(), None, Meter::opaque());
     if exchange.commit(Outcome::Completed).await.is_err() {
         exchange.withheld();
-        return ledger_unavailable().retry_after(5);
+        return ApiError::ledger_unavailable().retry_after(5);
     }
     error.already_logged()
 }
@@ -177,7 +176,7 @@ async fn collect(
 /// Nothing has been sent: says why instead of breaking off. The tokens are spent, so a retry would be paid twice.
 fn withheld(exchange: &mut Exchange) -> ApiError {
     exchange.withheld();
-    ledger_unavailable().never_retry()
+    ApiError::ledger_unavailable().never_retry()
 }
 
 /// Books an answer without a byte: an empty one, or one to HEAD, whose head is all of it.

@@ -19,7 +19,6 @@ use super::{
     budget::BodyShare,
     endpoint::{Endpoints, ObjectEffect},
     exchange::RequestContext,
-    ledger_unavailable,
     plan::MAX_SEARCHED_BY_WORKER_BYTES,
     references::{self, REQUEST_ID, Reference, Taken},
     request::{self, Excerpt},
@@ -183,7 +182,7 @@ impl Check<'_> {
             let shared = Arc::clone(self.shared);
             let searched = web::block(move || claims_of(&shared.endpoints, &line)).await;
             // The pool is gone only when the server stops.
-            searched.map_err(|_| ledger_unavailable())?
+            searched.map_err(|_| ApiError::ledger_unavailable())?
         } else {
             claims_of(&self.shared.endpoints, &line)
         };

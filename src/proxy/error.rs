@@ -172,6 +172,16 @@ impl ApiError {
         Self::new(status, "server_error", Some(code), message.into())
     }
 
+    /// 503 while the ledger cannot be read or written.
+    #[must_use]
+    pub fn ledger_unavailable() -> Self {
+        Self::server(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ledger_unavailable",
+            "This proxy cannot write its usage records at the moment and serves no requests until it can.",
+        )
+    }
+
     /// 404 for a path that is not served.
     #[must_use]
     pub fn unknown_url(method: &str, path: &str) -> Self {

@@ -13,7 +13,7 @@ use super::{
     exchange::{Exchange, RequestContext},
     gate::InFlight,
     headers::keep_end_to_end,
-    ledger_unavailable, settle,
+    settle,
     stored::{gone, unknown_object},
     subrequest,
 };
@@ -147,7 +147,7 @@ pub(super) async fn own_page(
         entries.extend(gone_of(proxy, request, user_id, unseen).await);
     }
     if proxy.books.ledger.commit(entries).await.is_err() {
-        return Err(ledger_unavailable().retry_after(5));
+        return Err(ApiError::ledger_unavailable().retry_after(5));
     }
     exchange.answered(StatusCode::OK.as_u16(), None, Meter::opaque());
     // Nothing to book; the access log gets its line.

@@ -64,7 +64,7 @@ use auth::{Caller, KeyTable};
 use backend::{Backend, BackendError, Connector, OutgoingRequest};
 use body_kind::BodyKind;
 use budget::{BodyBudget, BodyShare};
-use endpoint::{Endpoint, Endpoints, Found, ObjectEffect, Stateful};
+use endpoint::{Endpoint, Endpoints, Found, ObjectEffect, RESPONSES, Stateful};
 use estimator::Estimator;
 use exchange::{Exchange, RequestContext, WorkerAccounting};
 use gate::{Drain, Gate, InFlight, Permit, UploadShares};
@@ -88,10 +88,6 @@ use crate::{
 
 /// Twice the time within which the ledger's thread notices a new user.
 const NEW_KEY_PATIENCE: Duration = Duration::from_millis(100);
-
-/// The endpoints whose objects use their tokens later.
-const RESPONSES: &str = "/v1/responses";
-const BATCHES: &str = "/v1/batches";
 
 /// What all workers share.
 pub struct Shared {
@@ -244,7 +240,7 @@ async fn forward(
     let in_flight = shared.drain.enter()?;
     let caller = caller_of(request, &shared.keys).await?;
     if !proxy.books.ledger.accepts_requests() {
-        return Err(ledger_unavailable().retry_after(5));
+        return Err(ApiError::ledger_unavailable().retry_after(5));
     }
     let account = if ids.is_empty() {
         AccountState::Closed
@@ -530,13 +526,5 @@ fn panicked() -> ApiError {
         StatusCode::INTERNAL_SERVER_ERROR,
         "internal_error",
         "This proxy failed on the request.",
-    )
-}
-
-fn ledger_unavailable() -> ApiError {
-    ApiError::server(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "ledger_unavailable",
-        "This proxy cannot write its usage records at the moment and serves no requests until it can.",
     )
 }

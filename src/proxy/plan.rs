@@ -5,7 +5,6 @@ use actix_web::web;
 use super::{
     ApiError,
     endpoint::{self, Endpoint, ObjectEffect},
-    ledger_unavailable,
     parts::BodyParts,
     references::{self, Reference, Taken},
     request::{self, AskedToKeep, Excerpt},
@@ -53,7 +52,7 @@ impl PreparedRequest {
         let body = body.clone();
         // The pool is gone only when the server stops.
         let planned = web::block(move || plan(endpoint, &body, stream_usage)).await;
-        planned.unwrap_or_else(|_| Err(ledger_unavailable()))
+        planned.unwrap_or_else(|_| Err(ApiError::ledger_unavailable()))
     }
 
     /// Takes the edit back, for a backend that refuses it.

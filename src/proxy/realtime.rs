@@ -38,7 +38,6 @@ use super::{
     endpoint::Stateful,
     exchange::{Exchange, RequestContext},
     headers::keep_end_to_end,
-    ledger_unavailable,
     parts::BodyParts,
     payload,
     request::clean_text,
@@ -70,7 +69,7 @@ pub(super) async fn open(
     let caller = caller_of(request, &shared.keys).await?;
     check(request)?;
     if !proxy.books.ledger.accepts_requests() {
-        return Err(ledger_unavailable().retry_after(5));
+        return Err(ApiError::ledger_unavailable().retry_after(5));
     }
     let permit = shared.gate.enter().await?;
     let asked = RequestContext {

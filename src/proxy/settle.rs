@@ -5,10 +5,10 @@ use actix_web::http::StatusCode;
 use tokio::sync::oneshot;
 
 use super::{
-    ApiError, BATCHES, Proxy, RESPONSES,
+    ApiError, Proxy,
+    endpoint::{BATCHES, RESPONSES},
     estimator::{Estimate, Purpose},
     exchange::RequestContext,
-    ledger_unavailable,
     stored::part,
     subrequest,
 };
@@ -60,7 +60,7 @@ pub(super) async fn before_deletion(
     stored.read(&body);
     if stored.is_final() || row.source == UsageSource::Backend {
         let written = book_row(proxy, id, row, extent_of(&stored), &body).await;
-        return written.map_err(|_| ledger_unavailable().retry_after(5));
+        return written.map_err(|_| ApiError::ledger_unavailable().retry_after(5));
     }
     let forgets = Entry::Forgotten {
         id: id.to_owned(),

@@ -16,11 +16,10 @@ use actix_web::{
 };
 
 use super::{
-    ApiError, BATCHES, RESPONSES,
+    ApiError,
     auth::Caller,
-    endpoint::{ObjectEffect, Stateful},
+    endpoint::{BATCHES, ObjectEffect, RESPONSES, Stateful},
     estimator::Estimate,
-    ledger_unavailable,
     references::{REQUEST_ID, Reference},
     request,
 };
@@ -235,10 +234,10 @@ impl Owners {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
                 log::error!("cannot look up who made an object: {error}");
-                Err(ledger_unavailable().retry_after(5))
+                Err(ApiError::ledger_unavailable().retry_after(5))
             }
             // The pool is gone: the server stops.
-            Err(_) => Err(ledger_unavailable().retry_after(5)),
+            Err(_) => Err(ApiError::ledger_unavailable().retry_after(5)),
         }
     }
 }

@@ -5,7 +5,11 @@ use std::{sync::Weak, time::Duration};
 
 use actix_web::http::StatusCode;
 
-use super::{ApiError, BATCHES, Proxy, RESPONSES, settle, subrequest};
+use super::{
+    ApiError, Proxy,
+    endpoint::{BATCHES, RESPONSES},
+    settle, subrequest,
+};
 use crate::{
     model::{Entry, ObjectKind, ms_ago},
     store::accounts::{self, Pending, Place},

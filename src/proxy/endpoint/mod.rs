@@ -15,6 +15,10 @@ use crate::{
 use path::{as_read_carelessly, is_below, is_unambiguous};
 use table::{CLOSED, CLOSED_LISTS, ENDPOINTS, STATEFUL};
 
+/// The endpoints whose objects use their tokens later.
+pub const RESPONSES: &str = "/v1/responses";
+pub const BATCHES: &str = "/v1/batches";
+
 /// One served endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Endpoint {
