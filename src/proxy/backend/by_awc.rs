@@ -36,8 +36,8 @@ use super::{
     connect::authority,
     connection::Io,
     head::{Framing, framing},
+    idle_timer::IdleTimer,
     pool::MAX_IDLE,
-    silence::Silence,
 };
 
 const MAX_AGE: Duration = Duration::from_secs(3600);
@@ -66,7 +66,7 @@ pub struct AwcBody {
     connection: Rc<Watched>,
     framing: Framing,
     is_complete: bool,
-    silence: Silence,
+    idle: IdleTimer,
 }
 
 /// What awc does not tell of a connection.
@@ -185,7 +185,7 @@ impl Client {
                 connection,
                 framing,
                 is_complete: framing == Framing::Length(0),
-                silence: Silence::new(self.idle_timeout),
+                idle: IdleTimer::new(self.idle_timeout),
             }),
         })
     }
@@ -266,7 +266,7 @@ impl Body {
     pub fn active_at(&self) -> Option<Instant> {
         match self {
             Self::Own(body) => body.active_at(),
-            Self::Awc(body) => Some(body.silence.since),
+            Self::Awc(body) => Some(body.idle.since),
         }
     }
 
@@ -285,10 +285,10 @@ impl AwcBody {
             return Poll::Ready(None);
         }
         let Poll::Ready(read) = Pin::new(&mut self.payload).poll_next(cx) else {
-            ready!(self.silence.poll_over(cx));
-            return Poll::Ready(Some(Err(BodyError::Silent(self.silence.limit))));
+            ready!(self.idle.poll_over(cx));
+            return Poll::Ready(Some(Err(BodyError::Silent(self.idle.limit))));
         };
-        self.silence.broken();
+        self.idle.touch();
         let broke_off = |reason: &str| Poll::Ready(Some(Err(BodyError::BrokeOff(reason.into()))));
         match (read, &mut self.framing) {
             (Some(Ok(bytes)), Framing::Length(left)) => {

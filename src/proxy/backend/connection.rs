@@ -22,7 +22,7 @@ use tokio_util::io::poll_read_buf;
 use super::{
     BackendError, OutgoingRequest, Upload, UploadBroke,
     head::{Head, MAX_HEAD_BYTES, Parsed, RequestKind},
-    silence::Silence,
+    idle_timer::IdleTimer,
 };
 
 /// First size of a read; doubled while reads fill it, so that a small answer costs little and a large one few calls.
@@ -66,7 +66,7 @@ pub(super) struct Connection {
     io: Io,
     read_ahead: BytesMut,
     read_size: usize,
-    silence: Silence,
+    idle: IdleTimer,
     /// Answers read to their end before.
     exchanges: u32,
     /// The request was written whole.
@@ -87,7 +87,7 @@ impl Connection {
             io,
             read_ahead: BytesMut::new(),
             read_size: MIN_READ_BYTES,
-            silence: Silence::new(idle_timeout),
+            idle: IdleTimer::new(idle_timeout),
             exchanges: 0,
             request_sent: false,
             asked: RequestKind::Request,
@@ -111,8 +111,8 @@ impl Connection {
         request: &OutgoingRequest,
         upload: Option<&mut dyn Upload>,
     ) -> Result<Head, Failure> {
-        self.silence.broken();
-        let mut unsent = Unsent::new(request, upload, self.silence.since);
+        self.idle.touch();
+        let mut unsent = Unsent::new(request, upload, self.idle.since);
         if self.asked != RequestKind::Upgrade {
             self.asked = request.asked();
         }
@@ -150,8 +150,8 @@ impl Connection {
                 self.request_sent = true;
                 // What TLS held back has left only now.
                 if let Io::Tls(_) = self.io {
-                    self.silence.broken();
-                    unsent.written_at = self.silence.since;
+                    self.idle.touch();
+                    unsent.written_at = self.idle.since;
                 }
             }
         }
@@ -193,8 +193,8 @@ impl Connection {
                 // It is the client's turn, not the backend's.
                 Poll::Pending if unsent.waits_for_client => return Poll::Pending,
                 Poll::Pending => {
-                    ready!(self.silence.poll_over(cx));
-                    return Poll::Ready(Err(BackendError::Silent(self.silence.limit)));
+                    ready!(self.idle.poll_over(cx));
+                    return Poll::Ready(Err(BackendError::Silent(self.idle.limit)));
                 }
             }
         }
@@ -223,8 +223,8 @@ impl Connection {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             unsent.advance(written);
-            self.silence.broken();
-            unsent.written_at = self.silence.since;
+            self.idle.touch();
+            unsent.written_at = self.idle.since;
         }
         Pin::new(&mut self.io).poll_flush(cx)
     }
@@ -248,22 +248,22 @@ impl Connection {
         } else if count < MIN_READ_BYTES {
             self.read_size = MIN_READ_BYTES;
         }
-        self.silence.broken();
+        self.idle.touch();
         Poll::Ready(Ok(count))
     }
 
     /// Resolves when the backend has been silent for too long.
     pub(super) fn poll_silent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.silence.poll_over(cx)
+        self.idle.poll_over(cx)
     }
 
     /// When the last byte went or came.
     pub(super) fn active_at(&self) -> Instant {
-        self.silence.since
+        self.idle.since
     }
 
     pub(super) fn idle_timeout(&self) -> Duration {
-        self.silence.limit
+        self.idle.limit
     }
 
     pub(super) fn read_ahead(&mut self) -> &mut BytesMut {

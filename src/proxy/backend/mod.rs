@@ -12,10 +12,10 @@ mod connect;
 mod connection;
 mod head;
 mod http_proxy;
+mod idle_timer;
 mod pool;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
-mod silence;
 mod url;
 
 use std::{

@@ -1,4 +1,4 @@
-//! How long a connection has been silent.
+//! Measures how long a connection has been idle.
 
 use std::{
     future::Future,
@@ -9,8 +9,8 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-/// Measures silence with one timer for the connection's life: activity only notes the time, the timer looks when it fires.
-pub(super) struct Silence {
+/// Measures idle time with one timer for the connection's life: activity only notes the time, the timer checks it when it fires.
+pub(super) struct IdleTimer {
     pub(super) limit: Duration,
     /// When the last byte went or came.
     pub(super) since: Instant,
@@ -21,7 +21,7 @@ pub(super) struct Silence {
     wakes: Option<Waker>,
 }
 
-impl Silence {
+impl IdleTimer {
     pub(super) fn new(limit: Duration) -> Self {
         let timer = Box::pin(tokio::time::sleep(limit));
         Self {
@@ -33,12 +33,12 @@ impl Silence {
         }
     }
 
-    /// A byte went or came.
-    pub(super) fn broken(&mut self) {
+    /// Notes that a byte went or came.
+    pub(super) fn touch(&mut self) {
         self.since = Instant::now();
     }
 
-    /// Resolves when it has lasted too long.
+    /// Resolves when the connection has been idle for longer than the limit.
     pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // A timer that is still to fire need not be touched again: each event of a stream would miss the cache for it. What
         // counts is the clock, for a wake-up may have been spent where nobody looked here.
@@ -71,14 +71,14 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_millis(100);
 
-    async fn is_over(silence: &mut Silence) -> bool {
-        poll_fn(|cx| Poll::Ready(silence.poll_over(cx).is_ready())).await
+    async fn is_over(idle: &mut IdleTimer) -> bool {
+        poll_fn(|cx| Poll::Ready(idle.poll_over(cx).is_ready())).await
     }
 
     /// The timeout wakes the task too, which then finds that it is over: what counts is when.
-    async fn assert_noticed_in_time(silence: &mut Silence) {
+    async fn assert_noticed_in_time(idle: &mut IdleTimer) {
         let begun = Instant::now();
-        let noticed = timeout(20 * LIMIT, poll_fn(|cx| silence.poll_over(cx))).await;
+        let noticed = timeout(20 * LIMIT, poll_fn(|cx| idle.poll_over(cx))).await;
         assert!(noticed.is_ok() && begun.elapsed() < 10 * LIMIT);
     }
 
@@ -90,20 +90,20 @@ mod tests {
     #[test]
     fn silence_is_noticed_though_the_timer_fired_when_nobody_looked() {
         run(async {
-            let mut silence = Silence::new(LIMIT);
-            assert!(!is_over(&mut silence).await);
+            let mut idle = IdleTimer::new(LIMIT);
+            assert!(!is_over(&mut idle).await);
             sleep(LIMIT / 2).await;
-            silence.broken();
+            idle.touch();
             // The timer wakes this task, which looks only later.
             sleep(LIMIT * 3 / 4).await;
-            assert_noticed_in_time(&mut silence).await;
+            assert_noticed_in_time(&mut idle).await;
         });
     }
 
     #[test]
     fn silence_is_noticed_though_the_first_look_was_at_the_end_of_a_turn() {
         run(async {
-            let mut silence = Silence::new(LIMIT);
+            let mut idle = IdleTimer::new(LIMIT);
             // Uses up what a task may do in one turn.
             let mut used_up = false;
             poll_fn(|cx| {
@@ -111,10 +111,10 @@ mod tests {
                     let mut turn = pin!(tokio::task::consume_budget());
                     used_up = turn.as_mut().poll(cx).is_pending();
                 }
-                Poll::Ready(silence.poll_over(cx).is_ready())
+                Poll::Ready(idle.poll_over(cx).is_ready())
             })
             .await;
-            assert_noticed_in_time(&mut silence).await;
+            assert_noticed_in_time(&mut idle).await;
         });
     }
 }
