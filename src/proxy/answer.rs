@@ -39,13 +39,13 @@ const MAX_COLLECTED_BYTES: usize = 1024 * 1024;
 /// Unless it takes longer than this from the backend's first pause on: then what has come is passed on, and the rest as it comes.
 const MAX_WAIT: Duration = Duration::from_millis(20);
 
-/// Makes the client's answer; what the client leaves too early goes to the heir. `read_ahead` is what was read of the body.
+/// Makes the client's answer; `detached` reads on if the client disconnects too early. `read_ahead` is what was read of the body.
 pub(super) async fn answer(
     response: Response,
     read_ahead: Bytes,
     mut exchange: Box<Exchange>,
     expected: Expected,
-    heir: Option<DetachedReader>,
+    detached: Option<DetachedReader>,
 ) -> Result<HttpResponse, ApiError> {
     let Response {
         status,
@@ -82,16 +82,16 @@ pub(super) async fn answer(
     let headers = keep_end_to_end(headers);
     let too_long = length.is_some_and(|length| length > MAX_COLLECTED_BYTES as u64);
     let body = if !read_ahead.is_empty() {
-        collect(body, read_ahead, exchange, length, heir).await?
+        collect(body, read_ahead, exchange, length, detached).await?
     } else if body.is_complete() {
         nothing(exchange, length).await?
     } else if form == Form::Events {
         let relay = Relay::new(body, exchange, length, Bytes::new());
-        relay.paced().into_body(heir)
+        relay.paced().into_body(detached)
     } else if too_long {
-        Relay::new(body, exchange, length, Bytes::new()).into_body(heir)
+        Relay::new(body, exchange, length, Bytes::new()).into_body(detached)
     } else {
-        collect(body, read_ahead, exchange, length, heir).await?
+        collect(body, read_ahead, exchange, length, detached).await?
     };
     let mut response = HttpResponse::with_body(status, body);
     *response.headers_mut() = headers;
@@ -121,7 +121,7 @@ async fn collect(
     read_ahead: Bytes,
     mut exchange: Box<Exchange>,
     length: Option<u64>,
-    heir: Option<DetachedReader>,
+    detached: Option<DetachedReader>,
 ) -> Result<BoxBody, ApiError> {
     let mut collected = BytesCollector::of_announced(length.unwrap_or(0));
     if !read_ahead.is_empty() {
@@ -150,20 +150,22 @@ async fn collect(
             Collected::Read(None) => break,
             Collected::Read(Some(Err(error))) => {
                 let relay = relayed(body, exchange, collected).broken(error);
-                return Ok(relay.into_body(heir));
+                return Ok(relay.into_body(detached));
             }
             Collected::Paused => {
-                return Ok(relayed(body, exchange, collected).into_body(heir));
+                return Ok(relayed(body, exchange, collected).into_body(detached));
             }
         }
         if body.is_complete() {
             break;
         }
         if exchange.meter().is_of_events() {
-            return Ok(relayed(body, exchange, collected).paced().into_body(heir));
+            return Ok(relayed(body, exchange, collected)
+                .paced()
+                .into_body(detached));
         }
         if collected.len() > MAX_COLLECTED_BYTES {
-            return Ok(relayed(body, exchange, collected).into_body(heir));
+            return Ok(relayed(body, exchange, collected).into_body(detached));
         }
     }
     exchange.meter().finish(&mut |bytes| collected.push(bytes));

@@ -298,14 +298,14 @@ async fn forward(
     let outlives_client = plan.keeping.background
         || endpoint.keeps == ObjectEffect::Batch
         || asked.keeping.has_unfinished();
-    let heir = outlives_client.then(DetachedReader::new);
+    let detached = outlives_client.then(DetachedReader::new);
     // One future for each way: kept for both, it would take its room twice in every request's.
     if outlives_client {
-        let sending = send(proxy, asked, plan, permit, in_flight, heir);
+        let sending = send(proxy, asked, plan, permit, in_flight, detached);
         let sent = tokio::task::spawn_local(sending).await;
         return sent.unwrap_or_else(|_| Err(panicked()));
     }
-    send(proxy, asked, plan, permit, in_flight, heir).await
+    send(proxy, asked, plan, permit, in_flight, detached).await
 }
 
 /// What concerns stored objects before a request goes on.
@@ -383,7 +383,7 @@ fn send(
     plan: PreparedRequest,
     permit: Permit,
     in_flight: InFlight,
-    heir: Option<DetachedReader>,
+    detached: Option<DetachedReader>,
 ) -> impl Future<Output = Result<HttpResponse, ApiError>> + use<> {
     let unedited = plan.unedited.map(|body| UneditedRequest {
         shared: Arc::clone(&proxy.shared),
@@ -402,7 +402,14 @@ fn send(
     let outgoing = OutgoingRequest::new(head, plan.body);
     let exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
     let backend = Rc::clone(&proxy.backend);
-    exchange_with(backend, outgoing, unedited, exchange, plan.expected, heir)
+    exchange_with(
+        backend,
+        outgoing,
+        unedited,
+        exchange,
+        plan.expected,
+        detached,
+    )
 }
 
 async fn exchange_with(
@@ -411,7 +418,7 @@ async fn exchange_with(
     unedited: Option<UneditedRequest>,
     mut exchange: Box<Exchange>,
     mut expected: Expected,
-    heir: Option<DetachedReader>,
+    detached: Option<DetachedReader>,
 ) -> Result<HttpResponse, ApiError> {
     let sent = backend.send(&outgoing, || exchange.asked()).await;
     let mut response = sent.map_err(|error| {
@@ -438,7 +445,7 @@ async fn exchange_with(
             }
         };
     }
-    answer::answer(response, read_ahead, exchange, expected, heir).await
+    answer::answer(response, read_ahead, exchange, expected, detached).await
 }
 
 /// The same for a body that goes out as it comes in: it takes its place while it uploads.

@@ -55,11 +55,11 @@ enum State {
 /// Takes over the relay of a client that left before the answer named its object.
 pub struct DetachedReader(oneshot::Sender<Relay>);
 
-/// A relay that goes to its heir where its client leaves too early.
+/// Hands its relay to a background task if the client disconnects before the object is named.
 struct DetachOnDrop {
     /// There until it is dropped.
     relay: Option<Relay>,
-    heir: Option<DetachedReader>,
+    detached: Option<DetachedReader>,
 }
 
 /// Bytes on their way, in order. There is rarely more than one piece, which takes no memory of its own.
@@ -114,13 +114,13 @@ impl Relay {
         self
     }
 
-    /// The body of an answer; `heir` reads on where the client leaves before the object is named.
+    /// Returns the body of an answer; `detached` reads on if the client disconnects before the object is named.
     #[must_use]
-    pub fn into_body(self, heir: Option<DetachedReader>) -> BoxBody {
-        match heir {
+    pub fn into_body(self, detached: Option<DetachedReader>) -> BoxBody {
+        match detached {
             Some(_) => BoxBody::new(DetachOnDrop {
                 relay: Some(self),
-                heir,
+                detached,
             }),
             None => BoxBody::new(self),
         }
@@ -249,13 +249,13 @@ impl DetachedReader {
     /// Must be called on the worker whose relay it is. The task is there before it is needed, for what is dropped cannot wait.
     #[must_use]
     pub fn new() -> Self {
-        let (heir, relay) = oneshot::channel::<Relay>();
+        let (detached, relay) = oneshot::channel::<Relay>();
         tokio::task::spawn_local(async {
             if let Ok(relay) = relay.await {
                 let _ = tokio::time::timeout(MAX_READING_ON, relay.until_named()).await;
             }
         });
-        Self(heir)
+        Self(detached)
     }
 }
 
@@ -279,11 +279,12 @@ impl MessageBody for DetachOnDrop {
 
 impl Drop for DetachOnDrop {
     fn drop(&mut self) {
-        if let (Some(relay), Some(DetachedReader(heir))) = (self.relay.take(), self.heir.take())
+        if let (Some(relay), Some(DetachedReader(detached))) =
+            (self.relay.take(), self.detached.take())
             && relay.exchange.awaits_name()
         {
             // Where the worker ends there is nobody to take it.
-            let _ = heir.send(relay);
+            let _ = detached.send(relay);
         }
     }
 }
