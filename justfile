@@ -1,0 +1,38 @@
+# Daily commands. The commands in README.md do not need this file.
+
+# Lists the commands.
+default:
+    @just --list
+
+# Runs the server with the settings of .env.
+serve:
+    cargo run --release --locked -- serve
+
+# Runs all tests, or those whose names contain a word.
+test name="":
+    cargo test --locked {{ name }}
+
+# Checks formatting and lints, as CI does.
+lint:
+    cargo fmt --check
+    cargo clippy --locked --all-targets -- -D warnings
+
+# Writes completions/ and man/ again, after a change of the command line.
+generate:
+    cargo run --locked -- generate .
+
+# Counts the instructions of the hot path and compares them with those checked in. Needs valgrind.
+instructions:
+    cargo bench --locked --bench instructions
+
+# Compares throughput and latency with nginx. Needs nginx.
+bench:
+    cargo bench --locked --bench proxy -- --seconds 2
+
+# Runs each fuzz target for some seconds.
+fuzz seconds="15":
+    fuzz/run {{ seconds }}
+
+# Runs all that a change must pass.
+ci:
+    .ci/run
