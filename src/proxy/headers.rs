@@ -65,7 +65,8 @@ fn stays_here(name: &str) -> bool {
     is_listed || name.ends_with("-ip")
 }
 
-/// The same of the names that begin with `x`. Those of the SDKs, `x-stainless-…`, are told apart by their third letter.
+/// Returns whether a request's header whose name begins with `x` does not go on (see [`stays_here`]). The third letter is looked at
+/// first, so that the SDKs' many `x-stainless-…` headers cost one comparison.
 fn is_override_in_x(name: &str) -> bool {
     let starts_with = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     match name.as_bytes().get(2) {

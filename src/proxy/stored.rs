@@ -298,7 +298,8 @@ pub(super) struct ObjectRecorder {
     keeps_audio: bool,
     /// What is booked of the object should it be deleted before it is done.
     unfinished: Option<Box<Estimate>>,
-    /// The same, where it is known. Boxed, because each request moves this struct and few have one.
+    /// The row that is booked if the backend does not know the object that the request deletes. It is boxed, because each request
+    /// moves this struct and few have one.
     given_up: Option<Box<Entry>>,
     /// Ids of items that the request brings along: a backend that gives them back has not made them.
     given_ids: Vec<String>,

@@ -228,7 +228,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// In front of all that were made since a time (Unix milliseconds).
+    /// Returns the place before all objects that were made since a time (Unix milliseconds).
     #[must_use]
     pub fn before(made_at_ms: i64) -> Self {
         Self {

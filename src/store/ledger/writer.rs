@@ -50,7 +50,7 @@ macro_rules! insert_row {
     };
 }
 const INSERT_ROW: &str = insert_row!("", "");
-/// Of a row with an estimate: two columns that stay NULL in the others, which are nearly all.
+/// Inserts a row with an estimate, which has two more columns. They stay NULL in the other rows, which are nearly all.
 const INSERT_ESTIMATE: &str = insert_row!(
     ", estimated_input_tokens, estimated_output_tokens",
     ", ?18, ?19"
