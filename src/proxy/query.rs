@@ -11,9 +11,9 @@ use super::{
 };
 use crate::usage::LooseName;
 
-/// How lists of other APIs and frameworks name what a page begins or ends at, beside `after` and `before` to the letter: compared
-/// by letters alone.
-const OTHER_CURSORS: [&str; 38] = [
+/// Names that lists of APIs and frameworks have for what a page begins or ends at. They are compared by their letters alone. Only
+/// `after` and `before` to the letter are looked up.
+const CURSORS: [&str; 38] = [
     "after",
     "after_cursor",
     "after_id",
@@ -83,32 +83,34 @@ pub(super) fn check(query: &str, endpoint: &Endpoint) -> Result<(), ApiError> {
             }
             let name = String::from_utf8_lossy(name);
             if is_list && !is_looked_up && is_cursor(&name) {
-                let name = request::clean_text(&name);
-                return Err(ApiError::invalid_request(
-                    StatusCode::BAD_REQUEST,
-                    None,
-                    format!("`{name}` is not a parameter of this list. Its pages are asked for with `after` and `limit`."),
-                )
-                .with_param(name));
+                return Err(refused(
+                    &name,
+                    "is not a parameter of this list. Its pages are asked for with `after` and `limit`.",
+                ));
             }
             if !is_extra && references::is_of_query(&name) {
-                let name = request::clean_text(&name);
-                return Err(ApiError::invalid_request(
-                    StatusCode::BAD_REQUEST,
-                    None,
-                    format!("`{name}` names a stored object; send it in the body or the path, not in the query."),
-                )
-                .with_param(name));
+                return Err(refused(
+                    &name,
+                    "names a stored object; send it in the body or the path, not in the query.",
+                ));
             }
         }
     }
     Ok(())
 }
 
+/// Returns the 400 for a parameter, and says why it is refused.
+fn refused(name: &str, why: &str) -> ApiError {
+    let name = request::clean_text(name);
+    let message = format!("`{name}` {why}");
+    ApiError::invalid_request(StatusCode::BAD_REQUEST, None, message).with_param(name)
+}
+
+/// Whether a parameter is a list's cursor under some name.
 fn is_cursor(name: &str) -> bool {
     let is_known = |part: &str| {
         let loose = LooseName::of(part.as_bytes());
-        OTHER_CURSORS.iter().any(|cursor| loose.is(cursor))
+        CURSORS.iter().any(|cursor| loose.is(cursor))
     };
     // The keys of metadata are the users' own.
     !name.starts_with("metadata[") && name.split(['[', ']', '.']).any(is_known)

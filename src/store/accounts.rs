@@ -386,9 +386,9 @@ mod tests {
     /// What happens to an account, in this order.
     #[derive(Debug, Clone, Copy)]
     enum Step {
-        /// Of the answer that made it: tokens in and out.
+        /// The answer that made the object ends: tokens in and out that it is taken to have used.
         Kept(u64, u64),
-        /// Of a later look.
+        /// A later look at the object ends: tokens in and out that it showed.
         Passed(u64, u64),
         Settled(u64, u64, UsageSource, Extent),
         Forgotten,
@@ -457,7 +457,7 @@ mod tests {
                 &[Settled(10, 20, Backend, Whole), Kept(9, 300)],
                 &[(10, 20)],
             ),
-            // Of one that was cut off the larger of kept and reported does.
+            // If the response was cut off, the larger of the kept and the reported number is booked.
             (&[Kept(9, 300), Settled(0, 0, Estimate, Cut)], &[(9, 300)]),
             (&[Kept(9, 300), Settled(0, 0, Backend, Cut)], &[(9, 300)]),
             (&[Kept(9, 3), Settled(10, 20, Backend, Cut)], &[(10, 20)]),

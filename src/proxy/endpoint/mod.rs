@@ -281,7 +281,7 @@ impl Endpoint {
     #[must_use]
     pub fn cursor_kind(&self) -> Option<ObjectKind> {
         let last = self.path.rsplit('/').next()?;
-        let is_list = self.method == "GET" && self.path.contains('{');
+        let is_list = self.is_list();
         match last {
             "items" | "input_items" if is_list => Some(ObjectKind::Item),
             "files" if is_list && self.path.starts_with("/v1/vector_stores/") => {
