@@ -180,11 +180,6 @@ fn listen_advice(error: &io::Error) -> &'static str {
 
 /// What is allowed and yet may be a slip.
 fn warn_of_open_doors(config: &Config) {
-    if cfg!(feature = "awc") {
-        log::warn!(
-            "built with awc, which is for measuring and not for service: build it without `--features awc`"
-        );
-    }
     if !config.admin_allow.is_empty() {
         let networks: Vec<String> = config.admin_allow.iter().map(ToString::to_string).collect();
         log::warn!(

@@ -76,11 +76,6 @@ impl Connector {
             .filter(|_| !self.settings.url.tls)
     }
 
-    #[cfg(feature = "awc")]
-    pub(super) fn settings(&self) -> &BackendSettings {
-        &self.settings
-    }
-
     /// A fresh connection, ready for a request.
     pub(super) async fn connect(&self) -> Result<Connection, BackendError> {
         let limit = self.settings.connect_timeout;

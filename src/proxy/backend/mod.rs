@@ -6,8 +6,6 @@
 
 mod addresses;
 mod body;
-#[cfg(feature = "awc")]
-mod by_awc;
 mod connect;
 mod connection;
 mod head;
@@ -19,7 +17,6 @@ pub(crate) mod properties;
 mod url;
 
 use std::{
-    future::Future,
     path::Path,
     rc::Rc,
     sync::Arc,
@@ -30,11 +27,7 @@ use std::{
 use actix_web::http::{StatusCode, header::HeaderMap};
 use bytes::Bytes;
 
-#[cfg(not(feature = "awc"))]
-pub use body::Body;
-pub use body::BodyError;
-#[cfg(feature = "awc")]
-pub use by_awc::Body;
+pub use body::{Body, BodyError};
 pub use connect::{Connector, TlsError};
 pub use connection::Io;
 pub use http_proxy::HttpProxy;
@@ -60,8 +53,6 @@ pub struct BackendSettings {
 pub struct Backend {
     connector: Arc<Connector>,
     pool: Rc<Pool>,
-    #[cfg(feature = "awc")]
-    awc: by_awc::Client,
 }
 
 /// A body up to this length is copied behind its head: one piece costs the kernel less than two.
@@ -180,8 +171,6 @@ impl Backend {
     #[must_use]
     pub fn new(connector: Arc<Connector>) -> Self {
         Self {
-            #[cfg(feature = "awc")]
-            awc: by_awc::Client::new(&connector),
             connector,
             pool: Pool::new(),
         }
@@ -197,20 +186,7 @@ impl Backend {
     ///
     /// # Errors
     /// [`BackendError`] when there is no answer.
-    pub fn send(
-        &self,
-        request: &OutgoingRequest,
-        on_connected: impl FnMut(),
-    ) -> impl Future<Output = Result<Response, BackendError>> {
-        #[cfg(not(feature = "awc"))]
-        let sent = self.send_by_own_client(request, on_connected);
-        #[cfg(feature = "awc")]
-        let sent = self.awc.send(request, on_connected);
-        sent
-    }
-
-    #[cfg_attr(feature = "awc", allow(dead_code))]
-    async fn send_by_own_client(
+    pub async fn send(
         &self,
         request: &OutgoingRequest,
         mut on_connected: impl FnMut(),
@@ -281,9 +257,7 @@ impl Backend {
     }
 
     fn response(&self, connection: Connection, head: Head) -> Response {
-        let body = body::Body::new(connection, &head, &self.pool);
-        #[cfg(feature = "awc")]
-        let body = Body::Own(body);
+        let body = Body::new(connection, &head, &self.pool);
         Response {
             length: head.announced_length,
             status: head.status,
