@@ -11,7 +11,7 @@ use crate::{
     proxy::{
         StreamUsage,
         backend::{BACKEND_URL, BASE_URL, BackendUrl, HttpProxy},
-        endpoint::{Endpoints, Stateful},
+        routes::{Endpoints, Stateful},
     },
     store::{
         DatabasePath,

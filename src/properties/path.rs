@@ -5,7 +5,7 @@ use percent_encoding::percent_decode;
 
 use crate::proxy::{
     ErrorShape,
-    endpoint::{Endpoints, Stateful},
+    routes::{Endpoints, Stateful},
 };
 
 /// A path that is served names its endpoint however often it is decoded, cut and resolved; all others are 404 or 405.

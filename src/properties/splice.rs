@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::proxy::{
-    parts::BodyParts,
+    body::BodyParts,
     request::{Excerpt, look as look_into},
 };
 

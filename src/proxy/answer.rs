@@ -22,9 +22,9 @@ use bytes::Bytes;
 use super::{
     ApiError, Expected,
     backend::{Body, BodyError, Response},
+    body::BytesCollector,
     error::{ANTHROPIC_REQUEST_ID, REQUEST_ID},
     exchange::Exchange,
-    gathered::BytesCollector,
     headers::keep_end_to_end,
     relay::{DetachedReader, Relay},
     stored::may_tell_gone,

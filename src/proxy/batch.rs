@@ -17,11 +17,11 @@ use serde_json::value::RawValue;
 use super::{
     ApiError, Proxy, Shared,
     budget::BodyShare,
-    endpoint::{Endpoints, ObjectEffect},
     exchange::RequestContext,
     plan::MAX_SEARCHED_BY_WORKER_BYTES,
     references::{self, REQUEST_ID, Reference, Taken},
     request::{self, Excerpt},
+    routes::{Endpoints, ObjectEffect},
     stored::unknown_object,
     subrequest,
 };

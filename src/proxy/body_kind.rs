@@ -6,9 +6,8 @@ use actix_web::{
 };
 
 use super::{
-    ApiError,
-    endpoint::{self, Endpoint},
-    media_type, payload, request as body,
+    ApiError, media_type, payload, request as body,
+    routes::{self, Endpoint},
 };
 
 /// How a request's body is taken.
@@ -30,9 +29,9 @@ impl BodyKind {
     pub(super) fn of(request: &HttpRequest, endpoint: Endpoint) -> Result<Self, ApiError> {
         let headers = request.headers();
         let (is_form, is_any) = match endpoint.body {
-            endpoint::Body::Plain | endpoint::Body::Socket => return Ok(Self::None),
-            endpoint::Body::Form => (true, false),
-            endpoint::Body::Any => (false, true),
+            routes::Body::Plain | routes::Body::Socket => return Ok(Self::None),
+            routes::Body::Form => (true, false),
+            routes::Body::Any => (false, true),
             _ => (false, false),
         };
         if is_any {

@@ -11,13 +11,13 @@ use tokio::sync::oneshot;
 use super::{
     access_log::{Access, Booked, peer_of},
     auth::Caller,
+    body::BodyParts,
     budget::BodyShare,
-    endpoint::{Endpoint, Metering, ObjectEffect},
     estimator::{Estimate, Estimator, Purpose},
     gate::{InFlight, Permit},
     pace::{ReadCoalescer, StreamCoalescer},
-    parts::BodyParts,
     request::clean_text,
+    routes::{Endpoint, Metering, ObjectEffect},
     stored::{Booking, ObjectRecorder},
 };
 use crate::{

@@ -5,21 +5,19 @@ mod answer;
 pub mod auth;
 pub mod backend;
 mod batch;
+pub mod body;
 mod body_kind;
 pub mod budget;
-pub mod endpoint;
 mod error;
 pub mod estimator;
 mod exchange;
 mod form;
 pub mod gate;
-mod gathered;
 mod headers;
 mod lists;
 mod media_type;
 mod pace;
 mod parameters;
-pub mod parts;
 pub mod payload;
 mod plan;
 mod query;
@@ -27,6 +25,7 @@ mod realtime;
 mod references;
 mod relay;
 pub mod request;
+pub mod routes;
 mod settle;
 mod stored;
 mod subrequest;
@@ -62,16 +61,16 @@ pub use stored::{GivenIds, Owners};
 use access_log::{log_refusal, peer_of};
 use auth::{Caller, KeyTable};
 use backend::{Backend, BackendError, Connector, OutgoingRequest};
+use body::BodyParts;
 use body_kind::BodyKind;
 use budget::{BodyBudget, BodyShare};
-use endpoint::{Endpoint, Endpoints, Found, ObjectEffect, RESPONSES, Stateful};
 use estimator::Estimator;
 use exchange::{Exchange, RequestContext, WorkerAccounting};
 use gate::{Drain, Gate, InFlight, Permit, UploadShares};
 use pace::ReadCoalescer;
-use parts::BodyParts;
 use plan::{Expected, PreparedRequest};
 use relay::DetachedReader;
+use routes::{Endpoint, Endpoints, Found, ObjectEffect, RESPONSES, Stateful};
 use stored::ObjectRecorder;
 use throttle::Throttle;
 use upload::{ClientUpload, LookUp};
@@ -168,7 +167,7 @@ pub async fn handle(
             Err(ApiError::no_websocket())
         }
         Err(error) => Err(error),
-        Ok(found) if found.endpoint.body == endpoint::Body::Socket => {
+        Ok(found) if found.endpoint.body == routes::Body::Socket => {
             // Boxed, as uploads are, lest every request's future have room for the rare ones.
             return match Box::pin(realtime::open(&proxy, &request, payload, found.endpoint)).await {
                 Ok(response) => response,

@@ -20,7 +20,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::{
     ApiError,
-    parts::{BodyBuilder, BodyParts},
+    body::{BodyBuilder, BodyParts},
 };
 
 /// A body up to this length is read to its end before a refusal, so that the connection can be used again.

@@ -4,10 +4,10 @@ use actix_web::web;
 
 use super::{
     ApiError,
-    endpoint::{self, Endpoint, ObjectEffect},
-    parts::BodyParts,
+    body::BodyParts,
     references::{self, Reference, Taken},
     request::{self, AskedToKeep, Excerpt},
+    routes::{self, Endpoint, ObjectEffect},
 };
 use crate::{model::ObjectKind, usage::UsageOnlyEvents};
 
@@ -111,8 +111,8 @@ fn plan(
         },
     };
     match endpoint.body {
-        endpoint::Body::Plain | endpoint::Body::Socket => return Ok(plan),
-        endpoint::Body::OptionalJson if body.is_empty() => return Ok(plan),
+        routes::Body::Plain | routes::Body::Socket => return Ok(plan),
+        routes::Body::OptionalJson if body.is_empty() => return Ok(plan),
         _ => {}
     }
     // Before any look: a lenient backend may guess another encoding and read what is not seen here.
@@ -120,15 +120,15 @@ fn plan(
     let look = match request::look(&excerpt) {
         Ok(look) => look,
         // What a backend of the operator's own takes may be any JSON.
-        Err(_) if endpoint.body == endpoint::Body::Any => return Ok(plan),
+        Err(_) if endpoint.body == routes::Body::Any => return Ok(plan),
         Err(error) => return Err(error),
     };
-    plan.is_json = endpoint.body != endpoint::Body::Any;
+    plan.is_json = endpoint.body != routes::Body::Any;
     if look.overrides_request {
         return Err(request::refused_override());
     }
     let taken = match endpoint.body {
-        endpoint::Body::Form => Taken::AsForm,
+        routes::Body::Form => Taken::AsForm,
         _ => Taken::AsJson,
     };
     plan.references = references::references(&excerpt, taken)?;
@@ -136,7 +136,7 @@ fn plan(
     plan.model = look.model;
     plan.expected.stream = look.stream;
     if let Some(splice) = look.splice
-        && endpoint.body == endpoint::Body::JsonAskingUsage
+        && endpoint.body == routes::Body::JsonAskingUsage
         && stream_usage == StreamUsage::Ask
     {
         plan.body = splice.apply(body);

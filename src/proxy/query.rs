@@ -5,9 +5,8 @@ use actix_web::http::StatusCode;
 use percent_encoding::percent_decode;
 
 use super::{
-    ApiError,
-    endpoint::{Body, Endpoint},
-    references, request,
+    ApiError, references, request,
+    routes::{Body, Endpoint},
 };
 use crate::usage::LooseName;
 
@@ -121,7 +120,7 @@ mod tests {
     use actix_web::http::Method;
 
     use super::ApiError;
-    use crate::proxy::endpoint::{Endpoints, Stateful};
+    use crate::proxy::routes::{Endpoints, Stateful};
 
     fn check_at(query: &str, path: &str) -> Result<(), ApiError> {
         let endpoints = Endpoints::with_extra("/v1/extra").unwrap();

@@ -33,14 +33,14 @@ use tokio::{
 use super::{
     ApiError, Expected, Proxy, Shared, answer,
     backend::{Io, Opened, OutgoingRequest, Socket},
+    body::BodyParts,
     budget::BodyShare,
     caller_of,
-    endpoint::Stateful,
     exchange::{Exchange, RequestContext},
     headers::keep_end_to_end,
-    parts::BodyParts,
     payload,
     request::clean_text,
+    routes::Stateful,
     stored::ObjectRecorder,
     unanswered,
 };

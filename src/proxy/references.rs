@@ -14,9 +14,9 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use super::{ApiError, request::Excerpt};
 use crate::{
     model::{Claim, ObjectKind},
-    proxy::{ApiError, request::Excerpt},
     usage::{LooseName, Name},
 };
 

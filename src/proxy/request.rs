@@ -294,7 +294,7 @@ fn is_clean(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::parts::BodyParts;
+    use crate::proxy::body::BodyParts;
     use bytes::Bytes;
     use proptest::prelude::*;
 

@@ -6,9 +6,9 @@ use tokio::sync::oneshot;
 
 use super::{
     ApiError, Proxy,
-    endpoint::{BATCHES, RESPONSES},
     estimator::{Estimate, Purpose},
     exchange::RequestContext,
+    routes::{BATCHES, RESPONSES},
     stored::part,
     subrequest,
 };

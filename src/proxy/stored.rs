@@ -18,10 +18,10 @@ use actix_web::{
 use super::{
     ApiError,
     auth::Caller,
-    endpoint::{BATCHES, ObjectEffect, RESPONSES, Stateful},
     estimator::Estimate,
     references::{REQUEST_ID, Reference},
     request,
+    routes::{BATCHES, ObjectEffect, RESPONSES, Stateful},
 };
 use crate::{
     model::{Account, Claim, Entry, Extent, ObjectKind, Origin, StoredObject, ms_ago, now_ms},

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use super::{
     ApiError, Proxy,
     backend::{OutgoingRequest, Response},
+    body::BytesCollector,
     budget::{BodyBudget, BodyShare},
-    gathered::BytesCollector,
     stored::may_tell_gone,
     unanswered,
 };

@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 
 use super::{
     ApiError, Proxy,
-    endpoint::{BATCHES, RESPONSES},
+    routes::{BATCHES, RESPONSES},
     settle, subrequest,
 };
 use crate::{

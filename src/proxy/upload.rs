@@ -21,11 +21,11 @@ use super::{
     ApiError,
     auth::Caller,
     backend::{Upload, UploadBroke},
-    endpoint::Stateful,
     exchange::Exchange,
     form::{Fields, PassingForm},
     headers::BodyLength,
     payload::{self, MinRateGuard},
+    routes::Stateful,
     stored::{self, Owners},
 };
 

@@ -16,9 +16,8 @@ use bytes::Bytes;
 use super::{
     Shared,
     backend::{Backend, BackendError, OutgoingRequest, Response},
-    gathered::BytesCollector,
+    body::{BodyParts, BytesCollector},
     headers::BodyLength,
-    parts::BodyParts,
     subrequest,
 };
 

@@ -37,7 +37,7 @@ use connection::Connection;
 use head::{Head, RequestKind};
 use pool::Pool;
 
-use super::parts::BodyParts;
+use super::body::BodyParts;
 
 /// How to reach the backend; shared by all workers.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{Excerpt, Member};
 use crate::{
-    proxy::parts::BodyParts,
+    proxy::body::BodyParts,
     usage::{Name, fold},
 };
 

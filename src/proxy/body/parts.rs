@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::gathered::BytesCollector;
+use super::collector::BytesCollector;
 
 /// Shorter parts are joined, and all of a body whose length was not announced: what lies between its chunks is in the same
 /// buffers, and could be many times as long as they are. Else a longer one may hold the buffer that it came in, but such a buffer is filled up with further
@@ -18,7 +18,7 @@ const MIN_PART_BYTES: usize = 16 * 1024;
 pub struct BodyParts(SmallVec<[Bytes; 1]>);
 
 /// A body as far as it has come.
-pub(super) struct BodyBuilder {
+pub struct BodyBuilder {
     parts: BodyParts,
     bytes: usize,
     is_announced: bool,
@@ -90,7 +90,7 @@ impl IntoIterator for BodyParts {
 // === impl BodyBuilder ===
 
 impl BodyBuilder {
-    pub(super) fn of_announced(announced_bytes: u64) -> Self {
+    pub fn of_announced(announced_bytes: u64) -> Self {
         Self {
             parts: BodyParts::default(),
             bytes: 0,
@@ -99,11 +99,11 @@ impl BodyBuilder {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.bytes
     }
 
-    pub(super) fn push(&mut self, part: Bytes) {
+    pub fn push(&mut self, part: Bytes) {
         self.bytes += part.len();
         if !self.is_announced || part.len() < MIN_PART_BYTES {
             self.short.push(part);
@@ -113,7 +113,7 @@ impl BodyBuilder {
         }
     }
 
-    pub(super) fn into_parts(mut self) -> BodyParts {
+    pub fn into_parts(mut self) -> BodyParts {
         self.end_short();
         self.parts
     }

@@ -8,7 +8,7 @@ const MAX_RESERVED_BYTES: u64 = 1024 * 1024;
 /// A body as far as it has come. A lone part stays as it is; of more a copy grows, which holds nothing of what they came in:
 /// a part of one byte may lie in a buffer of many.
 #[derive(Default)]
-pub(super) struct BytesCollector {
+pub struct BytesCollector {
     /// In all, where it was announced.
     announced_bytes: u64,
     first: Bytes,
@@ -16,18 +16,18 @@ pub(super) struct BytesCollector {
 }
 
 impl BytesCollector {
-    pub(super) fn of_announced(announced_bytes: u64) -> Self {
+    pub fn of_announced(announced_bytes: u64) -> Self {
         Self {
             announced_bytes,
             ..Self::default()
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.whole.as_ref().map_or(self.first.len(), BytesMut::len)
     }
 
-    pub(super) fn push(&mut self, part: Bytes) {
+    pub fn push(&mut self, part: Bytes) {
         if self.len() == 0 {
             self.first = part;
             return;
@@ -43,7 +43,7 @@ impl BytesCollector {
         whole.extend_from_slice(&part);
     }
 
-    pub(super) fn into_bytes(self) -> Bytes {
+    pub fn into_bytes(self) -> Bytes {
         self.whole.map_or(self.first, BytesMut::freeze)
     }
 }

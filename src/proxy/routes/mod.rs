@@ -1,4 +1,4 @@
-//! The endpoints that are served: which one a request is for, how its body and its answer are treated.
+//! The endpoints that are served: which one a request is for, and how its body and its answer are treated.
 
 mod path;
 mod table;
