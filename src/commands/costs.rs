@@ -3,7 +3,10 @@
 use anyhow::Context;
 use clap::ArgMatches;
 
-use super::{WrongUsage, open_existing, print, print_json, tables, tables::Lines};
+use super::{
+    WrongUsage, open_existing, print, print_json,
+    tables::{self, Lines},
+};
 use crate::{
     cli::CostsArgs,
     model::{Dimension, TimeRange, now_ms},

@@ -11,10 +11,10 @@ mod head;
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 
-use super::{
+use super::request::{
+    clean_text, is_override, is_true,
     media_type::boundary,
     references::{self, Reference},
-    request::{clean_text, is_override, is_true},
 };
 use crate::{
     model::{Claim, ObjectKind},

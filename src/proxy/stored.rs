@@ -19,8 +19,10 @@ use super::{
     ApiError,
     auth::Caller,
     estimator::Estimate,
-    references::{REQUEST_ID, Reference},
-    request,
+    request::{
+        self,
+        references::{REQUEST_ID, Reference},
+    },
     routes::{BATCHES, ObjectEffect, RESPONSES, Stateful},
 };
 use crate::{

@@ -24,7 +24,7 @@ use super::{
     exchange::Exchange,
     form::{Fields, PassingForm},
     headers::BodyLength,
-    payload::{self, MinRateGuard},
+    request::payload::{self, MinRateGuard},
     routes::Stateful,
     stored::{self, Owners},
 };

@@ -1,7 +1,7 @@
 //! The head of a form's part: what all programs write, and only that. What is read here must be read so by every server,
 //! above all the part's name.
 
-use crate::proxy::parameters::parameters;
+use crate::proxy::request::parameters::parameters;
 
 /// What a part's head says of it.
 #[derive(Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ const MARKED: [&str; 6] = ["method", "http_method", "path", "url", "uri", "route
 
 /// Whether a parameter, field or member of this name may override the method or the path. PHP takes dots, blanks and brackets
 /// for underscores.
-pub(in crate::proxy) fn is_override(name: &[u8]) -> bool {
+pub fn is_override(name: &[u8]) -> bool {
     let Some(mark) = name.first() else {
         return false;
     };
@@ -31,7 +31,7 @@ pub(in crate::proxy) fn is_override(name: &[u8]) -> bool {
 }
 
 /// 400 for a request with such a name.
-pub(in crate::proxy) fn refused() -> ApiError {
+pub fn refused() -> ApiError {
     ApiError::invalid_request(
         StatusCode::BAD_REQUEST,
         Some("override_not_supported"),

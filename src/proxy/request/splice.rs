@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{Excerpt, Member};
+use super::{excerpt::Excerpt, member::Member};
 use crate::{
     proxy::body::BodyParts,
     usage::{Name, fold},
@@ -30,7 +30,7 @@ impl Splice {
     }
 
     /// The same edit of a whole body, found in an excerpt of it.
-    pub(super) fn in_whole(self, body: &Excerpt<'_>) -> Self {
+    pub fn in_whole(self, body: &Excerpt<'_>) -> Self {
         Self {
             range: body.place(self.range.start)..body.place(self.range.end),
             ..self
@@ -39,7 +39,7 @@ impl Splice {
 }
 
 /// Where and how the body must change to ask for usage.
-pub(super) fn splice_of(body: &[u8], stream_options: Member<'_>) -> Option<Splice> {
+pub fn splice_of(body: &[u8], stream_options: Member<'_>) -> Option<Splice> {
     if stream_options.is_odd {
         let asks = |options: Option<&RawValue>| options.is_some_and(asks_usage);
         let both_ask = asks(stream_options.exact) && asks(stream_options.folded);

@@ -14,7 +14,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{ApiError, request::Excerpt};
+use super::excerpt::Excerpt;
+use crate::proxy::ApiError;
 use crate::{
     model::{Claim, ObjectKind},
     usage::{LooseName, Name},

@@ -4,8 +4,9 @@
 use actix_web::http::StatusCode;
 use percent_encoding::percent_decode;
 
-use super::{
-    ApiError, references, request,
+use super::references;
+use crate::proxy::{
+    ApiError, request,
     routes::{Body, Endpoint},
 };
 use crate::usage::LooseName;
@@ -58,7 +59,7 @@ const CURSORS: [&str; 38] = [
 /// # Errors
 /// 400 for a parameter that would override the method or the path; for one that would name a stored object, unless the endpoint is
 /// one of the operator's own; and for a list's cursor under another name than `after` and `before`, which alone are looked up.
-pub(super) fn check(query: &str, endpoint: &Endpoint) -> Result<(), ApiError> {
+pub fn check(query: &str, endpoint: &Endpoint) -> Result<(), ApiError> {
     if query.is_empty() {
         return Ok(());
     }

@@ -3,16 +3,19 @@
 use actix_web::web;
 
 use super::{
+    AskedToKeep, Excerpt,
+    references::{self, Reference, Taken},
+};
+use crate::proxy::{
     ApiError,
     body::BodyParts,
-    references::{self, Reference, Taken},
-    request::{self, AskedToKeep, Excerpt},
+    request,
     routes::{self, Endpoint, ObjectEffect},
 };
 use crate::{model::ObjectKind, usage::UsageOnlyEvents};
 
 /// A longer body is looked into on the blocking pool: the worst of 64 MiB takes a second.
-pub(super) const MAX_SEARCHED_BY_WORKER_BYTES: usize = 4 * 1024 * 1024;
+pub const MAX_SEARCHED_BY_WORKER_BYTES: usize = 4 * 1024 * 1024;
 
 /// Whether streamed requests are made to ask for usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,16 +25,16 @@ pub enum StreamUsage {
 }
 
 /// The body as it goes out, and what is expected of the answer.
-pub(super) struct PreparedRequest {
-    pub(super) model: String,
-    pub(super) body: BodyParts,
+pub struct PreparedRequest {
+    pub model: String,
+    pub body: BodyParts,
     /// The body before an edit that the backend may refuse: the client itself sent no `stream_options`.
-    pub(super) unedited: Option<BodyParts>,
-    pub(super) expected: Expected,
-    pub(super) references: Vec<Reference>,
-    pub(super) keeping: AskedToKeep,
+    pub unedited: Option<BodyParts>,
+    pub expected: Expected,
+    pub references: Vec<Reference>,
+    pub keeping: AskedToKeep,
     /// What goes on says that it is JSON, whatever the client called it.
-    pub(super) is_json: bool,
+    pub is_json: bool,
     /// The endpoint reads or changes stored objects.
     is_stateful: bool,
 }
@@ -41,7 +44,7 @@ impl PreparedRequest {
     ///
     /// # Errors
     /// 400 for a body that is not UTF-8, cannot be read, or refers to more than can be looked up.
-    pub(super) async fn of(
+    pub async fn of(
         endpoint: Endpoint,
         body: &BodyParts,
         stream_usage: StreamUsage,
@@ -56,7 +59,7 @@ impl PreparedRequest {
     }
 
     /// Takes the edit back, for a backend that refuses it.
-    pub(super) fn leave_unedited(&mut self) {
+    pub fn leave_unedited(&mut self) {
         if let Some(body) = self.unedited.take() {
             self.body = body;
             self.expected.usage_only_events = UsageOnlyEvents::Pass;
@@ -64,29 +67,29 @@ impl PreparedRequest {
     }
 
     /// Whether the backend may keep the items that the request brings along.
-    pub(super) fn leaves_items(&self) -> bool {
+    pub fn leaves_items(&self) -> bool {
         let is_conversation = |found: &Reference| found.claim.kind == ObjectKind::Conversation;
         self.keeping.store != Some(false) || self.references.iter().any(is_conversation)
     }
 
     /// Whether the client chooses the id of the response, as vLLM lets it.
-    pub(super) fn chooses_id(&self) -> bool {
+    pub fn chooses_id(&self) -> bool {
         let mut references = self.references.iter();
         references.any(|found| found.member == references::REQUEST_ID)
     }
 
-    pub(super) fn speaks_of_objects(&self) -> bool {
+    pub fn speaks_of_objects(&self) -> bool {
         self.is_stateful || self.keeping != AskedToKeep::default() || !self.references.is_empty()
     }
 }
 
 /// What the request makes of its answer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Expected {
+pub struct Expected {
     /// The client asked for a stream.
-    pub(super) stream: bool,
+    pub stream: bool,
     /// What becomes of the usage event that comes of the edit.
-    pub(super) usage_only_events: UsageOnlyEvents,
+    pub usage_only_events: UsageOnlyEvents,
 }
 
 fn plan(

@@ -5,13 +5,14 @@ use actix_web::{
     http::{Method, StatusCode},
 };
 
-use super::{
-    ApiError, media_type, payload, request as body,
+use super::{media_type, payload};
+use crate::proxy::{
+    ApiError, request as body,
     routes::{self, Endpoint},
 };
 
 /// How a request's body is taken.
-pub(super) enum BodyKind {
+pub enum BodyKind {
     /// There should be none.
     None,
     /// Read to its end and looked into.
@@ -26,7 +27,7 @@ impl BodyKind {
     /// # Errors
     /// 415 for a body of a type that the endpoint does not take or that could be read in two ways; 400 for one that comes with a
     /// method that takes none.
-    pub(super) fn of(request: &HttpRequest, endpoint: Endpoint) -> Result<Self, ApiError> {
+    pub fn of(request: &HttpRequest, endpoint: Endpoint) -> Result<Self, ApiError> {
         let headers = request.headers();
         let (is_form, is_any) = match endpoint.body {
             routes::Body::Plain | routes::Body::Socket => return Ok(Self::None),

@@ -9,7 +9,7 @@ fn trimmed(text: &str) -> &str {
 }
 
 /// A header's value and its parameters (RFC 9110 section 5.6.6). `None` for what is written in an unusual way.
-pub(super) fn parameters(value: &str) -> Option<(&str, Vec<(&str, &str)>)> {
+pub fn parameters(value: &str) -> Option<(&str, Vec<(&str, &str)>)> {
     let (first, mut rest) = value.split_once(';').unwrap_or((value, ""));
     let mut found = Vec::new();
     rest = trimmed(rest);
@@ -69,7 +69,7 @@ fn is_last_and_escaped(quoted: &str) -> bool {
 
 /// How often a reader could find a value assigned to a parameter, as `name=`, `name *0 =` (RFC 2231) or the end of a longer
 /// name. The word alone is none: it is a part of many programs' boundaries.
-pub(super) fn assignments_of(parameter: &str, text: &str) -> usize {
+pub fn assignments_of(parameter: &str, text: &str) -> usize {
     let text = text.to_ascii_lowercase();
     let is_between = |c: char| c.is_whitespace() || c.is_ascii_digit() || c == '*';
     text.match_indices(parameter)

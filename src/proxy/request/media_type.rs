@@ -6,16 +6,14 @@ use actix_web::http::{
     header::{self, HeaderMap},
 };
 
-use super::{
-    ApiError,
-    parameters::{assignments_of, parameters},
-};
+use super::parameters::{assignments_of, parameters};
+use crate::proxy::ApiError;
 
 /// Checks the type of a body that is read as JSON. Without a type it is taken for JSON.
 ///
 /// # Errors
 /// 415 for another type, for several of them, and for an encoding other than UTF-8.
-pub(super) fn check_json(headers: &HeaderMap) -> Result<(), ApiError> {
+pub fn check_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let mut types = headers.get_all(header::CONTENT_TYPE);
     match (types.next(), types.next()) {
         (None, _) => Ok(()),
@@ -30,7 +28,7 @@ pub(super) fn check_json(headers: &HeaderMap) -> Result<(), ApiError> {
 ///
 /// # Errors
 /// 415 for another type, or for one that could be read in two ways.
-pub(super) fn check_form(headers: &HeaderMap) -> Result<(), ApiError> {
+pub fn check_form(headers: &HeaderMap) -> Result<(), ApiError> {
     check_one(headers)?;
     let only = headers.get(header::CONTENT_TYPE);
     if only.is_some_and(|only| boundary(only.as_bytes()).is_some()) {
@@ -45,7 +43,7 @@ pub(super) fn check_form(headers: &HeaderMap) -> Result<(), ApiError> {
 ///
 /// # Errors
 /// 415 for several types, and for a form that cannot be looked into.
-pub(super) fn check_any(headers: &HeaderMap) -> Result<(), ApiError> {
+pub fn check_any(headers: &HeaderMap) -> Result<(), ApiError> {
     check_one(headers)?;
     let only = headers.get(header::CONTENT_TYPE);
     let is_form = only.is_some_and(|only| {
@@ -114,7 +112,7 @@ fn says_utf_8(content_type: &str, parameters: &[(&str, &str)]) -> bool {
 }
 
 /// The boundary of a form (RFC 2046 section 5.1.1: 1 to 70 characters), or `None` for what is no form with one boundary.
-pub(super) fn boundary(content_type: &[u8]) -> Option<String> {
+pub fn boundary(content_type: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(content_type).ok()?;
     let (essence, parameters) = parameters(text)?;
     if !essence.eq_ignore_ascii_case("multipart/form-data") {

@@ -7,14 +7,14 @@ use crate::usage::LooseName;
 
 /// What an object says of itself, should it be an item.
 #[derive(Default)]
-pub(super) struct Item {
-    pub(super) kind: ItemKind,
+pub struct Item {
+    pub kind: ItemKind,
     has_content: bool,
 }
 
 /// By its `type`. Of one that is given twice, in whatever spelling, the last of these counts.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum ItemKind {
+pub enum ItemKind {
     #[default]
     Unsaid,
     Whole,
@@ -25,7 +25,7 @@ pub(super) enum ItemKind {
 
 impl Item {
     /// What makes an item whole counts to the letter.
-    pub(super) fn note(&mut self, member: Member<'_>, value: &RawValue) {
+    pub fn note(&mut self, member: Member<'_>, value: &RawValue) {
         if member.loose.is("type") {
             let kind = text_of(value).map(|kind| LooseName::of(kind.as_bytes()));
             let kind = match kind {
@@ -45,7 +45,7 @@ impl Item {
 
     /// Whether the backend takes the item from where it keeps it: OpenAI's API reference, `ItemReferenceParam`, of which only
     /// the id is required; its guide to images, for those; reasoning without its encrypted form.
-    pub(super) fn is_looked_up(&self) -> bool {
+    pub fn is_looked_up(&self) -> bool {
         match self.kind {
             ItemKind::Reference => true,
             ItemKind::Whole => false,

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::{Sleep, sleep};
 
-use super::{
+use crate::proxy::{
     ApiError,
     body::{BodyBuilder, BodyParts},
 };
@@ -79,7 +79,7 @@ pub async fn drop_body(headers: &HeaderMap, payload: &mut web::Payload) -> Resul
 }
 
 /// Whether a request announces a body that is not empty, or may not be.
-pub(super) fn announces_body(headers: &HeaderMap) -> bool {
+pub fn announces_body(headers: &HeaderMap) -> bool {
     headers.contains_key(header::TRANSFER_ENCODING)
         || content_length(headers).is_some_and(|length| length > 0)
 }
@@ -104,7 +104,7 @@ pub async fn drain_body(headers: &HeaderMap, payload: &mut web::Payload) {
 
 /// Watches that a client does not hold its place by sending a byte now and then.
 #[derive(Default)]
-pub(super) struct MinRateGuard {
+pub struct MinRateGuard {
     has_waited: bool,
     /// Set while the client is waited for.
     window_ends: Option<Pin<Box<Sleep>>>,
@@ -117,7 +117,7 @@ impl MinRateGuard {
         poll_fn(|cx| self.poll_chunk(payload, cx)).await
     }
 
-    pub(super) fn poll_chunk(
+    pub fn poll_chunk(
         &mut self,
         payload: &mut web::Payload,
         cx: &mut Context<'_>,
@@ -164,7 +164,7 @@ fn broken_off() -> ApiError {
 }
 
 /// actix takes all that follows such a request for its body, without end.
-pub(super) fn offers_websocket(headers: &HeaderMap) -> bool {
+pub fn offers_websocket(headers: &HeaderMap) -> bool {
     headers.get_all(header::UPGRADE).any(|value| {
         value
             .as_bytes()
@@ -175,14 +175,14 @@ pub(super) fn offers_websocket(headers: &HeaderMap) -> bool {
 }
 
 /// No path but one speaks it.
-pub(super) fn refuse_websocket(headers: &HeaderMap) -> Result<(), ApiError> {
+pub fn refuse_websocket(headers: &HeaderMap) -> Result<(), ApiError> {
     if offers_websocket(headers) {
         return Err(ApiError::no_websocket());
     }
     Ok(())
 }
 
-pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
+pub fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers
         .get(header::CONTENT_LENGTH)?
         .to_str()
@@ -192,7 +192,7 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// A compressed body cannot be looked into, and nothing may pass unseen.
-pub(super) fn refuse_encoded(headers: &HeaderMap) -> Result<(), ApiError> {
+pub fn refuse_encoded(headers: &HeaderMap) -> Result<(), ApiError> {
     let encoded = headers.get_all(header::CONTENT_ENCODING).any(|value| {
         !value
             .as_bytes()

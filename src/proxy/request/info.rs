@@ -1,9 +1,5 @@
 //! A request's body: looked into without building a tree.
 
-mod excerpt;
-mod overrides;
-mod splice;
-
 use std::{borrow::Cow, fmt};
 
 use actix_web::http::{
@@ -16,13 +12,14 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::ApiError;
+use super::{
+    excerpt::Excerpt,
+    member::{Member, is_true},
+    overrides::is_override,
+    splice::{Splice, splice_of},
+};
+use crate::proxy::ApiError;
 use crate::usage::{LooseName, Name, fold};
-
-pub use excerpt::Excerpt;
-pub(super) use overrides::{is_override, refused as refused_override};
-pub use splice::Splice;
-use splice::splice_of;
 
 /// The longest model name that is kept.
 const MAX_MODEL_CHARS: usize = 200;
@@ -116,7 +113,7 @@ pub fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// 400 for a body that is not UTF-8, which every JSON text is (RFC 8259 section 8.1). Lenient servers guess another encoding.
-pub(super) fn not_utf_8() -> ApiError {
+pub fn not_utf_8() -> ApiError {
     ApiError::invalid_request(
         StatusCode::BAD_REQUEST,
         None,
@@ -151,43 +148,6 @@ struct Members<'a> {
     audio: Option<&'a RawValue>,
     modalities: Option<&'a RawValue>,
     overrides_request: bool,
-}
-
-/// A member's last value, as the two kinds of readers see it.
-#[derive(Clone, Copy, Default)]
-struct Member<'a> {
-    /// By its name to the letter.
-    exact: Option<&'a RawValue>,
-    /// By its name in any case.
-    folded: Option<&'a RawValue>,
-    /// The last of all is named in another case: the two kinds differ.
-    is_odd: bool,
-}
-
-impl<'a> Member<'a> {
-    fn note(&mut self, value: &'a RawValue, is_exact: bool) {
-        self.folded = Some(value);
-        self.is_odd = !is_exact;
-        if is_exact {
-            self.exact = Some(value);
-        }
-    }
-
-    fn both_true(self) -> bool {
-        let values = [self.exact, self.folded];
-        values
-            .iter()
-            .all(|value| value.is_some_and(|value| is_true(value.get())))
-    }
-
-    /// In either reading.
-    fn is_true(self) -> bool {
-        let values = [self.exact, self.folded];
-        values
-            .into_iter()
-            .flatten()
-            .any(|value| is_true(value.get()))
-    }
 }
 
 struct TopLevel;
@@ -233,15 +193,6 @@ fn next_is_true<'de, A: MapAccess<'de>>(map: &mut A) -> Result<bool, A::Error> {
     Ok(is_true(map.next_value::<&RawValue>()?.get()))
 }
 
-/// `true`, and what lenient servers take for it (pydantic's "lax" booleans, which vLLM reads requests with).
-pub(super) fn is_true(json: &str) -> bool {
-    let word = json.trim_matches('"').to_ascii_lowercase();
-    matches!(
-        word.as_str(),
-        "true" | "1" | "1.0" | "yes" | "y" | "on" | "t"
-    )
-}
-
 /// By `audio`, which tells a voice, or by a word of `modalities`: OpenAI's API wants both, others may do with one.
 fn asks_audio(audio: Option<&RawValue>, modalities: Option<&RawValue>) -> bool {
     let has = |value: Option<&RawValue>, first: char, word: &str| {
@@ -270,7 +221,7 @@ fn clean_model(json: &str) -> String {
 }
 
 /// The beginning of a text, without control characters.
-pub(super) fn clean_text(text: &str) -> String {
+pub fn clean_text(text: &str) -> String {
     if is_clean(text) {
         return text.to_owned();
     }

@@ -1,0 +1,20 @@
+//! A client's request: how its body is taken, what it says, what it refers to, and the one edit that is made in it.
+
+pub mod body_kind;
+mod excerpt;
+mod info;
+pub mod media_type;
+mod member;
+mod overrides;
+pub mod parameters;
+pub mod payload;
+pub mod prepare;
+pub mod query;
+pub mod references;
+mod splice;
+
+pub use excerpt::Excerpt;
+pub use info::{AskedToKeep, BodyInfo, clean_text, is_json, look, not_utf_8};
+pub use member::is_true;
+pub use overrides::{is_override, refused as refused_override};
+pub use splice::Splice;
