@@ -9,8 +9,8 @@ use crate::{
     env_file::Variables,
     model::Secret,
     proxy::{
-        StreamUsage,
         backend::{BACKEND_URL, BASE_URL, BackendUrl, HttpProxy},
+        request::prepare::StreamUsage,
         routes::{Endpoints, Stateful},
     },
     store::{

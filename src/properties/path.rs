@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use percent_encoding::percent_decode;
 
 use crate::proxy::{
-    ErrorShape,
+    error::ErrorShape,
     routes::{Endpoints, Stateful},
 };
 

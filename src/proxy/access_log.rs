@@ -8,7 +8,10 @@ use std::{
 
 use actix_web::{HttpRequest, HttpResponse, http::Method};
 
-use super::{ApiError, auth::Caller, error::REQUEST_ID, shortened};
+use super::{
+    auth::Caller,
+    error::{ApiError, REQUEST_ID, shortened},
+};
 use crate::model::{Outcome, Usage, UsageSource};
 
 const USUAL_LINE_BYTES: usize = 256;

@@ -20,13 +20,13 @@ use actix_web::{
 use bytes::Bytes;
 
 use super::{
-    ApiError, Expected,
     backend::{Body, BodyError, Response},
     body::BytesCollector,
-    error::{ANTHROPIC_REQUEST_ID, REQUEST_ID},
+    error::{ANTHROPIC_REQUEST_ID, ApiError, REQUEST_ID},
     exchange::Exchange,
     headers::keep_end_to_end,
     relay::{DetachedReader, Relay},
+    request::prepare::Expected,
     stored::may_tell_gone,
 };
 use crate::{

@@ -15,8 +15,9 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    ApiError, Proxy, Shared,
+    Proxy, Shared,
     budget::BodyShare,
+    error::ApiError,
     exchange::RequestContext,
     request::{
         self, Excerpt,

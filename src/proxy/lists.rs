@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    ApiError, Expected, Proxy, answer,
+    Proxy, answer,
+    error::ApiError,
     exchange::{Exchange, RequestContext},
     gate::InFlight,
     headers::keep_end_to_end,
+    request::prepare::Expected,
     settle,
     stored::{gone, unknown_object},
     subrequest,

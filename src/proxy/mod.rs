@@ -1,18 +1,18 @@
 //! One request's way through the proxy. [`handle`] is the way, read top to bottom: who, what, when, send, answer.
 
-mod access_log;
+pub mod access_log;
 mod answer;
 pub mod auth;
 pub mod backend;
 mod batch;
 pub mod body;
 pub mod budget;
-mod error;
+pub mod error;
 pub mod estimator;
 mod exchange;
 mod form;
 pub mod gate;
-mod headers;
+pub mod headers;
 mod lists;
 mod pace;
 mod realtime;
@@ -45,10 +45,6 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-pub use access_log::log_admin;
-pub use error::{ApiError, ErrorShape, shortened};
-pub use headers::{BodyLength, OwnHeaders};
-pub use request::prepare::StreamUsage;
 pub use stored::{GivenIds, Owners};
 
 use access_log::{log_refusal, peer_of};
@@ -56,13 +52,16 @@ use auth::{Caller, KeyTable};
 use backend::{Backend, BackendError, Connector, OutgoingRequest};
 use body::BodyParts;
 use budget::{BodyBudget, BodyShare};
+use error::{ApiError, ErrorShape};
 use estimator::Estimator;
 use exchange::{Exchange, RequestContext, WorkerAccounting};
 use gate::{Drain, Gate, InFlight, Permit, UploadShares};
+use headers::BodyLength;
+use headers::OwnHeaders;
 use pace::ReadCoalescer;
 use relay::DetachedReader;
 use request::body_kind::BodyKind;
-use request::prepare::{Expected, PreparedRequest};
+use request::prepare::{Expected, PreparedRequest, StreamUsage};
 use request::{payload, query};
 use routes::{Endpoint, Endpoints, Found, ObjectEffect, RESPONSES, Stateful};
 use stored::ObjectRecorder;

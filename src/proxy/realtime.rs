@@ -31,14 +31,15 @@ use tokio::{
 };
 
 use super::{
-    ApiError, Expected, Proxy, Shared, answer,
+    Proxy, Shared, answer,
     backend::{Io, Opened, OutgoingRequest, Socket},
     body::BodyParts,
     budget::BodyShare,
     caller_of,
+    error::ApiError,
     exchange::{Exchange, RequestContext},
     headers::keep_end_to_end,
-    request::{clean_text, payload},
+    request::{clean_text, payload, prepare::Expected},
     routes::Stateful,
     stored::ObjectRecorder,
     unanswered,

@@ -5,7 +5,8 @@ use actix_web::http::StatusCode;
 use tokio::sync::oneshot;
 
 use super::{
-    ApiError, Proxy,
+    Proxy,
+    error::ApiError,
     estimator::{Estimate, Purpose},
     exchange::RequestContext,
     routes::{BATCHES, RESPONSES},

@@ -16,8 +16,8 @@ use actix_web::{
 };
 
 use super::{
-    ApiError,
     auth::Caller,
+    error::{ApiError, shortened},
     estimator::Estimate,
     request::{
         self,
@@ -250,7 +250,7 @@ pub(super) fn unknown_object(id: &str) -> ApiError {
     ApiError::invalid_request(
         StatusCode::NOT_FOUND,
         None,
-        format!("No such object: {}", super::shortened(id, 300)),
+        format!("No such object: {}", shortened(id, 300)),
     )
 }
 

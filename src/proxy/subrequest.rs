@@ -10,10 +10,11 @@ use actix_web::{
 use bytes::Bytes;
 
 use super::{
-    ApiError, Proxy,
+    Proxy,
     backend::{OutgoingRequest, Response},
     body::BytesCollector,
     budget::{BodyBudget, BodyShare},
+    error::ApiError,
     stored::may_tell_gone,
     unanswered,
 };

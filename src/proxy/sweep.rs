@@ -6,7 +6,8 @@ use std::{sync::Weak, time::Duration};
 use actix_web::http::StatusCode;
 
 use super::{
-    ApiError, Proxy,
+    Proxy,
+    error::ApiError,
     routes::{BATCHES, RESPONSES},
     settle, subrequest,
 };

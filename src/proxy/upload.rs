@@ -18,9 +18,9 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    ApiError,
     auth::Caller,
     backend::{Upload, UploadBroke},
+    error::ApiError,
     exchange::Exchange,
     form::{Fields, PassingForm},
     headers::BodyLength,

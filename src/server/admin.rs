@@ -10,7 +10,12 @@ use serde::Serialize;
 use super::AdminParts;
 use crate::{
     model::{ApiKey, Dimension, TimeError, TimeRange, UserName, now_ms},
-    proxy::{ApiError, ErrorShape, log_admin, request::payload, slow_down},
+    proxy::{
+        access_log::log_admin,
+        error::{ApiError, ErrorShape},
+        request::payload,
+        slow_down,
+    },
     store::{
         Store, StoreError,
         costs::{self, Split},

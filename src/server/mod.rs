@@ -18,7 +18,11 @@ pub use access::AdminAccess;
 
 use crate::{
     proxy::{
-        self, ApiError, ErrorShape, Proxy, Shared, auth::KeyTable, backend::Connector, gate::Drain,
+        self, Proxy, Shared,
+        auth::KeyTable,
+        backend::Connector,
+        error::{ApiError, ErrorShape},
+        gate::Drain,
         throttle::Throttle,
     },
     store::{Store, users::KeyStorage},

@@ -7,7 +7,8 @@ use actix_web::{
 
 use super::{media_type, payload};
 use crate::proxy::{
-    ApiError, request as body,
+    error::ApiError,
+    request as body,
     routes::{self, Endpoint},
 };
 

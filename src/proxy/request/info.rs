@@ -18,7 +18,7 @@ use super::{
     overrides::is_override,
     splice::{Splice, splice_of},
 };
-use crate::proxy::ApiError;
+use crate::proxy::error::ApiError;
 use crate::usage::{LooseName, Name, fold};
 
 /// The longest model name that is kept.

@@ -7,7 +7,7 @@ use actix_web::http::{
 };
 
 use super::parameters::{assignments_of, parameters};
-use crate::proxy::ApiError;
+use crate::proxy::error::ApiError;
 
 /// Checks the type of a body that is read as JSON. Without a type it is taken for JSON.
 ///

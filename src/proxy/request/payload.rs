@@ -19,8 +19,8 @@ use futures_core::Stream;
 use tokio::time::{Sleep, sleep};
 
 use crate::proxy::{
-    ApiError,
     body::{BodyBuilder, BodyParts},
+    error::ApiError,
 };
 
 /// A body up to this length is read to its end before a refusal, so that the connection can be used again.

@@ -7,8 +7,8 @@ use super::{
     references::{self, Reference, Taken},
 };
 use crate::proxy::{
-    ApiError,
     body::BodyParts,
+    error::ApiError,
     request,
     routes::{self, Endpoint, ObjectEffect},
 };

@@ -6,7 +6,8 @@ use percent_encoding::percent_decode;
 
 use super::references;
 use crate::proxy::{
-    ApiError, request,
+    error::ApiError,
+    request,
     routes::{Body, Endpoint},
 };
 use crate::usage::LooseName;

@@ -6,7 +6,7 @@ mod table;
 use actix_web::http::Method;
 use smallvec::SmallVec;
 
-use super::ApiError;
+use super::error::ApiError;
 use crate::{
     model::ObjectKind,
     usage::{Dialect, is_id},

@@ -15,7 +15,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::excerpt::Excerpt;
-use crate::proxy::ApiError;
+use crate::proxy::error::ApiError;
 use crate::{
     model::{Claim, ObjectKind},
     usage::{LooseName, Name},
