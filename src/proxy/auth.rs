@@ -10,7 +10,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use arc_swap::ArcSwap;
 use rusqlite::Connection;
 
-use super::error::ApiError;
+use super::{error::ApiError, headers::KEY_PROTOCOL};
 use crate::{
     model::{ApiKey, KeyHash},
     store::{StoreError, users},
@@ -151,9 +151,6 @@ fn only<'h>(
         None => Ok(value),
     }
 }
-
-/// A browser's WebSocket can send no header of its own: OpenAI's SDK puts the key into a subprotocol.
-pub const KEY_PROTOCOL: &str = "openai-insecure-api-key.";
 
 fn socket_key(headers: &HeaderMap) -> Option<&[u8]> {
     let mut keys = headers

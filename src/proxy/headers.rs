@@ -10,11 +10,11 @@ use actix_web::{
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{
-    auth::KEY_PROTOCOL,
-    backend::{BackendUrl, HttpProxy, below_v1},
-};
+use super::backend::{BackendUrl, HttpProxy, below_v1};
 use crate::model::Secret;
+
+/// A browser's WebSocket can send no header of its own: OpenAI's SDK puts the key into a subprotocol.
+pub const KEY_PROTOCOL: &str = "openai-insecure-api-key.";
 
 // Names are told apart by their first letter: most of a message's headers then cost a jump and a comparison or two.
 
