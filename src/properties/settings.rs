@@ -8,7 +8,7 @@ use crate::{
     env_file::Variables,
     model::{ApiKey, TimeError, TimeRange, UserName, format_utc},
     proxy::{
-        auth::bearer,
+        admission::auth::bearer,
         backend::{BASE_URL, BackendUrl, HttpProxy},
     },
 };

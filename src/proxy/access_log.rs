@@ -9,7 +9,7 @@ use std::{
 use actix_web::{HttpRequest, HttpResponse, http::Method};
 
 use super::{
-    auth::Caller,
+    admission::auth::Caller,
     error::{ApiError, REQUEST_ID, shortened},
 };
 use crate::model::{Outcome, Usage, UsageSource};

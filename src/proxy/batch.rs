@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Proxy, Shared,
-    budget::BodyShare,
+    admission::body_budget::BodyShare,
     error::ApiError,
     exchange::RequestContext,
     request::{

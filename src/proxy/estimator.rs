@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::{
     access_log::{Access, Booked},
-    budget::BodyShare,
+    admission::body_budget::BodyShare,
 };
 use crate::{
     model::{Account, Entry, Estimated, Extent, Progress, Usage, UsageRow},

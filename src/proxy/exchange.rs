@@ -10,11 +10,13 @@ use tokio::sync::oneshot;
 
 use super::{
     access_log::{Access, Booked, peer_of},
-    auth::Caller,
+    admission::{
+        auth::Caller,
+        body_budget::BodyShare,
+        gate::{InFlight, Permit},
+    },
     body::BodyParts,
-    budget::BodyShare,
     estimator::{Estimate, Estimator, Purpose},
-    gate::{InFlight, Permit},
     pace::{ReadCoalescer, StreamCoalescer},
     request::clean_text,
     routes::{Endpoint, Metering, ObjectEffect},

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    Proxy, answer,
+    Proxy,
+    admission::gate::InFlight,
+    answer,
     error::ApiError,
     exchange::{Exchange, RequestContext},
-    gate::InFlight,
     headers::keep_end_to_end,
     request::prepare::Expected,
     settle,

@@ -1,17 +1,15 @@
 //! One request's way through the proxy. [`handle`] is the way, read top to bottom: who, what, when, send, answer.
 
 pub mod access_log;
+pub mod admission;
 mod answer;
-pub mod auth;
 pub mod backend;
 mod batch;
 pub mod body;
-pub mod budget;
 pub mod error;
 pub mod estimator;
 mod exchange;
 mod form;
-pub mod gate;
 pub mod headers;
 mod lists;
 mod pace;
@@ -23,7 +21,6 @@ mod settle;
 mod stored;
 mod subrequest;
 mod sweep;
-pub mod throttle;
 mod upload;
 pub mod usage_option;
 
@@ -48,14 +45,15 @@ use bytes::Bytes;
 pub use stored::{GivenIds, Owners};
 
 use access_log::{log_refusal, peer_of};
-use auth::{Caller, KeyTable};
+use admission::auth::{Caller, KeyTable};
+use admission::body_budget::{BodyBudget, BodyShare};
+use admission::gate::{Drain, Gate, InFlight, Permit, UploadShares};
+use admission::throttle::Throttle;
 use backend::{Backend, BackendError, Connector, OutgoingRequest};
 use body::BodyParts;
-use budget::{BodyBudget, BodyShare};
 use error::{ApiError, ErrorShape};
 use estimator::Estimator;
 use exchange::{Exchange, RequestContext, WorkerAccounting};
-use gate::{Drain, Gate, InFlight, Permit, UploadShares};
 use headers::BodyLength;
 use headers::OwnHeaders;
 use pace::ReadCoalescer;
@@ -65,7 +63,6 @@ use request::prepare::{Expected, PreparedRequest, StreamUsage};
 use request::{payload, query};
 use routes::{Endpoint, Endpoints, Found, ObjectEffect, RESPONSES, Stateful};
 use stored::ObjectRecorder;
-use throttle::Throttle;
 use upload::{ClientUpload, LookUp};
 use usage_option::{Retried, UneditedRequest, UsageOptionRefusals};
 
@@ -359,7 +356,7 @@ async fn caller_of(request: &HttpRequest, keys: &KeyTable) -> Result<Arc<Caller>
     match keys.authenticate(request.headers()) {
         Err(error)
             if error.status() == StatusCode::UNAUTHORIZED
-                && auth::has_our_form(request.headers()) =>
+                && admission::auth::has_our_form(request.headers()) =>
         {
             tokio::time::sleep(NEW_KEY_PATIENCE).await;
             keys.authenticate(request.headers())

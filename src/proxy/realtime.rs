@@ -31,10 +31,11 @@ use tokio::{
 };
 
 use super::{
-    Proxy, Shared, answer,
+    Proxy, Shared,
+    admission::body_budget::BodyShare,
+    answer,
     backend::{Io, Opened, OutgoingRequest, Socket},
     body::BodyParts,
-    budget::BodyShare,
     caller_of,
     error::ApiError,
     exchange::{Exchange, RequestContext},

@@ -16,7 +16,7 @@ use actix_web::{
 };
 
 use super::{
-    auth::Caller,
+    admission::auth::Caller,
     error::{ApiError, shortened},
     estimator::Estimate,
     request::{

@@ -11,9 +11,9 @@ use bytes::Bytes;
 
 use super::{
     Proxy,
+    admission::body_budget::{BodyBudget, BodyShare},
     backend::{OutgoingRequest, Response},
     body::BytesCollector,
-    budget::{BodyBudget, BodyShare},
     error::ApiError,
     stored::may_tell_gone,
     unanswered,

@@ -18,7 +18,7 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    auth::Caller,
+    admission::auth::Caller,
     backend::{Upload, UploadBroke},
     error::ApiError,
     exchange::Exchange,

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     model::Secret,
-    proxy::{auth::bearer, error::ApiError},
+    proxy::{admission::auth::bearer, error::ApiError},
 };
 
 const FORWARDING: [&str; 2] = ["forwarded", "x-real-ip"];

@@ -19,11 +19,9 @@ pub use access::AdminAccess;
 use crate::{
     proxy::{
         self, Proxy, Shared,
-        auth::KeyTable,
+        admission::{auth::KeyTable, gate::Drain, throttle::Throttle},
         backend::Connector,
         error::{ApiError, ErrorShape},
-        gate::Drain,
-        throttle::Throttle,
     },
     store::{Store, users::KeyStorage},
 };

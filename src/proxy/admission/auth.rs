@@ -10,7 +10,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use arc_swap::ArcSwap;
 use rusqlite::Connection;
 
-use super::{error::ApiError, headers::KEY_PROTOCOL};
+use crate::proxy::{error::ApiError, headers::KEY_PROTOCOL};
 use crate::{
     model::{ApiKey, KeyHash},
     store::{StoreError, users},

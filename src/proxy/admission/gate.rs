@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::error::ApiError;
+use crate::proxy::error::ApiError;
 use actix_web::http::StatusCode;
 
 /// Shared by all workers.

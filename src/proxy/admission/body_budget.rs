@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::error::ApiError;
+use crate::proxy::error::ApiError;
 use actix_web::http::StatusCode;
 
 /// Bodies are counted in steps of this.
