@@ -15,6 +15,7 @@ use crate::{
     model::Secret,
     proxy::{
         GivenIds, Owners, Shared,
+        accounting::estimator::Estimator,
         admission::{
             auth::KeyTable,
             body_budget::BodyBudget,
@@ -22,7 +23,6 @@ use crate::{
             throttle::Throttle,
         },
         backend::{BackendSettings, Connector, connector},
-        estimator::Estimator,
         headers::OwnHeaders,
         usage_option::UsageOptionRefusals,
     },

@@ -20,10 +20,10 @@ use actix_web::{
 use bytes::Bytes;
 
 use super::{
+    accounting::exchange::Exchange,
     backend::{Body, BodyError, Response},
     body::BytesCollector,
     error::{ANTHROPIC_REQUEST_ID, ApiError, REQUEST_ID},
-    exchange::Exchange,
     headers::keep_end_to_end,
     relay::{DetachedReader, Relay},
     request::prepare::Expected,

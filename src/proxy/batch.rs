@@ -16,9 +16,9 @@ use serde_json::value::RawValue;
 
 use super::{
     Proxy, Shared,
+    accounting::exchange::RequestContext,
     admission::body_budget::BodyShare,
     error::ApiError,
-    exchange::RequestContext,
     request::{
         self, Excerpt,
         prepare::MAX_SEARCHED_BY_WORKER_BYTES,

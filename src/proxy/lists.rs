@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 
 use super::{
     Proxy,
+    accounting::exchange::{Exchange, RequestContext},
     admission::gate::InFlight,
     answer,
     error::ApiError,
-    exchange::{Exchange, RequestContext},
     headers::keep_end_to_end,
     request::prepare::Expected,
     settle,

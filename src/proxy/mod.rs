@@ -1,14 +1,12 @@
 //! One request's way through the proxy. [`handle`] is the way, read top to bottom: who, what, when, send, answer.
 
-pub mod access_log;
+pub mod accounting;
 pub mod admission;
 mod answer;
 pub mod backend;
 mod batch;
 pub mod body;
 pub mod error;
-pub mod estimator;
-mod exchange;
 mod form;
 pub mod headers;
 mod lists;
@@ -44,7 +42,9 @@ use bytes::Bytes;
 
 pub use stored::{GivenIds, Owners};
 
-use access_log::{log_refusal, peer_of};
+use accounting::access_log::{log_refusal, peer_of};
+use accounting::estimator::Estimator;
+use accounting::exchange::{Exchange, RequestContext, WorkerAccounting};
 use admission::auth::{Caller, KeyTable};
 use admission::body_budget::{BodyBudget, BodyShare};
 use admission::gate::{Drain, Gate, InFlight, Permit, UploadShares};
@@ -52,8 +52,6 @@ use admission::throttle::Throttle;
 use backend::{Backend, BackendError, Connector, OutgoingRequest};
 use body::BodyParts;
 use error::{ApiError, ErrorShape};
-use estimator::Estimator;
-use exchange::{Exchange, RequestContext, WorkerAccounting};
 use headers::BodyLength;
 use headers::OwnHeaders;
 use pace::ReadCoalescer;

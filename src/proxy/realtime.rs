@@ -32,13 +32,13 @@ use tokio::{
 
 use super::{
     Proxy, Shared,
+    accounting::exchange::{Exchange, RequestContext},
     admission::body_budget::BodyShare,
     answer,
     backend::{Io, Opened, OutgoingRequest, Socket},
     body::BodyParts,
     caller_of,
     error::ApiError,
-    exchange::{Exchange, RequestContext},
     headers::keep_end_to_end,
     request::{clean_text, payload, prepare::Expected},
     routes::Stateful,

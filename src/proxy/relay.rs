@@ -14,8 +14,8 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::{
+    accounting::exchange::Exchange,
     backend::{Body, BodyError},
-    exchange::Exchange,
     pace::StreamCoalescer,
 };
 use crate::{model::Outcome, store::ledger::NotWritten};

@@ -6,9 +6,11 @@ use tokio::sync::oneshot;
 
 use super::{
     Proxy,
+    accounting::{
+        estimator::{Estimate, Purpose},
+        exchange::RequestContext,
+    },
     error::ApiError,
-    estimator::{Estimate, Purpose},
-    exchange::RequestContext,
     routes::{BATCHES, RESPONSES},
     stored::part,
     subrequest,

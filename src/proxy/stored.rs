@@ -16,9 +16,9 @@ use actix_web::{
 };
 
 use super::{
+    accounting::estimator::Estimate,
     admission::auth::Caller,
     error::{ApiError, shortened},
-    estimator::Estimate,
     request::{
         self,
         references::{REQUEST_ID, Reference},
@@ -101,7 +101,7 @@ impl Owners {
     ///
     /// # Errors
     /// 404 for others, 503 when the database cannot be read.
-    pub(super) async fn check_path(
+    pub async fn check_path(
         &self,
         caller: &Caller,
         ids: &[(ObjectKind, &str)],
@@ -134,7 +134,7 @@ impl Owners {
     ///
     /// # Errors
     /// 404 for another's cursor as for an unknown one, 503 when the database cannot be read.
-    pub(super) async fn check_cursors(
+    pub async fn check_cursors(
         &self,
         caller: &Caller,
         query: &str,
@@ -158,7 +158,7 @@ impl Owners {
 
     /// The same for what a body refers to. The id of an item that is sent whole is not checked: it would have to be refused for
     /// another user's and let pass for an unknown one, which tells the two apart.
-    pub(super) async fn check_references(
+    pub async fn check_references(
         &self,
         caller: &Caller,
         references: &[Reference],
@@ -178,7 +178,7 @@ impl Owners {
     }
 
     /// The first claim that the caller may not make: its place and id.
-    pub(super) async fn first_foreign(
+    pub async fn first_foreign(
         &self,
         caller: &Caller,
         claims: Vec<Claim>,
@@ -198,7 +198,7 @@ impl Owners {
     ///
     /// # Errors
     /// 400 for more than [`MAX_GIVEN_IDS`], be they unknown or another's, 503 when the database cannot be read.
-    pub(super) async fn note_given(&self, keeping: &mut ObjectRecorder) -> Result<(), ApiError> {
+    pub async fn note_given(&self, keeping: &mut ObjectRecorder) -> Result<(), ApiError> {
         if keeping.given_ids.is_empty() || !keeping.notes_objects() {
             return Ok(());
         }
@@ -223,7 +223,7 @@ impl Owners {
     ///
     /// # Errors
     /// 503 when the database cannot be read: what cannot be looked up is nobody's.
-    pub(super) async fn read<T: Send + 'static>(
+    pub async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ApiError> {
@@ -246,7 +246,7 @@ impl Owners {
 }
 
 /// 404 as OpenAI's API answers for an id that it does not know.
-pub(super) fn unknown_object(id: &str) -> ApiError {
+pub fn unknown_object(id: &str) -> ApiError {
     ApiError::invalid_request(
         StatusCode::NOT_FOUND,
         None,
@@ -255,7 +255,7 @@ pub(super) fn unknown_object(id: &str) -> ApiError {
 }
 
 /// 400 for a response whose id the client chooses: one that is used twice, or is another user's, would be booked to nobody.
-pub(super) fn chosen_id() -> ApiError {
+pub fn chosen_id() -> ApiError {
     ApiError::invalid_request(
         StatusCode::BAD_REQUEST,
         None,
@@ -265,7 +265,7 @@ pub(super) fn chosen_id() -> ApiError {
 }
 
 /// 404 for a body that refers to stored objects while they are closed.
-pub(super) fn closed_reference(member: &str) -> ApiError {
+pub fn closed_reference(member: &str) -> ApiError {
     ApiError::closed(format!(
         "`{member}` refers to an object stored at the backend, which all users of this proxy would share. Send the content \
          itself: ask for responses with `\"store\": false` and `\"include\": [\"reasoning.encrypted_content\"]`, and send their items \
@@ -275,7 +275,7 @@ pub(super) fn closed_reference(member: &str) -> ApiError {
 }
 
 /// 404 for a response in the background while stored objects are closed.
-pub(super) fn closed_background() -> ApiError {
+pub fn closed_background() -> ApiError {
     ApiError::closed(
         "`background` is closed: the answer would be kept where all users of this proxy can ask for it. Its operator can open \
          it, to each user's own responses, with STATEFUL_ENDPOINTS=private.",
@@ -284,7 +284,7 @@ pub(super) fn closed_background() -> ApiError {
 }
 
 /// What is remembered of one answer's objects, and when what they used is booked.
-pub(super) struct ObjectRecorder {
+pub struct ObjectRecorder {
     keeps: ObjectEffect,
     user_id: i64,
     /// The object that the path names.
@@ -321,7 +321,7 @@ struct Remembered {
 }
 
 /// How an answer is booked.
-pub(super) enum Booking {
+pub enum Booking {
     /// As its endpoint says.
     AsUsual,
     /// Not now: it is not done, and is remembered until it is. What passed of it is kept with this account.
@@ -339,7 +339,7 @@ pub(super) enum Booking {
 }
 
 impl ObjectRecorder {
-    pub(super) fn new(
+    pub fn new(
         keeps: ObjectEffect,
         stateful: Stateful,
         user_id: i64,
@@ -369,47 +369,47 @@ impl ObjectRecorder {
     }
 
     /// The request asks for a response in the background.
-    pub(super) fn runs_in_background(&mut self) {
+    pub fn runs_in_background(&mut self) {
         self.is_background = true;
     }
 
     /// The request asks the backend to store nothing.
-    pub(super) fn stores_nothing(&mut self) {
+    pub fn stores_nothing(&mut self) {
         self.is_unstored = true;
     }
 
     /// The request asks for a chat's answer with audio.
-    pub(super) fn asks_audio(&mut self) {
+    pub fn asks_audio(&mut self) {
         self.keeps_audio = true;
     }
 
     /// The request asks the backend to store a chat's answer.
-    pub(super) fn stores_chat(&mut self) {
+    pub fn stores_chat(&mut self) {
         self.keeps = ObjectEffect::Made(ObjectKind::ChatCompletion);
     }
 
     /// How the account of the object stands that the path names.
-    pub(super) fn account(&self) -> AccountState {
+    pub fn account(&self) -> AccountState {
         self.account
     }
 
     /// The request deletes what is not done, and has used so much.
-    pub(super) fn ends_unfinished(&mut self, estimate: Estimate) {
+    pub fn ends_unfinished(&mut self, estimate: Estimate) {
         self.unfinished = Some(Box::new(estimate));
     }
 
     /// The request deletes what the backend does not know.
-    pub(super) fn ends_given_up(&mut self, row: Entry) {
+    pub fn ends_given_up(&mut self, row: Entry) {
         self.given_up = Some(Box::new(row));
     }
 
     /// Whether the answer closes the account of what is not done.
-    pub(super) fn has_unfinished(&self) -> bool {
+    pub fn has_unfinished(&self) -> bool {
         self.unfinished.is_some()
     }
 
     /// The request brings along what it claims to be; of items the ids are given by the client.
-    pub(super) fn gives<'c>(&mut self, claims: impl Iterator<Item = &'c Claim>) {
+    pub fn gives<'c>(&mut self, claims: impl Iterator<Item = &'c Claim>) {
         let given = claims
             .filter(|claim| !claim.is_looked_up && claim.kind == ObjectKind::Item)
             .map(|claim| &claim.id);
@@ -422,13 +422,13 @@ impl ObjectRecorder {
     }
 
     /// What must be written when the object that the path names is gone, as far as an answer that is no success names it.
-    pub(super) fn gone_entry(&self, names: impl Fn(&str) -> bool) -> Option<Entry> {
+    pub fn gone_entry(&self, names: impl Fn(&str) -> bool) -> Option<Entry> {
         let id = self.path_id.clone().filter(|id| names(id))?;
         Some(gone(id, self.user_id))
     }
 
     /// Whether the answer's objects must be noted.
-    pub(super) fn notes_objects(&self) -> bool {
+    pub fn notes_objects(&self) -> bool {
         let notes = !matches!(
             self.keeps,
             ObjectEffect::Nothing | ObjectEffect::Forgotten | ObjectEffect::Listed(_)
@@ -437,7 +437,7 @@ impl ObjectRecorder {
     }
 
     /// What the answer makes uses its tokens later, and is not remembered so far.
-    pub(super) fn awaits_name(&self) -> bool {
+    pub fn awaits_name(&self) -> bool {
         let uses_later = match self.keeps {
             ObjectEffect::Response => self.is_background,
             keeps => keeps == ObjectEffect::Batch,
@@ -446,7 +446,7 @@ impl ObjectRecorder {
     }
 
     /// The request looks at an object that was made before.
-    pub(super) fn is_look(&self) -> bool {
+    pub fn is_look(&self) -> bool {
         self.path_id.is_some()
     }
 
@@ -460,7 +460,7 @@ impl ObjectRecorder {
     }
 
     /// What must be written before the first bytes of a long answer leave: the client can use the object from then on.
-    pub(super) fn first_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
+    pub fn first_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
         let Some((stored, id)) = stored.and_then(|stored| Some((stored, stored.id.as_ref()?)))
         else {
             return Vec::new();
@@ -498,7 +498,7 @@ impl ObjectRecorder {
     }
 
     /// The account of what the answer has just made, if that uses its tokens later.
-    pub(super) fn new_account(&self, stored: Option<&Stored>) -> Option<Account> {
+    pub fn new_account(&self, stored: Option<&Stored>) -> Option<Account> {
         let remembered = self.remembered.filter(|known| !known.is_settled)?;
         let id = stored?.id.clone()?;
         (self.keeps == ObjectEffect::Response).then_some(Account {
@@ -508,7 +508,7 @@ impl ObjectRecorder {
     }
 
     /// What must be written before the last byte of a successful answer leaves.
-    pub(super) fn last_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
+    pub fn last_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
         let mut entries = self.first_entries(stored);
         if let (ObjectEffect::Forgotten, Some(id), None) =
             (self.keeps, &self.path_id, &self.unfinished)
@@ -559,7 +559,7 @@ impl ObjectRecorder {
     /// has put another's id into a conversation of one's own could refer to the item behind it. What the user owns stays so. Not to
     /// take items from lists at all would close the same gap, and would make those nobody's that users know from lists only, such
     /// as their own messages.
-    pub(super) fn given_entries(&self) -> Vec<Entry> {
+    pub fn given_entries(&self) -> Vec<Entry> {
         let Some(giving) = &self.giving else {
             return Vec::new();
         };
@@ -571,7 +571,7 @@ impl ObjectRecorder {
 
     /// How a successful answer is booked. One that reports its usage is done, wherever it does so; `reports_usage` is what is known
     /// when nothing more will come.
-    pub(super) fn booking(&mut self, stored: Option<&Stored>, reports_usage: bool) -> Booking {
+    pub fn booking(&mut self, stored: Option<&Stored>, reports_usage: bool) -> Booking {
         if let Some(estimate) = self.unfinished.take() {
             return Booking::Unfinished(estimate);
         }
@@ -636,14 +636,14 @@ impl ObjectRecorder {
 
 /// Whether an answer may say that there is no such object; it does when it names the object too. Other 404s are those of a
 /// gateway whose backend is away, or of a backend that does not know the path.
-pub(super) fn may_tell_gone(status: StatusCode, headers: &HeaderMap) -> bool {
+pub fn may_tell_gone(status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::NOT_FOUND
         && headers.contains_key(CONTENT_TYPE)
         && request::is_json(headers)
 }
 
 /// The entry of an object that the backend told a user is not there.
-pub(super) fn gone(id: String, user_id: i64) -> Entry {
+pub fn gone(id: String, user_id: i64) -> Entry {
     Entry::Gone {
         id,
         user_id,
@@ -652,7 +652,7 @@ pub(super) fn gone(id: String, user_id: i64) -> Entry {
 }
 
 /// The entry of a part of an answer, of which nothing is used later.
-pub(super) fn part(id: &str, kind: ObjectKind, user_id: i64, origin: Origin) -> Entry {
+pub fn part(id: &str, kind: ObjectKind, user_id: i64, origin: Origin) -> Entry {
     Entry::Made(StoredObject {
         id: id.to_owned(),
         kind,

@@ -18,10 +18,10 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 
 use super::{
+    accounting::exchange::Exchange,
     admission::auth::Caller,
     backend::{Upload, UploadBroke},
     error::ApiError,
-    exchange::Exchange,
     form::{Fields, PassingForm},
     headers::BodyLength,
     request::payload::{self, MinRateGuard},

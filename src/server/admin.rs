@@ -11,7 +11,7 @@ use super::AdminParts;
 use crate::{
     model::{ApiKey, Dimension, TimeError, TimeRange, UserName, now_ms},
     proxy::{
-        access_log::log_admin,
+        accounting::access_log::log_admin,
         error::{ApiError, ErrorShape},
         request::payload,
         slow_down,

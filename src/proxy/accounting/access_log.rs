@@ -8,11 +8,11 @@ use std::{
 
 use actix_web::{HttpRequest, HttpResponse, http::Method};
 
-use super::{
+use crate::model::{Outcome, Usage, UsageSource};
+use crate::proxy::{
     admission::auth::Caller,
     error::{ApiError, REQUEST_ID, shortened},
 };
-use crate::model::{Outcome, Usage, UsageSource};
 
 const USUAL_LINE_BYTES: usize = 256;
 

@@ -5,9 +5,10 @@ use std::{future::Future, time::Instant};
 use actix_web::http::StatusCode;
 
 use super::{Exchange, Stage, millis_since};
+use crate::proxy::accounting::estimator::Estimate;
 use crate::{
     model::{Entry, Estimated, Outcome, Usage, UsageRow, UsageSource, now_ms},
-    proxy::{estimator::Estimate, request::clean_text},
+    proxy::request::clean_text,
     store::ledger::NotWritten,
     usage::{Evidence, Generated, Meter, Text},
 };

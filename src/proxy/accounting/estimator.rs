@@ -15,10 +15,8 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{
-    access_log::{Access, Booked},
-    admission::body_budget::BodyShare,
-};
+use super::access_log::{Access, Booked};
+use crate::proxy::admission::body_budget::BodyShare;
 use crate::{
     model::{Account, Entry, Estimated, Extent, Progress, Usage, UsageRow},
     store::ledger::{Ledger, NotWritten},

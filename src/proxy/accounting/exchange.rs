@@ -1,7 +1,7 @@
 //! One request's account: who asked for what, what the meter saw, and the row that comes of it, exactly once.
 //! It also owns the permit and the place in the count of requests in flight, so that all end together, whatever happens.
 
-mod part;
+mod socket;
 
 use std::{future::Future, rc::Rc, sync::Arc, time::Instant};
 
@@ -10,13 +10,15 @@ use tokio::sync::oneshot;
 
 use super::{
     access_log::{Access, Booked, peer_of},
+    estimator::{Estimate, Estimator, Purpose},
+};
+use crate::proxy::{
     admission::{
         auth::Caller,
         body_budget::BodyShare,
         gate::{InFlight, Permit},
     },
     body::BodyParts,
-    estimator::{Estimate, Estimator, Purpose},
     pace::{ReadCoalescer, StreamCoalescer},
     request::clean_text,
     routes::{Endpoint, Metering, ObjectEffect},
