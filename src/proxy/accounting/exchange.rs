@@ -19,8 +19,8 @@ use crate::proxy::{
         gate::{InFlight, Permit},
     },
     body::BodyParts,
-    pace::{ReadCoalescer, StreamCoalescer},
     request::clean_text,
+    response::coalescer::{ReadCoalescer, StreamCoalescer},
     routes::{Endpoint, Metering, ObjectEffect},
     stored::{Booking, ObjectRecorder},
 };

@@ -19,13 +19,13 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::{
+use super::relay::{DetachedReader, Relay};
+use crate::proxy::{
     accounting::exchange::Exchange,
     backend::{Body, BodyError, Response},
     body::BytesCollector,
     error::{ANTHROPIC_REQUEST_ID, ApiError, REQUEST_ID},
     headers::keep_end_to_end,
-    relay::{DetachedReader, Relay},
     request::prepare::Expected,
     stored::may_tell_gone,
 };
@@ -40,7 +40,7 @@ const MAX_COLLECTED_BYTES: usize = 1024 * 1024;
 const MAX_WAIT: Duration = Duration::from_millis(20);
 
 /// Makes the client's answer; `detached` reads on if the client disconnects too early. `read_ahead` is what was read of the body.
-pub(super) async fn answer(
+pub async fn answer(
     response: Response,
     read_ahead: Bytes,
     mut exchange: Box<Exchange>,

@@ -13,10 +13,10 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::{
+use super::coalescer::StreamCoalescer;
+use crate::proxy::{
     accounting::exchange::Exchange,
     backend::{Body, BodyError},
-    pace::StreamCoalescer,
 };
 use crate::{model::Outcome, store::ledger::NotWritten};
 
