@@ -3,20 +3,15 @@
 pub mod accounting;
 pub mod admission;
 pub mod backend;
-mod batch;
 pub mod body;
 pub mod error;
 mod form;
 pub mod headers;
-mod lists;
+pub mod objects;
 mod realtime;
 pub mod request;
 pub mod response;
 pub mod routes;
-mod settle;
-mod stored;
-mod subrequest;
-mod sweep;
 mod upload;
 pub mod usage_option;
 
@@ -38,7 +33,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-pub use stored::{GivenIds, Owners};
+pub use objects::stored::{GivenIds, Owners};
 
 use accounting::access_log::{log_refusal, peer_of};
 use accounting::estimator::Estimator;
@@ -52,13 +47,13 @@ use body::BodyParts;
 use error::{ApiError, ErrorShape};
 use headers::BodyLength;
 use headers::OwnHeaders;
+use objects::{batch_input, billing, lists, reconciler, stored, stored::ObjectRecorder};
 use request::body_kind::BodyKind;
 use request::prepare::{Expected, PreparedRequest, StreamUsage};
 use request::{payload, query};
 use response::coalescer::ReadCoalescer;
 use response::{answer, relay::DetachedReader};
 use routes::{Endpoint, Endpoints, Found, ObjectEffect, RESPONSES, Stateful};
-use stored::ObjectRecorder;
 use upload::{ClientUpload, LookUp};
 use usage_option::{Retried, UneditedRequest, UsageOptionRefusals};
 
@@ -112,7 +107,7 @@ impl Proxy {
         if is_private && !proxy.shared.has_sweeper.swap(true, Ordering::Relaxed) {
             let every = proxy.shared.settle_interval;
             let proxy = Arc::downgrade(&proxy);
-            tokio::task::spawn_local(sweep::run(proxy, every));
+            tokio::task::spawn_local(reconciler::run(proxy, every));
         }
         proxy
     }
@@ -340,8 +335,12 @@ async fn settle_objects(
         }
     }
     match (asked.endpoint.keeps, ids.first()) {
-        (ObjectEffect::Batch, None) => batch::check_input(proxy, asked, &plan.references).await,
-        (ObjectEffect::Forgotten, Some((_, id))) => settle::before_deletion(proxy, asked, id).await,
+        (ObjectEffect::Batch, None) => {
+            batch_input::check_input(proxy, asked, &plan.references).await
+        }
+        (ObjectEffect::Forgotten, Some((_, id))) => {
+            billing::before_deletion(proxy, asked, id).await
+        }
         _ => Ok(()),
     }
 }

@@ -39,10 +39,10 @@ use super::{
     caller_of,
     error::ApiError,
     headers::keep_end_to_end,
+    objects::stored::ObjectRecorder,
     request::{clean_text, payload, prepare::Expected},
     response::answer,
     routes::Stateful,
-    stored::ObjectRecorder,
     unanswered,
 };
 use crate::{

@@ -24,9 +24,9 @@ use super::{
     error::ApiError,
     form::{Fields, PassingForm},
     headers::BodyLength,
+    objects::stored::{self, Owners},
     request::payload::{self, MinRateGuard},
     routes::Stateful,
-    stored::{self, Owners},
 };
 
 /// A client's body on its way to the backend.

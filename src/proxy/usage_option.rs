@@ -18,7 +18,7 @@ use super::{
     backend::{Backend, BackendError, OutgoingRequest, Response},
     body::{BodyParts, BytesCollector},
     headers::BodyLength,
-    subrequest,
+    objects::subrequest,
 };
 
 /// A model that has refused the option is asked again after this.

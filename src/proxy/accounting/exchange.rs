@@ -19,10 +19,10 @@ use crate::proxy::{
         gate::{InFlight, Permit},
     },
     body::BodyParts,
+    objects::stored::{Booking, ObjectRecorder},
     request::clean_text,
     response::coalescer::{ReadCoalescer, StreamCoalescer},
     routes::{Endpoint, Metering, ObjectEffect},
-    stored::{Booking, ObjectRecorder},
 };
 use crate::{
     model::{

@@ -26,8 +26,8 @@ use crate::proxy::{
     body::BytesCollector,
     error::{ANTHROPIC_REQUEST_ID, ApiError, REQUEST_ID},
     headers::keep_end_to_end,
+    objects::stored::may_tell_gone,
     request::prepare::Expected,
-    stored::may_tell_gone,
 };
 use crate::{
     model::Outcome,

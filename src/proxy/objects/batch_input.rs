@@ -14,7 +14,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{
+use super::{stored::unknown_object, subrequest};
+use crate::proxy::{
     Proxy, Shared,
     accounting::exchange::RequestContext,
     admission::body_budget::BodyShare,
@@ -25,8 +26,6 @@ use super::{
         references::{self, REQUEST_ID, Reference, Taken},
     },
     routes::{Endpoints, ObjectEffect},
-    stored::unknown_object,
-    subrequest,
 };
 use crate::{
     model::{Claim, ObjectKind},
@@ -92,7 +91,7 @@ impl<'de> Visitor<'de> for Members {
 ///
 /// # Errors
 /// 404 for one that refers to what is not the caller's own, 400 for one that cannot be read or asks for what is not served.
-pub(super) async fn check_input(
+pub async fn check_input(
     proxy: &Proxy,
     asked: &mut RequestContext<'_>,
     references: &[Reference],

@@ -15,7 +15,7 @@ use actix_web::{
     web,
 };
 
-use super::{
+use crate::proxy::{
     accounting::estimator::Estimate,
     admission::auth::Caller,
     error::{ApiError, shortened},

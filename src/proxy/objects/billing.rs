@@ -4,7 +4,8 @@
 use actix_web::http::StatusCode;
 use tokio::sync::oneshot;
 
-use super::{
+use super::{stored::part, subrequest};
+use crate::proxy::{
     Proxy,
     accounting::{
         estimator::{Estimate, Purpose},
@@ -12,8 +13,6 @@ use super::{
     },
     error::ApiError,
     routes::{BATCHES, RESPONSES},
-    stored::part,
-    subrequest,
 };
 use crate::{
     model::{
@@ -29,7 +28,7 @@ use crate::{
 
 /// Books what a background response used, which could not be asked for once it is deleted. One that is not done yet goes on
 /// if it is not deleted after all: what it has said so far is booked with the answer that says so.
-pub(super) async fn before_deletion(
+pub async fn before_deletion(
     proxy: &Proxy,
     asked: &mut RequestContext<'_>,
     id: &str,
@@ -85,12 +84,7 @@ fn extent_of(stored: &Stored) -> Extent {
 }
 
 /// Books a response, the first time.
-pub(super) async fn book(
-    proxy: &Proxy,
-    id: &str,
-    user_id: i64,
-    body: &[u8],
-) -> Result<(), NotWritten> {
+pub async fn book(proxy: &Proxy, id: &str, user_id: i64, body: &[u8]) -> Result<(), NotWritten> {
     let mut stored = Stored::default();
     stored.read(body);
     let row = row_of(RESPONSES, user_id, body);
@@ -134,7 +128,7 @@ fn estimate(id: &str, row: UsageRow, extent: Extent, body: &[u8]) -> Estimate {
 }
 
 /// What is booked of an object whose account is given up: what had passed of its answer is all that will be known.
-pub(super) fn given_up(object: Pending) -> Option<Entry> {
+pub fn given_up(object: Pending) -> Option<Entry> {
     let Kept {
         model,
         served_model,
@@ -167,7 +161,7 @@ fn not_now() -> ApiError {
 }
 
 /// What a batch's JSON tells: the files that it wrote, and once it is done what it used.
-pub(super) fn of_batch(id: &str, user_id: i64, json: &[u8]) -> Vec<Entry> {
+pub fn of_batch(id: &str, user_id: i64, json: &[u8]) -> Vec<Entry> {
     let mut stored = Stored::default();
     stored.read(json);
     let files = stored.files.iter();

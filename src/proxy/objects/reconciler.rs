@@ -5,11 +5,11 @@ use std::{sync::Weak, time::Duration};
 
 use actix_web::http::StatusCode;
 
-use super::{
+use super::{billing, subrequest};
+use crate::proxy::{
     Proxy,
     error::ApiError,
     routes::{BATCHES, RESPONSES},
-    settle, subrequest,
 };
 use crate::{
     model::{Entry, ObjectKind, ms_ago},
@@ -42,7 +42,7 @@ struct Round {
 }
 
 /// Sweeps until the worker ends. One of a server's workers does it.
-pub(super) async fn run(proxy: Weak<Proxy>, every: Duration) {
+pub async fn run(proxy: Weak<Proxy>, every: Duration) {
     let (mut young, mut all) = (Round::new(YOUNG), Round::new(MAX_AGE));
     for sweep in 1_u64.. {
         tokio::time::sleep(every).await;
@@ -109,7 +109,7 @@ async fn give_up_oldest(proxy: &Proxy) -> Result<(), ApiError> {
     let expired = owners
         .read(move |connection| accounts::expired(connection, before_ms, MAX_OBJECTS))
         .await?;
-    let rows = expired.into_iter().filter_map(settle::given_up);
+    let rows = expired.into_iter().filter_map(billing::given_up);
     let made_before_ms = ms_ago(MAX_AGE_OF_UNOWNED);
     let entries = rows.chain([Entry::Expired { made_before_ms }]);
     // What could not be written is found again.
@@ -135,13 +135,13 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
                 return Ok(());
             };
             if kind == ObjectKind::Batch {
-                settle::of_batch(&id, user_id, &body)
+                billing::of_batch(&id, user_id, &body)
             } else {
                 let mut stored = Stored::default();
                 stored.read(&body);
                 if stored.is_final() {
                     // Nobody waits for it; what could not be written is found again.
-                    let _ = settle::book(proxy, &id, user_id, &body).await;
+                    let _ = billing::book(proxy, &id, user_id, &body).await;
                 }
                 Vec::new()
             }
@@ -150,7 +150,7 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
             let is_old = object.made_at_ms < ms_ago(PATIENCE);
             if is_old && subrequest::tells_gone(proxy, &mut response, &id).await {
                 // Nothing more will ever be known of it.
-                let row = settle::given_up(object);
+                let row = billing::given_up(object);
                 row.into_iter()
                     .chain([Entry::Forgotten { id, user_id }])
                     .collect()

@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
+    billing,
+    stored::{gone, unknown_object},
+    subrequest,
+};
+use crate::proxy::{
     Proxy,
     accounting::exchange::{Exchange, RequestContext},
     admission::gate::InFlight,
@@ -16,9 +21,6 @@ use super::{
     headers::keep_end_to_end,
     request::prepare::Expected,
     response::answer,
-    settle,
-    stored::{gone, unknown_object},
-    subrequest,
 };
 use crate::{
     model::{Entry, ObjectKind, Outcome},
@@ -77,7 +79,7 @@ struct Query {
 }
 
 /// Answers with a page of the caller's own objects.
-pub(super) async fn own_page(
+pub async fn own_page(
     proxy: &Proxy,
     asked: RequestContext<'_>,
     kind: ObjectKind,
@@ -335,7 +337,7 @@ impl PageBuilder {
         if self.kind != ObjectKind::Batch {
             return;
         }
-        let entries = settle::of_batch(id, self.user_id, object.get().as_bytes());
+        let entries = billing::of_batch(id, self.user_id, object.get().as_bytes());
         let new = entries
             .into_iter()
             .filter(|entry| !(is_settled && matches!(entry, Entry::Settled { .. })));

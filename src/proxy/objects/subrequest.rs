@@ -9,22 +9,18 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::{
+use super::stored::may_tell_gone;
+use crate::proxy::{
     Proxy,
     admission::body_budget::{BodyBudget, BodyShare},
     backend::{OutgoingRequest, Response},
     body::BytesCollector,
     error::ApiError,
-    stored::may_tell_gone,
     unanswered,
 };
 
 /// Gets something with the backend's key; the headers are those of the client's request.
-pub(super) async fn get(
-    proxy: &Proxy,
-    request: &HttpRequest,
-    target: &str,
-) -> Result<Response, ApiError> {
+pub async fn get(proxy: &Proxy, request: &HttpRequest, target: &str) -> Result<Response, ApiError> {
     send(
         proxy,
         proxy.shared.own_headers.get_head_for(request, target),
@@ -33,7 +29,7 @@ pub(super) async fn get(
 }
 
 /// The same on behalf of nobody's request.
-pub(super) async fn get_alone(proxy: &Proxy, target: &str) -> Result<Response, ApiError> {
+pub async fn get_alone(proxy: &Proxy, target: &str) -> Result<Response, ApiError> {
     send(proxy, proxy.shared.own_headers.get_head(target)).await
 }
 
@@ -44,7 +40,7 @@ async fn send(proxy: &Proxy, head: Bytes) -> Result<Response, ApiError> {
 }
 
 /// The next bytes of an answer's body, `None` at its end.
-pub(super) async fn next_bytes(response: &mut Response) -> Result<Option<Bytes>, ApiError> {
+pub async fn next_bytes(response: &mut Response) -> Result<Option<Bytes>, ApiError> {
     let encoding = response.headers.get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(unreadable());
@@ -60,7 +56,7 @@ pub(super) async fn next_bytes(response: &mut Response) -> Result<Option<Bytes>,
 }
 
 /// A body that is held whole, and its part of the budget for bodies.
-pub(super) struct WholeBody {
+pub struct WholeBody {
     bytes: Bytes,
     _share: BodyShare,
 }
@@ -77,7 +73,7 @@ impl Deref for WholeBody {
 ///
 /// # Errors
 /// 502 for one that is longer than the limit or breaks off, 503 where too many bodies are in memory.
-pub(super) async fn whole_body(
+pub async fn whole_body(
     response: &mut Response,
     limit_bytes: usize,
     budget: &BodyBudget,
@@ -99,7 +95,7 @@ pub(super) async fn whole_body(
 }
 
 /// Whether the backend says that there is no object of this id.
-pub(super) async fn tells_gone(proxy: &Proxy, response: &mut Response, id: &str) -> bool {
+pub async fn tells_gone(proxy: &Proxy, response: &mut Response, id: &str) -> bool {
     const MAX_ERROR_BYTES: usize = 64 * 1024;
     if !may_tell_gone(response.status, &response.headers) {
         return false;
@@ -110,7 +106,7 @@ pub(super) async fn tells_gone(proxy: &Proxy, response: &mut Response, id: &str)
 }
 
 /// 502 for an answer that cannot be read.
-pub(super) fn unreadable() -> ApiError {
+pub fn unreadable() -> ApiError {
     ApiError::server(
         StatusCode::BAD_GATEWAY,
         "backend_invalid_response",
