@@ -5,14 +5,13 @@ pub mod admission;
 pub mod backend;
 pub mod body;
 pub mod error;
-mod form;
 pub mod headers;
 pub mod objects;
 mod realtime;
 pub mod request;
 pub mod response;
 pub mod routes;
-mod upload;
+pub mod upload;
 pub mod usage_option;
 
 use std::{

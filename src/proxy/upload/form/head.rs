@@ -5,17 +5,17 @@ use crate::proxy::request::parameters::parameters;
 
 /// What a part's head says of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct PartHead {
-    pub(super) name: String,
+pub struct PartHead {
+    pub name: String,
     /// It has a file name, so that it is no value of `model` or `stream`.
-    pub(super) is_file: bool,
+    pub is_file: bool,
     /// Every server takes it for a file: it has a file name that is not empty, written so that all read it, and a type.
     /// Without the first multer, busboy and Go take it for a value, without the second PHP, without the third formidable.
-    pub(super) is_file_to_all: bool,
+    pub is_file_to_all: bool,
 }
 
 impl PartHead {
-    pub(super) fn parse(head: &[u8]) -> Result<Self, &'static str> {
+    pub fn parse(head: &[u8]) -> Result<Self, &'static str> {
         let head = String::from_utf8_lossy(head);
         let mut part = None;
         let mut has_type = false;

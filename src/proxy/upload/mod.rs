@@ -1,5 +1,7 @@
 //! A body that goes out while it comes in: forms with files of any size, of which no more than a chunk is held at a time.
 
+mod form;
+
 use std::{
     fmt::Write,
     future::Future,
@@ -22,15 +24,15 @@ use super::{
     admission::auth::Caller,
     backend::{Upload, UploadBroke},
     error::ApiError,
-    form::{Fields, PassingForm},
     headers::BodyLength,
     objects::stored::{self, Owners},
     request::payload::{self, MinRateGuard},
     routes::Stateful,
 };
+use form::{Fields, PassingForm};
 
 /// A client's body on its way to the backend.
-pub(super) struct ClientUpload<'a> {
+pub struct ClientUpload<'a> {
     look_up: LookUp,
     /// Whether an object that the form names is the caller's own; the chunk that names it waits for that.
     looking_up: Option<LookingUp>,
@@ -47,16 +49,16 @@ pub(super) struct ClientUpload<'a> {
 }
 
 /// For objects that a form names.
-pub(super) struct LookUp {
-    pub(super) owners: Owners,
-    pub(super) caller: Arc<Caller>,
-    pub(super) stateful: Stateful,
+pub struct LookUp {
+    pub owners: Owners,
+    pub caller: Arc<Caller>,
+    pub stateful: Stateful,
 }
 
 type LookingUp = Pin<Box<dyn Future<Output = Result<(), ApiError>>>>;
 
 impl<'a> ClientUpload<'a> {
-    pub(super) fn new(
+    pub fn new(
         headers: &HeaderMap,
         payload: &'a mut web::Payload,
         exchange: &'a mut Exchange,
@@ -78,13 +80,13 @@ impl<'a> ClientUpload<'a> {
     }
 
     /// What the form's fields said so far.
-    pub(super) fn fields(&self) -> Fields {
+    pub fn fields(&self) -> Fields {
         self.form
             .as_ref()
             .map_or_else(Fields::default, |form| form.fields().clone())
     }
 
-    pub(super) fn into_error(self) -> Option<ApiError> {
+    pub fn into_error(self) -> Option<ApiError> {
         self.error
     }
 }
@@ -93,13 +95,13 @@ impl<'a> ClientUpload<'a> {
 ///
 /// # Errors
 /// 415 for a compressed one, which could not be looked into; 400 for one that offers to be a WebSocket.
-pub(super) fn check(headers: &HeaderMap) -> Result<(), ApiError> {
+pub fn check(headers: &HeaderMap) -> Result<(), ApiError> {
     payload::refuse_encoded(headers)?;
     payload::refuse_websocket(headers)
 }
 
 /// Its own length where the client announces one; else it is chunked, as it came.
-pub(super) fn length_of(headers: &HeaderMap) -> BodyLength {
+pub fn length_of(headers: &HeaderMap) -> BodyLength {
     match payload::content_length(headers) {
         Some(length) => BodyLength::Known(length),
         None if headers.contains_key(header::TRANSFER_ENCODING) => BodyLength::Chunked,

@@ -11,7 +11,7 @@ mod head;
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 
-use super::request::{
+use crate::proxy::request::{
     clean_text, is_override, is_true,
     media_type::boundary,
     references::{self, Reference},
