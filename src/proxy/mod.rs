@@ -52,7 +52,7 @@ use request::prepare::{Expected, PreparedRequest, StreamUsage};
 use request::{payload, query};
 use response::coalescer::ReadCoalescer;
 use response::{answer, relay::DetachedReader};
-use routes::{Endpoint, Endpoints, Found, ObjectEffect, RESPONSES, Stateful};
+use routes::{Endpoints, Found, ObjectEffect, RESPONSES, Stateful};
 use upload::{ClientUpload, LookUp};
 use usage_option::{Retried, UneditedRequest, UsageOptionRefusals};
 

@@ -42,7 +42,7 @@ use super::{
     objects::stored::ObjectRecorder,
     request::{clean_text, payload, prepare::Expected},
     response::answer,
-    routes::Stateful,
+    routes::{Endpoint, Stateful},
     unanswered,
 };
 use crate::{
@@ -58,11 +58,11 @@ const REST: Duration = Duration::from_secs(2);
 const READ_BYTES: usize = 16 * 1024;
 
 /// Opens a socket, or says why not.
-pub(super) async fn open(
+pub async fn open(
     proxy: &web::Data<Proxy>,
     request: &HttpRequest,
     payload: web::Payload,
-    endpoint: super::Endpoint,
+    endpoint: Endpoint,
 ) -> Result<HttpResponse, ApiError> {
     let shared = &proxy.shared;
     let started = Instant::now();
