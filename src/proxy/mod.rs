@@ -32,11 +32,15 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-pub use objects::stored::{GivenIds, Owners};
+pub use admission::{
+    given_ids::GivenIds,
+    owners::{self, Owners},
+};
 
 use accounting::access_log::{log_refusal, peer_of};
 use accounting::estimator::Estimator;
 use accounting::exchange::{Exchange, RequestContext, WorkerAccounting};
+use accounting::recorder::ObjectRecorder;
 use admission::auth::{Caller, KeyTable};
 use admission::body_budget::{BodyBudget, BodyShare};
 use admission::gate::{Drain, Gate, InFlight, Permit, UploadShares};
@@ -46,7 +50,7 @@ use body::BodyParts;
 use error::{ApiError, ErrorShape};
 use headers::BodyLength;
 use headers::OwnHeaders;
-use objects::{batch_input, billing, lists, reconciler, stored, stored::ObjectRecorder};
+use objects::{batch_input, billing, lists, reconciler};
 use request::body_kind::BodyKind;
 use request::prepare::{Expected, PreparedRequest, StreamUsage};
 use request::{payload, query};
@@ -302,15 +306,15 @@ async fn settle_objects(
             .iter()
             .filter(|found| found.claim.is_looked_up && found.claim.kind != ObjectKind::Audio);
         if let Some(reference) = looked_up.next() {
-            return Err(stored::closed_reference(&reference.member));
+            return Err(owners::closed_reference(&reference.member));
         }
         if plan.keeping.background {
-            return Err(stored::closed_background());
+            return Err(owners::closed_background());
         }
         return Ok(());
     }
     if asked.endpoint.keeps == ObjectEffect::Response && plan.chooses_id() {
-        return Err(stored::chosen_id());
+        return Err(owners::chosen_id());
     }
     owners
         .check_references(&asked.caller, &plan.references)
@@ -318,7 +322,7 @@ async fn settle_objects(
     let claims = plan.references.iter().map(|found| &found.claim);
     asked.keeping.gives(claims);
     if plan.leaves_items() {
-        owners.note_given(&mut asked.keeping).await?;
+        objects::count_given_ids(&proxy.shared.owners, asked).await?;
     }
     if plan.keeping.background && asked.endpoint.path == RESPONSES {
         asked.keeping.runs_in_background();

@@ -6,6 +6,7 @@ pub mod costs;
 mod error;
 pub mod ledger;
 mod location;
+mod lookups;
 mod migrate;
 pub mod objects;
 pub mod users;

@@ -13,13 +13,13 @@ use super::{
     estimator::{Estimate, Estimator, Purpose},
 };
 use crate::proxy::{
+    accounting::recorder::{Booking, ObjectRecorder},
     admission::{
         auth::Caller,
         body_budget::BodyShare,
         gate::{InFlight, Permit},
     },
     body::BodyParts,
-    objects::stored::{Booking, ObjectRecorder},
     request::clean_text,
     response::coalescer::{ReadCoalescer, StreamCoalescer},
     routes::{Endpoint, Metering, ObjectEffect},

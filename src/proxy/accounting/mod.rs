@@ -3,3 +3,4 @@
 pub mod access_log;
 pub mod estimator;
 pub mod exchange;
+pub mod recorder;

@@ -3,4 +3,6 @@
 pub mod auth;
 pub mod body_budget;
 pub mod gate;
+pub mod given_ids;
+pub mod owners;
 pub mod throttle;

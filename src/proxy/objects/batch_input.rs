@@ -14,7 +14,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{stored::unknown_object, subrequest};
+use super::subrequest;
+use crate::proxy::admission::owners::unknown_object;
 use crate::proxy::{
     Proxy, Shared,
     accounting::exchange::RequestContext,
@@ -103,7 +104,7 @@ pub async fn check_input(
         let given = check_file(proxy, asked, &claim.id).await?;
         asked.keeping.gives(given.iter());
     }
-    proxy.shared.owners.note_given(&mut asked.keeping).await
+    super::count_given_ids(&proxy.shared.owners, asked).await
 }
 
 /// Looks at the lines of one file. Returns the ids that they give to items which the backend may keep.

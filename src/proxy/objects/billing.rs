@@ -4,7 +4,8 @@
 use actix_web::http::StatusCode;
 use tokio::sync::oneshot;
 
-use super::{stored::part, subrequest};
+use super::subrequest;
+use crate::proxy::accounting::recorder::part;
 use crate::proxy::{
     Proxy,
     accounting::{
@@ -20,7 +21,7 @@ use crate::{
         now_ms,
     },
     store::{
-        accounts::{self, AccountState, Kept, Pending},
+        accounts::{AccountState, Kept, Pending},
         ledger::NotWritten,
     },
     usage::{Dialect, Evidence, Generated, Stored, read_answer},
@@ -44,7 +45,7 @@ pub async fn before_deletion(
         StatusCode::NOT_FOUND => {
             let id = id.to_owned();
             let owners = &proxy.shared.owners;
-            let object = owners.read(move |connection| accounts::pending_one(connection, &id));
+            let object = owners.look_up(move |store| store.pending_object(&id));
             if let Some(row) = object.await?.and_then(given_up) {
                 asked.keeping.ends_given_up(row);
             }

@@ -8,11 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{
-    billing,
-    stored::{gone, unknown_object},
-    subrequest,
-};
+use super::{billing, subrequest};
 use crate::proxy::{
     Proxy,
     accounting::exchange::{Exchange, RequestContext},
@@ -22,9 +18,10 @@ use crate::proxy::{
     request::prepare::Expected,
     response::answer,
 };
+use crate::proxy::{accounting::recorder::gone, admission::owners::unknown_object};
 use crate::{
     model::{Entry, ObjectKind, Outcome},
-    store::objects::{self, OwnObject},
+    store::objects::OwnObject,
     usage::{Meter, UsageOnlyEvents},
 };
 
@@ -90,7 +87,7 @@ pub async fn own_page(
     let own = proxy
         .shared
         .owners
-        .read(move |connection| objects::own(connection, user_id, kind))
+        .look_up(move |store| store.own_objects(user_id, kind))
         .await?;
     let bounds = [(query.direction, &query.cursor), ("before", &query.stop)];
     for (name, id) in bounds {

@@ -13,7 +13,7 @@ use crate::proxy::{
 };
 use crate::{
     model::{Entry, ObjectKind, ms_ago},
-    store::accounts::{self, Pending, Place},
+    store::accounts::{Pending, Place},
     usage::Stored,
 };
 
@@ -77,7 +77,7 @@ impl Round {
         let pending = proxy
             .shared
             .owners
-            .read(move |connection| accounts::pending(connection, &behind, MAX_OBJECTS))
+            .look_up(move |store| store.pending_objects(&behind, MAX_OBJECTS))
             .await?;
         let is_end = pending.len() < MAX_OBJECTS;
         let end = pending.last().filter(|_| is_end).map(Pending::place);
@@ -107,7 +107,7 @@ async fn give_up_oldest(proxy: &Proxy) -> Result<(), ApiError> {
     let before_ms = ms_ago(MAX_AGE);
     let owners = &proxy.shared.owners;
     let expired = owners
-        .read(move |connection| accounts::expired(connection, before_ms, MAX_OBJECTS))
+        .look_up(move |store| store.expired_objects(before_ms, MAX_OBJECTS))
         .await?;
     let rows = expired.into_iter().filter_map(billing::given_up);
     let made_before_ms = ms_ago(MAX_AGE_OF_UNOWNED);

@@ -9,7 +9,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::stored::may_tell_gone;
+use crate::proxy::response::answer::may_tell_gone;
 use crate::proxy::{
     Proxy,
     admission::body_budget::{BodyBudget, BodyShare},

@@ -20,13 +20,13 @@ use actix_web::{
 use bytes::Bytes;
 
 use super::relay::{DetachedReader, Relay};
+use crate::proxy::request::is_json;
 use crate::proxy::{
     accounting::exchange::Exchange,
     backend::{Body, BodyError, Response},
     body::BytesCollector,
     error::{ANTHROPIC_REQUEST_ID, ApiError, REQUEST_ID},
     headers::keep_end_to_end,
-    objects::stored::may_tell_gone,
     request::prepare::Expected,
 };
 use crate::{
@@ -264,4 +264,12 @@ fn encoding_of(headers: &HeaderMap) -> Encoding {
         },
         (Some(_), Some(_)) => Encoding::Unknown,
     }
+}
+
+/// Whether an answer may say that there is no such object; it does when it names the object too. Other 404s are those of a
+/// gateway whose backend is away, or of a backend that does not know the path.
+pub fn may_tell_gone(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::NOT_FOUND
+        && headers.contains_key(header::CONTENT_TYPE)
+        && is_json(headers)
 }

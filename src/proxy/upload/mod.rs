@@ -22,10 +22,10 @@ use bytes::{Bytes, BytesMut};
 use super::{
     accounting::exchange::Exchange,
     admission::auth::Caller,
+    admission::owners::{self, Owners},
     backend::{Upload, UploadBroke},
     error::ApiError,
     headers::BodyLength,
-    objects::stored::{self, Owners},
     request::payload::{self, MinRateGuard},
     routes::Stateful,
 };
@@ -126,7 +126,7 @@ impl ClientUpload<'_> {
             return Ok(may_leave);
         };
         if self.look_up.stateful == Stateful::Off {
-            return Err(stored::closed_reference(&first.member));
+            return Err(owners::closed_reference(&first.member));
         }
         let (owners, caller) = (
             self.look_up.owners.clone(),

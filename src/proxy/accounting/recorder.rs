@@ -1,287 +1,20 @@
-//! Stored objects are their maker's: what a request refers to is looked up before it goes on, what an answer makes is
-//! remembered before it leaves. Another user's object and none at all are told in the same words, without asking the backend.
+//! What is remembered of the objects that one answer makes, changes or deletes, and when what they used is booked.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
-use actix_web::{
-    http::{
-        StatusCode,
-        header::{CONTENT_TYPE, HeaderMap},
-    },
-    web,
-};
-
-use crate::proxy::{
-    accounting::estimator::Estimate,
-    admission::auth::Caller,
-    error::{ApiError, shortened},
-    request::{
-        self,
-        references::{REQUEST_ID, Reference},
-    },
-    routes::{BATCHES, ObjectEffect, RESPONSES, Stateful},
-};
+use super::estimator::Estimate;
 use crate::{
     model::{Account, Claim, Entry, Extent, ObjectKind, Origin, StoredObject, ms_ago, now_ms},
-    store::{
-        Store, StoreError,
-        accounts::{self, AccountState},
-        objects,
+    proxy::{
+        admission::given_ids::{GivenIds, Giving},
+        routes::{BATCHES, ObjectEffect, RESPONSES, Stateful},
     },
+    store::accounts::AccountState,
     usage::{Stored, is_id},
 };
 
-/// Ids that one request may give to items.
-const MAX_GIVEN_IDS: usize = 100;
-
 /// A backend of several servers may answer 404 for a moment after it has made an object; this is long for that.
 const MIN_AGE: Duration = Duration::from_secs(60);
-
-/// Who made what, for requests.
-#[derive(Clone)]
-pub struct Owners {
-    pub store: Store,
-    pub giving: GivenIds,
-}
-
-/// Ids that requests in flight give to items. A list that shows one meanwhile makes it nobody's. Clones share them.
-#[derive(Clone, Default)]
-pub struct GivenIds(Arc<Mutex<HashMap<String, usize>>>);
-
-impl GivenIds {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn contains(&self, id: &str) -> bool {
-        self.lock().contains_key(id)
-    }
-}
-
-/// The ids that one request gives, in flight until dropped.
-struct Giving {
-    all: GivenIds,
-    ids: Vec<String>,
-}
-
-impl Giving {
-    fn start(all: &GivenIds, ids: Vec<String>) -> Self {
-        let mut counts = all.lock();
-        for id in &ids {
-            *counts.entry(id.clone()).or_default() += 1;
-        }
-        drop(counts);
-        Self {
-            all: all.clone(),
-            ids,
-        }
-    }
-}
-
-impl Drop for Giving {
-    fn drop(&mut self) {
-        let mut counts = self.all.lock();
-        for id in &self.ids {
-            if let Some(count) = counts.get_mut(id) {
-                *count -= 1;
-                if *count == 0 {
-                    counts.remove(id);
-                }
-            }
-        }
-    }
-}
-
-impl Owners {
-    /// Lets a request on whose path names the caller's own objects only; how the account of the first stands.
-    ///
-    /// # Errors
-    /// 404 for others, 503 when the database cannot be read.
-    pub async fn check_path(
-        &self,
-        caller: &Caller,
-        ids: &[(ObjectKind, &str)],
-    ) -> Result<AccountState, ApiError> {
-        let claims = ids.iter().map(|(kind, id)| Claim {
-            id: (*id).to_owned(),
-            kind: *kind,
-            is_looked_up: true,
-        });
-        let (user_id, claims) = (caller.id, claims.collect::<Vec<_>>());
-        let (foreign, account) = self
-            .read(move |connection| {
-                let place = objects::first_foreign(connection, user_id, &claims)?;
-                let account = match claims.first() {
-                    Some(first) => accounts::account_state(connection, &first.id)?,
-                    None => AccountState::Closed,
-                };
-                let foreign = place.and_then(|place| claims.into_iter().nth(place));
-                Ok((foreign, account))
-            })
-            .await?;
-        match foreign {
-            Some(foreign) => Err(unknown_object(&foreign.id).with_param("id")),
-            None => Ok(account),
-        }
-    }
-
-    /// Refuses the cursor of a list, `after` or `before`, that names no object of the caller's own: the backend would tell whether
-    /// there is one, and whoever asks could tell another user's from none at all.
-    ///
-    /// # Errors
-    /// 404 for another's cursor as for an unknown one, 503 when the database cannot be read.
-    pub async fn check_cursors(
-        &self,
-        caller: &Caller,
-        query: &str,
-        kind: ObjectKind,
-    ) -> Result<(), ApiError> {
-        for (name, id) in url::form_urlencoded::parse(query.as_bytes()) {
-            // A list refuses these under any other name (query.rs).
-            if !matches!(name.as_ref(), "after" | "before") || id.is_empty() {
-                continue;
-            }
-            let (user_id, cursor) = (caller.id, id.clone().into_owned());
-            let is_own = self
-                .read(move |connection| objects::is_cursor(connection, user_id, kind, &cursor))
-                .await?;
-            if !is_own {
-                return Err(unknown_object(&id).with_param(name.into_owned()));
-            }
-        }
-        Ok(())
-    }
-
-    /// The same for what a body refers to. The id of an item that is sent whole is not checked: it would have to be refused for
-    /// another user's and let pass for an unknown one, which tells the two apart.
-    pub async fn check_references(
-        &self,
-        caller: &Caller,
-        references: &[Reference],
-    ) -> Result<(), ApiError> {
-        let references: Vec<&Reference> = references
-            .iter()
-            .filter(|reference| reference.claim.is_looked_up)
-            .collect();
-        let claims = references.iter().map(|reference| reference.claim.clone());
-        match self.first_foreign(caller, claims.collect()).await? {
-            Some((place, id)) => {
-                let member = references.get(place).map(|reference| &reference.member);
-                Err(unknown_object(&id).with_param(member.cloned().unwrap_or_default()))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// The first claim that the caller may not make: its place and id.
-    pub async fn first_foreign(
-        &self,
-        caller: &Caller,
-        claims: Vec<Claim>,
-    ) -> Result<Option<(usize, String)>, ApiError> {
-        if claims.is_empty() {
-            return Ok(None);
-        }
-        let user_id = caller.id;
-        self.read(move |connection| {
-            let place = objects::first_foreign(connection, user_id, &claims)?;
-            Ok(place.and_then(|place| Some((place, claims.get(place)?.id.clone()))))
-        })
-        .await
-    }
-
-    /// Notes which ids the backend is given that are none of the user's own objects, because it may keep the items that have them.
-    ///
-    /// # Errors
-    /// 400 for more than [`MAX_GIVEN_IDS`], be they unknown or another's, 503 when the database cannot be read.
-    pub async fn note_given(&self, keeping: &mut ObjectRecorder) -> Result<(), ApiError> {
-        if keeping.given_ids.is_empty() || !keeping.notes_objects() {
-            return Ok(());
-        }
-        let (user_id, ids) = (keeping.user_id, keeping.given_ids.clone());
-        let not_own = self
-            .read(move |connection| objects::not_own(connection, user_id, ids))
-            .await?;
-        if not_own.len() <= MAX_GIVEN_IDS {
-            keeping.giving = Some(Giving::start(&self.giving, not_own));
-            return Ok(());
-        }
-        Err(ApiError::invalid_request(
-            StatusCode::BAD_REQUEST,
-            None,
-            format!(
-                "The request gives ids of its own to more than {MAX_GIVEN_IDS} items. Send items without ids, or with `store` false."
-            ),
-        ))
-    }
-
-    /// A query, on the blocking pool.
-    ///
-    /// # Errors
-    /// 503 when the database cannot be read: what cannot be looked up is nobody's.
-    pub async fn read<T: Send + 'static>(
-        &self,
-        query: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, ApiError> {
-        let store = self.store.clone();
-        let answer = web::block(move || {
-            let connection = store.connection()?;
-            query(&connection).map_err(|error| store.explain(error))
-        })
-        .await;
-        match answer {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
-                log::error!("cannot look up who made an object: {error}");
-                Err(ApiError::ledger_unavailable().retry_after(5))
-            }
-            // The pool is gone: the server stops.
-            Err(_) => Err(ApiError::ledger_unavailable().retry_after(5)),
-        }
-    }
-}
-
-/// 404 as OpenAI's API answers for an id that it does not know.
-pub fn unknown_object(id: &str) -> ApiError {
-    ApiError::invalid_request(
-        StatusCode::NOT_FOUND,
-        None,
-        format!("No such object: {}", shortened(id, 300)),
-    )
-}
-
-/// 400 for a response whose id the client chooses: one that is used twice, or is another user's, would be booked to nobody.
-pub fn chosen_id() -> ApiError {
-    ApiError::invalid_request(
-        StatusCode::BAD_REQUEST,
-        None,
-        "`request_id` is not taken here: the backend gives each response an id of its own. Leave it out.",
-    )
-    .with_param(REQUEST_ID)
-}
-
-/// 404 for a body that refers to stored objects while they are closed.
-pub fn closed_reference(member: &str) -> ApiError {
-    ApiError::closed(format!(
-        "`{member}` refers to an object stored at the backend, which all users of this proxy would share. Send the content \
-         itself: ask for responses with `\"store\": false` and `\"include\": [\"reasoning.encrypted_content\"]`, and send their items \
-         whole. Or the proxy's operator can open each user's own objects with STATEFUL_ENDPOINTS=private."
-    ))
-    .with_param(member.to_owned())
-}
-
-/// 404 for a response in the background while stored objects are closed.
-pub fn closed_background() -> ApiError {
-    ApiError::closed(
-        "`background` is closed: the answer would be kept where all users of this proxy can ask for it. Its operator can open \
-         it, to each user's own responses, with STATEFUL_ENDPOINTS=private.",
-    )
-    .with_param("background")
-}
 
 /// What is remembered of one answer's objects, and when what they used is booked.
 pub struct ObjectRecorder {
@@ -419,6 +152,17 @@ impl ObjectRecorder {
                 self.given_ids.push(id.clone());
             }
         }
+    }
+
+    /// Returns the ids that the request gives to items which the backend may keep, if the answer's objects are noted at all.
+    pub fn ids_to_count(&self) -> Option<Vec<String>> {
+        let counts = self.notes_objects() && !self.given_ids.is_empty();
+        counts.then(|| self.given_ids.clone())
+    }
+
+    /// Notes that these ids are counted in while the request is in flight.
+    pub fn counts_given(&mut self, giving: Giving) {
+        self.giving = Some(giving);
     }
 
     /// What must be written when the object that the path names is gone, as far as an answer that is no success names it.
@@ -563,8 +307,9 @@ impl ObjectRecorder {
         let Some(giving) = &self.giving else {
             return Vec::new();
         };
-        let given = giving.ids.iter();
-        given
+        giving
+            .ids()
+            .iter()
             .map(|id| part(id, ObjectKind::Given, self.user_id, Origin::Listed))
             .collect()
     }
@@ -632,14 +377,6 @@ impl ObjectRecorder {
             _ => Booking::AsUsual,
         }
     }
-}
-
-/// Whether an answer may say that there is no such object; it does when it names the object too. Other 404s are those of a
-/// gateway whose backend is away, or of a backend that does not know the path.
-pub fn may_tell_gone(status: StatusCode, headers: &HeaderMap) -> bool {
-    status == StatusCode::NOT_FOUND
-        && headers.contains_key(CONTENT_TYPE)
-        && request::is_json(headers)
 }
 
 /// The entry of an object that the backend told a user is not there.

@@ -1,0 +1,65 @@
+//! Ids that requests give to items. While such a request is in flight nobody becomes the owner of its ids by way of a list.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Ids that requests in flight give to items. A list that shows one meanwhile makes it nobody's. Clones share them.
+#[derive(Clone, Default)]
+pub struct GivenIds(Arc<Mutex<HashMap<String, usize>>>);
+
+impl GivenIds {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether a request in flight gives this id to an item.
+    #[must_use]
+    pub fn contains(&self, id: &str) -> bool {
+        self.lock().contains_key(id)
+    }
+}
+
+/// The ids that one request gives, in flight until dropped.
+pub struct Giving {
+    all: GivenIds,
+    ids: Vec<String>,
+}
+
+impl Giving {
+    /// Counts the ids in.
+    #[must_use]
+    pub fn start(all: &GivenIds, ids: Vec<String>) -> Self {
+        let mut counts = all.lock();
+        for id in &ids {
+            *counts.entry(id.clone()).or_default() += 1;
+        }
+        drop(counts);
+        Self {
+            all: all.clone(),
+            ids,
+        }
+    }
+}
+
+impl Giving {
+    /// Returns the ids.
+    pub fn ids(&self) -> &[String] {
+        &self.ids
+    }
+}
+
+impl Drop for Giving {
+    fn drop(&mut self) {
+        let mut counts = self.all.lock();
+        for id in &self.ids {
+            if let Some(count) = counts.get_mut(id) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(id);
+                }
+            }
+        }
+    }
+}

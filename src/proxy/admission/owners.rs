@@ -1,0 +1,205 @@
+//! Stored objects are their maker's: what a request refers to is looked up before it goes on. Another user's object and none
+//! at all are told in the same words, without asking the backend.
+
+use actix_web::{http::StatusCode, web};
+
+use super::{
+    auth::Caller,
+    given_ids::{GivenIds, Giving},
+};
+use crate::{
+    model::{Claim, ObjectKind},
+    proxy::{
+        error::{ApiError, shortened},
+        request::references::{REQUEST_ID, Reference},
+    },
+    store::{Store, StoreError, accounts::AccountState},
+};
+
+/// Ids that one request may give to items.
+const MAX_GIVEN_IDS: usize = 100;
+
+/// Who made what, for requests.
+#[derive(Clone)]
+pub struct Owners {
+    pub store: Store,
+    pub giving: GivenIds,
+}
+
+impl Owners {
+    /// Lets a request on whose path names the caller's own objects only; how the account of the first stands.
+    ///
+    /// # Errors
+    /// 404 for others, 503 when the database cannot be read.
+    pub async fn check_path(
+        &self,
+        caller: &Caller,
+        ids: &[(ObjectKind, &str)],
+    ) -> Result<AccountState, ApiError> {
+        let claims = ids.iter().map(|(kind, id)| Claim {
+            id: (*id).to_owned(),
+            kind: *kind,
+            is_looked_up: true,
+        });
+        let (user_id, claims) = (caller.id, claims.collect::<Vec<_>>());
+        let (foreign, account) = self
+            .look_up(move |store| {
+                let place = store.first_foreign(user_id, &claims)?;
+                let account = match claims.first() {
+                    Some(first) => store.account_state(&first.id)?,
+                    None => AccountState::Closed,
+                };
+                let foreign = place.and_then(|place| claims.into_iter().nth(place));
+                Ok((foreign, account))
+            })
+            .await?;
+        match foreign {
+            Some(foreign) => Err(unknown_object(&foreign.id).with_param("id")),
+            None => Ok(account),
+        }
+    }
+
+    /// Refuses the cursor of a list, `after` or `before`, that names no object of the caller's own: the backend would tell whether
+    /// there is one, and whoever asks could tell another user's from none at all.
+    ///
+    /// # Errors
+    /// 404 for another's cursor as for an unknown one, 503 when the database cannot be read.
+    pub async fn check_cursors(
+        &self,
+        caller: &Caller,
+        query: &str,
+        kind: ObjectKind,
+    ) -> Result<(), ApiError> {
+        for (name, id) in url::form_urlencoded::parse(query.as_bytes()) {
+            // A list refuses these under any other name (query.rs).
+            if !matches!(name.as_ref(), "after" | "before") || id.is_empty() {
+                continue;
+            }
+            let (user_id, cursor) = (caller.id, id.clone().into_owned());
+            let is_own = self
+                .look_up(move |store| store.is_cursor(user_id, kind, &cursor))
+                .await?;
+            if !is_own {
+                return Err(unknown_object(&id).with_param(name.into_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for what a body refers to. The id of an item that is sent whole is not checked: it would have to be refused for
+    /// another user's and let pass for an unknown one, which tells the two apart.
+    pub async fn check_references(
+        &self,
+        caller: &Caller,
+        references: &[Reference],
+    ) -> Result<(), ApiError> {
+        let references: Vec<&Reference> = references
+            .iter()
+            .filter(|reference| reference.claim.is_looked_up)
+            .collect();
+        let claims = references.iter().map(|reference| reference.claim.clone());
+        match self.first_foreign(caller, claims.collect()).await? {
+            Some((place, id)) => {
+                let member = references.get(place).map(|reference| &reference.member);
+                Err(unknown_object(&id).with_param(member.cloned().unwrap_or_default()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The first claim that the caller may not make: its place and id.
+    pub async fn first_foreign(
+        &self,
+        caller: &Caller,
+        claims: Vec<Claim>,
+    ) -> Result<Option<(usize, String)>, ApiError> {
+        if claims.is_empty() {
+            return Ok(None);
+        }
+        let user_id = caller.id;
+        self.look_up(move |store| {
+            let place = store.first_foreign(user_id, &claims)?;
+            Ok(place.and_then(|place| Some((place, claims.get(place)?.id.clone()))))
+        })
+        .await
+    }
+
+    /// Counts in those ids of a request's items that are none of the caller's own objects: the backend may keep the items.
+    ///
+    /// # Errors
+    /// 400 for more than [`MAX_GIVEN_IDS`], be they unknown or another's, 503 when the database cannot be read.
+    pub async fn count_given(&self, caller: &Caller, ids: Vec<String>) -> Result<Giving, ApiError> {
+        let user_id = caller.id;
+        let not_own = self
+            .look_up(move |store| store.not_own(user_id, ids))
+            .await?;
+        if not_own.len() <= MAX_GIVEN_IDS {
+            return Ok(Giving::start(&self.giving, not_own));
+        }
+        Err(ApiError::invalid_request(
+            StatusCode::BAD_REQUEST,
+            None,
+            format!(
+                "The request gives ids of its own to more than {MAX_GIVEN_IDS} items. Send items without ids, or with `store` false."
+            ),
+        ))
+    }
+
+    /// Asks the database a question, on the blocking pool.
+    ///
+    /// # Errors
+    /// 503 when the database cannot be read: what cannot be looked up is nobody's.
+    pub async fn look_up<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let store = self.store.clone();
+        match web::block(move || question(&store)).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                log::error!("cannot look up who made an object: {error}");
+                Err(ApiError::ledger_unavailable().retry_after(5))
+            }
+            // The pool is gone: the server stops.
+            Err(_) => Err(ApiError::ledger_unavailable().retry_after(5)),
+        }
+    }
+}
+
+/// 404 as OpenAI's API answers for an id that it does not know.
+pub fn unknown_object(id: &str) -> ApiError {
+    ApiError::invalid_request(
+        StatusCode::NOT_FOUND,
+        None,
+        format!("No such object: {}", shortened(id, 300)),
+    )
+}
+
+/// 400 for a response whose id the client chooses: one that is used twice, or is another user's, would be booked to nobody.
+pub fn chosen_id() -> ApiError {
+    ApiError::invalid_request(
+        StatusCode::BAD_REQUEST,
+        None,
+        "`request_id` is not taken here: the backend gives each response an id of its own. Leave it out.",
+    )
+    .with_param(REQUEST_ID)
+}
+
+/// 404 for a body that refers to stored objects while they are closed.
+pub fn closed_reference(member: &str) -> ApiError {
+    ApiError::closed(format!(
+        "`{member}` refers to an object stored at the backend, which all users of this proxy would share. Send the content \
+         itself: ask for responses with `\"store\": false` and `\"include\": [\"reasoning.encrypted_content\"]`, and send their items \
+         whole. Or the proxy's operator can open each user's own objects with STATEFUL_ENDPOINTS=private."
+    ))
+    .with_param(member.to_owned())
+}
+
+/// 404 for a response in the background while stored objects are closed.
+pub fn closed_background() -> ApiError {
+    ApiError::closed(
+        "`background` is closed: the answer would be kept where all users of this proxy can ask for it. Its operator can open \
+         it, to each user's own responses, with STATEFUL_ENDPOINTS=private.",
+    )
+    .with_param("background")
+}
