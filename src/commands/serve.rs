@@ -14,17 +14,20 @@ use crate::{
     env_file::Variables,
     model::Secret,
     proxy::{
-        GivenIds, Owners, Shared,
         accounting::estimator::Estimator,
         admission::{
+            AdmissionControl,
             auth::KeyTable,
             body_budget::BodyBudget,
             gate::{Drain, Gate, UploadShares},
+            given_ids::GivenIds,
+            owners::Owners,
             throttle::Throttle,
         },
         backend::{BackendSettings, Connector, connector},
         headers::OwnHeaders,
-        usage_option::UsageOptionRefusals,
+        request::usage_option::UsageOptionRefusals,
+        state::Shared,
     },
     server::{AdminAccess, AdminParts, ServerParts, listen, until_signalled},
     store::{
@@ -59,7 +62,7 @@ pub(super) fn run(
             &store,
             config.ledger_sync,
             config.on_ledger_failure,
-            Box::new(move |connection| keys.refresh(connection)),
+            Box::new(move |connection| keys.refresh(|| users::list(connection))),
         )?
     };
     let estimator = Estimator::new(ledger.handle());
@@ -100,36 +103,39 @@ fn serve(
 ) -> anyhow::Result<()> {
     let drain = Arc::new(Drain::default());
     let throttle = Arc::new(Throttle::default());
-    let shared = Shared {
-        endpoints: config.endpoints,
+    let admission = AdmissionControl {
         keys: Arc::clone(keys),
-        settle_interval: config.settle_interval,
-        has_sweeper: AtomicBool::new(false),
         owners: Owners {
             giving: GivenIds::default(),
             store: store.clone(),
         },
-        ledger,
-        estimator,
         gate: Gate::new(
             config.max_concurrent_requests,
             config.queue_timeout,
             Arc::clone(&drain),
         ),
         drain: Arc::clone(&drain),
-        own_headers: OwnHeaders::new(
+        uploads: UploadShares::new(config.max_concurrent_requests),
+        bodies: BodyBudget::new(config.max_body_bytes),
+        throttle: Arc::clone(&throttle),
+    };
+    let shared = Shared {
+        endpoints: config.endpoints,
+        admission,
+        ledger,
+        estimator,
+        own_headers: Arc::new(OwnHeaders::new(
             &config.backend_url,
             connector.plain_proxy(),
             &config.backend_key,
             config.organization.as_deref(),
             config.project.as_deref(),
-        ),
+        )),
         stream_usage: config.stream_usage,
-        usage_option_refusals: UsageOptionRefusals::default(),
-        uploads: UploadShares::new(config.max_concurrent_requests),
+        usage_option_refusals: Arc::new(UsageOptionRefusals::default()),
         max_body_bytes: config.max_body_bytes,
-        body_budget: BodyBudget::new(config.max_body_bytes),
-        throttle: Arc::clone(&throttle),
+        reconcile_interval: config.settle_interval,
+        has_reconciler: AtomicBool::new(false),
     };
     let admin = AdminParts {
         store: store.clone(),

@@ -11,10 +11,9 @@ use super::AdminParts;
 use crate::{
     model::{ApiKey, Dimension, TimeError, TimeRange, UserName, now_ms},
     proxy::{
-        accounting::access_log::log_admin,
+        accounting::access_log::{log_admin, peer_of},
         error::{ApiError, ErrorShape},
         request::payload,
-        slow_down,
     },
     store::{
         Store, StoreError,
@@ -68,7 +67,7 @@ async fn handle(request: HttpRequest, mut payload: web::Payload, parts: Parts) -
         Ok(response) => response,
         Err(error) => {
             if error.status() == StatusCode::UNAUTHORIZED {
-                slow_down(&parts.throttle, &request).await;
+                parts.throttle.slow_down(peer_of(&request).address()).await;
             }
             payload::drain_body(request.headers(), &mut payload).await;
             error.to_response(ErrorShape::OpenAi)
@@ -296,7 +295,7 @@ async fn changing_users<T: Send + 'static>(
         let connection = store.connection()?;
         let changed = call(&connection)?;
         // It is done; the ledger's thread refreshes the keys too, within 250 ms.
-        if let Err(error) = keys.refresh(&connection) {
+        if let Err(error) = keys.refresh(|| users::list(&connection)) {
             log::error!("admin: cannot read the users anew: {error}");
         }
         Ok(changed)

@@ -18,10 +18,12 @@ pub use access::AdminAccess;
 
 use crate::{
     proxy::{
-        self, Proxy, Shared,
+        self,
         admission::{auth::KeyTable, gate::Drain, throttle::Throttle},
         backend::Connector,
         error::{ApiError, ErrorShape},
+        objects::reconciler,
+        state::{Shared, Worker},
     },
     store::{Store, users::KeyStorage},
 };
@@ -77,9 +79,10 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
         client_header_timeout,
     } = parts;
     let server = HttpServer::new(move || {
-        let proxy = Proxy::start(Arc::clone(&shared), Arc::clone(&connector));
+        let worker = web::Data::new(Worker::new(Arc::clone(&shared), Arc::clone(&connector)));
+        reconciler::start(&worker);
         App::new()
-            .app_data(proxy)
+            .app_data(worker)
             .app_data(web::Data::from(Arc::clone(&admin)))
             .service(
                 web::resource("/health")

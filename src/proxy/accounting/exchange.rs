@@ -5,23 +5,20 @@ mod socket;
 
 use std::{future::Future, rc::Rc, sync::Arc, time::Instant};
 
-use actix_web::HttpRequest;
 use tokio::sync::oneshot;
 
 use super::{
     access_log::{Access, Booked, peer_of},
+    booking::{Booking, Facts},
     estimator::{Estimate, Estimator, Purpose},
+    numbers::{Metered, Missing, Numbers},
+    recorder::ObjectRecorder,
+    request_context::RequestContext,
 };
 use crate::proxy::{
-    accounting::recorder::{Booking, ObjectRecorder},
-    admission::{
-        auth::Caller,
-        body_budget::BodyShare,
-        gate::{InFlight, Permit},
-    },
+    admission::{Arrival, auth::Caller, body_budget::BodyShare, gate::Permit},
     body::BodyParts,
     request::clean_text,
-    response::coalescer::{ReadCoalescer, StreamCoalescer},
     routes::{Endpoint, Metering, ObjectEffect},
 };
 use crate::{
@@ -29,7 +26,7 @@ use crate::{
         Account, Entry, Estimated, Extent, Outcome, Progress, Usage, UsageRow, UsageSource, now_ms,
     },
     store::ledger::{NotWritten, WorkerLedger},
-    usage::{Evidence, Generated, Input, Meter, Reading, Templates, Told},
+    usage::{Evidence, Generated, Input, Meter, Reading},
 };
 
 /// nginx's status for a client that left before the answer began.
@@ -40,9 +37,6 @@ pub struct WorkerAccounting {
     /// Where rows go, or first to where they are counted.
     pub ledger: Rc<WorkerLedger>,
     pub estimator: Estimator,
-    /// What their streams are like.
-    pub templates: Templates,
-    pub pace: Rc<ReadCoalescer>,
 }
 
 impl WorkerAccounting {
@@ -57,28 +51,28 @@ impl WorkerAccounting {
 
 /// The state of one request from the moment it has a permit.
 pub struct Exchange {
-    books: Rc<WorkerAccounting>,
+    accounting: Rc<WorkerAccounting>,
     access: Access,
     endpoint: Endpoint,
     model: String,
-    /// For an estimate of the input tokens, should the backend give none.
+    /// The request's body, if its input may have to be estimated.
     body: BodyParts,
     share: BodyShare,
-    started: Instant,
+    arrival: Arrival,
     started_at_ms: i64,
     answer: Option<AnswerHead>,
-    /// Of an answer that is metered.
+    /// `None` where the answer is not metered.
     meter: Option<Meter>,
-    keeping: ObjectRecorder,
+    /// `None` where the request concerns no stored objects.
+    recorder: Option<Box<ObjectRecorder>>,
     stage: Stage,
-    /// And how long it took.
+    /// What was booked, and the duration in milliseconds.
     booked: Option<(Booked, i64)>,
     /// The request is about one object itself. With a query, a 404 may be the query's.
     is_of_object: bool,
     /// The line of the access log was handed over with the row.
     is_logged: bool,
     _permit: Permit,
-    _in_flight: InFlight,
 }
 
 struct AnswerHead {
@@ -89,49 +83,12 @@ struct AnswerHead {
     may_be_gone: bool,
 }
 
-/// What the backend reported of an answer's usage.
-#[derive(Default)]
-struct Numbers {
-    usage: Usage,
-    missing: Missing,
-}
-
-impl Numbers {
-    /// There is no answer, or none that was read.
-    fn unread(metering: Metering) -> Self {
-        let missing = match metering {
-            Metering::Text | Metering::Input => Missing::Parts {
-                input: true,
-                output: metering == Metering::Text,
-            },
-            Metering::Given | Metering::Images | Metering::Free => Missing::All,
-        };
-        Self {
-            usage: Usage::default(),
-            missing,
-        }
-    }
-}
-
-/// What the backend did not report, and is to be estimated if it can be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Missing {
-    Nothing,
-    /// There are no numbers, and nothing to count.
-    #[default]
-    All,
-    Parts {
-        input: bool,
-        output: bool,
-    },
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// The backend has not been asked, or did not answer: nothing to book.
-    Unasked,
-    /// Asked: from here on the tokens are spent, whoever leaves.
-    Asked,
+    /// The request was not sent, or not answered: there is nothing to book.
+    Unsent,
+    /// The backend has the request: from here on the tokens are spent, whoever leaves.
+    Sent,
     /// The row is handed over.
     Booked,
 }
@@ -147,50 +104,46 @@ struct PendingWrites {
     estimate: Option<Box<Estimate>>,
 }
 
-/// What is known of a request before the backend is asked.
-pub struct RequestContext<'a> {
-    pub request: &'a HttpRequest,
-    pub caller: Arc<Caller>,
-    pub endpoint: Endpoint,
-    pub model: String,
-    pub body: BodyParts,
-    pub share: BodyShare,
-    pub keeping: ObjectRecorder,
-    pub started: Instant,
-}
-
 impl Exchange {
-    /// Boxed: it goes through every future of the request's way, which would each hold its kilobyte twice.
-    pub fn new(
-        asked: RequestContext<'_>,
-        books: Rc<WorkerAccounting>,
+    /// Starts the account of a request. It is boxed, because it goes through every future of the request's way, which would each
+    /// hold its kilobyte twice.
+    pub fn start(
+        context: RequestContext<'_>,
+        accounting: Rc<WorkerAccounting>,
         permit: Permit,
-        in_flight: InFlight,
     ) -> Box<Self> {
-        let elapsed_ms = millis_since(asked.started);
+        let RequestContext {
+            request,
+            arrival,
+            endpoint,
+            model,
+            body,
+            share,
+            recorder,
+        } = context;
+        let elapsed_ms = millis_since(arrival.started);
         Box::new(Self {
-            books,
+            accounting,
             access: Access {
-                peer: peer_of(asked.request),
-                caller: asked.caller,
-                method: asked.request.method().clone(),
-                path: asked.endpoint.path,
+                peer: peer_of(request),
+                caller: Arc::clone(&arrival.caller),
+                method: request.method().clone(),
+                path: endpoint.path,
             },
-            endpoint: asked.endpoint,
-            model: asked.model,
-            body: asked.body,
-            share: asked.share,
-            started: asked.started,
+            endpoint,
+            model,
+            body,
+            share,
             started_at_ms: now_ms() - elapsed_ms,
             answer: None,
             meter: None,
-            keeping: asked.keeping,
-            stage: Stage::Unasked,
+            recorder,
+            stage: Stage::Unsent,
             booked: None,
-            is_of_object: asked.endpoint.is_of_object() && asked.request.query_string().is_empty(),
+            is_of_object: endpoint.is_of_object() && request.query_string().is_empty(),
             is_logged: false,
+            arrival,
             _permit: permit,
-            _in_flight: in_flight,
         })
     }
 
@@ -200,28 +153,29 @@ impl Exchange {
     }
 
     /// The request is about to leave for the backend.
-    pub fn asked(&mut self) {
-        self.stage = Stage::Asked;
+    pub fn sent(&mut self) {
+        self.stage = Stage::Sent;
     }
 
     /// The backend did not answer: there is nothing to book.
     pub fn unanswered(&mut self) {
-        self.stage = Stage::Unasked;
+        self.stage = Stage::Unsent;
     }
 
     /// The head of the answer has come; the meter fits its body.
     pub fn answered(&mut self, status: u16, request_id: Option<String>, meter: Meter) {
         self.answer = Some(AnswerHead {
             status,
-            first_byte_ms: millis_since(self.started),
+            first_byte_ms: millis_since(self.arrival.started),
             request_id,
             may_be_gone: false,
         });
         // An answer that came before the whole request had gone is an answer too.
-        if self.stage == Stage::Unasked {
-            self.stage = Stage::Asked;
+        if self.stage == Stage::Unsent {
+            self.stage = Stage::Sent;
         }
-        if self.keeping.notes_objects() && (200..300).contains(&status) {
+        let notes_objects = self.recorder.as_ref().is_some_and(|r| r.notes_objects());
+        if notes_objects && (200..300).contains(&status) {
             self.meter = Some(meter.noting_objects());
         } else if self.endpoint.is_booked() || self.is_of_object && status == 404 {
             self.meter = Some(meter);
@@ -243,16 +197,8 @@ impl Exchange {
     /// The answer has yet to name an object that uses its tokens later, whoever has left by then.
     #[must_use]
     pub fn awaits_name(&self) -> bool {
-        self.stage == Stage::Asked && !self.is_error() && self.keeping.awaits_name()
-    }
-
-    pub fn templates(&self) -> &Templates {
-        &self.books.templates
-    }
-
-    /// The way of a stream among those of its worker.
-    pub fn lane(&self) -> StreamCoalescer {
-        StreamCoalescer::new(&self.books.pace)
+        let awaits_name = self.recorder.as_ref().is_some_and(|r| r.awaits_name());
+        awaits_name && self.stage == Stage::Sent && !self.is_error()
     }
 
     pub fn meter(&mut self) -> &mut Meter {
@@ -273,8 +219,11 @@ impl Exchange {
             row,
             estimate,
         } = self.close(outcome);
-        let entries = self.books.ledger.commit(objects.into_iter().chain(row));
-        let counted = estimate.map(|estimate| self.books.count_and_tell(*estimate));
+        let entries = self
+            .accounting
+            .ledger
+            .commit(objects.into_iter().chain(row));
+        let counted = estimate.map(|estimate| self.accounting.count_and_tell(*estimate));
         async move {
             entries.await?;
             match counted {
@@ -292,26 +241,27 @@ impl Exchange {
             estimate,
         } = self.close(outcome);
         objects.extend(row);
-        self.books.ledger.push(objects);
+        self.accounting.ledger.push(objects);
         if let Some(estimate) = estimate {
             // It may settle what is on its way to be remembered.
-            let estimator = self.books.estimator.clone();
+            let estimator = self.accounting.estimator.clone();
             let submit = move || estimator.submit(*estimate);
-            self.books.ledger.behind(submit);
+            self.accounting.ledger.behind(submit);
         }
     }
 
     /// Remembers the object that a long answer has named, and keeps what its request used with the account that it opens; resolves
     /// when both are committed, and what named it may leave. `None` where there is nothing to remember.
     pub fn remember(&mut self) -> Option<impl Future<Output = Result<(), NotWritten>> + use<>> {
+        let recorder = self.recorder.as_mut()?;
         let stored = self.meter.as_mut().and_then(Meter::stored_so_far);
-        let entries = self.keeping.first_entries(stored);
+        let entries = recorder.first_entries(stored);
         if entries.is_empty() {
             return None;
         }
-        let made = self.books.ledger.commit(entries);
+        let made = self.accounting.ledger.commit(entries);
         let stored = self.meter.as_ref().and_then(Meter::stored);
-        let account = self.keeping.new_account(stored);
+        let account = recorder.new_account(stored);
         let kept = account.map(|account| self.keep_input(account));
         Some(async move {
             made.await?;
@@ -339,8 +289,10 @@ impl Exchange {
             written: Some(sender),
             ..Estimate::of(row, evidence)
         };
-        let estimator = self.books.estimator.clone();
-        self.books.ledger.behind(move || estimator.submit(estimate));
+        let estimator = self.accounting.estimator.clone();
+        self.accounting
+            .ledger
+            .behind(move || estimator.submit(estimate));
         written
     }
 
@@ -352,6 +304,11 @@ impl Exchange {
     /// The client is not given the answer: the line of one would be wrong.
     pub fn withheld(&mut self) {
         self.is_logged = true;
+    }
+
+    /// Returns the model that the request names, empty where it names none.
+    pub fn model(&self) -> &str {
+        &self.model
     }
 
     pub fn caller(&self) -> &Arc<Caller> {
@@ -367,7 +324,7 @@ impl Exchange {
 
     /// What there is to book, the first time it is asked for.
     fn close(&mut self, outcome: Outcome) -> PendingWrites {
-        if self.stage != Stage::Asked {
+        if self.stage != Stage::Sent {
             return PendingWrites::default();
         }
         self.stage = Stage::Booked;
@@ -377,70 +334,84 @@ impl Exchange {
         } else {
             outcome
         };
-        // Of what was not answered with success, no new object is known.
-        let is_answered = self.answer.is_some() && !self.is_error();
-        let (objects, booking) = if is_answered {
-            let stored = self.meter.as_ref().and_then(Meter::stored);
-            let objects = self.keeping.last_entries(stored);
-            // What a stream reports in its beginning is no last word.
-            let reports_usage = self.reading().is_some_and(|reading| {
-                let is_stream = self.meter.as_ref().is_some_and(Meter::is_of_events);
-                reading.counts().is_told() && (reading.done || !is_stream)
-            });
-            (objects, self.keeping.booking(stored, reports_usage))
-        } else if self.answer.is_none() {
-            // The backend may have taken what it was sent.
-            (self.keeping.given_entries(), Booking::AsUsual)
-        } else {
-            let may_be_gone = self.answer.as_ref().is_some_and(|head| head.may_be_gone);
-            let gone = may_be_gone
-                .then(|| {
-                    let meter = self.meter.as_ref();
-                    let names = |id: &str| meter.is_some_and(|meter| meter.names(id));
-                    self.keeping.gone_entry(names)
-                })
-                .flatten();
-            (gone.into_iter().collect(), Booking::AsUsual)
-        };
-        let mut due = match booking {
-            Booking::AsUsual if self.endpoint.is_booked() => {
+        let (objects, booking) = self.objects_and_booking();
+        let mut writes = match booking {
+            Booking::Nothing => PendingWrites::default(),
+            Booking::Row => {
                 let (row, missing) = self.row(outcome);
-                self.due(row, missing, None)
+                self.writes_of(row, missing, None)
             }
-            // A look that shows no text is one of many.
-            Booking::Later(Some(_)) if self.keeping.is_look() && !self.has_passed_text() => {
-                PendingWrites::default()
-            }
-            Booking::Later(Some(account)) => {
+            Booking::Kept(account) => {
                 let (row, missing) = self.row(outcome);
                 let purpose = Purpose::KeptFor(account, Progress::End);
-                let estimate = self.estimate(row, missing, purpose);
                 PendingWrites {
-                    estimate: Some(Box::new(estimate)),
+                    estimate: Some(Box::new(self.estimate(row, missing, purpose))),
                     ..PendingWrites::default()
                 }
             }
-            Booking::AsUsual | Booking::Later(None) | Booking::Before => PendingWrites::default(),
-            Booking::Unfinished(estimate) => PendingWrites {
-                estimate: Some(estimate),
+            Booking::Unfinished => PendingWrites {
+                estimate: self.recorder.as_mut().and_then(|r| r.take_unfinished()),
                 ..PendingWrites::default()
             },
-            Booking::Once {
+            Booking::Bill {
                 account,
                 extent,
                 endpoint,
             } => {
                 let (mut row, missing) = self.row(outcome);
                 row.endpoint = endpoint.unwrap_or(row.endpoint);
-                self.due(row, missing, Some((account, extent)))
+                self.writes_of(row, missing, Some((account, extent)))
             }
         };
         // A row that closes an object's account comes behind the object.
-        match &mut due.estimate {
+        match &mut writes.estimate {
             Some(estimate) => estimate.objects = objects,
-            None => due.objects = objects,
+            None => writes.objects = objects,
         }
-        due
+        writes
+    }
+
+    /// Decides what is written of stored objects, and how the answer is booked.
+    fn objects_and_booking(&mut self) -> (Vec<Entry>, Booking) {
+        let is_booked_endpoint = self.endpoint.is_booked();
+        let is_success = self.answer.is_some() && !self.is_error();
+        let is_look = self.recorder.as_ref().is_some_and(|r| r.is_look());
+        let has_passed_text = is_look && self.has_passed_text();
+        let Some(recorder) = &mut self.recorder else {
+            let booking = if is_booked_endpoint {
+                Booking::Row
+            } else {
+                Booking::Nothing
+            };
+            return (Vec::new(), booking);
+        };
+        let meter = self.meter.as_ref();
+        let stored = meter.and_then(Meter::stored).filter(|_| is_success);
+        // An answer without success makes no object.
+        let objects = match &self.answer {
+            Some(_) if is_success => recorder.last_entries(stored),
+            Some(head) if head.may_be_gone => {
+                let names = |id: &str| meter.is_some_and(|meter| meter.names(id));
+                recorder.gone_entry(names).into_iter().collect()
+            }
+            Some(_) => Vec::new(),
+            // The backend may have taken what it was sent.
+            None => recorder.given_entries(),
+        };
+        // What a stream reports in its beginning is no last word.
+        let reports_usage = meter.is_some_and(|meter| {
+            let reading = meter.reading();
+            reading.counts().is_told() && (reading.done || !meter.is_of_events())
+        });
+        let booking = recorder.booking(Facts {
+            is_success,
+            is_booked_endpoint,
+            stored,
+            reports_usage,
+            has_passed_text,
+            ..Facts::default()
+        });
+        (objects, booking)
     }
 
     /// The row as far as the backend reported its numbers.
@@ -469,22 +440,22 @@ impl Exchange {
             status: self.status(),
             outcome,
             source,
-            duration_ms: millis_since(self.started),
+            duration_ms: millis_since(self.arrival.started),
             first_byte_ms: head.map(|head| head.first_byte_ms),
             backend_request_id: head.and_then(|head| head.request_id.clone()),
         };
         (row, missing)
     }
 
-    /// What is to be booked of a row; `settles` names the account that it closes.
-    fn due(
+    /// Returns what is written of a row; `closes` is the account that it closes.
+    fn writes_of(
         &mut self,
         row: UsageRow,
         missing: Missing,
-        settles: Option<(Account, Extent)>,
+        closes: Option<(Account, Extent)>,
     ) -> PendingWrites {
         if row.source == UsageSource::Estimate {
-            let purpose = match settles {
+            let purpose = match closes {
                 Some((account, extent)) => Purpose::Settles(account, extent),
                 None => Purpose::Booked,
             };
@@ -500,7 +471,7 @@ impl Exchange {
         };
         self.booked = Some((booked, row.duration_ms));
         PendingWrites {
-            row: Some(Entry::of(row, settles)),
+            row: Some(Entry::of(row, closes)),
             ..PendingWrites::default()
         }
     }
@@ -516,54 +487,18 @@ impl Exchange {
             .map_or(CLIENT_CLOSED_REQUEST, |head| head.status)
     }
 
-    /// The backend's numbers, a 0 included, and what is to be estimated because it gave none. An error answer has no numbers.
+    /// Returns the backend's numbers and what is missing of them. An error answer has no numbers.
     fn numbers(&self, outcome: Outcome) -> Numbers {
         if self.is_error() {
             return Numbers::default();
         }
-        let Some(reading) = self.reading() else {
-            return Numbers::unread(self.metering());
-        };
-        let counts = reading.counts();
-        let told = counts.told(self.endpoint.dialect());
-        let mut usage = told.usage();
-        if self.endpoint.metering == Metering::Images {
-            usage.images = reading.items;
+        Metered {
+            metering: self.metering(),
+            dialect: self.endpoint.dialect(),
+            meter: self.meter.as_ref(),
+            is_complete: outcome == Outcome::Completed,
         }
-        let missing = match self.metering() {
-            Metering::Text => self.missing_of_text(told, outcome),
-            Metering::Input if told.input.is_none() => Missing::Parts {
-                input: true,
-                output: false,
-            },
-            Metering::Input => Missing::Nothing,
-            Metering::Given | Metering::Images | Metering::Free if counts.is_told() => {
-                Missing::Nothing
-            }
-            Metering::Given | Metering::Images | Metering::Free => Missing::All,
-        };
-        Numbers { usage, missing }
-    }
-
-    /// What is missing where input and output are text. Nothing is generated by an answer that merely says what went wrong.
-    fn missing_of_text(&self, told: Told, outcome: Outcome) -> Missing {
-        let is_stream = self.meter.as_ref().is_some_and(Meter::is_of_events);
-        let reading = self.reading();
-        let is_whole = outcome == Outcome::Completed;
-        let has_uncounted = is_stream && reading.is_some_and(|r| r.has_uncounted_text(is_whole));
-        let is_failed =
-            reading.is_some_and(|reading| reading.is_error) && !has_uncounted && !self.has_text();
-        if is_failed && told.input.is_none() && told.output.is_none() {
-            return Missing::All;
-        }
-        // A 0 before the text is a placeholder.
-        let input = told.input.is_none_or(|input| input == 0 && has_uncounted);
-        let output = has_uncounted || told.output.is_none() && !is_failed;
-        if input || output {
-            Missing::Parts { input, output }
-        } else {
-            Missing::Nothing
-        }
+        .numbers()
     }
 
     /// Whether text has passed that no count includes so far.
@@ -579,7 +514,7 @@ impl Exchange {
 
     /// A look at a response books it as the request that made it would have been.
     fn metering(&self) -> Metering {
-        match self.endpoint.keeps {
+        match self.endpoint.effect {
             ObjectEffect::Response => Metering::Text,
             _ => self.endpoint.metering,
         }
@@ -633,7 +568,9 @@ impl Exchange {
                 self.access
                     .log_booked(&self.model, status, duration_ms, booked);
             }
-            None if self.answer.is_some() => self.access.log(status, millis_since(self.started)),
+            None if self.answer.is_some() => {
+                self.access.log(status, millis_since(self.arrival.started))
+            }
             None => {}
         }
     }

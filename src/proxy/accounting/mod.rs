@@ -1,6 +1,9 @@
 //! Accounting: what is booked of a request, when, and exactly once.
 
 pub mod access_log;
+mod booking;
 pub mod estimator;
 pub mod exchange;
+mod numbers;
 pub mod recorder;
+pub mod request_context;

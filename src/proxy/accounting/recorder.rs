@@ -2,12 +2,16 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::estimator::Estimate;
+use super::{
+    booking::{Booking, Facts, booking},
+    estimator::Estimate,
+};
 use crate::{
-    model::{Account, Claim, Entry, Extent, ObjectKind, Origin, StoredObject, ms_ago, now_ms},
+    model::{Account, Claim, Entry, ObjectKind, Origin, StoredObject, ms_ago, now_ms},
     proxy::{
         admission::given_ids::{GivenIds, Giving},
-        routes::{BATCHES, ObjectEffect, RESPONSES, Stateful},
+        request::StorageOptions,
+        routes::ObjectEffect,
     },
     store::accounts::AccountState,
     usage::{Stored, is_id},
@@ -16,9 +20,9 @@ use crate::{
 /// A backend of several servers may answer 404 for a moment after it has made an object; this is long for that.
 const MIN_AGE: Duration = Duration::from_secs(60);
 
-/// What is remembered of one answer's objects, and when what they used is booked.
+/// Records what one answer makes of stored objects.
 pub struct ObjectRecorder {
-    keeps: ObjectEffect,
+    effect: ObjectEffect,
     user_id: i64,
     /// The object that the path names.
     path_id: Option<String>,
@@ -34,9 +38,8 @@ pub struct ObjectRecorder {
     keeps_audio: bool,
     /// What is booked of the object should it be deleted before it is done.
     unfinished: Option<Box<Estimate>>,
-    /// The row that is booked if the backend does not know the object that the request deletes. It is boxed, because each request
-    /// moves this struct and few have one.
-    given_up: Option<Box<Entry>>,
+    /// The row that is booked if the backend does not know the object that the request deletes.
+    given_up: Option<Entry>,
     /// Ids of items that the request brings along: a backend that gives them back has not made them.
     given_ids: Vec<String>,
     /// Those that are none of the user's own, if the backend may keep the items: until it has, and that is written, nobody becomes
@@ -53,39 +56,18 @@ struct Remembered {
     is_settled: bool,
 }
 
-/// How an answer is booked.
-pub enum Booking {
-    /// As its endpoint says.
-    AsUsual,
-    /// Not now: it is not done, and is remembered until it is. What passed of it is kept with this account.
-    Later(Option<Account>),
-    /// It was before; a look at it books nothing, and says so in the log.
-    Before,
-    /// Unless it was before, under the name of the endpoint that made the object where that is another.
-    Once {
-        account: Account,
-        extent: Extent,
-        endpoint: Option<&'static str>,
-    },
-    /// With what the object had said before it was deleted, in which it is forgotten too.
-    Unfinished(Box<Estimate>),
-}
-
 impl ObjectRecorder {
+    /// `path_id` is the object that the path identifies, and `account` the state of its account.
+    #[must_use]
     pub fn new(
-        keeps: ObjectEffect,
-        stateful: Stateful,
+        effect: ObjectEffect,
         user_id: i64,
         path_id: Option<&str>,
         account: AccountState,
         all_giving: &GivenIds,
     ) -> Self {
         Self {
-            keeps: match (stateful, keeps) {
-                // Unless it is asked for.
-                (Stateful::Off, _) | (_, ObjectEffect::Chat) => ObjectEffect::Nothing,
-                (Stateful::Private, keeps) => keeps,
-            },
+            effect,
             user_id,
             path_id: path_id.map(str::to_owned),
             account,
@@ -101,6 +83,20 @@ impl ObjectRecorder {
         }
     }
 
+    /// Records a chat whose answer is stored, or has audio that a later chat may refer to.
+    #[must_use]
+    pub fn of_chat(storage: StorageOptions, user_id: i64, all_giving: &GivenIds) -> Self {
+        let effect = if storage.store == Some(true) {
+            ObjectEffect::Made(ObjectKind::ChatCompletion)
+        } else {
+            ObjectEffect::Nothing
+        };
+        Self {
+            keeps_audio: storage.audio,
+            ..Self::new(effect, user_id, None, AccountState::Closed, all_giving)
+        }
+    }
+
     /// The request asks for a response in the background.
     pub fn runs_in_background(&mut self) {
         self.is_background = true;
@@ -109,16 +105,6 @@ impl ObjectRecorder {
     /// The request asks the backend to store nothing.
     pub fn stores_nothing(&mut self) {
         self.is_unstored = true;
-    }
-
-    /// The request asks for a chat's answer with audio.
-    pub fn asks_audio(&mut self) {
-        self.keeps_audio = true;
-    }
-
-    /// The request asks the backend to store a chat's answer.
-    pub fn stores_chat(&mut self) {
-        self.keeps = ObjectEffect::Made(ObjectKind::ChatCompletion);
     }
 
     /// How the account of the object stands that the path names.
@@ -133,7 +119,7 @@ impl ObjectRecorder {
 
     /// The request deletes what the backend does not know.
     pub fn ends_given_up(&mut self, row: Entry) {
-        self.given_up = Some(Box::new(row));
+        self.given_up = Some(row);
     }
 
     /// Whether the answer closes the account of what is not done.
@@ -174,7 +160,7 @@ impl ObjectRecorder {
     /// Whether the answer's objects must be noted.
     pub fn notes_objects(&self) -> bool {
         let notes = !matches!(
-            self.keeps,
+            self.effect,
             ObjectEffect::Nothing | ObjectEffect::Forgotten | ObjectEffect::Listed(_)
         );
         notes || self.keeps_audio
@@ -182,9 +168,9 @@ impl ObjectRecorder {
 
     /// What the answer makes uses its tokens later, and is not remembered so far.
     pub fn awaits_name(&self) -> bool {
-        let uses_later = match self.keeps {
+        let uses_later = match self.effect {
             ObjectEffect::Response => self.is_background,
-            keeps => keeps == ObjectEffect::Batch,
+            effect => effect == ObjectEffect::Batch,
         };
         uses_later && self.path_id.is_none() && self.remembered.is_none()
     }
@@ -197,7 +183,7 @@ impl ObjectRecorder {
     /// Whatever the request says, an answer that goes on in the background opens an account. A stream is in progress until it ends,
     /// so it must say more than that.
     fn note_background(&mut self, stored: &Stored) {
-        let is_made = self.keeps == ObjectEffect::Response && self.path_id.is_none();
+        let is_made = self.effect == ObjectEffect::Response && self.path_id.is_none();
         let is_queued = stored.was_queued || stored.background;
         let is_running = stored.status.as_deref() == Some("in_progress") && !stored.is_stream;
         self.is_background |= is_made && (is_queued || is_running);
@@ -210,7 +196,7 @@ impl ObjectRecorder {
             return Vec::new();
         };
         self.note_background(stored);
-        let (kind, is_settled) = match self.keeps {
+        let (kind, is_settled) = match self.effect {
             // Looked at again.
             ObjectEffect::Response | ObjectEffect::Batch if self.path_id.is_some() => {
                 return Vec::new();
@@ -245,7 +231,7 @@ impl ObjectRecorder {
     pub fn new_account(&self, stored: Option<&Stored>) -> Option<Account> {
         let remembered = self.remembered.filter(|known| !known.is_settled)?;
         let id = stored?.id.clone()?;
-        (self.keeps == ObjectEffect::Response).then_some(Account {
+        (self.effect == ObjectEffect::Response).then_some(Account {
             id,
             made_at_ms: Some(remembered.made_at_ms),
         })
@@ -255,9 +241,9 @@ impl ObjectRecorder {
     pub fn last_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
         let mut entries = self.first_entries(stored);
         if let (ObjectEffect::Forgotten, Some(id), None) =
-            (self.keeps, &self.path_id, &self.unfinished)
+            (self.effect, &self.path_id, &self.unfinished)
         {
-            entries.extend(self.given_up.take().map(|row| *row));
+            entries.extend(self.given_up.take());
             entries.push(Entry::Forgotten {
                 id: id.clone(),
                 user_id: self.user_id,
@@ -268,7 +254,7 @@ impl ObjectRecorder {
             return entries;
         };
         let audio = (&stored.audio[..], ObjectKind::Audio);
-        let parts: &[(&[String], ObjectKind)] = match self.keeps {
+        let parts: &[(&[String], ObjectKind)] = match self.effect {
             ObjectEffect::Response if self.is_unstored => {
                 &[(&stored.containers, ObjectKind::Container)]
             }
@@ -283,7 +269,7 @@ impl ObjectRecorder {
             _ => &[],
         };
         let audio = self.keeps_audio.then_some(audio);
-        let origin = match self.keeps {
+        let origin = match self.effect {
             ObjectEffect::Items => Origin::Listed,
             _ => Origin::Produced,
         };
@@ -314,68 +300,24 @@ impl ObjectRecorder {
             .collect()
     }
 
-    /// How a successful answer is booked. One that reports its usage is done, wherever it does so; `reports_usage` is what is known
-    /// when nothing more will come.
-    pub fn booking(&mut self, stored: Option<&Stored>, reports_usage: bool) -> Booking {
-        if let Some(estimate) = self.unfinished.take() {
-            return Booking::Unfinished(estimate);
-        }
-        if let Some(stored) = stored {
+    /// Decides how the answer is booked.
+    pub fn booking(&mut self, facts: Facts<'_>) -> Booking {
+        if let Some(stored) = facts.stored {
             self.note_background(stored);
         }
-        let endpoint = match self.keeps {
-            ObjectEffect::Response if self.is_background || self.path_id.is_some() => RESPONSES,
-            ObjectEffect::Batch => BATCHES,
-            ObjectEffect::Response if !reports_usage => return self.booking_of_cut(stored),
-            _ => return Booking::AsUsual,
+        let facts = Facts {
+            path_id: self.path_id.as_deref(),
+            is_background: self.is_background,
+            deletes_unfinished: self.unfinished.is_some(),
+            made_at_ms: self.remembered.map(|known| known.made_at_ms),
+            ..facts
         };
-        if self.path_id.is_some() && self.account == AccountState::Closed {
-            return Booking::Before;
-        }
-        let named = stored.and_then(|stored| stored.id.as_ref());
-        let Some(id) = self.path_id.as_ref().or(named) else {
-            // Nobody can come back to it: what it tells now is all that it will.
-            return Booking::AsUsual;
-        };
-        let made = self.remembered.filter(|_| self.path_id.is_none());
-        let account = Account {
-            id: id.clone(),
-            made_at_ms: made.map(|known| known.made_at_ms),
-        };
-        let is_batch = self.keeps == ObjectEffect::Batch;
-        let is_done = |stored: &Stored| stored.is_final() || reports_usage && !is_batch;
-        if !stored.is_some_and(is_done) {
-            return Booking::Later((!is_batch).then_some(account));
-        }
-        let is_cancelled = stored.is_some_and(|s| s.status.as_deref() == Some("cancelled"));
-        Booking::Once {
-            account,
-            extent: if is_cancelled {
-                Extent::Cut
-            } else {
-                Extent::Whole
-            },
-            endpoint: Some(endpoint),
-        }
+        booking(self.effect, self.account, &facts)
     }
 
-    /// How an answer is booked that reports no usage. One that is not done may go on at the backend, and be read whole later: what
-    /// it says then beyond what is booked now is booked too.
-    fn booking_of_cut(&self, stored: Option<&Stored>) -> Booking {
-        let Some((stored, made)) = stored.zip(self.remembered) else {
-            return Booking::AsUsual;
-        };
-        match &stored.id {
-            Some(id) if !stored.is_final() => Booking::Once {
-                account: Account {
-                    id: id.clone(),
-                    made_at_ms: Some(made.made_at_ms),
-                },
-                extent: Extent::Cut,
-                endpoint: None,
-            },
-            _ => Booking::AsUsual,
-        }
+    /// Hands over what is booked of an object that was deleted before it was done.
+    pub fn take_unfinished(&mut self) -> Option<Box<Estimate>> {
+        self.unfinished.take()
     }
 }
 

@@ -8,12 +8,11 @@ use std::{
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use arc_swap::ArcSwap;
-use rusqlite::Connection;
 
 use crate::proxy::{error::ApiError, headers::KEY_PROTOCOL};
 use crate::{
-    model::{ApiKey, KeyHash},
-    store::{StoreError, users},
+    model::{ApiKey, KeyHash, User},
+    store::StoreError,
 };
 
 /// The user behind a request.
@@ -34,16 +33,19 @@ pub struct KeyTable {
 }
 
 impl KeyTable {
-    /// Reads the users anew.
+    /// Replaces the snapshot by what `read_users` returns.
     ///
     /// # Errors
-    /// What the database says; the old snapshot stays.
-    pub fn refresh(&self, connection: &Connection) -> Result<(), StoreError> {
+    /// [`StoreError`] of the reading; the old snapshot stays.
+    pub fn refresh(
+        &self,
+        read_users: impl FnOnce() -> Result<Vec<User>, StoreError>,
+    ) -> Result<(), StoreError> {
         let _one_at_a_time = self
             .refreshing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let callers = users::list(connection)?
+        let callers = read_users()?
             .into_iter()
             .map(|user| {
                 let caller = Caller {

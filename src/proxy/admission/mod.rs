@@ -6,3 +6,74 @@ pub mod gate;
 pub mod given_ids;
 pub mod owners;
 pub mod throttle;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix_web::http::{StatusCode, header::HeaderMap};
+
+use auth::{Caller, KeyTable};
+use body_budget::BodyBudget;
+use gate::{Drain, Gate, InFlight, Permit, UploadShares};
+use owners::Owners;
+use throttle::Throttle;
+
+use super::error::ApiError;
+
+/// Twice the time within which the ledger's thread notices a new user.
+const NEW_KEY_PATIENCE: Duration = Duration::from_millis(100);
+
+/// What decides over the requests of all workers.
+pub struct AdmissionControl {
+    pub keys: Arc<KeyTable>,
+    pub owners: Owners,
+    pub drain: Arc<Drain>,
+    pub gate: Gate,
+    pub uploads: UploadShares,
+    pub bodies: BodyBudget,
+    pub throttle: Arc<Throttle>,
+}
+
+/// A request whose caller is known. It counts as in flight until it is dropped.
+pub struct Arrival {
+    pub caller: Arc<Caller>,
+    pub started: Instant,
+    _in_flight: InFlight,
+}
+
+impl AdmissionControl {
+    /// Finds out who calls. A key that another process made a moment ago is not known yet: one of our form is looked up once
+    /// more before it is refused, so that `KEY=$(llmproxy user add alice)` can be used in the next line of a script.
+    ///
+    /// # Errors
+    /// 401 without a known key, 403 for a forbidden one, 503 when the server stops.
+    pub async fn identify(&self, headers: &HeaderMap) -> Result<Arrival, ApiError> {
+        let started = Instant::now();
+        let in_flight = self.drain.enter()?;
+        let caller = match self.keys.authenticate(headers) {
+            Err(error)
+                if error.status() == StatusCode::UNAUTHORIZED && auth::has_our_form(headers) =>
+            {
+                tokio::time::sleep(NEW_KEY_PATIENCE).await;
+                self.keys.authenticate(headers)?
+            }
+            other => other?,
+        };
+        Ok(Arrival {
+            caller,
+            started,
+            _in_flight: in_flight,
+        })
+    }
+
+    /// Waits for a request's turn. Every request passes here before the backend hears of it, so that this is where a limit
+    /// belongs.
+    ///
+    /// # Errors
+    /// 503 when the wait is too long or the server stops.
+    pub async fn admit(&self) -> Result<Permit, ApiError> {
+        self.gate.enter().await
+    }
+}

@@ -25,9 +25,12 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Notes a wrong guess; how long its answer must wait.
-    pub fn wrong_guess(&self, peer: Option<IpAddr>) -> Duration {
-        self.wrong_guess_at(peer, Instant::now())
+    /// Notes a wrong guess and waits for as long as its answer must.
+    pub async fn slow_down(&self, peer: Option<IpAddr>) {
+        let delay = self.wrong_guess_at(peer, Instant::now());
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
     }
 
     fn wrong_guess_at(&self, peer: Option<IpAddr>, now: Instant) -> Duration {

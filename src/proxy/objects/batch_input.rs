@@ -15,18 +15,18 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::subrequest;
-use crate::proxy::admission::owners::unknown_object;
 use crate::proxy::{
-    Proxy, Shared,
-    accounting::exchange::RequestContext,
-    admission::body_budget::BodyShare,
+    accounting::request_context::RequestContext,
+    admission::{body_budget::BodyShare, owners::unknown_object},
     error::ApiError,
     request::{
         self, Excerpt,
         prepare::MAX_SEARCHED_BY_WORKER_BYTES,
         references::{self, REQUEST_ID, Reference, Taken},
     },
+    response::{backend_error::unreadable, read::next_bytes},
     routes::{Endpoints, ObjectEffect},
+    state::{Shared, Worker},
 };
 use crate::{
     model::{Claim, ObjectKind},
@@ -93,34 +93,36 @@ impl<'de> Visitor<'de> for Members {
 /// # Errors
 /// 404 for one that refers to what is not the caller's own, 400 for one that cannot be read or asks for what is not served.
 pub async fn check_input(
-    proxy: &Proxy,
-    asked: &mut RequestContext<'_>,
+    worker: &Worker,
+    context: &mut RequestContext<'_>,
     references: &[Reference],
 ) -> Result<(), ApiError> {
     let inputs = references
         .iter()
         .filter(|reference| reference.member == "input_file_id");
     for Reference { claim, .. } in inputs {
-        let given = check_file(proxy, asked, &claim.id).await?;
-        asked.keeping.gives(given.iter());
+        let given = check_file(worker, context, &claim.id).await?;
+        if let Some(recorder) = &mut context.recorder {
+            recorder.gives(given.iter());
+        }
     }
-    super::count_given_ids(&proxy.shared.owners, asked).await
+    super::count_given_ids(worker, context).await
 }
 
 /// Looks at the lines of one file. Returns the ids that they give to items which the backend may keep.
 async fn check_file(
-    proxy: &Proxy,
-    asked: &RequestContext<'_>,
+    worker: &Worker,
+    context: &RequestContext<'_>,
     id: &str,
 ) -> Result<HashSet<Claim>, ApiError> {
-    let shared = &proxy.shared;
-    let _permit = shared.gate.enter().await?;
+    let shared = &worker.shared;
+    let _permit = shared.admission.gate.enter().await?;
     let target = format!("/v1/files/{id}/content");
-    let mut response = subrequest::get(proxy, asked.request, &target).await?;
+    let mut response = subrequest::get(worker, context.request, &target).await?;
     match response.status {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND => return Err(unknown_object(id).with_param("input_file_id")),
-        _ => return Err(subrequest::unreadable()),
+        _ => return Err(unreadable()),
     }
     let mut check = Check {
         shared,
@@ -131,7 +133,7 @@ async fn check_file(
     let mut carry = BytesMut::new();
     let mut share = BodyShare::default();
     loop {
-        let read = subrequest::next_bytes(&mut response).await?;
+        let read = next_bytes(&mut response).await?;
         let is_last = read.is_none();
         // Of a long line each byte is searched once.
         let mut searched = carry.len();
@@ -146,10 +148,15 @@ async fn check_file(
         if carry.len() > shared.max_body_bytes {
             return Err(check.refuse("is too long"));
         }
-        shared.body_budget.grow(&mut share, carry.len())?;
+        shared.admission.bodies.grow(&mut share, carry.len())?;
         if is_last || check.claims.len() >= LOOK_UP_IDS {
             let claims = check.claims.drain().collect();
-            if let Some((_, id)) = shared.owners.first_foreign(&asked.caller, claims).await? {
+            if let Some((_, id)) = shared
+                .admission
+                .owners
+                .first_foreign(&context.arrival.caller, claims)
+                .await?
+            {
                 return Err(unknown_object(&id).with_param("input_file_id"));
             }
         }
@@ -234,7 +241,7 @@ fn claims_of(endpoints: &Endpoints, line: &[u8]) -> Result<Vec<Claim>, Fault> {
     let is_served = served.is_ok_and(|found| {
         found.ids.is_empty()
             && matches!(
-                found.endpoint.keeps,
+                found.endpoint.effect,
                 ObjectEffect::Nothing | ObjectEffect::Chat | ObjectEffect::Response
             )
     });
@@ -247,7 +254,7 @@ fn claims_of(endpoints: &Endpoints, line: &[u8]) -> Result<Vec<Claim>, Fault> {
     if look.overrides_request {
         return Err(Fault::Line("would override its method or path"));
     }
-    if look.keeping.background {
+    if look.storage.background {
         return Err(Fault::Line(
             "asks for `background`, which batches are not served with",
         ));
@@ -258,7 +265,7 @@ fn claims_of(endpoints: &Endpoints, line: &[u8]) -> Result<Vec<Claim>, Fault> {
     }
     let names_conversation = |found: &Reference| found.claim.kind == ObjectKind::Conversation;
     let leaves_items =
-        look.keeping.store != Some(false) || references.iter().any(names_conversation);
+        look.storage.store != Some(false) || references.iter().any(names_conversation);
     let claims = references.into_iter().map(|found| found.claim);
     Ok(claims
         .filter(|claim| claim.is_looked_up || leaves_items)

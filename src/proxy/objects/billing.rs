@@ -5,15 +5,16 @@ use actix_web::http::StatusCode;
 use tokio::sync::oneshot;
 
 use super::subrequest;
-use crate::proxy::accounting::recorder::part;
 use crate::proxy::{
-    Proxy,
     accounting::{
         estimator::{Estimate, Purpose},
-        exchange::RequestContext,
+        recorder::part,
+        request_context::RequestContext,
     },
     error::ApiError,
+    response::read::whole_body,
     routes::{BATCHES, RESPONSES},
+    state::Worker,
 };
 use crate::{
     model::{
@@ -30,46 +31,49 @@ use crate::{
 /// Books what a background response used, which could not be asked for once it is deleted. One that is not done yet goes on
 /// if it is not deleted after all: what it has said so far is booked with the answer that says so.
 pub async fn before_deletion(
-    proxy: &Proxy,
-    asked: &mut RequestContext<'_>,
+    worker: &Worker,
+    context: &mut RequestContext<'_>,
     id: &str,
 ) -> Result<(), ApiError> {
-    if asked.keeping.account() == AccountState::Closed {
+    let Some(recorder) = &mut context.recorder else {
+        return Ok(());
+    };
+    if recorder.account() == AccountState::Closed {
         return Ok(());
     }
-    let _permit = proxy.shared.gate.enter().await?;
-    let mut response = subrequest::get(proxy, asked.request, asked.request.path()).await?;
+    let _permit = worker.shared.admission.gate.enter().await?;
+    let mut response = subrequest::get(worker, context.request, context.request.path()).await?;
     match response.status {
         StatusCode::OK => {}
         // It is gone, or never was.
         StatusCode::NOT_FOUND => {
             let id = id.to_owned();
-            let owners = &proxy.shared.owners;
+            let owners = &worker.shared.admission.owners;
             let object = owners.look_up(move |store| store.pending_object(&id));
             if let Some(row) = object.await?.and_then(given_up) {
-                asked.keeping.ends_given_up(row);
+                recorder.ends_given_up(row);
             }
             return Ok(());
         }
         // Deleted now, it could never be booked.
         _ => return Err(not_now()),
     }
-    let limit_bytes = proxy.shared.max_body_bytes;
-    let budget = &proxy.shared.body_budget;
-    let body = subrequest::whole_body(&mut response, limit_bytes, budget).await?;
-    let user_id = asked.caller.id;
+    let limit_bytes = worker.shared.max_body_bytes;
+    let budget = &worker.shared.admission.bodies;
+    let body = whole_body(&mut response, limit_bytes, budget).await?;
+    let user_id = context.arrival.caller.id;
     let row = row_of(RESPONSES, user_id, &body);
     let mut stored = Stored::default();
     stored.read(&body);
     if stored.is_final() || row.source == UsageSource::Backend {
-        let written = book_row(proxy, id, row, extent_of(&stored), &body).await;
+        let written = book_row(worker, id, row, extent_of(&stored), &body).await;
         return written.map_err(|_| ApiError::ledger_unavailable().retry_after(5));
     }
     let forgets = Entry::Forgotten {
         id: id.to_owned(),
         user_id,
     };
-    asked.keeping.ends_unfinished(Estimate {
+    recorder.ends_unfinished(Estimate {
         forgets: Some(forgets),
         ..estimate(id, row, Extent::Cut, &body)
     });
@@ -85,15 +89,15 @@ fn extent_of(stored: &Stored) -> Extent {
 }
 
 /// Books a response, the first time.
-pub async fn book(proxy: &Proxy, id: &str, user_id: i64, body: &[u8]) -> Result<(), NotWritten> {
+pub async fn book(worker: &Worker, id: &str, user_id: i64, body: &[u8]) -> Result<(), NotWritten> {
     let mut stored = Stored::default();
     stored.read(body);
     let row = row_of(RESPONSES, user_id, body);
-    book_row(proxy, id, row, extent_of(&stored), body).await
+    book_row(worker, id, row, extent_of(&stored), body).await
 }
 
 async fn book_row(
-    proxy: &Proxy,
+    worker: &Worker,
     id: &str,
     row: UsageRow,
     extent: Extent,
@@ -101,10 +105,10 @@ async fn book_row(
 ) -> Result<(), NotWritten> {
     if row.source == UsageSource::Backend {
         let entry = Entry::of(row, Some((Account::of_known(id), extent)));
-        proxy.books.ledger.commit([entry]).await
+        worker.accounting.ledger.commit([entry]).await
     } else {
         let (sender, written) = oneshot::channel();
-        proxy.books.estimator.submit(Estimate {
+        worker.accounting.estimator.submit(Estimate {
             written: Some(sender),
             ..estimate(id, row, extent, body)
         });

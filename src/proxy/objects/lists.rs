@@ -1,7 +1,7 @@
 //! Lists of stored objects, each user's own only. The backend lists the objects of all; its pages are gone through until the
 //! page that was asked for is full, so that `limit`, `after` and `has_more` mean what they mean without a proxy.
 
-use std::{collections::HashMap, rc::Rc};
+use std::collections::HashMap;
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header};
 use bytes::Bytes;
@@ -10,15 +10,14 @@ use serde_json::value::RawValue;
 
 use super::{billing, subrequest};
 use crate::proxy::{
-    Proxy,
-    accounting::exchange::{Exchange, RequestContext},
-    admission::gate::InFlight,
+    accounting::{recorder::gone, request_context::RequestContext},
+    admission::owners::unknown_object,
     error::ApiError,
     headers::keep_end_to_end,
     request::prepare::Expected,
-    response::answer,
+    response::{answer, backend_error::unreadable, read::whole_body},
+    state::Worker,
 };
-use crate::proxy::{accounting::recorder::gone, admission::owners::unknown_object};
 use crate::{
     model::{Entry, ObjectKind, Outcome},
     store::objects::OwnObject,
@@ -77,15 +76,15 @@ struct Query {
 
 /// Answers with a page of the caller's own objects.
 pub async fn own_page(
-    proxy: &Proxy,
-    asked: RequestContext<'_>,
+    worker: &Worker,
+    context: RequestContext<'_>,
     kind: ObjectKind,
-    in_flight: InFlight,
 ) -> Result<HttpResponse, ApiError> {
-    let (request, user_id) = (asked.request, asked.caller.id);
+    let (request, user_id) = (context.request, context.arrival.caller.id);
     let query = Query::parse(request.query_string());
-    let own = proxy
+    let own = worker
         .shared
+        .admission
         .owners
         .look_up(move |store| store.own_objects(user_id, kind))
         .await?;
@@ -95,33 +94,40 @@ pub async fn own_page(
             return Err(unknown_object(id).with_param(name));
         }
     }
-    let permit = proxy.shared.gate.enter().await?;
-    let mut exchange = Exchange::new(asked, Rc::clone(&proxy.books), permit, in_flight);
+    let mut exchange = worker.admit(context).await?;
 
     let mut gathering = PageBuilder::new(user_id, kind, own, query.limit(kind));
     let mut cursor = query.cursor.clone();
     let mut headers = None;
     for page in 0..MAX_PAGES {
         let target = query.target(request.path(), kind, cursor.as_deref());
-        let mut response = subrequest::get(proxy, request, &target).await?;
+        let mut response = subrequest::get(worker, request, &target).await?;
         if response.status != StatusCode::OK {
             // Behind the first page the cursor may be another user's object, and just deleted.
             if page > 0 {
                 return Err(moved());
             }
             if response.status.is_success() || response.status.is_redirection() {
-                return Err(subrequest::unreadable());
+                return Err(unreadable());
             }
             // It says what is wrong with the query.
             let expected = Expected {
                 stream: false,
                 usage_only_events: UsageOnlyEvents::Pass,
             };
-            return answer::answer(response, Bytes::new(), exchange, expected, None).await;
+            return answer::answer(
+                response,
+                Bytes::new(),
+                exchange,
+                worker.streams(),
+                expected,
+                None,
+            )
+            .await;
         }
-        let budget = &proxy.shared.body_budget;
-        let body = subrequest::whole_body(&mut response, MAX_PAGE_BYTES, budget).await?;
-        let listed: Listed = serde_json::from_slice(&body).map_err(|_| subrequest::unreadable())?;
+        let budget = &worker.shared.admission.bodies;
+        let body = whole_body(&mut response, MAX_PAGE_BYTES, budget).await?;
+        let listed: Listed = serde_json::from_slice(&body).map_err(|_| unreadable())?;
         headers = Some(response.headers);
         let is_last = !listed.has_more.unwrap_or(false);
         let next = gathering.take(listed.data, &query);
@@ -135,7 +141,7 @@ pub async fn own_page(
         cursor = next;
     }
     if !gathering.is_whole {
-        gathering.fill_by_id(proxy, request, &query).await;
+        gathering.fill_by_id(worker, request, &query).await;
     }
     let PageBuilder {
         page,
@@ -146,9 +152,9 @@ pub async fn own_page(
     // Filters leave out what is there, and what stands behind a full page was not looked for.
     if query.is_of_all() && !page.has_more {
         let unseen = unseen.into_keys().take(MAX_LOOKS);
-        entries.extend(gone_of(proxy, request, user_id, unseen).await);
+        entries.extend(gone_of(worker, request, user_id, unseen).await);
     }
-    if proxy.books.ledger.commit(entries).await.is_err() {
+    if worker.accounting.ledger.commit(entries).await.is_err() {
         return Err(ApiError::ledger_unavailable().retry_after(5));
     }
     exchange.answered(StatusCode::OK.as_u16(), None, Meter::opaque());
@@ -169,7 +175,7 @@ pub async fn own_page(
 
 /// Looks for some of the caller's objects: which of them are gone. What is there and not listed stays known.
 async fn gone_of(
-    proxy: &Proxy,
+    worker: &Worker,
     request: &HttpRequest,
     user_id: i64,
     ids: impl Iterator<Item = String>,
@@ -177,9 +183,9 @@ async fn gone_of(
     let mut entries = Vec::new();
     for id in ids {
         let target = format!("{}/{id}", request.path());
-        match subrequest::get(proxy, request, &target).await {
+        match subrequest::get(worker, request, &target).await {
             Ok(mut response) => {
-                if subrequest::tells_gone(proxy, &mut response, &id).await {
+                if subrequest::tells_gone(worker, &mut response, &id).await {
                     entries.push(gone(id, user_id));
                 }
             }
@@ -273,7 +279,7 @@ impl PageBuilder {
 
     /// Fills the page with what none of the backend's pages had, because others have made so much: object by object, in the order
     /// in which they were made.
-    async fn fill_by_id(&mut self, proxy: &Proxy, request: &HttpRequest, query: &Query) {
+    async fn fill_by_id(&mut self, worker: &Worker, request: &HttpRequest, query: &Query) {
         for (looks, id) in self.behind_cursor(query).into_iter().enumerate() {
             if query.stop.as_ref() == Some(&id) {
                 return;
@@ -284,13 +290,13 @@ impl PageBuilder {
             }
             let target = format!("{}/{id}", request.path());
             let looked = async {
-                let mut response = subrequest::get(proxy, request, &target).await?;
+                let mut response = subrequest::get(worker, request, &target).await?;
                 if response.status != StatusCode::OK {
-                    let is_gone = subrequest::tells_gone(proxy, &mut response, &id).await;
+                    let is_gone = subrequest::tells_gone(worker, &mut response, &id).await;
                     return Ok((is_gone, None));
                 }
-                let budget = &proxy.shared.body_budget;
-                let body = subrequest::whole_body(&mut response, MAX_PAGE_BYTES, budget).await?;
+                let budget = &worker.shared.admission.bodies;
+                let body = whole_body(&mut response, MAX_PAGE_BYTES, budget).await?;
                 Ok::<_, ApiError>((false, serde_json::from_slice::<Box<RawValue>>(&body).ok()))
             };
             match looked.await {

@@ -1,24 +1,173 @@
-//! Stored objects: a wing of its own. A request that touches none never comes here.
+//! Stored objects: what a request refers to is its caller's own, and what its answer makes is remembered. A wing of its own: a
+//! request that concerns no objects never comes here.
 
-pub mod batch_input;
-pub mod billing;
+mod batch_input;
+mod billing;
 pub mod lists;
 pub mod reconciler;
-pub mod subrequest;
+mod subrequest;
 
-use super::{accounting::exchange::RequestContext, admission::owners::Owners, error::ApiError};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
-/// Counts in the ids that a request gives to items which the backend may keep.
+use super::{
+    accounting::{exchange::Exchange, recorder::ObjectRecorder, request_context::RequestContext},
+    admission::owners,
+    error::ApiError,
+    request::prepare::PreparedRequest,
+    response::relay::DetachedReader,
+    routes::{Found, ObjectEffect, RESPONSES, Stateful},
+    state::Worker,
+};
+use crate::{model::ObjectKind, store::accounts::AccountState};
+
+/// Lets a request on whose path and cursors identify its caller's own objects only, and begins to record what it does to them.
 ///
 /// # Errors
-/// 400 for too many, 503 when the database cannot be read.
-pub async fn count_given_ids(
-    owners: &Owners,
+/// 404 for an object that is another's or unknown, 503 when the database cannot be read.
+pub async fn check_path(
+    worker: &Worker,
     context: &mut RequestContext<'_>,
+    route: &Found<'_>,
 ) -> Result<(), ApiError> {
-    if let Some(ids) = context.keeping.ids_to_count() {
-        let giving = owners.count_given(&context.caller, ids).await?;
-        context.keeping.counts_given(giving);
+    let owners = &worker.shared.admission.owners;
+    let caller = &context.arrival.caller;
+    let account = if route.ids.is_empty() {
+        AccountState::Closed
+    } else {
+        owners.check_path(caller, &route.ids).await?
+    };
+    if !route.ids.is_empty()
+        && let Some(kind) = route.endpoint.cursor_kind()
+    {
+        let query = context.request.query_string();
+        owners.check_cursors(caller, query, kind).await?;
+    }
+    let path_id = route.ids.first().map(|(_, id)| *id);
+    let recorder = ObjectRecorder::new(
+        route.endpoint.effect,
+        caller.id,
+        path_id,
+        account,
+        &owners.giving,
+    );
+    context.recorder = Some(Box::new(recorder));
+    Ok(())
+}
+
+/// Lets a request on whose body refers to its caller's own objects only, and does what has to be done before it goes on.
+///
+/// # Errors
+/// 404 for an object that is another's or unknown, and for all objects while they are closed; 400 for what cannot be recorded;
+/// 503 when the database or the backend cannot be read.
+pub async fn check_body(
+    worker: &Worker,
+    context: &mut RequestContext<'_>,
+    prepared: &PreparedRequest,
+    ids: &[(ObjectKind, &str)],
+) -> Result<(), ApiError> {
+    let endpoint = context.endpoint;
+    if worker.shared.endpoints.stateful() == Stateful::Off {
+        return refuse_objects(prepared);
+    }
+    if endpoint.effect == ObjectEffect::Response && prepared.chooses_id() {
+        return Err(owners::chosen_id());
+    }
+    let owners = &worker.shared.admission.owners;
+    owners
+        .check_references(&context.arrival.caller, &prepared.references)
+        .await?;
+    let storage = prepared.storage;
+    if endpoint.effect == ObjectEffect::Chat && (storage.audio || storage.store == Some(true)) {
+        let user_id = context.arrival.caller.id;
+        context.recorder = Some(Box::new(ObjectRecorder::of_chat(
+            storage,
+            user_id,
+            &owners.giving,
+        )));
+    }
+    if let Some(recorder) = &mut context.recorder {
+        recorder.gives(prepared.references.iter().map(|found| &found.claim));
+        if storage.background && endpoint.path == RESPONSES {
+            recorder.runs_in_background();
+        } else if storage.store == Some(false) {
+            recorder.stores_nothing();
+        }
+    }
+    if prepared.leaves_items() && endpoint.effect != ObjectEffect::Chat {
+        count_given_ids(worker, context).await?;
+    }
+    match (endpoint.effect, ids.first()) {
+        (ObjectEffect::Batch, None) => {
+            batch_input::check_input(worker, context, &prepared.references).await
+        }
+        (ObjectEffect::Forgotten, Some((_, id))) => {
+            billing::before_deletion(worker, context, id).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a body that concerns stored objects while they are closed.
+fn refuse_objects(prepared: &PreparedRequest) -> Result<(), ApiError> {
+    // Nobody can guess the id of audio, and it cannot be asked for: it stays with whom it was sent to.
+    let mut looked_up = prepared
+        .references
+        .iter()
+        .filter(|found| found.claim.is_looked_up && found.claim.kind != ObjectKind::Audio);
+    if let Some(reference) = looked_up.next() {
+        return Err(owners::closed_reference(&reference.member));
+    }
+    if prepared.storage.background {
+        return Err(owners::closed_background());
     }
     Ok(())
+}
+
+/// Counts in the ids that a request gives to items which the backend may keep.
+async fn count_given_ids(
+    worker: &Worker,
+    context: &mut RequestContext<'_>,
+) -> Result<(), ApiError> {
+    if let Some(recorder) = &mut context.recorder
+        && let Some(ids) = recorder.ids_to_count()
+    {
+        let owners = &worker.shared.admission.owners;
+        let giving = owners.count_given(&context.arrival.caller, ids).await?;
+        recorder.counts_given(giving);
+    }
+    Ok(())
+}
+
+/// Returns whether the backend goes on with a request when its client leaves, and says in its answer how to find what it
+/// makes, or that it ended.
+#[must_use]
+pub fn outlives_client(context: &RequestContext<'_>, prepared: &PreparedRequest) -> bool {
+    let recorder = context.recorder.as_ref();
+    prepared.storage.background
+        || context.endpoint.effect == ObjectEffect::Batch
+        || recorder.is_some_and(|recorder| recorder.has_unfinished())
+}
+
+/// Sends a request that goes on without its client, from a task of its own.
+///
+/// # Errors
+/// As [`Worker::send`]; 500 when the task panics.
+pub async fn send_detached(
+    worker: &Worker,
+    request: &HttpRequest,
+    prepared: PreparedRequest,
+    exchange: Box<Exchange>,
+) -> Result<HttpResponse, ApiError> {
+    let sending = worker.send(request, prepared, exchange, Some(DetachedReader::new()));
+    let sent = tokio::task::spawn_local(sending).await;
+    sent.unwrap_or_else(|_| Err(panicked()))
+}
+
+/// 500 for a task that panicked; the log says what happened.
+fn panicked() -> ApiError {
+    ApiError::server(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "This proxy failed on the request.",
+    )
 }

@@ -1,15 +1,19 @@
 //! Looks, now and then, at batches and background responses that have not been booked: somebody may have used what they made
 //! without ever looking at them, and a client may never come back.
 
-use std::{sync::Weak, time::Duration};
+use std::{
+    sync::{Arc, Weak, atomic::Ordering},
+    time::Duration,
+};
 
-use actix_web::http::StatusCode;
+use actix_web::{http::StatusCode, web};
 
 use super::{billing, subrequest};
 use crate::proxy::{
-    Proxy,
     error::ApiError,
-    routes::{BATCHES, RESPONSES},
+    response::{backend_error::unreadable, read::whole_body},
+    routes::{BATCHES, RESPONSES, Stateful},
+    state::Worker,
 };
 use crate::{
     model::{Entry, ObjectKind, ms_ago},
@@ -41,25 +45,37 @@ struct Round {
     behind: Option<Place>,
 }
 
+/// Starts the reconciler on a worker, unless another has it or stored objects are closed.
+pub fn start(worker: &web::Data<Worker>) {
+    let shared = &worker.shared;
+    let is_open = shared.endpoints.stateful() == Stateful::Private;
+    if is_open && !shared.has_reconciler.swap(true, Ordering::Relaxed) {
+        let interval = shared.reconcile_interval;
+        tokio::task::spawn_local(run(Arc::downgrade(worker), interval));
+    }
+}
+
 /// Sweeps until the worker ends. One of a server's workers does it.
-pub async fn run(proxy: Weak<Proxy>, every: Duration) {
+async fn run(worker: Weak<Worker>, every: Duration) {
     let (mut young, mut all) = (Round::new(YOUNG), Round::new(MAX_AGE));
     for sweep in 1_u64.. {
         tokio::time::sleep(every).await;
-        let Some(proxy) = proxy.upgrade() else {
+        let Some(worker) = worker.upgrade() else {
             return;
         };
-        if proxy.shared.drain.enter().is_err() || !proxy.books.ledger.accepts_requests() {
+        if worker.shared.admission.drain.enter().is_err()
+            || !worker.accounting.ledger.accepts_requests()
+        {
             continue;
         }
         let round = if sweep.is_multiple_of(SWEEPS_FOR_OLD) {
-            let _ = give_up_oldest(&proxy).await;
+            let _ = give_up_oldest(&worker).await;
             &mut all
         } else {
             &mut young
         };
         // What is wrong was logged; the next sweep tries again.
-        let _ = round.sweep(&proxy).await;
+        let _ = round.sweep(&worker).await;
     }
 }
 
@@ -68,14 +84,15 @@ impl Round {
         Self { age, behind: None }
     }
 
-    async fn sweep(&mut self, proxy: &Proxy) -> Result<(), ApiError> {
+    async fn sweep(&mut self, worker: &Worker) -> Result<(), ApiError> {
         let oldest = Place::before(ms_ago(self.age));
         let behind = match self.behind.take() {
             Some(place) => place.max(oldest),
             None => oldest,
         };
-        let pending = proxy
+        let pending = worker
             .shared
+            .admission
             .owners
             .look_up(move |store| store.pending_objects(&behind, MAX_OBJECTS))
             .await?;
@@ -84,8 +101,8 @@ impl Round {
         let mut failures = 0;
         for object in pending {
             let place = object.place();
-            let _permit = proxy.shared.gate.enter().await?;
-            let looked = tokio::time::timeout(MAX_LOOK, look_at(proxy, object)).await;
+            let _permit = worker.shared.admission.gate.enter().await?;
+            let looked = tokio::time::timeout(MAX_LOOK, look_at(worker, object)).await;
             failures = match looked {
                 Ok(Ok(())) => 0,
                 Ok(Err(_)) | Err(_) => failures + 1,
@@ -103,9 +120,9 @@ impl Round {
 }
 
 /// Books what is kept of objects that will not be looked at any more, and forgets ids that have been nobody's for long.
-async fn give_up_oldest(proxy: &Proxy) -> Result<(), ApiError> {
+async fn give_up_oldest(worker: &Worker) -> Result<(), ApiError> {
     let before_ms = ms_ago(MAX_AGE);
-    let owners = &proxy.shared.owners;
+    let owners = &worker.shared.admission.owners;
     let expired = owners
         .look_up(move |store| store.expired_objects(before_ms, MAX_OBJECTS))
         .await?;
@@ -113,24 +130,24 @@ async fn give_up_oldest(proxy: &Proxy) -> Result<(), ApiError> {
     let made_before_ms = ms_ago(MAX_AGE_OF_UNOWNED);
     let entries = rows.chain([Entry::Expired { made_before_ms }]);
     // What could not be written is found again.
-    let _ = proxy.books.ledger.commit(entries).await;
+    let _ = worker.accounting.ledger.commit(entries).await;
     Ok(())
 }
 
 /// # Errors
 /// When the backend does not answer, which may be the object's own fault or not.
-async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
+async fn look_at(worker: &Worker, object: Pending) -> Result<(), ApiError> {
     let (id, kind, user_id) = (object.id.clone(), object.kind, object.user_id);
     let collection = match kind {
         ObjectKind::Batch => BATCHES,
         _ => RESPONSES,
     };
-    let mut response = subrequest::get_alone(proxy, &format!("{collection}/{id}")).await?;
+    let mut response = subrequest::get_alone(worker, &format!("{collection}/{id}")).await?;
     let entries = match response.status {
         StatusCode::OK => {
-            let limit_bytes = proxy.shared.max_body_bytes;
+            let limit_bytes = worker.shared.max_body_bytes;
             let Ok(body) =
-                subrequest::whole_body(&mut response, limit_bytes, &proxy.shared.body_budget).await
+                whole_body(&mut response, limit_bytes, &worker.shared.admission.bodies).await
             else {
                 return Ok(());
             };
@@ -141,14 +158,14 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
                 stored.read(&body);
                 if stored.is_final() {
                     // Nobody waits for it; what could not be written is found again.
-                    let _ = billing::book(proxy, &id, user_id, &body).await;
+                    let _ = billing::book(worker, &id, user_id, &body).await;
                 }
                 Vec::new()
             }
         }
         StatusCode::NOT_FOUND => {
             let is_old = object.made_at_ms < ms_ago(PATIENCE);
-            if is_old && subrequest::tells_gone(proxy, &mut response, &id).await {
+            if is_old && subrequest::tells_gone(worker, &mut response, &id).await {
                 // Nothing more will ever be known of it.
                 let row = billing::given_up(object);
                 row.into_iter()
@@ -159,11 +176,11 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
             }
         }
         StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS => {
-            return Err(subrequest::unreadable());
+            return Err(unreadable());
         }
-        status if status.is_server_error() => return Err(subrequest::unreadable()),
+        status if status.is_server_error() => return Err(unreadable()),
         _ => Vec::new(),
     };
-    let _ = proxy.books.ledger.commit(entries).await;
+    let _ = worker.accounting.ledger.commit(entries).await;
     Ok(())
 }

@@ -29,7 +29,7 @@ pub struct BodyInfo {
     /// As asked for, cleaned of control characters and shortened.
     pub model: String,
     pub stream: bool,
-    pub keeping: AskedToKeep,
+    pub storage: StorageOptions,
     /// A member would make some frameworks take the request for another.
     pub overrides_request: bool,
     /// What would make a streamed request ask for usage; `None` when it asks by itself or does not stream.
@@ -40,7 +40,7 @@ pub struct BodyInfo {
 
 /// What the backend is asked to keep of the answer, and what not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct AskedToKeep {
+pub struct StorageOptions {
     /// `background` of a response: the answer comes later, to whoever asks for it.
     pub background: bool,
     /// `store`, where it is true or false.
@@ -75,7 +75,7 @@ pub fn look(body: &Excerpt<'_>) -> Result<BodyInfo, ApiError> {
     Ok(BodyInfo {
         model,
         stream,
-        keeping: AskedToKeep {
+        storage: StorageOptions {
             background: members.background,
             store: members.store.and_then(|value| match value.get() {
                 "false" => Some(false),
@@ -275,7 +275,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                look(body.as_bytes()).unwrap().keeping.audio,
+                look(body.as_bytes()).unwrap().storage.audio,
                 expected,
                 "{body}"
             );
@@ -409,11 +409,11 @@ mod tests {
             r#"{"backGround":true}"#,
             r#"{"background":false,"_back-ground":true}"#,
         ] {
-            assert!(read(body).keeping.background, "{body}");
+            assert!(read(body).storage.background, "{body}");
         }
         assert_eq!(read(r#"{"Model":"m"}"#).model, "m");
         assert_eq!(read(r#"{"model":"m","Model":"n"}"#).model, "m");
-        assert_eq!(read(r#"{"Store":false}"#).keeping.store, None);
+        assert_eq!(read(r#"{"Store":false}"#).storage.store, None);
     }
 
     #[test]

@@ -11,10 +11,12 @@ pub mod payload;
 pub mod prepare;
 pub mod query;
 pub mod references;
+pub mod route;
 mod splice;
+pub mod usage_option;
 
 pub use excerpt::Excerpt;
-pub use info::{AskedToKeep, BodyInfo, clean_text, is_json, look, not_utf_8};
+pub use info::{BodyInfo, StorageOptions, clean_text, is_json, look, not_utf_8};
 pub use member::is_true;
 pub use overrides::{is_override, refused as refused_override};
 pub use splice::Splice;

@@ -3,8 +3,9 @@
 use actix_web::web;
 
 use super::{
-    AskedToKeep, Excerpt,
+    Excerpt, StorageOptions,
     references::{self, Reference, Taken},
+    usage_option::UsageOptionRefusals,
 };
 use crate::proxy::{
     body::BodyParts,
@@ -32,7 +33,7 @@ pub struct PreparedRequest {
     pub unedited: Option<BodyParts>,
     pub expected: Expected,
     pub references: Vec<Reference>,
-    pub keeping: AskedToKeep,
+    pub storage: StorageOptions,
     /// What goes on says that it is JSON, whatever the client called it.
     pub is_json: bool,
     /// The endpoint reads or changes stored objects.
@@ -48,18 +49,24 @@ impl PreparedRequest {
         endpoint: Endpoint,
         body: &BodyParts,
         stream_usage: StreamUsage,
+        refusals: &UsageOptionRefusals,
     ) -> Result<Self, ApiError> {
-        if body.len() <= MAX_SEARCHED_BY_WORKER_BYTES {
-            return plan(endpoint, body, stream_usage);
+        let mut prepared = if body.len() <= MAX_SEARCHED_BY_WORKER_BYTES {
+            prepare(endpoint, body, stream_usage)?
+        } else {
+            let body = body.clone();
+            let prepared = web::block(move || prepare(endpoint, &body, stream_usage)).await;
+            // The pool is gone only when the server stops.
+            prepared.unwrap_or_else(|_| Err(ApiError::ledger_unavailable()))?
+        };
+        if prepared.unedited.is_some() && refusals.contains(&prepared.model) {
+            prepared.leave_unedited();
         }
-        let body = body.clone();
-        // The pool is gone only when the server stops.
-        let planned = web::block(move || plan(endpoint, &body, stream_usage)).await;
-        planned.unwrap_or_else(|_| Err(ApiError::ledger_unavailable()))
+        Ok(prepared)
     }
 
     /// Takes the edit back, for a backend that refuses it.
-    pub fn leave_unedited(&mut self) {
+    fn leave_unedited(&mut self) {
         if let Some(body) = self.unedited.take() {
             self.body = body;
             self.expected.usage_only_events = UsageOnlyEvents::Pass;
@@ -69,7 +76,7 @@ impl PreparedRequest {
     /// Whether the backend may keep the items that the request brings along.
     pub fn leaves_items(&self) -> bool {
         let is_conversation = |found: &Reference| found.claim.kind == ObjectKind::Conversation;
-        self.keeping.store != Some(false) || self.references.iter().any(is_conversation)
+        self.storage.store != Some(false) || self.references.iter().any(is_conversation)
     }
 
     /// Whether the client chooses the id of the response, as vLLM lets it.
@@ -78,8 +85,8 @@ impl PreparedRequest {
         references.any(|found| found.member == references::REQUEST_ID)
     }
 
-    pub fn speaks_of_objects(&self) -> bool {
-        self.is_stateful || self.keeping != AskedToKeep::default() || !self.references.is_empty()
+    pub fn concerns_objects(&self) -> bool {
+        self.is_stateful || self.storage != StorageOptions::default() || !self.references.is_empty()
     }
 }
 
@@ -92,18 +99,18 @@ pub struct Expected {
     pub usage_only_events: UsageOnlyEvents,
 }
 
-fn plan(
+fn prepare(
     endpoint: Endpoint,
     body: &BodyParts,
     stream_usage: StreamUsage,
 ) -> Result<PreparedRequest, ApiError> {
-    let mut plan = PreparedRequest {
+    let mut prepared = PreparedRequest {
         model: String::new(),
         references: Vec::new(),
-        keeping: AskedToKeep::default(),
+        storage: StorageOptions::default(),
         is_json: false,
         is_stateful: matches!(
-            endpoint.keeps,
+            endpoint.effect,
             ObjectEffect::Batch | ObjectEffect::Forgotten
         ),
         body: body.clone(),
@@ -114,8 +121,8 @@ fn plan(
         },
     };
     match endpoint.body {
-        routes::Body::Plain | routes::Body::Socket => return Ok(plan),
-        routes::Body::OptionalJson if body.is_empty() => return Ok(plan),
+        routes::Body::Plain | routes::Body::Socket => return Ok(prepared),
+        routes::Body::OptionalJson if body.is_empty() => return Ok(prepared),
         _ => {}
     }
     // Before any look: a lenient backend may guess another encoding and read what is not seen here.
@@ -123,10 +130,10 @@ fn plan(
     let look = match request::look(&excerpt) {
         Ok(look) => look,
         // What a backend of the operator's own takes may be any JSON.
-        Err(_) if endpoint.body == routes::Body::Any => return Ok(plan),
+        Err(_) if endpoint.body == routes::Body::Any => return Ok(prepared),
         Err(error) => return Err(error),
     };
-    plan.is_json = endpoint.body != routes::Body::Any;
+    prepared.is_json = endpoint.body != routes::Body::Any;
     if look.overrides_request {
         return Err(request::refused_override());
     }
@@ -134,17 +141,17 @@ fn plan(
         routes::Body::Form => Taken::AsForm,
         _ => Taken::AsJson,
     };
-    plan.references = references::references(&excerpt, taken)?;
-    plan.keeping = look.keeping;
-    plan.model = look.model;
-    plan.expected.stream = look.stream;
+    prepared.references = references::references(&excerpt, taken)?;
+    prepared.storage = look.storage;
+    prepared.model = look.model;
+    prepared.expected.stream = look.stream;
     if let Some(splice) = look.splice
         && endpoint.body == routes::Body::JsonAskingUsage
         && stream_usage == StreamUsage::Ask
     {
-        plan.body = splice.apply(body);
-        plan.unedited = (!look.sends_stream_options).then(|| body.clone());
-        plan.expected.usage_only_events = UsageOnlyEvents::TakeOut;
+        prepared.body = splice.apply(body);
+        prepared.unedited = (!look.sends_stream_options).then(|| body.clone());
+        prepared.expected.usage_only_events = UsageOnlyEvents::TakeOut;
     }
-    Ok(plan)
+    Ok(prepared)
 }

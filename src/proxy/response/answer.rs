@@ -19,15 +19,17 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::relay::{DetachedReader, Relay};
-use crate::proxy::request::is_json;
+use super::{
+    WorkerStreams,
+    relay::{DetachedReader, Relay},
+};
 use crate::proxy::{
     accounting::exchange::Exchange,
     backend::{Body, BodyError, Response},
     body::BytesCollector,
     error::{ANTHROPIC_REQUEST_ID, ApiError, REQUEST_ID},
     headers::keep_end_to_end,
-    request::prepare::Expected,
+    request::{is_json, prepare::Expected},
 };
 use crate::{
     model::Outcome,
@@ -44,6 +46,7 @@ pub async fn answer(
     response: Response,
     read_ahead: Bytes,
     mut exchange: Box<Exchange>,
+    streams: &WorkerStreams,
     expected: Expected,
     detached: Option<DetachedReader>,
 ) -> Result<HttpResponse, ApiError> {
@@ -65,8 +68,8 @@ pub async fn answer(
     let encoding = encoding_of(&headers);
     let policy = expected.usage_only_events;
     let meter = match form {
-        Form::Events => Meter::events(policy, encoding, exchange.templates()),
-        Form::Undecided => Meter::undecided(policy, encoding, exchange.templates()),
+        Form::Events => Meter::events(policy, encoding, &streams.templates),
+        Form::Undecided => Meter::undecided(policy, encoding, &streams.templates),
         Form::Json => Meter::json(encoding, length),
     };
     exchange.answered(status.as_u16(), request_id, meter);
@@ -82,16 +85,16 @@ pub async fn answer(
     let headers = keep_end_to_end(headers);
     let too_long = length.is_some_and(|length| length > MAX_COLLECTED_BYTES as u64);
     let body = if !read_ahead.is_empty() {
-        collect(body, read_ahead, exchange, length, detached).await?
+        collect(body, read_ahead, exchange, streams, length, detached).await?
     } else if body.is_complete() {
         nothing(exchange, length).await?
     } else if form == Form::Events {
         let relay = Relay::new(body, exchange, length, Bytes::new());
-        relay.paced().into_body(detached)
+        relay.coalesced(streams.coalescer()).into_body(detached)
     } else if too_long {
         Relay::new(body, exchange, length, Bytes::new()).into_body(detached)
     } else {
-        collect(body, read_ahead, exchange, length, detached).await?
+        collect(body, read_ahead, exchange, streams, length, detached).await?
     };
     let mut response = HttpResponse::with_body(status, body);
     *response.headers_mut() = headers;
@@ -120,6 +123,7 @@ async fn collect(
     mut body: Body,
     read_ahead: Bytes,
     mut exchange: Box<Exchange>,
+    streams: &WorkerStreams,
     length: Option<u64>,
     detached: Option<DetachedReader>,
 ) -> Result<BoxBody, ApiError> {
@@ -161,7 +165,7 @@ async fn collect(
         }
         if exchange.meter().is_of_events() {
             return Ok(relayed(body, exchange, collected)
-                .paced()
+                .coalesced(streams.coalescer())
                 .into_body(detached));
         }
         if collected.len() > MAX_COLLECTED_BYTES {

@@ -36,8 +36,8 @@ pub struct Relay {
     /// What the source said last before it was handed over.
     broke: Option<BodyError>,
     state: State,
-    /// Of a stream of events.
-    lane: Option<StreamCoalescer>,
+    /// Decides when a stream of events is read on.
+    coalescer: Option<StreamCoalescer>,
 }
 
 enum State {
@@ -96,14 +96,14 @@ impl Relay {
             out: Pieces::of(passed),
             broke: None,
             state: named.map_or(State::Passing, |named| State::Committing(Box::pin(named))),
-            lane: None,
+            coalescer: None,
         }
     }
 
     /// A relay that may leave small reads to the next tick of a busy worker.
     #[must_use]
-    pub fn paced(mut self) -> Self {
-        self.lane = Some(self.exchange.lane());
+    pub fn coalesced(mut self, coalescer: StreamCoalescer) -> Self {
+        self.coalescer = Some(coalescer);
         self
     }
 
@@ -147,9 +147,9 @@ impl Relay {
     /// Resolves when the source may be read. What was read is not left to a tick, nor is the end of a stream that has said
     /// its last.
     fn poll_free(&mut self, cx: &Context<'_>) -> Poll<()> {
-        match &mut self.lane {
-            Some(lane) if !self.source.has_read_ahead() && !self.exchange.is_booked() => {
-                lane.poll_free(cx)
+        match &mut self.coalescer {
+            Some(coalescer) if !self.source.has_read_ahead() && !self.exchange.is_booked() => {
+                coalescer.poll_free(cx)
             }
             _ => Poll::Ready(()),
         }
@@ -160,8 +160,8 @@ impl Relay {
         let Self { exchange, out, .. } = self;
         let ends = read.is_none() || self.source.is_complete();
         if let Some(read) = read {
-            if let (Some(lane), Some(now)) = (&mut self.lane, self.source.active_at()) {
-                lane.was_read(now, read.len());
+            if let (Some(coalescer), Some(now)) = (&mut self.coalescer, self.source.active_at()) {
+                coalescer.was_read(now, read.len());
             }
             exchange.meter().push(read, &mut |bytes| out.push(bytes));
         }

@@ -26,7 +26,7 @@ pub struct Endpoint {
     pub path: &'static str,
     pub body: Body,
     pub metering: Metering,
-    pub keeps: ObjectEffect,
+    pub effect: ObjectEffect,
     /// `*` is any.
     method: &'static str,
 }
@@ -169,6 +169,16 @@ impl Endpoints {
         self.stateful
     }
 
+    /// Returns whether the path or the answer of a request concerns stored objects; its body may do so besides.
+    #[must_use]
+    pub fn concerns_objects(&self, route: &Found<'_>) -> bool {
+        let has_effect = !matches!(
+            route.endpoint.effect,
+            ObjectEffect::Nothing | ObjectEffect::Chat
+        );
+        (has_effect || !route.ids.is_empty()) && self.stateful == Stateful::Private
+    }
+
     /// Finds the endpoint of a request by its path as it came.
     ///
     /// # Errors
@@ -299,7 +309,7 @@ impl Endpoint {
             self.path.contains('{')
                 && matches!(last, "items" | "input_items" | "files" | "messages")
         };
-        self.method == "GET" && (matches!(self.keeps, ObjectEffect::Listed(_)) || is_of_parts())
+        self.method == "GET" && (matches!(self.effect, ObjectEffect::Listed(_)) || is_of_parts())
     }
 
     /// Which names the usage objects of its answers have.

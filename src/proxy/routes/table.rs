@@ -142,13 +142,13 @@ const fn line(
     path: &'static str,
     body: Body,
     metering: Metering,
-    keeps: ObjectEffect,
+    effect: ObjectEffect,
 ) -> Endpoint {
     Endpoint {
         path,
         body,
         metering,
-        keeps,
+        effect,
         method,
     }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use actix_web::{
+    HttpResponse,
     http::{
         StatusCode,
         header::{self, HeaderMap},
@@ -20,16 +21,78 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    accounting::exchange::Exchange,
-    admission::auth::Caller,
-    admission::owners::{self, Owners},
-    backend::{Upload, UploadBroke},
+    accounting::{exchange::Exchange, request_context::RequestContext},
+    admission::{
+        auth::Caller,
+        owners::{self, Owners},
+    },
+    backend::{OutgoingRequest, Upload, UploadBroke},
     error::ApiError,
     headers::BodyLength,
-    request::payload::{self, MinRateGuard},
+    request::{
+        payload::{self, MinRateGuard},
+        prepare::Expected,
+    },
+    response::{answer, backend_error::unanswered},
     routes::Stateful,
+    state::Worker,
 };
+use crate::usage::UsageOnlyEvents;
+
 use form::{Fields, PassingForm};
+
+/// Sends a body that goes out as it comes in, and makes the client's answer of the backend's. The request takes its place at
+/// the backend while it uploads.
+///
+/// # Errors
+/// 415 and 400 for a body that cannot pass so, 429 for a user with too many uploads, the errors of its turn, of its objects and
+/// of the backend.
+pub async fn forward(
+    worker: &Worker,
+    context: RequestContext<'_>,
+    payload: &mut web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let shared = &worker.shared;
+    let request = context.request;
+    let headers = request.headers();
+    check(headers)?;
+    let share = shared.admission.uploads.enter(context.arrival.caller.id)?;
+    let mut exchange = worker.admit(context).await?;
+    let head = shared.own_headers.head_for(request, length_of(headers));
+    let outgoing = OutgoingRequest::of_head(head);
+    let look_up = LookUp {
+        owners: shared.admission.owners.clone(),
+        caller: Arc::clone(exchange.caller()),
+        stateful: shared.endpoints.stateful(),
+    };
+    let mut upload = ClientUpload::new(headers, payload, &mut exchange, look_up);
+    let sent = worker.backend.send_upload(&outgoing, &mut upload).await;
+    let (fields, client_error) = (upload.fields(), upload.into_error());
+    drop(share);
+    exchange.set_model(fields.model.unwrap_or_default());
+    let response = match sent {
+        Ok(response) => response,
+        Err(error) => {
+            exchange.unanswered();
+            // The client's own fault is told as such.
+            return Err(client_error.unwrap_or_else(|| unanswered(&error)));
+        }
+    };
+    let expected = Expected {
+        stream: fields.stream,
+        usage_only_events: UsageOnlyEvents::Pass,
+    };
+    let read_ahead = Bytes::new();
+    answer::answer(
+        response,
+        read_ahead,
+        exchange,
+        worker.streams(),
+        expected,
+        None,
+    )
+    .await
+}
 
 /// A client's body on its way to the backend.
 pub struct ClientUpload<'a> {
@@ -173,7 +236,7 @@ impl Upload for ClientUpload<'_> {
                         return self.refuse(ambiguous(problem));
                     }
                     self.has_ended = true;
-                    self.exchange.asked();
+                    self.exchange.sent();
                     return Poll::Ready(match self.length {
                         BodyLength::Chunked => Some(Ok(Bytes::from_static(b"0\r\n\r\n"))),
                         BodyLength::Known(_) | BodyLength::Json(_) => None,

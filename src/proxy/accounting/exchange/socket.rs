@@ -32,7 +32,7 @@ impl Exchange {
     ) -> impl Future<Output = Result<(), NotWritten>> + use<> {
         let row = self.part_row(started, Outcome::Completed, UsageSource::Backend);
         let entry = Entry::Row(UsageRow { usage, ..row });
-        self.books.ledger.commit([entry])
+        self.accounting.ledger.commit([entry])
     }
 
     /// Books a transcription of what the user said, under the model that made it; resolves when the row is committed. Like any
@@ -52,7 +52,7 @@ impl Exchange {
             model: model.map_or(row.model, clean_text),
             ..row
         });
-        self.books.ledger.commit([entry])
+        self.accounting.ledger.commit([entry])
     }
 
     /// Books one whose text is all that is known of it; resolves when the row is committed.
@@ -62,14 +62,14 @@ impl Exchange {
         text: Text,
     ) -> impl Future<Output = Result<(), NotWritten>> + use<> {
         let estimate = self.part_estimate(started, text, Outcome::Completed);
-        let written = self.books.count_and_tell(estimate);
+        let written = self.accounting.count_and_tell(estimate);
         async move { written.await.unwrap_or(Err(NotWritten)) }
     }
 
     /// Books one that was cut off, without waiting.
     pub fn book_part(&self, started: Instant, text: Text, outcome: Outcome) {
         let estimate = self.part_estimate(started, text, outcome);
-        self.books.estimator.submit(estimate);
+        self.accounting.estimator.submit(estimate);
     }
 
     fn part_estimate(&self, started: Instant, text: Text, outcome: Outcome) -> Estimate {

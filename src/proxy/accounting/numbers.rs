@@ -1,0 +1,162 @@
+//! Which of an answer's numbers the backend reported, and which are to be estimated. Pure: it sees the meter's reading only.
+
+use crate::{
+    model::Usage,
+    proxy::routes::Metering,
+    usage::{Dialect, Meter, Told},
+};
+
+/// What the backend reported of an answer's usage.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Numbers {
+    pub usage: Usage,
+    pub missing: Missing,
+}
+
+/// What the backend did not report, and is to be estimated if it can be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Missing {
+    Nothing,
+    /// There are no numbers, and nothing to count.
+    #[default]
+    All,
+    Parts {
+        input: bool,
+        output: bool,
+    },
+}
+
+/// An answer without an error status, as it is known at its end.
+pub struct Metered<'a> {
+    pub metering: Metering,
+    pub dialect: Dialect,
+    /// `None` where there is no answer, or none that was read.
+    pub meter: Option<&'a Meter>,
+    /// The answer came to its end.
+    pub is_complete: bool,
+}
+
+impl Metered<'_> {
+    /// Returns the backend's numbers, a 0 included, and what is missing of them.
+    #[must_use]
+    pub fn numbers(&self) -> Numbers {
+        let Some(meter) = self.meter else {
+            return Numbers::unread(self.metering);
+        };
+        let reading = meter.reading();
+        let counts = reading.counts();
+        let told = counts.told(self.dialect);
+        let mut usage = told.usage();
+        if self.metering == Metering::Images {
+            usage.images = reading.items;
+        }
+        let missing = match self.metering {
+            Metering::Text => self.missing_of_text(meter, told),
+            Metering::Input if told.input.is_none() => Missing::Parts {
+                input: true,
+                output: false,
+            },
+            Metering::Input => Missing::Nothing,
+            Metering::Given | Metering::Images | Metering::Free if counts.is_told() => {
+                Missing::Nothing
+            }
+            Metering::Given | Metering::Images | Metering::Free => Missing::All,
+        };
+        Numbers { usage, missing }
+    }
+
+    /// Returns what is missing where input and output are text. An answer that merely says what went wrong generated nothing.
+    fn missing_of_text(&self, meter: &Meter, told: Told) -> Missing {
+        let reading = meter.reading();
+        let has_uncounted = meter.is_of_events() && reading.has_uncounted_text(self.is_complete);
+        let is_failed = reading.is_error && !has_uncounted && !meter.has_text_in_json();
+        if is_failed && told.input.is_none() && told.output.is_none() {
+            return Missing::All;
+        }
+        // A 0 before the text is a placeholder.
+        let input = told.input.is_none_or(|input| input == 0 && has_uncounted);
+        let output = has_uncounted || told.output.is_none() && !is_failed;
+        if input || output {
+            Missing::Parts { input, output }
+        } else {
+            Missing::Nothing
+        }
+    }
+}
+
+impl Numbers {
+    /// Returns what is missing where there is no answer, or none that was read.
+    fn unread(metering: Metering) -> Self {
+        let missing = match metering {
+            Metering::Text | Metering::Input => Missing::Parts {
+                input: true,
+                output: metering == Metering::Text,
+            },
+            Metering::Given | Metering::Images | Metering::Free => Missing::All,
+        };
+        Self {
+            usage: Usage::default(),
+            missing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::Encoding;
+
+    /// Returns the input, the output and what is missing of an answer in JSON.
+    fn of_json(metering: Metering, body: &'static str) -> (u64, u64, Missing) {
+        let mut meter = Meter::json(Encoding::Identity, None);
+        meter.push(body.into(), &mut |_| {});
+        meter.finish(&mut |_| {});
+        let numbers = Metered {
+            metering,
+            dialect: Dialect::Completions,
+            meter: Some(&meter),
+            is_complete: true,
+        }
+        .numbers();
+        (numbers.usage.input, numbers.usage.output, numbers.missing)
+    }
+
+    const BOTH: &str = r#"{"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
+    const INPUT: &str = r#"{"usage":{"prompt_tokens":3}}"#;
+    const TEXT: &str = r#"{"choices":[{"message":{"content":"Hello"}}]}"#;
+    const ERROR: &str = r#"{"error":{"message":"overloaded"}}"#;
+
+    const fn parts(input: bool, output: bool) -> Missing {
+        Missing::Parts { input, output }
+    }
+
+    #[test]
+    fn what_is_missing_follows_the_metering_and_the_report() {
+        for (metering, body, expected) in [
+            (Metering::Text, BOTH, (3, 2, Missing::Nothing)),
+            (Metering::Text, INPUT, (3, 0, parts(false, true))),
+            (Metering::Text, TEXT, (0, 0, parts(true, true))),
+            (Metering::Text, ERROR, (0, 0, Missing::All)),
+            (Metering::Input, INPUT, (3, 0, Missing::Nothing)),
+            (Metering::Input, TEXT, (0, 0, parts(true, false))),
+            (Metering::Given, BOTH, (3, 2, Missing::Nothing)),
+            (Metering::Given, TEXT, (0, 0, Missing::All)),
+            (Metering::Images, TEXT, (0, 0, Missing::All)),
+            (Metering::Free, TEXT, (0, 0, Missing::All)),
+        ] {
+            assert_eq!(of_json(metering, body), expected, "{metering:?} {body}");
+        }
+    }
+
+    #[test]
+    fn without_an_answer_everything_that_is_text_is_missing() {
+        for (metering, missing) in [
+            (Metering::Text, parts(true, true)),
+            (Metering::Input, parts(true, false)),
+            (Metering::Given, Missing::All),
+            (Metering::Images, Missing::All),
+        ] {
+            assert_eq!(Numbers::unread(metering).missing, missing);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What is known of a request before it goes to the backend.
+
+use actix_web::HttpRequest;
+
+use super::recorder::ObjectRecorder;
+use crate::proxy::{
+    admission::{Arrival, body_budget::BodyShare},
+    body::BodyParts,
+    routes::Endpoint,
+};
+
+/// What is known of a request before it goes to the backend.
+pub struct RequestContext<'a> {
+    pub request: &'a HttpRequest,
+    pub arrival: Arrival,
+    pub endpoint: Endpoint,
+    /// Empty where the request names none.
+    pub model: String,
+    pub body: BodyParts,
+    /// The body's part of the budget for bodies.
+    pub share: BodyShare,
+    /// `None` where neither the request nor its answer concerns stored objects.
+    pub recorder: Option<Box<ObjectRecorder>>,
+}
+
+impl<'a> RequestContext<'a> {
+    /// A request without a body so far.
+    #[must_use]
+    pub fn new(request: &'a HttpRequest, arrival: Arrival, endpoint: Endpoint) -> Self {
+        Self {
+            request,
+            arrival,
+            endpoint,
+            model: String::new(),
+            body: BodyParts::default(),
+            share: BodyShare::default(),
+            recorder: None,
+        }
+    }
+}

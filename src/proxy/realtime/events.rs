@@ -1,0 +1,72 @@
+//! What the backend's events mean for the ledger (OpenAI's API reference, realtime server events).
+
+use std::time::Instant;
+
+use crate::{
+    model::Usage,
+    usage::{Dialect, Text, read_event, transcription_model},
+};
+
+/// A response that is being made.
+pub struct Responding {
+    pub since: Instant,
+    /// For an estimate, should the client leave in the middle of it or the backend not say what it used.
+    pub text: Text,
+}
+
+/// What a server event means for the ledger.
+pub enum Part {
+    /// What was used, since when.
+    Told(Instant, Usage),
+    /// The end of a response of which the backend does not say what it used.
+    Untold(Responding),
+    /// What the user said was transcribed.
+    Transcription(Option<Usage>),
+    /// The session says which model transcribes.
+    Session(Option<String>),
+}
+
+pub fn look(
+    message: &[u8],
+    responding: &mut Option<Responding>,
+    opened_at: Instant,
+) -> Option<Part> {
+    let says = |word: &str| memchr::memmem::find(message, word.as_bytes()).is_some();
+    let begun = |since| Responding {
+        since,
+        text: Text::default(),
+    };
+    if says("\"response.created\"") {
+        *responding = Some(begun(Instant::now()));
+        return None;
+    }
+    if says("session.created\"") || says("session.updated\"") {
+        return Some(Part::Session(transcription_model(message)));
+    }
+    if says("input_audio_transcription.completed\"") {
+        let (_, event) = read_event(message, &mut Text::default());
+        return Some(Part::Transcription(event.counts.usage(Dialect::Responses)));
+    }
+    let is_done = says("\"response.done\"");
+    let has_usage = says("\"usage\"");
+    // Audio is long and no text.
+    let has_text = responding.is_some() && says(".delta\"") && !says("audio.delta\"");
+    if !has_usage && !has_text && !is_done {
+        return None;
+    }
+    let mut no_text = Text::default();
+    let text = match responding {
+        Some(responding) if has_text => &mut responding.text,
+        _ => &mut no_text,
+    };
+    let (_, event) = read_event(message, text);
+    let usage = event.counts.usage(Dialect::Responses);
+    if !is_done {
+        return usage.map(|usage| Part::Told(Instant::now(), usage));
+    }
+    let done = responding.take().unwrap_or_else(|| begun(opened_at));
+    Some(match usage {
+        Some(usage) => Part::Told(done.since, usage),
+        None => Part::Untold(done),
+    })
+}

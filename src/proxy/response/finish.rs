@@ -1,0 +1,50 @@
+//! The last steps of an answer: an error becomes one, and its framing fits the client.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::{BodySize, MessageBody},
+    http::{ConnectionType, StatusCode, Version},
+};
+
+use crate::proxy::{
+    accounting::access_log::{log_refusal, peer_of},
+    admission::AdmissionControl,
+    error::{ApiError, ErrorShape},
+};
+
+/// Answers a request with an error, and logs it. The answer to a wrong key waits.
+pub async fn refuse(
+    request: &HttpRequest,
+    admission: &AdmissionControl,
+    error: &ApiError,
+) -> HttpResponse {
+    let response = error.to_response(ErrorShape::of_path(request.path()));
+    if !error.is_logged() {
+        let caller = admission.keys.identify(request.headers());
+        log_refusal(request, caller.as_deref(), error, &response);
+    }
+    if error.status() == StatusCode::UNAUTHORIZED {
+        admission
+            .throttle
+            .slow_down(peer_of(request).address())
+            .await;
+    }
+    response
+}
+
+/// Frames an answer for the client's version of HTTP.
+///
+/// A client of HTTP/1.0 knows no chunks: a body without a length ends with the connection, even where the client asked to
+/// keep it (RFC 9112 sections 6.1 and 6.3). actix would send chunks. Behind an answer to a request that offered another
+/// protocol, as Java's clients do with HTTP/2, actix closes the connection; the client is told, so that it does not send its
+/// next request into it.
+pub fn framed_for(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
+    let is_old = request.version() < Version::HTTP_11;
+    let ends_with_connection = is_old && response.body().size() == BodySize::Stream;
+    if ends_with_connection || request.head().upgrade() {
+        let head = response.head_mut();
+        head.no_chunking(ends_with_connection);
+        head.set_connection_type(ConnectionType::Close);
+    }
+    response
+}

@@ -1,0 +1,77 @@
+//! A backend that refuses a request because this proxy added `stream_options` to it is sent the request once more, as the client
+//! sent it. Nothing was generated for the first one, so nothing is paid twice.
+
+use std::{sync::Arc, time::Instant};
+
+use actix_web::{HttpRequest, http::StatusCode};
+use bytes::Bytes;
+
+use super::read::next_bytes;
+use crate::proxy::{
+    backend::{Backend, BackendError, OutgoingRequest, Response},
+    body::{BodyParts, BytesCollector},
+    headers::{BodyLength, OwnHeaders},
+    request::usage_option::UsageOptionRefusals,
+};
+
+/// A longer refusal is passed on unread.
+const MAX_REFUSAL_BYTES: usize = 64 * 1024;
+
+/// A request as its client sent it, for a backend that refuses it as this proxy edited it.
+pub struct UneditedRequest {
+    pub refusals: Arc<UsageOptionRefusals>,
+    pub own_headers: Arc<OwnHeaders>,
+    pub request: HttpRequest,
+    pub model: String,
+    pub body: BodyParts,
+}
+
+/// What became of an answer that may be such a refusal.
+pub enum Retried {
+    /// The answer to the request without the option.
+    Answer(Response),
+    /// The answer is another; what was read of it comes before what is left of its body.
+    Other(Response, Bytes),
+}
+
+impl UneditedRequest {
+    /// Sends the request once more if the answer refuses the option.
+    ///
+    /// # Errors
+    /// [`BackendError`] when there is no answer the second time.
+    pub async fn retry_if_refused(
+        self,
+        backend: &Backend,
+        mut response: Response,
+    ) -> Result<Retried, BackendError> {
+        if !matches!(
+            response.status,
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+        ) {
+            return Ok(Retried::Other(response, Bytes::new()));
+        }
+        let mut read = BytesCollector::default();
+        // What cannot be read is no refusal; the client gets what came, and the rest as it comes.
+        while read.len() < MAX_REFUSAL_BYTES
+            && let Ok(Some(bytes)) = next_bytes(&mut response).await
+        {
+            read.push(bytes);
+        }
+        let read = read.into_bytes();
+        let names = |name: &str| memchr::memmem::find(&read, name.as_bytes()).is_some();
+        if !response.body.is_complete() || !(names("stream_options") || names("include_usage")) {
+            return Ok(Retried::Other(response, read));
+        }
+        if self.refusals.insert(&self.model, Instant::now()) {
+            log::warn!(
+                "the backend refuses stream_options for model={:?}: its streams are not asked for their usage for an hour and \
+                 are estimated; STREAM_USAGE=leave turns the option off",
+                self.model
+            );
+        }
+        let length = BodyLength::Json(self.body.len() as u64);
+        let head = self.own_headers.head_for(&self.request, length);
+        let outgoing = OutgoingRequest::new(head, self.body);
+        backend.send(&outgoing, || {}).await.map(Retried::Answer)
+    }
+}

@@ -1,0 +1,64 @@
+//! A request goes to the backend, and its answer comes back.
+
+use std::rc::Rc;
+
+use actix_web::HttpResponse;
+use bytes::Bytes;
+
+use super::{
+    WorkerStreams, answer,
+    backend_error::unanswered,
+    relay::DetachedReader,
+    retry::{Retried, UneditedRequest},
+};
+use crate::{
+    proxy::{
+        accounting::exchange::Exchange,
+        backend::{Backend, OutgoingRequest},
+        error::ApiError,
+        request::prepare::Expected,
+    },
+    usage::UsageOnlyEvents,
+};
+
+/// Sends a request and makes the client's answer of the backend's. `unedited` is the request as the client sent it, for a
+/// backend that refuses the edit.
+///
+/// # Errors
+/// 502, 503 and 504 when the backend gives no answer; the errors of [`answer::answer`].
+pub async fn send(
+    backend: Rc<Backend>,
+    streams: Rc<WorkerStreams>,
+    outgoing: OutgoingRequest,
+    unedited: Option<UneditedRequest>,
+    mut exchange: Box<Exchange>,
+    mut expected: Expected,
+    detached: Option<DetachedReader>,
+) -> Result<HttpResponse, ApiError> {
+    let sent = backend.send(&outgoing, || exchange.sent()).await;
+    let mut response = sent.map_err(|error| {
+        exchange.unanswered();
+        unanswered(&error)
+    })?;
+    drop(outgoing);
+    let mut read_ahead = Bytes::new();
+    if let Some(unedited) = unedited.filter(|_| response.status.is_client_error()) {
+        // Boxed: it is rare, and every request's future would have room for it.
+        let retried = Box::pin(unedited.retry_if_refused(&backend, response)).await;
+        response = match retried {
+            Ok(Retried::Answer(response)) => {
+                expected.usage_only_events = UsageOnlyEvents::Pass;
+                response
+            }
+            Ok(Retried::Other(response, read)) => {
+                read_ahead = read;
+                response
+            }
+            Err(error) => {
+                exchange.unanswered();
+                return Err(unanswered(&error));
+            }
+        };
+    }
+    answer::answer(response, read_ahead, exchange, &streams, expected, detached).await
+}

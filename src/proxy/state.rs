@@ -1,0 +1,133 @@
+//! What all workers share, and what each worker has of its own.
+
+use std::{
+    future::Future,
+    rc::Rc,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::{
+    accounting::{
+        estimator::Estimator,
+        exchange::{Exchange, WorkerAccounting},
+        request_context::RequestContext,
+    },
+    admission::{AdmissionControl, Arrival},
+    backend::{Backend, Connector, OutgoingRequest},
+    error::ApiError,
+    headers::{BodyLength, OwnHeaders},
+    request::{
+        prepare::{PreparedRequest, StreamUsage},
+        usage_option::UsageOptionRefusals,
+    },
+    response::{WorkerStreams, relay::DetachedReader, retry::UneditedRequest, send},
+    routes::Endpoints,
+};
+use crate::store::ledger::{Ledger, WorkerLedger};
+
+/// What all workers share.
+pub struct Shared {
+    pub endpoints: Endpoints,
+    pub admission: AdmissionControl,
+    pub ledger: Ledger,
+    pub estimator: Estimator,
+    pub own_headers: Arc<OwnHeaders>,
+    pub stream_usage: StreamUsage,
+    pub usage_option_refusals: Arc<UsageOptionRefusals>,
+    pub max_body_bytes: usize,
+    /// Interval of the reconciler.
+    pub reconcile_interval: Duration,
+    /// Whether one of the workers runs the reconciler.
+    pub has_reconciler: AtomicBool,
+}
+
+/// One worker: what it shares with the others, its connections to the backend, and its way to the ledger.
+pub struct Worker {
+    pub shared: Arc<Shared>,
+    pub accounting: Rc<WorkerAccounting>,
+    pub backend: Rc<Backend>,
+    streams: Rc<WorkerStreams>,
+}
+
+impl Worker {
+    /// Must be called on the worker's own thread.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, connector: Arc<Connector>) -> Self {
+        Self {
+            accounting: Rc::new(WorkerAccounting {
+                ledger: WorkerLedger::new(shared.ledger.clone()),
+                estimator: shared.estimator.clone(),
+            }),
+            streams: Rc::new(WorkerStreams::new()),
+            shared,
+            backend: Rc::new(Backend::new(connector)),
+        }
+    }
+
+    /// Finds out who calls.
+    ///
+    /// # Errors
+    /// 401 and 403 as [`AdmissionControl::identify`] says, 503 when the server stops or its rows cannot be written.
+    pub async fn identify(&self, request: &HttpRequest) -> Result<Arrival, ApiError> {
+        let arrival = self.shared.admission.identify(request.headers()).await?;
+        if !self.accounting.ledger.accepts_requests() {
+            return Err(ApiError::ledger_unavailable().retry_after(5));
+        }
+        Ok(arrival)
+    }
+
+    /// Waits for a request's turn and starts its account. Plain and streamed requests, uploads, lists and sockets all come
+    /// through here.
+    ///
+    /// # Errors
+    /// 503 when the wait is too long or the server stops.
+    pub async fn admit(&self, context: RequestContext<'_>) -> Result<Box<Exchange>, ApiError> {
+        let permit = self.shared.admission.admit().await?;
+        let accounting = Rc::clone(&self.accounting);
+        Ok(Exchange::start(context, accounting, permit))
+    }
+
+    /// Sends a request and turns the backend's answer into the client's. The future borrows nothing, so that it can be a task
+    /// of its own; `detached` is for a request that goes on without its client.
+    pub fn send(
+        &self,
+        request: &HttpRequest,
+        prepared: PreparedRequest,
+        exchange: Box<Exchange>,
+        detached: Option<DetachedReader>,
+    ) -> impl Future<Output = Result<HttpResponse, ApiError>> + use<> {
+        let shared = &self.shared;
+        let unedited = prepared.unedited.map(|body| UneditedRequest {
+            refusals: Arc::clone(&shared.usage_option_refusals),
+            own_headers: Arc::clone(&shared.own_headers),
+            request: request.clone(),
+            model: exchange.model().to_owned(),
+            body,
+        });
+        let bytes = prepared.body.len() as u64;
+        let length = if prepared.is_json {
+            BodyLength::Json(bytes)
+        } else {
+            BodyLength::Known(bytes)
+        };
+        let head = shared.own_headers.head_for(request, length);
+        send::send(
+            Rc::clone(&self.backend),
+            Rc::clone(&self.streams),
+            OutgoingRequest::new(head, prepared.body),
+            unedited,
+            exchange,
+            prepared.expected,
+            detached,
+        )
+    }
+
+    /// What the streams of this worker share.
+    #[must_use]
+    pub fn streams(&self) -> &Rc<WorkerStreams> {
+        &self.streams
+    }
+}
