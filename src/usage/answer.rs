@@ -11,12 +11,11 @@ use serde_json::value::RawValue;
 
 use super::{
     counts::{Counts, Details, VendorCounts, find_counts},
-    lenient::{Lenient, Name, Seconds, anything_else_is_default},
-    outline::weight_of,
     strings::{Nothing, OnlyUsage, Strings, Take},
     template::{Holes, Noting},
     text::Text,
 };
+use crate::json::{Lenient, Name, Seconds, anything_else_is_default, weight_of};
 
 /// What one JSON answer, or one event of a stream, says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

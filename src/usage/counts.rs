@@ -13,8 +13,10 @@ use serde::{
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::lenient::{Count, Name, Seconds, anything_else_is_default};
-use crate::model::Usage;
+use crate::{
+    json::{Count, Name, Seconds, anything_else_is_default},
+    model::Usage,
+};
 
 /// Limits of the search for a usage object in text that is not JSON as a whole: its longest length, and how many places are
 /// tried from the end. Without these a megabyte of `{"usage":{"usage":…` would be read a hundred thousand times.

@@ -15,13 +15,14 @@ use serde_json::value::RawValue;
 
 use super::{
     answer::answer_text,
-    fold::fold,
-    lenient::{Name, anything_else_is_default},
     strings::{Strings, Take},
     text::Text,
     tokens::{Tally, Tokenizer, by_length},
 };
-use crate::model::Usage;
+use crate::{
+    json::{Name, anything_else_is_default, fold},
+    model::Usage,
+};
 
 const MESSAGE_TOKENS: u64 = 4;
 const ANSWER_TOKENS: u64 = 3;

@@ -4,12 +4,9 @@ mod answer;
 mod counts;
 mod decode;
 mod estimate;
-mod fold;
 mod image;
 mod json_buffer;
-mod lenient;
 mod meter;
-mod outline;
 #[cfg(test)]
 mod samples;
 mod session;
@@ -21,11 +18,10 @@ mod text;
 mod tokens;
 mod websocket;
 
+pub use crate::json::{LooseName, Name, fold, fold_text};
 pub use answer::{Answer, EventKind, read_answer, read_event};
 pub use counts::{Counts, Dialect, Told, VendorCounts, find_counts};
 pub use estimate::{Evidence, Generated, Input};
-pub use fold::{LooseName, fold, fold_text};
-pub use lenient::Name;
 pub use meter::{Encoding, Meter, Reading};
 pub use session::transcription_model;
 pub use sse::{Event, Scanner, UsageOnlyEvents};

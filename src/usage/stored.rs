@@ -10,7 +10,7 @@ use serde::{
 
 use serde_json::value::RawValue;
 
-use super::lenient::{Name, anything_else_is_default};
+use crate::json::{Name, anything_else_is_default};
 
 /// No backend's id is longer; what has other characters could be read in two ways in a path.
 const MAX_ID_BYTES: usize = 256;

@@ -11,8 +11,8 @@ use serde::{
 use super::{
     counts::{Counts, Details},
     image::{Picture, is_base64},
-    lenient::{Lenient, Name},
 };
+use crate::json::{Lenient, Name};
 
 /// A file or a sound, of which nothing is known: no less than the smallest picture.
 const MEDIA_TOKENS: u64 = 85;

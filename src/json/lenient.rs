@@ -62,10 +62,10 @@ macro_rules! anything_else_is_default {
     };
 }
 
-pub(super) use anything_else_is_default;
+pub(crate) use anything_else_is_default;
 
 /// `None` when the value had another type.
-pub(super) struct Lenient<T>(pub(super) Option<T>);
+pub(crate) struct Lenient<T>(pub(crate) Option<T>);
 
 impl<T> Default for Lenient<T> {
     fn default() -> Self {
@@ -108,7 +108,7 @@ impl<'de> Deserialize<'de> for Lenient<Cow<'de, str>> {
 
 /// A token count: a whole number from 0 to [`MAX_COUNT`], also when written as `12.0`. Anything else is not given.
 #[derive(Default)]
-pub(super) struct Count(pub(super) Option<u64>);
+pub(crate) struct Count(pub(crate) Option<u64>);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -143,7 +143,7 @@ impl<'de> Deserialize<'de> for Count {
 
 /// Seconds, whole or not, as milliseconds.
 #[derive(Default)]
-pub(super) struct Seconds(pub(super) Option<u64>);
+pub(crate) struct Seconds(pub(crate) Option<u64>);
 
 impl Seconds {
     fn of(seconds: f64) -> Self {
