@@ -4,9 +4,9 @@
 mod fold;
 mod lenient;
 mod outline;
+mod parts;
 
 pub use fold::{LooseName, fold, fold_text};
-pub use lenient::Name;
-
-pub(crate) use lenient::{Count, Lenient, Seconds, anything_else_is_default};
-pub(crate) use outline::{Outline, weight_of};
+pub use lenient::{Count, MaybeText, Name, Seconds};
+pub use outline::{Outline, weight_of};
+pub use parts::{EachPart, JsonType, PartReader, for_each_member, for_each_part, skip_value};
