@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 
 use super::{
     counts::{Counts, Details, VendorCounts, find_counts},
+    slots::{Holes, Noting},
     strings::{Nothing, OnlyUsage, Strings, Take},
-    template::{Holes, Noting},
     text::Text,
 };
 use crate::json::{

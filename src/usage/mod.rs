@@ -10,6 +10,7 @@ mod meter;
 #[cfg(test)]
 mod samples;
 mod session;
+mod slots;
 mod sse;
 mod stored;
 mod strings;
