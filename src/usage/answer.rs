@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{
     counts::{Counts, Details, VendorCounts, find_counts},
-    slots::{Holes, Noting},
+    slots::{SlotRecorder, Slots},
     strings::{Nothing, OnlyUsage, Strings, Take},
     text::Text,
 };
@@ -90,25 +90,25 @@ pub(super) fn answer_text(body: &[u8], taker: &mut impl Take) -> serde_json::Res
 
 /// Reads the data of one server-sent event, and adds what is generated text in it.
 pub fn read_event(data: &[u8], text: &mut Text) -> (EventKind, Answer) {
-    read_event_noting(data, text, &mut Holes::unwanted())
+    read_event_with_slots(data, text, &mut Slots::unwanted())
 }
 
 /// The same, and notes where another event of its kind may differ.
-pub(super) fn read_event_noting(
+pub(super) fn read_event_with_slots(
     data: &[u8],
     text: &mut Text,
-    holes: &mut Holes<'_>,
+    slots: &mut Slots<'_>,
 ) -> (EventKind, Answer) {
     if data.trim_ascii() == b"[DONE]" {
         return (EventKind::Done, Answer::default());
     }
     let before = text.mark();
-    let mut parsed = parse(data, Shape::Event, &mut Noting { text, holes });
-    if parsed.is_err() && holes.are_wanted() {
+    let mut parsed = parse(data, Shape::Event, &mut SlotRecorder { text, slots });
+    if parsed.is_err() && slots.are_wanted() {
         // What is noted must be Unicode, what is passed over need not.
-        holes.spoil();
+        slots.spoil();
         text.back_to(before);
-        parsed = parse(data, Shape::Event, &mut Noting { text, holes });
+        parsed = parse(data, Shape::Event, &mut SlotRecorder { text, slots });
     }
     let Ok(wire) = parsed else {
         text.back_to(before);
@@ -121,7 +121,7 @@ pub(super) fn read_event_noting(
     // The first one's delta is a reason to stop, the others' is sound.
     if name == "message_delta" || is_sound(name) {
         text.back_to(before);
-        holes.spoil();
+        slots.spoil();
     }
     let is_error = wire.is_error();
     let is_usage_only = wire.choices == Choices::None

@@ -9,19 +9,19 @@ use super::{strings::Take, text::Text};
 /// A chunk has some 250 bytes.
 const MAX_TEMPLATE_BYTES: usize = 1024;
 /// Text, and the strings and numbers around it that nobody reads.
-const MAX_HOLES: usize = 12;
-pub(super) const USUAL_HOLES: usize = 6;
+const MAX_SLOTS: usize = 12;
+pub(super) const USUAL_SLOTS: usize = 6;
 
 /// A place whose content has no influence on how the rest is read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Hole {
+pub(super) struct Slot {
     pub(super) start: u16,
     pub(super) end: u16,
-    pub(super) content: Content,
+    pub(super) content: SlotContent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Content {
+pub(super) enum SlotContent {
     /// Of a string, and generated text.
     Text,
     /// Of a string that nobody reads.
@@ -30,7 +30,7 @@ pub(super) enum Content {
     Number,
 }
 
-impl Content {
+impl SlotContent {
     /// How long it is at the beginning of `bytes`; `None` where it must be parsed to know what it says.
     pub(super) fn length(self, bytes: &[u8]) -> Option<usize> {
         match self {
@@ -57,15 +57,15 @@ fn is_whole_number(digits: &[u8]) -> bool {
     }
 }
 
-/// Notes, while an event is parsed, where its holes are.
-pub(super) struct Holes<'a> {
+/// Notes, while an event is parsed, where its slots are.
+pub(super) struct Slots<'a> {
     event: &'a [u8],
-    pub(super) found: SmallVec<[Hole; USUAL_HOLES]>,
+    pub(super) found: SmallVec<[Slot; USUAL_SLOTS]>,
     /// The event has something that a template cannot have.
     pub(super) is_spoiled: bool,
 }
 
-impl<'a> Holes<'a> {
+impl<'a> Slots<'a> {
     pub(super) fn in_event(event: &'a [u8]) -> Self {
         Self {
             event,
@@ -96,34 +96,34 @@ impl<'a> Holes<'a> {
         if self.is_spoiled {
             return;
         }
-        match self.hole(text, Content::Text) {
-            Some(hole) if self.found.len() < MAX_HOLES => self.found.push(hole),
+        match self.slot(text, SlotContent::Text) {
+            Some(slot) if self.found.len() < MAX_SLOTS => self.found.push(slot),
             _ => self.spoil(),
         }
     }
 
-    /// A JSON value that nobody reads. Where it is no hole, others must have the same.
+    /// A JSON value that nobody reads. Where it is no slot, others must have the same.
     fn filler(&mut self, json: &str) {
-        if self.is_spoiled || self.found.len() >= MAX_HOLES - 1 {
+        if self.is_spoiled || self.found.len() >= MAX_SLOTS - 1 {
             return;
         }
         let inside = json.strip_prefix('"').and_then(|s| s.strip_suffix('"'));
-        let hole = match inside {
-            Some(string) if !string.contains('\\') => self.hole(string, Content::Filler),
-            None if is_whole_number(json.as_bytes()) => self.hole(json, Content::Number),
+        let slot = match inside {
+            Some(string) if !string.contains('\\') => self.slot(string, SlotContent::Filler),
+            None if is_whole_number(json.as_bytes()) => self.slot(json, SlotContent::Number),
             _ => None,
         };
-        self.found.extend(hole);
+        self.found.extend(slot);
     }
 
-    /// `part` of the event as a hole.
-    fn hole(&self, part: &str, content: Content) -> Option<Hole> {
+    /// `part` of the event as a slot.
+    fn slot(&self, part: &str, content: SlotContent) -> Option<Slot> {
         let start = part
             .as_ptr()
             .addr()
             .checked_sub(self.event.as_ptr().addr())?;
         let end = start.checked_add(part.len())?;
-        (end <= self.event.len()).then_some(Hole {
+        (end <= self.event.len()).then_some(Slot {
             start: start.try_into().ok()?,
             end: end.try_into().ok()?,
             content,
@@ -132,32 +132,32 @@ impl<'a> Holes<'a> {
 }
 
 /// Gives the text to one, and the places to the other.
-pub(super) struct Noting<'t, 'e> {
+pub(super) struct SlotRecorder<'t, 'e> {
     pub(super) text: &'t mut Text,
-    pub(super) holes: &'t mut Holes<'e>,
+    pub(super) slots: &'t mut Slots<'e>,
 }
 
-impl Take for Noting<'_, '_> {
+impl Take for SlotRecorder<'_, '_> {
     fn text(&mut self, text: &str) {
         self.text.text(text);
-        self.holes.text(text);
+        self.slots.text(text);
     }
 
     fn perhaps_text(&mut self, text: &str) {
         self.text.text(text);
-        self.holes.spoil();
+        self.slots.spoil();
     }
 
     fn tokens(&mut self, count: u64) {
         self.text.tokens(count);
-        self.holes.spoil();
+        self.slots.spoil();
     }
 
     fn wants_filler(&self) -> bool {
-        self.holes.are_wanted()
+        self.slots.are_wanted()
     }
 
     fn filler(&mut self, json: &str) {
-        self.holes.filler(json);
+        self.slots.filler(json);
     }
 }

@@ -7,9 +7,9 @@ use std::{cell::RefCell, rc::Rc};
 use smallvec::SmallVec;
 
 use super::{
-    answer::{Answer, EventKind, read_event_noting},
+    answer::{Answer, EventKind, read_event_with_slots},
     counts::{Counts, VendorCounts},
-    slots::{Content, Hole, Holes, USUAL_HOLES},
+    slots::{Slot, SlotContent, Slots, USUAL_SLOTS},
     strings::Take,
     text::Text,
 };
@@ -46,16 +46,21 @@ impl EventReader {
             }
             return None;
         }
-        let mut holes = Holes::in_event(data);
-        let (kind, answer) = read_event_noting(data, text, &mut holes);
+        let mut slots = Slots::in_event(data);
+        let (kind, answer) = read_event_with_slots(data, text, &mut slots);
         let is_mere_text = kind == EventKind::Content
             && answer.counts == Counts::default()
             && answer.vendor_counts == VendorCounts::default()
             && answer.items == 0
             && !answer.is_error;
-        let has_text = |holes: &Holes| holes.found.iter().any(|hole| hole.content == Content::Text);
-        if is_mere_text && !holes.is_spoiled && has_text(&holes) {
-            self.template = Some(self.templates.of(data, holes));
+        let has_text = |slots: &Slots| {
+            slots
+                .found
+                .iter()
+                .any(|slot| slot.content == SlotContent::Text)
+        };
+        if is_mere_text && !slots.is_spoiled && has_text(&slots) {
+            self.template = Some(self.templates.of(data, slots));
         }
         Some((kind, answer))
     }
@@ -63,7 +68,7 @@ impl EventReader {
 
 impl Templates {
     /// One that an event is like, which was parsed.
-    fn of(&self, data: &[u8], holes: Holes<'_>) -> Rc<Template> {
+    fn of(&self, data: &[u8], slots: Slots<'_>) -> Rc<Template> {
         let mut recent = self.0.borrow_mut();
         let known = recent.iter().find(|like| like.texts_of(data).is_some());
         if let Some(known) = known {
@@ -74,7 +79,7 @@ impl Templates {
         }
         let new = Rc::new(Template {
             data: data.to_owned(),
-            holes: holes.found,
+            slots: slots.found,
         });
         recent.push(Rc::clone(&new));
         new
@@ -85,42 +90,44 @@ impl Templates {
 #[derive(Debug)]
 struct Template {
     data: Vec<u8>,
-    holes: SmallVec<[Hole; USUAL_HOLES]>,
+    slots: SmallVec<[Slot; USUAL_SLOTS]>,
 }
 
 impl Template {
-    /// What is text in `data`, where it is this event with other contents in its holes.
+    /// What is text in `data`, where it is this event with other contents in its slots.
     fn texts_of<'d>(&self, data: &'d [u8]) -> Option<SmallVec<[&'d str; 2]>> {
         let mut texts = SmallVec::new();
         let (mut from, mut rest) = (0, data);
-        for holes in self
-            .holes
-            .split_inclusive(|hole| hole.content == Content::Text)
+        for slots in self
+            .slots
+            .split_inclusive(|slot| slot.content == SlotContent::Text)
         {
             // What surrounds the text is the same most of the time.
-            let end = holes.last().filter(|hole| hole.content == Content::Text);
-            let end = end.map_or(self.data.len(), |hole| usize::from(hole.start));
+            let end = slots
+                .last()
+                .filter(|slot| slot.content == SlotContent::Text);
+            let end = end.map_or(self.data.len(), |slot| usize::from(slot.start));
             if let Some(same) = rest.strip_prefix(&self.data[from..end]) {
                 (from, rest) = (end, same);
             }
-            for &hole in holes {
-                if usize::from(hole.start) < from {
+            for &slot in slots {
+                if usize::from(slot.start) < from {
                     continue;
                 }
-                let (length, inside) = self.fill(hole, from, rest)?;
-                if hole.content == Content::Text {
+                let (length, inside) = self.fill(slot, from, rest)?;
+                if slot.content == SlotContent::Text {
                     texts.push(std::str::from_utf8(&inside[..length]).ok()?);
                 }
-                (from, rest) = (usize::from(hole.end), &inside[length..]);
+                (from, rest) = (usize::from(slot.end), &inside[length..]);
             }
         }
         (rest == &self.data[from..]).then_some(texts)
     }
 
-    /// The length of what is in a hole, and what begins with it; `from` and `rest` are where template and event stand.
-    fn fill<'d>(&self, hole: Hole, from: usize, rest: &'d [u8]) -> Option<(usize, &'d [u8])> {
-        let inside = rest.strip_prefix(&self.data[from..usize::from(hole.start)])?;
-        hole.content.length(inside).map(|length| (length, inside))
+    /// The length of what is in a slot, and what begins with it; `from` and `rest` are where template and event stand.
+    fn fill<'d>(&self, slot: Slot, from: usize, rest: &'d [u8]) -> Option<(usize, &'d [u8])> {
+        let inside = rest.strip_prefix(&self.data[from..usize::from(slot.start)])?;
+        slot.content.length(inside).map(|length| (length, inside))
     }
 }
 
