@@ -10,7 +10,7 @@ use memchr::memchr2;
 
 use smallvec::SmallVec;
 
-use super::EventKind;
+use super::answer::EventKind;
 use crate::json::Outline;
 
 /// Of an event with longer data only the outline is kept and read.
