@@ -7,6 +7,7 @@
 mod file;
 mod port;
 mod rollup;
+mod row;
 mod wal;
 mod watch;
 mod writer;

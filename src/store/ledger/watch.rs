@@ -4,8 +4,11 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::{OnUsersChanged, writer::USERS_POLL};
-use crate::store::{StoreError, users};
+use super::OnUsersChanged;
+use crate::store::{StoreError, sqlite::data_version, users};
+
+/// How often the thread looks whether another process changed the users; a forbidden key stops within about this.
+pub(super) const USERS_POLL: Duration = Duration::from_millis(50);
 
 /// Notices changes of users made by other connections.
 pub(super) struct UsersWatch {
@@ -57,10 +60,4 @@ impl UsersWatch {
         self.data_version = data_version;
         Ok(())
     }
-}
-
-/// Moves when another connection commits anything, never by this one's own commits (sqlite.org/pragma.html#pragma_data_version).
-pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
-    let mut statement = connection.prepare_cached("PRAGMA data_version")?;
-    statement.query_row([], |row| row.get(0))
 }
