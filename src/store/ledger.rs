@@ -5,11 +5,12 @@
 //! The same thread, on the same connection, notices when another process changed a user.
 
 mod file;
-mod port;
+
 mod rollup;
 mod row;
 mod wal;
 mod watch;
+mod worker_ledger;
 mod writer;
 
 use std::{
@@ -27,7 +28,7 @@ use tokio::sync::oneshot;
 use super::{Store, StoreError};
 use crate::model::Entry;
 
-pub use port::WorkerLedger;
+pub use worker_ledger::WorkerLedger;
 
 use file::FileWatch;
 use rollup::Rollup;
