@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::OnUsersChanged;
 use crate::store::{StoreError, sqlite::data_version, users};
 
 /// How often the thread looks whether another process changed the users; a forbidden key stops within about this.
 pub(super) const USERS_POLL: Duration = Duration::from_millis(50);
+
+/// Called on the ledger's thread whenever a user may have changed.
+pub type OnUsersChanged = Box<dyn FnMut(&Connection) -> Result<(), StoreError> + Send>;
 
 /// Notices changes of users made by other connections.
 pub(super) struct UsersWatch {

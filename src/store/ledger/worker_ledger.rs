@@ -5,7 +5,7 @@ use std::{cell::RefCell, future::Future, rc::Rc};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{Ledger, NotWritten};
+use super::queue::{Ledger, NotWritten};
 use crate::model::Entry;
 
 /// Belongs to one worker; must be made and used on its thread.

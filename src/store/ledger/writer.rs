@@ -10,8 +10,8 @@ use std::{
 use rusqlite::{Connection, ErrorCode};
 
 use super::{
-    NotWritten, OnFailure, Queue, Shared, Sync, WriteRequest,
     file::FileWatch,
+    queue::{NotWritten, OnFailure, Queue, Shared, WriteRequest},
     rollup::Rollup,
     row::{InsertedRow, RowInserter},
     wal::WalWatch,
@@ -34,6 +34,15 @@ const ENOUGH_ROWS: usize = 48;
 const MAX_BATCH_ROWS: usize = 4_096;
 /// How long a stopping server tries to write the last rows, and to sum them up.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How surely a commit must be on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sync {
+    /// Survives a killed process; a power cut may take back the last commits.
+    Normal,
+    /// Each commit waits for the disk.
+    Full,
+}
 
 /// The state of the writing thread.
 pub(super) struct Writer {
