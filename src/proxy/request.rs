@@ -4,20 +4,17 @@ mod excerpt;
 mod overrides;
 mod splice;
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use actix_web::http::{
     StatusCode,
     header::{self, HeaderMap},
 };
-use serde::{
-    Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
-};
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::ApiError;
-use crate::usage::{LooseName, Name, fold};
+use crate::json::{LooseName, Name, PartReader, fold, for_each_member, skip_value};
 
 pub use excerpt::Excerpt;
 pub(super) use overrides::{is_override, refused as refused_override};
@@ -93,9 +90,10 @@ pub fn look(body: &Excerpt<'_>) -> Result<BodyInfo, ApiError> {
 }
 
 fn members_of(json: &str) -> serde_json::Result<Members<'_>> {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let members = deserializer.deserialize_map(TopLevel)?;
-    deserializer.end()?;
+    let mut members = Members::default();
+    let mut json = serde_json::Deserializer::from_str(json);
+    for_each_member(&mut json, &mut members)?;
+    json.end()?;
     Ok(members)
 }
 
@@ -190,47 +188,34 @@ impl<'a> Member<'a> {
     }
 }
 
-struct TopLevel;
-
-impl<'de> Visitor<'de> for TopLevel {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Members::default();
-        while let Some(Name(name)) = map.next_key()? {
-            let folded = fold(&name);
-            let is_exact = matches!(folded, Cow::Borrowed(_));
-            match folded.as_ref() {
-                b"model" => members.model.note(map.next_value()?, is_exact),
-                b"stream" => members.stream.note(map.next_value()?, is_exact),
-                b"background" => members.background |= next_is_true(&mut map)?,
-                b"stream_options" => members.stream_options.note(map.next_value()?, is_exact),
-                b"store" if is_exact => members.store = Some(map.next_value()?),
-                b"audio" => members.audio = Some(map.next_value()?),
-                b"modalities" => members.modalities = Some(map.next_value()?),
-                // Of the other names only these may mean more to a lenient reader.
-                [b'a'..=b'z', ..] if !matches!(folded.first(), Some(b'b' | b'h' | b'x')) => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-                _ if LooseName::of(&name).is("background") => {
-                    members.background |= next_is_true(&mut map)?;
-                }
-                _ => {
-                    members.overrides_request |= is_override(&name);
-                    map.next_value::<IgnoredAny>()?;
-                }
+impl<'de> PartReader<'de> for Members<'de> {
+    fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
+        let folded = fold(name);
+        let is_exact = matches!(folded, Cow::Borrowed(_));
+        match folded.as_ref() {
+            b"model" => self.model.note(object.next_value()?, is_exact),
+            b"stream" => self.stream.note(object.next_value()?, is_exact),
+            b"background" => self.background |= next_is_true(object)?,
+            b"stream_options" => self.stream_options.note(object.next_value()?, is_exact),
+            b"store" if is_exact => self.store = Some(object.next_value()?),
+            b"audio" => self.audio = Some(object.next_value()?),
+            b"modalities" => self.modalities = Some(object.next_value()?),
+            // Of the other names only these may mean more to a lenient reader.
+            [b'a'..=b'z', ..] if !matches!(folded.first(), Some(b'b' | b'h' | b'x')) => {
+                skip_value(object)?;
+            }
+            _ if LooseName::of(name).is("background") => self.background |= next_is_true(object)?,
+            _ => {
+                self.overrides_request |= is_override(name);
+                skip_value(object)?;
             }
         }
-        Ok(members)
+        Ok(())
     }
 }
 
-fn next_is_true<'de, A: MapAccess<'de>>(map: &mut A) -> Result<bool, A::Error> {
-    Ok(is_true(map.next_value::<&RawValue>()?.get()))
+fn next_is_true<'de, A: MapAccess<'de>>(object: &mut A) -> Result<bool, A::Error> {
+    Ok(is_true(object.next_value::<&RawValue>()?.get()))
 }
 
 /// `true`, and what lenient servers take for it (pydantic's "lax" booleans, which vLLM reads requests with).
