@@ -15,6 +15,15 @@ const MAX_COUNT: u64 = 1_000_000_000_000;
 /// does not end the reading.
 pub struct Name<'a>(pub Cow<'a, [u8]>);
 
+/// Returns the text of a JSON string, with U+FFFD in the place of lone surrogates; `None` for any other value.
+#[must_use]
+pub fn text_of(json: &str) -> Option<Cow<'_, str>> {
+    match serde_json::from_str(json).ok()? {
+        Name(Cow::Borrowed(bytes)) => Some(String::from_utf8_lossy(bytes)),
+        Name(Cow::Owned(bytes)) => Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())),
+    }
+}
+
 /// A string, or `None` for a value of another type.
 #[derive(Default)]
 pub struct MaybeText<'a>(pub Option<Cow<'a, str>>);

@@ -7,6 +7,6 @@ mod outline;
 mod parts;
 
 pub use fold::{LooseName, fold, fold_text};
-pub use lenient::{Count, MaybeText, Name, Seconds};
+pub use lenient::{Count, MaybeText, Name, Seconds, text_of};
 pub use outline::{Outline, weight_of};
 pub use parts::{EachPart, JsonType, PartReader, for_each_member, for_each_part, skip_value};

@@ -10,7 +10,7 @@ use serde::de::{self, MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
 use crate::{
-    json::{JsonType, LooseName, Name, PartReader, for_each_part},
+    json::{JsonType, LooseName, PartReader, for_each_part, text_of},
     model::{Claim, ObjectKind},
     proxy::{ApiError, request::Excerpt},
 };
@@ -381,7 +381,7 @@ impl Search {
             return;
         }
         // A server that is written in C may end a text at a NUL.
-        let Some(id) = text_of(value).filter(|id| !id.contains(char::is_control)) else {
+        let Some(id) = text_of(value.get()).filter(|id| !id.contains(char::is_control)) else {
             self.problem = Some(Problem::Id(member));
             return;
         };
@@ -392,7 +392,7 @@ impl Search {
         self.found.push(Reference {
             member: member.to_owned(),
             claim: Claim {
-                id,
+                id: id.into_owned(),
                 kind,
                 is_looked_up,
             },
@@ -475,9 +475,4 @@ impl<'de> PartReader<'de> for Within<'de, '_, '_> {
         search.value(value, below, *depth);
         self.go_on()
     }
-}
-
-fn text_of(value: &RawValue) -> Option<String> {
-    let Name(text) = serde_json::from_str(value.get()).ok()?;
-    Some(String::from_utf8_lossy(&text).into_owned())
 }

@@ -14,7 +14,7 @@ use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::ApiError;
-use crate::json::{LooseName, Name, PartReader, fold, for_each_member, skip_value};
+use crate::json::{LooseName, PartReader, fold, for_each_member, skip_value, text_of};
 
 pub use excerpt::Excerpt;
 pub(super) use overrides::{is_override, refused as refused_override};
@@ -245,13 +245,8 @@ fn clean_model(json: &str) -> String {
     if let Some(name) = name.filter(|name| is_clean(name) && !name.contains('\\')) {
         return name.to_owned();
     }
-    let text: Cow<'_, str> = match serde_json::from_str::<Name<'_>>(json) {
-        Ok(Name(Cow::Borrowed(bytes))) => String::from_utf8_lossy(bytes),
-        Ok(Name(Cow::Owned(bytes))) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
-        // Not a string: kept as it was written.
-        Err(_) => Cow::Borrowed(json),
-    };
-    clean_text(&text)
+    // What is no string is kept as it was written.
+    clean_text(&text_of(json).unwrap_or(Cow::Borrowed(json)))
 }
 
 /// The beginning of a text, without control characters.
