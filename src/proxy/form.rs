@@ -17,8 +17,8 @@ use super::{
     request::{clean_text, is_override, is_true},
 };
 use crate::{
+    json::{LooseName, fold_text},
     model::{Claim, ObjectKind},
-    usage::{LooseName, fold_text},
 };
 
 use head::PartHead;

@@ -9,7 +9,7 @@ use super::{
     endpoint::{Body, Endpoint},
     references, request,
 };
-use crate::usage::LooseName;
+use crate::json::LooseName;
 
 /// Names that lists of APIs and frameworks have for what a page begins or ends at. They are compared by their letters alone. Only
 /// `after` and `before` to the letter are looked up.

@@ -19,7 +19,6 @@ mod text;
 mod tokens;
 mod websocket;
 
-pub use crate::json::{LooseName, Name, fold, fold_text};
 pub use answer::{Answer, EventKind, read_answer, read_event};
 pub use counts::{Counts, Dialect, Told, VendorCounts, find_counts};
 pub use decode::Encoding;

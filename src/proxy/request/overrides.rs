@@ -3,7 +3,7 @@
 
 use actix_web::http::StatusCode;
 
-use crate::{proxy::ApiError, usage::LooseName};
+use crate::{json::LooseName, proxy::ApiError};
 
 /// Such a name whoever wrote it.
 const OVERRIDES: [&str; 6] = [
