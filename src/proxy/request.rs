@@ -1,6 +1,5 @@
 //! A request's body: looked into without building a tree.
 
-mod excerpt;
 mod overrides;
 mod splice;
 
@@ -16,7 +15,7 @@ use serde_json::value::RawValue;
 use super::ApiError;
 use crate::json::{LooseName, PartReader, fold, for_each_member, skip_value, text_of};
 
-pub use excerpt::Excerpt;
+pub use crate::json::Excerpt;
 pub(super) use overrides::{is_override, refused as refused_override};
 pub use splice::Splice;
 use splice::splice_of;
