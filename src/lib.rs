@@ -10,6 +10,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod env_file;
+pub mod json;
 pub mod model;
 #[cfg(any(test, fuzzing))]
 pub mod properties;

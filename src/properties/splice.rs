@@ -4,9 +4,9 @@ use actix_web::http::StatusCode;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::proxy::{
-    body::BodyParts,
-    request::{Excerpt, look as look_into},
+use crate::{
+    json::Excerpt,
+    proxy::{body::BodyParts, request::look as look_into},
 };
 
 /// The longest model name that is kept.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::StoreError;
+use super::{StoreError, sqlite::signed};
 use crate::model::{
     Account, Estimated, Extent, ObjectKind, Outcome, Progress, Usage, UsageRow, UsageSource,
 };
@@ -186,15 +186,14 @@ fn write_account(
     row: &UsageRow,
     tokens: Option<Usage>,
 ) -> rusqlite::Result<()> {
-    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     connection.prepare_cached(BOOK)?.execute(params![
         id,
         is_settled,
         row.model,
         row.served_model,
         row.outcome.as_str(),
-        tokens.map(|tokens| count(tokens.input)),
-        tokens.map(|tokens| count(tokens.output)),
+        tokens.map(|tokens| signed(tokens.input)),
+        tokens.map(|tokens| signed(tokens.output)),
     ])?;
     Ok(())
 }

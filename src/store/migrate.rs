@@ -7,7 +7,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::{BUSY_TIMEOUT, IfOlder, StoreError};
+use super::{StoreError, sqlite::BUSY_TIMEOUT};
 
 /// Between two attempts to switch a new file to WAL.
 const WAL_RETRY_PAUSE: Duration = Duration::from_millis(5);
@@ -22,6 +22,13 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/006_expiring_objects.sql"),
     include_str!("migrations/007_estimated_parts.sql"),
 ];
+
+/// What to do with a database of an older version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IfOlder {
+    Migrate,
+    Refuse,
+}
 
 /// Runs what is missing, in one transaction, so that two processes that start together cannot both run it. An empty file
 /// becomes a database either way.

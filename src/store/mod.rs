@@ -9,6 +9,7 @@ mod location;
 mod lookups;
 mod migrate;
 pub mod objects;
+mod sqlite;
 pub mod users;
 
 use std::{
@@ -25,8 +26,9 @@ use scheduled_thread_pool::ScheduledThreadPool;
 pub use error::StoreError;
 pub use location::{DatabasePath, LocationError};
 
-/// How long a statement waits for another process's write before it gives up.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+use migrate::IfOlder;
+use sqlite::BUSY_TIMEOUT;
+
 /// Connections for the admin API; reports are rare and short.
 const POOL_SIZE: u32 = 4;
 /// How long an admin call waits for a pooled connection.
@@ -36,13 +38,6 @@ const POOL_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfMissing {
     Create,
-    Refuse,
-}
-
-/// What to do with a database of an older version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum IfOlder {
-    Migrate,
     Refuse,
 }
 

@@ -1,21 +1,22 @@
 //! Answers and events, as the many servers that speak OpenAI's or Anthropic's API write them: what they say of usage,
 //! model and generated text. No tree is built, and a member of the wrong type never spoils the rest.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{IgnoredAny, MapAccess, SeqAccess},
 };
 use serde_json::value::RawValue;
 
 use super::{
     counts::{Counts, Details, VendorCounts, find_counts},
-    lenient::{Lenient, Name, Seconds, anything_else_is_default},
-    outline::weight_of,
+    slots::{SlotRecorder, Slots},
     strings::{Nothing, OnlyUsage, Strings, Take},
-    template::{Holes, Noting},
     text::Text,
+};
+use crate::json::{
+    EachPart, JsonType, MaybeText, PartReader, Seconds, for_each_member, skip_value, weight_of,
 };
 
 /// What one JSON answer, or one event of a stream, says.
@@ -62,18 +63,19 @@ pub fn read_answer(body: &[u8]) -> Answer {
         counts: wire.counts.or_audio_ms(wire.duration.0),
         vendor_counts: wire.vendor_counts,
         model: wire.model.0.map(Cow::into_owned),
-        items: wire.data.0,
+        items: wire.items,
     }
 }
 
 /// Whether an event, of which only the beginning may be known, carries text that no other event repeats. Pictures, sound and
 /// the events that repeat at the end what came in deltas do not.
 pub(super) fn carries_text(data: &[u8]) -> bool {
-    let mut name = None;
+    let mut name = EventName(None);
     let mut json = serde_json::Deserializer::from_slice(data);
     // Where it breaks off, what was read counts.
-    let _ = json.deserialize_map(NameOfEvent(&mut name));
-    name.is_none_or(|name| name.ends_with("delta") && !is_sound(&name))
+    let _ = for_each_member(&mut json, &mut name);
+    name.0
+        .is_none_or(|name| name.ends_with("delta") && !is_sound(&name))
 }
 
 /// OpenAI's API reference, streaming events of responses and speech: base64 in `delta` or `audio`.
@@ -88,25 +90,25 @@ pub(super) fn answer_text(body: &[u8], taker: &mut impl Take) -> serde_json::Res
 
 /// Reads the data of one server-sent event, and adds what is generated text in it.
 pub fn read_event(data: &[u8], text: &mut Text) -> (EventKind, Answer) {
-    read_event_noting(data, text, &mut Holes::unwanted())
+    read_event_with_slots(data, text, &mut Slots::unwanted())
 }
 
 /// The same, and notes where another event of its kind may differ.
-pub(super) fn read_event_noting(
+pub(super) fn read_event_with_slots(
     data: &[u8],
     text: &mut Text,
-    holes: &mut Holes<'_>,
+    slots: &mut Slots<'_>,
 ) -> (EventKind, Answer) {
     if data.trim_ascii() == b"[DONE]" {
         return (EventKind::Done, Answer::default());
     }
     let before = text.mark();
-    let mut parsed = parse(data, Shape::Event, &mut Noting { text, holes });
-    if parsed.is_err() && holes.are_wanted() {
+    let mut parsed = parse(data, Shape::Event, &mut SlotRecorder { text, slots });
+    if parsed.is_err() && slots.are_wanted() {
         // What is noted must be Unicode, what is passed over need not.
-        holes.spoil();
+        slots.spoil();
         text.back_to(before);
-        parsed = parse(data, Shape::Event, &mut Noting { text, holes });
+        parsed = parse(data, Shape::Event, &mut SlotRecorder { text, slots });
     }
     let Ok(wire) = parsed else {
         text.back_to(before);
@@ -119,7 +121,7 @@ pub(super) fn read_event_noting(
     // The first one's delta is a reason to stop, the others' is sound.
     if name == "message_delta" || is_sound(name) {
         text.back_to(before);
-        holes.spoil();
+        slots.spoil();
     }
     let is_error = wire.is_error();
     let is_usage_only = wire.choices == Choices::None
@@ -182,9 +184,14 @@ fn parse<'a>(
     taker: &mut impl Take,
 ) -> serde_json::Result<WireAnswer<'a>> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let wire = Members { shape, taker }.deserialize(&mut json)?;
+    let mut reader = AnswerReader {
+        shape,
+        taker,
+        answer: WireAnswer::default(),
+    };
+    for_each_member(&mut json, &mut reader)?;
     json.end()?;
-    Ok(wire)
+    Ok(reader.answer)
 }
 
 /// Members that may come twice or with any type: read by hand, the last one wins.
@@ -192,15 +199,16 @@ fn parse<'a>(
 struct WireAnswer<'a> {
     counts: Counts,
     vendor_counts: VendorCounts,
-    model: Lenient<Cow<'a, str>>,
+    model: MaybeText<'a>,
     choices: Choices,
     /// `type`
-    name: Lenient<Cow<'a, str>>,
+    name: MaybeText<'a>,
     /// `object`
-    object: Lenient<Cow<'a, str>>,
+    object: MaybeText<'a>,
     /// `error`, here or in `response`.
     error: Presence,
-    data: Length,
+    /// Elements of `data`.
+    items: u64,
     duration: Seconds,
 }
 
@@ -227,203 +235,139 @@ enum Choices {
 #[derive(Default)]
 struct Presence(bool);
 
-/// Of a list.
-#[derive(Default)]
-struct Length(u64);
-
-struct Members<'t, T> {
+/// Reads the members of an answer or an event.
+struct AnswerReader<'a, 't, T> {
     shape: Shape,
     taker: &'t mut T,
+    answer: WireAnswer<'a>,
 }
 
-impl<'de, T: Take> DeserializeSeed<'de> for Members<'_, T> {
-    type Value = WireAnswer<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de, T: Take> Visitor<'de> for Members<'_, T> {
-    type Value = WireAnswer<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let Self { shape, taker } = self;
-        let mut answer = WireAnswer::default();
-        while let Some(Name(name)) = map.next_key()? {
-            match (name.as_ref(), shape) {
-                (b"usage", _) => {
-                    if let Details(Some(counts)) = map.next_value()? {
-                        answer.counts.update(&counts);
-                    }
-                }
-                (b"model", _) => answer.model = map.next_value()?,
-                (b"choices", _) => {
-                    let choices = ChoicesOf {
-                        taker,
-                        counts: &mut answer.vendor_counts,
-                    };
-                    answer.choices = map.next_value_seed(choices)?;
-                }
-                (b"type", _) => answer.name = map.next_value()?,
-                (b"object", _) => answer.object = map.next_value()?,
-                (b"error", _) => answer.error = map.next_value()?,
-                (b"delta", Shape::Event) | (b"output" | b"content" | b"text", Shape::Answer) => {
-                    map.next_value_seed(Strings::of_text(taker))?;
-                }
-                (b"data", _) => answer.data = map.next_value()?,
-                (b"duration", _) => answer.duration = map.next_value()?,
-                // Events of responses and messages: the object that is made, as far as it is.
-                (b"response" | b"message", _) => {
-                    if let Inner(Some(inner)) = map.next_value()? {
-                        answer.counts.update(&inner.counts);
-                        answer.error.0 |= inner.error.0;
-                        if inner.model.0.is_some() {
-                            answer.model = inner.model;
-                        }
-                    }
-                }
-                // A vendor's own member, such as `x_groq`.
-                (name, _) if name.starts_with(b"x_") || name.starts_with(b"x-") => {
-                    if let Inner(Some(inner)) = map.next_value()? {
-                        answer.vendor_counts.update(&inner.counts);
-                    }
-                }
-                _ if taker.wants_filler() => taker.filler(map.next_value::<&RawValue>()?.get()),
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
+impl<'de, T: Take> PartReader<'de> for AnswerReader<'de, '_, T> {
+    fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
+        let Self {
+            shape,
+            taker,
+            answer,
+        } = self;
+        match (name, shape) {
+            (b"usage", _) => {
+                if let Details(Some(counts)) = object.next_value()? {
+                    answer.counts.update(&counts);
                 }
             }
+            (b"model", _) => answer.model = object.next_value()?,
+            (b"choices", _) => {
+                let mut choices = ChoicesReader {
+                    taker: *taker,
+                    counts: &mut answer.vendor_counts,
+                    has_elements: false,
+                };
+                let json_type = object.next_value_seed(EachPart(&mut choices))?;
+                answer.choices = match json_type {
+                    JsonType::Null => Choices::None,
+                    JsonType::List if !choices.has_elements => Choices::None,
+                    JsonType::List | JsonType::Scalar | JsonType::Object => Choices::Some,
+                };
+            }
+            (b"type", _) => answer.name = object.next_value()?,
+            (b"object", _) => answer.object = object.next_value()?,
+            (b"error", _) => answer.error = object.next_value()?,
+            (b"delta", Shape::Event) | (b"output" | b"content" | b"text", Shape::Answer) => {
+                object.next_value_seed(Strings::of_text(*taker))?;
+            }
+            (b"data", _) => {
+                let mut elements = ElementCount(0);
+                object.next_value_seed(EachPart(&mut elements))?;
+                answer.items = elements.0;
+            }
+            (b"duration", _) => answer.duration = object.next_value()?,
+            // Events of responses and messages: the object that is made, as far as it is.
+            (b"response" | b"message", _) => {
+                let nested = NestedAnswer::read(object)?;
+                answer.counts.update(&nested.counts);
+                answer.error.0 |= nested.error.0;
+                if nested.model.0.is_some() {
+                    answer.model = nested.model;
+                }
+            }
+            // A vendor's own member, such as `x_groq`.
+            (name, _) if name.starts_with(b"x_") || name.starts_with(b"x-") => {
+                let nested = NestedAnswer::read(object)?;
+                answer.vendor_counts.update(&nested.counts);
+            }
+            _ if taker.wants_filler() => taker.filler(object.next_value::<&RawValue>()?.get()),
+            _ => skip_value(object)?,
         }
-        Ok(answer)
+        Ok(())
     }
 }
 
-/// The object inside an event. `None` when it is none.
+/// The object inside an event, or a choice: nothing if it is no object.
 #[derive(Default)]
-struct Inner<'a>(Option<InnerAnswer<'a>>);
-
-#[derive(Default)]
-struct InnerAnswer<'a> {
+struct NestedAnswer<'a> {
     counts: Counts,
-    model: Lenient<Cow<'a, str>>,
+    model: MaybeText<'a>,
     error: Presence,
 }
 
-impl<'de> Deserialize<'de> for Inner<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Inner<'de>;
-
-            anything_else_is_default!(
-                visit_bool(bool),
-                visit_str(&str),
-                visit_i64(i64),
-                visit_u64(u64),
-                visit_f64(f64)
-            );
-
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-                IgnoredAny.visit_seq(seq).map(|_| Inner(None))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut inner = InnerAnswer::default();
-                while let Some(Name(name)) = map.next_key()? {
-                    match name.as_ref() {
-                        b"usage" => {
-                            inner.counts = map.next_value::<Details>()?.0.unwrap_or_default();
-                        }
-                        b"model" => inner.model = map.next_value()?,
-                        b"error" => inner.error = map.next_value()?,
-                        _ => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
-                }
-                Ok(Inner(Some(inner)))
-            }
-        }
-        deserializer.deserialize_any(Members)
+impl<'de> NestedAnswer<'de> {
+    fn read<A: MapAccess<'de>>(object: &mut A) -> Result<Self, A::Error> {
+        let mut nested = Self::default();
+        object.next_value_seed(EachPart(&mut nested))?;
+        Ok(nested)
     }
 }
 
-struct ChoicesOf<'t, T> {
+impl<'de> PartReader<'de> for NestedAnswer<'de> {
+    fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
+        match name {
+            b"usage" => self.counts = object.next_value::<Details>()?.0.unwrap_or_default(),
+            b"model" => self.model = object.next_value()?,
+            b"error" => self.error = object.next_value()?,
+            _ => skip_value(object)?,
+        }
+        Ok(())
+    }
+}
+
+/// Reads the elements of `choices`.
+struct ChoicesReader<'t, T> {
     taker: &'t mut T,
     /// Gets what a choice itself says of its usage.
     counts: &'t mut VendorCounts,
+    has_elements: bool,
 }
 
-impl<'de, T: Take> DeserializeSeed<'de> for ChoicesOf<'_, T> {
-    type Value = Choices;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Choices, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de, T: Take> Visitor<'de> for ChoicesOf<'_, T> {
-    type Value = Choices;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Choices, E> {
-        Ok(Choices::None)
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Choices, E> {
-        Ok(Choices::Some)
-    }
-
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<Choices, E> {
-        Ok(Choices::Some)
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Choices, E> {
-        Ok(Choices::Some)
-    }
-
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Choices, E> {
-        Ok(Choices::Some)
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Choices, E> {
-        Ok(Choices::Some)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Choices, A::Error> {
-        let Self { taker, counts } = self;
-        let mut choices = Choices::None;
-        if taker.wants_text() {
-            let mut choice = TextAndUsage { taker, counts };
-            while seq
-                .next_element_seed(Strings::of_choice(&mut choice))?
-                .is_some()
-            {
-                choices = Choices::Some;
-            }
-        } else if !taker.wants_usage() {
-            while seq.next_element::<IgnoredAny>()?.is_some() {
-                choices = Choices::Some;
-            }
+impl<'de, T: Take> PartReader<'de> for ChoicesReader<'_, T> {
+    fn element<A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<bool, A::Error> {
+        let is_there = if self.taker.wants_text() {
+            let mut choice = TextAndUsage {
+                taker: self.taker,
+                counts: self.counts,
+            };
+            let strings = Strings::of_choice(&mut choice);
+            list.next_element_seed(strings)?.is_some()
+        } else if self.taker.wants_usage() {
+            let mut choice = NestedAnswer::default();
+            let found = list.next_element_seed(EachPart(&mut choice))?;
+            self.counts.update(&choice.counts);
+            found.is_some()
         } else {
-            while let Some(Inner(inner)) = seq.next_element()? {
-                choices = Choices::Some;
-                counts.update(&inner.unwrap_or_default().counts);
-            }
-        }
-        Ok(choices)
+            list.next_element::<IgnoredAny>()?.is_some()
+        };
+        self.has_elements |= is_there;
+        Ok(is_there)
     }
+}
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Choices, A::Error> {
-        IgnoredAny.visit_map(map).map(|_| Choices::Some)
+/// Counts the elements of a list.
+struct ElementCount(u64);
+
+impl<'de> PartReader<'de> for ElementCount {
+    fn element<A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<bool, A::Error> {
+        let is_there = list.next_element::<IgnoredAny>()?.is_some();
+        self.0 += u64::from(is_there);
+        Ok(is_there)
     }
 }
 
@@ -451,25 +395,16 @@ impl<T: Take> Take for TextAndUsage<'_, T> {
     }
 }
 
-/// Reads the `type` of an event, as far as it goes.
-struct NameOfEvent<'n>(&'n mut Option<String>);
+/// The `type` of an event, as far as the event goes.
+struct EventName(Option<String>);
 
-impl<'de> Visitor<'de> for NameOfEvent<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Name(name)) = map.next_key()? {
-            if name.as_ref() == b"type" {
-                let Lenient(name): Lenient<Cow<'de, str>> = map.next_value()?;
-                *self.0 = name.map(Cow::into_owned);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
+impl<'de> PartReader<'de> for EventName {
+    fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
+        if name != b"type" {
+            return skip_value(object);
         }
+        let MaybeText(name) = object.next_value()?;
+        self.0 = name.map(Cow::into_owned);
         Ok(())
     }
 }
@@ -481,36 +416,6 @@ impl<'de> Deserialize<'de> for Presence {
             json,
             "null" | "false" | "\"\"" | "{}" | "[]" | "0"
         )))
-    }
-}
-
-impl<'de> Deserialize<'de> for Length {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List;
-        impl<'de> Visitor<'de> for List {
-            type Value = Length;
-
-            anything_else_is_default!(
-                visit_bool(bool),
-                visit_str(&str),
-                visit_i64(i64),
-                visit_u64(u64),
-                visit_f64(f64)
-            );
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut length = 0;
-                while seq.next_element::<IgnoredAny>()?.is_some() {
-                    length += 1;
-                }
-                Ok(Length(length))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                IgnoredAny.visit_map(map).map(|_| Length(0))
-            }
-        }
-        deserializer.deserialize_any(List)
     }
 }
 

@@ -6,15 +6,12 @@
 //! `cache_creation_input_tokens`, which are input too. Gateways fill in several of these at once, so each number is kept
 //! under the name that it came with until the endpoint says which name counts.
 
-use std::fmt;
+use serde::{Deserialize, Deserializer, de::MapAccess};
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
+use crate::{
+    json::{Count, JsonType, PartReader, Seconds, for_each_part, skip_value},
+    model::Usage,
 };
-
-use super::lenient::{Count, Name, Seconds, anything_else_is_default};
-use crate::model::Usage;
 
 /// Limits of the search for a usage object in text that is not JSON as a whole: its longest length, and how many places are
 /// tried from the end. Without these a megabyte of `{"usage":{"usage":…` would be read a hundred thousand times.
@@ -291,41 +288,15 @@ pub(super) struct Details(pub(super) Option<Counts>);
 
 impl<'de> Deserialize<'de> for Details {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Details;
-
-            anything_else_is_default!(
-                visit_bool(bool),
-                visit_str(&str),
-                visit_i64(i64),
-                visit_u64(u64),
-                visit_f64(f64)
-            );
-
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-                IgnoredAny.visit_seq(seq).map(|_| Details(None))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut usage = Counts::default();
-                while let Some(Name(name)) = map.next_key()? {
-                    usage.read_member(&name, &mut map)?;
-                }
-                Ok(Details(Some(usage)))
-            }
-        }
-        deserializer.deserialize_any(Members)
+        let mut counts = Counts::default();
+        let json_type = for_each_part(deserializer, &mut counts)?;
+        Ok(Self((json_type == JsonType::Object).then_some(counts)))
     }
 }
 
-impl Counts {
-    /// Reads one member of a usage object or of one of its details. Null is not reported, and hides nothing.
-    fn read_member<'de, A: MapAccess<'de>>(
-        &mut self,
-        name: &[u8],
-        map: &mut A,
-    ) -> Result<(), A::Error> {
+/// Reads the members of a usage object or of one of its details. A null counts as not reported, and replaces nothing.
+impl<'de> PartReader<'de> for Counts {
+    fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
         let count = match name {
             b"prompt_tokens" => &mut self.input.completions,
             b"input_tokens" => &mut self.input.responses,
@@ -337,39 +308,39 @@ impl Counts {
             b"cache_read_input_tokens" => &mut self.cache_read,
             b"cache_creation_input_tokens" => &mut self.cache_written,
             b"prompt_cache_hit_tokens" | b"num_cached_tokens" => {
-                let Count(count) = map.next_value()?;
+                let Count(count) = object.next_value()?;
                 self.plain_cached = self.plain_cached.or(count);
                 return Ok(());
             }
             b"seconds" => {
-                let Seconds(audio_ms) = map.next_value()?;
+                let Seconds(audio_ms) = object.next_value()?;
                 self.audio_ms = audio_ms.or(self.audio_ms);
                 return Ok(());
             }
             // In the singular for audio and realtime, and with some vendors.
             b"prompt_tokens_details" | b"prompt_token_details" => {
-                let details: Details = map.next_value()?;
+                let details: Details = object.next_value()?;
                 self.cached.completions = details.cached().or(self.cached.completions);
                 return Ok(());
             }
             b"input_tokens_details" | b"input_token_details" => {
-                let details: Details = map.next_value()?;
+                let details: Details = object.next_value()?;
                 self.cached.responses = details.cached().or(self.cached.responses);
                 return Ok(());
             }
             b"completion_tokens_details" => {
-                let details: Details = map.next_value()?;
+                let details: Details = object.next_value()?;
                 self.reasoning.completions = details.reasoning().or(self.reasoning.completions);
                 return Ok(());
             }
             b"output_tokens_details" | b"output_token_details" => {
-                let details: Details = map.next_value()?;
+                let details: Details = object.next_value()?;
                 self.reasoning.responses = details.reasoning().or(self.reasoning.responses);
                 return Ok(());
             }
-            _ => return map.next_value::<IgnoredAny>().map(drop),
+            _ => return skip_value(object),
         };
-        *count = map.next_value::<Count>()?.0.or(*count);
+        *count = object.next_value::<Count>()?.0.or(*count);
         Ok(())
     }
 }

@@ -6,8 +6,6 @@ use brotli_decompressor::DecompressorWriter;
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
 use ruzstd::decoding::StreamingDecoder;
 
-use super::Encoding;
-
 /// What Brotli decodes at a time.
 const BROTLI_BUFFER_BYTES: usize = 4 * 1024;
 /// What an answer may decode to, and how much more with each encoded byte. Repeated text comes near neither; a few hundred
@@ -18,6 +16,17 @@ const MAX_DECODED_PER_BYTE: u64 = 100;
 const MAX_ZSTD_BYTES: usize = 1024 * 1024;
 /// And no further than this.
 const MAX_ZSTD_DECODED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// `Content-Encoding` of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    Identity,
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+    Unknown,
+}
 
 /// Feeds decoded bytes to a sink as they come. The sink must bound what it keeps: a small answer may decode to a long one.
 pub(super) enum Decoder<W: Write> {

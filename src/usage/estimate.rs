@@ -4,26 +4,24 @@
 //! Framing by OpenAI's published figures (Cookbook, "How to count tokens with tiktoken"): three tokens a message and one
 //! for its role, three for the beginning of the answer. Tools count as the JSON that they are sent as.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use bytes::Bytes;
-use serde::{
-    Deserializer,
-    de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::{
     answer::answer_text,
-    fold::fold,
-    lenient::{Name, anything_else_is_default},
-    strings::{Strings, Take},
+    strings::{MESSAGE_TOKENS, Strings, Take},
     text::Text,
     tokens::{Tally, Tokenizer, by_length},
 };
-use crate::model::Usage;
+use crate::{
+    json::{PartReader, fold, for_each_member, skip_value},
+    model::Usage,
+};
 
-const MESSAGE_TOKENS: u64 = 4;
+/// The beginning of the answer, in a conversation.
 const ANSWER_TOKENS: u64 = 3;
 
 /// All that an estimate is made of. Counting it takes up to a second: never on a worker.
@@ -106,12 +104,16 @@ impl Evidence {
 
 fn input_tokens(body: &[u8], input: Input, tokenizer: Tokenizer) -> u64 {
     let mut tally = Tally::new(tokenizer, body.len() as u64);
-    let request = Request {
+    let mut request = RequestReader {
         tally: &mut tally,
         input,
+        is_conversation: false,
     };
     let mut json = serde_json::Deserializer::from_slice(body);
-    let read = request.deserialize(&mut json).and_then(|()| json.end());
+    let read = for_each_member(&mut json, &mut request).and_then(|()| json.end());
+    if request.is_conversation {
+        tally.tokens(ANSWER_TOKENS);
+    }
     read_or_weigh(body, read, &tally)
 }
 
@@ -120,102 +122,41 @@ fn read_or_weigh(body: &[u8], read: serde_json::Result<()>, tally: &Tally) -> u6
     read.map_or_else(|_| by_length(body.len() as u64), |()| tally.total())
 }
 
-/// A request of any of the endpoints that are estimated; which one it is shows in its members, in whatever case they are named.
-/// One that comes twice counts twice.
-struct Request<'t> {
+/// Counts the members of a request of any endpoint that is estimated. The members show which endpoint it is, in whatever case
+/// they are named. A doubled member counts twice.
+struct RequestReader<'t> {
     tally: &'t mut Tally,
     input: Input,
+    is_conversation: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for Request<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Request<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self { tally, input } = self;
-        let mut is_answered = false;
-        while let Some(Name(name)) = map.next_key()? {
-            match (fold(&name).as_ref(), input) {
-                (b"messages", _) | (b"input", Input::Messages) => {
-                    is_answered = true;
-                    map.next_value_seed(Messages(tally))?;
-                }
-                (b"system" | b"instructions", Input::Messages) => {
-                    let before = tally.total();
-                    map.next_value_seed(Strings::of_text(tally))?;
-                    if tally.total() > before {
-                        tally.tokens(MESSAGE_TOKENS);
-                    }
-                }
-                (b"prompt" | b"suffix" | b"input" | b"instructions", _) => {
-                    map.next_value_seed(Strings::of_prompt(tally))?;
-                }
-                (b"tools" | b"functions", _) => {
-                    let json = map.next_value::<&RawValue>()?.get();
-                    if json != "null" {
-                        tally.text(json);
-                    }
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
+impl<'de> PartReader<'de> for RequestReader<'_> {
+    fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
+        let tally = &mut *self.tally;
+        match (fold(name).as_ref(), self.input) {
+            (b"messages", _) | (b"input", Input::Messages) => {
+                self.is_conversation = true;
+                object.next_value_seed(Strings::of_messages(tally))?;
+            }
+            (b"system" | b"instructions", Input::Messages) => {
+                let before = tally.total();
+                object.next_value_seed(Strings::of_text(tally))?;
+                if tally.total() > before {
+                    tally.tokens(MESSAGE_TOKENS);
                 }
             }
-        }
-        if is_answered {
-            tally.tokens(ANSWER_TOKENS);
-        }
-        Ok(())
-    }
-}
-
-/// A list of messages, or the text of a single one.
-struct Messages<'t>(&'t mut Tally);
-
-impl<'de> DeserializeSeed<'de> for Messages<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Messages<'_> {
-    type Value = ();
-
-    anything_else_is_default!(
-        visit_bool(bool),
-        visit_i64(i64),
-        visit_u64(u64),
-        visit_f64(f64)
-    );
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
-        self.0.tokens(MESSAGE_TOKENS);
-        self.0.text(text);
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(Strings::of_text(self.0))?.is_some() {
-            self.0.tokens(MESSAGE_TOKENS);
+            (b"prompt" | b"suffix" | b"input" | b"instructions", _) => {
+                object.next_value_seed(Strings::of_prompt(tally))?;
+            }
+            (b"tools" | b"functions", _) => {
+                let json = object.next_value::<&RawValue>()?.get();
+                if json != "null" {
+                    tally.text(json);
+                }
+            }
+            _ => skip_value(object)?,
         }
         Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        self.0.tokens(MESSAGE_TOKENS);
-        Strings::of_text(self.0).visit_map(map).map(drop)
     }
 }
 

@@ -4,10 +4,10 @@ use super::{
     answer::{Answer, answer_text, read_answer},
     counts::{Counts, find_counts},
     estimate::Generated,
-    outline::Outline,
     stored::Stored,
     text::Text,
 };
+use crate::json::Outline;
 
 /// A JSON answer up to this length is read whole; a longer one is searched for usage as it passes.
 const MAX_JSON_BYTES: usize = 1024 * 1024;

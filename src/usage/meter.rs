@@ -5,28 +5,16 @@ use std::io::{self, Write};
 use bytes::Bytes;
 
 use super::{
-    EventKind, Scanner, UsageOnlyEvents,
-    answer::{Answer, carries_text},
+    answer::{Answer, EventKind, carries_text},
     counts::{Counts, VendorCounts},
-    decode::Decoder,
+    decode::{Decoder, Encoding},
     estimate::Generated,
     json_buffer::JsonBuffer,
-    sse::{Event, Piece},
+    sse::{Event, Piece, Scanner, UsageOnlyEvents},
     stored::Stored,
     template::{EventReader, Templates},
     text::{Mark, Text},
 };
-
-/// `Content-Encoding` of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
-    Identity,
-    Gzip,
-    Deflate,
-    Brotli,
-    Zstd,
-    Unknown,
-}
 
 /// What an answer has said so far.
 #[derive(Debug, Clone, Default)]

@@ -10,7 +10,8 @@ use memchr::memchr2;
 
 use smallvec::SmallVec;
 
-use super::{EventKind, outline::Outline};
+use super::answer::EventKind;
+use crate::json::Outline;
 
 /// Of an event with longer data only the outline is kept and read.
 const MAX_EVENT_BYTES: usize = 1024 * 1024;

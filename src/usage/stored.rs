@@ -1,16 +1,12 @@
 //! Which stored objects an answer speaks of, in the shapes that OpenAI's API reference gives them. Read as far as it goes: an
 //! answer may break off, and a long one is read from what outline.rs keeps of it.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use serde::{
-    Deserializer,
-    de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
-
+use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
-use super::lenient::{Name, anything_else_is_default};
+use crate::json::{EachPart, MaybeText, PartReader, for_each_part, skip_value};
 
 /// No backend's id is longer; what has other characters could be read in two ways in a path.
 const MAX_ID_BYTES: usize = 256;
@@ -44,9 +40,9 @@ pub struct Stored {
 impl Stored {
     /// Reads a JSON answer, or the beginning of one.
     pub fn read(&mut self, json: &[u8]) {
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let mut json = serde_json::Deserializer::from_slice(json);
         // Where it breaks off, what was read counts.
-        let _ = Object(self, Level::Top).deserialize(&mut deserializer);
+        let _ = for_each_part(&mut json, &mut ObjectReader(self, Level::Top));
     }
 
     /// Reads the data of an event. Those with a `response`, an `item` or `audio` are few, and only they matter, and the first
@@ -99,169 +95,108 @@ enum Level {
     Audio,
 }
 
-/// An object of an answer, read into what is known so far.
-struct Object<'s>(&'s mut Stored, Level);
-/// `output`, `data` or `choices`, whose elements stand there.
-struct Elements<'s>(&'s mut Stored, Level);
-/// A string that may be an id; anything else is none.
-struct Text;
+/// Reads an object of an answer into what is known so far.
+struct ObjectReader<'s>(&'s mut Stored, Level);
+/// Reads `output`, `data` or `choices`, whose elements stand at the level.
+struct ElementsReader<'s>(&'s mut Stored, Level);
 
-impl<'de> DeserializeSeed<'de> for Object<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Elements<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Text {
-    type Value = Option<Cow<'de, str>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Object<'_> {
-    type Value = ();
-
-    anything_else_is_default!(
-        visit_bool(bool),
-        visit_str(&str),
-        visit_i64(i64),
-        visit_u64(u64),
-        visit_f64(f64)
-    );
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
-        IgnoredAny.visit_seq(seq).map(drop)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+impl<'de> PartReader<'de> for ObjectReader<'_> {
+    fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
         let Self(stored, level) = self;
+        let level = *level;
         let is_whole = matches!(level, Level::Top | Level::Response);
-        while let Some(Name(name)) = map.next_key()? {
-            match name.as_ref() {
-                b"id" => {
-                    let id = map.next_value_seed(Text)?;
-                    let Some(id) = id.filter(|id| is_id(id)).map(Cow::into_owned) else {
-                        continue;
-                    };
-                    match level {
-                        Level::Top | Level::Response => stored.id = Some(id),
-                        Level::Element => add(&mut stored.items, id),
-                        Level::File => add(&mut stored.files, id),
-                        Level::Audio => add(&mut stored.audio, id),
-                        Level::Environment | Level::Choice | Level::Message => {}
-                    }
-                }
-                b"status" if is_whole => {
-                    let status = map.next_value_seed(Text)?;
-                    stored.was_queued |= status.as_deref() == Some("queued");
-                    stored.status = status.map(Cow::into_owned);
-                }
-                b"background" if is_whole => {
-                    let json = map.next_value::<&RawValue>()?.get();
-                    stored.background |= json == "true";
-                }
-                b"output" if is_whole => map.next_value_seed(Elements(stored, Level::Element))?,
-                b"data" if level == Level::Top => {
-                    map.next_value_seed(Elements(stored, Level::Element))?;
-                }
-                b"choices" if level == Level::Top => {
-                    map.next_value_seed(Elements(stored, Level::Choice))?;
-                }
-                b"message" | b"delta" if level == Level::Choice => {
-                    map.next_value_seed(Object(stored, Level::Message))?;
-                }
-                b"audio" if level == Level::Message => {
-                    map.next_value_seed(Object(stored, Level::Audio))?;
-                }
-                b"response" if level == Level::Top => {
-                    map.next_value_seed(Object(stored, Level::Response))?;
-                }
-                b"file" if level == Level::Top => {
-                    map.next_value_seed(Object(stored, Level::File))?;
-                }
-                b"output_file_id" | b"error_file_id" if level == Level::Top => {
-                    if let Some(id) = map.next_value_seed(Text)?.filter(|id| is_id(id)) {
-                        add(&mut stored.files, id.into_owned());
-                    }
-                }
-                b"item" if level == Level::Top => {
-                    map.next_value_seed(Object(stored, Level::Element))?;
-                }
-                b"environment" if level == Level::Element => {
-                    map.next_value_seed(Object(stored, Level::Environment))?;
-                }
-                b"container_id" if matches!(level, Level::Element | Level::Environment) => {
-                    if let Some(id) = map.next_value_seed(Text)?.filter(|id| is_id(id)) {
-                        add(&mut stored.containers, id.into_owned());
-                    }
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
+        match name {
+            b"id" => {
+                let Some(id) = read_id(object)? else {
+                    return Ok(());
+                };
+                match level {
+                    Level::Top | Level::Response => stored.id = Some(id),
+                    Level::Element => add(&mut stored.items, id),
+                    Level::File => add(&mut stored.files, id),
+                    Level::Audio => add(&mut stored.audio, id),
+                    Level::Environment | Level::Choice | Level::Message => {}
                 }
             }
+            b"status" if is_whole => {
+                let MaybeText(status) = object.next_value()?;
+                stored.was_queued |= status.as_deref() == Some("queued");
+                stored.status = status.map(Cow::into_owned);
+            }
+            b"background" if is_whole => {
+                let json = object.next_value::<&RawValue>()?.get();
+                stored.background |= json == "true";
+            }
+            b"output" if is_whole => read_elements(object, stored, Level::Element)?,
+            b"data" if level == Level::Top => {
+                read_elements(object, stored, Level::Element)?;
+            }
+            b"choices" if level == Level::Top => {
+                read_elements(object, stored, Level::Choice)?;
+            }
+            b"message" | b"delta" if level == Level::Choice => {
+                read_object(object, stored, Level::Message)?;
+            }
+            b"audio" if level == Level::Message => {
+                read_object(object, stored, Level::Audio)?;
+            }
+            b"response" if level == Level::Top => {
+                read_object(object, stored, Level::Response)?;
+            }
+            b"file" if level == Level::Top => {
+                read_object(object, stored, Level::File)?;
+            }
+            b"output_file_id" | b"error_file_id" if level == Level::Top => {
+                if let Some(id) = read_id(object)? {
+                    add(&mut stored.files, id);
+                }
+            }
+            b"item" if level == Level::Top => {
+                read_object(object, stored, Level::Element)?;
+            }
+            b"environment" if level == Level::Element => {
+                read_object(object, stored, Level::Environment)?;
+            }
+            b"container_id" if matches!(level, Level::Element | Level::Environment) => {
+                if let Some(id) = read_id(object)? {
+                    add(&mut stored.containers, id);
+                }
+            }
+            _ => skip_value(object)?,
         }
         Ok(())
     }
 }
 
-impl<'de> Visitor<'de> for Elements<'_> {
-    type Value = ();
-
-    anything_else_is_default!(
-        visit_bool(bool),
-        visit_str(&str),
-        visit_i64(i64),
-        visit_u64(u64),
-        visit_f64(f64)
-    );
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(Object(self.0, self.1))?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        IgnoredAny.visit_map(map).map(drop)
+impl<'de> PartReader<'de> for ElementsReader<'_> {
+    fn element<A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<bool, A::Error> {
+        let mut object = ObjectReader(self.0, self.1);
+        Ok(list.next_element_seed(EachPart(&mut object))?.is_some())
     }
 }
 
-impl<'de> Visitor<'de> for Text {
-    type Value = Option<Cow<'de, str>>;
+/// Reads a string that can be an id; `None` for any other value.
+fn read_id<'de, A: MapAccess<'de>>(object: &mut A) -> Result<Option<String>, A::Error> {
+    let MaybeText(id) = object.next_value()?;
+    Ok(id.filter(|id| is_id(id)).map(Cow::into_owned))
+}
 
-    anything_else_is_default!(
-        visit_bool(bool),
-        visit_i64(i64),
-        visit_u64(u64),
-        visit_f64(f64)
-    );
+fn read_object<'de, A: MapAccess<'de>>(
+    object: &mut A,
+    stored: &mut Stored,
+    level: Level,
+) -> Result<(), A::Error> {
+    let mut reader = ObjectReader(stored, level);
+    object.next_value_seed(EachPart(&mut reader)).map(drop)
+}
 
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-        IgnoredAny.visit_seq(seq).map(|_| None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        IgnoredAny.visit_map(map).map(|_| None)
-    }
+fn read_elements<'de, A: MapAccess<'de>>(
+    object: &mut A,
+    stored: &mut Stored,
+    level: Level,
+) -> Result<(), A::Error> {
+    let mut reader = ElementsReader(stored, level);
+    object.next_value_seed(EachPart(&mut reader)).map(drop)
 }
 
 /// The events of a stream name the same objects again.

@@ -1,7 +1,7 @@
 //! Which strings inside a JSON value a model reads or writes. Names, ids and addresses are none, and a picture or a file in
 //! base64 counts by a rule of its own.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
@@ -11,8 +11,8 @@ use serde::{
 use super::{
     counts::{Counts, Details},
     image::{Picture, is_base64},
-    lenient::{Lenient, Name},
 };
+use crate::json::{MaybeText, Name};
 
 /// A file or a sound, of which nothing is known: no less than the smallest picture.
 const MEDIA_TOKENS: u64 = 85;
@@ -68,7 +68,10 @@ impl Take for Nothing {
     fn tokens(&mut self, _: u64) {}
 }
 
-/// Walks through a JSON value.
+/// The framing of a message and of its role (OpenAI's Cookbook, "How to count tokens with tiktoken").
+pub(super) const MESSAGE_TOKENS: u64 = 4;
+
+/// Walks through a JSON value of any type. It is a visitor of its own, because each type has a meaning here.
 pub(super) struct Strings<'t, T> {
     taker: &'t mut T,
     place: Place,
@@ -80,6 +83,8 @@ enum Place {
     Text,
     /// An element of `choices`: text, and perhaps a usage object.
     Choice,
+    /// A list of messages, or the text of a single one. Each has its framing.
+    Messages,
     /// Text; and numbers are token ids.
     Prompt,
     /// A picture's address.
@@ -105,6 +110,14 @@ impl<'t, T: Take> Strings<'t, T> {
         Self {
             taker,
             place: Place::Choice,
+        }
+    }
+
+    /// The strings of a conversation, and the framing of its messages.
+    pub(super) fn of_messages(taker: &'t mut T) -> Self {
+        Self {
+            taker,
+            place: Place::Messages,
         }
     }
 
@@ -154,14 +167,26 @@ impl<'de, T: Take> Visitor<'de> for Strings<'_, T> {
                 return Ok(picture);
             }
             Place::Data => self.taker.perhaps_text(text),
+            Place::Messages => {
+                self.taker.tokens(MESSAGE_TOKENS);
+                self.taker.text(text);
+            }
             _ => self.taker.text(text),
         }
         Ok(None)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let place = self.place;
+        let is_conversation = self.place == Place::Messages;
+        let place = if is_conversation {
+            Place::Text
+        } else {
+            self.place
+        };
         while let Some(found) = seq.next_element_seed(self.within(place))? {
+            if is_conversation {
+                self.taker.tokens(MESSAGE_TOKENS);
+            }
             if let Some(picture) = found {
                 self.taker.tokens(picture.tokens());
             }
@@ -170,6 +195,9 @@ impl<'de, T: Take> Visitor<'de> for Strings<'_, T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
+        if self.place == Place::Messages {
+            self.taker.tokens(MESSAGE_TOKENS);
+        }
         let mut picture = None;
         let mut is_low = false;
         while let Some(Name(name)) = map.next_key()? {
@@ -210,8 +238,8 @@ impl<'de, T: Take> Visitor<'de> for Strings<'_, T> {
                     continue;
                 }
                 b"detail" => {
-                    let detail: Lenient<Cow<'de, str>> = map.next_value()?;
-                    is_low = detail.0.as_deref() == Some("low");
+                    let MaybeText(detail) = map.next_value()?;
+                    is_low = detail.as_deref() == Some("low");
                     continue;
                 }
                 b"input_audio" | b"file" => {

@@ -4,21 +4,16 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use memchr::memchr2;
 use smallvec::SmallVec;
 
 use super::{
-    answer::{Answer, EventKind, read_event_noting},
+    answer::{Answer, EventKind, read_event_with_slots},
     counts::{Counts, VendorCounts},
+    slots::{Slot, SlotContent, Slots, USUAL_SLOTS},
     strings::Take,
     text::Text,
 };
 
-/// A chunk has some 250 bytes.
-const MAX_TEMPLATE_BYTES: usize = 1024;
-/// Text, and the strings and numbers around it that nobody reads.
-const MAX_HOLES: usize = 12;
-const USUAL_HOLES: usize = 6;
 /// Models that are asked at a time, about, with two kinds of events each.
 const MAX_TEMPLATES: usize = 16;
 
@@ -51,16 +46,21 @@ impl EventReader {
             }
             return None;
         }
-        let mut holes = Holes::in_event(data);
-        let (kind, answer) = read_event_noting(data, text, &mut holes);
+        let mut slots = Slots::in_event(data);
+        let (kind, answer) = read_event_with_slots(data, text, &mut slots);
         let is_mere_text = kind == EventKind::Content
             && answer.counts == Counts::default()
             && answer.vendor_counts == VendorCounts::default()
             && answer.items == 0
             && !answer.is_error;
-        let has_text = |holes: &Holes| holes.found.iter().any(|hole| hole.content == Content::Text);
-        if is_mere_text && !holes.is_spoiled && has_text(&holes) {
-            self.template = Some(self.templates.of(data, holes));
+        let has_text = |slots: &Slots| {
+            slots
+                .found
+                .iter()
+                .any(|slot| slot.content == SlotContent::Text)
+        };
+        if is_mere_text && !slots.is_spoiled && has_text(&slots) {
+            self.template = Some(self.templates.of(data, slots));
         }
         Some((kind, answer))
     }
@@ -68,7 +68,7 @@ impl EventReader {
 
 impl Templates {
     /// One that an event is like, which was parsed.
-    fn of(&self, data: &[u8], holes: Holes<'_>) -> Rc<Template> {
+    fn of(&self, data: &[u8], slots: Slots<'_>) -> Rc<Template> {
         let mut recent = self.0.borrow_mut();
         let known = recent.iter().find(|like| like.texts_of(data).is_some());
         if let Some(known) = known {
@@ -79,7 +79,7 @@ impl Templates {
         }
         let new = Rc::new(Template {
             data: data.to_owned(),
-            holes: holes.found,
+            slots: slots.found,
         });
         recent.push(Rc::clone(&new));
         new
@@ -90,192 +90,44 @@ impl Templates {
 #[derive(Debug)]
 struct Template {
     data: Vec<u8>,
-    holes: SmallVec<[Hole; USUAL_HOLES]>,
-}
-
-/// A place whose content has no influence on how the rest is read.
-#[derive(Debug, Clone, Copy)]
-struct Hole {
-    start: u16,
-    end: u16,
-    content: Content,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Content {
-    /// Of a string, and generated text.
-    Text,
-    /// Of a string that nobody reads.
-    Filler,
-    /// A whole number that nobody reads.
-    Number,
+    slots: SmallVec<[Slot; USUAL_SLOTS]>,
 }
 
 impl Template {
-    /// What is text in `data`, where it is this event with other contents in its holes.
+    /// What is text in `data`, where it is this event with other contents in its slots.
     fn texts_of<'d>(&self, data: &'d [u8]) -> Option<SmallVec<[&'d str; 2]>> {
         let mut texts = SmallVec::new();
         let (mut from, mut rest) = (0, data);
-        for holes in self
-            .holes
-            .split_inclusive(|hole| hole.content == Content::Text)
+        for slots in self
+            .slots
+            .split_inclusive(|slot| slot.content == SlotContent::Text)
         {
             // What surrounds the text is the same most of the time.
-            let end = holes.last().filter(|hole| hole.content == Content::Text);
-            let end = end.map_or(self.data.len(), |hole| usize::from(hole.start));
+            let end = slots
+                .last()
+                .filter(|slot| slot.content == SlotContent::Text);
+            let end = end.map_or(self.data.len(), |slot| usize::from(slot.start));
             if let Some(same) = rest.strip_prefix(&self.data[from..end]) {
                 (from, rest) = (end, same);
             }
-            for &hole in holes {
-                if usize::from(hole.start) < from {
+            for &slot in slots {
+                if usize::from(slot.start) < from {
                     continue;
                 }
-                let (length, inside) = self.fill(hole, from, rest)?;
-                if hole.content == Content::Text {
+                let (length, inside) = self.fill(slot, from, rest)?;
+                if slot.content == SlotContent::Text {
                     texts.push(std::str::from_utf8(&inside[..length]).ok()?);
                 }
-                (from, rest) = (usize::from(hole.end), &inside[length..]);
+                (from, rest) = (usize::from(slot.end), &inside[length..]);
             }
         }
         (rest == &self.data[from..]).then_some(texts)
     }
 
-    /// The length of what is in a hole, and what begins with it; `from` and `rest` are where template and event stand.
-    fn fill<'d>(&self, hole: Hole, from: usize, rest: &'d [u8]) -> Option<(usize, &'d [u8])> {
-        let inside = rest.strip_prefix(&self.data[from..usize::from(hole.start)])?;
-        hole.content.length(inside).map(|length| (length, inside))
-    }
-}
-
-impl Content {
-    /// How long it is at the beginning of `bytes`; `None` where it must be parsed to know what it says.
-    fn length(self, bytes: &[u8]) -> Option<usize> {
-        match self {
-            Self::Text | Self::Filler => {
-                let length = memchr2(b'"', b'\\', bytes)?;
-                // RFC 8259, section 7: control characters are no part of a string.
-                let is_string = bytes[length] == b'"' && bytes[..length].iter().all(|b| *b >= b' ');
-                is_string.then_some(length)
-            }
-            Self::Number => {
-                let length = bytes.iter().take_while(|b| b.is_ascii_digit()).count();
-                is_whole_number(&bytes[..length]).then_some(length)
-            }
-        }
-    }
-}
-
-/// RFC 8259, section 6: no leading zeros.
-fn is_whole_number(digits: &[u8]) -> bool {
-    match digits {
-        [] => false,
-        [b'0', more @ ..] => more.is_empty(),
-        _ => digits.iter().all(u8::is_ascii_digit),
-    }
-}
-
-/// Notes, while an event is parsed, where its holes are.
-pub(super) struct Holes<'a> {
-    event: &'a [u8],
-    found: SmallVec<[Hole; USUAL_HOLES]>,
-    /// The event has something that a template cannot have.
-    is_spoiled: bool,
-}
-
-impl<'a> Holes<'a> {
-    fn in_event(event: &'a [u8]) -> Self {
-        Self {
-            event,
-            found: SmallVec::new(),
-            is_spoiled: event.len() > MAX_TEMPLATE_BYTES,
-        }
-    }
-
-    /// For events that nobody compares with others.
-    pub(super) fn unwanted() -> Self {
-        Self {
-            event: &[],
-            found: SmallVec::new(),
-            is_spoiled: true,
-        }
-    }
-
-    pub(super) fn are_wanted(&self) -> bool {
-        !self.is_spoiled
-    }
-
-    pub(super) fn spoil(&mut self) {
-        self.is_spoiled = true;
-    }
-
-    /// A text that had escapes is no part of the event, and spoils it.
-    fn text(&mut self, text: &str) {
-        if self.is_spoiled {
-            return;
-        }
-        match self.hole(text, Content::Text) {
-            Some(hole) if self.found.len() < MAX_HOLES => self.found.push(hole),
-            _ => self.spoil(),
-        }
-    }
-
-    /// A JSON value that nobody reads. Where it is no hole, others must have the same.
-    fn filler(&mut self, json: &str) {
-        if self.is_spoiled || self.found.len() >= MAX_HOLES - 1 {
-            return;
-        }
-        let inside = json.strip_prefix('"').and_then(|s| s.strip_suffix('"'));
-        let hole = match inside {
-            Some(string) if !string.contains('\\') => self.hole(string, Content::Filler),
-            None if is_whole_number(json.as_bytes()) => self.hole(json, Content::Number),
-            _ => None,
-        };
-        self.found.extend(hole);
-    }
-
-    /// `part` of the event as a hole.
-    fn hole(&self, part: &str, content: Content) -> Option<Hole> {
-        let start = part
-            .as_ptr()
-            .addr()
-            .checked_sub(self.event.as_ptr().addr())?;
-        let end = start.checked_add(part.len())?;
-        (end <= self.event.len()).then_some(Hole {
-            start: start.try_into().ok()?,
-            end: end.try_into().ok()?,
-            content,
-        })
-    }
-}
-
-/// Gives the text to one, and the places to the other.
-pub(super) struct Noting<'t, 'e> {
-    pub(super) text: &'t mut Text,
-    pub(super) holes: &'t mut Holes<'e>,
-}
-
-impl Take for Noting<'_, '_> {
-    fn text(&mut self, text: &str) {
-        self.text.text(text);
-        self.holes.text(text);
-    }
-
-    fn perhaps_text(&mut self, text: &str) {
-        self.text.text(text);
-        self.holes.spoil();
-    }
-
-    fn tokens(&mut self, count: u64) {
-        self.text.tokens(count);
-        self.holes.spoil();
-    }
-
-    fn wants_filler(&self) -> bool {
-        self.holes.are_wanted()
-    }
-
-    fn filler(&mut self, json: &str) {
-        self.holes.filler(json);
+    /// The length of what is in a slot, and what begins with it; `from` and `rest` are where template and event stand.
+    fn fill<'d>(&self, slot: Slot, from: usize, rest: &'d [u8]) -> Option<(usize, &'d [u8])> {
+        let inside = rest.strip_prefix(&self.data[from..usize::from(slot.start)])?;
+        slot.content.length(inside).map(|length| (length, inside))
     }
 }
 

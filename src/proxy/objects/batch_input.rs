@@ -1,7 +1,7 @@
 //! A batch's input is a file of requests that the backend runs on its own: each is looked at as if it had come by itself,
 //! before the batch is made. The file is read from the backend line by line, because its upload passed unread.
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use actix_web::{
     http::{Method, StatusCode},
@@ -10,7 +10,7 @@ use actix_web::{
 use bytes::BytesMut;
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, Visitor},
+    de::{Error, MapAccess},
 };
 use serde_json::value::RawValue;
 
@@ -20,7 +20,7 @@ use crate::proxy::{
     admission::{body_budget::BodyShare, owners::unknown_object},
     error::ApiError,
     request::{
-        self, Excerpt,
+        self,
         prepare::MAX_SEARCHED_BY_WORKER_BYTES,
         references::{self, REQUEST_ID, Reference, Taken},
     },
@@ -29,8 +29,8 @@ use crate::proxy::{
     state::{Shared, Worker},
 };
 use crate::{
+    json::{Excerpt, LooseName, PartReader, for_each_member, skip_value},
     model::{Claim, ObjectKind},
-    usage::{LooseName, Name},
 };
 
 /// Ids that the lines of a batch may give to items, the caller's own among them: a bound on memory. Those that are not the caller's
@@ -48,43 +48,47 @@ struct Line<'a> {
 
 impl<'de> Deserialize<'de> for Line<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Members)
+        let mut members = LineMembers::default();
+        for_each_member(deserializer, &mut members)?;
+        let LineMembers {
+            method, url, body, ..
+        } = members;
+        Ok(Self {
+            method,
+            url: url.ok_or_else(|| D::Error::missing_field("url"))?,
+            body: body.ok_or_else(|| D::Error::missing_field("body"))?,
+        })
     }
 }
 
-struct Members;
+/// The members of a line as far as they were read.
+#[derive(Default)]
+struct LineMembers<'a> {
+    /// `None` also for a null.
+    method: Option<String>,
+    has_method: bool,
+    url: Option<String>,
+    body: Option<&'a RawValue>,
+}
 
-impl<'de> Visitor<'de> for Members {
-    type Value = Line<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a request of a batch")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut method, mut url, mut body) = (None, None, None);
-        while let Some(Name(name)) = map.next_key()? {
-            let name = LooseName::of(&name);
-            let is_doubled = if name.is("method") {
-                let value = map.next_value::<Option<String>>()?;
-                method.replace(value).is_some()
-            } else if name.is("url") {
-                url.replace(map.next_value()?).is_some()
-            } else if name.is("body") {
-                body.replace(map.next_value()?).is_some()
-            } else {
-                map.next_value::<IgnoredAny>()?;
-                false
-            };
-            if is_doubled {
-                return Err(A::Error::custom("a doubled member"));
-            }
+impl<'de> PartReader<'de> for LineMembers<'de> {
+    fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
+        let name = LooseName::of(name);
+        let is_doubled = if name.is("method") {
+            self.method = object.next_value()?;
+            std::mem::replace(&mut self.has_method, true)
+        } else if name.is("url") {
+            self.url.replace(object.next_value()?).is_some()
+        } else if name.is("body") {
+            self.body.replace(object.next_value()?).is_some()
+        } else {
+            skip_value(object)?;
+            false
+        };
+        if is_doubled {
+            return Err(A::Error::custom("a doubled member"));
         }
-        Ok(Line {
-            method: method.flatten(),
-            url: url.ok_or_else(|| A::Error::missing_field("url"))?,
-            body: body.ok_or_else(|| A::Error::missing_field("body"))?,
-        })
+        Ok(())
     }
 }
 

@@ -1,25 +1,23 @@
 //! A request's body: looked into without building a tree.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use actix_web::http::{
     StatusCode,
     header::{self, HeaderMap},
 };
-use serde::{
-    Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
-};
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::{
-    excerpt::Excerpt,
     member::{Member, is_true},
     overrides::is_override,
     splice::{Splice, splice_of},
 };
-use crate::proxy::error::ApiError;
-use crate::usage::{LooseName, Name, fold};
+use crate::{
+    json::{Excerpt, LooseName, PartReader, fold, for_each_member, skip_value, text_of},
+    proxy::error::ApiError,
+};
 
 /// The longest model name that is kept.
 const MAX_MODEL_CHARS: usize = 200;
@@ -90,9 +88,10 @@ pub fn look(body: &Excerpt<'_>) -> Result<BodyInfo, ApiError> {
 }
 
 fn members_of(json: &str) -> serde_json::Result<Members<'_>> {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let members = deserializer.deserialize_map(TopLevel)?;
-    deserializer.end()?;
+    let mut members = Members::default();
+    let mut json = serde_json::Deserializer::from_str(json);
+    for_each_member(&mut json, &mut members)?;
+    json.end()?;
     Ok(members)
 }
 
@@ -150,47 +149,34 @@ struct Members<'a> {
     overrides_request: bool,
 }
 
-struct TopLevel;
-
-impl<'de> Visitor<'de> for TopLevel {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Members::default();
-        while let Some(Name(name)) = map.next_key()? {
-            let folded = fold(&name);
-            let is_exact = matches!(folded, Cow::Borrowed(_));
-            match folded.as_ref() {
-                b"model" => members.model.note(map.next_value()?, is_exact),
-                b"stream" => members.stream.note(map.next_value()?, is_exact),
-                b"background" => members.background |= next_is_true(&mut map)?,
-                b"stream_options" => members.stream_options.note(map.next_value()?, is_exact),
-                b"store" if is_exact => members.store = Some(map.next_value()?),
-                b"audio" => members.audio = Some(map.next_value()?),
-                b"modalities" => members.modalities = Some(map.next_value()?),
-                // Of the other names only these may mean more to a lenient reader.
-                [b'a'..=b'z', ..] if !matches!(folded.first(), Some(b'b' | b'h' | b'x')) => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-                _ if LooseName::of(&name).is("background") => {
-                    members.background |= next_is_true(&mut map)?;
-                }
-                _ => {
-                    members.overrides_request |= is_override(&name);
-                    map.next_value::<IgnoredAny>()?;
-                }
+impl<'de> PartReader<'de> for Members<'de> {
+    fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
+        let folded = fold(name);
+        let is_exact = matches!(folded, Cow::Borrowed(_));
+        match folded.as_ref() {
+            b"model" => self.model.note(object.next_value()?, is_exact),
+            b"stream" => self.stream.note(object.next_value()?, is_exact),
+            b"background" => self.background |= next_is_true(object)?,
+            b"stream_options" => self.stream_options.note(object.next_value()?, is_exact),
+            b"store" if is_exact => self.store = Some(object.next_value()?),
+            b"audio" => self.audio = Some(object.next_value()?),
+            b"modalities" => self.modalities = Some(object.next_value()?),
+            // Of the other names only these may mean more to a lenient reader.
+            [b'a'..=b'z', ..] if !matches!(folded.first(), Some(b'b' | b'h' | b'x')) => {
+                skip_value(object)?;
+            }
+            _ if LooseName::of(name).is("background") => self.background |= next_is_true(object)?,
+            _ => {
+                self.overrides_request |= is_override(name);
+                skip_value(object)?;
             }
         }
-        Ok(members)
+        Ok(())
     }
 }
 
-fn next_is_true<'de, A: MapAccess<'de>>(map: &mut A) -> Result<bool, A::Error> {
-    Ok(is_true(map.next_value::<&RawValue>()?.get()))
+fn next_is_true<'de, A: MapAccess<'de>>(object: &mut A) -> Result<bool, A::Error> {
+    Ok(is_true(object.next_value::<&RawValue>()?.get()))
 }
 
 /// By `audio`, which tells a voice, or by a word of `modalities`: OpenAI's API wants both, others may do with one.
@@ -211,13 +197,8 @@ fn clean_model(json: &str) -> String {
     if let Some(name) = name.filter(|name| is_clean(name) && !name.contains('\\')) {
         return name.to_owned();
     }
-    let text: Cow<'_, str> = match serde_json::from_str::<Name<'_>>(json) {
-        Ok(Name(Cow::Borrowed(bytes))) => String::from_utf8_lossy(bytes),
-        Ok(Name(Cow::Owned(bytes))) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
-        // Not a string: kept as it was written.
-        Err(_) => Cow::Borrowed(json),
-    };
-    clean_text(&text)
+    // What is no string is kept as it was written.
+    clean_text(&text_of(json).unwrap_or(Cow::Borrowed(json)))
 }
 
 /// The beginning of a text, without control characters.

@@ -1,7 +1,6 @@
 //! A client's request: how its body is taken, what it says, what it refers to, and the one edit that is made in it.
 
 pub mod body_kind;
-mod excerpt;
 mod info;
 pub mod media_type;
 mod member;
@@ -15,7 +14,6 @@ pub mod route;
 mod splice;
 pub mod usage_option;
 
-pub use excerpt::Excerpt;
 pub use info::{BodyInfo, StorageOptions, clean_text, is_json, look, not_utf_8};
 pub use member::is_true;
 pub use overrides::{is_override, refused as refused_override};

@@ -3,7 +3,7 @@
 
 use actix_web::http::StatusCode;
 
-use crate::{proxy::error::ApiError, usage::LooseName};
+use crate::{json::LooseName, proxy::error::ApiError};
 
 /// Such a name whoever wrote it.
 const OVERRIDES: [&str; 6] = [

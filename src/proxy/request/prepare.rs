@@ -3,7 +3,7 @@
 use actix_web::web;
 
 use super::{
-    Excerpt, StorageOptions,
+    StorageOptions,
     references::{self, Reference, Taken},
     usage_option::UsageOptionRefusals,
 };
@@ -13,7 +13,7 @@ use crate::proxy::{
     request,
     routes::{self, Endpoint, ObjectEffect},
 };
-use crate::{model::ObjectKind, usage::UsageOnlyEvents};
+use crate::{json::Excerpt, model::ObjectKind, usage::UsageOnlyEvents};
 
 /// A longer body is looked into on the blocking pool: the worst of 64 MiB takes a second.
 pub const MAX_SEARCHED_BY_WORKER_BYTES: usize = 4 * 1024 * 1024;

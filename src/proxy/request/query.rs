@@ -5,12 +5,12 @@ use actix_web::http::StatusCode;
 use percent_encoding::percent_decode;
 
 use super::references;
+use crate::json::LooseName;
 use crate::proxy::{
     error::ApiError,
     request,
     routes::{Body, Endpoint},
 };
-use crate::usage::LooseName;
 
 /// Names that lists of APIs and frameworks have for what a page begins or ends at. They are compared by their letters alone. Only
 /// `after` and `before` to the letter are looked up.

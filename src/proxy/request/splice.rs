@@ -1,18 +1,15 @@
 //! The one edit of a body: a streamed request is made to ask for its usage.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
-use serde::{
-    Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
-};
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
-use super::{excerpt::Excerpt, member::Member};
+use super::member::Member;
 use crate::{
+    json::{Excerpt, PartReader, fold, for_each_member, skip_value},
     proxy::body::BodyParts,
-    usage::{Name, fold},
 };
 
 /// The bytes of a range are replaced, everything else stays.
@@ -75,22 +72,25 @@ fn splice_at_end(body: &[u8]) -> Option<Splice> {
 
 /// Whether options ask for usage in either reading of their names.
 fn asks_usage(options: &RawValue) -> bool {
-    include_usage(options).is_some_and(|(found, _)| found.both_true())
+    UsageOptions::parse(options).is_some_and(|found| found.include_usage.both_true())
 }
 
 fn splice_into_options(body: &[u8], options: &RawValue, span: Range<usize>) -> Option<Splice> {
-    let (found, has_members) = include_usage(options)?;
-    if found.both_true() {
+    let UsageOptions {
+        include_usage,
+        has_members,
+    } = UsageOptions::parse(options)?;
+    if include_usage.both_true() {
         return None;
     }
-    if found.is_odd {
+    if include_usage.is_odd {
         let brace = span.end - 1;
         return Some(Splice {
             range: brace..brace,
             text: r#","include_usage":true"#,
         });
     }
-    match (found.exact, has_members) {
+    match (include_usage.exact, has_members) {
         (Some(value), _) => Some(Splice {
             range: span_in(body, value),
             text: "true",
@@ -111,31 +111,33 @@ fn splice_into_options(body: &[u8], options: &RawValue, span: Range<usize>) -> O
 }
 
 /// The last `include_usage` of some options, and whether they have any member.
-fn include_usage(options: &RawValue) -> Option<(Member<'_>, bool)> {
-    struct IncludeUsage;
-    impl<'de> Visitor<'de> for IncludeUsage {
-        type Value = (Member<'de>, bool);
+#[derive(Default)]
+struct UsageOptions<'a> {
+    include_usage: Member<'a>,
+    has_members: bool,
+}
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a JSON object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let (mut found, mut any) = (Member::default(), false);
-            while let Some(Name(name)) = map.next_key()? {
-                any = true;
-                let folded = fold(&name);
-                if folded.as_ref() == b"include_usage" {
-                    found.note(map.next_value()?, matches!(folded, Cow::Borrowed(_)));
-                } else {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-            Ok((found, any))
-        }
+impl<'a> UsageOptions<'a> {
+    /// Returns `None` if the options are no object.
+    fn parse(options: &'a RawValue) -> Option<Self> {
+        let mut found = Self::default();
+        let mut json = serde_json::Deserializer::from_str(options.get());
+        for_each_member(&mut json, &mut found).ok()?;
+        Some(found)
     }
-    let mut deserializer = serde_json::Deserializer::from_str(options.get());
-    deserializer.deserialize_map(IncludeUsage).ok()
+}
+
+impl<'de> PartReader<'de> for UsageOptions<'de> {
+    fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
+        self.has_members = true;
+        let folded = fold(name);
+        if folded.as_ref() != b"include_usage" {
+            return skip_value(object);
+        }
+        let is_exact = matches!(folded, Cow::Borrowed(_));
+        self.include_usage.note(object.next_value()?, is_exact);
+        Ok(())
+    }
 }
 
 /// Where a raw value stands in the body it was read from.

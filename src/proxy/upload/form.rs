@@ -17,8 +17,8 @@ use crate::proxy::request::{
     references::{self, Reference},
 };
 use crate::{
+    json::{LooseName, fold_text},
     model::{Claim, ObjectKind},
-    usage::{LooseName, fold_text},
 };
 
 use head::PartHead;

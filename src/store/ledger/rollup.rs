@@ -5,17 +5,16 @@
 //! process or a trigger, they are read back from the table, a thousand at a time.
 
 use std::{
-    borrow::Cow,
     collections::HashMap,
     time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use super::{watch::data_version, writer::count};
+use super::row::InsertedRow;
 use crate::{
-    model::{Estimated, Usage, UsageRow, UsageSource},
-    store::BUSY_TIMEOUT,
+    model::{Estimated, Usage, UsageSource},
+    store::sqlite::{BUSY_TIMEOUT, data_version, in_transaction, signed},
 };
 
 /// Rows that are summed in one transaction, about a millisecond's work where they are read back.
@@ -97,12 +96,6 @@ struct Sums {
     estimated: Estimated,
 }
 
-/// A row that was written.
-pub(super) struct Written<'a> {
-    pub(super) id: i64,
-    pub(super) row: Cow<'a, UsageRow>,
-}
-
 impl Rollup {
     /// Rows may have been left by an earlier process: the first look is due at once.
     pub(super) fn new() -> Self {
@@ -114,7 +107,7 @@ impl Rollup {
     }
 
     /// Rows were written, and their transaction committed.
-    pub(super) fn add(&mut self, rows: &[Written<'_>]) {
+    pub(super) fn add(&mut self, rows: &[InsertedRow<'_>]) {
         if self.waiting_rows == 0 {
             self.waiting_since = Instant::now();
         }
@@ -155,7 +148,7 @@ impl Rollup {
     /// Sums up what is known, or the next batch, in one transaction.
     fn sum_up(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let unsummed = self.unsummed.take();
-        let (data_version, is_all, is_ours) = super::writer::in_transaction(connection, || {
+        let (data_version, is_all, is_ours) = in_transaction(connection, || {
             let data_version = data_version(connection)?;
             // Another process's rows may be among them, or it summed ours.
             let is_known = |unsummed: &Unsummed| {
@@ -187,7 +180,7 @@ impl Rollup {
 }
 
 impl Unsummed {
-    fn add(&mut self, Written { id, row }: &Written<'_>) {
+    fn add(&mut self, InsertedRow { id, row }: &InsertedRow<'_>) {
         let bucket = Bucket {
             hour: row.started_at_ms / MS_PER_HOUR,
             user_id: row.user_id,
@@ -219,17 +212,17 @@ impl Unsummed {
                 bucket.user_id,
                 bucket.endpoint,
                 bucket.model,
-                count(sums.requests),
-                count(sums.requests_ok),
-                count(sums.usage.input),
-                count(sums.usage.output),
-                count(sums.usage.cached),
-                count(sums.usage.reasoning),
-                count(sums.usage.audio_ms),
-                count(sums.usage.images),
-                count(sums.estimated_requests),
-                count(sums.estimated.input),
-                count(sums.estimated.output),
+                signed(sums.requests),
+                signed(sums.requests_ok),
+                signed(sums.usage.input),
+                signed(sums.usage.output),
+                signed(sums.usage.cached),
+                signed(sums.usage.reasoning),
+                signed(sums.usage.audio_ms),
+                signed(sums.usage.images),
+                signed(sums.estimated_requests),
+                signed(sums.estimated.input),
+                signed(sums.estimated.output),
             ])?;
         }
         connection

@@ -1,8 +1,10 @@
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+
 use super::*;
 use crate::{
-    model::{Dimension, Estimated, Outcome, TimeRange, Usage, UsageRow, UsageSource},
+    model::{Dimension, Entry, Estimated, Outcome, TimeRange, Usage, UsageRow, UsageSource},
     store::{DatabasePath, IfMissing, costs},
 };
 

@@ -12,7 +12,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use crate::store::BUSY_TIMEOUT;
+use crate::store::sqlite::BUSY_TIMEOUT;
 
 /// From so many pages of 4 KiB on, which takes a millisecond or two, the log is written back while nobody waits.
 const PAGES_WHEN_QUIET: i32 = 200;

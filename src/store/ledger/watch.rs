@@ -4,8 +4,13 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::{OnUsersChanged, writer::USERS_POLL};
-use crate::store::{StoreError, users};
+use crate::store::{StoreError, sqlite::data_version, users};
+
+/// How often the thread looks whether another process changed the users; a forbidden key stops within about this.
+pub(super) const USERS_POLL: Duration = Duration::from_millis(50);
+
+/// Called on the ledger's thread whenever a user may have changed.
+pub type OnUsersChanged = Box<dyn FnMut(&Connection) -> Result<(), StoreError> + Send>;
 
 /// Notices changes of users made by other connections.
 pub(super) struct UsersWatch {
@@ -57,10 +62,4 @@ impl UsersWatch {
         self.data_version = data_version;
         Ok(())
     }
-}
-
-/// Moves when another connection commits anything, never by this one's own commits (sqlite.org/pragma.html#pragma_data_version).
-pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
-    let mut statement = connection.prepare_cached("PRAGMA data_version")?;
-    statement.query_row([], |row| row.get(0))
 }

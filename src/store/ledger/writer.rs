@@ -7,22 +7,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, Statement, ToSql};
+use rusqlite::{Connection, ErrorCode};
 
 use super::{
-    NotWritten, OnFailure, Queue, Shared, Sync, WriteRequest,
     file::FileWatch,
-    rollup::{Rollup, Written},
+    queue::{NotWritten, OnFailure, Queue, Shared, WriteRequest},
+    rollup::Rollup,
+    row::{InsertedRow, RowInserter},
     wal::WalWatch,
-    watch::UsersWatch,
+    watch::{USERS_POLL, UsersWatch},
 };
 use crate::{
-    model::{Entry, UsageRow, UsageSource},
-    store::{accounts, objects},
+    model::{Entry, UsageRow},
+    store::{accounts, objects, sqlite::in_transaction},
 };
 
-/// How often the thread looks whether another process changed the users; a forbidden key stops within about this.
-pub(super) const USERS_POLL: Duration = Duration::from_millis(50);
 /// Pause between attempts while the database refuses writes.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// From this many rows in a batch on, some 20,000 a second, the next one gathers for [`GATHER`]: a commit takes 60 µs of CPU
@@ -36,25 +35,14 @@ const MAX_BATCH_ROWS: usize = 4_096;
 /// How long a stopping server tries to write the last rows, and to sum them up.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-macro_rules! insert_row {
-    ($further_columns:literal, $further_values:literal) => {
-        concat!(
-            "INSERT INTO usage_logs (started_at_ms, user_id, endpoint, model, served_model, \
-             input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images, status, outcome, usage_source, \
-             duration_ms, first_byte_ms, backend_request_id",
-            $further_columns,
-            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17",
-            $further_values,
-            ")"
-        )
-    };
+/// How surely a commit must be on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sync {
+    /// Survives a killed process; a power cut may take back the last commits.
+    Normal,
+    /// Each commit waits for the disk.
+    Full,
 }
-const INSERT_ROW: &str = insert_row!("", "");
-/// Inserts a row with an estimate, which has two more columns. They stay NULL in the other rows, which are nearly all.
-const INSERT_ESTIMATE: &str = insert_row!(
-    ", estimated_input_tokens, estimated_output_tokens",
-    ", ?18, ?19"
-);
 
 /// The state of the writing thread.
 pub(super) struct Writer {
@@ -234,19 +222,12 @@ pub(super) fn prepare(connection: &Connection, sync: Sync) -> rusqlite::Result<(
 fn write_entries<'a>(
     connection: &Connection,
     entries: impl Iterator<Item = &'a Entry>,
-) -> rusqlite::Result<Vec<Written<'a>>> {
+) -> rusqlite::Result<Vec<InsertedRow<'a>>> {
     in_transaction(connection, || {
         let mut written = Vec::with_capacity(entries.size_hint().0);
-        let mut statement = connection.prepare_cached(INSERT_ROW)?;
+        let mut inserter = RowInserter::new(connection)?;
         let mut insert = |row: Cow<'a, UsageRow>| {
-            if row.source == UsageSource::Estimate {
-                let mut statement = connection.prepare_cached(INSERT_ESTIMATE)?;
-                insert_row(&mut statement, &row)?;
-            } else {
-                insert_row(&mut statement, &row)?;
-            }
-            let id = connection.last_insert_rowid();
-            written.push(Written { id, row });
+            written.push(inserter.insert(row)?);
             Ok::<_, rusqlite::Error>(())
         };
         for entry in entries {
@@ -282,68 +263,6 @@ fn write_entries<'a>(
         }
         Ok(written)
     })
-}
-
-/// Runs the statements of `work` in one transaction.
-pub(super) fn in_transaction<T>(
-    connection: &Connection,
-    work: impl FnOnce() -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
-    // IMMEDIATE: a deferred one could fail half-way against another writer without the busy timeout applying
-    // (sqlite.org/lang_transaction.html). Prepared: parsing these two words costs as much as inserting a row.
-    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let done = work().and_then(|value| {
-        connection.prepare_cached("COMMIT")?.execute([])?;
-        Ok(value)
-    });
-    if done.is_err() && !connection.is_autocommit() {
-        // The error that matters is the first one.
-        let _ = connection.execute_batch("ROLLBACK");
-    }
-    done
-}
-
-/// As SQLite holds it.
-pub(super) fn count(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// Binds and runs [`INSERT_ROW`], or [`INSERT_ESTIMATE`] for a row with an estimate.
-fn insert_row(insert: &mut Statement<'_>, row: &UsageRow) -> rusqlite::Result<()> {
-    let mut place = 0;
-    let mut bind = |value: &dyn ToSql| {
-        place += 1;
-        insert.raw_bind_parameter(place, value)
-    };
-    bind(&row.started_at_ms)?;
-    bind(&row.user_id)?;
-    bind(&row.endpoint)?;
-    bind(&row.model)?;
-    bind(&row.served_model)?;
-    let usage = &row.usage;
-    let counts = [
-        usage.input,
-        usage.output,
-        usage.cached,
-        usage.reasoning,
-        usage.audio_ms,
-        usage.images,
-    ];
-    for tokens in counts {
-        bind(&count(tokens))?;
-    }
-    bind(&row.status)?;
-    bind(&row.outcome.as_str())?;
-    bind(&row.source.as_str())?;
-    bind(&row.duration_ms)?;
-    bind(&row.first_byte_ms)?;
-    bind(&row.backend_request_id)?;
-    if row.source == UsageSource::Estimate {
-        bind(&count(row.estimated.input))?;
-        bind(&count(row.estimated.output))?;
-    }
-    insert.raw_execute()?;
-    Ok(())
 }
 
 /// Errors that lie in one row and that trying again cannot mend. A trigger is somebody's own and may go as it came.

@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::{Member, text_of};
-use crate::usage::LooseName;
+use super::Member;
+use crate::json::{LooseName, text_of};
 
 /// What an object says of itself, should it be an item.
 #[derive(Default)]
@@ -27,7 +27,7 @@ impl Item {
     /// What makes an item whole counts to the letter.
     pub fn note(&mut self, member: Member<'_>, value: &RawValue) {
         if member.loose.is("type") {
-            let kind = text_of(value).map(|kind| LooseName::of(kind.as_bytes()));
+            let kind = text_of(value.get()).map(|kind| LooseName::of(kind.as_bytes()));
             let kind = match kind {
                 Some(kind) if kind.is("item_reference") => ItemKind::Reference,
                 Some(kind) if kind.is("image_generation_call") || kind.is("reasoning") => {

@@ -5,20 +5,14 @@ mod item;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-
 use actix_web::http::StatusCode;
-use serde::{
-    Deserializer,
-    de::{self, MapAccess, SeqAccess, Visitor},
-};
+use serde::de::{self, MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
-use super::excerpt::Excerpt;
-use crate::proxy::error::ApiError;
 use crate::{
+    json::{Excerpt, JsonType, LooseName, PartReader, for_each_part, text_of},
     model::{Claim, ObjectKind},
-    usage::{LooseName, Name},
+    proxy::error::ApiError,
 };
 
 use item::{Item, ItemKind};
@@ -364,15 +358,20 @@ impl Search {
         if self.problem.is_some() {
             return;
         }
-        let within = Within {
+        let mut within = Within {
             search: self,
             member,
             depth: depth + 1,
+            item: Item::default(),
+            ids: Vec::new(),
         };
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        if deserializer.deserialize_any(within).is_err() {
-            self.problem
-                .get_or_insert(Problem::Body("cannot be read as JSON"));
+        match for_each_part(&mut serde_json::Deserializer::from_str(json), &mut within) {
+            Ok(JsonType::Object) => within.end_object(),
+            Ok(_) => {}
+            Err(_) => {
+                self.problem
+                    .get_or_insert(Problem::Body("cannot be read as JSON"));
+            }
         }
     }
 
@@ -382,7 +381,7 @@ impl Search {
             return;
         }
         // A server that is written in C may end a text at a NUL.
-        let Some(id) = text_of(value).filter(|id| !id.contains(char::is_control)) else {
+        let Some(id) = text_of(value.get()).filter(|id| !id.contains(char::is_control)) else {
             self.problem = Some(Problem::Id(member));
             return;
         };
@@ -393,7 +392,7 @@ impl Search {
         self.found.push(Reference {
             member: member.to_owned(),
             claim: Claim {
-                id,
+                id: id.into_owned(),
                 kind,
                 is_looked_up,
             },
@@ -401,85 +400,79 @@ impl Search {
     }
 }
 
-/// A list or an object, gone through without being collected.
-struct Within<'s, 'm> {
+/// Searches the elements of a list or the members of an object, without collecting them. A problem ends the reading.
+struct Within<'de, 's, 'm> {
     search: &'s mut Search,
     member: Member<'m>,
     depth: usize,
+    /// What an object says of itself so far.
+    item: Item,
+    ids: Vec<&'de RawValue>,
 }
 
-impl<'de> Visitor<'de> for Within<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list or an object")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(element) = seq.next_element()? {
-            self.search
-                .value(element, self.member.in_list(), self.depth);
-            if self.search.problem.is_some() {
-                return Err(de::Error::custom("ended"));
-            }
+impl Within<'_, '_, '_> {
+    fn go_on<E: de::Error>(&self) -> Result<(), E> {
+        if self.search.problem.is_some() {
+            return Err(E::custom("ended"));
         }
         Ok(())
     }
 
-    /// All members, doubled ones too: which of them counts is the backend's business.
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    /// Takes the ids of an object whose members have all been read.
+    fn end_object(self) {
+        // An element of a list in the request itself, or what stands in the place of the list.
+        let is_item = self.member.lists < 2 && self.member.has_items(self.depth - 1);
+        if self.item.kind == ItemKind::Reference || is_item {
+            for id in self.ids {
+                let known = ("id", ObjectKind::Item);
+                self.search.take(known, id, self.item.is_looked_up());
+            }
+        }
+    }
+}
+
+impl<'de> PartReader<'de> for Within<'de, '_, '_> {
+    fn element<A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<bool, A::Error> {
+        let Some(element) = list.next_element()? else {
+            return Ok(false);
+        };
+        let member = self.member.in_list();
+        self.search.value(element, member, self.depth);
+        self.go_on().map(|()| true)
+    }
+
+    /// Searches each member, doubled ones too: which of them counts is the backend's business.
+    fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
+        let value: &RawValue = object.next_value()?;
         let Self {
             search,
             member,
             depth,
+            ..
         } = self;
-        let mut item = Item::default();
-        let mut ids: Vec<&RawValue> = Vec::new();
-        while let Some(Name(name)) = map.next_key()? {
-            let value: &RawValue = map.next_value()?;
-            if hides_known(&name) {
-                search.problem = Some(Problem::Body("has a NUL in the name of a member"));
-                return Err(de::Error::custom("ended"));
-            }
-            let name = String::from_utf8_lossy(&name);
-            let mut below = Member::new(&name);
-            if below.loose.is("id") {
-                match member.holder {
-                    Some(known) => search.take(known, value, true),
-                    None => ids.push(value),
-                }
-            } else if depth == 1 && below.loose.is(REQUEST_ID) {
-                search.take((REQUEST_ID, ObjectKind::Response), value, false);
-            }
-            below.is_described = DESCRIPTIONS.contains(&member.name);
-            item.note(below, value);
-            if member.name == "variables" {
-                // What a user fills into a prompt is text, or an object that says what it is.
-                below = Member::default();
-            } else if depth == ITEM_DEPTH && below.loose.is("audio") && member.loose.is("messages")
-            {
-                below.holder = Some((AUDIO, ObjectKind::Audio));
-            }
-            search.value(value, below, depth);
-            if search.problem.is_some() {
-                return Err(de::Error::custom("ended"));
-            }
+        if hides_known(name) {
+            search.problem = Some(Problem::Body("has a NUL in the name of a member"));
+            return self.go_on();
         }
-        // An element of a list in the request itself, or what stands in the place of the list.
-        let is_item = member.lists < 2 && member.has_items(depth - 1);
-        if item.kind == ItemKind::Reference || is_item {
-            for id in ids {
-                search.take(("id", ObjectKind::Item), id, item.is_looked_up());
+        let name = String::from_utf8_lossy(name);
+        let mut below = Member::new(&name);
+        if below.loose.is("id") {
+            match member.holder {
+                Some(known) => search.take(known, value, true),
+                None => self.ids.push(value),
             }
-            if search.problem.is_some() {
-                return Err(de::Error::custom("ended"));
-            }
+        } else if *depth == 1 && below.loose.is(REQUEST_ID) {
+            search.take((REQUEST_ID, ObjectKind::Response), value, false);
         }
-        Ok(())
+        below.is_described = DESCRIPTIONS.contains(&member.name);
+        self.item.note(below, value);
+        if member.name == "variables" {
+            // What a user fills into a prompt is text, or an object that says what it is.
+            below = Member::default();
+        } else if *depth == ITEM_DEPTH && below.loose.is("audio") && member.loose.is("messages") {
+            below.holder = Some((AUDIO, ObjectKind::Audio));
+        }
+        search.value(value, below, *depth);
+        self.go_on()
     }
-}
-
-fn text_of(value: &RawValue) -> Option<String> {
-    let Name(text) = serde_json::from_str(value.get()).ok()?;
-    Some(String::from_utf8_lossy(&text).into_owned())
 }

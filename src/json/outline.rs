@@ -14,7 +14,7 @@ const MAX_BYTES: usize = 1024 * 1024;
 
 /// The document so far.
 #[derive(Debug, Default)]
-pub(super) struct Outline {
+pub struct Outline {
     kept: Vec<u8>,
     string: Option<OpenString>,
     /// Length of the document without its long strings of base64.
@@ -53,7 +53,7 @@ impl OpenString {
 }
 
 /// The length of a document without its long strings of base64.
-pub(super) fn weight_of(document: &[u8]) -> u64 {
+pub fn weight_of(document: &[u8]) -> u64 {
     let mut outline = Outline::of_weight();
     outline.push(document);
     outline.weight()
@@ -61,12 +61,12 @@ pub(super) fn weight_of(document: &[u8]) -> u64 {
 
 impl Outline {
     /// What is kept so far.
-    pub(super) fn json(&self) -> &[u8] {
+    pub fn json(&self) -> &[u8] {
         &self.kept
     }
 
     /// An outline of which only the weight is wanted.
-    pub(super) fn of_weight() -> Self {
+    pub fn of_weight() -> Self {
         Self {
             keeps: Keeps::Weight,
             ..Self::default()
@@ -74,14 +74,14 @@ impl Outline {
     }
 
     /// Length of what came without its long strings of base64.
-    pub(super) fn weight(&self) -> u64 {
+    pub fn weight(&self) -> u64 {
         let open = self.string.as_ref();
         let open = open.filter(|string| !string.is_media());
         self.weight + open.map_or(0, |string| string.length)
     }
 
     /// Takes the next piece.
-    pub(super) fn push(&mut self, mut piece: &[u8]) {
+    pub fn push(&mut self, mut piece: &[u8]) {
         while !piece.is_empty() {
             let taken = match self.string {
                 None => self.take_between(piece),

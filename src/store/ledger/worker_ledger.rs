@@ -5,7 +5,7 @@ use std::{cell::RefCell, future::Future, rc::Rc};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{Ledger, NotWritten};
+use super::queue::{Ledger, NotWritten};
 use crate::model::Entry;
 
 /// Belongs to one worker; must be made and used on its thread.
@@ -24,17 +24,17 @@ struct Outgoing {
 }
 
 impl WorkerLedger {
-    /// A port and the task that empties it. The task runs behind those that are ready already, which may add rows of
+    /// A ledger for this worker and the task that empties it. The task runs behind those that are ready already, which may add rows of
     /// their own; a lone row goes out at once.
     #[must_use]
     pub fn new(ledger: Ledger) -> Rc<Self> {
-        let port = Rc::new(Self {
+        let worker_ledger = Rc::new(Self {
             ledger,
             outgoing: RefCell::default(),
             filled: Notify::new(),
         });
-        tokio::task::spawn_local(empty(Rc::clone(&port)));
-        port
+        tokio::task::spawn_local(hand_over_what_comes(Rc::clone(&worker_ledger)));
+        worker_ledger
     }
 
     /// Hands entries over. The future resolves when their transaction is committed, at once where there are none; dropping
@@ -125,9 +125,9 @@ impl Drop for WorkerLedger {
 }
 
 /// Ends with the worker.
-async fn empty(port: Rc<WorkerLedger>) {
+async fn hand_over_what_comes(worker_ledger: Rc<WorkerLedger>) {
     loop {
-        port.filled.notified().await;
-        port.hand_over();
+        worker_ledger.filled.notified().await;
+        worker_ledger.hand_over();
     }
 }

@@ -57,12 +57,12 @@ impl<'b> Excerpt<'b> {
     }
 
     /// The body as it came.
-    pub(super) fn whole(&self) -> Vec<u8> {
+    pub fn whole(&self) -> Vec<u8> {
         self.parts.concat()
     }
 
     /// Where something that stands between two values of [`json`](Self::json) stands in the body.
-    pub(super) fn place(&self, mut place: usize) -> usize {
+    pub fn place(&self, mut place: usize) -> usize {
         for cut in &self.cuts {
             if place <= cut.start {
                 break;

@@ -1,0 +1,142 @@
+//! What waits to be written, shared by the workers and the writing thread.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::sync::oneshot;
+
+use crate::model::Entry;
+
+/// Entries kept in memory while the database refuses writes: about 50 MB. More than that are lost, and counted in the log.
+const MAX_BACKLOG: usize = 100_000;
+
+/// What happens to requests while the database refuses writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Answers are withheld at their end, new requests refused.
+    Refuse,
+    /// Answers go out, their rows wait in memory.
+    Serve,
+}
+
+/// The row could not be written; it is kept and tried again, but its answer must not end cleanly.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the ledger cannot be written")]
+pub struct NotWritten;
+
+/// A handle to the ledger; clones share it.
+#[derive(Clone)]
+pub struct Ledger {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) queue: Mutex<Queue>,
+    pub(super) wake: Condvar,
+    /// The last attempt to write failed.
+    pub(super) failing: AtomicBool,
+    /// The writing thread is no more, though nobody closed it.
+    pub(super) dead: AtomicBool,
+    pub(super) on_failure: OnFailure,
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    pub(super) parcels: VecDeque<WriteRequest>,
+    /// In all parcels.
+    pub(super) entries: usize,
+    /// Entries dropped because the backlog was full.
+    pub(super) lost: usize,
+    /// The thread sleeps until there are so many entries.
+    pub(super) wake_at: Option<usize>,
+    pub(super) closing: bool,
+}
+
+/// Entries handed over together, written together, acknowledged together.
+pub(super) struct WriteRequest {
+    pub(super) entries: Vec<Entry>,
+    written: Option<oneshot::Sender<Result<(), NotWritten>>>,
+}
+
+impl Ledger {
+    pub(super) fn new(on_failure: OnFailure) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                queue: Mutex::default(),
+                wake: Condvar::new(),
+                failing: AtomicBool::new(false),
+                dead: AtomicBool::new(false),
+                on_failure,
+            }),
+        }
+    }
+
+    /// Queues entries that are acknowledged together: `written` is told when their transaction is committed.
+    /// While rows cannot be written and requests are served all the same, nobody is made to wait.
+    pub fn write(
+        &self,
+        entries: Vec<Entry>,
+        written: Option<oneshot::Sender<Result<(), NotWritten>>>,
+    ) {
+        let mut parcel = WriteRequest { entries, written };
+        if self.shared.on_failure == OnFailure::Serve && self.shared.failing.load(Ordering::Relaxed)
+        {
+            parcel.tell(Ok(()));
+        }
+        let mut queue = self.shared.lock();
+        let is_dead = self.shared.dead.load(Ordering::Relaxed);
+        if is_dead || queue.entries + parcel.entries.len() > MAX_BACKLOG {
+            queue.lost += parcel.entries.len();
+            return;
+        }
+        queue.entries += parcel.entries.len();
+        queue.parcels.push_back(parcel);
+        // A wake-up is a system call, and needed only by a thread that sleeps until there is enough.
+        let is_enough = queue.wake_at.is_some_and(|at| queue.entries >= at);
+        if is_enough {
+            queue.wake_at = None;
+        }
+        drop(queue);
+        if is_enough {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// Queues entries that nobody waits for.
+    pub fn push(&self, entries: Vec<Entry>) {
+        self.write(entries, None);
+    }
+
+    /// Whether new requests may be served.
+    #[must_use]
+    pub fn accepts_requests(&self) -> bool {
+        let writes = || !self.shared.failing.load(Ordering::Relaxed);
+        !self.shared.dead.load(Ordering::Relaxed)
+            && (self.shared.on_failure == OnFailure::Serve || writes())
+    }
+}
+
+impl WriteRequest {
+    /// Tells the one who waits, once. A waiter that is gone does not want to know.
+    pub(super) fn tell(&mut self, result: Result<(), NotWritten>) {
+        if let Some(written) = self.written.take() {
+            let _ = written.send(result);
+        }
+    }
+
+    pub(super) fn acknowledge(mut self, result: Result<(), NotWritten>) {
+        self.tell(result);
+    }
+}
+
+impl Shared {
+    /// A panic while the lock was held leaves a queue that is still a queue.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
