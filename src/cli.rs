@@ -1,4 +1,4 @@
-//! The command line: every command, flag and help text; no logic. Completions and man pages are generated from it.
+//! The command line: every command, flag and help text. Completions, man pages and docs/settings.md are generated from it.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -9,11 +9,10 @@ use std::{
 use anyhow::{Context, anyhow};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 
-use crate::config::{DatabaseSettings, KeySettings, ServeSettings};
-use crate::env_file::Variables;
+use crate::config::{DatabaseSettings, KeySettings, ServeSettings, env_file::Variables};
 use crate::model::Dimension;
 
-/// Read when it is there, unless `--env-file` names another.
+/// Env file that is read if it exists, unless `--env-file` names another one.
 const DEFAULT_ENV_FILE: &str = ".env";
 
 /// Share one OpenAI key: an OpenAI-compatible proxy with a key per user and an exact token ledger in SQLite.
@@ -40,27 +39,27 @@ pub struct Cli {
 pub enum Command {
     /// Run the proxy
     ///
-    /// Checks each user's key, forwards to the backend, streams the answer back and books its tokens.
+    /// It checks the key of each user, forwards requests to the backend, streams the answers back and books their tokens.
     #[command(after_long_help = SERVE_EXAMPLES)]
     Serve(Box<ServeSettings>),
 
     /// Add, list, forbid and allow users
     ///
-    /// Works on the database file, whether the server runs or not; a running server follows within 250 ms.
+    /// The commands work on the database file, whether the server runs or not. A running server notices changes within 250 ms.
     #[command(subcommand, after_long_help = USER_EXAMPLES)]
     User(UserCommand),
 
     /// Show who used how many tokens
     ///
-    /// Works on the database file, whether the server runs or not. Bounds are inclusive. Times are ISO 8601 with `Z`,
-    /// an offset or neither (UTC); a date alone means its midnight.
+    /// The command works on the database file, whether the server runs or not. Bounds are inclusive. Times are ISO 8601 with `Z`,
+    /// an offset or neither (UTC). A date alone means its midnight.
     #[command(after_long_help = COSTS_EXAMPLES)]
     Costs(CostsArgs),
 
-    /// Write completions/ and man/ into a directory
+    /// Write completions/, man/ and docs/settings.md into a directory
     #[command(hide = true)]
     Generate {
-        /// The directory that gets completions/ and man/
+        /// The directory to write into
         #[arg(value_name = "DIR")]
         dir: PathBuf,
     },
@@ -68,19 +67,19 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
-    /// Make a user and print the new key
+    /// Add a user and print the new key
     ///
-    /// On a terminal a short table, in a pipe the key alone.
+    /// The key is printed in a table on a terminal, and alone in a pipe.
     #[command(after_long_help = USER_ADD_EXAMPLES)]
     Add(UserAddArgs),
 
-    /// List all users, their keys masked
+    /// List all users with masked keys
     #[command(after_long_help = USER_LIST_EXAMPLES)]
     List(UserListArgs),
 
     /// Stop a user's key at once
     ///
-    /// The user and everything used so far stay in the database. Forbidding twice is no error.
+    /// The user and the usage so far stay in the database. It is no error to forbid a user twice.
     #[command(after_long_help = USER_FORBID_EXAMPLES)]
     Forbid(UserAccessArgs),
 
@@ -88,10 +87,10 @@ pub enum UserCommand {
     #[command(after_long_help = USER_ALLOW_EXAMPLES)]
     Allow(UserAccessArgs),
 
-    /// Forget all whole keys and keep their hashes, for good
+    /// Replace all stored keys by their hashes, which cannot be undone
     ///
-    /// Keys go on working and cannot be shown again; lists show their first and last characters. New keys are hashed
-    /// too from then on, and shown once. There is no way back. Old backups still hold the keys.
+    /// All keys go on working, but they cannot be shown again: lists show their first and last characters. New keys are hashed, too,
+    /// and shown only when they are made. Older backups still contain the keys.
     #[command(after_long_help = USER_HASH_KEYS_EXAMPLES)]
     HashKeys(UserHashKeysArgs),
 }
@@ -129,7 +128,7 @@ pub struct UserHashKeysArgs {
 
 #[derive(Debug, Args)]
 pub struct UserAccessArgs {
-    /// The user's name, or the key itself
+    /// Name of the user, or the key itself
     #[arg(value_name = "NAME|KEY", value_hint = ValueHint::Other)]
     pub who: String,
 
@@ -142,34 +141,36 @@ pub struct UserAccessArgs {
 
 #[derive(Debug, Args)]
 pub struct CostsArgs {
-    /// Only the last N hours, for example 24 or 0.5
+    /// Show only the last N hours, for example 24 or 0.5
     #[arg(long, value_name = "N", value_hint = ValueHint::Other, conflicts_with_all = ["start_time", "end_time"], allow_negative_numbers = true)]
     pub last_hours: Option<String>,
 
-    /// Only from this time on
+    /// Show only requests from this time on
     #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
     pub start_time: Option<String>,
 
-    /// Only up to this time
+    /// Show only requests up to this time
     #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
     pub end_time: Option<String>,
 
-    /// A line per user and model
+    /// Print a line for each user and model
     #[arg(long, conflicts_with = "by")]
     pub by_model: bool,
 
-    /// Split along these, several separated by commas: endpoint, model, user, day (UTC)
+    /// Split the sums by endpoint, model, user or day (UTC); several are separated by commas
     #[arg(long, value_name = "endpoint|model|user|day", value_delimiter = ',', value_hint = ValueHint::Other)]
     pub by: Vec<Dimension>,
 
-    /// Only this user
+    /// Show only this user
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
     pub user: Option<String>,
 
     #[command(flatten)]
     pub output: OutputArgs,
 
-    /// Print CSV with a header line; a name that a spreadsheet would take for a formula gets a ' in front
+    /// Print CSV with a header line
+    ///
+    /// A name that a spreadsheet would take for a formula gets a ' in front.
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
 
@@ -231,10 +232,10 @@ Examples:
   llmproxy costs --by day,model --user alice
   llmproxy costs --by endpoint,user --csv > costs.csv";
 
-/// The parsed command line, and where each value came from.
+/// Parses the command line. The matches say where each value came from.
 ///
 /// # Errors
-/// What clap says of wrong usage, help and version.
+/// [`clap::Error`] for wrong usage, help and version.
 pub fn parse(
     args: impl IntoIterator<Item = OsString>,
     variables: &Variables,
@@ -244,8 +245,8 @@ pub fn parse(
     Ok((cli, matches))
 }
 
-/// What the file says takes the place of the defaults: clap itself puts flags and the environment before them. Help does
-/// not show it, it holds secrets.
+/// Replaces defaults by the values of the env file. clap itself prefers flags and the environment to defaults. The help does not
+/// show these values, because some are secret.
 fn with_file(command: clap::Command, variables: &Variables) -> clap::Command {
     command
         .mut_args(|arg| {
@@ -261,9 +262,9 @@ fn with_file(command: clap::Command, variables: &Variables) -> clap::Command {
 /// Reads the env file.
 ///
 /// # Errors
-/// When a named file is missing, or a file cannot be read.
+/// An error if the file of `--env-file` is missing, or if a file cannot be read.
 pub fn variables(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Variables> {
-    // What follows `--` is no flag, whatever it looks like.
+    // Arguments after `--` are not flags.
     let args: Vec<OsString> = args.into_iter().take_while(|arg| arg != "--").collect();
     if args
         .iter()
@@ -275,18 +276,18 @@ pub fn variables(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Var
     let path = named.clone().unwrap_or_else(|| DEFAULT_ENV_FILE.into());
     match std::fs::read(&path) {
         Ok(bytes) => Variables::read(&bytes)
-            // Not as its cause, which a colon would part from it.
-            .map_err(|error| anyhow!("{} {error}", path.display())),
+            // The file is not added as context, because a colon would follow it.
+            .map_err(|error| anyhow!("\"{}\" {error}", path.display())),
         Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => {
             Ok(Variables::default())
         }
         Err(error) => {
-            Err(error).with_context(|| format!("cannot read the env file {}", path.display()))
+            Err(error).with_context(|| format!("cannot read the env file \"{}\"", path.display()))
         }
     }
 }
 
-/// Which variable clap means where it says that an argument is not UTF-8.
+/// Returns the name of the variable that is not UTF-8. clap reports an argument without its name.
 pub fn variable_not_utf8(
     error: &clap::Error,
     args: impl IntoIterator<Item = OsString>,
@@ -311,7 +312,7 @@ fn not_utf8(command: &clap::Command) -> Option<String> {
     of_this.chain(of_others).next()
 }
 
-/// `--env-file` must be known before clap reads the environment.
+/// Finds the value of `--env-file`, which must be known before clap reads the environment.
 fn named_env_file(args: impl IntoIterator<Item = OsString>) -> Option<PathBuf> {
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {

@@ -9,7 +9,6 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
-pub mod env_file;
 pub mod json;
 pub mod model;
 #[cfg(any(test, fuzzing))]

@@ -26,7 +26,7 @@ pub(super) fn run(args: &CostsArgs, matches: &ArgMatches) -> anyhow::Result<()> 
         args.end_time.as_deref(),
         now_ms(),
     )
-    // As the flags are spelled.
+    // Flags are written with hyphens.
     .map_err(|error| WrongUsage(error.to_string().replace('_', "-")))?;
     let split = if args.by_model {
         Split::ByModel
@@ -60,12 +60,14 @@ pub(super) fn run(args: &CostsArgs, matches: &ArgMatches) -> anyhow::Result<()> 
         Report::Users(report) if report.costs.is_empty() => {
             print("no users yet: add one with `llmproxy user add NAME`")
         }
-        Report::Split(report) if report.costs.is_empty() => print("nothing was used in this time"),
+        Report::Split(report) if report.costs.is_empty() => {
+            print("nothing was used in this period")
+        }
         _ => print(&tables::costs(&lines)),
     }
 }
 
-/// RFC 4180, with LF as line end.
+/// Formats lines as CSV (RFC 4180) with LF as line end.
 fn csv(lines: &Lines) -> anyhow::Result<String> {
     let mut out = csv::Writer::from_writer(Vec::new());
     let totals = [
@@ -105,17 +107,17 @@ fn csv(lines: &Lines) -> anyhow::Result<String> {
                 .chain(others),
         )?;
     }
-    let bytes = out.into_inner().context("the table cannot be written")?;
+    let bytes = out.into_inner().context("cannot write the table")?;
     Ok(String::from_utf8(bytes)?)
 }
 
-/// Milliseconds as seconds, without digits that say nothing.
+/// Formats milliseconds as seconds without trailing zeros.
 fn seconds(ms: i64) -> String {
     let text = format!("{}.{:03}", ms / 1000, ms % 1000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A model's name comes from a client, and a spreadsheet runs what begins like a formula.
+/// Quotes a label that a spreadsheet would run as a formula. Names of models come from clients.
 fn no_formula(label: &str) -> String {
     let is_formula = label.starts_with(['=', '+', '-', '@', '\t', '\r']);
     if is_formula && label != "-" {

@@ -1,7 +1,8 @@
-//! The server's log: one line per record, whatever a record contains, written to stderr by a thread of its own.
+//! The log of the server: one line for each record, whatever the record contains. A thread of its own writes it to stderr, so that
+//! a stderr that is not read delays no request.
 //!
-//! A lone line is written at once. While lines pour in they are written together every [`GATHER`], because a system call a
-//! line costs a busy proxy more than the line; and a stderr that nobody reads holds up no request.
+//! A single line is written at once. The lines of a busy log are written together every [`WRITE_INTERVAL`], because a system call
+//! for each line costs a busy proxy more than the line itself.
 
 use std::{
     io::{self, Write},
@@ -10,20 +11,20 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Pause between two writes of a busy log.
-const GATHER: Duration = Duration::from_millis(20);
-/// Lines that wait for a stderr that takes none; beyond it they are dropped and counted.
+/// Time between two writes of a busy log.
+const WRITE_INTERVAL: Duration = Duration::from_millis(20);
+/// Size of the lines that may wait for stderr. Further lines are dropped and counted.
 const MAX_WAITING_BYTES: usize = 4 << 20;
-/// What a busy log's lines take between two writes; memory beyond it is given back.
-const GATHERED_BYTES: usize = 64 << 10;
+/// Size of the buffer that is kept between two writes.
+const MAX_KEPT_BYTES: usize = 64 << 10;
 
-/// Writes what is left when dropped.
+/// Writes the waiting lines when it is dropped.
 pub(super) struct LogGuard {
     queue: Arc<Queue>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// Starts the log; `filter` was validated with the settings.
+/// Starts the log. `filter` was checked with the settings.
 pub(super) fn start(filter: &str) -> LogGuard {
     let queue = Arc::new(Queue::default());
     let thread = {
@@ -33,12 +34,12 @@ pub(super) fn start(filter: &str) -> LogGuard {
             .spawn(move || queue.write_out())
             .ok()
     };
-    // Without the thread, each line is written by the one who has it.
+    // If the thread cannot be started, each line is written by the thread that logs it.
     queue.lock().is_closed = thread.is_none();
     env_logger::Builder::new()
-        // Its lines at start say in four what this program says in one.
+        // Its four lines at the start repeat this program's one.
         .filter_module("actix_server", log::LevelFilter::Warn)
-        // Its lines tell once more, as errors, and of nobody, what was told of an answer that broke off.
+        // Its lines repeat, as errors and without the user, what was logged about an answer that broke off.
         .filter_module("actix_http::h1::dispatcher", log::LevelFilter::Off)
         .parse_filters(filter)
         .format(|out, record| {
@@ -49,14 +50,14 @@ pub(super) fn start(filter: &str) -> LogGuard {
             std::fmt::Write::write_fmt(&mut line, *record.args()).map_err(io::Error::other)?;
             out.write_all(b"\n")
         })
-        .target(env_logger::Target::Pipe(Box::new(Entry(Arc::clone(
+        .target(env_logger::Target::Pipe(Box::new(QueueWriter(Arc::clone(
             &queue,
         )))))
         .init();
     LogGuard { queue, thread }
 }
 
-/// Lines on their way to stderr.
+/// The lines that wait for stderr.
 #[derive(Default)]
 struct Queue {
     state: Mutex<State>,
@@ -67,7 +68,7 @@ struct Queue {
 struct State {
     waiting: Vec<u8>,
     lines_lost: u64,
-    /// The thread sleeps until there is a line.
+    /// Whether the thread sleeps until a line comes.
     is_idle: bool,
     is_closed: bool,
 }
@@ -77,7 +78,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs until closed and empty.
+    /// Writes lines until the queue is closed and empty.
     fn write_out(&self) {
         let mut batch = Vec::new();
         loop {
@@ -95,17 +96,18 @@ impl Queue {
             let lines_lost = std::mem::take(&mut state.lines_lost);
             drop(state);
             if lines_lost > 0 {
-                let note = format!("({lines_lost} log lines were lost: stderr was not read)\n");
+                let note =
+                    format!("lost log lines because stderr was not read: lines={lines_lost}\n");
                 batch.extend_from_slice(note.as_bytes());
             }
-            // There is nowhere to say that stderr is gone.
+            // If stderr is closed, there is no place for an error.
             let _ = io::stderr().lock().write_all(&batch);
             if is_last {
                 return;
             }
             batch.clear();
-            batch.shrink_to(GATHERED_BYTES);
-            thread::sleep(GATHER);
+            batch.shrink_to(MAX_KEPT_BYTES);
+            thread::sleep(WRITE_INTERVAL);
         }
     }
 }
@@ -115,16 +117,16 @@ impl Drop for LogGuard {
         self.queue.lock().is_closed = true;
         self.queue.filled.notify_one();
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has nothing more to write.
+            // If the thread panicked, its lines are lost.
             let _ = thread.join();
         }
     }
 }
 
-/// Where the logger puts its lines.
-struct Entry(Arc<Queue>);
+/// The writer that the logger writes its lines to.
+struct QueueWriter(Arc<Queue>);
 
-impl Write for Entry {
+impl Write for QueueWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock();
         if state.is_closed {
@@ -145,12 +147,12 @@ impl Write for Entry {
     }
 }
 
-/// Replaces control characters as they pass, so that nothing a client sends can begin a line of its own.
+/// Replaces control characters by spaces, so that text from a client cannot begin a line.
 struct OneLine<W>(W);
 
 impl<W: Write> std::fmt::Write for OneLine<W> {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        // Without a way out in the middle the compiler looks at many bytes at once.
+        // Without an early exit, the compiler looks at many bytes at once.
         let is_harmless = |byte: &u8| (0x20..0x7f).contains(byte);
         if text
             .bytes()
@@ -183,7 +185,7 @@ fn padded(level: log::Level) -> &'static str {
     }
 }
 
-/// `llmproxy::proxy::answer` is `proxy`: the room is what an operator needs to know.
+/// Shortens `llmproxy::proxy::answer` to `proxy`, which is enough for an operator.
 fn short_target(target: &str) -> &str {
     target
         .strip_prefix("llmproxy::")
@@ -208,7 +210,7 @@ mod tests {
         let queue = Arc::new(Queue::default());
         let line = [b'x'; 1000];
         for _ in 0..MAX_WAITING_BYTES / 1000 + 7 {
-            Entry(Arc::clone(&queue)).write_all(&line).unwrap();
+            QueueWriter(Arc::clone(&queue)).write_all(&line).unwrap();
         }
         let state = queue.lock();
         assert_eq!(state.lines_lost, 7);

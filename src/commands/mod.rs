@@ -1,4 +1,4 @@
-//! One file a command; here the one match that picks it, and the exit codes.
+//! One file for each command. This one has the match that picks the command, and the exit codes.
 
 mod costs;
 mod generate;
@@ -11,15 +11,14 @@ use clap::ArgMatches;
 
 use crate::{
     cli::{Cli, Command, UserCommand},
-    config::SettingError,
-    env_file::Variables,
+    config::{SettingError, env_file::Variables},
     store::StoreError,
 };
 
 /// Runs a parsed command line.
 ///
 /// # Errors
-/// What went wrong, in one chain that reads as one line.
+/// A chain of errors that is printed as one line.
 pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Result<()> {
     let matches = deepest(matches);
     match cli.command {
@@ -34,7 +33,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
     }
 }
 
-/// 2 for wrong usage of a flag, as clap has it; 1 for everything else.
+/// Returns the exit code of an error: 2 for wrong usage, as in clap, and 1 for everything else.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     let wrong_flag = error
@@ -44,24 +43,24 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     if wrong_flag { 2 } else { 1 }
 }
 
-/// An argument that cannot be used.
+/// An error in an argument that clap does not check.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}; try --help")]
+#[error("{0}; try '--help'")]
 struct WrongUsage(String);
 
-/// The matches of the subcommand that runs.
+/// Returns the matches of the subcommand that runs.
 fn deepest(matches: &ArgMatches) -> &ArgMatches {
     matches
         .subcommand()
         .map_or(matches, |(_, inner)| deepest(inner))
 }
 
-/// Opens the database of a command that does not make one.
+/// Opens the database for a command that does not create one.
 fn open_existing(path: &crate::store::DatabasePath) -> Result<crate::store::Store, StoreError> {
     crate::store::Store::open(path, crate::store::IfMissing::Refuse)
 }
 
-/// Prints a line to stdout; a reader that has gone away (`| head`) is no error.
+/// Prints a line to stdout. A reader that closed the pipe (`| head`) is no error.
 fn print(text: &str) -> anyhow::Result<()> {
     use std::io::Write;
     match writeln!(std::io::stdout(), "{text}") {
@@ -70,13 +69,13 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Says on stderr what is no failure; where nobody can be told, it is left.
+/// Prints a note to stderr. It is lost if stderr is closed.
 fn note(text: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "llmproxy: {text}");
 }
 
-/// Prints what the HTTP admin API returns.
+/// Prints the JSON that the HTTP admin API returns.
 fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     print(&serde_json::to_string(value)?)
 }

@@ -1,4 +1,4 @@
-//! `llmproxy serve`: opens the ledger, prepares the backend, listens, and closes in the reverse order.
+//! `llmproxy serve` opens the ledger, prepares the backend, listens, and closes them in reverse order.
 
 use std::{
     io,
@@ -10,8 +10,7 @@ use clap::ArgMatches;
 
 use super::logging;
 use crate::{
-    config::{Config, ServeSettings},
-    env_file::Variables,
+    config::{Config, ServeSettings, env_file::Variables},
     model::Secret,
     proxy::{
         accounting::estimator::Estimator,
@@ -37,7 +36,7 @@ use crate::{
     },
 };
 
-/// A shorter admin token is called out.
+/// Length below which an admin token is warned of.
 const MIN_TOKEN_CHARS: usize = 16;
 
 pub(super) fn run(
@@ -48,7 +47,7 @@ pub(super) fn run(
     let config = Config::from_settings(settings, matches, variables)?;
     let _log = logging::start(&config.log_filter);
     warn_of_open_doors(&config);
-    // Each request takes two descriptors; the soft limit is often a mere 1,024. Where it cannot be raised, it stays.
+    // Each request takes two descriptors, and the soft limit is often 1,024. If it cannot be raised, it stays.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let connector = connect_settings(&config)?;
     let store = Store::open_for_server(&config.database)?;
@@ -73,21 +72,22 @@ pub(super) fn run(
         &keys,
         (ledger.handle(), estimator.clone()),
     );
-    // Rows that nobody waited for are still on their way, some of them yet to be counted.
+    // Some rows may still wait for the ledger, and some of them for an estimate.
     let closed = until_signalled(move || {
         estimator.close();
         ledger.close()
     });
-    let lost = match closed.context("the ledger could not be closed")? {
+    let lost = match closed.context("cannot close the ledger")? {
         Ok(lost) => lost,
         Err(name) => bail!(
-            "{name} again: rows that were not written yet to {} are lost",
+            "{name} again: the rows that were not yet written to \"{}\" are lost",
             store.path().display()
         ),
     };
     if lost > 0 {
+        let rows = if lost == 1 { "row" } else { "rows" };
         bail!(
-            "{lost} usage rows could not be written to {}",
+            "{lost} usage {rows} could not be written to \"{}\"",
             store.path().display()
         );
     }
@@ -158,7 +158,7 @@ fn serve(
         })?;
         for address in &listening.addresses {
             log::info!(
-                "listening on http://{address}, backend {}, database {}",
+                "listening on http://{address} backend={} database=\"{}\"",
                 config.backend_url,
                 store.path().display()
             );
@@ -170,46 +170,46 @@ fn serve(
     })
 }
 
-/// What to try when the address cannot be bound.
+/// Says what to try if the address cannot be bound.
 fn listen_advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             "stop the program that uses the port, or set PORT to another one"
         }
         io::ErrorKind::PermissionDenied => {
-            "set PORT to one above 1023, or give the program the right to use this one"
+            "set PORT to a number above 1023, or give the program the right to use this one"
         }
-        // No address of this machine, or a name that none belongs to: that is no error of the system's.
+        // The address belongs to another machine, or the name has none; the latter has no error number.
         kind if kind == io::ErrorKind::AddrNotAvailable || error.raw_os_error().is_none() => {
             "set HOST to an address of this machine, such as 127.0.0.1 or 0.0.0.0"
         }
-        _ => "set HOST and PORT to what can be listened on",
+        _ => "set HOST and PORT to an address and a port of this machine",
     }
 }
 
-/// What is allowed and yet may be a slip.
+/// Warns of settings that are allowed but may be a mistake.
 fn warn_of_open_doors(config: &Config) {
     if !config.admin_allow.is_empty() {
         let networks: Vec<String> = config.admin_allow.iter().map(ToString::to_string).collect();
         log::warn!(
-            "ADMIN_ALLOW: the admin API, which shows all keys, is open without a token to {}",
-            networks.join(", ")
+            "the admin API, which shows all keys, is open without a token: ADMIN_ALLOW={:?}",
+            networks.join(",")
         );
     }
     let short = |token: &Secret| token.expose().len() < MIN_TOKEN_CHARS;
     if config.admin_token.as_ref().is_some_and(short) {
         log::warn!(
-            "ADMIN_TOKEN has fewer than {MIN_TOKEN_CHARS} characters and can be guessed; try `openssl rand -hex 24`"
+            "ADMIN_TOKEN has fewer than {MIN_TOKEN_CHARS} characters and can be guessed: make one with 'openssl rand -hex 24'"
         );
     }
 }
 
-/// The setting speaks of new keys only.
+/// Warns of existing keys in clear text, because `STORE_KEYS` is about new keys only.
 fn warn_of_clear_keys(store: &Store) -> Result<(), StoreError> {
     let clear = users::clear_keys(&*store.connection()?)?;
     if clear > 0 {
         log::warn!(
-            "STORE_KEYS=hashed, but {clear} older keys are stored in clear: `llmproxy user hash-keys` hashes them, for good"
+            "STORE_KEYS=hashed, but older keys are stored in clear text: hash them with 'llmproxy user hash-keys', which cannot be undone: keys={clear}"
         );
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! How tables look: aligned numbers with thousands grouped, and nothing that a name could do to the terminal.
+//! Tables for the terminal: numbers are aligned and grouped, and names cannot contain control characters.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// A new user's key, whole: this is the moment to hand it over.
+/// Formats the complete key of a new user.
 pub(super) fn new_key(new: &NewKey) -> String {
     let mut table = table(["user", "key"]);
     table.add_row([printable(&new.username), new.api_key.clone()]);
@@ -37,17 +37,17 @@ pub(super) fn users(users: &[User]) -> String {
     fitted(table, 1..2)
 }
 
-/// A report as lines: labels, then sums.
+/// A report as lines of labels and sums.
 pub(super) struct Lines {
-    /// The labels' titles in a table.
+    /// Titles of the labels in a table.
     titles: Vec<&'static str>,
-    /// The labels' names in CSV.
+    /// Names of the labels in CSV.
     pub(super) members: Vec<&'static str>,
     pub(super) sums: Vec<(Vec<String>, Totals)>,
 }
 
 impl Lines {
-    /// A line per user, or per user and model.
+    /// Makes a line for each user, or for each user and model.
     pub(super) fn of_users(report: &CostReport, split: Split) -> Self {
         let (titles, members) = match split {
             Split::None => (vec!["user"], vec!["username"]),
@@ -76,7 +76,7 @@ impl Lines {
         }
     }
 
-    /// A line per combination of values.
+    /// Makes a line for each combination of values.
     pub(super) fn of_split(report: &SplitReport) -> Self {
         let line = |costs: &SplitCosts| {
             let labels = costs.values.iter().map(|(_, value)| value.clone());
@@ -90,14 +90,14 @@ impl Lines {
     }
 }
 
-/// The lines and the sum of all. Audio, images and estimates have columns where there are any; `estimated` are the tokens, of
-/// input and output together, that the backend did not report.
+/// Formats the lines and their total. Audio, images and estimates have columns if there are any. `estimated` is the number of
+/// input and output tokens that the backend did not report.
 pub(super) fn costs(lines: &Lines) -> String {
     costs_within(lines, Table::new().width())
 }
 
-/// In a terminal of so many columns, if it is one. Where labels in columns would be broken too often, they stand below
-/// each other.
+/// Formats the lines for a terminal of so many columns, if there is one. If labels in columns would be broken too often, they are
+/// put below each other.
 fn costs_within(lines: &Lines, terminal_columns: Option<u16>) -> String {
     let in_columns = || costs_table(lines, Labels::InColumns);
     let Some(columns) = terminal_columns else {
@@ -111,7 +111,7 @@ fn costs_within(lines: &Lines, terminal_columns: Option<u16>) -> String {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Labels {
     InColumns,
-    /// In one column, a line each.
+    /// All labels in one column, each in a line.
     Stacked,
 }
 
@@ -175,7 +175,7 @@ fn costs_table(lines: &Lines, labels: Labels) -> Table {
         column.set_cell_alignment(CellAlignment::Right);
     }
     if labels == Labels::Stacked {
-        // Room is scarce then, and a row has several lines.
+        // The terminal is narrow then, and a row has several lines.
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         for column in table.column_iter_mut() {
             column.set_padding((0, 0));
@@ -184,10 +184,10 @@ fn costs_table(lines: &Lines, labels: Labels) -> Table {
     table
 }
 
-/// Fewer characters of a name in a line say little.
+/// Least number of characters of a name in a line.
 const MIN_NAME_COLUMNS: u16 = 12;
 
-/// The table as the terminal can take it, or as it is.
+/// Fits the table to the terminal if that is possible.
 fn fitted(table: Table, breakable: Range<usize>) -> String {
     let whole = table.to_string();
     let columns = Table::new().width();
@@ -195,8 +195,8 @@ fn fitted(table: Table, breakable: Range<usize>) -> String {
     fits.unwrap_or(whole)
 }
 
-/// The table in so many columns of a terminal. What is too long in some of its columns is broken over lines; what stands in
-/// the others, numbers and keys, never is. `None` if that would leave too little of a line.
+/// Fits the table to so many columns of a terminal by breaking long texts in the breakable columns. Numbers and keys are never
+/// broken. Returns `None` if that would leave too little of a line.
 fn fit(mut table: Table, breakable: Range<usize>, terminal_columns: u16) -> Option<String> {
     let widths = table.column_max_content_widths();
     let spared = widths.get(breakable.clone()).unwrap_or_default().iter();
@@ -226,7 +226,7 @@ fn table(header: impl Into<Row>) -> Table {
     table
 }
 
-/// How many decimals seconds need so that nothing is rounded: lines add up to their sum.
+/// Returns how many decimals the seconds need so that none is rounded and lines add up to their total.
 fn decimals_of(all_ms: impl Iterator<Item = i64>) -> usize {
     let needed = all_ms.map(|ms| match ms {
         _ if ms % 1000 == 0 => 0,
@@ -237,7 +237,7 @@ fn decimals_of(all_ms: impl Iterator<Item = i64>) -> usize {
     needed.max().unwrap_or(0)
 }
 
-/// Milliseconds as `1,234.5`, right-aligned.
+/// Formats milliseconds as seconds such as `1,234.5`, right-aligned.
 fn seconds(ms: i64, decimals: usize) -> Cell {
     let mut text = grouped(ms / 1000);
     if decimals > 0 {
@@ -247,7 +247,7 @@ fn seconds(ms: i64, decimals: usize) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
-/// `1,234,567`, right-aligned.
+/// Formats a number such as `1,234,567`, right-aligned.
 fn number(value: i64) -> Cell {
     Cell::new(grouped(value)).set_alignment(CellAlignment::Right)
 }
@@ -267,7 +267,7 @@ fn grouped(value: i64) -> String {
     text
 }
 
-/// Names and models come from people and clients: what would move the cursor is shown as an escape.
+/// Escapes characters that would move the cursor. Names and models come from people and clients.
 fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {

@@ -1,4 +1,4 @@
-//! `llmproxy user …`: works on the database file; a running server follows by itself.
+//! `llmproxy user …`. The commands change the database file, and a running server notices it.
 
 use std::io::{IsTerminal, Write};
 
@@ -21,9 +21,9 @@ pub(super) fn add(args: &UserAddArgs, matches: &ArgMatches) -> anyhow::Result<()
     let storage = args.keys.storage(matches)?;
     let store = Store::open(&path, IfMissing::Create)?;
     if store.is_new() {
-        // In the wrong directory nobody meant to.
+        // The command may have been run in the wrong directory.
         note(&format!(
-            "made a new database at {}",
+            "created a new database at \"{}\"",
             path.as_path().display()
         ));
     }
@@ -36,20 +36,20 @@ pub(super) fn add(args: &UserAddArgs, matches: &ArgMatches) -> anyhow::Result<()
     } else {
         new.api_key
     };
-    // A reader that has gone away has not got the key either.
+    // A closed pipe is an error here, because its reader has not got the key.
     writeln!(std::io::stdout(), "{text}").with_context(|| {
         let name = name.as_str();
         let way = way_to_the_key(&store, name);
-        format!("user {name:?} exists now, but the key could not be printed; {way}")
+        format!("user {name:?} exists now, but the key cannot be printed; {way}")
     })
 }
 
-/// How to get a key that was not seen.
+/// Says how an operator can see a key that could not be printed.
 fn way_to_the_key(store: &Store, name: &str) -> &'static str {
     let find = |connection: PooledConnection| users::find(&connection, &Who::Name(name.to_owned()));
     match store.connection().and_then(find) {
         Ok(user) if user.api_key.is_masked() => {
-            "keys are hashed and it cannot be shown again: add a user of another name"
+            "keys are hashed, so it cannot be shown again: add a user of another name"
         }
         _ => "`llmproxy user list --json` shows it",
     }
@@ -67,13 +67,14 @@ pub(super) fn list(args: &UserListArgs, matches: &ArgMatches) -> anyhow::Result<
     }
 }
 
-/// One way: what is forgotten cannot be shown again.
+/// Hashes the keys, which cannot be undone.
 pub(super) fn hash_keys(args: &UserHashKeysArgs, matches: &ArgMatches) -> anyhow::Result<()> {
     let store = open_existing(&args.database.path(matches)?)?;
     let hashed =
         users::hash_keys(&mut *store.connection()?).map_err(|error| store.explain(error))?;
+    let keys = if hashed == 1 { "key is" } else { "keys are" };
     print(&format!(
-        "{hashed} keys are stored as hashes now, and so will all new ones; they go on working"
+        "{hashed} {keys} stored as hashes now; new keys will be, too; all go on working"
     ))
 }
 
@@ -104,7 +105,7 @@ fn set_access(
     print(&format!("the key of {:?} is {word}", status.username))
 }
 
-/// What looks like a key is one, unless only a user is called so.
+/// Finds the user by a key if the text looks like one, or else by name.
 fn set_access_of(store: &Store, who: &str, access: KeyAccess) -> Result<KeyStatus, StoreError> {
     let connection = store.connection()?;
     let by_name = Who::Name(who.to_owned());
@@ -112,7 +113,7 @@ fn set_access_of(store: &Store, who: &str, access: KeyAccess) -> Result<KeyStatu
         return users::set_access(&connection, &by_name, access);
     }
     match users::set_access(&connection, &Who::Key(ApiKey::from_text(who)), access) {
-        // Not the error of the name: it would repeat the key.
+        // The error about a name would repeat the key.
         Err(StoreError::UnknownKey) => {
             users::set_access(&connection, &by_name, access).map_err(|error| match error {
                 StoreError::UnknownUser { .. } => StoreError::UnknownKey,

@@ -4,8 +4,7 @@ use std::{ffi::OsString, time::Duration};
 
 use crate::{
     cli::{self, Command},
-    config::Config,
-    env_file::Variables,
+    config::{Config, env_file::Variables},
     model::{ApiKey, TimeError, TimeRange, UserName, format_utc},
     proxy::{
         admission::auth::bearer,

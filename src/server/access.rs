@@ -1,4 +1,4 @@
-//! Who may call the admin API. The peer's address is the connection's, never one that a header names.
+//! Who may call the admin API. The address of the connection counts, never one that a header names.
 
 use std::net::IpAddr;
 
@@ -19,10 +19,10 @@ const FORWARDING: [&str; 2] = ["forwarded", "x-real-ip"];
 const FORWARDING_PREFIX: &str = "x-forwarded-";
 const LOCAL_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-/// The operator's rule.
+/// The rule that the operator has set.
 #[derive(Debug)]
 pub struct AdminAccess {
-    /// SHA-256, so that texts of any length are compared in the same time.
+    /// SHA-256 of the token, so that a comparison takes the same time for texts of any length.
     token_hash: Option<[u8; 32]>,
     networks: Vec<IpNet>,
 }
@@ -36,10 +36,10 @@ impl AdminAccess {
         }
     }
 
-    /// Lets a request through or says why not.
+    /// Checks whether a request may call the admin API.
     ///
     /// # Errors
-    /// 401 without the right token where one is set, 403 where none is and the caller is not this machine.
+    /// 401 without the right token if one is set; 403 if none is set and the caller is not this machine.
     pub fn check(&self, request: &HttpRequest) -> Result<(), ApiError> {
         let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
         if peer.is_some_and(|peer| self.networks.iter().any(|network| network.contains(&peer))) {
@@ -74,8 +74,8 @@ fn check_token(headers: &HeaderMap, expected: &[u8; 32]) -> Result<(), ApiError>
     ))
 }
 
-/// A request from this machine, made by a program on it: not through a reverse proxy, not by a web page whose name was
-/// pointed at 127.0.0.1 (such a request has the page's own name in `Host`).
+/// Whether a program on this machine made the request: not a reverse proxy, and not a web page whose name was pointed at
+/// 127.0.0.1 (such a request has the name of the page in `Host`).
 fn is_local(request: &HttpRequest, peer: Option<IpAddr>) -> bool {
     let headers = request.headers();
     let forwarded = headers.keys().any(|name| {

@@ -1,10 +1,6 @@
-//! The HTTP admin API: the same store functions and the same JSON as the command line, over the network.
+//! The HTTP admin API. It calls the store functions of the command line and answers with the JSON of `--json`.
 
-use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse, Scope,
-    http::{Method, StatusCode},
-    web,
-};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, Scope, http::StatusCode, web};
 use serde::Serialize;
 
 use super::AdminParts;
@@ -22,17 +18,17 @@ use crate::{
     },
 };
 
-/// A user name and a key fit many times.
+/// Largest body of a request. A user name and a key have less than 1 KiB.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
 type Parts = web::Data<AdminParts>;
 
-/// All paths below `/admin`.
+/// Serves all paths below `/admin`.
 pub fn routes() -> Scope {
     web::scope("/admin").default_service(web::to(handle))
 }
 
-/// What an admin path does.
+/// An action of the admin API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
     GenerateKey,
@@ -41,24 +37,29 @@ enum Action {
     SetAccess(KeyAccess),
 }
 
-impl Action {
-    fn of(path: &str) -> Option<Self> {
-        Some(match path {
-            "/admin/gen_key" => Self::GenerateKey,
-            "/admin/list_users" => Self::ListUsers,
-            "/admin/list_costs" => Self::ListCosts,
-            "/admin/forbid_key" => Self::SetAccess(KeyAccess::Forbidden),
-            "/admin/allow_key" => Self::SetAccess(KeyAccess::Allowed),
-            _ => return None,
-        })
-    }
+/// A route of the admin API: method, path, action.
+type Route = (&'static str, &'static str, Action);
 
-    fn method(self) -> Method {
-        match self {
-            Self::ListUsers | Self::ListCosts => Method::GET,
-            Self::GenerateKey | Self::SetAccess(_) => Method::POST,
-        }
-    }
+/// Every route. No other path below `/admin` is served, and a test compares this table with docs/openapi.json.
+const ROUTES: [Route; 5] = [
+    ("POST", "/admin/gen_key", Action::GenerateKey),
+    ("GET", "/admin/list_users", Action::ListUsers),
+    ("GET", "/admin/list_costs", Action::ListCosts),
+    (
+        "POST",
+        "/admin/forbid_key",
+        Action::SetAccess(KeyAccess::Forbidden),
+    ),
+    (
+        "POST",
+        "/admin/allow_key",
+        Action::SetAccess(KeyAccess::Allowed),
+    ),
+];
+
+/// Lists method and path of every route.
+pub fn admin_routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES.iter().map(|(method, path, _)| (*method, *path))
 }
 
 async fn handle(request: HttpRequest, mut payload: web::Payload, parts: Parts) -> HttpResponse {
@@ -84,17 +85,14 @@ async fn serve(
 ) -> Result<HttpResponse, ApiError> {
     parts.access.check(request)?;
     let path = request.uri().path();
-    let action =
-        Action::of(path).ok_or_else(|| ApiError::unknown_url(request.method().as_str(), path))?;
-    if *request.method() != action.method() {
-        let allow = if action.method() == Method::GET {
-            "GET"
-        } else {
-            "POST"
-        };
-        return Err(ApiError::method_not_allowed(allow));
+    let (method, _, action) = ROUTES
+        .iter()
+        .find(|(_, served, _)| *served == path)
+        .ok_or_else(|| ApiError::unknown_url(request.method().as_str(), path))?;
+    if request.method() != method {
+        return Err(ApiError::method_not_allowed(*method));
     }
-    match action {
+    match *action {
         Action::ListUsers => {
             let users = blocking(parts, |store| users::list(&*store.connection()?)).await?;
             Ok(json(&UserList::from(users)))
@@ -156,21 +154,21 @@ async fn list_costs(request: &HttpRequest, parts: Parts) -> Result<HttpResponse,
     }
 }
 
-/// The query of `list_costs`, valid.
+/// The query of `list_costs`, parsed.
 struct CostsQuery {
     range: TimeRange,
     split: CostsSplit,
     username: Option<String>,
 }
 
-/// How the sums are split.
+/// How a report splits the sums.
 enum CostsSplit {
     Users(Split),
     By(Vec<Dimension>),
 }
 
 impl CostsQuery {
-    /// Unknown parameters are ignored; of duplicates the last one counts.
+    /// Parses a query. Unknown parameters are ignored. If a parameter is repeated, the last one counts.
     fn parse(query: &str) -> Result<Self, ApiError> {
         let value = |name: &str| {
             url::form_urlencoded::parse(query.as_bytes())
@@ -210,13 +208,14 @@ impl CostsQuery {
     }
 }
 
-/// The members that any of the POSTs know.
+/// The members of a request body.
 struct Fields {
     username: Option<String>,
     api_key: Option<String>,
 }
 
-/// A web page can send a form to any address, but not JSON without asking first: so JSON is required.
+/// Reads a JSON body. Other types are refused, because a web page can send a form to any address, but JSON only if the server
+/// allows it.
 async fn read_fields(
     request: &HttpRequest,
     payload: &mut web::Payload,
@@ -240,7 +239,7 @@ async fn read_fields(
             ApiError::invalid_request(
                 StatusCode::BAD_REQUEST,
                 Some("invalid_json"),
-                // serde's own text may quote the body, and the body may hold a key.
+                // The message of serde may quote the body, and the body may contain a key.
                 format!(
                     "The body must be a JSON object (problem at line {}, column {}).",
                     error.line(),
@@ -285,7 +284,7 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Runs a call that changes users, and lets the keys of this process know before it answers.
+/// Runs a store call that changes users, and updates the keys of this process before it returns.
 async fn changing_users<T: Send + 'static>(
     parts: Parts,
     call: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
@@ -294,9 +293,12 @@ async fn changing_users<T: Send + 'static>(
     blocking(parts, move |store| {
         let connection = store.connection()?;
         let changed = call(&connection)?;
-        // It is done; the ledger's thread refreshes the keys too, within 250 ms.
+        // The change is in the database. The ledger's thread refreshes the keys within 250 ms anyway.
         if let Err(error) = keys.refresh(|| users::list(&connection)) {
-            log::error!("admin: cannot read the users anew: {error}");
+            log::error!(
+                "admin: cannot refresh the keys: error={:?}",
+                error.to_string()
+            );
         }
         Ok(changed)
     })
@@ -320,7 +322,10 @@ fn of_store(error: &StoreError) -> ApiError {
                 .with_param("api_key")
         }
         other => {
-            log::error!("admin: {other}");
+            log::error!(
+                "admin: cannot use the database: error={:?}",
+                other.to_string()
+            );
             unavailable()
         }
     }

@@ -1,4 +1,4 @@
-//! The HTTP server: assembles the routes, listens, and stops without losing an answer.
+//! The HTTP server: it assembles the routes, listens, and stops without losing an answer.
 
 mod access;
 mod admin;
@@ -15,6 +15,7 @@ use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, web};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use access::AdminAccess;
+pub use admin::admin_routes;
 
 use crate::{
     proxy::{
@@ -28,30 +29,31 @@ use crate::{
     store::{Store, users::KeyStorage},
 };
 
-/// An idle client connection is kept for this long; longer than the pools of the common SDKs keep theirs idle.
+/// Time after which an idle client connection is closed. It is longer than the pools of the common SDKs keep theirs.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// After the last answer, how long its bytes may take to leave for slow clients.
+/// Time that the bytes of the last answers have to leave for slow clients.
 const FLUSH_GRACE_SECONDS: u64 = 5;
 
-/// A silent client's machine is asked whether it is still there, and how often.
+/// Silence of a client after which TCP keep-alive probes its machine.
 const CLIENT_PROBE_AFTER: Duration = Duration::from_secs(60);
+/// Interval of the probes.
 const CLIENT_PROBE_EVERY: Duration = Duration::from_secs(15);
-/// A client that takes none of what it was sent for this long is gone (tcp(7), `TCP_USER_TIMEOUT`).
+/// Time without an acknowledgement after which the kernel drops a client (tcp(7), `TCP_USER_TIMEOUT`).
 #[cfg(target_os = "linux")]
 const CLIENT_UNREAD_TIMEOUT: Duration = Duration::from_secs(600);
-/// How long the workers may take to drop what was broken off.
+/// Time that the workers have to drop the answers that were broken off.
 const BREAK_OFF_GRACE: Duration = Duration::from_secs(2);
 
-/// All that the server needs.
+/// Everything that the server needs.
 pub struct ServerParts {
     pub shared: Arc<Shared>,
     pub connector: Arc<Connector>,
     pub admin: Arc<AdminParts>,
-    /// A client that has not sent a whole head by then is cut.
+    /// Time limit for a client to send the head of a request.
     pub client_header_timeout: Duration,
 }
 
-/// All that the admin API needs.
+/// Everything that the admin API needs.
 pub struct AdminParts {
     pub store: Store,
     pub keys: Arc<KeyTable>,
@@ -67,10 +69,10 @@ pub struct Listening {
     pub addresses: Vec<SocketAddr>,
 }
 
-/// Binds the sockets and prepares the workers; nothing is served before [`Listening::run`] is awaited.
+/// Binds the sockets and prepares the workers. Nothing is served before [`Listening::run`] is awaited.
 ///
 /// # Errors
-/// When the address cannot be bound.
+/// [`io::Error`] if the address cannot be bound.
 pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening> {
     let ServerParts {
         shared,
@@ -96,7 +98,7 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
             .default_service(web::to(proxy::handle))
     })
     .tcp_nodelay(true)
-    // Without this a client that hangs up while no byte flows is never noticed, and its tokens go on being spent.
+    // Otherwise a client that hangs up while no byte flows is never noticed, and its request goes on costing tokens.
     .h1_allow_half_closed(false)
     .on_connect(|io, _| watch_client(io))
     .client_request_timeout(client_header_timeout)
@@ -111,7 +113,7 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
     })
 }
 
-/// A client that vanished without a word, or stopped reading for good, must not keep its place at the backend.
+/// Makes the kernel notice a client that vanished or stopped reading, so that it does not keep its place at the backend.
 fn watch_client(io: &dyn std::any::Any) {
     let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() else {
         return;
@@ -120,25 +122,25 @@ fn watch_client(io: &dyn std::any::Any) {
     let keepalive = socket2::TcpKeepalive::new()
         .with_time(CLIENT_PROBE_AFTER)
         .with_interval(CLIENT_PROBE_EVERY);
-    // A system that knows neither still serves.
+    // A system without these options still serves.
     let _ = socket.set_tcp_keepalive(&keepalive);
     #[cfg(target_os = "linux")]
     let _ = socket.set_tcp_user_timeout(Some(CLIENT_UNREAD_TIMEOUT));
 }
 
 impl Listening {
-    /// Serves until a signal, then lets answers finish for `grace`. A second signal breaks them off, and one more waits for
-    /// nothing.
+    /// Serves until a signal comes, then gives answers the time `grace` to finish. A second signal breaks them off, and a third
+    /// ends all waiting.
     ///
     /// # Errors
-    /// When signals cannot be received or the server fails.
+    /// [`io::Error`] if signals cannot be received or the server fails.
     pub async fn run(self, drain: Arc<Drain>, grace: Duration) -> io::Result<()> {
         let mut signals = Signals::new()?;
         let handle = self.server.handle();
         let mut serving = std::pin::pin!(self.server);
         tokio::select! {
             result = &mut serving => return result,
-            name = signals.next() => log::info!("{name}: finishing {} answers, for up to {grace:?}", drain.in_flight()),
+            name = signals.next() => log::info!("stopping: signal={name} answers={} grace={grace:?}", drain.in_flight()),
         }
         let began = Instant::now();
         let graceful = tokio::select! {
@@ -148,26 +150,26 @@ impl Listening {
         let result = tokio::select! {
             result = close(serving, &handle, graceful, &drain) => result,
             name = signals.again() => {
-                log::warn!("{name} again: connections are cut, {} answers are not booked", drain.in_flight());
+                log::warn!("closing connections without booking their answers: signal={name} answers={}", drain.in_flight());
                 Ok(())
             }
         };
-        log::info!("stopped after {:.1?}", began.elapsed());
+        log::info!("stopped: duration={:.1?}", began.elapsed());
         result
     }
 }
 
-/// Refuses new requests and waits for those in flight; whether all of them came to their end.
+/// Refuses new requests and waits for those in flight. Returns whether all of them finished.
 async fn drained(drain: &Drain, grace: Duration, signals: &mut Signals) -> bool {
     drain.start();
     tokio::select! {
         () = drain.empty() => true,
         () = tokio::time::sleep(grace) => {
-            log::warn!("{} answers did not finish in {grace:?} and are broken off", drain.in_flight());
+            log::warn!("breaking off answers that did not finish: answers={} grace={grace:?}", drain.in_flight());
             false
         }
         name = signals.again() => {
-            log::warn!("{name} again: {} answers are broken off", drain.in_flight());
+            log::warn!("breaking off answers: signal={name} answers={}", drain.in_flight());
             false
         }
     }
@@ -181,22 +183,22 @@ async fn close(
     drain: &Drain,
 ) -> io::Result<()> {
     let (result, ()) = tokio::join!(serving, handle.stop(graceful));
-    // The workers drop what was broken off on their own threads, and book it as they do.
+    // The workers drop and book the broken answers on their own threads.
     let _ = tokio::time::timeout(BREAK_OFF_GRACE, drain.empty()).await;
     result
 }
 
-/// Waits for `work`, on a thread of its own, until a signal says not to: its name is the error then.
+/// Runs `work` on its own thread and waits for it. If a signal comes first, its name is the inner error.
 ///
 /// # Errors
-/// When that thread panicked.
+/// [`io::Error`] if the thread panicked.
 pub fn until_signalled<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<Result<T, &'static str>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build();
-    // The work matters more than that it can be interrupted.
+    // If signals cannot be received, the work is done without interruption.
     let Ok(runtime) = runtime else {
         return Ok(Ok(work()));
     };
@@ -205,7 +207,7 @@ pub fn until_signalled<T: Send + 'static>(
         return Ok(Ok(work()));
     };
     let (done, is_done) = tokio::sync::oneshot::channel();
-    // A thread that cannot be started drops what it was given.
+    // A thread that cannot be started drops its closure, so the work is kept outside of it.
     let work = Arc::new(Mutex::new(Some(work)));
     let taken = {
         let work = Arc::clone(&work);
@@ -235,7 +237,7 @@ pub fn until_signalled<T: Send + 'static>(
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// The terminal is gone, or the ssh session; unless that was to be ignored.
+    /// Comes when the terminal or the ssh session ends. `None` if the process was started to ignore it.
     hangup: Option<Signal>,
 }
 
@@ -269,8 +271,8 @@ impl Signals {
         }
     }
 
-    /// A further one, by somebody who does not want to wait. A hangup is none: a closing terminal sends it twice, by the kernel
-    /// and by the shell.
+    /// Waits for a further signal from an operator who does not want to wait. A hangup does not count, because a closing terminal
+    /// causes two: one from the kernel and one from the shell.
     async fn again(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
@@ -279,8 +281,8 @@ impl Signals {
     }
 }
 
-/// Whether the process was started by nohup(1) or the like. Linux tells (proc_pid_status(5), `SigIgn`); elsewhere nothing
-/// does without `unsafe`.
+/// Whether the process was started by nohup(1) or a similar program. Linux reports it (proc_pid_status(5), `SigIgn`); elsewhere
+/// it cannot be read without `unsafe`.
 #[cfg(unix)]
 fn ignores_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -292,7 +294,7 @@ fn ignores_hangup() -> bool {
     ignored.is_some_and(|mask| mask & 1 == 1)
 }
 
-/// Ctrl-C is all there is elsewhere.
+/// Other systems have only Ctrl-C.
 #[cfg(not(unix))]
 struct Signals;
 
@@ -313,7 +315,7 @@ impl Signals {
     }
 }
 
-/// Says that the process serves; no key needed, nothing about the backend.
+/// Answers `GET /health`: the process serves. It needs no key and says nothing about the backend.
 async fn health() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({ "status": "ok" }))
 }

@@ -183,7 +183,7 @@ fn whoever_makes_a_new_database_by_adding_a_user_is_told() {
     let home = home().unset("DATABASE_URL");
     let first = home.cli(&["user", "add", "alice"]);
     assert_eq!(
-        first.stderr, "llmproxy: made a new database at ./llm_proxy.db\n",
+        first.stderr, "llmproxy: created a new database at \"./llm_proxy.db\"\n",
         "{first:?}"
     );
     assert!(first.stdout.starts_with("llmp-") && first.stdout.lines().count() == 1);

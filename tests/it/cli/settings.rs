@@ -120,7 +120,7 @@ fn a_line_of_dotenv_that_cannot_be_read_is_told_by_number_and_name_without_its_v
         let home = home().file(".env", dotenv);
         for ran in [home.refused(), home.cli(&["user", "add", "alice"])] {
             ran.assert_one_line_error();
-            let place = format!(".env line {line}");
+            let place = format!(".env\" line {line}");
             assert!(ran.stderr.contains(&place), "{dotenv:?}: {ran:?}");
             assert!(ran.stderr.contains(name), "{dotenv:?}: {ran:?}");
             assert!(!ran.stderr.contains("hunter2"), "{ran:?}");

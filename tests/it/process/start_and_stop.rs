@@ -175,7 +175,7 @@ fn a_further_signal_does_not_wait_for_a_database_that_takes_no_rows() {
     drop(stream);
     proxy.wait_for_log("client_gone");
     proxy.signal("TERM");
-    proxy.wait_for_log("stopped after");
+    proxy.wait_for_log("stopped: duration=");
     proxy.signal("TERM");
     let status = proxy
         .exit_within(Duration::from_secs(2))
@@ -202,7 +202,7 @@ fn a_second_signal_does_not_wait_for_a_client_that_takes_no_bytes() {
         rows > 0 && rows == before
     });
     proxy.signal("TERM");
-    proxy.wait_for_log("finishing 0 answers");
+    proxy.wait_for_log("stopping: signal=SIGTERM answers=0");
     assert_eq!(proxy.exit_within(Duration::from_millis(500)), None);
     proxy.signal("TERM");
     let status = proxy.exit_within(Duration::from_secs(1));

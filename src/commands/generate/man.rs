@@ -1,39 +1,18 @@
-//! `llmproxy generate DIR`: writes the shell completions and the man pages from the definition of the command line.
+//! The man pages: `llmproxy.1` and a page for each subcommand.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use anyhow::Context;
 use clap::{Command, CommandFactory};
-use clap_complete::Shell;
 use clap_mangen::{
     Man,
-    roff::{Roff, roman},
+    roff::{Roff, bold, italic, roman},
 };
 
-use crate::cli::Cli;
+use super::{create_dir, write};
+use crate::{cli::Cli, config::table};
 
-pub(super) fn run(dir: &Path) -> anyhow::Result<()> {
-    completions(&dir.join("completions"))?;
-    man_pages(&dir.join("man"))
-}
-
-fn completions(dir: &Path) -> anyhow::Result<()> {
-    create_dir(dir)?;
-    for shell in [
-        Shell::Bash,
-        Shell::Zsh,
-        Shell::Fish,
-        Shell::Elvish,
-        Shell::PowerShell,
-    ] {
-        clap_complete::generate_to(shell, &mut Cli::command(), "llmproxy", dir)
-            .with_context(|| format!("cannot write into {}", dir.display()))?;
-    }
-    Ok(())
-}
-
-/// `llmproxy.1` and a page for each subcommand that is not hidden.
-fn man_pages(dir: &Path) -> anyhow::Result<()> {
+/// Writes the page of the program and of each subcommand that is not hidden.
+pub(super) fn write_pages(dir: &Path) -> anyhow::Result<()> {
     create_dir(dir)?;
     let mut root = Cli::command().disable_help_subcommand(true);
     root.build();
@@ -43,8 +22,7 @@ fn man_pages(dir: &Path) -> anyhow::Result<()> {
 fn write_page(command: &Command, name: &str, dir: &Path) -> anyhow::Result<()> {
     let mut page = Vec::new();
     render(command, name, &mut page)?;
-    let path = dir.join(format!("{name}.1"));
-    fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
+    write(&dir.join(format!("{name}.1")), page)?;
     for inner in command
         .get_subcommands()
         .filter(|inner| !inner.is_hide_set())
@@ -89,7 +67,7 @@ fn render(command: &Command, name: &str, page: &mut Vec<u8>) -> anyhow::Result<(
     Ok(())
 }
 
-/// The variables of a command's settings, with their defaults, and those that the backend connection reads.
+/// Lists the variables of a command's flags, with their defaults, and the variables without a flag.
 fn environment_section(command: &Command, roff: &mut Roff) {
     roff.control("SH", ["ENVIRONMENT"]);
     let mut any = false;
@@ -99,7 +77,7 @@ fn environment_section(command: &Command, roff: &mut Roff) {
         };
         any = true;
         roff.control("TP", []);
-        roff.text([clap_mangen::roff::bold(variable.to_string_lossy())]);
+        roff.text([bold(variable.to_string_lossy())]);
         let long = argument.get_long().unwrap_or_default();
         let default = argument
             .get_default_values()
@@ -111,22 +89,13 @@ fn environment_section(command: &Command, roff: &mut Roff) {
         } else {
             format!(" Default: {default}.")
         };
-        roff.text([roman(format!("The same as --{long}.{default}"))]);
+        roff.text([roman(format!("Sets --{long}.{default}"))]);
     }
     if command.get_name() == "serve" {
-        for (variable, meaning) in [
-            (
-                "HTTPS_PROXY, HTTP_PROXY, NO_PROXY",
-                "HTTP proxy on the way to the backend, and hosts that are reached without it.",
-            ),
-            (
-                "SSL_CERT_FILE",
-                "Root certificates (PEM) to trust besides the embedded ones.",
-            ),
-        ] {
+        for setting in &table::VARIABLES_ONLY {
             roff.control("TP", []);
-            roff.text([clap_mangen::roff::bold(variable)]);
-            roff.text([roman(meaning)]);
+            roff.text([bold(setting.variables)]);
+            roff.text([roman(setting.meaning)]);
         }
     }
     if !any {
@@ -141,15 +110,15 @@ fn files_section(roff: &mut Roff) {
     for (file, meaning) in [
         (
             ".env",
-            "Settings, a NAME=value a line, read from the working directory; --env-file names another file.",
+            "Settings, one NAME=value in each line, read from the working directory. --env-file names another file.",
         ),
         (
             "llm_proxy.db",
-            "The database, unless DATABASE_URL names another; llm_proxy.db-wal and llm_proxy.db-shm belong to it.",
+            "The database, unless DATABASE_URL names another. llm_proxy.db-wal and llm_proxy.db-shm belong to it.",
         ),
     ] {
         roff.control("TP", []);
-        roff.text([clap_mangen::roff::italic(file)]);
+        roff.text([italic(file)]);
         roff.text([roman(meaning)]);
     }
 }
@@ -157,17 +126,20 @@ fn files_section(roff: &mut Roff) {
 fn exit_status_section(roff: &mut Roff) {
     roff.control("SH", ["EXIT STATUS"]);
     for (code, meaning) in [
-        ("0", "Done."),
-        ("1", "It failed; the reason is one line on standard error."),
-        ("2", "Wrong usage."),
+        ("0", "The command succeeded."),
+        (
+            "1",
+            "The command failed. The reason is one line on standard error.",
+        ),
+        ("2", "The command line is wrong."),
     ] {
         roff.control("TP", []);
-        roff.text([clap_mangen::roff::bold(code)]);
+        roff.text([bold(code)]);
         roff.text([roman(meaning)]);
     }
 }
 
-/// The examples of the help text.
+/// Renders the examples of the help text.
 fn examples_section(examples: &str, roff: &mut Roff) {
     roff.control("SH", ["EXAMPLES"]);
     roff.control("nf", []);
@@ -180,11 +152,7 @@ fn examples_section(examples: &str, roff: &mut Roff) {
     roff.control("fi", []);
 }
 
-fn create_dir(dir: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))
-}
-
-/// clap wants names that live as long as the program; a dozen, once.
+/// Returns a name that lives as long as the program, which clap requires. It is called about ten times.
 fn leak(name: &str) -> &'static str {
     Box::leak(name.to_owned().into_boxed_str())
 }

@@ -1,60 +1,60 @@
-//! `.env`: a `NAME=value` a line, taken literally. Nothing is put in for a `$`: a secret that had one would become another.
+//! Reads `.env`: each line is a `NAME=value`. A `$` is not replaced, because a secret that contains one would change.
 //!
-//! Quotes and escapes are those of dotenv files: `'…'` holds what stands in it, line ends too; in `"…"` and without quotes
-//! a backslash takes its special meaning from `\`, `"`, `'`, `$` and a space, and makes `\n` a line end.
+//! Quotes and escapes are those of dotenv files. In `'…'` every character is literal, line ends too. In `"…"` and without
+//! quotes, a backslash makes `\`, `"`, `'`, `$` and a space literal, and `\n` is a line end.
 
 use std::{fmt, iter::Peekable, str::Chars};
 
-/// Why a line cannot be read. Its text is never repeated, it may hold a secret.
+/// Why a line cannot be read. The error does not repeat the line, because it may contain a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}{}: {problem}", of(.name.as_deref()))]
+#[error("line {line}{}: {problem}", in_parentheses(.name.as_deref()))]
 pub struct LineError {
-    /// The first line is 1.
+    /// Number of the line, from 1.
     pub line: usize,
-    /// The variable that is set there, where that is certain.
+    /// The variable that the line sets, if that is certain.
     pub name: Option<String>,
     pub problem: Problem,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    #[error("is no NAME=value")]
+    #[error("not a NAME=value")]
     NoName,
     #[error("a value with spaces needs quotes around it")]
     Spaces,
     #[error("a quote is opened and not closed")]
     OpenQuote,
-    #[error("is not UTF-8")]
+    #[error("not UTF-8")]
     NotUtf8,
 }
 
-fn of(name: Option<&str>) -> String {
+fn in_parentheses(name: Option<&str>) -> String {
     name.map_or_else(String::new, |name| format!(" ({name})"))
 }
 
-/// The variables of a file, behind those of the environment.
+/// The variables of an env file. Those of the environment come first.
 #[derive(Default)]
 pub struct Variables {
     file: Vec<(String, String)>,
 }
 
 impl Variables {
-    /// Reads a file's contents.
+    /// Reads the contents of a file.
     ///
     /// # Errors
-    /// The first line that cannot be read.
+    /// [`LineError`] of the first line that cannot be read.
     pub fn read(bytes: &[u8]) -> Result<Self, LineError> {
         Ok(Self { file: read(bytes)? })
     }
 
-    /// What the file says, the first time it does.
+    /// Returns the value in the file. If a variable is set twice, the first value counts.
     #[must_use]
     pub fn in_file(&self, name: &str) -> Option<&str> {
         let found = self.file.iter().find(|(in_file, _)| in_file == name);
         found.map(|(_, value)| value.as_str())
     }
 
-    /// What the environment says, or else the file.
+    /// Returns the value in the environment, or else in the file.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
         let in_file = || self.in_file(name).map(str::to_owned);
@@ -62,14 +62,14 @@ impl Variables {
     }
 }
 
-/// Written by hand: the derived one would show the secrets.
+/// Written by hand, because the derived one would show the secrets.
 impl fmt::Debug for Variables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Variables").finish_non_exhaustive()
     }
 }
 
-/// Names and values, in their order.
+/// Returns names and values in the order of the file.
 fn read(bytes: &[u8]) -> Result<Vec<(String, String)>, LineError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
@@ -93,7 +93,7 @@ fn read(bytes: &[u8]) -> Result<Vec<(String, String)>, LineError> {
 
 struct Reader<'a> {
     rest: Peekable<Chars<'a>>,
-    /// Of what comes next.
+    /// Line of the next character.
     line: usize,
 }
 
@@ -116,7 +116,7 @@ impl Reader<'_> {
         matches!(self.rest.peek(), None | Some('\n'))
     }
 
-    /// Goes to the next variable, past empty lines and comments.
+    /// Skips empty lines and comments. Returns whether a variable follows.
     fn has_more(&mut self) -> bool {
         loop {
             self.skip_blanks();
@@ -139,7 +139,7 @@ impl Reader<'_> {
             problem: Problem::NoName,
         };
         let mut name = self.name().ok_or_else(no_name)?;
-        // `export` may be a name, too.
+        // `export=value` sets a variable of this name.
         if name == "export" && self.rest.peek() != Some(&'=') {
             name = self.name().ok_or_else(no_name)?;
         }
@@ -154,7 +154,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A name and the blanks behind it.
+    /// Reads a name and the blanks after it.
     fn name(&mut self) -> Option<String> {
         let mut name = String::new();
         while let Some(c) = self
@@ -168,7 +168,7 @@ impl Reader<'_> {
         is_name.then_some(name)
     }
 
-    /// What stands behind the equals sign, up to the end of its line.
+    /// Reads a value up to the end of its line.
     fn value(&mut self) -> Result<String, Problem> {
         let mut value = String::new();
         self.skip_blanks();
@@ -188,7 +188,7 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    /// Behind a value's first blank only a comment may follow.
+    /// Reads the rest of a line after the first blank of a value. Only a comment is allowed.
     fn end(&mut self, value: String) -> Result<String, Problem> {
         self.skip_blanks();
         if self.rest.peek() == Some(&'#') {
@@ -222,7 +222,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What follows a backslash. Before anything else it is one: `C:\data`.
+    /// Reads what follows a backslash. Before any other character it stands for itself: `C:\data`.
     fn escape(&mut self, value: &mut String) {
         let escaped = self
             .rest
@@ -318,17 +318,17 @@ mod tests {
                 "line 2 (B): a quote is opened and not closed",
             ),
             ("B=\"x\\\"", "line 1 (B): a quote is opened and not closed"),
-            ("A='1\n2'\nsk-x", "line 3: is no NAME=value"),
-            ("A-B=1", "line 1: is no NAME=value"),
-            ("export", "line 1: is no NAME=value"),
-            ("=1", "line 1: is no NAME=value"),
-            ("1A=1", "line 1: is no NAME=value"),
-            ("A\nB=1", "line 1: is no NAME=value"),
+            ("A='1\n2'\nsk-x", "line 3: not a NAME=value"),
+            ("A-B=1", "line 1: not a NAME=value"),
+            ("export", "line 1: not a NAME=value"),
+            ("=1", "line 1: not a NAME=value"),
+            ("1A=1", "line 1: not a NAME=value"),
+            ("A\nB=1", "line 1: not a NAME=value"),
         ] {
             assert_eq!(value(text).unwrap_err().to_string(), message, "{text:?}");
         }
         let error = read(b"A=1\nB=\xff").unwrap_err();
-        assert_eq!(error.to_string(), "line 2: is not UTF-8");
+        assert_eq!(error.to_string(), "line 2: not UTF-8");
     }
 
     proptest! {

@@ -1,0 +1,272 @@
+//! Every setting once: variable, default and accepted values (`table.rs`), flag and meaning (`flags.rs`), type and validation
+//! (here and in `reader.rs`). No value leaves this module unparsed, and only `commands` reads it.
+
+pub mod env_file;
+mod flags;
+mod reader;
+pub mod table;
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::ArgMatches;
+use ipnet::IpNet;
+
+pub use flags::{DatabaseSettings, KeySettings, ServeSettings};
+pub use reader::SettingError;
+
+use self::{
+    env_file::Variables,
+    reader::{Reader, given, or_default},
+};
+use crate::{
+    model::Secret,
+    proxy::{
+        backend::{BackendUrl, HttpProxy, UrlError},
+        request::prepare::StreamUsage,
+        routes::{Endpoints, Stateful},
+    },
+    store::{
+        DatabasePath,
+        ledger::{OnFailure, Sync},
+        users::KeyStorage,
+    },
+};
+
+/// All settings of the server, parsed.
+#[derive(Debug)]
+pub struct Config {
+    pub backend_url: BackendUrl,
+    pub backend_key: Secret,
+    pub organization: Option<String>,
+    pub project: Option<String>,
+    pub host: String,
+    pub port: u16,
+    pub database: DatabasePath,
+    pub key_storage: KeyStorage,
+    /// 0 means unlimited.
+    pub max_concurrent_requests: usize,
+    pub queue_timeout: Duration,
+    pub settle_interval: Duration,
+    pub admin_token: Option<Secret>,
+    pub admin_allow: Vec<IpNet>,
+    pub ledger_sync: Sync,
+    pub on_ledger_failure: OnFailure,
+    pub shutdown_grace: Duration,
+    pub client_header_timeout: Duration,
+    pub connect_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub stream_usage: StreamUsage,
+    pub endpoints: Endpoints,
+    pub max_body_bytes: usize,
+    pub log_filter: String,
+    /// `HTTPS_PROXY` or `HTTP_PROXY`, if it applies to the backend.
+    pub http_proxy: Option<HttpProxy>,
+    /// `SSL_CERT_FILE`: root certificates to trust besides the embedded ones.
+    pub extra_roots: Option<PathBuf>,
+}
+
+impl Config {
+    /// Parses all settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] of the first setting that cannot be used.
+    pub fn from_settings(
+        settings: &ServeSettings,
+        matches: &ArgMatches,
+        variables: &Variables,
+    ) -> Result<Self, SettingError> {
+        let read = Reader { matches };
+        let backend_url = backend_url(settings, &read)?;
+        let http_proxy = HttpProxy::for_backend(&backend_url, |name| variables.get(name))
+            .map_err(|(variable, problem)| read.error(variable, None, problem))?;
+        Ok(Self {
+            http_proxy,
+            backend_key: read.backend_key(settings.openai_api_key.as_deref())?,
+            organization: read
+                .header_value(&table::OPENAI_ORG_ID, settings.openai_org_id.as_deref())?,
+            project: read.header_value(
+                &table::OPENAI_PROJECT_ID,
+                settings.openai_project_id.as_deref(),
+            )?,
+            host: read.host(&settings.host)?,
+            port: read.value(&table::PORT, &settings.port, |text| text.parse().ok())?,
+            database: settings.database.path(matches)?,
+            key_storage: settings.keys.storage(matches)?,
+            max_concurrent_requests: read.value(
+                &table::MAX_CONCURRENT_REQUESTS,
+                &settings.max_concurrent_requests,
+                |text| text.parse().ok().filter(|n| *n <= 1_000_000),
+            )?,
+            settle_interval: read.timeout(&table::SETTLE_INTERVAL, &settings.settle_interval)?,
+            queue_timeout: read.time(&table::QUEUE_TIMEOUT, &settings.queue_timeout)?,
+            admin_token: read.admin_token(settings.admin_token.as_deref())?,
+            admin_allow: read.networks(settings.admin_allow.as_deref())?,
+            ledger_sync: read.choice(
+                &table::LEDGER_SYNC,
+                &settings.ledger_sync,
+                [("normal", Sync::Normal), ("full", Sync::Full)],
+            )?,
+            on_ledger_failure: read.choice(
+                &table::ON_LEDGER_FAILURE,
+                &settings.on_ledger_failure,
+                [("refuse", OnFailure::Refuse), ("serve", OnFailure::Serve)],
+            )?,
+            shutdown_grace: read.time(&table::SHUTDOWN_GRACE, &settings.shutdown_grace)?,
+            client_header_timeout: read.timeout(
+                &table::CLIENT_HEADER_TIMEOUT,
+                &settings.client_header_timeout,
+            )?,
+            connect_timeout: read.timeout(
+                &table::BACKEND_CONNECT_TIMEOUT,
+                &settings.backend_connect_timeout,
+            )?,
+            idle_timeout: read
+                .timeout(&table::BACKEND_IDLE_TIMEOUT, &settings.backend_idle_timeout)?,
+            stream_usage: read.choice(
+                &table::STREAM_USAGE,
+                &settings.stream_usage,
+                [("ask", StreamUsage::Ask), ("leave", StreamUsage::Leave)],
+            )?,
+            endpoints: endpoints(settings, &read)?,
+            max_body_bytes: read.value(&table::MAX_BODY_SIZE, &settings.max_body_size, |text| {
+                let bytes = text.parse::<bytesize::ByteSize>().ok()?.as_u64();
+                usize::try_from(bytes)
+                    .ok()
+                    .filter(|n| (1024..=4 << 30).contains(n))
+            })?,
+            log_filter: read.log_filter(&settings.rust_log)?,
+            extra_roots: extra_roots(variables),
+            backend_url,
+        })
+    }
+}
+
+/// Parses the URL of the backend, which one of two settings has.
+fn backend_url(settings: &ServeSettings, read: &Reader<'_>) -> Result<BackendUrl, SettingError> {
+    let (backend, base) = (&table::OPENAI_BACKEND_URL, &table::OPENAI_BASE_URL);
+    let not_usable = |setting: &table::Setting, text: &str, error: UrlError| match error {
+        UrlError::NotAUrl | UrlError::NotABaseUrl | UrlError::Scheme => {
+            read.not_accepted(setting, Some(text))
+        }
+        other => read.error(setting.variable, Some(text), other.to_string()),
+    };
+    let backend_text = given(settings.openai_backend_url.as_deref());
+    match (backend_text, given(settings.openai_base_url.as_deref())) {
+        (Some(_), Some(_)) => Err(read.error(
+            base.variable,
+            None,
+            format!(
+                "{0} is set, too; keep {1} if SDKs would append /chat/completions to your URL, \
+                 or {0} if they would append /v1/chat/completions",
+                backend.variable, base.variable
+            ),
+        )),
+        (None, Some(text)) => {
+            BackendUrl::of_base(text).map_err(|error| not_usable(base, text, error))
+        }
+        (text, None) => {
+            let text = text.unwrap_or(backend.default);
+            text.parse()
+                .map_err(|error| not_usable(backend, text, error))
+        }
+    }
+}
+
+fn extra_roots(variables: &Variables) -> Option<PathBuf> {
+    const NAME: &str = "SSL_CERT_FILE";
+    // A path need not be UTF-8.
+    let in_file = || variables.in_file(NAME).map(OsString::from);
+    let path = std::env::var_os(NAME).or_else(in_file);
+    path.filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// Builds the table of endpoints, which two settings change.
+fn endpoints(settings: &ServeSettings, read: &Reader<'_>) -> Result<Endpoints, SettingError> {
+    let list = settings.extra_endpoints.as_deref().unwrap_or_default();
+    let endpoints = Endpoints::with_extra(list).map_err(|error| {
+        let variable = table::EXTRA_ENDPOINTS.variable;
+        read.error(variable, Some(list), error.to_string())
+    })?;
+    let stateful = read.choice(
+        &table::STATEFUL_ENDPOINTS,
+        &settings.stateful_endpoints,
+        [("private", Stateful::Private), ("off", Stateful::Off)],
+    )?;
+    Ok(endpoints.with_stateful(stateful))
+}
+
+impl KeySettings {
+    /// Returns what the database keeps of new keys.
+    ///
+    /// # Errors
+    /// [`SettingError`] if the setting is neither of the two words.
+    pub fn storage(&self, matches: &ArgMatches) -> Result<KeyStorage, SettingError> {
+        Reader { matches }.choice(
+            &table::STORE_KEYS,
+            &self.store_keys,
+            [("clear", KeyStorage::Clear), ("hashed", KeyStorage::Hashed)],
+        )
+    }
+}
+
+impl DatabaseSettings {
+    /// Returns the path of the database.
+    ///
+    /// # Errors
+    /// [`SettingError`] if the URL has none of the accepted forms.
+    pub fn path(&self, matches: &ArgMatches) -> Result<DatabasePath, SettingError> {
+        let setting = &table::DATABASE_URL;
+        let text = or_default(&self.database_url, setting);
+        DatabasePath::parse(text).map_err(|error| {
+            Reader { matches }.error(setting.variable, Some(text), error.to_string())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_table_and_the_flags_have_the_same_settings_and_defaults() {
+        let command = crate::cli::Cli::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        let flags: Vec<_> = serve
+            .get_arguments()
+            .filter_map(|argument| {
+                let variable = argument.get_env()?.to_str()?;
+                let default = argument.get_default_values().first();
+                Some((variable, default.and_then(|default| default.to_str())))
+            })
+            .collect();
+        assert_eq!(flags.len(), table::SETTINGS.len());
+        for (variable, default) in flags {
+            let setting = table::setting_of(variable).expect(variable);
+            // Its own default depends on OPENAI_BASE_URL.
+            let is_url = variable == table::OPENAI_BACKEND_URL.variable;
+            assert!(is_url || default.unwrap_or_default() == setting.default);
+        }
+    }
+
+    #[test]
+    fn the_database_urls_of_the_table_are_those_of_the_error() {
+        let error = DatabasePath::parse("mysql://").unwrap_err().to_string();
+        assert!(error.ends_with(table::DATABASE_URL.accepted), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_valid_setting_or_an_error_of_one_line(
+            name in prop::sample::select(vec![
+                "OPENAI_API_KEY", "HOST", "PORT", "DATABASE_URL", "MAX_CONCURRENT_REQUESTS", "ADMIN_TOKEN", "ADMIN_ALLOW",
+                "SHUTDOWN_GRACE", "BACKEND_IDLE_TIMEOUT", "MAX_BODY_SIZE", "RUST_LOG",
+            ]),
+            value in "[0-9]{0,22}( ?[a-zA-Z./:,\\[\\]-]{1,8}|\\PC{0,8}){0,3}",
+        ) {
+            crate::properties::settings(format!("{name}={value}\nOPENAI_API_KEY=k").as_bytes());
+        }
+    }
+}
