@@ -40,11 +40,12 @@ pub struct Shared {
     pub max_body_bytes: usize,
     /// Interval of the reconciler.
     pub reconcile_interval: Duration,
-    /// Whether one of the workers runs the reconciler.
+    /// One of the workers runs the reconciler.
     pub has_reconciler: AtomicBool,
 }
 
-/// One worker: what it shares with the others, its connections to the backend, and its way to the ledger.
+/// One worker: what it shares with the others, its connections to the backend, and its way to the
+/// ledger.
 pub struct Worker {
     pub shared: Arc<Shared>,
     pub accounting: Rc<WorkerAccounting>,
@@ -53,7 +54,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Must be called on the worker's own thread.
+    /// Makes the state of a worker. It must be called on the worker's own thread.
     #[must_use]
     pub fn new(shared: Arc<Shared>, connector: Arc<Connector>) -> Self {
         Self {
@@ -70,7 +71,8 @@ impl Worker {
     /// Finds out who calls.
     ///
     /// # Errors
-    /// 401 and 403 as [`AdmissionControl::identify`] says, 503 when the server stops or its rows cannot be written.
+    /// 401 and 403 as [`AdmissionControl::identify`] says, 503 if the server stops or its rows
+    /// cannot be written.
     pub async fn identify(&self, request: &HttpRequest) -> Result<Arrival, ApiError> {
         let arrival = self.shared.admission.identify(request.headers()).await?;
         if !self.accounting.ledger.accepts_requests() {
@@ -83,15 +85,16 @@ impl Worker {
     /// through here.
     ///
     /// # Errors
-    /// 503 when the wait is too long or the server stops.
+    /// 503 if the wait is too long or the server stops.
     pub async fn admit(&self, context: RequestContext<'_>) -> Result<Box<Exchange>, ApiError> {
         let permit = self.shared.admission.admit().await?;
         let accounting = Rc::clone(&self.accounting);
         Ok(Exchange::start(context, accounting, permit))
     }
 
-    /// Sends a request and turns the backend's answer into the client's. The future borrows nothing, so that it can be a task
-    /// of its own; `detached` is for a request that goes on without its client.
+    /// Sends a request and turns the backend's answer into the client's. The future borrows
+    /// nothing, so that it can be a task of its own. `detached` is for a request that goes on
+    /// without its client.
     pub fn send(
         &self,
         request: &HttpRequest,
@@ -125,7 +128,7 @@ impl Worker {
         )
     }
 
-    /// What the streams of this worker share.
+    /// Returns what the streams of this worker share.
     #[must_use]
     pub fn streams(&self) -> &Rc<WorkerStreams> {
         &self.streams

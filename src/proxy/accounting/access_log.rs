@@ -1,4 +1,4 @@
-//! The access log: one line an answered request.
+//! The access log: one line for each request that is answered.
 
 use std::{
     fmt::{self, Write},
@@ -16,7 +16,7 @@ use crate::proxy::{
 
 const USUAL_LINE_BYTES: usize = 256;
 
-/// Who asked for what, where it came to an exchange.
+/// Who asks for what. Part of every line about a request that was admitted.
 #[derive(Debug, Clone)]
 pub struct Access {
     pub peer: Peer,
@@ -25,7 +25,7 @@ pub struct Access {
     pub path: &'static str,
 }
 
-/// What the row says.
+/// What a row says, as far as its line repeats it.
 #[derive(Debug, Clone, Copy)]
 pub struct Booked {
     pub outcome: Outcome,
@@ -34,7 +34,7 @@ pub struct Booked {
 }
 
 impl Access {
-    /// Of an answer that has no row.
+    /// Writes the line of an answer that has no row.
     pub fn log(&self, status: u16, duration_ms: i64) {
         self.line(|line| {
             line.number("status=", status);
@@ -43,7 +43,8 @@ impl Access {
         });
     }
 
-    /// Of an answer or a socket that this proxy ends; a socket has a line of its end besides.
+    /// Writes why this proxy ends an answer or a socket early. A socket has a line at its end
+    /// besides.
     pub fn log_cut(&self, why: &str) {
         self.line(|line| {
             line.text("cut: ");
@@ -95,7 +96,7 @@ impl Access {
     }
 }
 
-/// The line of a request that came to no exchange.
+/// Writes the line of a request that was refused.
 pub fn log_refusal(
     request: &HttpRequest,
     caller: Option<&Caller>,
@@ -120,7 +121,7 @@ pub fn log_refusal(
     log::info!(target: "access", "{}", line.0);
 }
 
-/// The line of a request to the admin API.
+/// Writes the line of a request to the admin API.
 pub fn log_admin(request: &HttpRequest, response: &HttpResponse) {
     if !is_on() {
         return;
@@ -139,7 +140,8 @@ fn is_on() -> bool {
     log::log_enabled!(target: "access", log::Level::Info)
 }
 
-/// A line in the making. Put together by hand: one a request, and `format!` takes three times as long.
+/// A line in the making. It is put together by hand, because there is one for each request and
+/// `format!` takes three times as long.
 struct Line(String);
 
 impl Line {
@@ -152,7 +154,7 @@ impl Line {
         self.text(itoa::Buffer::new().format(number));
     }
 
-    /// As `{:?}` would.
+    /// Writes a text as `{:?}` would.
     fn quoted(&mut self, name: &str, text: &str) {
         self.text(name);
         let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
@@ -165,7 +167,8 @@ impl Line {
         }
     }
 
-    /// Of an error of our own: what a client can tell the operator.
+    /// Writes the request id of an error that this proxy made: a client can give it to the
+    /// operator.
     fn request_id_of(&mut self, response: &HttpResponse) {
         let id = response.headers().get(&REQUEST_ID);
         if let Some(id) = id.and_then(|id| id.to_str().ok()) {
@@ -175,16 +178,16 @@ impl Line {
     }
 
     fn shown(&mut self, what: impl fmt::Display) {
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _ = write!(self.0, "{what}");
     }
 }
 
-/// The address of a connection, not what a header says.
+/// The address of the peer of a connection, not what a header says.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(Option<IpAddr>);
 
-/// The peer of a request.
+/// Returns the peer of a request.
 #[must_use]
 pub fn peer_of(request: &HttpRequest) -> Peer {
     Peer(request.peer_addr().map(|peer| peer.ip().to_canonical()))

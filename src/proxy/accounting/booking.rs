@@ -11,27 +11,27 @@ use crate::{
 /// How an answer is booked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Booking {
-    /// As a row of its own.
+    /// A row of its own.
     Row,
-    /// Not at all: its endpoint is free, its object was billed before, or there is nothing to add.
+    /// No row: the endpoint is free, the object was billed before, or there is nothing to add.
     Nothing,
-    /// Not yet: what has passed of it is kept with this account, which stays open.
+    /// No row yet. What has passed is kept with this account, which stays open.
     Kept(Account),
-    /// As the row that closes this account, unless another has; under the name of the endpoint that made the object, where that
-    /// is another.
+    /// The row that closes this account, unless another has closed it. `endpoint` is the one that
+    /// made the object, if that is another.
     Bill {
         account: Account,
         extent: Extent,
         endpoint: Option<&'static str>,
     },
-    /// As the row that was prepared before the object was deleted.
+    /// The row that was prepared before the object was deleted.
     Unfinished,
 }
 
 /// What is known when an answer ends.
 #[derive(Debug, Clone, Default)]
 pub struct Facts<'a> {
-    /// There is an answer, and its status is one of success.
+    /// There is an answer with a status of success.
     pub is_success: bool,
     /// Answers of the endpoint get rows.
     pub is_booked_endpoint: bool,
@@ -47,7 +47,7 @@ pub struct Facts<'a> {
     pub made_at_ms: Option<i64>,
     /// The answer reports its usage, and its last word on it has come.
     pub reports_usage: bool,
-    /// Text has passed that no count includes.
+    /// Text has passed that is in no count so far.
     pub has_passed_text: bool,
 }
 
@@ -79,7 +79,7 @@ pub fn booking(effect: ObjectEffect, account: AccountState, facts: &Facts<'_>) -
     }
     let answer_id = facts.stored.and_then(|stored| stored.id.as_deref());
     let Some(id) = facts.path_id.or(answer_id) else {
-        // Nobody can come back to it: what it says now is all that it will.
+        // Nobody can come back to it, so that no more will be known of it than now.
         return as_usual;
     };
     let account = Account {

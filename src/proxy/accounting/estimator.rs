@@ -1,9 +1,11 @@
-//! Where estimates are counted: in a thread of its own, because hostile text takes a second, and a worker has other clients.
-//! The thread starts with an estimate and ends, and its vocabularies with it, when none has come for a while: where the
-//! backend tells its usage there is none.
+//! The estimator counts what no backend reported. It has a thread of its own, because hostile text
+//! takes a second to count and a worker has other clients. The thread starts with the first
+//! estimate, and ends together with its vocabularies when none has come for a while: if the backend
+//! reports its usage, there is no such thread.
 //!
-//! A row that is to be estimated is in this room's hands from the moment its answer ends: it is counted and goes to the
-//! ledger whoever has left by then, a worker included. A stopping server closes this room before the ledger.
+//! A row that is to be estimated belongs to the estimator from the moment its answer ends. It is
+//! counted and goes to the ledger, whether client and worker are still there or not. A stopping
+//! server closes the estimator before the ledger.
 
 use std::{
     collections::VecDeque,
@@ -23,17 +25,21 @@ use crate::{
     usage::{Evidence, Tokenizer},
 };
 
-/// What waits to be counted, in all. Beyond it the rule of thumb must do: a flood costs precision, not memory.
+/// Bytes that wait to be counted, in all. Beyond it the rule of thumb is used: a flood costs
+/// precision, not memory.
 const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
-/// A row and what is around it.
+/// Bytes of a row and what is around it.
 const BYTES_PER_ESTIMATE: usize = 1024;
-/// An answer whose last byte waits for its row waits this long in line, and then for the rule of thumb.
+/// Longest time in line of an answer whose last byte waits for its row. Then the rule of thumb is
+/// used.
 const MAX_WAIT: Duration = Duration::from_secs(1);
-/// The thread ends when nothing has come for this long.
+/// The thread ends if no estimate has come for this long.
 const MAX_IDLE: Duration = Duration::from_secs(600);
-/// What is still in line when a stopping server has counted for this long gets the rule of thumb.
+/// Time that a stopping server counts for. Estimates that are still in line then get the rule of
+/// thumb.
 const MAX_CLOSING: Duration = Duration::from_secs(2);
-/// By the rule of thumb a longer body would hold up the worker that has to do it; its length must do.
+/// A longer body is not even counted by the rule of thumb if the worker has to do it, which would
+/// be held up. It counts by its length.
 const MAX_READ_BY_WORKER_BYTES: usize = 1024 * 1024;
 
 /// A row without all of its tokens, and what the missing ones are counted from.
@@ -45,24 +51,25 @@ pub struct Estimate {
     /// Objects that are written before the row.
     pub objects: Vec<Entry>,
     pub purpose: Purpose,
-    /// The object whose account the row closes, where its account ends with it: forgotten behind the row.
+    /// The entry that forgets the object whose account the row closes, if the object ends with its
+    /// account. It is written behind the row.
     pub forgets: Option<Entry>,
-    /// Told when the row is committed; nobody waits where there is none.
+    /// Told when the row is committed. `None` if nobody waits for it.
     pub written: Option<oneshot::Sender<Result<(), NotWritten>>>,
-    /// Whose line is written when the numbers are known.
+    /// Writes the access log line when the numbers are known.
     pub access: Option<Access>,
 }
 
-/// What becomes of the row once it is counted.
+/// What becomes of the row when it is counted.
 pub enum Purpose {
     Booked,
-    /// It closes this account.
+    /// The row closes this account.
     Settles(Account, Extent),
-    /// It is kept with this one, which stays open.
+    /// The row is kept with this account, which stays open.
     KeptFor(Account, Progress),
 }
 
-/// Takes estimates; clones share the thread that counts them.
+/// Takes estimates. Clones share the thread that counts them.
 #[derive(Clone)]
 pub struct Estimator {
     shared: Arc<Shared>,
@@ -77,10 +84,10 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    /// Their clients wait: they come first.
+    /// Estimates whose clients wait. They come first.
     awaited: VecDeque<(Instant, Estimate)>,
     others: VecDeque<Estimate>,
-    /// Of those that wait and the one that is counted.
+    /// Bytes of the estimates that wait and of the one that is being counted.
     bytes: usize,
     thread: Option<thread::JoinHandle<()>>,
     closing_since: Option<Instant>,
@@ -119,7 +126,7 @@ impl Estimator {
         }
     }
 
-    /// Takes a row over. It reaches the ledger whatever becomes of the one who hands it over.
+    /// Takes a row over. It reaches the ledger whatever becomes of the caller.
     pub fn submit(&self, estimate: Estimate) {
         let bytes = estimate.bytes();
         let mut queue = self.shared.lock();
@@ -142,7 +149,7 @@ impl Estimator {
         self.shared.wake.notify_one();
     }
 
-    /// Starts it if need be.
+    /// Starts the thread if it does not run. Returns whether it runs.
     fn has_thread(&self, queue: &mut Queue) -> bool {
         let is_running = |thread: &thread::JoinHandle<()>| !thread.is_finished();
         if queue.thread.as_ref().is_some_and(is_running) || queue.closing_since.is_some() {
@@ -173,7 +180,8 @@ impl Shared {
         }
     }
 
-    /// Waits for the next one and says how it is counted; `None` when the thread is to end.
+    /// Waits for the next estimate and says how it is counted. Returns `None` when the thread is to
+    /// end.
     fn next(&self) -> Option<(Estimate, Tokenizer)> {
         let mut queue = self.lock();
         loop {
@@ -210,7 +218,7 @@ impl Shared {
         }
     }
 
-    /// A panic while the lock was held leaves a queue that is still a queue.
+    /// A panic while the lock was held leaves a queue that is still valid.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -223,7 +231,7 @@ impl Queue {
 }
 
 impl Estimate {
-    /// That nobody waits for.
+    /// Makes an estimate that nobody waits for.
     #[must_use]
     pub fn of(row: UsageRow, evidence: Evidence) -> Self {
         Self {
@@ -246,7 +254,7 @@ impl Estimate {
         Tokenizer::of_models(&self.row.model, self.row.served_model.as_deref())
     }
 
-    /// The row must not be lost to a slip in the reading of what strangers wrote.
+    /// Counts what is missing. A panic in the reading of hostile text must not lose the row.
     fn count(&self, tokenizer: Tokenizer) -> Usage {
         catch_unwind(AssertUnwindSafe(|| self.evidence.usage(tokenizer)))
             .unwrap_or_else(|_| self.evidence.usage_by_length())
@@ -255,7 +263,7 @@ impl Estimate {
     /// Hands the row to the ledger.
     fn finish(self, counted: Usage, ledger: &Ledger) {
         let mut row = self.row;
-        // What the backend did report stands in the row already.
+        // What the backend did report is in the row already.
         row.usage = row.usage.saturating_add(counted);
         row.estimated = Estimated {
             input: counted.input,
@@ -335,7 +343,7 @@ mod tests {
         }
     }
 
-    /// The input tokens of all rows that come of it, sorted.
+    /// Returns the input tokens of all rows that are written, sorted.
     fn rows_after(work: impl FnOnce(&Estimator)) -> Vec<i64> {
         rows_of(MAX_IDLE, work)
     }

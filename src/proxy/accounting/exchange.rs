@@ -1,5 +1,6 @@
-//! One request's account: who asked for what, what the meter saw, and the row that comes of it, exactly once.
-//! It also owns the permit and the place in the count of requests in flight, so that all end together, whatever happens.
+//! The account of one request: who asks for what, what the meter saw, and the row that comes of it,
+//! exactly once. It also owns the permit and the count among the requests in flight, so that all of
+//! them end together.
 
 mod socket;
 
@@ -32,15 +33,15 @@ use crate::{
 /// nginx's status for a client that left before the answer began.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// What the exchanges of a worker share.
+/// The way of one worker's rows to the ledger.
 pub struct WorkerAccounting {
-    /// Where rows go, or first to where they are counted.
+    /// Takes rows whose numbers are known.
     pub ledger: Rc<WorkerLedger>,
     pub estimator: Estimator,
 }
 
 impl WorkerAccounting {
-    /// Has a row counted. The receiver is told when it is written.
+    /// Has a row counted. The receiver hears when it is written.
     fn count_and_tell(&self, mut estimate: Estimate) -> oneshot::Receiver<Result<(), NotWritten>> {
         let (sender, written) = oneshot::channel();
         estimate.written = Some(sender);
@@ -49,7 +50,7 @@ impl WorkerAccounting {
     }
 }
 
-/// The state of one request from the moment it has a permit.
+/// The state of one request from the moment it has its permit.
 pub struct Exchange {
     accounting: Rc<WorkerAccounting>,
     access: Access,
@@ -80,7 +81,7 @@ struct AnswerHead {
     first_byte_ms: i64,
     request_id: Option<String>,
     /// It is a 404 to a request about an object.
-    may_be_gone: bool,
+    may_be_missing: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,14 +94,14 @@ enum Stage {
     Booked,
 }
 
-/// What is to be booked at an answer's end.
+/// Everything that is to be written at an answer's end.
 #[derive(Default)]
 struct PendingWrites {
-    /// Objects that were made or forgotten, unless an estimate has them.
+    /// Objects that were made or deleted, unless they are in the estimate.
     objects: Vec<Entry>,
-    /// The row, where its numbers are known.
+    /// The row, if its numbers are known.
     row: Option<Entry>,
-    /// The row, where they are not.
+    /// The row, if some of its numbers are to be estimated.
     estimate: Option<Box<Estimate>>,
 }
 
@@ -147,30 +148,30 @@ impl Exchange {
         })
     }
 
-    /// What a form said of the model on its way.
+    /// Notes the model that a form names.
     pub fn set_model(&mut self, model: String) {
         self.model = model;
     }
 
-    /// The request is about to leave for the backend.
+    /// Notes that the request is about to leave for the backend.
     pub fn sent(&mut self) {
         self.stage = Stage::Sent;
     }
 
-    /// The backend did not answer: there is nothing to book.
+    /// Notes that the backend did not answer: there is nothing to book.
     pub fn unanswered(&mut self) {
         self.stage = Stage::Unsent;
     }
 
-    /// The head of the answer has come; the meter fits its body.
+    /// Notes that the head of the answer has come. The meter fits the answer's body.
     pub fn answered(&mut self, status: u16, request_id: Option<String>, meter: Meter) {
         self.answer = Some(AnswerHead {
             status,
             first_byte_ms: millis_since(self.arrival.started),
             request_id,
-            may_be_gone: false,
+            may_be_missing: false,
         });
-        // An answer that came before the whole request had gone is an answer too.
+        // The backend may answer before it has the whole request.
         if self.stage == Stage::Unsent {
             self.stage = Stage::Sent;
         }
@@ -182,10 +183,10 @@ impl Exchange {
         }
     }
 
-    /// The answer says that there is nothing at its path.
+    /// Notes that the answer may say that the object of the path is missing.
     pub fn found_nothing(&mut self) {
         if let Some(head) = &mut self.answer {
-            head.may_be_gone = self.is_of_object;
+            head.may_be_missing = self.is_of_object;
         }
     }
 
@@ -194,7 +195,7 @@ impl Exchange {
         self.stage == Stage::Booked
     }
 
-    /// The answer has yet to name an object that uses its tokens later, whoever has left by then.
+    /// Returns whether the answer has yet to name an object that uses its tokens later.
     #[must_use]
     pub fn awaits_name(&self) -> bool {
         let awaits_name = self.recorder.as_ref().is_some_and(|r| r.awaits_name());
@@ -243,15 +244,16 @@ impl Exchange {
         objects.extend(row);
         self.accounting.ledger.push(objects);
         if let Some(estimate) = estimate {
-            // It may settle what is on its way to be remembered.
+            // It may bill an object that is on its way to be remembered.
             let estimator = self.accounting.estimator.clone();
             let submit = move || estimator.submit(*estimate);
             self.accounting.ledger.behind(submit);
         }
     }
 
-    /// Remembers the object that a long answer has named, and keeps what its request used with the account that it opens; resolves
-    /// when both are committed, and what named it may leave. `None` where there is nothing to remember.
+    /// Remembers the object that a long answer has named, and keeps what its request used with the
+    /// account that this opens. Resolves when both are committed and what named the object may
+    /// leave. Returns `None` if there is nothing to remember.
     pub fn remember(&mut self) -> Option<impl Future<Output = Result<(), NotWritten>> + use<>> {
         let recorder = self.recorder.as_mut()?;
         let stored = self.meter.as_mut().and_then(Meter::stored_so_far);
@@ -272,8 +274,8 @@ impl Exchange {
         })
     }
 
-    /// Keeps what the request is taken to have used with the account that it opens, behind the entry that opens it. The receiver is
-    /// told when it is written.
+    /// Keeps the estimated input of the request with the account that it opens, behind the entry
+    /// that opens it. The receiver hears when it is written.
     fn keep_input(&mut self, account: Account) -> oneshot::Receiver<Result<(), NotWritten>> {
         let (mut row, _) = self.row(Outcome::BackendBroke);
         row.usage = Usage::default();
@@ -296,12 +298,12 @@ impl Exchange {
         written
     }
 
-    /// The log says why an answer or a socket was cut.
+    /// Logs why an answer or a socket is cut.
     pub fn log_cut(&self, why: &str) {
         self.access.log_cut(why);
     }
 
-    /// The client is not given the answer: the line of one would be wrong.
+    /// Notes that the client is not given the answer, so that it gets no line of its own.
     pub fn withheld(&mut self) {
         self.is_logged = true;
     }
@@ -322,7 +324,7 @@ impl Exchange {
         self.model.clone()
     }
 
-    /// What there is to book, the first time it is asked for.
+    /// Takes what there is to book. Later calls return nothing.
     fn close(&mut self, outcome: Outcome) -> PendingWrites {
         if self.stage != Stage::Sent {
             return PendingWrites::default();
@@ -363,7 +365,7 @@ impl Exchange {
                 self.writes_of(row, missing, Some((account, extent)))
             }
         };
-        // A row that closes an object's account comes behind the object.
+        // A row that closes an object's account is written behind the object.
         match &mut writes.estimate {
             Some(estimate) => estimate.objects = objects,
             None => writes.objects = objects,
@@ -390,15 +392,15 @@ impl Exchange {
         // An answer without success makes no object.
         let objects = match &self.answer {
             Some(_) if is_success => recorder.last_entries(stored),
-            Some(head) if head.may_be_gone => {
+            Some(head) if head.may_be_missing => {
                 let names = |id: &str| meter.is_some_and(|meter| meter.names(id));
-                recorder.gone_entry(names).into_iter().collect()
+                recorder.missing_object_entry(names).into_iter().collect()
             }
             Some(_) => Vec::new(),
             // The backend may have taken what it was sent.
             None => recorder.given_entries(),
         };
-        // What a stream reports in its beginning is no last word.
+        // The usage that a stream reports in its beginning is not final.
         let reports_usage = meter.is_some_and(|meter| {
             let reading = meter.reading();
             reading.counts().is_told() && (reading.done || !meter.is_of_events())
@@ -414,7 +416,7 @@ impl Exchange {
         (objects, booking)
     }
 
-    /// The row as far as the backend reported its numbers.
+    /// Makes the row from what the backend reported. The second value is what it did not report.
     fn row(&mut self, outcome: Outcome) -> (UsageRow, Missing) {
         let Numbers { usage, missing } = self.numbers(outcome);
         let source = match missing {
@@ -425,7 +427,7 @@ impl Exchange {
         let head = self.answer.as_ref();
         let served_model = self.reading().and_then(|reading| reading.model.as_deref());
         let served_model = served_model.map(clean_text);
-        // The backend chose one where the request names none, as for videos.
+        // The backend chooses a model if the request names none, as for videos.
         let served = served_model.as_deref().filter(|name| !name.is_empty());
         let chosen = served.filter(|_| self.model.is_empty());
         let model = chosen.map_or_else(|| self.model_or_unknown(), str::to_owned);
@@ -501,18 +503,19 @@ impl Exchange {
         .numbers()
     }
 
-    /// Whether text has passed that no count includes so far.
+    /// Returns whether text has passed that is in no count so far.
     fn has_passed_text(&self) -> bool {
         let in_stream = self.reading().is_some_and(|r| r.has_uncounted_text(false));
         in_stream || self.has_text()
     }
 
-    /// Whether an answer in JSON has generated text.
+    /// Returns whether an answer in JSON has generated text.
     fn has_text(&self) -> bool {
         self.meter.as_ref().is_some_and(Meter::has_text_in_json)
     }
 
-    /// A look at a response books it as the request that made it would have been.
+    /// Returns the rule by which the answer is booked. A look at a response is booked like the
+    /// request that made it.
     fn metering(&self) -> Metering {
         match self.endpoint.effect {
             ObjectEffect::Response => Metering::Text,
@@ -520,7 +523,8 @@ impl Exchange {
         }
     }
 
-    /// Hands over what the missing parts of a row are counted from; nobody else needs it any more.
+    /// Makes the estimate of a row's missing parts. It takes the body and the generated text, which
+    /// nothing else needs any more.
     fn estimate(&mut self, row: UsageRow, missing: Missing, purpose: Purpose) -> Estimate {
         let is_text = self.metering() == Metering::Text;
         let (counts_input, counts_output) = match missing {
@@ -544,7 +548,7 @@ impl Exchange {
         } else {
             Vec::new()
         };
-        // The line of what is booked has its numbers.
+        // The access log line of a booked answer has its numbers, and is written with them.
         let is_booked = !matches!(purpose, Purpose::KeptFor(..));
         self.is_logged |= is_booked;
         let evidence = Evidence {
@@ -560,7 +564,7 @@ impl Exchange {
         }
     }
 
-    /// One line per answered request.
+    /// Writes the line of an answered request.
     fn log(&self) {
         let status = self.status();
         match self.booked {
@@ -576,7 +580,7 @@ impl Exchange {
     }
 }
 
-/// A client that left, before the answer or in it, is booked here.
+/// Books the answer of a client that left, before the answer came or while it passed.
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.is_booked() {

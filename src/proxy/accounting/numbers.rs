@@ -1,4 +1,5 @@
-//! Which of an answer's numbers the backend reported, and which are to be estimated. Pure: it sees the meter's reading only.
+//! Decides which of an answer's numbers the backend reported and which are to be estimated. Pure:
+//! it sees the meter only.
 
 use crate::{
     model::Usage,
@@ -13,11 +14,11 @@ pub struct Numbers {
     pub missing: Missing,
 }
 
-/// What the backend did not report, and is to be estimated if it can be.
+/// What the backend did not report. It is estimated if it can be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Missing {
     Nothing,
-    /// There are no numbers, and nothing to count.
+    /// There are no numbers, and there is nothing to count.
     #[default]
     All,
     Parts {
@@ -30,7 +31,7 @@ pub enum Missing {
 pub struct Metered<'a> {
     pub metering: Metering,
     pub dialect: Dialect,
-    /// `None` where there is no answer, or none that was read.
+    /// `None` if there is no answer, or none that was read.
     pub meter: Option<&'a Meter>,
     /// The answer came to its end.
     pub is_complete: bool,
@@ -85,7 +86,7 @@ impl Metered<'_> {
 }
 
 impl Numbers {
-    /// Returns what is missing where there is no answer, or none that was read.
+    /// Returns what is missing if there is no answer, or none that was read.
     fn unread(metering: Metering) -> Self {
         let missing = match metering {
             Metering::Text | Metering::Input => Missing::Parts {

@@ -1,4 +1,5 @@
-//! What is remembered of the objects that one answer makes, changes or deletes, and when what they used is booked.
+//! The recorder of one request that concerns stored objects: what is remembered of the objects that
+//! its answer makes, changes or deletes, and when what they used is booked.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -17,39 +18,40 @@ use crate::{
     usage::{Stored, is_id},
 };
 
-/// A backend of several servers may answer 404 for a moment after it has made an object; this is long for that.
+/// Age below which an object is never taken for missing: a backend of several servers may answer
+/// 404 for a moment after it has made an object.
 const MIN_AGE: Duration = Duration::from_secs(60);
 
-/// Records what one answer makes of stored objects.
+/// Records what one answer does to stored objects.
 pub struct ObjectRecorder {
     effect: ObjectEffect,
     user_id: i64,
-    /// The object that the path names.
+    /// The object that the path identifies.
     path_id: Option<String>,
-    /// That object's account.
+    /// The state of that object's account.
     account: AccountState,
     /// The answer is, or is to be, a response in the background.
     is_background: bool,
-    /// The object itself, once it is remembered.
+    /// The object that the answer makes, once it is remembered.
     remembered: Option<Remembered>,
-    /// The request asks the backend to store nothing; containers live all the same.
+    /// The request asks the backend to store nothing. Containers live all the same.
     is_unstored: bool,
-    /// The answer's audio is remembered too.
+    /// The ids of the answer's audio are remembered too.
     keeps_audio: bool,
-    /// What is booked of the object should it be deleted before it is done.
+    /// The estimate that is booked if the object is deleted before it is done.
     unfinished: Option<Box<Estimate>>,
     /// The row that is booked if the backend does not know the object that the request deletes.
     given_up: Option<Entry>,
-    /// Ids of items that the request brings along: a backend that gives them back has not made them.
+    /// Ids of items that come with the request. A backend that returns them has not made them.
     given_ids: Vec<String>,
-    /// Those that are none of the user's own, if the backend may keep the items: until it has, and that is written, nobody becomes
-    /// their owner.
+    /// Those of the ids that are none of the user's own, if the backend may keep the items. Until
+    /// that is written nobody becomes their owner.
     giving: Option<Giving>,
-    /// Ids that other requests give now.
+    /// The ids that all requests in flight give.
     all_giving: GivenIds,
 }
 
-/// An object as it was remembered.
+/// What is known of an object that was remembered.
 #[derive(Debug, Clone, Copy)]
 struct Remembered {
     made_at_ms: i64,
@@ -97,37 +99,38 @@ impl ObjectRecorder {
         }
     }
 
-    /// The request asks for a response in the background.
+    /// Notes that the request asks for a response in the background.
     pub fn runs_in_background(&mut self) {
         self.is_background = true;
     }
 
-    /// The request asks the backend to store nothing.
+    /// Notes that the request asks the backend to store nothing.
     pub fn stores_nothing(&mut self) {
         self.is_unstored = true;
     }
 
-    /// How the account of the object stands that the path names.
+    /// Returns the state of the account of the object that the path identifies.
     pub fn account(&self) -> AccountState {
         self.account
     }
 
-    /// The request deletes what is not done, and has used so much.
+    /// Notes that the request deletes an object that is not done, and what that has used so far.
     pub fn ends_unfinished(&mut self, estimate: Estimate) {
         self.unfinished = Some(Box::new(estimate));
     }
 
-    /// The request deletes what the backend does not know.
+    /// Notes that the request deletes an object that the backend does not know, and the row of what
+    /// is kept of it.
     pub fn ends_given_up(&mut self, row: Entry) {
         self.given_up = Some(row);
     }
 
-    /// Whether the answer closes the account of what is not done.
+    /// Returns whether the answer closes the account of an object that is not done.
     pub fn has_unfinished(&self) -> bool {
         self.unfinished.is_some()
     }
 
-    /// The request brings along what it claims to be; of items the ids are given by the client.
+    /// Notes the ids that the request gives to the items it brings along.
     pub fn gives<'c>(&mut self, claims: impl Iterator<Item = &'c Claim>) {
         let given = claims
             .filter(|claim| !claim.is_looked_up && claim.kind == ObjectKind::Item)
@@ -151,13 +154,14 @@ impl ObjectRecorder {
         self.giving = Some(giving);
     }
 
-    /// What must be written when the object that the path names is gone, as far as an answer that is no success names it.
-    pub fn gone_entry(&self, names: impl Fn(&str) -> bool) -> Option<Entry> {
+    /// Returns what is written if the object of the path is missing, as far as the error answer
+    /// contains its id.
+    pub fn missing_object_entry(&self, names: impl Fn(&str) -> bool) -> Option<Entry> {
         let id = self.path_id.clone().filter(|id| names(id))?;
-        Some(gone(id, self.user_id))
+        Some(missing_entry(id, self.user_id))
     }
 
-    /// Whether the answer's objects must be noted.
+    /// Returns whether the answer's objects are noted.
     pub fn notes_objects(&self) -> bool {
         let notes = !matches!(
             self.effect,
@@ -166,7 +170,8 @@ impl ObjectRecorder {
         notes || self.keeps_audio
     }
 
-    /// What the answer makes uses its tokens later, and is not remembered so far.
+    /// Returns whether the answer makes an object that uses its tokens later, and that is not
+    /// remembered so far.
     pub fn awaits_name(&self) -> bool {
         let uses_later = match self.effect {
             ObjectEffect::Response => self.is_background,
@@ -175,13 +180,13 @@ impl ObjectRecorder {
         uses_later && self.path_id.is_none() && self.remembered.is_none()
     }
 
-    /// The request looks at an object that was made before.
+    /// Returns whether the request looks at an object that was made before.
     pub fn is_look(&self) -> bool {
         self.path_id.is_some()
     }
 
-    /// Whatever the request says, an answer that goes on in the background opens an account. A stream is in progress until it ends,
-    /// so it must say more than that.
+    /// Notes that the answer goes on in the background, whatever the request says, and so opens an
+    /// account. A stream is in progress until it ends, so that its status alone does not say so.
     fn note_background(&mut self, stored: &Stored) {
         let is_made = self.effect == ObjectEffect::Response && self.path_id.is_none();
         let is_queued = stored.was_queued || stored.background;
@@ -189,7 +194,8 @@ impl ObjectRecorder {
         self.is_background |= is_made && (is_queued || is_running);
     }
 
-    /// What must be written before the first bytes of a long answer leave: the client can use the object from then on.
+    /// Returns what is written before the first bytes of a long answer leave, because the client
+    /// can use the object from then on.
     pub fn first_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
         let Some((stored, id)) = stored.and_then(|stored| Some((stored, stored.id.as_ref()?)))
         else {
@@ -197,7 +203,7 @@ impl ObjectRecorder {
         };
         self.note_background(stored);
         let (kind, is_settled) = match self.effect {
-            // Looked at again.
+            // A look makes no object.
             ObjectEffect::Response | ObjectEffect::Batch if self.path_id.is_some() => {
                 return Vec::new();
             }
@@ -207,7 +213,8 @@ impl ObjectRecorder {
             ObjectEffect::Made(kind) => (kind, true),
             _ => return Vec::new(),
         };
-        // Once is enough, unless the answer says only later that it goes on.
+        // An object is remembered once, unless the answer says only later that it goes on in the
+        // background.
         let made_at_ms = match self.remembered {
             Some(known) if known.is_settled == is_settled => return Vec::new(),
             Some(known) => known.made_at_ms,
@@ -227,7 +234,8 @@ impl ObjectRecorder {
         })]
     }
 
-    /// The account of what the answer has just made, if that uses its tokens later.
+    /// Returns the account of the object that the answer has just made, if that uses its tokens
+    /// later.
     pub fn new_account(&self, stored: Option<&Stored>) -> Option<Account> {
         let remembered = self.remembered.filter(|known| !known.is_settled)?;
         let id = stored?.id.clone()?;
@@ -237,7 +245,7 @@ impl ObjectRecorder {
         })
     }
 
-    /// What must be written before the last byte of a successful answer leaves.
+    /// Returns what is written before the last byte of a successful answer leaves.
     pub fn last_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
         let mut entries = self.first_entries(stored);
         if let (ObjectEffect::Forgotten, Some(id), None) =
@@ -280,15 +288,16 @@ impl ObjectRecorder {
                 !is_given
             };
             let new = ids.iter().filter(is_new);
-            entries.extend(new.map(|id| part(id, kind, self.user_id, origin)));
+            entries.extend(new.map(|id| part_entry(id, kind, self.user_id, origin)));
         }
         entries
     }
 
-    /// The ids that the request has given to items become nobody's: a list of a conversation's items gives them back, and whoever
-    /// has put another's id into a conversation of one's own could refer to the item behind it. What the user owns stays so. Not to
-    /// take items from lists at all would close the same gap, and would make those nobody's that users know from lists only, such
-    /// as their own messages.
+    /// Returns the entries that make the given ids of items unowned. A list of a conversation's
+    /// items returns such an id, and a user who has put another's id into a conversation of their
+    /// own could then refer to the item behind it. What the user owns stays theirs. Taking no items
+    /// from lists at all would close the same gap, but would make items unowned that users know
+    /// from lists only, such as their own messages.
     pub fn given_entries(&self) -> Vec<Entry> {
         let Some(giving) = &self.giving else {
             return Vec::new();
@@ -296,7 +305,7 @@ impl ObjectRecorder {
         giving
             .ids()
             .iter()
-            .map(|id| part(id, ObjectKind::Given, self.user_id, Origin::Listed))
+            .map(|id| part_entry(id, ObjectKind::Given, self.user_id, Origin::Listed))
             .collect()
     }
 
@@ -315,14 +324,14 @@ impl ObjectRecorder {
         booking(self.effect, self.account, &facts)
     }
 
-    /// Hands over what is booked of an object that was deleted before it was done.
+    /// Takes what is booked of an object that was deleted before it was done.
     pub fn take_unfinished(&mut self) -> Option<Box<Estimate>> {
         self.unfinished.take()
     }
 }
 
-/// The entry of an object that the backend told a user is not there.
-pub fn gone(id: String, user_id: i64) -> Entry {
+/// Returns the entry of an object that the backend reported missing to a user.
+pub fn missing_entry(id: String, user_id: i64) -> Entry {
     Entry::Gone {
         id,
         user_id,
@@ -330,8 +339,8 @@ pub fn gone(id: String, user_id: i64) -> Entry {
     }
 }
 
-/// The entry of a part of an answer, of which nothing is used later.
-pub fn part(id: &str, kind: ObjectKind, user_id: i64, origin: Origin) -> Entry {
+/// Returns the entry of a part of an answer. Parts use nothing later.
+pub fn part_entry(id: &str, kind: ObjectKind, user_id: i64, origin: Origin) -> Entry {
     Entry::Made(StoredObject {
         id: id.to_owned(),
         kind,

@@ -1,4 +1,4 @@
-//! What is known of a request before it goes to the backend.
+//! The context of a request: what is known of it before it goes to the backend.
 
 use actix_web::HttpRequest;
 
@@ -14,17 +14,17 @@ pub struct RequestContext<'a> {
     pub request: &'a HttpRequest,
     pub arrival: Arrival,
     pub endpoint: Endpoint,
-    /// Empty where the request names none.
+    /// Empty if the request names none.
     pub model: String,
     pub body: BodyParts,
     /// The body's part of the budget for bodies.
     pub share: BodyShare,
-    /// `None` where neither the request nor its answer concerns stored objects.
+    /// `None` if neither the request nor its answer concerns stored objects.
     pub recorder: Option<Box<ObjectRecorder>>,
 }
 
 impl<'a> RequestContext<'a> {
-    /// A request without a body so far.
+    /// Makes the context of a request whose body has not been read.
     #[must_use]
     pub fn new(request: &'a HttpRequest, arrival: Arrival, endpoint: Endpoint) -> Self {
         Self {

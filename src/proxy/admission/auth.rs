@@ -1,5 +1,6 @@
-//! Who calls: a key from the request, looked up by its hash in a snapshot of the users that is swapped whole.
-//! No query per request; the ledger's thread and the admin API refresh the snapshot.
+//! Finds the caller of a request: its key is looked up by its hash in a snapshot of the users.
+//! Requests ask the database nothing; the ledger's thread and the admin API replace the snapshot
+//! when users change.
 
 use std::{
     collections::HashMap,
@@ -28,7 +29,8 @@ pub struct Caller {
 #[derive(Default)]
 pub struct KeyTable {
     callers: ArcSwap<HashMap<KeyHash, Arc<Caller>>>,
-    /// Held from reading the users to swapping them in, so that an older reading never replaces a newer one.
+    /// Held while users are read and swapped in, so that an older reading never replaces a newer
+    /// one.
     refreshing: Mutex<()>,
 }
 
@@ -88,7 +90,7 @@ impl KeyTable {
         Ok(caller)
     }
 
-    /// Whose name a request goes under, let in or not.
+    /// Returns the user of a request's key, allowed or not. Used for the log.
     #[must_use]
     pub fn identify(&self, headers: &HeaderMap) -> Option<Arc<Caller>> {
         self.holder_of(key_of(headers).ok()?)
@@ -98,7 +100,7 @@ impl KeyTable {
         self.callers.load().get(&ApiKey::hash_of(key)).cloned()
     }
 
-    /// Whether a caller that was let in once would be let in now.
+    /// Returns whether a caller who was let in before would be let in now.
     #[must_use]
     pub fn still_allows(&self, caller: &Caller) -> bool {
         let callers = self.callers.load();
@@ -107,15 +109,16 @@ impl KeyTable {
     }
 }
 
-/// Whether the request's key has the form of ours, known or not.
+/// Returns whether the request has a key of the form that this proxy gives out, known or not.
 #[must_use]
 pub fn has_our_form(headers: &HeaderMap) -> bool {
     key_of(headers).is_ok_and(|key| std::str::from_utf8(key).is_ok_and(ApiKey::looks_like_one))
 }
 
-/// The key of a request: `Authorization: Bearer …`, or `api-key: …` as Azure's clients send it, or `x-api-key: …` as
-/// Anthropic's do. `Authorization` counts before the others. Both of the latter are one key if they are the same; two different
-/// keys are ambiguous and refused, and so is a header that comes twice.
+/// Returns the key of a request: `Authorization: Bearer …`, `api-key: …` as Azure's clients send
+/// it, or `x-api-key: …` as Anthropic's do. `Authorization` counts before the other two. These may
+/// both be there if they hold the same key. Two different keys are ambiguous and refused, and so is
+/// a header that comes twice.
 fn key_of(headers: &HeaderMap) -> Result<&[u8], ApiError> {
     if let Some(value) = only(headers.get_all(header::AUTHORIZATION))? {
         return bearer(value).ok_or_else(malformed);
@@ -143,7 +146,7 @@ fn is_quote(byte: Option<&u8>) -> bool {
     matches!(byte, Some(b'"' | b'\'' | b'`'))
 }
 
-/// The value of a header that must not come twice.
+/// Returns the value of a header that must not come twice.
 fn only<'h>(
     mut values: impl Iterator<Item = &'h HeaderValue>,
 ) -> Result<Option<&'h [u8]>, ApiError> {
@@ -165,7 +168,8 @@ fn socket_key(headers: &HeaderMap) -> Option<&[u8]> {
     }
 }
 
-/// The token of a `Bearer` credential; the scheme's case does not matter (RFC 9110 section 11.1).
+/// Returns the token of a `Bearer` credential. The case of the scheme does not matter (RFC 9110
+/// section 11.1).
 #[must_use]
 pub fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(6)?;

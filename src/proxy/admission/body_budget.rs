@@ -1,4 +1,5 @@
-//! How many bytes of request bodies may be in memory at once, over all workers: whoever waits in line waits with its body.
+//! Limits how many bytes of request bodies are in memory at once, over all workers: a request that
+//! waits in line waits with its body.
 
 use std::sync::Arc;
 
@@ -7,17 +8,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::proxy::error::ApiError;
 use actix_web::http::StatusCode;
 
-/// Bodies are counted in steps of this.
+/// The budget is given out in steps of this length.
 const STEP_BYTES: usize = 4 * 1024;
-/// All bodies together. The default limits of a body and of requests at once fit many times.
+/// The least budget for all bodies together. It is many times what the default limits of body
+/// length and concurrency can use.
 const MIN_BUDGET_BYTES: usize = 1024 * 1024 * 1024;
 
-/// Shared by all workers.
+/// The budget for bodies, shared by all workers.
 pub struct BodyBudget {
     steps: Arc<Semaphore>,
 }
 
-/// The part of the budget that one body holds, until dropped.
+/// The part of the budget that one body holds until it is dropped.
 #[derive(Default)]
 pub struct BodyShare {
     held: Option<OwnedSemaphorePermit>,
@@ -25,7 +27,7 @@ pub struct BodyShare {
 }
 
 impl BodyBudget {
-    /// Room for a few bodies of the longest length at least.
+    /// Makes a budget that holds at least four bodies of the greatest length.
     #[must_use]
     pub fn new(max_body_bytes: usize) -> Self {
         let bytes = MIN_BUDGET_BYTES.max(max_body_bytes.saturating_mul(4));
@@ -39,7 +41,7 @@ impl BodyBudget {
     /// Makes room for a body to grow to `bytes`.
     ///
     /// # Errors
-    /// 503 when there is none: waiting would hold what others wait for.
+    /// 503 if there is none. Waiting for it would hold what others wait for.
     pub fn grow(&self, share: &mut BodyShare, bytes: usize) -> Result<(), ApiError> {
         if bytes <= share.bytes {
             return Ok(());

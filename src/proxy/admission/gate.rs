@@ -1,5 +1,5 @@
-//! The gate: how many requests may be at the backend at once, over all workers, first come first served;
-//! and the count of requests in flight, which a stopping server waits for.
+//! The gate limits how many requests are at the backend at once, over all workers, first come,
+//! first served. The drain counts the requests in flight, which a stopping server waits for.
 
 use std::{
     collections::HashMap,
@@ -15,34 +15,35 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use crate::proxy::error::ApiError;
 use actix_web::http::StatusCode;
 
-/// Shared by all workers.
+/// Limits the requests at the backend; shared by all workers.
 pub struct Gate {
-    /// `None`: unlimited.
+    /// `None` if there is no limit.
     permits: Option<Arc<Semaphore>>,
     queue_timeout: Duration,
     drain: Arc<Drain>,
 }
 
-/// The right to be at the backend; dropping it lets the next one in.
+/// The right to be at the backend. Dropping it lets the next request in.
 pub struct Permit {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// How many uploads each user may have at once: a body takes its place while it comes in, and one that trickles keeps it. So
-/// no user alone can hold all places. Shared by all workers.
+/// Limits how many uploads each user has at once; shared by all workers. An upload holds its permit
+/// while its body comes in, and a slow one holds it long, so that without this limit one user could
+/// hold all permits.
 pub struct UploadShares {
     limit: usize,
     counts: Mutex<HashMap<i64, usize>>,
 }
 
-/// One upload of a user's, until dropped.
+/// One upload of a user, until it is dropped.
 pub struct UploadShare<'s> {
     shares: &'s UploadShares,
     user_id: i64,
 }
 
 impl UploadShares {
-    /// A quarter of all places, and one at least; `places` 0 is unlimited.
+    /// Gives each user a quarter of all permits, and at least one; `places` 0 is unlimited.
     #[must_use]
     pub fn new(places: usize) -> Self {
         Self {
@@ -89,7 +90,7 @@ impl Drop for UploadShare<'_> {
     }
 }
 
-/// Whether the server is stopping, and what it waits for.
+/// Knows whether the server is stopping, and how many requests are in flight.
 #[derive(Default)]
 pub struct Drain {
     draining: AtomicBool,
@@ -97,13 +98,13 @@ pub struct Drain {
     changed: Notify,
 }
 
-/// One request in flight, until dropped.
+/// One request in flight, until it is dropped.
 pub struct InFlight {
     drain: Arc<Drain>,
 }
 
 impl Gate {
-    /// `limit` 0 is unlimited.
+    /// A `limit` of 0 is unlimited.
     #[must_use]
     pub fn new(limit: usize, queue_timeout: Duration, drain: Arc<Drain>) -> Self {
         Self {
@@ -116,7 +117,7 @@ impl Gate {
     /// Waits in line. Dropping the future leaves the line.
     ///
     /// # Errors
-    /// 503 when the wait is over or the server stops.
+    /// 503 if the wait is longer than `queue_timeout` or the server stops.
     pub async fn enter(&self) -> Result<Permit, ApiError> {
         let Some(permits) = &self.permits else {
             return Ok(Permit { _permit: None });
@@ -146,9 +147,9 @@ impl Drain {
     /// Counts a request, unless the server is stopping.
     ///
     /// # Errors
-    /// 503 when it is.
+    /// 503 if it is stopping.
     pub fn enter(self: &Arc<Self>) -> Result<InFlight, ApiError> {
-        // Counted first, so that a stop that begins in between waits for it.
+        // The request is counted first, so that a stop that begins in between waits for it.
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         let in_flight = InFlight {
             drain: Arc::clone(self),
@@ -159,7 +160,7 @@ impl Drain {
         Ok(in_flight)
     }
 
-    /// From now on new requests are refused.
+    /// Refuses new requests from now on.
     pub fn start(&self) {
         self.draining.store(true, Ordering::SeqCst);
         self.changed.notify_waiters();

@@ -1,11 +1,13 @@
-//! Ids that requests give to items. While such a request is in flight nobody becomes the owner of its ids by way of a list.
+//! Ids that requests give to items. While such a request is in flight, a list that shows one of its
+//! ids makes nobody the owner of it.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Ids that requests in flight give to items. A list that shows one meanwhile makes it nobody's. Clones share them.
+/// The ids that requests in flight give to items, each with the number of those requests. Clones
+/// share them.
 #[derive(Clone, Default)]
 pub struct GivenIds(Arc<Mutex<HashMap<String, usize>>>);
 
@@ -21,14 +23,14 @@ impl GivenIds {
     }
 }
 
-/// The ids that one request gives, in flight until dropped.
+/// The ids that one request gives, in flight until they are dropped.
 pub struct Giving {
     all: GivenIds,
     ids: Vec<String>,
 }
 
 impl Giving {
-    /// Counts the ids in.
+    /// Counts the ids of a request in.
     #[must_use]
     pub fn start(all: &GivenIds, ids: Vec<String>) -> Self {
         let mut counts = all.lock();
@@ -44,7 +46,7 @@ impl Giving {
 }
 
 impl Giving {
-    /// Returns the ids.
+    /// Returns the ids that the request gives.
     pub fn ids(&self) -> &[String] {
         &self.ids
     }

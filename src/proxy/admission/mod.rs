@@ -22,10 +22,11 @@ use throttle::Throttle;
 
 use super::error::ApiError;
 
-/// Twice the time within which the ledger's thread notices a new user.
+/// Wait for a key that is not known yet: twice the time within which the ledger's thread notices a
+/// new user.
 const NEW_KEY_PATIENCE: Duration = Duration::from_millis(100);
 
-/// What decides over the requests of all workers.
+/// Decides over the requests of all workers.
 pub struct AdmissionControl {
     pub keys: Arc<KeyTable>,
     pub owners: Owners,

@@ -1,5 +1,5 @@
-//! Stored objects are their maker's: what a request refers to is looked up before it goes on. Another user's object and none
-//! at all are told in the same words, without asking the backend.
+//! Stored objects belong to the user who made them. What a request refers to is looked up before it
+//! goes on; another user's object and none at all get the same answer, without asking the backend.
 
 use actix_web::{http::StatusCode, web};
 
@@ -19,7 +19,7 @@ use crate::{
 /// Ids that one request may give to items.
 const MAX_GIVEN_IDS: usize = 100;
 
-/// Who made what, for requests.
+/// Answers who owns an object.
 #[derive(Clone)]
 pub struct Owners {
     pub store: Store,
@@ -27,10 +27,11 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// Lets a request on whose path names the caller's own objects only; how the account of the first stands.
+    /// Lets a request on if its path identifies the caller's own objects only. Returns the state of
+    /// the first one's account.
     ///
     /// # Errors
-    /// 404 for others, 503 when the database cannot be read.
+    /// 404 for an object of another or of nobody, 503 if the database cannot be read.
     pub async fn check_path(
         &self,
         caller: &Caller,
@@ -59,11 +60,12 @@ impl Owners {
         }
     }
 
-    /// Refuses the cursor of a list, `after` or `before`, that names no object of the caller's own: the backend would tell whether
-    /// there is one, and whoever asks could tell another user's from none at all.
+    /// Refuses a list's cursor, `after` or `before`, that is no object of the caller's own. The
+    /// backend would answer differently for another user's object and for none, so that the caller
+    /// could tell the two apart.
     ///
     /// # Errors
-    /// 404 for another's cursor as for an unknown one, 503 when the database cannot be read.
+    /// 404 for an object of another or of nobody, 503 if the database cannot be read.
     pub async fn check_cursors(
         &self,
         caller: &Caller,
@@ -71,7 +73,7 @@ impl Owners {
         kind: ObjectKind,
     ) -> Result<(), ApiError> {
         for (name, id) in url::form_urlencoded::parse(query.as_bytes()) {
-            // A list refuses these under any other name (query.rs).
+            // A query that has these under another spelling was refused by query.rs.
             if !matches!(name.as_ref(), "after" | "before") || id.is_empty() {
                 continue;
             }
@@ -86,8 +88,9 @@ impl Owners {
         Ok(())
     }
 
-    /// The same for what a body refers to. The id of an item that is sent whole is not checked: it would have to be refused for
-    /// another user's and let pass for an unknown one, which tells the two apart.
+    /// Refuses a body that refers to objects which are not the caller's own. The id of an item that
+    /// is sent as a complete item is not checked: it would have to be refused for another user's
+    /// item and accepted for an unknown one, which tells the two apart.
     pub async fn check_references(
         &self,
         caller: &Caller,
@@ -107,7 +110,7 @@ impl Owners {
         }
     }
 
-    /// The first claim that the caller may not make: its place and id.
+    /// Returns the place and id of the first claim that the caller may not make.
     pub async fn first_foreign(
         &self,
         caller: &Caller,
@@ -124,10 +127,12 @@ impl Owners {
         .await
     }
 
-    /// Counts in those ids of a request's items that are none of the caller's own objects: the backend may keep the items.
+    /// Counts in those ids of a request's items that are none of the caller's own objects, because
+    /// the backend may keep the items.
     ///
     /// # Errors
-    /// 400 for more than [`MAX_GIVEN_IDS`], be they unknown or another's, 503 when the database cannot be read.
+    /// 400 for more than [`MAX_GIVEN_IDS`], whether unknown or another's; 503 if the database
+    /// cannot be read.
     pub async fn count_given(&self, caller: &Caller, ids: Vec<String>) -> Result<Giving, ApiError> {
         let user_id = caller.id;
         let not_own = self
@@ -145,10 +150,10 @@ impl Owners {
         ))
     }
 
-    /// Asks the database a question, on the blocking pool.
+    /// Asks the database a question on the blocking pool.
     ///
     /// # Errors
-    /// 503 when the database cannot be read: what cannot be looked up is nobody's.
+    /// 503 if the database cannot be read: an object that cannot be looked up belongs to nobody.
     pub async fn look_up<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
@@ -160,13 +165,13 @@ impl Owners {
                 log::error!("cannot look up who made an object: {error}");
                 Err(ApiError::ledger_unavailable().retry_after(5))
             }
-            // The pool is gone: the server stops.
+            // The pool is gone only when the server stops.
             Err(_) => Err(ApiError::ledger_unavailable().retry_after(5)),
         }
     }
 }
 
-/// 404 as OpenAI's API answers for an id that it does not know.
+/// 404 as OpenAI's API answers for an unknown id.
 pub fn unknown_object(id: &str) -> ApiError {
     ApiError::invalid_request(
         StatusCode::NOT_FOUND,
@@ -175,7 +180,8 @@ pub fn unknown_object(id: &str) -> ApiError {
     )
 }
 
-/// 400 for a response whose id the client chooses: one that is used twice, or is another user's, would be booked to nobody.
+/// 400 for a response whose id the client chooses. An id that is used twice, or is another user's,
+/// could not be booked to anybody.
 pub fn chosen_id() -> ApiError {
     ApiError::invalid_request(
         StatusCode::BAD_REQUEST,

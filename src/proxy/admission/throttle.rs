@@ -1,5 +1,5 @@
-//! Guessing keys and tokens is slow: each peer's wrong guesses are answered at a bounded rate, whatever number of
-//! connections they come on. Right keys from the same peer are not held up.
+//! Slows down the guessing of keys and tokens: each peer's wrong guesses are answered at a bounded
+//! rate, however many connections they come on. Right keys from the same peer are not held up.
 
 use std::{
     collections::HashMap,
@@ -8,24 +8,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Wrong guesses that are answered at once: a misconfigured program notices without waiting.
+/// Wrong guesses that are answered at once, so that a misconfigured program gets its error without
+/// waiting.
 const BURST: u32 = 100;
-/// After that, one answer in this time: 50 a second.
+/// Interval between two answers after the burst: 50 a second.
 const INTERVAL: Duration = Duration::from_millis(20);
-/// Longest wait for an answer; whoever guesses faster waits this long on every connection.
+/// Longest wait for an answer. A peer that guesses faster waits this long on every connection.
 const MAX_DELAY: Duration = Duration::from_secs(10);
-/// Peers remembered at once; beyond that those that are paid off are forgotten, and if that is not enough, all.
+/// Peers remembered at once. Beyond that, peers without debt are forgotten, and if that is not
+/// enough, all.
 const MAX_PEERS: usize = 10_000;
 
-/// Shared by all workers and by the admin API.
+/// The guesses of all peers; shared by all workers and the admin API.
 #[derive(Default)]
 pub struct Throttle {
-    /// When each peer's guesses so far are paid off.
+    /// The time at which each peer is out of debt.
     paid_off: Mutex<HashMap<IpAddr, Instant>>,
 }
 
 impl Throttle {
-    /// Notes a wrong guess and waits for as long as its answer must.
+    /// Notes a wrong guess, and waits for as long as its answer must wait.
     pub async fn slow_down(&self, peer: Option<IpAddr>) {
         let delay = self.wrong_guess_at(peer, Instant::now());
         if !delay.is_zero() {
@@ -49,14 +51,15 @@ impl Throttle {
         let debt = until.saturating_duration_since(now);
         let delay = debt.saturating_sub(INTERVAL * BURST);
         if delay > MAX_DELAY {
-            // No deeper into debt: a peer that stops guessing is free again soon.
+            // The debt grows no further, so that a peer that stops guessing is free again soon.
             *until = now + INTERVAL * BURST + MAX_DELAY;
         }
         delay.min(MAX_DELAY)
     }
 }
 
-/// An IPv6 host may take any address of its /64 for each guess.
+/// Returns the address under which a peer is counted. An IPv6 host may take any address of its /64
+/// for each guess.
 fn network_of(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => IpAddr::from((address.to_bits() >> 64 << 64).to_be_bytes()),

@@ -1,5 +1,6 @@
-//! A batch's input is a file of requests that the backend runs on its own: each is looked at as if it had come by itself,
-//! before the batch is made. The file is read from the backend line by line, because its upload passed unread.
+//! Checks the input of a batch, a file of requests that the backend runs on its own. Each of them
+//! is checked as if it had come by itself, before the batch is made. The file is read from the
+//! backend line by line, because it was uploaded without a look into it.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -33,13 +34,14 @@ use crate::{
     model::{Claim, ObjectKind},
 };
 
-/// Ids that the lines of a batch may give to items, the caller's own among them: a bound on memory. Those that are not the caller's
-/// own are counted when all lines are read.
+/// Ids that the lines of a batch may give to items, the caller's own among them, as a bound on
+/// memory. Those that are not the caller's own are counted when all lines are read.
 const MAX_GIVEN_IDS_OF_BATCH: usize = 100_000;
 /// Ids that are looked up together.
 const LOOK_UP_IDS: usize = 1_000;
 
-/// One request of a batch. A doubled member makes it unreadable, however it is spelled, and so does a missing one.
+/// One request of a batch. A member that is doubled, in whatever spelling, or missing makes it
+/// unreadable.
 struct Line<'a> {
     method: Option<String>,
     url: String,
@@ -64,7 +66,7 @@ impl<'de> Deserialize<'de> for Line<'de> {
 /// The members of a line as far as they were read.
 #[derive(Default)]
 struct LineMembers<'a> {
-    /// `None` also for a null.
+    /// `None` for a null too.
     method: Option<String>,
     has_method: bool,
     url: Option<String>,
@@ -92,10 +94,11 @@ impl<'de> PartReader<'de> for LineMembers<'de> {
     }
 }
 
-/// Looks at all requests of a batch.
+/// Checks all requests of a batch.
 ///
 /// # Errors
-/// 404 for one that refers to what is not the caller's own, 400 for one that cannot be read or asks for what is not served.
+/// 404 for a request that refers to what is not the caller's own, 400 for one that cannot be read
+/// or asks for what is not served.
 pub async fn check_input(
     worker: &Worker,
     context: &mut RequestContext<'_>,
@@ -113,7 +116,8 @@ pub async fn check_input(
     super::count_given_ids(worker, context).await
 }
 
-/// Looks at the lines of one file. Returns the ids that they give to items which the backend may keep.
+/// Checks the lines of one file. Returns the ids that they give to items which the backend may
+/// keep.
 async fn check_file(
     worker: &Worker,
     context: &RequestContext<'_>,
@@ -139,7 +143,7 @@ async fn check_file(
     loop {
         let read = next_bytes(&mut response).await?;
         let is_last = read.is_none();
-        // Of a long line each byte is searched once.
+        // Each byte of a long line is searched once.
         let mut searched = carry.len();
         carry.extend_from_slice(&read.unwrap_or_default());
         while let Some(end) = memchr::memchr(b'\n', &carry[searched..]) {
@@ -177,7 +181,7 @@ struct Check<'s> {
     shared: &'s Arc<Shared>,
     /// Lines so far.
     line: u64,
-    /// What the lines refer to, and was not looked up yet.
+    /// What the lines refer to, as far as it was not looked up yet.
     claims: HashSet<Claim>,
     /// Ids that the lines give to items, some of which may be the caller's own.
     given: HashSet<Claim>,
@@ -226,12 +230,12 @@ impl Check<'_> {
     }
 }
 
-/// What a line's request refers to.
+/// Returns what a line's request refers to.
 fn claims_of(endpoints: &Endpoints, line: &[u8]) -> Result<Vec<Claim>, Fault> {
     if line.trim_ascii().is_empty() {
         return Ok(Vec::new());
     }
-    // Some servers end a line there.
+    // Some servers end a line at a carriage return.
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.contains(&b'\r') {

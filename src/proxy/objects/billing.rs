@@ -1,5 +1,6 @@
-//! What an object used, read from the object itself: batches in lists, background responses that are deleted before
-//! anybody has looked at them, and both when the server looks.
+//! Bills what an object used, by what the object itself says: batches in lists, background
+//! responses that are deleted before anybody has looked at them, and both when the reconciler
+//! looks.
 
 use actix_web::http::StatusCode;
 use tokio::sync::oneshot;
@@ -8,7 +9,7 @@ use super::subrequest;
 use crate::proxy::{
     accounting::{
         estimator::{Estimate, Purpose},
-        recorder::part,
+        recorder::part_entry,
         request_context::RequestContext,
     },
     error::ApiError,
@@ -28,8 +29,9 @@ use crate::{
     usage::{Dialect, Evidence, Generated, Stored, read_answer},
 };
 
-/// Books what a background response used, which could not be asked for once it is deleted. One that is not done yet goes on
-/// if it is not deleted after all: what it has said so far is booked with the answer that says so.
+/// Bills a background response before it is deleted, because nobody can ask for it afterwards. If
+/// it is not done, it goes on unless it is really deleted; what it has used so far is billed with
+/// the answer to the deletion.
 pub async fn before_deletion(
     worker: &Worker,
     context: &mut RequestContext<'_>,
@@ -45,7 +47,7 @@ pub async fn before_deletion(
     let mut response = subrequest::get(worker, context.request, context.request.path()).await?;
     match response.status {
         StatusCode::OK => {}
-        // It is gone, or never was.
+        // The object is missing, or never was there.
         StatusCode::NOT_FOUND => {
             let id = id.to_owned();
             let owners = &worker.shared.admission.owners;
@@ -55,7 +57,7 @@ pub async fn before_deletion(
             }
             return Ok(());
         }
-        // Deleted now, it could never be booked.
+        // If it were deleted now, it could never be billed.
         _ => return Err(not_now()),
     }
     let limit_bytes = worker.shared.max_body_bytes;
@@ -66,7 +68,7 @@ pub async fn before_deletion(
     let mut stored = Stored::default();
     stored.read(&body);
     if stored.is_final() || row.source == UsageSource::Backend {
-        let written = book_row(worker, id, row, extent_of(&stored), &body).await;
+        let written = bill_row(worker, id, row, extent_of(&stored), &body).await;
         return written.map_err(|_| ApiError::ledger_unavailable().retry_after(5));
     }
     let forgets = Entry::Forgotten {
@@ -80,7 +82,8 @@ pub async fn before_deletion(
     Ok(())
 }
 
-/// A response that was cancelled may report less than what had passed of it.
+/// Returns how much a response says. One that was cancelled may report less than what had passed of
+/// it.
 fn extent_of(stored: &Stored) -> Extent {
     match stored.status.as_deref() {
         Some("cancelled") => Extent::Cut,
@@ -88,15 +91,20 @@ fn extent_of(stored: &Stored) -> Extent {
     }
 }
 
-/// Books a response, the first time.
-pub async fn book(worker: &Worker, id: &str, user_id: i64, body: &[u8]) -> Result<(), NotWritten> {
+/// Bills a response that was not billed before.
+pub async fn bill_response(
+    worker: &Worker,
+    id: &str,
+    user_id: i64,
+    body: &[u8],
+) -> Result<(), NotWritten> {
     let mut stored = Stored::default();
     stored.read(body);
     let row = row_of(RESPONSES, user_id, body);
-    book_row(worker, id, row, extent_of(&stored), body).await
+    bill_row(worker, id, row, extent_of(&stored), body).await
 }
 
-async fn book_row(
+async fn bill_row(
     worker: &Worker,
     id: &str,
     row: UsageRow,
@@ -116,7 +124,7 @@ async fn book_row(
     }
 }
 
-/// Of a response that does not say what it used: its output is counted.
+/// Makes the estimate of a response that does not report what it used: its output is counted.
 fn estimate(id: &str, row: UsageRow, extent: Extent, body: &[u8]) -> Estimate {
     let row = UsageRow {
         source: UsageSource::Estimate,
@@ -132,7 +140,8 @@ fn estimate(id: &str, row: UsageRow, extent: Extent, body: &[u8]) -> Estimate {
     }
 }
 
-/// What is booked of an object whose account is given up: what had passed of its answer is all that will be known.
+/// Returns the row of an object whose account is given up, if anything is kept of it: no more will
+/// ever be known.
 pub fn given_up(object: Pending) -> Option<Entry> {
     let Kept {
         model,
@@ -165,13 +174,14 @@ fn not_now() -> ApiError {
     .retry_after(5)
 }
 
-/// What a batch's JSON tells: the files that it wrote, and once it is done what it used.
-pub fn of_batch(id: &str, user_id: i64, json: &[u8]) -> Vec<Entry> {
+/// Returns what is written by the JSON of a batch: the files that it wrote, and its row once it is
+/// done.
+pub fn entries_of_batch(id: &str, user_id: i64, json: &[u8]) -> Vec<Entry> {
     let mut stored = Stored::default();
     stored.read(json);
     let files = stored.files.iter();
     let mut entries: Vec<Entry> = files
-        .map(|file| part(file, ObjectKind::File, user_id, Origin::Produced))
+        .map(|file| part_entry(file, ObjectKind::File, user_id, Origin::Produced))
         .collect();
     if stored.is_final() {
         let row = row_of(BATCHES, user_id, json);

@@ -1,5 +1,6 @@
-//! Lists of stored objects, each user's own only. The backend lists the objects of all; its pages are gone through until the
-//! page that was asked for is full, so that `limit`, `after` and `has_more` mean what they mean without a proxy.
+//! Lists of stored objects, each user's own only. The backend lists the objects of all users; its
+//! pages are read until the page that was asked for is full, so that `limit`, `after` and
+//! `has_more` mean what they mean without a proxy.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{billing, subrequest};
 use crate::proxy::{
-    accounting::{recorder::gone, request_context::RequestContext},
+    accounting::{recorder::missing_entry, request_context::RequestContext},
     admission::owners::unknown_object,
     error::ApiError,
     headers::keep_end_to_end,
@@ -24,19 +25,21 @@ use crate::{
     usage::{Meter, UsageOnlyEvents},
 };
 
-/// Objects in a page of the backend's, and what OpenAI's API reference gives as its default: files have longer pages.
+/// Objects in a page of the backend, and the default lengths of OpenAI's API reference. Files have
+/// longer pages.
 const PAGE: usize = 100;
 const FILES_PAGE: usize = 1_000;
 const DEFAULT_LIMIT: usize = 20;
 const FILES_DEFAULT_LIMIT: usize = 10_000;
-/// Pages that are gone through for one list. What none of them had is asked for by its id.
+/// Pages that are read for one list. Objects that are on none of them are asked for by their ids.
 const MAX_PAGES: usize = 20;
 /// Objects that are asked for by their ids for one list.
 const MAX_LOOKS_BY_ID: usize = 100;
 /// Filters of lists that name a member of the objects.
 const FILTERS: [&str; 4] = ["purpose", "model", "name", "status"];
 const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
-/// Objects that no page had and that are looked for one by one: each list finds a few that are gone, and is not held up much.
+/// Objects on no page that are looked for one by one: each list finds a few that are missing,
+/// without waiting long.
 const MAX_LOOKS: usize = 5;
 
 /// A page as the backend lists it.
@@ -64,13 +67,13 @@ struct Page {
 
 /// What the client asks for.
 struct Query {
-    /// Sent on as it came: order and filters.
+    /// Order and filters, sent on as they came.
     others: Vec<(String, String)>,
     limit: Option<String>,
-    /// `after` or `before`, and the id that the page begins behind.
+    /// `after` or `before`: the side of the cursor on which the page is.
     direction: &'static str,
     cursor: Option<String>,
-    /// `before`, where both are given: the page ends there.
+    /// The id in `before` if both are given. The page ends there.
     stop: Option<String>,
 }
 
@@ -96,21 +99,21 @@ pub async fn own_page(
     }
     let mut exchange = worker.admit(context).await?;
 
-    let mut gathering = PageBuilder::new(user_id, kind, own, query.limit(kind));
+    let mut builder = PageBuilder::new(user_id, kind, own, query.limit(kind));
     let mut cursor = query.cursor.clone();
     let mut headers = None;
     for page in 0..MAX_PAGES {
         let target = query.target(request.path(), kind, cursor.as_deref());
         let mut response = subrequest::get(worker, request, &target).await?;
         if response.status != StatusCode::OK {
-            // Behind the first page the cursor may be another user's object, and just deleted.
+            // After the first page the cursor may be another user's object, and just deleted.
             if page > 0 {
-                return Err(moved());
+                return Err(list_changed());
             }
             if response.status.is_success() || response.status.is_redirection() {
                 return Err(unreadable());
             }
-            // It says what is wrong with the query.
+            // The backend says what is wrong with the query.
             let expected = Expected {
                 stream: false,
                 usage_only_events: UsageOnlyEvents::Pass,
@@ -130,35 +133,36 @@ pub async fn own_page(
         let listed: Listed = serde_json::from_slice(&body).map_err(|_| unreadable())?;
         headers = Some(response.headers);
         let is_last = !listed.has_more.unwrap_or(false);
-        let next = gathering.take(listed.data, &query);
-        let all_seen = query.cursor.is_none() && gathering.unseen.is_empty();
-        // A cursor that stays where it is would be asked for again and again.
+        let next = builder.take(listed.data, &query);
+        let all_seen = query.cursor.is_none() && builder.unseen.is_empty();
+        // A cursor that does not move would be asked for again and again.
         let is_end = next.is_none() || next == cursor;
-        if gathering.page.has_more || all_seen || is_last || is_end {
-            gathering.is_whole = true;
+        if builder.page.has_more || all_seen || is_last || is_end {
+            builder.is_complete = true;
             break;
         }
         cursor = next;
     }
-    if !gathering.is_whole {
-        gathering.fill_by_id(worker, request, &query).await;
+    if !builder.is_complete {
+        builder.fill_by_id(worker, request, &query).await;
     }
     let PageBuilder {
         page,
         mut entries,
         unseen,
         ..
-    } = gathering;
-    // Filters leave out what is there, and what stands behind a full page was not looked for.
+    } = builder;
+    // A filter leaves out objects that are there, and what comes after a full page was not looked
+    // for.
     if query.is_of_all() && !page.has_more {
         let unseen = unseen.into_keys().take(MAX_LOOKS);
-        entries.extend(gone_of(worker, request, user_id, unseen).await);
+        entries.extend(missing_of(worker, request, user_id, unseen).await);
     }
     if worker.accounting.ledger.commit(entries).await.is_err() {
         return Err(ApiError::ledger_unavailable().retry_after(5));
     }
     exchange.answered(StatusCode::OK.as_u16(), None, Meter::opaque());
-    // Nothing to book; the access log gets its line.
+    // There is nothing to book, but the access log gets its line.
     let _ = exchange.commit(Outcome::Completed).await;
     let mut response = HttpResponse::Ok();
     for (name, value) in &keep_end_to_end(headers.unwrap_or_default()) {
@@ -173,8 +177,9 @@ pub async fn own_page(
     Ok(response.json(page))
 }
 
-/// Looks for some of the caller's objects: which of them are gone. What is there and not listed stays known.
-async fn gone_of(
+/// Looks for some of the caller's objects by their ids, and returns entries for those that are
+/// missing.
+async fn missing_of(
     worker: &Worker,
     request: &HttpRequest,
     user_id: i64,
@@ -185,18 +190,18 @@ async fn gone_of(
         let target = format!("{}/{id}", request.path());
         match subrequest::get(worker, request, &target).await {
             Ok(mut response) => {
-                if subrequest::tells_gone(worker, &mut response, &id).await {
-                    entries.push(gone(id, user_id));
+                if subrequest::reports_missing(worker, &mut response, &id).await {
+                    entries.push(missing_entry(id, user_id));
                 }
             }
-            // A later list will look again.
+            // A later list looks again.
             Err(_) => break,
         }
     }
     entries
 }
 
-fn moved() -> ApiError {
+fn list_changed() -> ApiError {
     ApiError::server(
         StatusCode::SERVICE_UNAVAILABLE,
         "list_changed",
@@ -205,18 +210,18 @@ fn moved() -> ApiError {
     .retry_after(1)
 }
 
-/// The client's page as it fills.
+/// The page for the client while it fills.
 struct PageBuilder {
     user_id: i64,
     kind: ObjectKind,
-    /// The caller's objects that no page had so far.
+    /// The caller's objects that were on no page so far.
     unseen: HashMap<String, OwnObject>,
     limit: usize,
     page: Page,
-    /// What batches tell in passing.
+    /// What the batches on the pages say of themselves.
     entries: Vec<Entry>,
-    /// No object is left that could belong on the page.
-    is_whole: bool,
+    /// No other object can belong on the page.
+    is_complete: bool,
 }
 
 impl PageBuilder {
@@ -234,15 +239,15 @@ impl PageBuilder {
                 has_more: false,
             },
             entries: Vec::new(),
-            is_whole: false,
+            is_complete: false,
         }
     }
 
-    /// Takes the caller's own out of a page; the id behind which the next one begins.
+    /// Takes the caller's own objects from a page. Returns the id after which the next page begins.
     fn take(&mut self, data: Vec<Box<RawValue>>, query: &Query) -> Option<String> {
         let mut next = None;
         let is_backward = query.direction == "before";
-        // Backward, the object nearest to the cursor stands last.
+        // Backwards, the object nearest to the cursor is the last.
         let objects: Box<dyn Iterator<Item = Box<RawValue>>> = if is_backward {
             Box::new(data.into_iter().rev())
         } else {
@@ -277,8 +282,8 @@ impl PageBuilder {
         next
     }
 
-    /// Fills the page with what none of the backend's pages had, because others have made so much: object by object, in the order
-    /// in which they were made.
+    /// Fills the page with objects that were on no page of the backend, because other users have
+    /// made so many: one by one, in the order in which they were made.
     async fn fill_by_id(&mut self, worker: &Worker, request: &HttpRequest, query: &Query) {
         for (looks, id) in self.behind_cursor(query).into_iter().enumerate() {
             if query.stop.as_ref() == Some(&id) {
@@ -292,8 +297,8 @@ impl PageBuilder {
             let looked = async {
                 let mut response = subrequest::get(worker, request, &target).await?;
                 if response.status != StatusCode::OK {
-                    let is_gone = subrequest::tells_gone(worker, &mut response, &id).await;
-                    return Ok((is_gone, None));
+                    let is_missing = subrequest::reports_missing(worker, &mut response, &id).await;
+                    return Ok((is_missing, None));
                 }
                 let budget = &worker.shared.admission.bodies;
                 let body = whole_body(&mut response, MAX_PAGE_BYTES, budget).await?;
@@ -303,9 +308,9 @@ impl PageBuilder {
                 Ok((_, Some(object))) if query.admits(&object) => {
                     self.take(vec![object], query);
                 }
-                Ok((true, None)) => self.entries.push(gone(id, self.user_id)),
+                Ok((true, None)) => self.entries.push(missing_entry(id, self.user_id)),
                 Ok(_) => {}
-                // What was found is shown; there is more, and a later list will look again.
+                // What was found is shown. There is more, and a later list looks again.
                 Err(_) => {
                     self.page.has_more = true;
                     return;
@@ -314,7 +319,7 @@ impl PageBuilder {
         }
     }
 
-    /// The caller's unseen objects from the cursor on, the nearest first.
+    /// Returns the ids of the caller's unseen objects after the cursor, the nearest first.
     fn behind_cursor(&self, query: &Query) -> Vec<String> {
         let mut own: Vec<(&String, i64)> = self
             .unseen
@@ -335,12 +340,12 @@ impl PageBuilder {
         }
     }
 
-    /// A list shows of a batch what a look at it would show.
+    /// Bills a batch that a list shows, as a look at it would.
     fn look_at(&mut self, id: &str, is_settled: bool, object: &RawValue) {
         if self.kind != ObjectKind::Batch {
             return;
         }
-        let entries = billing::of_batch(id, self.user_id, object.get().as_bytes());
+        let entries = billing::entries_of_batch(id, self.user_id, object.get().as_bytes());
         let new = entries
             .into_iter()
             .filter(|entry| !(is_settled && matches!(entry, Entry::Settled { .. })));
@@ -376,7 +381,8 @@ impl Query {
         parsed
     }
 
-    /// Whether the list begins with what was made last, as it does unless the client asks otherwise; chats begin with the first.
+    /// Returns whether the list begins with the newest object, as it does unless the client asks
+    /// otherwise. Chats begin with the oldest.
     fn is_newest_first(&self, kind: ObjectKind) -> bool {
         let order = self.others.iter().find(|(name, _)| name == "order");
         match order.map(|(_, order)| order.as_str()) {
@@ -385,7 +391,7 @@ impl Query {
         }
     }
 
-    /// Whether an object belongs on the list, by the filters that name a member of it.
+    /// Returns whether an object passes the filters that name a member of it.
     fn admits(&self, object: &RawValue) -> bool {
         let members: HashMap<String, &RawValue> =
             serde_json::from_str(object.get()).unwrap_or_default();
@@ -400,7 +406,7 @@ impl Query {
         })
     }
 
-    /// Nothing is asked for but an order.
+    /// Returns whether nothing but an order is asked for.
     fn is_of_all(&self) -> bool {
         self.cursor.is_none() && self.others.iter().all(|(name, _)| name == "order")
     }
@@ -414,7 +420,8 @@ impl Query {
         asked.unwrap_or(default).clamp(1, most)
     }
 
-    /// The backend's page behind `cursor`. A limit that is none goes on as it is, for the backend to refuse.
+    /// Returns the path and query of the backend's page after `cursor`. A limit that is no number
+    /// goes on as it is, for the backend to refuse.
     fn target(&self, path: &str, kind: ObjectKind, cursor: Option<&str>) -> String {
         let (page, most) = match kind {
             ObjectKind::File => (FILES_PAGE, FILES_DEFAULT_LIMIT),
@@ -451,7 +458,7 @@ mod tests {
         ids.iter().map(|id| object(id).unwrap()).collect()
     }
 
-    fn gathering(own: &[&str], limit: usize) -> PageBuilder {
+    fn builder(own: &[&str], limit: usize) -> PageBuilder {
         let own = own.iter().map(|id| {
             let object = OwnObject {
                 is_settled: true,
@@ -463,10 +470,10 @@ mod tests {
         PageBuilder::new(1, ObjectKind::VectorStore, own, limit)
     }
 
-    fn ids(gathering: &PageBuilder) -> (Vec<String>, Option<&str>, Option<&str>, bool) {
-        let ids = gathering.page.data.iter();
+    fn ids(builder: &PageBuilder) -> (Vec<String>, Option<&str>, Option<&str>, bool) {
+        let ids = builder.page.data.iter();
         let ids = ids.map(|object| serde_json::from_str::<WithId>(object.get()).unwrap().id);
-        let page = &gathering.page;
+        let page = &builder.page;
         (
             ids.collect(),
             page.first_id.as_deref(),
@@ -478,18 +485,18 @@ mod tests {
     #[test]
     fn a_page_is_filled_from_several_and_knows_whether_more_follow() {
         let query = Query::parse("limit=2&order=asc");
-        let mut gathering = gathering(&["a", "c", "e"], 2);
+        let mut builder = builder(&["a", "c", "e"], 2);
         assert_eq!(
-            gathering.take(page(&["a", "b"]), &query).as_deref(),
+            builder.take(page(&["a", "b"]), &query).as_deref(),
             Some("b")
         );
         assert_eq!(
-            gathering.take(page(&["c", "d"]), &query).as_deref(),
+            builder.take(page(&["c", "d"]), &query).as_deref(),
             Some("d")
         );
-        assert!(!gathering.page.has_more);
-        gathering.take(page(&["e", "f"]), &query);
-        let (own, first, last, more) = ids(&gathering);
+        assert!(!builder.page.has_more);
+        builder.take(page(&["e", "f"]), &query);
+        let (own, first, last, more) = ids(&builder);
         assert_eq!(own, ["a", "c"]);
         assert_eq!((first, last, more), (Some("a"), Some("c"), true));
     }
@@ -497,13 +504,13 @@ mod tests {
     #[test]
     fn backward_the_nearest_are_taken_and_the_order_stays() {
         let query = Query::parse("before=z&limit=2");
-        let mut gathering = gathering(&["a", "c", "e"], 2);
+        let mut builder = builder(&["a", "c", "e"], 2);
         assert_eq!(
-            gathering.take(page(&["d", "e", "f"]), &query).as_deref(),
+            builder.take(page(&["d", "e", "f"]), &query).as_deref(),
             Some("d")
         );
-        gathering.take(page(&["a", "b", "c"]), &query);
-        let (own, first, last, more) = ids(&gathering);
+        builder.take(page(&["a", "b", "c"]), &query);
+        let (own, first, last, more) = ids(&builder);
         assert_eq!(own, ["c", "e"]);
         assert_eq!((first, last, more), (Some("c"), Some("e"), true));
     }
@@ -515,14 +522,14 @@ mod tests {
             query.target("/v1/vector_stores", ObjectKind::VectorStore, Some("a")),
             "/v1/vector_stores?limit=100&after=a&before=z"
         );
-        let mut gathering = gathering(&["a", "b", "y", "z", "zz"], 9);
+        let mut builder = builder(&["a", "b", "y", "z", "zz"], 9);
         assert_eq!(
-            gathering.take(page(&["b", "c"]), &query).as_deref(),
+            builder.take(page(&["b", "c"]), &query).as_deref(),
             Some("c")
         );
-        // Also where the backend knows one of them only.
-        assert_eq!(gathering.take(page(&["y", "z", "zz"]), &query), None);
-        let (own, _, last, more) = ids(&gathering);
+        // This holds for a backend that knows only one of them too.
+        assert_eq!(builder.take(page(&["y", "z", "zz"]), &query), None);
+        let (own, _, last, more) = ids(&builder);
         assert_eq!(
             (own, last, more),
             (vec!["b".to_owned(), "y".to_owned()], Some("y"), false)
@@ -531,7 +538,7 @@ mod tests {
 
     #[test]
     fn what_no_page_had_is_asked_for_behind_the_cursor() {
-        let gathering = gathering(&["a", "b", "c", "d"], 9);
+        let builder = builder(&["a", "b", "c", "d"], 9);
         for (query, expected) in [
             ("", &["d", "c", "b", "a"][..]),
             ("order=asc", &["a", "b", "c", "d"]),
@@ -539,7 +546,7 @@ mod tests {
             ("after=b&order=asc", &["c", "d"]),
             ("before=b", &["c", "d"]),
         ] {
-            let behind = gathering.behind_cursor(&Query::parse(query));
+            let behind = builder.behind_cursor(&Query::parse(query));
             assert_eq!(behind, expected, "{query}");
         }
         let object = RawValue::from_string(r#"{"id":"a","purpose":"batch"}"#.to_owned()).unwrap();

@@ -1,5 +1,5 @@
-//! Stored objects: what a request refers to is its caller's own, and what its answer makes is remembered. A wing of its own: a
-//! request that concerns no objects never comes here.
+//! Stored objects: what a request refers to belongs to its caller, and what its answer makes is
+//! remembered. This is a wing of its own; a request that concerns no objects never comes here.
 
 mod batch_input;
 mod billing;
@@ -20,10 +20,11 @@ use super::{
 };
 use crate::{model::ObjectKind, store::accounts::AccountState};
 
-/// Lets a request on whose path and cursors identify its caller's own objects only, and begins to record what it does to them.
+/// Lets a request on if its path and cursors identify its caller's own objects only, and begins to
+/// record what it does to them.
 ///
 /// # Errors
-/// 404 for an object that is another's or unknown, 503 when the database cannot be read.
+/// 404 for an object that is another's or unknown, 503 if the database cannot be read.
 pub async fn check_path(
     worker: &Worker,
     context: &mut RequestContext<'_>,
@@ -54,11 +55,12 @@ pub async fn check_path(
     Ok(())
 }
 
-/// Lets a request on whose body refers to its caller's own objects only, and does what has to be done before it goes on.
+/// Lets a request on if its body refers to its caller's own objects only, and does what has to be
+/// done before it goes on.
 ///
 /// # Errors
-/// 404 for an object that is another's or unknown, and for all objects while they are closed; 400 for what cannot be recorded;
-/// 503 when the database or the backend cannot be read.
+/// 404 for an object that is another's or unknown, and for all objects while they are closed; 400
+/// for what cannot be recorded; 503 if the database or the backend cannot be read.
 pub async fn check_body(
     worker: &Worker,
     context: &mut RequestContext<'_>,
@@ -109,7 +111,8 @@ pub async fn check_body(
 
 /// Refuses a body that concerns stored objects while they are closed.
 fn refuse_objects(prepared: &PreparedRequest) -> Result<(), ApiError> {
-    // Nobody can guess the id of audio, and it cannot be asked for: it stays with whom it was sent to.
+    // Nobody can guess the id of audio, and it cannot be asked for, so that it stays with the user
+    // whom it was sent to.
     let mut looked_up = prepared
         .references
         .iter()
@@ -138,8 +141,8 @@ async fn count_given_ids(
     Ok(())
 }
 
-/// Returns whether the backend goes on with a request when its client leaves, and says in its answer how to find what it
-/// makes, or that it ended.
+/// Returns whether the backend goes on with a request when its client leaves, and its answer says
+/// how to find what it makes, or that it ended.
 #[must_use]
 pub fn outlives_client(context: &RequestContext<'_>, prepared: &PreparedRequest) -> bool {
     let recorder = context.recorder.as_ref();
@@ -151,7 +154,7 @@ pub fn outlives_client(context: &RequestContext<'_>, prepared: &PreparedRequest)
 /// Sends a request that goes on without its client, from a task of its own.
 ///
 /// # Errors
-/// As [`Worker::send`]; 500 when the task panics.
+/// As [`Worker::send`]; 500 if the task panics.
 pub async fn send_detached(
     worker: &Worker,
     request: &HttpRequest,
@@ -163,7 +166,7 @@ pub async fn send_detached(
     sent.unwrap_or_else(|_| Err(panicked()))
 }
 
-/// 500 for a task that panicked; the log says what happened.
+/// 500 for a task that panicked. The log says why.
 fn panicked() -> ApiError {
     ApiError::server(
         StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,5 +1,5 @@
-//! Looks, now and then, at batches and background responses that have not been booked: somebody may have used what they made
-//! without ever looking at them, and a client may never come back.
+//! The reconciler looks at batches and background responses that have not been billed: a client may
+//! never come back for them, and their files may be used without a look at the batch itself.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -21,27 +21,32 @@ use crate::{
     usage::Stored,
 };
 
-/// A batch takes a day at most, and its maker may look at it for a while.
+/// Age at which an object is given up. A batch takes a day at most, and its maker may look at it
+/// for some days.
 const MAX_AGE: Duration = Duration::from_secs(8 * 24 * 3600);
-/// Older ones are looked at in one sweep of so many.
+/// Younger objects are looked at in each round, older ones in one round of [`ROUNDS_FOR_OLD`].
 const YOUNG: Duration = Duration::from_secs(3600);
-const SWEEPS_FOR_OLD: u64 = 10;
-/// An account is not given up earlier. Its answer may still be on its way to a client, from a backend that keeps none; and
-/// what is wrong between this server and the backend for an hour costs no account.
+const ROUNDS_FOR_OLD: u64 = 10;
+/// Age below which an account is not given up. Its answer may still be on its way to a client, from
+/// a backend that keeps none; and a failure between this server and the backend for an hour must
+/// not cost an account.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
-/// How long an id stays nobody's that was given by a client or belonged to what was deleted. OpenAI keeps responses as long.
+/// Time for which an id stays unowned that was given by a client or belonged to a deleted object.
+/// OpenAI keeps responses as long.
 const MAX_AGE_OF_UNOWNED: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Objects in one sweep.
+/// Objects in one round.
 const MAX_OBJECTS: usize = 500;
-/// What may be wrong with one object alone is wrong with the backend when it is so with this many in a row.
+/// Failures in a row after which the round ends. One may be the object's own, so many are the
+/// backend's.
 const MAX_FAILURES: usize = 5;
-/// For one object: the next ones wait.
+/// Longest look at one object, because the next ones wait.
 const MAX_LOOK: Duration = Duration::from_secs(60);
 
-/// Goes through the objects of an age, one sweep after the other.
-struct Round {
+/// The objects of an age, looked at round after round.
+struct OpenAccounts {
     age: Duration,
-    /// Where the last sweep ended, if it did not come to the end: the next begins behind it, so that all have their turn.
+    /// The place of the last object of the round before, if that did not come to the end. The next
+    /// round begins behind it, so that all have their turn.
     behind: Option<Place>,
 }
 
@@ -55,10 +60,10 @@ pub fn start(worker: &web::Data<Worker>) {
     }
 }
 
-/// Sweeps until the worker ends. One of a server's workers does it.
+/// Reconciles until the worker ends.
 async fn run(worker: Weak<Worker>, every: Duration) {
-    let (mut young, mut all) = (Round::new(YOUNG), Round::new(MAX_AGE));
-    for sweep in 1_u64.. {
+    let (mut young, mut all) = (OpenAccounts::new(YOUNG), OpenAccounts::new(MAX_AGE));
+    for round_number in 1_u64.. {
         tokio::time::sleep(every).await;
         let Some(worker) = worker.upgrade() else {
             return;
@@ -68,23 +73,23 @@ async fn run(worker: Weak<Worker>, every: Duration) {
         {
             continue;
         }
-        let round = if sweep.is_multiple_of(SWEEPS_FOR_OLD) {
+        let accounts = if round_number.is_multiple_of(ROUNDS_FOR_OLD) {
             let _ = give_up_oldest(&worker).await;
             &mut all
         } else {
             &mut young
         };
-        // What is wrong was logged; the next sweep tries again.
-        let _ = round.sweep(&worker).await;
+        // The error was logged, and the next round tries again.
+        let _ = accounts.reconcile(&worker).await;
     }
 }
 
-impl Round {
+impl OpenAccounts {
     fn new(age: Duration) -> Self {
         Self { age, behind: None }
     }
 
-    async fn sweep(&mut self, worker: &Worker) -> Result<(), ApiError> {
+    async fn reconcile(&mut self, worker: &Worker) -> Result<(), ApiError> {
         let oldest = Place::before(ms_ago(self.age));
         let behind = match self.behind.take() {
             Some(place) => place.max(oldest),
@@ -119,7 +124,8 @@ impl Round {
     }
 }
 
-/// Books what is kept of objects that will not be looked at any more, and forgets ids that have been nobody's for long.
+/// Bills what is kept of objects that will not be looked at any more, and forgets ids that were
+/// unowned for long.
 async fn give_up_oldest(worker: &Worker) -> Result<(), ApiError> {
     let before_ms = ms_ago(MAX_AGE);
     let owners = &worker.shared.admission.owners;
@@ -129,13 +135,13 @@ async fn give_up_oldest(worker: &Worker) -> Result<(), ApiError> {
     let rows = expired.into_iter().filter_map(billing::given_up);
     let made_before_ms = ms_ago(MAX_AGE_OF_UNOWNED);
     let entries = rows.chain([Entry::Expired { made_before_ms }]);
-    // What could not be written is found again.
+    // Entries that could not be written are found again.
     let _ = worker.accounting.ledger.commit(entries).await;
     Ok(())
 }
 
 /// # Errors
-/// When the backend does not answer, which may be the object's own fault or not.
+/// 502 if the backend does not answer, which may be the object's own fault or not.
 async fn look_at(worker: &Worker, object: Pending) -> Result<(), ApiError> {
     let (id, kind, user_id) = (object.id.clone(), object.kind, object.user_id);
     let collection = match kind {
@@ -152,21 +158,21 @@ async fn look_at(worker: &Worker, object: Pending) -> Result<(), ApiError> {
                 return Ok(());
             };
             if kind == ObjectKind::Batch {
-                billing::of_batch(&id, user_id, &body)
+                billing::entries_of_batch(&id, user_id, &body)
             } else {
                 let mut stored = Stored::default();
                 stored.read(&body);
                 if stored.is_final() {
-                    // Nobody waits for it; what could not be written is found again.
-                    let _ = billing::book(worker, &id, user_id, &body).await;
+                    // Nobody waits for it, and a row that could not be written is found again.
+                    let _ = billing::bill_response(worker, &id, user_id, &body).await;
                 }
                 Vec::new()
             }
         }
         StatusCode::NOT_FOUND => {
             let is_old = object.made_at_ms < ms_ago(PATIENCE);
-            if is_old && subrequest::tells_gone(worker, &mut response, &id).await {
-                // Nothing more will ever be known of it.
+            if is_old && subrequest::reports_missing(worker, &mut response, &id).await {
+                // No more will ever be known of it.
                 let row = billing::given_up(object);
                 row.into_iter()
                     .chain([Entry::Forgotten { id, user_id }])

@@ -1,5 +1,5 @@
-//! Requests of the proxy's own to the backend, on behalf of a client's: pages of a list, the input of a batch, an object that is
-//! about to be deleted, or that nobody has looked at.
+//! Requests of the proxy itself to the backend: for the pages of a list, the input of a batch, an
+//! object that is about to be deleted, and objects that nobody has looked at.
 
 use actix_web::HttpRequest;
 use bytes::Bytes;
@@ -7,11 +7,11 @@ use bytes::Bytes;
 use crate::proxy::{
     backend::{OutgoingRequest, Response},
     error::ApiError,
-    response::{answer::may_tell_gone, backend_error::unanswered, read::whole_body},
+    response::{answer::may_report_missing, backend_error::unanswered, read::whole_body},
     state::Worker,
 };
 
-/// Gets something with the backend's key; the headers are those of the client's request.
+/// Gets a path with the backend's key. The headers are those of the client's request.
 pub async fn get(
     worker: &Worker,
     request: &HttpRequest,
@@ -24,7 +24,7 @@ pub async fn get(
     .await
 }
 
-/// The same on behalf of nobody's request.
+/// Gets a path with the backend's key, without a client's request.
 pub async fn get_alone(worker: &Worker, target: &str) -> Result<Response, ApiError> {
     send(worker, worker.shared.own_headers.get_head(target)).await
 }
@@ -35,10 +35,10 @@ async fn send(worker: &Worker, head: Bytes) -> Result<Response, ApiError> {
     sent.map_err(|error| unanswered(&error))
 }
 
-/// Whether the backend says that there is no object of this id.
-pub async fn tells_gone(worker: &Worker, response: &mut Response, id: &str) -> bool {
+/// Returns whether the backend says that there is no object of this id.
+pub async fn reports_missing(worker: &Worker, response: &mut Response, id: &str) -> bool {
     const MAX_ERROR_BYTES: usize = 64 * 1024;
-    if !may_tell_gone(response.status, &response.headers) {
+    if !may_report_missing(response.status, &response.headers) {
         return false;
     }
     let budget = &worker.shared.admission.bodies;

@@ -10,19 +10,20 @@ use crate::{
 /// A response that is being made.
 pub struct Responding {
     pub since: Instant,
-    /// For an estimate, should the client leave in the middle of it or the backend not say what it used.
+    /// The text so far, for an estimate if the client leaves or the backend does not report what
+    /// the response used.
     pub text: Text,
 }
 
-/// What a server event means for the ledger.
+/// The meaning of a server event for the ledger.
 pub enum Part {
-    /// What was used, since when.
-    Told(Instant, Usage),
-    /// The end of a response of which the backend does not say what it used.
-    Untold(Responding),
-    /// What the user said was transcribed.
+    /// The usage that the backend reported, and when its response began.
+    Reported(Instant, Usage),
+    /// The end of a response without reported usage.
+    Unreported(Responding),
+    /// The transcription of what the user said, and its usage if it was reported.
     Transcription(Option<Usage>),
-    /// The session says which model transcribes.
+    /// The model that transcribes, by the session.
     Session(Option<String>),
 }
 
@@ -49,7 +50,7 @@ pub fn look(
     }
     let is_done = says("\"response.done\"");
     let has_usage = says("\"usage\"");
-    // Audio is long and no text.
+    // Audio is long and contains no text.
     let has_text = responding.is_some() && says(".delta\"") && !says("audio.delta\"");
     if !has_usage && !has_text && !is_done {
         return None;
@@ -62,11 +63,11 @@ pub fn look(
     let (_, event) = read_event(message, text);
     let usage = event.counts.usage(Dialect::Responses);
     if !is_done {
-        return usage.map(|usage| Part::Told(Instant::now(), usage));
+        return usage.map(|usage| Part::Reported(Instant::now(), usage));
     }
     let done = responding.take().unwrap_or_else(|| begun(opened_at));
     Some(match usage {
-        Some(usage) => Part::Told(done.since, usage),
-        None => Part::Untold(done),
+        Some(usage) => Part::Reported(done.since, usage),
+        None => Part::Unreported(done),
     })
 }

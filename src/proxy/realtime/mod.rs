@@ -1,6 +1,7 @@
-//! The realtime API: a WebSocket whose bytes pass untouched both ways, while the answers that come through it are booked.
-//! OpenAI's API reference, realtime server events: `response.done` tells a response's usage, and
-//! `conversation.item.input_audio_transcription.completed` that of a transcription.
+//! The realtime API: a WebSocket whose bytes pass untouched both ways, while the answers that come
+//! through it are booked. In OpenAI's API reference, realtime server events, `response.done`
+//! reports the usage of a response, and `conversation.item.input_audio_transcription.completed`
+//! that of a transcription.
 
 mod events;
 mod tunnel;
@@ -34,7 +35,8 @@ use tunnel::Tunnel;
 /// Opens a socket.
 ///
 /// # Errors
-/// As for any request; 426 for a request that is no WebSocket's, and the errors of the backend.
+/// The errors of any request, 426 for a request that opens no WebSocket, and the errors of the
+/// backend.
 pub async fn open(
     worker: &Worker,
     request: &HttpRequest,
@@ -80,7 +82,7 @@ pub async fn open(
     Ok(response)
 }
 
-/// RFC 6455 section 4.2.1, and what would reach another user's call.
+/// Checks that the request opens a WebSocket (RFC 6455 section 4.2.1), and not another user's call.
 fn check(request: &HttpRequest) -> Result<(), ApiError> {
     let headers = request.headers();
     let has_key = headers.contains_key(header::SEC_WEBSOCKET_KEY);
@@ -100,7 +102,7 @@ fn check(request: &HttpRequest) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The last value of a query's parameter.
+/// Returns the last value of a parameter of the query.
 fn query(request: &HttpRequest, name: &str) -> Option<String> {
     url::form_urlencoded::parse(request.query_string().as_bytes())
         .filter(|(key, _)| key == name)
@@ -108,7 +110,8 @@ fn query(request: &HttpRequest, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-/// Of the answer that opened the socket; extensions were not offered, so none can be chosen.
+/// Returns the headers of the answer that opened the socket. Extensions were not offered, so that
+/// none can be chosen.
 fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     let mut headers = keep_end_to_end(headers.clone());
     headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);

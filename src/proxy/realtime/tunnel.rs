@@ -35,16 +35,17 @@ use crate::{
     usage::FrameScan,
 };
 
-/// How often it is looked at whether an open socket may go on; a forbidden key ends it within twice this.
+/// Interval at which an open socket is checked. A forbidden key ends it within twice this time.
 const CHECK: Duration = Duration::from_millis(400);
-/// A socket is at rest when nothing has come for this long, from neither side: what was asked for a moment ago is on its way.
+/// A socket is at rest if nothing has come for this long from either side. An answer to what was
+/// sent a moment ago may still be on its way.
 const REST: Duration = Duration::from_secs(2);
 const READ_BYTES: usize = 16 * 1024;
 
 /// The backend's side of an open socket, as the body of the answer that opened it.
 pub struct Tunnel {
     from_backend: ReadHalf<Io>,
-    /// Carries what the client sends; ends with the tunnel.
+    /// The task that carries what the client sends. It ends with the tunnel.
     to_backend: AbortHandle,
     shared: Arc<Shared>,
     exchange: Box<Exchange>,
@@ -53,11 +54,11 @@ pub struct Tunnel {
     /// The model that transcribes what the user says, as the session names it.
     transcription_model: Option<String>,
     opened_at: Instant,
-    /// When something came last, from either side.
+    /// Time of the last bytes from either side.
     active_at: Rc<Cell<Instant>>,
-    /// Came, not sent.
+    /// Bytes that came and were not sent on yet.
     out: VecDeque<Bytes>,
-    /// Rows on their way to the disk; what is in `out` waits for them.
+    /// Rows that are being written. What is in `out` waits for them.
     committing: Option<Committing>,
     check: Interval,
     has_ended: bool,
@@ -66,12 +67,12 @@ pub struct Tunnel {
 
 type Committing = Pin<Box<dyn Future<Output = Result<(), NotWritten>>>>;
 
-/// Why this proxy closes a socket, with the codes of RFC 6455 section 7.4.1.
+/// Reasons why this proxy closes a socket, with the codes of RFC 6455 section 7.4.1.
 struct Closing {
     code: u16,
-    /// For the client.
+    /// What the client is told.
     reason: &'static str,
-    /// For the log.
+    /// What the log says.
     cause: &'static str,
 }
 
@@ -96,7 +97,7 @@ impl Closing {
     }
 }
 
-/// Why a socket is cut.
+/// Reasons why a socket is cut.
 #[derive(Debug, thiserror::Error)]
 enum TunnelError {
     #[error("the backend broke off: {0}")]
@@ -106,7 +107,7 @@ enum TunnelError {
 }
 
 impl Tunnel {
-    /// Starts to carry what the client sends.
+    /// Makes a tunnel and starts to carry what the client sends.
     #[must_use]
     pub fn new(
         socket: Socket,
@@ -140,7 +141,7 @@ impl Tunnel {
         tunnel
     }
 
-    /// Looks at one read, and lets it wait for the rows that come of it.
+    /// Looks into one read, and lets it wait for the rows that come of it.
     fn take_in(&mut self, read: Bytes) {
         let Self {
             frames,
@@ -154,10 +155,10 @@ impl Tunnel {
         frames.push(
             &read,
             &mut |message| match look(message, responding, *opened_at) {
-                Some(Part::Told(started, usage)) => {
+                Some(Part::Reported(started, usage)) => {
                     rows.push(Box::pin(exchange.commit_part(started, usage)));
                 }
-                Some(Part::Untold(Responding { since, text })) => {
+                Some(Part::Unreported(Responding { since, text })) => {
                     rows.push(Box::pin(exchange.commit_estimated_part(since, text)));
                 }
                 Some(Part::Transcription(usage)) => {
@@ -182,7 +183,8 @@ impl Tunnel {
         }
     }
 
-    /// Whether it is to be closed now. While the server stops a response may be finished first.
+    /// Returns why the socket is to be closed now. While the server stops, a response may be
+    /// finished first.
     fn closing(&self) -> Option<Closing> {
         if !self
             .shared
@@ -197,7 +199,7 @@ impl Tunnel {
         (may_go && self.is_quiet()).then_some(GOING_AWAY)
     }
 
-    /// Whether all that came has been passed on, and was whole.
+    /// Returns whether everything that came has been passed on, and ended with a complete frame.
     fn is_quiet(&self) -> bool {
         self.committing.is_none() && self.out.is_empty() && self.frames.is_between_frames()
     }
@@ -236,12 +238,13 @@ impl MessageBody for Tunnel {
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
         if !this.has_ended && this.check.poll_tick(cx).is_ready() {
-            // Polled again, so that the next tick wakes this task.
+            // The interval is polled again, so that its next tick wakes this task.
             let _ = this.check.poll_tick(cx);
             if let Some(closing) = this.closing() {
                 this.exchange.log_cut(closing.cause);
                 this.has_ended = true;
-                // In the middle of a frame there is no room for one that closes: the client sees the socket cut.
+                // There is no room for a closing frame in the middle of another: the client sees
+                // the socket cut.
                 return Poll::Ready(this.is_quiet().then(|| Ok(closing.frame())));
             }
         }
@@ -275,7 +278,7 @@ impl MessageBody for Tunnel {
     }
 }
 
-/// A response that was being made when the socket ended has used tokens too.
+/// Books a response that was being made when the socket ended: it has used tokens too.
 impl Drop for Tunnel {
     fn drop(&mut self) {
         self.to_backend.abort();
@@ -305,6 +308,6 @@ async fn carry(
             break;
         }
     }
-    // The backend is told that nothing more comes; what it says then is its own business.
+    // The backend is told that nothing more comes; what it sends then still passes.
     let _ = to_backend.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! How a request's body is taken, by its endpoint, its method and what it says that it is.
+//! How a request's body is taken depends on its endpoint, its method and its type.
 
 use actix_web::{
     HttpRequest,
@@ -12,13 +12,13 @@ use crate::proxy::{
     routes::{self, Endpoint},
 };
 
-/// How a request's body is taken.
+/// Ways to take a request's body.
 pub enum BodyKind {
-    /// There should be none.
+    /// The request should have none.
     None,
-    /// Read to its end and looked into.
+    /// The body is read to its end and looked into.
     Read,
-    /// Goes out as it comes in.
+    /// The body goes out as it comes in.
     Upload,
 }
 
@@ -26,8 +26,8 @@ impl BodyKind {
     /// Chooses how a request's body is taken.
     ///
     /// # Errors
-    /// 415 for a body of a type that the endpoint does not take or that could be read in two ways; 400 for one that comes with a
-    /// method that takes none.
+    /// 415 for a body of a type that the endpoint does not take or that could be read in two ways,
+    /// 400 for a body of a method that takes none.
     pub fn of(request: &HttpRequest, endpoint: Endpoint) -> Result<Self, ApiError> {
         let headers = request.headers();
         let (is_form, is_any) = match endpoint.body {
@@ -47,15 +47,16 @@ impl BodyKind {
             (Self::Upload, media_type::check_any(headers))
         };
         match check {
-            // The type of a body that is not there does not matter.
+            // If there is no body, its type does not matter.
             Err(error) if payload::announces_body(headers) => Err(error),
             _ => Ok(kind),
         }
     }
 }
 
-/// A body of such a method means nothing, and a server may leave it unread (RFC 9110 sections 9.3.1, 9.3.2 and 9.3.5). At an
-/// operator's own endpoint it might mean something to somebody, so that it is refused and not dropped.
+/// Refuses a body of a method that gives it no meaning, because a server may leave it unread (RFC
+/// 9110 sections 9.3.1, 9.3.2 and 9.3.5). At an operator's own endpoint the backend might give it
+/// one, so that it is refused and not dropped.
 fn refuse_body_without_meaning(request: &HttpRequest) -> Result<(), ApiError> {
     let takes_body = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
     if takes_body || !payload::announces_body(request.headers()) {

@@ -1,4 +1,4 @@
-//! A request's body: looked into without building a tree.
+//! Looks into a request's body without building a tree.
 
 use std::borrow::Cow;
 
@@ -19,43 +19,46 @@ use crate::{
     proxy::error::ApiError,
 };
 
-/// The longest model name that is kept.
+/// Longest model name that is kept, in characters.
 const MAX_MODEL_CHARS: usize = 200;
 /// What the proxy must know of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BodyInfo {
-    /// As asked for, cleaned of control characters and shortened.
+    /// The model that is asked for, without control characters and shortened.
     pub model: String,
     pub stream: bool,
     pub storage: StorageOptions,
-    /// A member would make some frameworks take the request for another.
+    /// A member of this body makes some frameworks take the request for another.
     pub overrides_request: bool,
-    /// What would make a streamed request ask for usage; `None` when it asks by itself or does not stream.
+    /// The edit that makes a streamed request ask for usage. `None` if it asks by itself or is no
+    /// stream.
     pub splice: Option<Splice>,
-    /// The client itself sends the member that the splice is about.
+    /// The client itself sends the member that the edit is about.
     pub sends_stream_options: bool,
 }
 
-/// What the backend is asked to keep of the answer, and what not.
+/// What the backend is asked to store of the answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StorageOptions {
-    /// `background` of a response: the answer comes later, to whoever asks for it.
+    /// `background` of a response: the answer comes later, for whoever asks for it.
     pub background: bool,
-    /// `store`, where it is true or false.
+    /// `store`, if it is true or false.
     pub store: Option<bool>,
-    /// The answer of a chat shall be said aloud, and the next request may name what was said.
+    /// A chat's answer has audio, and the next request may refer to it.
     pub audio: bool,
 }
 
-/// Looks into a body as the backend would read it: escaped member names count, of duplicates the last one. Names in another
-/// case are other names to most backends and the same to some: a request streams when it does so in either reading, and asks
-/// for the background when it does so anywhere, be it in `backGround`. `store` counts to the letter, because nothing is lost by taking an answer for stored.
+/// Looks into a body as the backend would read it: member names with escapes count, and the last of
+/// duplicates. A name in another case is another name to most backends and the same to some. So a
+/// request streams if it does so in either reading, and runs in the background if any spelling of
+/// the name says so, even `backGround`. `store` counts in its exact spelling only, because nothing
+/// is lost by taking an answer for stored.
 ///
 /// # Errors
-/// 400 when the body is no JSON object.
+/// 400 if the body is no JSON object.
 pub fn look(body: &Excerpt<'_>) -> Result<BodyInfo, ApiError> {
     let members = members_of(body.json()).map_err(|error| {
-        // The body itself knows in which column.
+        // Only the whole body has the right column of the error.
         let whole = String::from_utf8_lossy(&body.whole()).into_owned();
         not_an_object(&members_of(&whole).err().unwrap_or(error))
     })?;
@@ -95,7 +98,8 @@ fn members_of(json: &str) -> serde_json::Result<Members<'_>> {
     Ok(members)
 }
 
-/// Whether a body says that it is JSON. Without a type it is taken for JSON, as most servers do.
+/// Returns whether a body is JSON by its type. Without a type it is taken for JSON, as most servers
+/// do.
 #[must_use]
 pub fn is_json(headers: &HeaderMap) -> bool {
     let Some(content_type) = headers.get(header::CONTENT_TYPE) else {
@@ -141,7 +145,7 @@ struct Members<'a> {
     model: Member<'a>,
     stream: Member<'a>,
     stream_options: Member<'a>,
-    /// Of doubled ones the first counts to some readers, so that any counts.
+    /// Some readers take the first of doubled members, so that any of them counts.
     background: bool,
     store: Option<&'a RawValue>,
     audio: Option<&'a RawValue>,
@@ -161,7 +165,8 @@ impl<'de> PartReader<'de> for Members<'de> {
             b"store" if is_exact => self.store = Some(object.next_value()?),
             b"audio" => self.audio = Some(object.next_value()?),
             b"modalities" => self.modalities = Some(object.next_value()?),
-            // Of the other names only these may mean more to a lenient reader.
+            // Other names that begin with a letter mean nothing to a lenient reader, unless they
+            // begin with one of these.
             [b'a'..=b'z', ..] if !matches!(folded.first(), Some(b'b' | b'h' | b'x')) => {
                 skip_value(object)?;
             }
@@ -179,7 +184,8 @@ fn next_is_true<'de, A: MapAccess<'de>>(object: &mut A) -> Result<bool, A::Error
     Ok(is_true(object.next_value::<&RawValue>()?.get()))
 }
 
-/// By `audio`, which tells a voice, or by a word of `modalities`: OpenAI's API wants both, others may do with one.
+/// Returns whether a chat asks for audio: by `audio`, which chooses a voice, or by a word of
+/// `modalities`. OpenAI's API wants both, other backends may accept one.
 fn asks_audio(audio: Option<&RawValue>, modalities: Option<&RawValue>) -> bool {
     let has = |value: Option<&RawValue>, first: char, word: &str| {
         value.is_some_and(|value| value.get().starts_with(first) && value.get().contains(word))
@@ -187,8 +193,8 @@ fn asks_audio(audio: Option<&RawValue>, modalities: Option<&RawValue>) -> bool {
     has(audio, '{', "") || has(modalities, '[', "\"audio\"")
 }
 
-/// A model name fit for tables and logs: no control characters, not endless, lone surrogates replaced. Empty for null, and for
-/// a name of nothing but spaces.
+/// Returns a model name that is fit for tables and logs: without control characters and lone
+/// surrogates, and not too long. Empty for null and for a name of blanks.
 fn clean_model(json: &str) -> String {
     if json == "null" {
         return String::new();
@@ -197,11 +203,11 @@ fn clean_model(json: &str) -> String {
     if let Some(name) = name.filter(|name| is_clean(name) && !name.contains('\\')) {
         return name.to_owned();
     }
-    // What is no string is kept as it was written.
+    // A value that is no string is kept as it was written.
     clean_text(&text_of(json).unwrap_or(Cow::Borrowed(json)))
 }
 
-/// The beginning of a text, without control characters.
+/// Returns the beginning of a text, without control characters.
 pub fn clean_text(text: &str) -> String {
     if is_clean(text) {
         return text.to_owned();
@@ -218,7 +224,7 @@ pub fn clean_text(text: &str) -> String {
         .collect()
 }
 
-/// As nearly all names are.
+/// Returns whether a name needs no cleaning, as nearly all names.
 fn is_clean(text: &str) -> bool {
     text.len() <= MAX_MODEL_CHARS && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }

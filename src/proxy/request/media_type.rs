@@ -1,5 +1,5 @@
-//! What a body says that it is: JSON in UTF-8, a form with one boundary, or something else. A type that servers could read in
-//! two ways is none.
+//! The type of a request's body: JSON in UTF-8, a form with one boundary, or another. A type that
+//! servers could read in two ways is refused.
 
 use actix_web::http::{
     StatusCode,
@@ -57,7 +57,8 @@ fn check_one(headers: &HeaderMap) -> Result<(), ApiError> {
     let mut options = headers
         .get_all(header::CONNECTION)
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    // A header that `Connection` names does not go on, and the body would arrive without its type.
+    // A header that `Connection` names does not go on, so that the body would arrive without its
+    // type.
     let is_named = options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"content-type"));
     if is_named || headers.get_all(header::CONTENT_TYPE).nth(1).is_some() {
         return Err(unsupported(
@@ -93,7 +94,8 @@ fn is_json_in_utf_8(content_type: &[u8]) -> bool {
     is_json && says_utf_8(text, &parameters)
 }
 
-/// Whether no reader finds another `charset` than UTF-8: Django decodes the names of a form with it, Express the whole body.
+/// Returns whether no reader finds another `charset` than UTF-8. Django decodes the names of a form
+/// with it, Express the whole body.
 fn says_utf_8(content_type: &str, parameters: &[(&str, &str)]) -> bool {
     let mut charsets = parameters
         .iter()
@@ -111,14 +113,16 @@ fn says_utf_8(content_type: &str, parameters: &[(&str, &str)]) -> bool {
     assignments_of("charset", content_type) == count
 }
 
-/// The boundary of a form (RFC 2046 section 5.1.1: 1 to 70 characters), or `None` for what is no form with one boundary.
+/// Returns the boundary of a form (RFC 2046 section 5.1.1: 1 to 70 characters), or `None` if the
+/// type is no form with one boundary.
 pub fn boundary(content_type: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(content_type).ok()?;
     let (essence, parameters) = parameters(text)?;
     if !essence.eq_ignore_ascii_case("multipart/form-data") {
         return None;
     }
-    // Some servers look for semicolons before quotes, or for the word alone, and would find one inside another parameter.
+    // Some servers look for semicolons before quotes, or only for the word, and would find one
+    // inside of another parameter.
     if assignments_of("boundary", text) > 1 || !says_utf_8(text, &parameters) {
         return None;
     }
@@ -137,7 +141,7 @@ pub fn boundary(content_type: &[u8]) -> Option<String> {
     }
 }
 
-/// RFC 2046 section 5.1.1, without the blank.
+/// Returns whether a byte may be in a boundary (RFC 2046 section 5.1.1, without the blank).
 fn is_of_boundary(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"'()+_,-./:=?".contains(&byte)
 }
@@ -225,7 +229,7 @@ mod tests {
         }
     }
 
-    /// The boundaries that lenient servers find.
+    /// Returns the boundaries that lenient servers find.
     fn boundaries_read_leniently(content_type: &str) -> Vec<String> {
         let lower = content_type.to_ascii_lowercase();
         let unquoted = |value: &str| {

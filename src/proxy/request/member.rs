@@ -1,15 +1,15 @@
-//! A member of a body as readers of different kinds see it.
+//! A member of a body, as different readers of JSON see it.
 
 use serde_json::value::RawValue;
 
-/// A member's last value, as the two kinds of readers see it.
+/// The last value of a member, for readers of either kind.
 #[derive(Clone, Copy, Default)]
 pub struct Member<'a> {
-    /// By its name to the letter.
+    /// The value for readers to whom a name in another case is another name.
     pub exact: Option<&'a RawValue>,
-    /// By its name in any case.
+    /// The value for readers to whom the case of a name does not matter.
     pub folded: Option<&'a RawValue>,
-    /// The last of all is named in another case: the two kinds differ.
+    /// The last value is under a name in another case, so that the two kinds of readers differ.
     pub is_odd: bool,
 }
 
@@ -29,7 +29,7 @@ impl<'a> Member<'a> {
             .all(|value| value.is_some_and(|value| is_true(value.get())))
     }
 
-    /// In either reading.
+    /// Returns whether the value is true to a reader of either kind.
     pub fn is_true(self) -> bool {
         let values = [self.exact, self.folded];
         values
@@ -39,7 +39,8 @@ impl<'a> Member<'a> {
     }
 }
 
-/// `true`, and what lenient servers take for it (pydantic's "lax" booleans, which vLLM reads requests with).
+/// Returns whether a value is `true`, or what lenient servers take for it (pydantic's "lax"
+/// booleans, with which vLLM reads requests).
 pub fn is_true(json: &str) -> bool {
     let word = json.trim_matches('"').to_ascii_lowercase();
     matches!(

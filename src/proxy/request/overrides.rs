@@ -1,11 +1,11 @@
-//! Names by which some frameworks take a request for one of another method or path: Rails, Laravel and Symfony read `_method`
-//! in a form or a query, others take what is a header elsewhere as a parameter too.
+//! Names by which some frameworks take a request for one of another method or path: Rails, Laravel
+//! and Symfony read `_method` in a form or a query, and others take a parameter for a header.
 
 use actix_web::http::StatusCode;
 
 use crate::{json::LooseName, proxy::error::ApiError};
 
-/// Such a name whoever wrote it.
+/// Names that override, with a mark before them or not.
 const OVERRIDES: [&str; 6] = [
     "x_http_method_override",
     "x_http_method",
@@ -14,16 +14,16 @@ const OVERRIDES: [&str; 6] = [
     "x_original_uri",
     "x_rewrite_url",
 ];
-/// Such a name when a mark stands before it; without one it is a word like others.
+/// Names that override if a mark is before them. Without one they are words like others.
 const MARKED: [&str; 6] = ["method", "http_method", "path", "url", "uri", "route"];
 
-/// Whether a parameter, field or member of this name may override the method or the path. PHP takes dots, blanks and brackets
-/// for underscores.
+/// Returns whether a parameter, field or member of this name may override the method or the path.
+/// PHP takes dots, blanks and brackets for underscores.
 pub fn is_override(name: &[u8]) -> bool {
     let Some(mark) = name.first() else {
         return false;
     };
-    // What stands behind a bracket is a key of a list or map of this name.
+    // After a bracket comes a key of a list or map of this name.
     let end = name.iter().skip(1).position(|byte| *byte == b'[');
     let loose = LooseName::of(&name[..end.map_or(name.len(), |end| end + 1)]);
     let is_one_of = |known: &[&str]| known.iter().any(|known| loose.is(known));

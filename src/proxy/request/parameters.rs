@@ -1,14 +1,17 @@
-//! The grammar of headers that have parameters, as all programs write them: `Content-Type`, and the `Content-Disposition` of a
-//! form's part. A parameter that is read here must be read so by every server.
+//! The grammar of headers with parameters, as all programs write them: `Content-Type`, and the
+//! `Content-Disposition` of a form's part. A parameter that is read here must be read the same by
+//! every server.
 
-/// White space within a header (RFC 9110 section 5.6.3). Unicode has more, which not every server takes for such.
+/// White space within a header (RFC 9110 section 5.6.3). Unicode has more characters that some
+/// servers take for it.
 const BLANKS: [char; 2] = [' ', '\t'];
 
 fn trimmed(text: &str) -> &str {
     text.trim_matches(BLANKS)
 }
 
-/// A header's value and its parameters (RFC 9110 section 5.6.6). `None` for what is written in an unusual way.
+/// Returns a header's value and its parameters (RFC 9110 section 5.6.6), or `None` if they are
+/// written in an unusual way.
 pub fn parameters(value: &str) -> Option<(&str, Vec<(&str, &str)>)> {
     let (first, mut rest) = value.split_once(';').unwrap_or((value, ""));
     let mut found = Vec::new();
@@ -21,7 +24,7 @@ pub fn parameters(value: &str) -> Option<(&str, Vec<(&str, &str)>)> {
         }
         let (value, after) = if let Some(quoted) = after.strip_prefix('"') {
             let (value, after) = quoted.split_once('"')?;
-            // Where an escaped quote ends the string, others may go on.
+            // A reader that knows no escapes ends the string at an escaped quote.
             if !value.ends_with('\\') {
                 (value, after)
             } else if name.eq_ignore_ascii_case("filename") && is_last_and_escaped(quoted) {
@@ -49,9 +52,11 @@ pub fn parameters(value: &str) -> Option<(&str, Vec<(&str, &str)>)> {
     Some((trimmed(first), found))
 }
 
-/// Whether a file name, behind its opening quote, ends the header and has its quotes and backslashes escaped (RFC 9110 section
-/// 5.6.4), as Go's `mime/multipart` writes them. To readers that know no escapes (the WHATWG's way of writing forms) it ends at
-/// the first quote, and the rest would be parameters: there is none in it, nor what could be taken for the beginning of one.
+/// Returns whether a file name, after its opening quote, ends the header and has its quotes and
+/// backslashes escaped (RFC 9110 section 5.6.4), as Go's `mime/multipart` writes them. For readers
+/// that know no escapes (the WHATWG's way of writing forms) it ends at the first quote, and the
+/// rest would be parameters; so there must be none in it, and nothing that could be taken for the
+/// beginning of one.
 fn is_last_and_escaped(quoted: &str) -> bool {
     let mut is_escaped = false;
     let mut was_escaped = false;
@@ -67,8 +72,9 @@ fn is_last_and_escaped(quoted: &str) -> bool {
     false
 }
 
-/// How often a reader could find a value assigned to a parameter, as `name=`, `name *0 =` (RFC 2231) or the end of a longer
-/// name. The word alone is none: it is a part of many programs' boundaries.
+/// Returns how often a reader could find a value assigned to a parameter, as `name=`, `name *0 =`
+/// (RFC 2231) or the end of a longer name. The name alone assigns nothing: it is a part of many
+/// programs' boundaries.
 pub fn assignments_of(parameter: &str, text: &str) -> usize {
     let text = text.to_ascii_lowercase();
     let is_between = |c: char| c.is_whitespace() || c.is_ascii_digit() || c == '*';

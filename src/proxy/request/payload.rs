@@ -1,4 +1,5 @@
-//! A request's body as it comes in: read up to a limit, at a pace, or drained before a refusal.
+//! Takes a request's body as it comes in: reads it up to a limit and at a least rate, or drains it
+//! before a refusal.
 
 use std::{
     future::{Future, poll_fn},
@@ -23,18 +24,20 @@ use crate::proxy::{
     error::ApiError,
 };
 
-/// A body up to this length is read to its end before a refusal, so that the connection can be used again.
+/// A body up to this length is read to its end before a refusal, so that the connection can be used
+/// again.
 const MAX_DRAINED_BYTES: usize = 64 * 1024;
-/// How long that may take.
+/// Longest time for draining a body.
 const MAX_DRAIN_TIME: Duration = Duration::from_secs(1);
-/// A body must come at 1 kB/s at least, looked at every 30 s.
+/// A body must come at 1 kB/s at least, which is checked every 30 s.
 const PACE_WINDOW: Duration = Duration::from_secs(30);
 const MIN_BYTES_PER_WINDOW: usize = 30_000;
 
-/// Reads a whole body.
+/// Reads a body to its end.
 ///
 /// # Errors
-/// What `make_room` says to the length so far; 413 above `limit_bytes`, without reading on; 400 when the client breaks off; 415 for a compressed body.
+/// The error that `make_room` returns for the length so far; 413 above `limit_bytes`, without
+/// reading on; 400 if the client breaks off; 415 for a compressed body.
 pub async fn read_body(
     headers: &HeaderMap,
     payload: &mut web::Payload,
@@ -60,10 +63,11 @@ pub async fn read_body(
     Ok(body.into_parts())
 }
 
-/// Reads a body where none belongs, and drops it: a backend that leaves it unread would take it for the next request.
+/// Reads and drops a body of a request that should have none: a backend that leaves it unread would
+/// take it for the next request.
 ///
 /// # Errors
-/// 413 for a long one, and else as [`read_body`].
+/// 413 for a long one, else as [`read_body`].
 pub async fn drop_body(headers: &HeaderMap, payload: &mut web::Payload) -> Result<(), ApiError> {
     refuse_encoded(headers)?;
     refuse_websocket(headers)?;
@@ -78,13 +82,14 @@ pub async fn drop_body(headers: &HeaderMap, payload: &mut web::Payload) -> Resul
     Ok(())
 }
 
-/// Whether a request announces a body that is not empty, or may not be.
+/// Returns whether a request announces a body that is not empty, or may not be.
 pub fn announces_body(headers: &HeaderMap) -> bool {
     headers.contains_key(header::TRANSFER_ENCODING)
         || content_length(headers).is_some_and(|length| length > 0)
 }
 
-/// Reads what is left of a small body; a large one costs its connection (closing is cheaper than reading on).
+/// Reads the rest of a small body. A large one costs its connection, because closing is cheaper
+/// than reading on.
 pub async fn drain_body(headers: &HeaderMap, payload: &mut web::Payload) {
     let is_long = content_length(headers).is_some_and(|length| length > MAX_DRAINED_BYTES as u64);
     if is_long || offers_websocket(headers) {
@@ -102,7 +107,7 @@ pub async fn drain_body(headers: &HeaderMap, payload: &mut web::Payload) {
     let _ = tokio::time::timeout(MAX_DRAIN_TIME, drain).await;
 }
 
-/// Watches that a client does not hold its place by sending a byte now and then.
+/// Refuses a client that holds its place by sending a byte now and then.
 #[derive(Default)]
 pub struct MinRateGuard {
     has_waited: bool,
@@ -112,7 +117,7 @@ pub struct MinRateGuard {
 }
 
 impl MinRateGuard {
-    /// The next chunk, or 408 for a client that is too slow.
+    /// Returns the next chunk, or 408 for a client that is too slow.
     async fn next_chunk(&mut self, payload: &mut web::Payload) -> Result<Option<Bytes>, ApiError> {
         poll_fn(|cx| self.poll_chunk(payload, cx)).await
     }
@@ -127,7 +132,8 @@ impl MinRateGuard {
             self.bytes_in_window += chunk.as_ref().map_or(0, Bytes::len);
             return Poll::Ready(Ok(chunk));
         }
-        // A handler is asked once before the bytes that came with the head are there: no timer for that.
+        // A handler is polled once before the bytes that came with the head are there. That needs
+        // no timer.
         if !std::mem::replace(&mut self.has_waited, true) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -163,7 +169,8 @@ fn broken_off() -> ApiError {
     )
 }
 
-/// actix takes all that follows such a request for its body, without end.
+/// Returns whether a request offers to become a WebSocket. actix takes everything after such a
+/// request for its body.
 pub fn offers_websocket(headers: &HeaderMap) -> bool {
     headers.get_all(header::UPGRADE).any(|value| {
         value
@@ -174,7 +181,7 @@ pub fn offers_websocket(headers: &HeaderMap) -> bool {
     })
 }
 
-/// No path but one speaks it.
+/// Refuses a WebSocket where it is not served.
 pub fn refuse_websocket(headers: &HeaderMap) -> Result<(), ApiError> {
     if offers_websocket(headers) {
         return Err(ApiError::no_websocket());
@@ -191,7 +198,7 @@ pub fn content_length(headers: &HeaderMap) -> Option<u64> {
         .ok()
 }
 
-/// A compressed body cannot be looked into, and nothing may pass unseen.
+/// Refuses a compressed body, because it cannot be looked into.
 pub fn refuse_encoded(headers: &HeaderMap) -> Result<(), ApiError> {
     let encoded = headers.get_all(header::CONTENT_ENCODING).any(|value| {
         !value

@@ -1,4 +1,5 @@
-//! What a request's body asks for: looked into once, edited in one place, before the request waits for its place.
+//! Prepares a request while it does not hold a place at the backend: its body is looked into once,
+//! and edited in one place.
 
 use actix_web::web;
 
@@ -15,7 +16,8 @@ use crate::proxy::{
 };
 use crate::{json::Excerpt, model::ObjectKind, usage::UsageOnlyEvents};
 
-/// A longer body is looked into on the blocking pool: the worst of 64 MiB takes a second.
+/// Longest body that a worker itself looks into. A longer one goes to the blocking pool, because
+/// the worst of 64 MiB takes a second.
 pub const MAX_SEARCHED_BY_WORKER_BYTES: usize = 4 * 1024 * 1024;
 
 /// Whether streamed requests are made to ask for usage.
@@ -29,19 +31,20 @@ pub enum StreamUsage {
 pub struct PreparedRequest {
     pub model: String,
     pub body: BodyParts,
-    /// The body before an edit that the backend may refuse: the client itself sent no `stream_options`.
+    /// The body without the edit, which a backend may refuse. `None` if there is no edit, or the
+    /// client itself sent `stream_options`.
     pub unedited: Option<BodyParts>,
     pub expected: Expected,
     pub references: Vec<Reference>,
     pub storage: StorageOptions,
-    /// What goes on says that it is JSON, whatever the client called it.
+    /// The body goes on as JSON, whatever the client called it.
     pub is_json: bool,
-    /// The endpoint reads or changes stored objects.
+    /// The endpoint creates batches or deletes objects.
     is_stateful: bool,
 }
 
 impl PreparedRequest {
-    /// Looks into the body of a request that uses tokens, and makes a streamed one ask for usage.
+    /// Looks into the body of a request, and makes a streamed one ask for usage.
     ///
     /// # Errors
     /// 400 for a body that is not UTF-8, cannot be read, or refers to more than can be looked up.
@@ -73,13 +76,13 @@ impl PreparedRequest {
         }
     }
 
-    /// Whether the backend may keep the items that the request brings along.
+    /// Returns whether the backend may keep the items that come with the request.
     pub fn leaves_items(&self) -> bool {
         let is_conversation = |found: &Reference| found.claim.kind == ObjectKind::Conversation;
         self.storage.store != Some(false) || self.references.iter().any(is_conversation)
     }
 
-    /// Whether the client chooses the id of the response, as vLLM lets it.
+    /// Returns whether the client chooses the id of the response, as vLLM lets it.
     pub fn chooses_id(&self) -> bool {
         let mut references = self.references.iter();
         references.any(|found| found.member == references::REQUEST_ID)
@@ -125,11 +128,12 @@ fn prepare(
         routes::Body::OptionalJson if body.is_empty() => return Ok(prepared),
         _ => {}
     }
-    // Before any look: a lenient backend may guess another encoding and read what is not seen here.
+    // This comes first: a lenient backend may guess another encoding and read what is not seen
+    // here.
     let excerpt = Excerpt::of(body.slices()).map_err(|_| request::not_utf_8())?;
     let look = match request::look(&excerpt) {
         Ok(look) => look,
-        // What a backend of the operator's own takes may be any JSON.
+        // A backend of the operator's own may take any JSON.
         Err(_) if endpoint.body == routes::Body::Any => return Ok(prepared),
         Err(error) => return Err(error),
     };

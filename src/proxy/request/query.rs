@@ -1,5 +1,5 @@
-//! What no query may say: another method or path, or a stored object. Some frameworks take the parameters of a query for
-//! fields of the body, where such a thing would have been looked at.
+//! Refuses queries that would change the method or path, or name a stored object. Some frameworks
+//! take the parameters of a query for members of the body, where they would have been looked at.
 
 use actix_web::http::StatusCode;
 use percent_encoding::percent_decode;
@@ -12,8 +12,8 @@ use crate::proxy::{
     routes::{Body, Endpoint},
 };
 
-/// Names that lists of APIs and frameworks have for what a page begins or ends at. They are compared by their letters alone. Only
-/// `after` and `before` to the letter are looked up.
+/// Names that the lists of APIs and frameworks have for where a page begins or ends, compared by
+/// their letters alone. Only `after` and `before` in their exact spelling are looked up.
 const CURSORS: [&str; 38] = [
     "after",
     "after_cursor",
@@ -65,7 +65,7 @@ pub fn check(query: &str, endpoint: &Endpoint) -> Result<(), ApiError> {
         return Ok(());
     }
     let (is_extra, is_list) = (endpoint.body == Body::Any, endpoint.is_list());
-    // Older servers separate parameters by semicolons. Cursors are not looked up behind one.
+    // Older servers separate parameters by semicolons. Cursors are not looked up after one.
     for (place, parameter) in query
         .split('&')
         .flat_map(|part| part.split(';').enumerate())
@@ -75,7 +75,7 @@ pub fn check(query: &str, endpoint: &Endpoint) -> Result<(), ApiError> {
         if name.is_empty() {
             continue;
         }
-        // Twice: a server behind the backend may decode once more.
+        // The name is decoded twice, because a server behind the backend may decode it once more.
         let once: Vec<u8> = percent_decode(name.replace('+', " ").as_bytes()).collect();
         let twice: Vec<u8> = percent_decode(&once).collect();
         for name in [&once, &twice] {
@@ -107,7 +107,7 @@ fn refused(name: &str, why: &str) -> ApiError {
     ApiError::invalid_request(StatusCode::BAD_REQUEST, None, message).with_param(name)
 }
 
-/// Whether a parameter is a list's cursor under some name.
+/// Returns whether a parameter is a list's cursor under some name.
 fn is_cursor(name: &str) -> bool {
     let is_known = |part: &str| {
         let loose = LooseName::of(part.as_bytes());
@@ -131,7 +131,7 @@ mod tests {
         super::check(query, &found.endpoint)
     }
 
-    /// As a query of an endpoint of OpenAI's, or of the operator's own.
+    /// Checks a query of an endpoint of OpenAI's, or of the operator's own.
     fn check(query: &str, is_extra: bool) -> Result<(), ApiError> {
         let path = if is_extra {
             "/v1/extra"

@@ -1,4 +1,4 @@
-//! Which endpoint a request is for.
+//! Finds the endpoint of a request.
 
 use actix_web::{HttpRequest, http::Method};
 

@@ -1,4 +1,4 @@
-//! The one edit of a body: a streamed request is made to ask for its usage.
+//! The one edit of a body: it makes a streamed request ask for its usage.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -12,7 +12,7 @@ use crate::{
     proxy::body::BodyParts,
 };
 
-/// The bytes of a range are replaced, everything else stays.
+/// An edit that replaces the bytes of a range and leaves everything else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Splice {
     range: Range<usize>,
@@ -20,13 +20,13 @@ pub struct Splice {
 }
 
 impl Splice {
-    /// The edited body; nothing of it is copied.
+    /// Returns the edited body. Nothing of the body is copied.
     #[must_use]
     pub fn apply(&self, body: &BodyParts) -> BodyParts {
         body.replaced(&self.range, Bytes::from_static(self.text.as_bytes()))
     }
 
-    /// The same edit of a whole body, found in an excerpt of it.
+    /// Returns the edit of the complete body, for an edit that was found in an excerpt of it.
     pub fn in_whole(self, body: &Excerpt<'_>) -> Self {
         Self {
             range: body.place(self.range.start)..body.place(self.range.end),
@@ -35,7 +35,7 @@ impl Splice {
     }
 }
 
-/// Where and how the body must change to ask for usage.
+/// Finds the edit that makes a body ask for usage.
 pub fn splice_of(body: &[u8], stream_options: Member<'_>) -> Option<Splice> {
     if stream_options.is_odd {
         let asks = |options: Option<&RawValue>| options.is_some_and(asks_usage);
@@ -56,12 +56,13 @@ pub fn splice_of(body: &[u8], stream_options: Member<'_>) -> Option<Splice> {
             text: r#"{"include_usage":true}"#,
         }),
         Some(b'{') => splice_into_options(body, options, span),
-        // Not an object: the backend will say so.
+        // The backend will refuse options that are no object.
         _ => None,
     }
 }
 
-/// Where the options are last named in another case, ours come behind them: so they count for each kind of reader.
+/// Appends options at the end of a body. If the last ones are under a name in another case, ours
+/// come after them, so that they count for every kind of reader.
 fn splice_at_end(body: &[u8]) -> Option<Splice> {
     let brace = body.iter().rposition(|byte| *byte == b'}')?;
     Some(Splice {
@@ -70,7 +71,7 @@ fn splice_at_end(body: &[u8]) -> Option<Splice> {
     })
 }
 
-/// Whether options ask for usage in either reading of their names.
+/// Returns whether options ask for usage for readers of either kind.
 fn asks_usage(options: &RawValue) -> bool {
     UsageOptions::parse(options).is_some_and(|found| found.include_usage.both_true())
 }
@@ -140,7 +141,7 @@ impl<'de> PartReader<'de> for UsageOptions<'de> {
     }
 }
 
-/// Where a raw value stands in the body it was read from.
+/// Returns the range of a raw value in the body from which it was read.
 fn span_in(body: &[u8], value: &RawValue) -> Range<usize> {
     let start = value.get().as_ptr().addr() - body.as_ptr().addr();
     start..start + value.get().len()

@@ -1,4 +1,4 @@
-//! Models whose backend refuses to be asked for usage in a stream: it is not asked again for a while.
+//! Remembers the models whose backend refuses to be asked for usage in a stream.
 
 use std::{
     collections::HashMap,
@@ -9,21 +9,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A model that has refused the option is asked again after this.
+/// Time after which a model that has refused the option is asked again.
 const MEMORY: Duration = Duration::from_secs(3600);
-/// More models than this have no place in the memory: a client may invent names.
+/// Most models that are remembered, because a client may invent names.
 const MAX_MODELS: usize = 1_000;
 
 /// Models whose backend refused `stream_options` within the last hour. Shared by all workers.
 #[derive(Default)]
 pub struct UsageOptionRefusals {
-    /// Spares the look into the map where there has never been one.
+    /// Set with the first refusal. It saves the look into the map until then.
     is_used: AtomicBool,
     models: Mutex<HashMap<String, Instant>>,
 }
 
 impl UsageOptionRefusals {
-    /// Whether a model has refused the option lately.
+    /// Returns whether a model has refused the option lately.
     #[must_use]
     pub fn contains(&self, model: &str) -> bool {
         self.is_used.load(Ordering::Relaxed) && self.contains_at(model, Instant::now())

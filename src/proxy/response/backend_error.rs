@@ -1,10 +1,11 @@
-//! What a client is told when the backend gives no answer, or one that cannot be read.
+//! The errors that a client gets when the backend gives no answer, or one that cannot be read.
 
 use actix_web::http::StatusCode;
 
 use crate::proxy::{backend::BackendError, error::ApiError};
 
-/// Returns what a client is told when there is no answer. The reason goes into the log, because it may name internal hosts.
+/// Returns the error for a request without an answer. The reason goes into the log only, because it
+/// may name internal hosts.
 pub fn unanswered(error: &BackendError) -> ApiError {
     log::warn!("{error}");
     match error {

@@ -1,4 +1,5 @@
-//! The last steps of an answer: an error becomes one, and its framing fits the client.
+//! The last steps of an answer: an error becomes a response, and the framing is made to fit the
+//! client.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -12,7 +13,7 @@ use crate::proxy::{
     error::{ApiError, ErrorShape},
 };
 
-/// Answers a request with an error, and logs it. The answer to a wrong key waits.
+/// Answers a request with an error, and logs it. The answer to a wrong key is delayed.
 pub async fn refuse(
     request: &HttpRequest,
     admission: &AdmissionControl,
@@ -34,10 +35,10 @@ pub async fn refuse(
 
 /// Frames an answer for the client's version of HTTP.
 ///
-/// A client of HTTP/1.0 knows no chunks: a body without a length ends with the connection, even where the client asked to
-/// keep it (RFC 9112 sections 6.1 and 6.3). actix would send chunks. Behind an answer to a request that offered another
-/// protocol, as Java's clients do with HTTP/2, actix closes the connection; the client is told, so that it does not send its
-/// next request into it.
+/// A client of HTTP/1.0 does not know chunks: a body without a length ends with the connection,
+/// even if the client asked to keep it (RFC 9112 sections 6.1 and 6.3). actix would send chunks.
+/// After a request that offered another protocol, as Java's clients do with HTTP/2, actix closes
+/// the connection; the answer says so, so that the client does not send its next request into it.
 pub fn framed_for(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
     let is_old = request.version() < Version::HTTP_11;
     let ends_with_connection = is_old && response.body().size() == BodySize::Stream;

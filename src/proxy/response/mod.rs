@@ -15,14 +15,15 @@ use crate::usage::Templates;
 
 use coalescer::{ReadCoalescer, StreamCoalescer};
 
-/// What the streams of one worker share: the events that theirs are like, and when a busy worker reads on.
+/// What the streams of one worker share: templates of their events, and the coalescer of their
+/// reads.
 pub struct WorkerStreams {
     templates: Templates,
     coalescer: Rc<ReadCoalescer>,
 }
 
 impl WorkerStreams {
-    /// Must be called on the worker's own thread.
+    /// Makes the state of a worker's streams. It must be called on the worker's own thread.
     #[must_use]
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {

@@ -1,4 +1,4 @@
-//! An answer that this proxy reads for itself.
+//! Reads answers that this proxy itself needs.
 
 use std::{future::poll_fn, ops::Deref};
 
@@ -13,7 +13,7 @@ use crate::proxy::{
     error::ApiError,
 };
 
-/// The next bytes of an answer's body, `None` at its end.
+/// Returns the next bytes of an answer's body, `None` at its end.
 pub async fn next_bytes(response: &mut Response) -> Result<Option<Bytes>, ApiError> {
     let encoding = response.headers.get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -29,7 +29,7 @@ pub async fn next_bytes(response: &mut Response) -> Result<Option<Bytes>, ApiErr
     }
 }
 
-/// A body that is held whole, and its part of the budget for bodies.
+/// A body in one piece, and its part of the budget for bodies.
 pub struct WholeBody {
     bytes: Bytes,
     _share: BodyShare,
@@ -43,10 +43,11 @@ impl Deref for WholeBody {
     }
 }
 
-/// A whole body.
+/// Reads a body to its end.
 ///
 /// # Errors
-/// 502 for one that is longer than the limit or breaks off, 503 where too many bodies are in memory.
+/// 502 for a body that is longer than the limit or breaks off, 503 if too many bodies are in
+/// memory.
 pub async fn whole_body(
     response: &mut Response,
     limit_bytes: usize,

@@ -1,5 +1,6 @@
-//! The response body on its way to the client: each read is metered and passed on at once, and the row is committed
-//! before the last byte leaves. Dropping it, early or not, ends the exchange: backend connection, permit and row.
+//! The response body on its way to the client. Each read is metered and passed on at once, and the
+//! row is committed before the last byte leaves. Dropping the relay, early or not, ends the
+//! exchange: backend connection, permit and row.
 
 use std::{
     collections::VecDeque,
@@ -20,10 +21,12 @@ use crate::proxy::{
 };
 use crate::{model::Outcome, store::ledger::NotWritten};
 
-/// actix copies a piece whole, however slowly its client reads.
+/// Longest piece that is handed to actix, which copies a piece at once, however slowly the client
+/// reads.
 const MAX_PIECE_BYTES: usize = 64 * 1024;
 
-/// For a client that left: a backend names an object at once, or after a queue. It keeps its permit all the while.
+/// Longest time that an answer is read on for a client that left. A backend names an object at
+/// once, or after a queue. The request keeps its permit all the while.
 const MAX_READING_ON: Duration = Duration::from_secs(600);
 
 /// A body that meters as it passes.
@@ -31,9 +34,9 @@ pub struct Relay {
     source: Body,
     exchange: Box<Exchange>,
     size: BodySize,
-    /// Metered, not yet sent.
+    /// Bytes that are metered and not sent yet.
     out: Pieces,
-    /// What the source said last before it was handed over.
+    /// The error that the source ended with before the relay was made.
     broke: Option<BodyError>,
     state: State,
     /// Decides when a stream of events is read on.
@@ -42,9 +45,9 @@ pub struct Relay {
 
 enum State {
     Passing,
-    /// The row is on its way to the disk; what is in `out` waits for it.
+    /// The row is being written. What is in `out` waits for it.
     Committing(Pin<Box<dyn Future<Output = Result<(), NotWritten>>>>),
-    /// The body ends uncleanly, once what it has yielded is on the wire.
+    /// The body ends uncleanly, as soon as what it has yielded is on the wire.
     Breaking {
         error: RelayError,
         flushed: bool,
@@ -57,12 +60,13 @@ pub struct DetachedReader(oneshot::Sender<Relay>);
 
 /// Hands its relay to a background task if the client disconnects before the object is named.
 struct DetachOnDrop {
-    /// There until it is dropped.
+    /// `None` when it is being dropped.
     relay: Option<Relay>,
     detached: Option<DetachedReader>,
 }
 
-/// Bytes on their way, in order. There is rarely more than one piece, which takes no memory of its own.
+/// Bytes to be sent, in order. There is rarely more than one piece, so that one takes no memory of
+/// its own.
 #[derive(Debug, Default)]
 struct Pieces {
     first: Option<Bytes>,
@@ -79,7 +83,7 @@ pub enum RelayError {
 }
 
 impl Relay {
-    /// `passed` was read and metered before.
+    /// Makes a relay. `passed` was read and metered before.
     #[must_use]
     pub fn new(
         source: Body,
@@ -100,21 +104,22 @@ impl Relay {
         }
     }
 
-    /// A relay that may leave small reads to the next tick of a busy worker.
+    /// Lets the relay leave small reads to the next tick of a busy worker.
     #[must_use]
     pub fn coalesced(mut self, coalescer: StreamCoalescer) -> Self {
         self.coalescer = Some(coalescer);
         self
     }
 
-    /// A relay that passes on what came and then breaks off as the backend did.
+    /// Lets the relay pass on what came, and then break off as the backend did.
     #[must_use]
     pub fn broken(mut self, error: BodyError) -> Self {
         self.broke = Some(error);
         self
     }
 
-    /// Returns the body of an answer; `detached` reads on if the client disconnects before the object is named.
+    /// Returns the relay as a response body. `detached` reads on if the client disconnects before
+    /// the object is named.
     #[must_use]
     pub fn into_body(self, detached: Option<DetachedReader>) -> BoxBody {
         match detached {
@@ -126,7 +131,8 @@ impl Relay {
         }
     }
 
-    /// Reads on for nobody until the object is remembered, or there is no more to read. Dropped, it is booked as it stands.
+    /// Reads on without a client until the object is remembered, or the body ends. When it is
+    /// dropped, the answer is booked as it is then.
     async fn until_named(mut self) {
         while self.exchange.awaits_name() {
             match poll_fn(|cx| Pin::new(&mut self).poll_next(cx)).await {
@@ -144,8 +150,8 @@ impl Relay {
         self.state = State::breaking(error);
     }
 
-    /// Resolves when the source may be read. What was read is not left to a tick, nor is the end of a stream that has said
-    /// its last.
+    /// Resolves when the source may be read. Bytes that were read already do not wait for a tick,
+    /// nor does the end of a stream after its last event.
     fn poll_free(&mut self, cx: &Context<'_>) -> Poll<()> {
         match &mut self.coalescer {
             Some(coalescer) if !self.source.has_read_ahead() && !self.exchange.is_booked() => {
@@ -168,7 +174,8 @@ impl Relay {
         if ends {
             exchange.meter().finish(&mut |bytes| out.push(bytes));
         }
-        // `[DONE]` is the last event for the client, though the connection may go on: the row comes before it.
+        // `[DONE]` is the last event for the client, although the connection may go on: the row is
+        // written before it is passed on.
         if (ends || exchange.meter().reading().done) && !exchange.is_booked() {
             self.state = State::Committing(Box::pin(exchange.commit(Outcome::Completed)));
         } else if let Some(remembered) = exchange.remember() {
@@ -246,7 +253,8 @@ impl MessageBody for Relay {
 }
 
 impl DetachedReader {
-    /// Must be called on the worker whose relay it is. The task is there before it is needed, for what is dropped cannot wait.
+    /// Makes the task that takes over. It must be called on the relay's worker, and before it is
+    /// needed, because `drop` cannot wait.
     #[must_use]
     pub fn new() -> Self {
         let (detached, relay) = oneshot::channel::<Relay>();
@@ -283,7 +291,7 @@ impl Drop for DetachOnDrop {
             (self.relay.take(), self.detached.take())
             && relay.exchange.awaits_name()
         {
-            // Where the worker ends there is nobody to take it.
+            // There is nobody to take it if the worker ends.
             let _ = detached.send(relay);
         }
     }
@@ -311,7 +319,7 @@ impl Pieces {
     }
 
     fn push(&mut self, piece: Bytes) {
-        // There is a first one whenever there are more.
+        // If there are more pieces, there is a first one.
         if self.first.is_none() {
             self.first = Some(piece);
         } else {

@@ -1,5 +1,6 @@
-//! A backend that refuses a request because this proxy added `stream_options` to it is sent the request once more, as the client
-//! sent it. Nothing was generated for the first one, so nothing is paid twice.
+//! Sends a request once more, as the client sent it, if the backend refuses the `stream_options`
+//! that this proxy added. The backend generated nothing for the first request, so that nothing is
+//! paid twice.
 
 use std::{sync::Arc, time::Instant};
 
@@ -17,7 +18,7 @@ use crate::proxy::{
 /// A longer refusal is passed on unread.
 const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 
-/// A request as its client sent it, for a backend that refuses it as this proxy edited it.
+/// The request as its client sent it.
 pub struct UneditedRequest {
     pub refusals: Arc<UsageOptionRefusals>,
     pub own_headers: Arc<OwnHeaders>,
@@ -26,11 +27,11 @@ pub struct UneditedRequest {
     pub body: BodyParts,
 }
 
-/// What became of an answer that may be such a refusal.
+/// What an answer that may be such a refusal turned out to be.
 pub enum Retried {
     /// The answer to the request without the option.
     Answer(Response),
-    /// The answer is another; what was read of it comes before what is left of its body.
+    /// The answer is another one. The bytes were read of its body, and come before the rest.
     Other(Response, Bytes),
 }
 
@@ -38,7 +39,7 @@ impl UneditedRequest {
     /// Sends the request once more if the answer refuses the option.
     ///
     /// # Errors
-    /// [`BackendError`] when there is no answer the second time.
+    /// [`BackendError`] if the second request gets no answer.
     pub async fn retry_if_refused(
         self,
         backend: &Backend,
@@ -51,7 +52,8 @@ impl UneditedRequest {
             return Ok(Retried::Other(response, Bytes::new()));
         }
         let mut read = BytesCollector::default();
-        // What cannot be read is no refusal; the client gets what came, and the rest as it comes.
+        // A body that cannot be read is no refusal; the client gets what came, and the rest as it
+        // comes.
         while read.len() < MAX_REFUSAL_BYTES
             && let Ok(Some(bytes)) = next_bytes(&mut response).await
         {

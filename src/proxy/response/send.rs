@@ -1,4 +1,4 @@
-//! A request goes to the backend, and its answer comes back.
+//! Sends a request to the backend and makes the client's answer.
 
 use std::rc::Rc;
 
@@ -21,11 +21,11 @@ use crate::{
     usage::UsageOnlyEvents,
 };
 
-/// Sends a request and makes the client's answer of the backend's. `unedited` is the request as the client sent it, for a
-/// backend that refuses the edit.
+/// Sends a request and makes the client's answer of the backend's. `unedited` is the request as the
+/// client sent it, for a backend that refuses the edit.
 ///
 /// # Errors
-/// 502, 503 and 504 when the backend gives no answer; the errors of [`answer::answer`].
+/// 502, 503 and 504 if the backend gives no answer; the errors of [`answer::answer`].
 pub async fn send(
     backend: Rc<Backend>,
     streams: Rc<WorkerStreams>,
@@ -43,7 +43,7 @@ pub async fn send(
     drop(outgoing);
     let mut read_ahead = Bytes::new();
     if let Some(unedited) = unedited.filter(|_| response.status.is_client_error()) {
-        // Boxed: it is rare, and every request's future would have room for it.
+        // Boxed, because it is rare and would take room in every request's future.
         let retried = Box::pin(unedited.retry_if_refused(&backend, response)).await;
         response = match retried {
             Ok(Retried::Answer(response)) => {

@@ -1,10 +1,12 @@
-//! Looks into a multipart form as it passes (RFC 7578): the small fields that the proxy must know, wherever among the files
-//! they stand, however the body is split. Nothing of a file is kept, and nothing is held back but the value of a field that
-//! names a stored object, until all of it is there to be checked.
+//! Looks into a multipart form as it passes (RFC 7578): for the small fields that the proxy must
+//! know, wherever they are among the files, however the body is split. No file is kept. Only the
+//! value of a field that refers to a stored object is held back, until it is there completely and
+//! checked.
 //!
-//! Servers differ in what they make of a form that is written oddly, and a field that is not seen here might be read
-//! there. So only the form that all programs write is taken: lines end with CRLF, a part's head names itself once and in
-//! quotes or as a token, nothing stands before the first delimiter or behind the last, and none within a line.
+//! Servers differ in how they read an unusual form, and one might read a field that is not seen
+//! here. So only the form that all programs write is accepted: lines end with CRLF, the head of a
+//! part names it once and in quotes or as a token, nothing is before the first delimiter or after
+//! the last, and no delimiter is within a line.
 
 mod head;
 
@@ -23,15 +25,15 @@ use crate::{
 
 use head::PartHead;
 
-/// Names of fields and of parts are short.
+/// Longest head of a part. Names of fields are short.
 const MAX_HEAD_BYTES: usize = 8 * 1024;
-/// Model names are cut far below this, ids are shorter.
+/// Longest value of a field. Model names are cut far below this, and ids are shorter.
 const MAX_VALUE_BYTES: usize = 1024;
 
 /// What the fields said so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields {
-    /// As asked for, cleaned of control characters and shortened.
+    /// The model that is asked for, without control characters and shortened.
     pub model: Option<String>,
     pub stream: bool,
 }
@@ -39,7 +41,7 @@ pub struct Fields {
 /// The state between two reads.
 #[derive(Debug)]
 struct FormScan {
-    /// `--boundary`
+    /// The boundary with its dashes: `--boundary`.
     dashes: Vec<u8>,
     /// Bytes whose meaning is not known yet.
     carry: Vec<u8>,
@@ -53,20 +55,20 @@ struct FormScan {
 
 #[derive(Debug, Default)]
 struct Referring {
-    /// Its name, folded.
+    /// The field's name, folded.
     member: String,
-    /// It has a file name, and so is a file to some servers: without content where a browser's user chose none, and whatever
-    /// it is when it is too long for an id.
+    /// The field has a file name, and so is a file to some servers: an empty one if the user of a
+    /// browser chose none, and any content if it is too long for an id.
     may_be_file: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Before the first delimiter.
+    /// Scanning has not come to the first delimiter.
     Start,
     /// In the content of a part, from the line end on that ends its head.
     Content(Field),
-    /// Behind a delimiter: two dashes are the end.
+    /// After a delimiter. Two dashes are the end.
     AfterDelimiter,
     Head,
     End,
@@ -76,14 +78,15 @@ enum State {
 enum Field {
     Model,
     Stream,
-    /// Names a stored object.
+    /// The field refers to a stored object.
     Refers(ObjectKind),
-    /// Of no interest, or too long to be one.
+    /// The field does not matter, or is too long to be one that does.
     Other,
 }
 
 impl Field {
-    /// A part with a file name is a file, and one that names an object only when all servers take it for a file.
+    /// Returns the meaning of a part. A part with a file name is a file. A part that refers to an
+    /// object is one only if all servers take it for a file.
     fn of(part: &PartHead) -> Result<Self, &'static str> {
         if let Some(kind) = references::of_field(&part.name, part.is_file_to_all) {
             return Ok(Self::Refers(kind));
@@ -91,7 +94,7 @@ impl Field {
         if is_override(part.name.as_bytes()) {
             return Err("has a field that would override the request's method or path");
         }
-        // The encoding of all other fields (HTML, section 4.10.22.5).
+        // This field sets the encoding of all other fields (HTML, section 4.10.22.5).
         if part.name.starts_with('_') && LooseName::of(part.name.as_bytes()).is("charset") {
             return Err("has a field that would change its encoding");
         }
@@ -104,7 +107,7 @@ impl Field {
 }
 
 impl FormScan {
-    /// `None` when the content type is no multipart form with one boundary.
+    /// Returns `None` if the content type is no multipart form with one boundary.
     fn new(content_type: &[u8]) -> Option<Self> {
         let boundary = boundary(content_type)?;
         Some(Self {
@@ -125,7 +128,7 @@ impl FormScan {
     /// Takes one read.
     ///
     /// # Errors
-    /// What is wrong with the form: it could be read in two ways.
+    /// A text that says how the form could be read in two ways.
     fn push(&mut self, read: &[u8]) -> Result<(), &'static str> {
         self.carry.extend_from_slice(read);
         let mut done = 0;
@@ -138,10 +141,10 @@ impl FormScan {
         self.problem.map_or(Ok(()), Err)
     }
 
-    /// The form has ended.
+    /// Checks the form at its end.
     ///
     /// # Errors
-    /// When it is not whole.
+    /// A text that says that the form is incomplete.
     fn finish(&self) -> Result<(), &'static str> {
         match self.state {
             State::End => Ok(()),
@@ -149,7 +152,8 @@ impl FormScan {
         }
     }
 
-    /// How many bytes at the end of what came in may not go out yet: the beginning of a value that names an object.
+    /// Returns how many bytes at the end may not go out yet: the beginning of a value that refers
+    /// to an object.
     fn withheld_bytes(&self) -> usize {
         match self.state {
             State::Content(Field::Refers(_)) => self.carry.len(),
@@ -162,7 +166,8 @@ impl FormScan {
         None
     }
 
-    /// Moves on from `carry[from..]`; how far, or `None` when more is needed or something is wrong.
+    /// Moves on from `carry[from..]`. Returns how far, or `None` if more bytes are needed or
+    /// something is wrong.
     fn step(&mut self, from: usize) -> Option<usize> {
         let rest = &self.carry[from..];
         match self.state {
@@ -240,7 +245,7 @@ impl FormScan {
             return self.refuse("has too long an id");
         }
         self.state = State::Content(Field::Other);
-        // What may be the beginning of a delimiter stays, and the line end before it.
+        // What may be the beginning of a delimiter stays, together with the line end before it.
         let gone = rest.len().saturating_sub(self.dashes.len() + 1);
         (gone > 0).then_some(gone)
     }
@@ -249,7 +254,7 @@ impl FormScan {
         matches!(field, Field::Refers(_)) && !self.referring.may_be_file
     }
 
-    /// Of a doubled field the last one counts, as with most servers.
+    /// The last of doubled fields counts, as with most servers.
     fn take_value(&mut self, field: Field, value: &[u8]) {
         if value.len() > MAX_VALUE_BYTES {
             if self.is_too_long_an_id(field) {
@@ -275,16 +280,16 @@ impl FormScan {
     }
 }
 
-/// A form on its way: looked into, and held back as far as it must be.
+/// A form on its way. It is looked into, and held back as far as needed.
 #[derive(Debug)]
 pub struct PassingForm {
     scan: FormScan,
-    /// Came in and may not go out yet.
+    /// Bytes that came in and may not go out yet.
     withheld: BytesMut,
 }
 
 impl PassingForm {
-    /// `None` when the content type is no multipart form with one boundary.
+    /// Returns `None` if the content type is no multipart form with one boundary.
     #[must_use]
     pub fn new(content_type: &[u8]) -> Option<Self> {
         Some(Self {
@@ -298,10 +303,10 @@ impl PassingForm {
         self.scan.fields()
     }
 
-    /// Takes one read. Returns what may go out once the references that came to light with it are checked.
+    /// Takes one read. Returns what may go out, as soon as the returned references are checked.
     ///
     /// # Errors
-    /// What is wrong with the form: it could be read in two ways.
+    /// A text that says how the form could be read in two ways.
     pub fn push(&mut self, read: Bytes) -> Result<(Bytes, Vec<Reference>), &'static str> {
         self.scan.push(&read)?;
         let references = std::mem::take(&mut self.scan.references);
@@ -315,10 +320,10 @@ impl PassingForm {
         Ok((all.freeze(), references))
     }
 
-    /// The form has ended, and nothing of it is held back.
+    /// Checks the form at its end, when nothing of it is held back any more.
     ///
     /// # Errors
-    /// When it is not whole.
+    /// A text that says that the form is incomplete.
     pub fn finish(&self) -> Result<(), &'static str> {
         self.scan.finish()
     }
@@ -448,7 +453,7 @@ mod tests {
         for split in [100, 1_500, 2_050] {
             let id = form(&[("name=file_id", &long)]);
             assert!(scan(&[&id[..split], &id[split..]]).is_err());
-            // As Python's requests sends a file.
+            // Python's requests sends a file like this.
             let file = form(&[("name=\"video\"; filename=\"a\"", &long)]);
             assert_eq!(scan(&[&file[..split], &file[split..]]).unwrap().1, []);
         }

@@ -1,4 +1,5 @@
-//! A body that goes out while it comes in: forms with files of any size, of which no more than a chunk is held at a time.
+//! Bodies that go out while they come in: forms with files of any size, of which no more than a
+//! chunk is held at a time.
 
 mod form;
 
@@ -41,12 +42,12 @@ use crate::usage::UsageOnlyEvents;
 
 use form::{Fields, PassingForm};
 
-/// Sends a body that goes out as it comes in, and makes the client's answer of the backend's. The request takes its place at
-/// the backend while it uploads.
+/// Sends a body that goes out as it comes in, and makes the client's answer of the backend's. The
+/// request has its permit while it uploads.
 ///
 /// # Errors
-/// 415 and 400 for a body that cannot pass so, 429 for a user with too many uploads, the errors of its turn, of its objects and
-/// of the backend.
+/// 415 and 400 for a body that cannot pass like this, 429 for a user with too many uploads, and the
+/// errors of admission, of its objects and of the backend.
 pub async fn forward(
     worker: &Worker,
     context: RequestContext<'_>,
@@ -74,7 +75,7 @@ pub async fn forward(
         Ok(response) => response,
         Err(error) => {
             exchange.unanswered();
-            // The client's own fault is told as such.
+            // A fault of the client's is reported as such.
             return Err(client_error.unwrap_or_else(|| unanswered(&error)));
         }
     };
@@ -97,21 +98,22 @@ pub async fn forward(
 /// A client's body on its way to the backend.
 pub struct ClientUpload<'a> {
     look_up: LookUp,
-    /// Whether an object that the form names is the caller's own; the chunk that names it waits for that.
+    /// The check whether an object that the form refers to is the caller's own. The chunk with its
+    /// id waits for it.
     looking_up: Option<LookingUp>,
     held: Option<Bytes>,
     payload: &'a mut web::Payload,
-    /// Told when all has gone: from then on the backend is at work.
+    /// Hears when the whole body has gone: from then on the backend is at work.
     exchange: &'a mut Exchange,
     pace: MinRateGuard,
     form: Option<PassingForm>,
     length: BodyLength,
     has_ended: bool,
-    /// Why the client broke off.
+    /// The reason why the upload was ended here.
     error: Option<ApiError>,
 }
 
-/// For objects that a form names.
+/// What is needed to check objects that a form refers to.
 pub struct LookUp {
     pub owners: Owners,
     pub caller: Arc<Caller>,
@@ -142,7 +144,7 @@ impl<'a> ClientUpload<'a> {
         }
     }
 
-    /// What the form's fields said so far.
+    /// Returns what the form's fields said so far.
     pub fn fields(&self) -> Fields {
         self.form
             .as_ref()
@@ -154,16 +156,17 @@ impl<'a> ClientUpload<'a> {
     }
 }
 
-/// Whether a body can pass as it comes.
+/// Checks whether a body can pass as it comes.
 ///
 /// # Errors
-/// 415 for a compressed one, which could not be looked into; 400 for one that offers to be a WebSocket.
+/// 415 for a compressed body, which could not be looked into; 400 for one that offers to be a
+/// WebSocket.
 pub fn check(headers: &HeaderMap) -> Result<(), ApiError> {
     payload::refuse_encoded(headers)?;
     payload::refuse_websocket(headers)
 }
 
-/// Its own length where the client announces one; else it is chunked, as it came.
+/// Returns the length that the client announces. Without one, the body goes on chunked, as it came.
 pub fn length_of(headers: &HeaderMap) -> BodyLength {
     match payload::content_length(headers) {
         Some(length) => BodyLength::Known(length),
@@ -174,12 +177,12 @@ pub fn length_of(headers: &HeaderMap) -> BodyLength {
 
 impl ClientUpload<'_> {
     fn refuse(&mut self, error: ApiError) -> Poll<Option<Result<Bytes, UploadBroke>>> {
-        // The backend never sees the end of it.
+        // The backend never gets the end of the body.
         self.error = Some(error);
         Poll::Ready(Some(Err(UploadBroke)))
     }
 
-    /// Looks into a chunk. Returns what may go on when the objects that it names are looked up.
+    /// Looks into a chunk. Returns what may go on when the objects that it refers to are checked.
     fn look_into(&mut self, chunk: Bytes) -> Result<Bytes, ApiError> {
         let Some(form) = &mut self.form else {
             return Ok(chunk);
@@ -227,7 +230,7 @@ impl Upload for ClientUpload<'_> {
                     return Poll::Pending;
                 }
                 Ok(Some(chunk)) => match self.look_into(chunk) {
-                    // Chunked, nothing at all would be the end.
+                    // An empty chunk would be the end of a chunked body.
                     Ok(chunk) => self.held = Some(chunk).filter(|chunk| !chunk.is_empty()),
                     Err(error) => return self.refuse(error),
                 },
@@ -256,7 +259,7 @@ fn ambiguous(problem: &str) -> ApiError {
     )
 }
 
-/// RFC 9112 section 7.1.
+/// Frames a chunk (RFC 9112 section 7.1).
 fn framed(chunk: &Bytes) -> Bytes {
     let mut framed = BytesMut::with_capacity(chunk.len() + 20);
     // Writing to memory cannot fail.

@@ -1,4 +1,4 @@
-//! What came through an open socket is booked part by part, each as an answer of its own.
+//! The account of an open socket: each answer that comes through it is booked as a part of its own.
 
 use std::{future::Future, time::Instant};
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Exchange {
-    /// A socket is open: what it uses is booked part by part, and not at its end.
+    /// Notes that a socket is open. What it uses is booked part by part, and not at its end.
     pub fn opened(&mut self) {
         self.answered(
             StatusCode::SWITCHING_PROTOCOLS.as_u16(),
@@ -24,7 +24,7 @@ impl Exchange {
         self.stage = Stage::Booked;
     }
 
-    /// Books one answer that came through an open socket; resolves when the row is committed.
+    /// Books one answer that came through the socket. Resolves when the row is committed.
     pub fn commit_part(
         &self,
         started: Instant,
@@ -35,8 +35,8 @@ impl Exchange {
         self.accounting.ledger.commit([entry])
     }
 
-    /// Books a transcription of what the user said, under the model that made it; resolves when the row is committed. Like any
-    /// transcription it is not estimated where the backend does not report what it used.
+    /// Books a transcription of what the user said, under the model that made it. Resolves when the
+    /// row is committed. It is not estimated if the backend does not report what it used.
     pub fn commit_transcription(
         &self,
         model: Option<&str>,
@@ -55,7 +55,7 @@ impl Exchange {
         self.accounting.ledger.commit([entry])
     }
 
-    /// Books one whose text is all that is known of it; resolves when the row is committed.
+    /// Books an answer of which only the text is known. Resolves when the row is committed.
     pub fn commit_estimated_part(
         &self,
         started: Instant,
@@ -66,7 +66,7 @@ impl Exchange {
         async move { written.await.unwrap_or(Err(NotWritten)) }
     }
 
-    /// Books one that was cut off, without waiting.
+    /// Books an answer that was cut off, without waiting.
     pub fn book_part(&self, started: Instant, text: Text, outcome: Outcome) {
         let estimate = self.part_estimate(started, text, outcome);
         self.accounting.estimator.submit(estimate);

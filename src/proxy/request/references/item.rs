@@ -1,30 +1,31 @@
-//! Whether an object in a request is an item of a conversation that the backend looks up, or one that is sent whole.
+//! An object in a request may be an item of a conversation that the backend looks up, or an item
+//! that is sent completely.
 
 use serde_json::value::RawValue;
 
 use super::Member;
 use crate::json::{LooseName, text_of};
 
-/// What an object says of itself, should it be an item.
+/// What an object says of itself, in case it is an item.
 #[derive(Default)]
 pub struct Item {
     pub kind: ItemKind,
     has_content: bool,
 }
 
-/// By its `type`. Of one that is given twice, in whatever spelling, the last of these counts.
+/// Kinds of items, by `type`. If it is doubled, in whatever spelling, the last of these counts.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ItemKind {
     #[default]
     Unsaid,
     Whole,
-    /// The backend keeps what is in it.
+    /// The backend keeps the item's content.
     Kept,
     Reference,
 }
 
 impl Item {
-    /// What makes an item whole counts to the letter.
+    /// Notes a member. What makes an item complete counts in its exact spelling only.
     pub fn note(&mut self, member: Member<'_>, value: &RawValue) {
         if member.loose.is("type") {
             let kind = text_of(value.get()).map(|kind| LooseName::of(kind.as_bytes()));
@@ -43,8 +44,9 @@ impl Item {
         }
     }
 
-    /// Whether the backend takes the item from where it keeps it: OpenAI's API reference, `ItemReferenceParam`, of which only
-    /// the id is required; its guide to images, for those; reasoning without its encrypted form.
+    /// Returns whether the backend takes the item from what it keeps. The sources are OpenAI's API
+    /// reference (`ItemReferenceParam`, of which only the id is required), its guide to images, and
+    /// reasoning without its encrypted form.
     pub fn is_looked_up(&self) -> bool {
         match self.kind {
             ItemKind::Reference => true,

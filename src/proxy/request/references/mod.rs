@@ -1,5 +1,5 @@
-//! Which stored objects a request's body refers to, as the backend would read it. All users share the backend's key, so such
-//! an object may be another user's.
+//! Finds the stored objects that a request's body refers to, as the backend would read it. All
+//! users share the backend's key, so that such an object may be another user's.
 
 mod item;
 #[cfg(test)]
@@ -17,7 +17,8 @@ use crate::{
 
 use item::{Item, ItemKind};
 
-/// The members whose strings are ids, or lists of them, and of what. Other spellings of a name count too ([`LooseName`]).
+/// Members whose strings are ids, or lists of ids, and the kind of object. Other spellings of a
+/// name count too ([`LooseName`]).
 const MEMBERS: [Known; 16] = [
     ("previous_response_id", ObjectKind::Response),
     ("conversation", ObjectKind::Conversation),
@@ -36,7 +37,7 @@ const MEMBERS: [Known; 16] = [
     ("video_id", ObjectKind::Video),
     ("input_video_id", ObjectKind::Video),
 ];
-/// Inside these an `id` is one of an object.
+/// Members in which an `id` is the id of an object.
 const HOLDERS: [Known; 5] = [
     ("conversation", ObjectKind::Conversation),
     ("container", ObjectKind::Container),
@@ -44,18 +45,20 @@ const HOLDERS: [Known; 5] = [
     ("character", ObjectKind::Character),
     ("characters", ObjectKind::Character),
 ];
-/// The `id` of this is one too, where it is a chat's message that has it; elsewhere `audio` is something else.
+/// The member of a chat's message in which an `id` is the id of audio. Elsewhere `audio` means
+/// something else.
 const AUDIO: &str = "messages.audio";
-/// vLLM makes it the id of the response.
+/// The member that vLLM takes as the id of the response.
 pub const REQUEST_ID: &str = "request_id";
-/// These are files in a form, so a string in their place may be an id.
+/// Members that are files in a form, so that a string in their place may be an id.
 const FILES_OF_FORMS: [Known; 1] = [("input_reference", ObjectKind::File)];
-/// Inside these an object is an item of a conversation, which the backend may know by its `id`.
+/// Members in which an object is an item of a conversation. The backend may know it by its `id`.
 const ITEMS: [&str; 2] = ["input", "items"];
 const ITEM_DEPTH: usize = 3;
-/// The users' own words and descriptions of tools; what looks like a reference in them is none. Annotations and results are
-/// text about files, of one's own earlier answers; `env` and `headers` are for a shell and a server of tools, and
-/// `chat_template_kwargs` for vLLM's template. To the letter: what is under a name in another spelling is searched.
+/// Members that hold the users' own words, and descriptions of tools: what looks like a reference
+/// in them is none. Annotations and results are text about files, in earlier answers; `env` and
+/// `headers` are for a shell and a server of tools, and `chat_template_kwargs` for vLLM's template.
+/// Only the exact spelling counts; a value under another spelling is searched.
 const FREE: [&str; 12] = [
     "metadata",
     "env",
@@ -70,25 +73,27 @@ const FREE: [&str; 12] = [
     "annotations",
     "results",
 ];
-/// The members of these describe members: what stands under `file_id` in one is no id. To the letter too.
+/// Members whose members describe other members: a value under `file_id` in one is no id. Only the
+/// exact spelling counts.
 const DESCRIPTIONS: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
-/// Each level is read once more, so that nothing in it is missed; a body that takes more readings than this is refused.
-/// SDKs put what is long some six levels deep.
+/// Most readings of a body. Each level is read once more, so that nothing in it is missed, and SDKs
+/// put long values some six levels deep. A body that takes more is refused.
 const MAX_READINGS: usize = 16;
 const MAX_DEPTH: usize = 100;
-/// Vector stores take 500 files at once.
+/// Most references of a body. Vector stores take 500 files at once.
 const MAX_REFERENCES: usize = 2_000;
 
-/// One reference.
+/// A reference to a stored object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// Its name, as the API spells it.
+    /// The member's name, as the API spells it.
     pub member: String,
     pub claim: Claim,
 }
 
-/// Returns what a form's field of this name refers to: `file_id`, `video[id]`, or a `video` that is no file and so may be an
-/// object. PHP takes blanks, dots and lone brackets in a name for underscores, so the name counts as a whole and by its parts.
+/// Returns what a form's field of this name refers to: `file_id`, `video[id]`, or a `video` that is
+/// no file and so may be an object. PHP takes blanks, dots and lone brackets in a name for
+/// underscores, so that the name counts as a whole and by its parts.
 #[must_use]
 pub fn of_field(name: &str, is_file: bool) -> Option<ObjectKind> {
     let whole = LooseName::of(without_indices(name).as_bytes());
@@ -104,7 +109,7 @@ pub fn of_field(name: &str, is_file: bool) -> Option<ObjectKind> {
     Some(kind)
 }
 
-/// The name of a list without the places in it: `file_ids[]`, `file_ids[0]`, `file_ids.0`.
+/// Returns the name of a list without the places in it: `file_ids[]`, `file_ids[0]`, `file_ids.0`.
 fn without_indices(mut name: &str) -> &str {
     let is_index = |place: &str| place.bytes().all(|byte| byte.is_ascii_digit());
     loop {
@@ -118,7 +123,8 @@ fn without_indices(mut name: &str) -> &str {
     }
 }
 
-/// Whether a parameter of a query would name a stored object to a backend that takes parameters for members.
+/// Returns whether a parameter of a query would name a stored object, for a backend that takes
+/// parameters for members.
 #[must_use]
 pub fn is_of_query(name: &str) -> bool {
     let parts = name.split(['[', '.', ']']).chain([name]);
@@ -127,11 +133,11 @@ pub fn is_of_query(name: &str) -> bool {
         .any(|part| known(&MEMBERS, part).is_some())
 }
 
-/// How an endpoint takes its body.
+/// Ways in which an endpoint takes its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     AsJson,
-    /// As a form or as JSON: what the fields of a form refer to, the members of the same name do.
+    /// As a form, or as JSON whose members refer to what the fields of the form refer to.
     AsForm,
 }
 
@@ -145,18 +151,18 @@ impl Taken {
     }
 }
 
-/// A member as the tables spell it, and what it refers to.
+/// A member as the tables spell it, and the kind of object it refers to.
 type Known = (&'static str, ObjectKind);
 
 fn known(table: &[Known], name: LooseName) -> Option<Known> {
     table.iter().find(|(known, _)| name.is(known)).copied()
 }
 
-/// All references in a body.
+/// Returns all references in a body.
 ///
 /// # Errors
-/// 400 when the body cannot be searched, because it is nested too deeply or refers to too much, and when something else
-/// stands where an id or an item belongs.
+/// 400 if the body cannot be searched, because it is nested too deeply or refers to too much, and
+/// if something else is in the place of an id or an item.
 pub fn references(body: &Excerpt<'_>, taken: Taken) -> Result<Vec<Reference>, ApiError> {
     let body = body.json();
     if !may_refer(body.as_bytes()) {
@@ -181,23 +187,25 @@ fn search(body: &str, taken: Taken) -> Result<Vec<Reference>, ApiError> {
     }
 }
 
-/// A quick look, which most bodies end with: whether some member's name is one that the search stops at, or may be one when
-/// its escapes are read. A name is what ends with a quote before a colon.
+/// Returns whether some member's name is one that the search stops at, or may be one when its
+/// escapes are read. This is a quick look, and most bodies need no other. A name ends with a quote
+/// before a colon.
 fn may_refer(body: &[u8]) -> bool {
     memchr::memchr_iter(b':', body).any(|colon| {
         let before = body[..colon].trim_ascii_end();
         let name_end = before.strip_suffix(b"\"");
-        // An escaped quote ends nothing.
+        // An escaped quote ends no name.
         name_end.is_some_and(|text| {
             may_end_known(text) && !is_escaped(text) && last_name(text).is_none_or(may_be_known)
         })
     })
 }
 
-/// Whether a name ends as the known ones do, or in another way than with two plain letters or digits: most names need no closer look.
+/// Returns whether a name ends like one of the known names, or other than with two plain letters or
+/// digits. Most names need no closer look.
 fn may_end_known(text: &[u8]) -> bool {
     const ENDS: [&[u8; 2]; 7] = [b"id", b"ds", b"on", b"er", b"eo", b"rs", b"ce"];
-    /// An escape that makes one of the last two characters begins here or later.
+    /// Bytes from which on an escape makes one of the last two characters of a name.
     const LONGEST_END: usize = 7;
     let Some(end) = text.last_chunk::<2>() else {
         return true;
@@ -209,13 +217,14 @@ fn may_end_known(text: &[u8]) -> bool {
         || text[text.len().saturating_sub(LONGEST_END)..].contains(&b'\\')
 }
 
-/// The name at the end of a text, behind its quote. `None` where that quote cannot be told from an escaped one at a glance.
+/// Returns the name at the end of a text, behind its quote, or `None` if that quote cannot easily
+/// be told from an escaped one.
 fn last_name(text: &[u8]) -> Option<&[u8]> {
     let (before, name) = text.split_at(memchr::memrchr(b'"', text)? + 1);
     (!is_escaped(&before[..before.len() - 1])).then_some(name)
 }
 
-/// Whether what follows some bytes of a text has a backslash before it that is not itself escaped.
+/// Returns whether some bytes end with a backslash that is not itself escaped.
 fn is_escaped(before: &[u8]) -> bool {
     before.last() == Some(&b'\\')
         && before
@@ -235,7 +244,7 @@ fn is_known(name: LooseName) -> bool {
         || tables.iter().any(|table| known(table, name).is_some())
 }
 
-/// Whether a name is one that the search looks for to a server that ends it at its first NUL.
+/// Returns whether a server that ends a name at its first NUL reads one that the search looks for.
 fn hides_known(name: &[u8]) -> bool {
     const LOOKED_FOR: [&str; 6] = ["type", "input", "items", "messages", "audio", "background"];
     let Some(end) = memchr::memchr(0, name) else {
@@ -247,17 +256,17 @@ fn hides_known(name: &[u8]) -> bool {
     })
 }
 
-/// The member that a value belongs to, or that the list belongs to that it is in.
+/// The member to which a value belongs, or to which the list belongs that contains it.
 #[derive(Clone, Copy, Default)]
 struct Member<'n> {
-    /// As it is written. Only by this is a value passed over.
+    /// The name as it is written. Only an exact spelling lets a value be passed over.
     name: &'n str,
     loose: LooseName,
     /// What the `id` of an object in it refers to.
     holder: Option<Known>,
-    /// How many lists stand between the member and the value.
+    /// Lists between the member and the value.
     lists: usize,
-    /// It belongs to one of [`DESCRIPTIONS`].
+    /// The member belongs to one of [`DESCRIPTIONS`].
     is_described: bool,
 }
 
@@ -284,18 +293,18 @@ impl<'n> Member<'n> {
         FREE.contains(&self.name)
     }
 
-    /// Whether the values of a member at the top of the request are items, at this depth.
+    /// Returns whether the values of a member at the top of the request are items, at this depth.
     fn has_items(self, depth: usize) -> bool {
         depth == self.lists + 1 && ITEMS.iter().any(|known| self.loose.is(known))
     }
 }
 
-/// Why a search ends.
+/// Reasons why a search ends.
 #[derive(Debug, Clone, Copy)]
 enum Problem {
-    /// What is wrong with the body.
+    /// A text that says what is wrong with the body.
     Body(&'static str),
-    /// Something else than text stands where an id belongs.
+    /// Something else than text is in the place of an id.
     Id(&'static str),
 }
 
@@ -321,7 +330,7 @@ struct Search {
     taken: Taken,
     found: Vec<Reference>,
     left_bytes: usize,
-    /// Ends the search.
+    /// Why the search ended, if it did.
     problem: Option<Problem>,
 }
 
@@ -345,12 +354,13 @@ impl Search {
             self.problem = Some(Problem::Body("has an item in a list within a list"));
             return;
         }
-        // The arguments of a tool that was used; a list is a conversation.
+        // These are the arguments of a tool that was used. If `input` is a list, it is a
+        // conversation.
         let is_arguments = member.name == "input" && first == b'{' && depth > 2;
         if !matches!(first, b'[' | b'{') || is_arguments {
             return;
         }
-        // Bounds the work and the stack.
+        // This bounds the work and the stack.
         match self.left_bytes.checked_sub(json.len()) {
             Some(left_bytes) if depth < MAX_DEPTH => self.left_bytes = left_bytes,
             _ => self.problem = Some(Problem::Body("is nested too deeply")),
@@ -375,7 +385,8 @@ impl Search {
         }
     }
 
-    /// Takes an id. `null` is none; what is no text is refused, as a backend might make text of it.
+    /// Takes an id. `null` is none. A value that is no text is refused, because a backend might
+    /// make text of it.
     fn take(&mut self, (member, kind): Known, value: &RawValue, is_looked_up: bool) {
         if value.get() == "null" {
             return;
@@ -400,12 +411,13 @@ impl Search {
     }
 }
 
-/// Searches the elements of a list or the members of an object, without collecting them. A problem ends the reading.
+/// Searches the elements of a list or the members of an object, without collecting them. A problem
+/// ends the reading.
 struct Within<'de, 's, 'm> {
     search: &'s mut Search,
     member: Member<'m>,
     depth: usize,
-    /// What an object says of itself so far.
+    /// What the object says of itself so far.
     item: Item,
     ids: Vec<&'de RawValue>,
 }
@@ -418,9 +430,9 @@ impl Within<'_, '_, '_> {
         Ok(())
     }
 
-    /// Takes the ids of an object whose members have all been read.
+    /// Takes the ids of an object when all its members have been read.
     fn end_object(self) {
-        // An element of a list in the request itself, or what stands in the place of the list.
+        // The value is an element of a list in the request itself, or in the place of the list.
         let is_item = self.member.lists < 2 && self.member.has_items(self.depth - 1);
         if self.item.kind == ItemKind::Reference || is_item {
             for id in self.ids {
@@ -441,7 +453,7 @@ impl<'de> PartReader<'de> for Within<'de, '_, '_> {
         self.go_on().map(|()| true)
     }
 
-    /// Searches each member, doubled ones too: which of them counts is the backend's business.
+    /// Searches each member, doubled ones too, because the backend decides which of them counts.
     fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
         let value: &RawValue = object.next_value()?;
         let Self {
@@ -467,7 +479,7 @@ impl<'de> PartReader<'de> for Within<'de, '_, '_> {
         below.is_described = DESCRIPTIONS.contains(&member.name);
         self.item.note(below, value);
         if member.name == "variables" {
-            // What a user fills into a prompt is text, or an object that says what it is.
+            // A user fills text into a prompt, or an object that says what it is.
             below = Member::default();
         } else if *depth == ITEM_DEPTH && below.loose.is("audio") && member.loose.is("messages") {
             below.holder = Some((AUDIO, ObjectKind::Audio));

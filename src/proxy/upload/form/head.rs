@@ -1,16 +1,17 @@
-//! The head of a form's part: what all programs write, and only that. What is read here must be read so by every server,
-//! above all the part's name.
+//! The head of a form's part, as all programs write it. What is read here must be read the same by
+//! every server, above all the part's name.
 
 use crate::proxy::request::parameters::parameters;
 
-/// What a part's head says of it.
+/// What the head of a part says about the part.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PartHead {
     pub name: String,
-    /// It has a file name, so that it is no value of `model` or `stream`.
+    /// The part has a file name, so that it is no value of `model` or `stream`.
     pub is_file: bool,
-    /// Every server takes it for a file: it has a file name that is not empty, written so that all read it, and a type.
-    /// Without the first multer, busboy and Go take it for a value, without the second PHP, without the third formidable.
+    /// Every server takes the part for a file: it has a type, and a file name that is not empty and
+    /// that all can read. Without the name's quotes multer, busboy and Go take it for a value,
+    /// without a name PHP, and without a type formidable.
     pub is_file_to_all: bool,
 }
 
@@ -20,7 +21,8 @@ impl PartHead {
         let mut part = None;
         let mut has_type = false;
         for line in head.split("\r\n") {
-            // Python's readers end a line at some of these, C's a text at another.
+            // Python's readers end a line at some of these characters, and C's end a text at
+            // another.
             if line.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
                 || line.starts_with(' ')
             {
@@ -80,8 +82,9 @@ impl PartHead {
     }
 }
 
-/// Whether every server takes a name as it is written: ASCII without blanks at its ends, and without escapes of whatever kind
-/// or what ends a name for servers that look for semicolons before quotes.
+/// Returns whether every server takes a name as it is written: ASCII without blanks at its ends,
+/// without escapes of any kind, and without what ends a name for servers that look for semicolons
+/// before quotes.
 fn is_usual_name(name: &str) -> bool {
     name.bytes().all(|byte| matches!(byte, b' '..=b'~'))
         && name.trim() == name
@@ -94,7 +97,7 @@ fn starts_with_word(text: &str, word: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
 
-/// RFC 9110 section 5.6.2.
+/// Returns whether a byte belongs to a token (RFC 9110 section 5.6.2).
 fn is_of_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -219,7 +222,7 @@ mod tests {
         }
     }
 
-    /// How a server finds the end of a quoted text.
+    /// Ways in which servers find the end of a quoted text.
     #[derive(Clone, Copy, PartialEq)]
     enum Quotes {
         Escaped,
@@ -227,7 +230,7 @@ mod tests {
         Unknown,
     }
 
-    /// The names that a lenient server takes out of a Content-Disposition.
+    /// Returns the names that a lenient server takes out of a Content-Disposition.
     fn read_leniently(value: &str, quotes: Quotes) -> Vec<String> {
         let mut pieces = vec![String::new()];
         let (mut is_quoted, mut is_escaped) = (false, false);
