@@ -1,5 +1,6 @@
-//! Errors that the proxy itself answers with, in the shape of the API that was asked, so that SDKs raise the right exception.
-//! OpenAI's API reference, "Error codes": `{"error":{"message","type","param","code"}}`. Anthropic's, "Errors":
+//! Errors that the proxy itself answers with, in the shape of the API that was called, so that SDKs
+//! raise the right exception. The shapes are those of OpenAI's API reference, "Error codes":
+//! `{"error":{"message","type","param","code"}}`, and of Anthropic's, "Errors":
 //! `{"type":"error","error":{"type","message"},"request_id"}`.
 
 use std::{borrow::Cow, fmt};
@@ -14,7 +15,7 @@ use actix_web::{
 };
 use serde::Serialize;
 
-/// An answer made here instead of by the backend.
+/// An answer of the proxy itself instead of the backend's.
 #[derive(Debug, Clone)]
 pub struct ApiError {
     status: StatusCode,
@@ -23,17 +24,17 @@ pub struct ApiError {
     param: Option<Cow<'static, str>>,
     message: Cow<'static, str>,
     retry: Retry,
-    /// For 405.
+    /// The methods that a 405 lists in `Allow`.
     allow: Option<Cow<'static, str>>,
-    /// The request has its line in the access log.
+    /// The request has its line in the access log already.
     is_logged: bool,
 }
 
-/// The header that tells an answer's id, and Anthropic's name for it.
+/// The header that has an answer's id, and Anthropic's name for it.
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub static ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
-/// Whose clients read an error.
+/// The API whose clients read an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorShape {
     OpenAi,
@@ -41,7 +42,7 @@ pub enum ErrorShape {
 }
 
 impl ErrorShape {
-    /// The shape that the clients of a path expect.
+    /// Returns the shape that the clients of a path expect.
     #[must_use]
     pub fn of_path(path: &str) -> Self {
         match path.strip_prefix("/v1/messages") {
@@ -51,7 +52,7 @@ impl ErrorShape {
     }
 }
 
-/// What a client is told about trying again.
+/// What a client is told about retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Retry {
     Unsaid,
@@ -62,7 +63,8 @@ enum Retry {
 }
 
 impl Retry {
-    /// A repetition cures no fault of the request itself, but for one that came too slowly or too often.
+    /// A retry does not help against a fault of the request itself, unless it came too slowly or
+    /// too often.
     fn of_status(status: StatusCode) -> Self {
         match status.as_u16() {
             408 | 429 => Self::Unsaid,
@@ -101,7 +103,7 @@ struct AnthropicInner<'a> {
     message: &'a str,
 }
 
-/// The type that Anthropic's API gives an error of this status.
+/// Returns the type that Anthropic's API gives an error of this status.
 fn anthropic_kind(status: StatusCode) -> &'static str {
     match status.as_u16() {
         401 => "authentication_error",
@@ -135,7 +137,7 @@ impl ApiError {
         }
     }
 
-    /// 400, 404, 409, 413, 415…: the request is at fault.
+    /// 400, 404, 409, 413, 415 and the like: the request is at fault.
     #[must_use]
     pub fn invalid_request(
         status: StatusCode,
@@ -145,13 +147,13 @@ impl ApiError {
         Self::new(status, "invalid_request_error", code, message.into())
     }
 
-    /// 401: no key, or not one of ours.
+    /// 401: there is no key, or an unknown one.
     #[must_use]
     pub fn unauthorized(code: &'static str, message: &'static str) -> Self {
         Self::invalid_request(StatusCode::UNAUTHORIZED, Some(code), message)
     }
 
-    /// 403.
+    /// 403: the key is known, and may not.
     #[must_use]
     pub fn forbidden(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(
@@ -195,13 +197,13 @@ impl ApiError {
         )
     }
 
-    /// 404 for what is not open: the message says why, and which setting opens it where one does.
+    /// 404 for what is not open. The message says why, and which setting opens it if one does.
     #[must_use]
     pub fn closed(message: impl Into<Cow<'static, str>>) -> Self {
         Self::invalid_request(StatusCode::NOT_FOUND, Some("endpoint_closed"), message)
     }
 
-    /// 429 for a user whose uploads would hold the places of others.
+    /// 429 for a user whose uploads would hold the permits of others.
     #[must_use]
     pub fn too_many_uploads(limit: usize) -> Self {
         Self::new(
@@ -214,7 +216,8 @@ impl ApiError {
         .retry_after(2)
     }
 
-    /// 426 for a WebSocket where none is spoken: clients that try one first go on with a POST at once.
+    /// 426 for a WebSocket where none is served. Clients that try one first go on with a POST at
+    /// once.
     #[must_use]
     pub fn no_websocket() -> Self {
         Self::invalid_request(
@@ -255,14 +258,14 @@ impl ApiError {
         self
     }
 
-    /// Trying again would not help, or would be paid twice.
+    /// Tells the client that a retry would not help, or would be paid twice.
     #[must_use]
     pub fn never_retry(mut self) -> Self {
         self.retry = Retry::Never;
         self
     }
 
-    /// The request's exchange writes the line in the access log.
+    /// Notes that the line in the access log is written with the request's account.
     #[must_use]
     pub fn already_logged(mut self) -> Self {
         self.is_logged = true;
@@ -279,7 +282,7 @@ impl ApiError {
         self.status
     }
 
-    /// The whole answer.
+    /// Makes the response.
     #[must_use]
     pub fn to_response(&self, shape: ErrorShape) -> HttpResponse<BoxBody> {
         let request_id = new_request_id();
@@ -298,7 +301,7 @@ impl ApiError {
             response.insert_header((header::ALLOW, allow.as_ref()));
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            // RFC 9110 section 15.5.2: a 401 names the scheme.
+            // A 401 names the scheme (RFC 9110 section 15.5.2).
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         match shape {
@@ -331,7 +334,7 @@ impl fmt::Display for ApiError {
     }
 }
 
-/// The beginning of a text that a client sent.
+/// Returns the beginning of a text that a client sent.
 #[must_use]
 pub fn shortened(text: &str, max_chars: usize) -> &str {
     text.char_indices()
@@ -339,10 +342,10 @@ pub fn shortened(text: &str, max_chars: usize) -> &str {
         .map_or(text, |(end, _)| &text[..end])
 }
 
-/// `req_` and 96 random bits; answers of the backend carry the backend's own.
+/// Returns `req_` and 96 random bits. Answers of the backend have the backend's own id.
 fn new_request_id() -> String {
     let mut random = [0u8; 12];
-    // Without random bytes the id is merely not unique.
+    // Without random bytes the id is only not unique.
     let _ = getrandom::fill(&mut random);
     let mut id = String::with_capacity(28);
     id.push_str("req_");

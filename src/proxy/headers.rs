@@ -1,4 +1,5 @@
-//! What crosses, both ways: which headers of a request go on to the backend, which of an answer go back to the client.
+//! The headers that cross, in both directions: which of a request's go on to the backend, and which
+//! of an answer's go back to the client.
 
 use actix_web::{
     HttpRequest,
@@ -13,13 +14,16 @@ use sha2::{Digest, Sha256};
 use super::backend::{BackendUrl, HttpProxy, below_v1};
 use crate::model::Secret;
 
-/// A browser's WebSocket can send no header of its own: OpenAI's SDK puts the key into a subprotocol.
+/// Beginning of the subprotocol that holds a key. A browser's WebSocket can send no header of its
+/// own, so OpenAI's SDK puts the key there.
 pub const KEY_PROTOCOL: &str = "openai-insecure-api-key.";
 
-// Names are told apart by their first letter: most of a message's headers then cost a jump and a comparison or two.
+// Names are told apart by their first letter, so that most headers of a message cost a jump and one
+// or two comparisons.
 
-/// Whether a header concerns one connection only, in either direction: those of RFC 9110 section 7.6.1 and RFC 9113
-/// section 8.2.2, whether `Connection` names them or not, and the length, for a message's framing is made anew.
+/// Returns whether a header concerns one connection only, in either direction: those of RFC 9110
+/// section 7.6.1 and RFC 9113 section 8.2.2, whether `Connection` names them or not, and the
+/// length, because a message is framed anew.
 fn is_hop_by_hop(name: &str) -> bool {
     match name.as_bytes().first() {
         Some(b'c') => matches!(name, "connection" | "content-length"),
@@ -32,7 +36,7 @@ fn is_hop_by_hop(name: &str) -> bool {
     }
 }
 
-/// Whether an end-to-end header of a request does not go on:
+/// Returns whether an end-to-end header of a request does not go on. These stay here:
 /// - the client's credentials and cookies, and what this proxy sets itself;
 /// - the client's address, as reverse proxies and content delivery networks name it (all that end in `-ip`, too);
 /// - what would have the backend read another method, path or host than those that were checked;
@@ -115,14 +119,15 @@ fn is_override_in_x(name: &str) -> bool {
     }
 }
 
-/// Whether a server that passes headers as CGI variables would read the name as that of another header: it turns `-` into
-/// `_` (RFC 3875 section 4.1.18), so that `x_forwarded_for` would be the one that stays here.
+/// Returns whether a server that passes headers as CGI variables would take the name for that of
+/// another header: it turns `-` into `_` (RFC 3875 section 4.1.18), so that `x_forwarded_for` would
+/// be the one that stays here.
 fn is_ambiguous(name: &str) -> bool {
     name.as_bytes().contains(&b'_')
 }
 
-/// Whether an end-to-end header of an answer does not go back. A client takes it as said by the host that it asked, which is
-/// this proxy's, and often for a long time:
+/// Returns whether an end-to-end header of an answer does not go back. A client takes it as said by
+/// the host that it asked, which is this proxy's, and often for a long time:
 /// - `set-cookie…`: the cookies are for the backend's host;
 /// - `strict-transport-security`, `public-key-pins…`, `expect-ct`, `expect-staple`: would demand TLS, or the backend's keys, of our host name;
 /// - `alt-svc`: would lead to another address in our name;
@@ -182,7 +187,7 @@ fn stays_with_backend(name: &str) -> bool {
     }
 }
 
-/// How a body is framed (RFC 9112 section 6).
+/// Ways to frame a body (RFC 9112 section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyLength {
     Known(u64),
@@ -191,14 +196,14 @@ pub enum BodyLength {
     Chunked,
 }
 
-/// The lines that every request to the backend has, made once.
+/// The lines that every request to the backend has. They are made once.
 pub struct OwnHeaders {
-    /// Comes before a path that does not begin with `/v1/`, and stands in the place of the `/v1` of one that does. For a plain
-    /// HTTP proxy both begin with the backend's scheme and host.
+    /// What comes before a path that does not begin with `/v1/`, and what replaces the `/v1` of one
+    /// that does. For a plain HTTP proxy both begin with the backend's scheme and host.
     prefix: String,
     v1: String,
     lines: String,
-    /// The backend's key as most send it, and as Anthropic's clients do.
+    /// The backend's key in the header that most clients send, and in that of Anthropic's clients.
     bearer: String,
     x_api_key: String,
 }
@@ -247,7 +252,7 @@ impl OwnHeaders {
         }
     }
 
-    /// Writes the whole head of a request to the backend.
+    /// Writes the head of a request to the backend.
     #[must_use]
     pub fn head_for(&self, request: &HttpRequest, body: BodyLength) -> Vec<u8> {
         let is_json = matches!(body, BodyLength::Json(_));
@@ -271,24 +276,26 @@ impl OwnHeaders {
         head
     }
 
-    /// The head of a GET of the proxy's own, on behalf of a request.
+    /// Writes the head of a GET of the proxy's own, with the headers of a client's request.
     #[must_use]
     pub fn get_head_for(&self, request: &HttpRequest, target: &str) -> Bytes {
-        // The answer is read here, whole and in one form, whatever part of it in whatever form the client has already.
+        // The answer is read here, in one piece and one form, whatever part and form the client
+        // asked for.
         let is_ours = |name: &str| name == "range" || name == "accept" || name.starts_with("if-");
         let mut head = self.head_without_framing(request, &Method::GET, target, is_ours);
         head.extend_from_slice(b"\r\n");
         head.into()
     }
 
-    /// The head of a GET of the proxy's own, on behalf of nobody's request.
+    /// Writes the head of a GET of the proxy's own, without a client's request.
     #[must_use]
     pub fn get_head(&self, target: &str) -> Bytes {
         let ([front, rest], lines, bearer) = (self.place(target), &self.lines, &self.bearer);
         format!("GET {front}{rest} HTTP/1.1\r\n{lines}{bearer}\r\n").into()
     }
 
-    /// The head of a request for a WebSocket. No extensions: what is compressed could not be metered.
+    /// Writes the head of a request for a WebSocket. It offers no extensions, because compressed
+    /// messages could not be metered.
     #[must_use]
     pub fn upgrade_head_for(&self, request: &HttpRequest) -> Bytes {
         let mut head =
@@ -302,7 +309,7 @@ impl OwnHeaders {
         head.into()
     }
 
-    /// A target as the backend has it, in two parts.
+    /// Returns a target as the backend has it, in two parts.
     fn place<'t>(&'t self, target: &'t str) -> [&'t str; 2] {
         match below_v1(target) {
             Some(rest) => [&self.v1, rest],
@@ -326,7 +333,7 @@ impl OwnHeaders {
             rest,
             " HTTP/1.1\r\n",
             &self.lines,
-            // The way the client sends its key is the way its backend knows.
+            // The backend knows keys in the header in which the client sends its own.
             if sends_x_api_key(request.headers()) {
                 &self.x_api_key
             } else {
@@ -353,13 +360,15 @@ impl OwnHeaders {
     }
 }
 
-/// A backend may answer a request once more with the answer that it has given to another with this key.
+/// Returns whether a header is an idempotency key. A backend may repeat the answer that it has
+/// given to another request with the same one.
 fn is_idempotency_key(name: &str) -> bool {
     matches!(name, "idempotency-key" | "x-idempotency-key")
 }
 
-/// An idempotency key that no other user's request can have: all users share the backend's key, so to the backend they are one
-/// client. It is the same again whenever the same key of the proxy's sends the same value.
+/// Returns an idempotency key that no other user's request can have. All users share the backend's
+/// key, so that they are one client to the backend. The result is the same whenever the same user
+/// sends the same value.
 fn distinct_per_user(headers: &HeaderMap, value: &[u8]) -> Vec<u8> {
     let mut digest = Sha256::new();
     for name in ["authorization", "api-key", "x-api-key"] {
@@ -378,7 +387,7 @@ fn distinct_per_user(headers: &HeaderMap, value: &[u8]) -> Vec<u8> {
     hex
 }
 
-/// Path and query as they came.
+/// Returns path and query as they came.
 fn target_of(request: &HttpRequest) -> &str {
     let target = request.uri().path_and_query();
     target.map_or("/", |target| target.as_str())
@@ -388,7 +397,7 @@ fn sends_x_api_key(headers: &HeaderMap) -> bool {
     !headers.contains_key(header::AUTHORIZATION) && headers.contains_key("x-api-key")
 }
 
-/// The subprotocols that go on: without the one that is a key.
+/// Returns the subprotocols that go on, without the one that is a key.
 fn protocols(headers: &HeaderMap) -> Option<Vec<u8>> {
     let protocols: Vec<&[u8]> = headers
         .get_all(header::SEC_WEBSOCKET_PROTOCOL)
@@ -404,7 +413,7 @@ fn goes_to_backend(name: &HeaderName) -> bool {
     !is_hop_by_hop(name) && !stays_here(name) && !is_ambiguous(name)
 }
 
-/// What of an answer's headers goes back to the client.
+/// Returns the headers of an answer that go back to the client.
 #[must_use]
 pub fn keep_end_to_end(mut headers: HeaderMap) -> HeaderMap {
     let named: smallvec::SmallVec<[String; 4]> = named_by_connection(&headers)
@@ -420,18 +429,18 @@ pub fn keep_end_to_end(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-/// The names listed in `Connection`, in lower case as header maps hold them.
+/// Returns the names that `Connection` lists, in lower case as header maps hold them.
 fn named_by_connection(headers: &HeaderMap) -> smallvec::SmallVec<[&str; 4]> {
     let mut named = smallvec::SmallVec::new();
     for value in headers.get_all(header::CONNECTION) {
-        // Nearly all there are.
+        // Nearly all requests have this value.
         if value.as_bytes().eq_ignore_ascii_case(b"keep-alive") {
             continue;
         }
         let options = value.to_str().unwrap_or_default().split(',').map(str::trim);
         // Hop-by-hop headers stay without being named.
         for option in options.filter(|option| !option.is_empty() && !is_hop_by_hop(option)) {
-            // Found by the map's own spelling, so that the case does not matter.
+            // The name is taken from the map, so that its case does not matter.
             if let Some((name, _)) = headers
                 .iter()
                 .find(|(name, _)| name.as_str().eq_ignore_ascii_case(option))

@@ -1,5 +1,6 @@
-//! One request's way through the proxy. [`handle`] and `forward` are the way, read top to bottom: which endpoint, who, may they,
-//! what, when, send, answer. Each step has a room; ARCHITECTURE.md has a picture of them.
+//! The way of a request through the proxy. [`handle`] and `forward` are the way, from top to
+//! bottom: which endpoint, who, may they, what, when, send, answer. Each step has a room;
+//! ARCHITECTURE.md has a picture of them.
 
 pub mod accounting;
 pub mod admission;
@@ -24,7 +25,7 @@ use response::finish::{framed_for, refuse};
 use routes::{Body, Found, ObjectEffect};
 use state::Worker;
 
-/// Serves every path that is not the admin's or the health check's.
+/// Serves every path but those of the admin API and the health check.
 pub async fn handle(
     request: HttpRequest,
     mut payload: web::Payload,
@@ -32,7 +33,7 @@ pub async fn handle(
 ) -> HttpResponse {
     let admission = &worker.shared.admission;
     let result = match route(&worker.shared.endpoints, &request) {
-        // Boxed, as all rare ways are, lest every request's future have room for them.
+        // Boxed, as all rare ways are, because every request's future would have room for them.
         Ok(route) if route.endpoint.body == Body::Socket => {
             return match Box::pin(realtime::open(&worker, &request, payload, route.endpoint)).await
             {

@@ -1,6 +1,7 @@
-//! A name with several addresses (RFC 8305, "Happy Eyeballs"): the one that worked last comes first, the families take
-//! turns, and an address that has not answered for a quarter of a second gets company. So one that swallows everything
-//! costs that quarter once, and not the connect timeout at every connection.
+//! Dials a name with several addresses (RFC 8305, "Happy Eyeballs"): the one that worked last comes
+//! first, the families take turns, and if an address has not answered for a quarter of a second,
+//! the next one is tried beside it. So an address that swallows everything costs that quarter once,
+//! and not the connect timeout at every connection.
 
 use std::{
     future::{Future, poll_fn},
@@ -14,7 +15,8 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-/// How long an address is waited for before the next one is tried beside it (RFC 8305 section 5, "Connection Attempt Delay").
+/// Time after which the next address is tried beside one (RFC 8305 section 5, "Connection Attempt
+/// Delay").
 const MAX_DELAY: Duration = Duration::from_millis(250);
 
 /// The address to which the last connection was made; shared by all workers.
@@ -31,8 +33,8 @@ impl LastGood {
     }
 }
 
-/// The order in which addresses are tried: the resolver's (RFC 6724), but the one that worked last first, and the two
-/// families in turn. Each comes once.
+/// Returns the order in which addresses are tried: the resolver's (RFC 6724), but the one that
+/// worked last first, and the two families in turn. Each comes once.
 pub(super) fn in_order(
     resolved: impl IntoIterator<Item = SocketAddr>,
     last_good: Option<SocketAddr>,
@@ -63,17 +65,18 @@ pub(super) fn in_order(
     ordered
 }
 
-/// Dials the addresses until one answers: the next one when an attempt fails, or when the last began a quarter of a second
-/// ago. `limit` is the time that there is for all of them. The attempts that are not needed any more are dropped.
+/// Dials the addresses until one answers. The next one is tried when an attempt fails, or a quarter
+/// of a second after the last began. `limit` is the time for all of them. Attempts that are not
+/// needed any more are dropped.
 ///
 /// # Errors
-/// That of the address which was tried first, once all have failed.
+/// The error of the address that was tried first, when all have failed.
 pub(super) async fn connect_to_first<T, F: Future<Output = io::Result<T>>>(
     addresses: Vec<SocketAddr>,
     limit: Duration,
     mut dial: impl FnMut(SocketAddr) -> F,
 ) -> io::Result<(SocketAddr, T)> {
-    // With little time or many addresses each still gets its turn.
+    // With little time or many addresses each one still gets its turn.
     let shares = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let delay = MAX_DELAY.min(limit / shares);
     let mut waiting = addresses.into_iter();
@@ -143,7 +146,7 @@ mod tests {
             (&["6.1", "6.2", "4.1"], Some("4.1"), &["4.1", "6.1", "6.2"]),
             (&["6.1", "6.2", "4.1"], Some("6.2"), &["6.2", "4.1", "6.1"]),
             (&["4.1", "4.2", "6.1"], None, &["4.1", "6.1", "4.2"]),
-            // One that is not the name's any more is not tried.
+            // An address that is not the name's any more is not tried.
             (&["4.1", "6.1"], Some("4.9"), &["4.1", "6.1"]),
             (&["4.1", "4.1", "6.1", "4.1"], None, &["4.1", "6.1"]),
         ] {
@@ -152,7 +155,7 @@ mod tests {
         }
     }
 
-    /// What a fake address does, after some time.
+    /// Behaviour of a fake address, after some time.
     #[derive(Clone, Copy)]
     enum Fate {
         Answers(u64),
@@ -160,7 +163,7 @@ mod tests {
         Swallows,
     }
 
-    /// The address that won, and after how many milliseconds each was dialled.
+    /// Returns the address that won, and the milliseconds after which each was dialled.
     fn race(fates: &[Fate], limit: Duration) -> (io::Result<usize>, Vec<u64>) {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().build().unwrap();
@@ -200,7 +203,7 @@ mod tests {
         (won, dialled.into_inner())
     }
 
-    /// Whether each was dialled when expected, or a little later on a busy machine.
+    /// Asserts that each was dialled when expected, or a little later on a busy machine.
     #[track_caller]
     fn assert_dialled(found: &[u64], expected: &[u64]) {
         let is_in_time = |(found, due): (&u64, &u64)| (*due..due + 150).contains(found);
@@ -218,10 +221,10 @@ mod tests {
             (&[Answers(5)][..], 0, &[0][..]),
             (&[Swallows, Answers(5)], 1, &[0, 250]),
             (&[Swallows, Swallows, Answers(5)], 2, &[0, 250, 500]),
-            // The first may still win while the second is on its way.
+            // The first one may still win while the second is on its way.
             (&[Answers(300), Answers(500)], 0, &[0, 250]),
             (&[Answers(800), Answers(50)], 1, &[0, 250]),
-            // A refusal makes room at once.
+            // A refusal lets the next one be tried at once.
             (&[Refuses(0), Refuses(10), Answers(5)], 2, &[0, 0, 10]),
             (&[Swallows, Refuses(100), Answers(5)], 2, &[0, 250, 350]),
             (&[Answers(100), Answers(0)], 0, &[0]),

@@ -1,4 +1,5 @@
-//! The body of an answer, read as it comes. Only a body that was read to its own end gives its connection back.
+//! The body of an answer, read as it comes. Only a body that was read to its own end gives its
+//! connection back to the pool.
 
 use std::{
     rc::Rc,
@@ -17,23 +18,23 @@ use super::{
 
 /// Longest line with a chunk's size, extensions included.
 const MAX_SIZE_LINE_BYTES: usize = 1024;
-/// All trailer fields together; they are dropped.
+/// Longest trailer section. Its fields are dropped.
 const MAX_TRAILER_BYTES: usize = 16 * 1024;
 
 const CRLF: &[u8] = b"\r\n";
-/// A longer chunk is not moved to join the one before it; events have a few hundred bytes.
+/// A longer chunk is not moved to join the one before it. Events have a few hundred bytes.
 const MAX_JOINED_BYTES: usize = 4 * 1024;
 
 /// A body on its way.
 pub struct Body {
-    /// `None` once the connection went back or was closed.
+    /// `None` when the connection went back or was closed.
     connection: Option<Connection>,
     pool: Rc<Pool>,
     keeps_alive: bool,
     state: State,
 }
 
-/// Why a body did not come to its end.
+/// Reasons why a body did not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     #[error("the backend broke off in its answer: {0}")]
@@ -46,21 +47,21 @@ pub enum BodyError {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// Bytes of a known length left.
+    /// Bytes that are left of a known length.
     Length(u64),
     UntilClose,
     Chunk(Chunk),
     Done,
-    /// An error that the bytes read ahead hold; told once what came before it has been handed out.
+    /// An error in the bytes that were read ahead. It is returned after everything before it.
     Malformed(&'static str),
 }
 
-/// Where in the chunked encoding (RFC 9112 section 7.1) the reading stands.
+/// Place in the chunked encoding (RFC 9112 section 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chunk {
     Size,
     Data(u64),
-    /// The CRLF behind a chunk's data.
+    /// At the CRLF after a chunk's data.
     DataEnd,
     Trailers {
         bytes: usize,
@@ -79,26 +80,26 @@ impl Body {
         body
     }
 
-    /// Whether the last byte has been handed out.
+    /// Returns whether the last byte has been handed out.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.state == State::Done
     }
 
-    /// Whether bytes lie here that came with those handed out.
+    /// Returns whether bytes are left that came with those handed out.
     #[must_use]
     pub fn has_read_ahead(&self) -> bool {
         let connection = self.connection.as_ref();
         connection.is_some_and(|connection| !connection.has_read_all())
     }
 
-    /// When the last byte came; `None` once the connection is gone.
+    /// Returns when the last byte came, or `None` if the connection is gone.
     #[must_use]
     pub fn active_at(&self) -> Option<Instant> {
         self.connection.as_ref().map(Connection::active_at)
     }
 
-    /// The next bytes as they came, `None` at the body's own end.
+    /// Returns the next bytes as they came, `None` at the body's own end.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
             match self.state {
@@ -123,7 +124,7 @@ impl Body {
         }
     }
 
-    /// Reads more; the end of the stream is the end of a body only where nothing else marks it.
+    /// Reads more. The end of the stream is the end of a body only if nothing else marks it.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
         let Some(connection) = &mut self.connection else {
             return Poll::Ready(Err(BodyError::BrokeOff(
@@ -147,8 +148,8 @@ impl Body {
         }
     }
 
-    /// Reads framing as far as it has come, so that the end is known with the last bytes and not one read later;
-    /// at the end the connection goes back to the pool, if it may.
+    /// Reads framing as far as it has come, so that the end is known with the last bytes and not
+    /// one read later. At the end the connection goes back to the pool, if it may.
     fn settle(&mut self) {
         let Some(connection) = &mut self.connection else {
             return;
@@ -174,13 +175,13 @@ impl State {
         }
     }
 
-    /// Takes body bytes off what was read; `None` when there are none. Small chunks that came together leave together: what
-    /// is done once a piece is then done once a read.
+    /// Takes body bytes from what was read, `None` if there are none. Small chunks that came
+    /// together leave together, so that the work for a piece is done once a read.
     pub(super) fn take(&mut self, read: &mut BytesMut) -> Option<Bytes> {
         if read.is_empty() {
             return None;
         }
-        // What was looked at, and how much of it is data; that is moved to the front.
+        // How far was looked, and how much of that is data, which is moved to the front.
         let (mut at, mut data) = (0, 0);
         loop {
             match self {
@@ -228,7 +229,8 @@ impl State {
         (data > 0).then(|| piece.freeze())
     }
 
-    /// Walks over chunk sizes, line ends and trailers until data, the end, or the end of what was read.
+    /// Moves over chunk sizes, line ends and trailers until data, the end, or the end of what was
+    /// read.
     pub(super) fn skip_framing(&mut self, read: &mut BytesMut) {
         while let Self::Chunk(chunk) = *self {
             match chunk.next(read) {
@@ -244,8 +246,8 @@ impl State {
 }
 
 impl Chunk {
-    /// The next state and the length of the framing before it, or `None` when it takes more bytes or is up to the reader
-    /// of the data.
+    /// Returns the next state and the length of the framing before it, or `None` if more bytes are
+    /// needed or data comes next.
     fn next(self, read: &[u8]) -> Result<Option<(State, usize)>, &'static str> {
         match self {
             Self::Data(_) => Ok(None),
@@ -285,7 +287,8 @@ impl Chunk {
     }
 }
 
-/// The first line, without its CRLF. A bare LF ends no line: two readers could disagree on it.
+/// Returns the first line without its CRLF. A bare LF ends no line, because two readers could
+/// disagree on it.
 fn line(read: &[u8], limit: usize) -> Result<Option<&[u8]>, &'static str> {
     match memchr::memchr(b'\n', &read[..read.len().min(limit)]) {
         None if read.len() >= limit => Err("a line is too long"),
@@ -297,7 +300,7 @@ fn line(read: &[u8], limit: usize) -> Result<Option<&[u8]>, &'static str> {
     }
 }
 
-/// Hexadecimal digits; extensions behind `;` are passed over.
+/// Reads hexadecimal digits. Extensions after `;` are ignored.
 fn chunk_size(line: &[u8]) -> Result<u64, &'static str> {
     let digits = line
         .split(|byte| *byte == b';')
@@ -320,7 +323,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Reads a chunked body given in reads; the data, and how it ended.
+    /// Reads a chunked body that comes in reads. Returns the data, and how it ended.
     fn read(reads: &[&[u8]]) -> (Vec<u8>, State) {
         let mut state = State::Chunk(Chunk::Size);
         let (mut buffer, mut data) = (BytesMut::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! Making a connection: name, TCP, an HTTP proxy's tunnel, TLS.
+//! Makes connections: name, TCP, the tunnel of an HTTP proxy, TLS.
 
 use std::{
     io,
@@ -23,8 +23,9 @@ use super::{
     connection::{Connection, Io},
 };
 
-/// When a silent connection is probed for the first time, and how often then: a NAT on the way forgets what is silent for
-/// longer, often after a minute, and a machine that is gone is noticed although nothing is sent to it.
+/// Silence after which a connection is probed, and interval of the probes. A NAT on the way forgets
+/// longer silent connections, often after a minute, and a machine that is gone is noticed although
+/// nothing is sent to it.
 const PROBE_AFTER: Duration = Duration::from_secs(30);
 const PROBE_EVERY: Duration = Duration::from_secs(10);
 /// Longest answer of an HTTP proxy to CONNECT.
@@ -37,7 +38,7 @@ pub struct Connector {
     last_good: LastGood,
 }
 
-/// Why TLS to the backend cannot be set up.
+/// Reasons why TLS to the backend cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("SSL_CERT_FILE: cannot read certificates from {path}: {reason}")]
@@ -67,7 +68,8 @@ impl Connector {
         })
     }
 
-    /// A plain-HTTP request through an HTTP proxy names the whole URL (RFC 9112 section 3.2.2) and carries its credentials.
+    /// Returns the HTTP proxy for plain HTTP. A request through it names the complete URL (RFC 9112
+    /// section 3.2.2) and carries the proxy's credentials.
     #[must_use]
     pub fn plain_proxy(&self) -> Option<&HttpProxy> {
         self.settings
@@ -76,7 +78,7 @@ impl Connector {
             .filter(|_| !self.settings.url.tls)
     }
 
-    /// A fresh connection, ready for a request.
+    /// Returns a new connection, ready for a request.
     pub(super) async fn connect(&self) -> Result<Connection, BackendError> {
         let limit = self.settings.connect_timeout;
         match tokio::time::timeout(limit, self.connect_io(limit)).await {
@@ -86,7 +88,8 @@ impl Connector {
         }
     }
 
-    /// Names are looked up anew for each connection, by the operating system's resolver on the blocking pool.
+    /// Looks the name up for each connection, by the operating system's resolver on the blocking
+    /// pool.
     pub(super) async fn connect_io(&self, limit: Duration) -> io::Result<Io> {
         let url = &self.settings.url;
         let (host, port) = match &self.settings.http_proxy {
@@ -110,17 +113,18 @@ impl Connector {
     }
 }
 
-/// Why there is no connection.
+/// Returns the reason why there is no connection.
 pub(super) fn failure(error: &io::Error) -> BackendError {
     if is_out_of_files(error) {
         BackendError::OutOfFiles
     } else {
-        BackendError::Unreachable(told(error))
+        BackendError::Unreachable(advice_for(error))
     }
 }
 
-/// What to do about it, where the usual mistakes in setting up TLS are told in words for programmers.
-fn told(error: &io::Error) -> String {
+/// Returns a text that says what to do about the usual mistakes in setting up TLS, whose errors are
+/// written for programmers.
+fn advice_for(error: &io::Error) -> String {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
     match tls {
         Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
@@ -139,25 +143,25 @@ fn told(error: &io::Error) -> String {
     }
 }
 
-/// EMFILE, ENFILE: the process or the machine has no file descriptor left.
+/// Returns whether the process or the machine has no file descriptor left (EMFILE, ENFILE).
 fn is_out_of_files(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(23 | 24))
 }
 
-/// A connection to the backend or to an HTTP proxy, with its options.
+/// Dials the backend or an HTTP proxy, and sets the options of the connection.
 async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
-    // An event or a small request must not wait for the acknowledgement of the one before.
+    // An event or a small request must not wait for the acknowledgement of the one before it.
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new()
         .with_time(PROBE_AFTER)
         .with_interval(PROBE_EVERY);
-    // A system that cannot probe still connects.
+    // A system that cannot probe can still connect.
     let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
     Ok(stream)
 }
 
-/// A host, which may be an IPv6 address, and a port (RFC 3986 section 3.2).
+/// Returns a host, which may be an IPv6 address, and a port (RFC 3986 section 3.2).
 pub(super) fn authority(host: &str, port: u16) -> String {
     if host.contains(':') {
         format!("[{host}]:{port}")
@@ -166,7 +170,7 @@ pub(super) fn authority(host: &str, port: u16) -> String {
     }
 }
 
-/// CONNECT (RFC 9110 section 9.3.6).
+/// Opens a tunnel with CONNECT (RFC 9110 section 9.3.6).
 async fn open_tunnel(
     tcp: &mut TcpStream,
     proxy: &HttpProxy,
@@ -185,7 +189,7 @@ async fn open_tunnel(
     tcp.write_all(request.as_bytes()).await?;
 
     let mut head = Vec::with_capacity(256);
-    // Byte by byte: what follows the head belongs to TLS.
+    // The head is read byte by byte, because what follows it belongs to TLS.
     while !head.ends_with(b"\r\n\r\n") {
         if head.len() >= MAX_TUNNEL_HEAD_BYTES {
             return Err(io::Error::other(
@@ -210,7 +214,7 @@ async fn open_tunnel(
     }
 }
 
-/// Mozilla's roots, embedded, and those of `SSL_CERT_FILE`.
+/// Makes the TLS settings with Mozilla's roots, which are embedded, and those of `SSL_CERT_FILE`.
 fn tls_config(extra_roots: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
     let mut roots = RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),

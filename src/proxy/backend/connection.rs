@@ -1,4 +1,5 @@
-//! One connection: writes a request while it reads the answer's head, and watches for silence.
+//! One connection. It writes a request while it reads the head of the answer, and watches for
+//! silence.
 
 use std::{
     cell::RefCell,
@@ -25,34 +26,38 @@ use super::{
     idle_timer::IdleTimer,
 };
 
-/// First size of a read; doubled while reads fill it, so that a small answer costs little and a large one few calls.
+/// First size of a read. It is doubled while reads fill it, so that a small answer costs little and
+/// a large one few calls.
 const MIN_READ_BYTES: usize = 16 * 1024;
 const MAX_READ_BYTES: usize = 64 * 1024;
-/// A megabyte comes in some fifteen.
+/// Most pieces in one write. A megabyte comes in some fifteen.
 const MAX_PIECES_A_WRITE: usize = 16;
 
 thread_local! {
-    /// Where small reads of all connections go. What is read of a stream is written on at once, so that the next read finds
-    /// the same memory free again, and in the processor's cache, where the buffers of hundreds of streams would not be.
+    /// The buffer for small reads of all connections of a worker. What is read of a stream is
+    /// written on at once, so that the next read finds the same memory free again, and in the
+    /// processor's cache, where the buffers of hundreds of streams would not be.
     static SMALL_READS: RefCell<BytesMut> = RefCell::default();
 }
 
 /// What becomes of a small read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keep {
-    /// It goes on soon.
+    /// The bytes go on soon.
     Shortly,
-    /// It is a head, and belongs to its answer until that is committed.
+    /// The bytes are a head, and belong to its answer until that is committed.
     ForLong,
 }
 
-/// Longest time from the last byte of a request to the end of a kept connection that counts as closed while it was idle. Such
-/// an end comes within a round trip; later the backend may have worked on the request, and a proxy must not repeat what is not
-/// idempotent (RFC 9110 section 9.2.2).
+/// Longest time from the last byte of a request to the end of a kept connection that counts as
+/// closed while it was idle. Such an end comes within a round trip. Later the backend may have
+/// worked on the request, and a proxy must not repeat what is not idempotent (RFC 9110 section
+/// 9.2.2).
 const MAX_STALE_NOTICE: Duration = Duration::from_millis(100);
-/// Longest time for GET and HEAD, which may be repeated: backends that are far away, or slow to close, cost no error.
+/// Longest such time for GET and HEAD, which may be repeated. So backends that are far away, or
+/// slow to close, cause no error.
 const MAX_STALE_NOTICE_IF_SAFE: Duration = Duration::from_secs(1);
-/// Interim answers (1xx) before the real one.
+/// Most interim answers (1xx) before the final one.
 const MAX_INTERIM: usize = 16;
 
 /// Plain TCP, or TLS over it.
@@ -61,23 +66,23 @@ pub enum Io {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// A connection to the backend and what was read of it ahead.
+/// A connection to the backend, and what was read ahead from it.
 pub(super) struct Connection {
     io: Io,
     read_ahead: BytesMut,
     read_size: usize,
     idle: IdleTimer,
-    /// Answers read to their end before.
+    /// Answers that were read to their end on it.
     exchanges: u32,
-    /// The request was written whole.
+    /// The request was written completely.
     request_sent: bool,
     asked: RequestKind,
 }
 
-/// An exchange that brought no answer.
+/// An exchange without an answer.
 pub(super) struct Failure {
     pub(super) error: BackendError,
-    /// The connection was a kept one and had, as it seems, been closed before the request came.
+    /// The connection was a kept one, and had apparently been closed before the request came.
     pub(super) was_stale: bool,
 }
 
@@ -94,18 +99,18 @@ impl Connection {
         }
     }
 
-    /// Switching protocols is what the next request asks for.
+    /// Notes that the next request asks to switch protocols.
     pub(super) fn asks_upgrade(&mut self) {
         self.asked = RequestKind::Upgrade;
     }
 
-    /// What was read ahead, and the stream itself: no HTTP follows.
+    /// Returns what was read ahead, and the stream itself: no HTTP follows.
     pub(super) fn into_tunnel(self) -> (Bytes, Io) {
         (self.read_ahead.freeze(), self.io)
     }
 
-    /// Writes the request and reads the head of its answer. The backend may answer before it has read the whole request;
-    /// the rest is then not sent.
+    /// Writes the request and reads the head of its answer. The backend may answer before it has
+    /// read the complete request; the rest is then not sent.
     pub(super) async fn exchange(
         &mut self,
         request: &OutgoingRequest,
@@ -141,14 +146,15 @@ impl Connection {
         if !self.request_sent
             && let Poll::Ready(written) = self.poll_write_all(cx, unsent)
         {
-            // After a failed write the answer may still be there to read: many servers refuse, close and leave.
+            // After a failed write the answer may still be there: many servers refuse, close and
+            // leave.
             if unsent.upload_broke {
                 return Poll::Ready(Err(BackendError::Upload));
             } else if let Err(error) = written {
                 unsent.failed = Some(error);
             } else {
                 self.request_sent = true;
-                // What TLS held back has left only now.
+                // What TLS held back has only left now.
                 if let Io::Tls(_) = self.io {
                     self.idle.touch();
                     unsent.written_at = self.idle.since;
@@ -190,7 +196,7 @@ impl Connection {
                 Poll::Ready(Err(error)) => {
                     return Poll::Ready(Err(BackendError::BrokeOff(error.to_string())));
                 }
-                // It is the client's turn, not the backend's.
+                // The client is waited for, not the backend.
                 Poll::Pending if unsent.waits_for_client => return Poll::Pending,
                 Poll::Pending => {
                     ready!(self.idle.poll_over(cx));
@@ -211,7 +217,7 @@ impl Connection {
         loop {
             if unsent.is_empty() {
                 if unsent.upload.is_some() {
-                    // The next bytes may be long in coming.
+                    // The next bytes may take long to come.
                     let _ = Pin::new(&mut self.io).poll_flush(cx)?;
                 }
                 if !ready!(unsent.poll_more(cx))? {
@@ -229,7 +235,7 @@ impl Connection {
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
-    /// Reads once into `read_ahead`; 0 is the end of the stream.
+    /// Reads once into `read_ahead`. Returns the number of bytes; 0 is the end of the stream.
     pub(super) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
@@ -257,7 +263,7 @@ impl Connection {
         self.idle.poll_over(cx)
     }
 
-    /// When the last byte went or came.
+    /// Returns when the last byte went or came.
     pub(super) fn active_at(&self) -> Instant {
         self.idle.since
     }
@@ -270,12 +276,13 @@ impl Connection {
         &mut self.read_ahead
     }
 
-    /// Whether nothing that came is left to be taken.
+    /// Returns whether everything that came has been taken.
     pub(super) fn has_read_all(&self) -> bool {
         self.read_ahead.is_empty()
     }
 
-    /// Whether the request was written whole and nothing unread is left: only then the next request may follow.
+    /// Returns whether the request was written completely and nothing unread is left. Only then the
+    /// next request may follow.
     pub(super) fn is_at_rest(&self) -> bool {
         self.request_sent && self.has_read_all()
     }
@@ -288,12 +295,14 @@ impl Connection {
         self.asked = RequestKind::Request;
     }
 
-    /// Whether an idle connection is still open and silent. Bytes that come unasked must never be taken for an answer.
+    /// Returns whether an idle connection is still open and silent. Bytes that come unasked must
+    /// never be taken for an answer.
     pub(super) fn is_quiet(&mut self) -> bool {
         let mut byte = [0u8; 1];
         let mut buffer = ReadBuf::new(&mut byte);
         let io = &mut self.io;
-        // Unconstrained: a task that has used up its turn would be told "nothing to read" without a look.
+        // Unconstrained, because a task that has used up its turn would hear that there is nothing
+        // to read, without a look.
         let mut look = pin!(tokio::task::unconstrained(poll_fn(|cx| {
             Pin::new(&mut *io).poll_read(cx, &mut buffer)
         })));
@@ -302,7 +311,7 @@ impl Connection {
     }
 }
 
-/// Reads once into an empty buffer. Returns how much, and how much would have fitted.
+/// Reads once into an empty buffer. Returns the number of bytes, and how many would have fitted.
 fn poll_read_small(
     io: Pin<&mut Io>,
     cx: &mut Context<'_>,
@@ -322,19 +331,19 @@ fn poll_read_small(
     })
 }
 
-/// What is left to write of a request.
+/// The rest of a request that is to be written.
 struct Unsent<'a> {
-    /// None of them is empty but for those that were written.
+    /// Pieces of the request. Only those that were written are empty.
     pieces: SmallVec<[Bytes; 2]>,
-    /// How many were.
+    /// Number of the pieces that were written.
     written: usize,
-    /// What follows, until it has ended.
+    /// The source of further pieces, until it has ended.
     upload: Option<&'a mut dyn Upload>,
     waits_for_client: bool,
     upload_broke: bool,
     interim: usize,
     failed: Option<io::Error>,
-    /// When the last byte so far went out; before the first, when the exchange began.
+    /// Time at which the last byte so far went out; before the first one, when the exchange began.
     written_at: Instant,
 }
 
@@ -357,7 +366,7 @@ impl<'a> Unsent<'a> {
         }
     }
 
-    /// Fetches more to write; whether there was any.
+    /// Fetches more to write. Returns whether there was any.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let Some(upload) = &mut self.upload else {
             return Poll::Ready(Ok(false));
@@ -389,7 +398,7 @@ impl<'a> Unsent<'a> {
         self.written == self.pieces.len()
     }
 
-    /// One call for many pieces, where the stream can.
+    /// Writes many pieces with one call, if the stream can.
     fn poll_write(&self, io: Pin<&mut Io>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match &self.pieces[self.written..] {
             [] => Poll::Ready(Ok(0)),

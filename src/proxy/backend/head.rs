@@ -17,13 +17,13 @@ pub(super) struct Head {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) framing: Framing,
-    /// The length that the body has, or would have if it was sent.
+    /// The length that the body has, or would have if it were sent.
     pub(super) announced_length: Option<u64>,
-    /// Another request may follow on this connection once the body is read.
+    /// Another request may follow on this connection when the body has been read.
     pub(super) keeps_alive: bool,
 }
 
-/// How the end of a body is known.
+/// Ways in which the end of a body is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
     Length(u64),
@@ -31,26 +31,28 @@ pub(super) enum Framing {
     UntilClose,
 }
 
-/// What an answer is the answer to.
+/// The kind of request that an answer belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestKind {
     Request,
-    /// Whose answer has no body, whatever its head announces.
+    /// The answer has no body, whatever its head announces.
     Head,
     Upgrade,
 }
 
 pub(super) enum Parsed {
     Whole(Head),
-    /// A 1xx answer, taken off the buffer.
+    /// A 1xx answer, which was taken off the buffer.
     Interim,
     Partial,
 }
 
 impl Head {
-    /// Takes a head off the front of what was read. The error says what is wrong with it.
+    /// Takes a head off the front of what was read. The error is a text that says what is wrong
+    /// with it.
     pub(super) fn parse(read: &mut BytesMut, asked: RequestKind) -> Result<Parsed, &'static str> {
-        // Not filled in first: that is 5 KB of writes for an answer with ten headers.
+        // The array is not filled first: that would be 5 KB of writes for an answer with ten
+        // headers.
         let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut []);
         let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -81,7 +83,8 @@ impl Head {
             return Ok(Parsed::Interim);
         }
         let http_1_1 = response.version == Some(1);
-        // Positions instead of borrows, so that the values can share the buffer instead of being copied.
+        // Positions are kept instead of borrows, so that the values can share the buffer instead of
+        // being copied.
         let base = read.as_ptr().addr();
         let spans: smallvec::SmallVec<[_; 32]> = response
             .headers
@@ -105,7 +108,7 @@ impl Head {
             headers.append(name, value);
         }
         let (framing, is_clear) = if is_switch {
-            // What follows is no HTTP any more.
+            // What follows is not HTTP any more.
             (Framing::UntilClose, false)
         } else {
             framing(status, &headers)?
@@ -136,7 +139,8 @@ impl Framing {
     }
 }
 
-/// The framing, and whether it is the only one named: a connection whose answer named two is not used again.
+/// Returns the framing, and whether it is the only one that is named. A connection whose answer
+/// named two is not used again.
 pub(super) fn framing(
     status: StatusCode,
     headers: &HeaderMap,
@@ -149,7 +153,7 @@ pub(super) fn framing(
         .filter(|coding| !coding.is_empty())
         .peekable();
     let has_codings = codings.peek().is_some();
-    // These never have a body, whatever their headers say.
+    // Answers with these statuses never have a body, whatever their headers say.
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return Ok((
             Framing::Length(0),
@@ -161,7 +165,8 @@ pub(super) fn framing(
             (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => {
                 Ok((Framing::Chunked, length.is_none()))
             }
-            // `gzip, chunked` as a transfer coding is legal and unheard of; passing it on would change what the client reads.
+            // `gzip, chunked` as a transfer coding is legal but not used; passing it on would
+            // change what the client reads.
             _ => Err("an unknown transfer coding"),
         };
     }
@@ -171,7 +176,8 @@ pub(super) fn framing(
     })
 }
 
-/// Several equal lengths are one (RFC 9112 section 6.3 rule 5), differing ones an attack or a fault.
+/// Returns the length. Several equal lengths are one (RFC 9112 section 6.3 rule 5), different ones
+/// are an attack or a fault.
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {
     let mut length = None;
     let values = headers

@@ -17,10 +17,10 @@ pub struct HttpProxy {
 }
 
 impl HttpProxy {
-    /// The proxy that the environment names for this backend, if any.
+    /// Returns the proxy that the environment names for this backend, if any.
     ///
     /// # Errors
-    /// The variable, and what is wrong with it without repeating its value.
+    /// The name of the variable, and what is wrong with it. The value is not repeated.
     pub fn for_backend(
         backend: &BackendUrl,
         variable: impl Fn(&str) -> Option<String>,
@@ -81,14 +81,15 @@ impl HttpProxy {
     }
 }
 
-/// Without the password.
+/// Shows the proxy without its password.
 impl fmt::Debug for HttpProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HttpProxy({}:{})", self.host, self.port)
     }
 }
 
-/// Whether `NO_PROXY` names the backend: `*`, a host with all below it, an address, a network, each with an optional port.
+/// Returns whether `NO_PROXY` names the backend: `*`, a host with all hosts below it, an address,
+/// or a network, each with an optional port.
 fn is_exempt(backend: &BackendUrl, list: &str) -> bool {
     let address = backend.host.parse::<IpAddr>().ok();
     list.split([',', ' '])

@@ -9,15 +9,16 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-/// Measures idle time with one timer for the connection's life: activity only notes the time, the timer checks it when it fires.
+/// Measures idle time with one timer for the life of a connection. Activity only notes the time,
+/// and the timer checks it when it fires.
 pub(super) struct IdleTimer {
     pub(super) limit: Duration,
-    /// When the last byte went or came.
+    /// Time at which the last byte went or came.
     pub(super) since: Instant,
     timer: Pin<Box<Sleep>>,
-    /// Not before.
+    /// The timer does not fire before this time.
     fires_at: Instant,
-    /// Whom the timer wakes when it fires.
+    /// The task that the timer wakes when it fires.
     wakes: Option<Waker>,
 }
 
@@ -40,13 +41,15 @@ impl IdleTimer {
 
     /// Resolves when the connection has been idle for longer than the limit.
     pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // A timer that is still to fire need not be touched again: each event of a stream would miss the cache for it. What
-        // counts is the clock, for a wake-up may have been spent where nobody looked here.
+        // A timer that has yet to fire need not be touched again: each event of a stream would miss
+        // the cache for it. The clock decides, because a wake-up may have been used up without a
+        // look at this timer.
         let is_armed = |wakes: &Waker| wakes.will_wake(cx.waker());
         if self.wakes.as_ref().is_some_and(is_armed) && Instant::now() < self.fires_at {
             return Poll::Pending;
         }
-        // Unconstrained: a task that has used up its turn would be woken once more instead of by the timer.
+        // Unconstrained, because a task that has used up its turn would be woken once more instead
+        // of by the timer.
         while pin!(tokio::task::unconstrained(self.timer.as_mut()))
             .poll(cx)
             .is_ready()
@@ -75,7 +78,7 @@ mod tests {
         poll_fn(|cx| Poll::Ready(idle.poll_over(cx).is_ready())).await
     }
 
-    /// The timeout wakes the task too, which then finds that it is over: what counts is when.
+    /// The timeout wakes the task too, which then finds that the time is over. What counts is when.
     async fn assert_noticed_in_time(idle: &mut IdleTimer) {
         let begun = Instant::now();
         let noticed = timeout(20 * LIMIT, poll_fn(|cx| idle.poll_over(cx))).await;
@@ -104,7 +107,7 @@ mod tests {
     fn silence_is_noticed_though_the_first_look_was_at_the_end_of_a_turn() {
         run(async {
             let mut idle = IdleTimer::new(LIMIT);
-            // Uses up what a task may do in one turn.
+            // This uses up what a task may do in one turn.
             let mut used_up = false;
             poll_fn(|cx| {
                 while !used_up {

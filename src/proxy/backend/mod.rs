@@ -39,7 +39,7 @@ use pool::Pool;
 
 use super::body::BodyParts;
 
-/// How to reach the backend; shared by all workers.
+/// What is needed to reach the backend; shared by all workers.
 #[derive(Debug, Clone)]
 pub struct BackendSettings {
     pub url: BackendUrl,
@@ -49,16 +49,17 @@ pub struct BackendSettings {
     pub idle_timeout: Duration,
 }
 
-/// One worker's client.
+/// The client of one worker.
 pub struct Backend {
     connector: Arc<Connector>,
     pool: Rc<Pool>,
 }
 
-/// A body up to this length is copied behind its head: one piece costs the kernel less than two.
+/// A body up to this length is copied behind its head, because one piece costs the kernel less than
+/// two.
 const MAX_JOINED_BODY_BYTES: usize = 4 * 1024;
 
-/// A request as it goes out: the head is complete, a long body comes in parts that are not copied.
+/// A request as it goes out. Its head is complete; a long body comes in parts that are not copied.
 pub struct OutgoingRequest {
     head: Bytes,
     body: BodyParts,
@@ -77,7 +78,7 @@ impl OutgoingRequest {
         Self::of_head(head)
     }
 
-    /// A request without a body, or before one that follows.
+    /// Makes a request without a body, or one whose body follows.
     #[must_use]
     pub fn of_head(head: impl Into<Bytes>) -> Self {
         Self {
@@ -94,7 +95,7 @@ impl OutgoingRequest {
         }
     }
 
-    /// Whether asking again changes nothing (RFC 9110 section 9.2.1).
+    /// Returns whether a repetition changes nothing (RFC 9110 section 9.2.1).
     fn is_safe(&self) -> bool {
         self.head.starts_with(b"GET ") || self.asked() == RequestKind::Head
     }
@@ -102,10 +103,10 @@ impl OutgoingRequest {
 
 /// A request's body that goes out while it comes in.
 pub trait Upload {
-    /// The next bytes, framed as the head announces; `None` at the end.
+    /// Returns the next bytes, framed as the head announces, `None` at the end.
     ///
     /// # Errors
-    /// When the client breaks off; the upload knows why.
+    /// [`UploadBroke`] if the client breaks off. The upload knows why.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadBroke>>>;
 }
 
@@ -117,7 +118,8 @@ pub struct UploadBroke;
 pub struct Response {
     pub status: StatusCode,
     pub headers: HeaderMap,
-    /// Announced length of the body, where the backend announced one; of an answer to HEAD that of the body that is not sent.
+    /// The length that the backend announced. For an answer to HEAD it is that of the body that is
+    /// not sent.
     pub length: Option<u64>,
     pub body: Body,
 }
@@ -130,14 +132,14 @@ pub enum Opened {
 
 /// An open WebSocket.
 pub struct Socket {
-    /// Of the answer that opened it.
+    /// The headers of the answer that opened the socket.
     pub headers: HeaderMap,
-    /// What came with the answer's head.
+    /// Bytes that came with the answer's head.
     pub read_ahead: Bytes,
     pub io: Io,
 }
 
-/// Why there is no answer.
+/// Reasons why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
     #[error("cannot connect to the backend: {0}")]
@@ -156,10 +158,10 @@ pub enum BackendError {
     Upload,
 }
 
-/// Loads the certificates and prepares connecting; once per process.
+/// Loads the certificates and prepares connecting. Done once per process.
 ///
 /// # Errors
-/// When the file of extra root certificates cannot be used.
+/// [`TlsError`] if the file of extra root certificates cannot be used.
 pub fn connector(
     settings: BackendSettings,
     extra_roots: Option<&Path>,
@@ -178,14 +180,15 @@ impl Backend {
 
     /// Sends a request and waits for the head of the answer.
     ///
-    /// A kept connection that ends within a round trip of the request, before the first byte of an answer, had been closed by
-    /// the backend while it was idle: the request is sent once more, on a fresh connection. One that ends later may have been
-    /// at work on the request, which is then not sent again (RFC 9110 section 9.2.2).
+    /// A kept connection that ends within a round trip of the request, before the first byte of an
+    /// answer, had been closed by the backend while it was idle: the request is sent once more, on
+    /// a new connection. If it ends later, the backend may have worked on the request, which is
+    /// then not sent again (RFC 9110 section 9.2.2).
     ///
     /// `on_connected` is called when there is a connection and the request is about to be written.
     ///
     /// # Errors
-    /// [`BackendError`] when there is no answer.
+    /// [`BackendError`] if there is no answer.
     pub async fn send(
         &self,
         request: &OutgoingRequest,
@@ -200,7 +203,7 @@ impl Backend {
                 other => return other.map_err(|failure| failure.error),
             }
         }
-        // Boxed: connections are kept, and most requests find one.
+        // Boxed, because connections are kept and most requests find one.
         let sent = Box::pin(async {
             let connection = self.connector.connect().await?;
             on_connected();
@@ -210,11 +213,11 @@ impl Backend {
         sent.await
     }
 
-    /// Sends a request whose body comes in meanwhile, and waits for the head of the answer. What has gone out cannot be
-    /// sent again, so a fresh connection is taken.
+    /// Sends a request whose body comes in meanwhile, and waits for the head of the answer. What
+    /// has gone out cannot be sent again, so that a new connection is used.
     ///
     /// # Errors
-    /// [`BackendError`] when there is no answer.
+    /// [`BackendError`] if there is no answer.
     pub async fn send_upload(
         &self,
         request: &OutgoingRequest,
@@ -229,7 +232,7 @@ impl Backend {
     /// Asks for a WebSocket.
     ///
     /// # Errors
-    /// [`BackendError`] when there is no answer.
+    /// [`BackendError`] if there is no answer.
     pub async fn open_socket(&self, request: &OutgoingRequest) -> Result<Opened, BackendError> {
         let mut connection = self.connector.connect().await?;
         connection.asks_upgrade();

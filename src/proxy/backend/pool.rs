@@ -1,4 +1,5 @@
-//! Kept connections of one worker, the youngest used first, so that a burst's surplus ages and goes.
+//! Kept connections of one worker. The youngest is used first, so that the surplus of a burst ages
+//! and goes.
 
 use std::{
     cell::RefCell,
@@ -8,10 +9,11 @@ use std::{
 
 use super::connection::Connection;
 
-/// Below the 75 s after which nginx, and most servers, close an idle connection.
+/// Longest time in the pool. It is less than the 75 s after which nginx and most servers close an
+/// idle connection.
 pub(super) const MAX_IDLE: Duration = Duration::from_secs(60);
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
-/// Kept per worker at most.
+/// Most connections that a worker keeps.
 const MAX_KEPT: usize = 512;
 
 pub(super) struct Pool {
@@ -19,7 +21,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// A pool, and the task that closes what aged in it.
+    /// Makes a pool, and the task that closes what has aged in it.
     pub(super) fn new() -> Rc<Self> {
         let pool = Rc::new(Self {
             idle: RefCell::default(),
@@ -28,7 +30,7 @@ impl Pool {
         pool
     }
 
-    /// A connection that was alive when last looked at.
+    /// Returns a connection that was alive when last looked at.
     pub(super) fn take(&self) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
         while let Some(mut connection) = idle.pop() {

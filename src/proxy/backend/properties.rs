@@ -1,6 +1,6 @@
 //! What the reader of the backend's answers promises, whatever comes over the wire and in whatever reads: see `crate::properties`.
 
-// A panic is how these functions speak.
+// These functions report a broken property by a panic.
 #![allow(clippy::missing_panics_doc)]
 
 use actix_web::http::header::HeaderMap;
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::properties::each_split;
 
-/// However a head is split, it is read the same; what it says is what its lines say; what follows is left for the body.
+/// A head is read the same however it is split; it says what its lines say, and what follows it is
+/// left for the body.
 pub fn backend_head(input: &[u8]) {
     let whole = read_head(&[input]);
     each_split(input, |reads| assert_eq!(read_head(reads), whole));
@@ -27,7 +28,7 @@ pub fn backend_head(input: &[u8]) {
         assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));
         assert!(memchr::memmem::find(head_bytes, value).is_some());
     }
-    // The lines of the final answer, read by hand.
+    // The lines of the final answer are read by hand.
     let lines: Vec<&[u8]> = head_bytes
         .split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii)
@@ -89,11 +90,12 @@ struct SeenHead {
     headers: Vec<(String, Vec<u8>)>,
     framing: Framing,
     keeps_alive: bool,
-    /// What was read behind the head.
+    /// Bytes that were read after the head.
     rest: Vec<u8>,
 }
 
-/// Reads as a connection does: parses after each read, passes over interim answers, takes what is left for the body.
+/// Reads as a connection does: parses after each read, skips interim answers, and leaves the rest
+/// for the body.
 fn read_head(reads: &[&[u8]]) -> HeadEnd {
     let mut buffer = BytesMut::new();
     for (index, read) in reads.iter().enumerate() {
@@ -128,8 +130,8 @@ fn seen(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     seen
 }
 
-/// However a body is split, the same data comes out of it, ends the same and leaves the same behind; the chunks are those
-/// that a plain reading of the whole finds.
+/// A body yields the same data, ends the same and leaves the same however it is split; its chunks
+/// are those that a plain reading of the complete input finds.
 pub fn backend_body(input: &[u8]) {
     let length = input.len() as u64;
     for framing in [
@@ -160,12 +162,12 @@ pub fn backend_body(input: &[u8]) {
 enum End {
     /// The body's own end was read.
     Done,
-    /// More must come.
+    /// More bytes must come.
     Open,
     Malformed,
 }
 
-/// The data, how it ended, and what is left behind the end.
+/// The data, how it ended, and what is left after the end.
 type SeenBody = (Vec<u8>, End, Vec<u8>);
 
 /// Reads as `Body` does, without its connection.
@@ -189,7 +191,7 @@ fn read_body(framing: Framing, reads: &[&[u8]]) -> SeenBody {
     }
 }
 
-/// The chunked encoding of RFC 9112 section 7.1, all of it at hand.
+/// Reads the chunked encoding of RFC 9112 section 7.1 from a complete input.
 fn chunks(mut rest: &[u8]) -> SeenBody {
     let mut data = Vec::new();
     loop {
@@ -235,7 +237,7 @@ fn chunks(mut rest: &[u8]) -> SeenBody {
     }
 }
 
-/// A line that ends in CRLF, and what follows.
+/// Returns a line that ends in CRLF, and what follows.
 fn line(rest: &[u8], limit: usize) -> Result<(&[u8], &[u8]), End> {
     let Some(end) = rest.iter().take(limit).position(|byte| *byte == b'\n') else {
         let is_too_long = rest.len() >= limit;

@@ -1,31 +1,34 @@
-//! `OPENAI_BACKEND_URL` or `OPENAI_BASE_URL` taken apart. The first is where a server is, and paths are appended to it as
-//! clients send them, `/v1` included; the second is what the SDKs call by this name: it stands in the place of `/v1`.
+//! Takes `OPENAI_BACKEND_URL` or `OPENAI_BASE_URL` apart. The first says where a server is, and
+//! paths are appended to it as clients send them, with `/v1`. The second is what the SDKs call by
+//! this name: it replaces `/v1`.
 
 use std::{fmt, str::FromStr};
 
 /// The setting that says where the backend is.
 pub const BACKEND_URL: &str = "OPENAI_BACKEND_URL";
-/// The setting that says the same as an SDK would be told it.
+/// The setting that says where the backend is, in the form that SDKs use.
 pub const BASE_URL: &str = "OPENAI_BASE_URL";
 
-/// The backend's address and what its paths begin with.
+/// The backend's address, and what its paths begin with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendUrl {
     pub tls: bool,
-    /// Without brackets.
+    /// The host, without brackets.
     pub host: String,
     pub port: u16,
-    /// As the `Host` header has it: the port only where it is not the scheme's.
+    /// The host as the `Host` header has it. The port is there only if it is not the scheme's.
     pub authority: String,
-    /// Comes before a path that does not begin with `/v1/`; without a final slash and without `/v1`.
+    /// What comes before a path that does not begin with `/v1/`, without a final slash and without
+    /// `/v1`.
     pub prefix: String,
-    /// Stands in the place of a path's `/v1`; without a final slash.
+    /// What replaces a path's `/v1`, without a final slash.
     pub v1: String,
     /// [`BACKEND_URL`] or [`BASE_URL`], for messages.
     pub variable: &'static str,
 }
 
-/// Why a text is no backend URL. The text is not repeated: it may hold a password.
+/// Reasons why a text is no backend URL. The text is not repeated, because it may contain a
+/// password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     #[error("accepted is a URL such as https://api.openai.com or http://127.0.0.1:8080/prefix")]
@@ -43,8 +46,8 @@ pub enum UrlError {
 }
 
 impl BackendUrl {
-    /// Reads an `OPENAI_BASE_URL`. A path without `/v1` is appended to it, less a final `/v1`, so that a base URL which ends in
-    /// `/v1` is the backend URL of the same text.
+    /// Reads an `OPENAI_BASE_URL`. A path without `/v1` is appended to it, less a final `/v1`, so
+    /// that a base URL that ends in `/v1` is the same as the backend URL of the same text.
     ///
     /// # Errors
     /// [`UrlError`] says what is accepted.
@@ -55,7 +58,7 @@ impl BackendUrl {
         })
     }
 
-    /// Scheme and authority, without a path.
+    /// Returns scheme and authority, without a path.
     #[must_use]
     pub fn origin(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
@@ -116,7 +119,7 @@ impl FromStr for BackendUrl {
     }
 }
 
-/// As the setting has it, but for what makes no difference.
+/// Shows the URL as the setting has it, apart from what makes no difference.
 impl fmt::Display for BackendUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = if self.variable == BASE_URL {
@@ -128,7 +131,7 @@ impl fmt::Display for BackendUrl {
     }
 }
 
-/// The rest of a target that begins with `/v1/`, with its slash.
+/// Returns the rest of a target that begins with `/v1/`, with its slash.
 #[must_use]
 pub fn below_v1(target: &str) -> Option<&str> {
     let rest = target.strip_prefix("/v1")?;

@@ -1,15 +1,16 @@
-//! A body that comes in parts and is wanted whole.
+//! Joins a body that comes in parts.
 
 use bytes::{Bytes, BytesMut};
 
-/// Allocated at once for a length that was announced; more only as it comes.
+/// Bytes that are allocated at once for an announced length. More are allocated only as they come.
 const MAX_RESERVED_BYTES: u64 = 1024 * 1024;
 
-/// A body as far as it has come. A lone part stays as it is; of more a copy grows, which holds nothing of what they came in:
-/// a part of one byte may lie in a buffer of many.
+/// A body as far as it has come. A single part stays as it is. With a second one a copy grows,
+/// which does not hold the buffers that the parts came in: a part of one byte may be in a buffer of
+/// many.
 #[derive(Default)]
 pub struct BytesCollector {
-    /// In all, where it was announced.
+    /// The announced length of the whole body; 0 if none was announced.
     announced_bytes: u64,
     first: Bytes,
     whole: Option<BytesMut>,

@@ -1,4 +1,4 @@
-//! Bodies as they come, in parts: kept in parts where they are long, joined where they are short.
+//! Bodies as they come: long ones stay in their parts, short ones are joined.
 
 mod collector;
 mod parts;

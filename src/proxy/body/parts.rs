@@ -1,4 +1,5 @@
-//! A request's body in the parts that it came in: a long one is neither copied nor wanted in one piece.
+//! A request's body in the parts that it came in, because a long one is neither copied nor needed
+//! in one piece.
 
 use std::ops::Range;
 
@@ -7,13 +8,14 @@ use smallvec::SmallVec;
 
 use super::collector::BytesCollector;
 
-/// Shorter parts are joined, and all of a body whose length was not announced: what lies between its chunks is in the same
-/// buffers, and could be many times as long as they are. Else a longer one may hold the buffer that it came in, but such a buffer is filled up with further
-/// parts before there is another: beside the one that its connection has anyway, no client can make it hold more than twice
-/// what it sends.
+/// Shorter parts are joined, and so are all parts of a body without an announced length: the
+/// framing between its chunks is in the same buffers, and could be many times as long as they are.
+/// A longer part of another body may hold the buffer that it came in, but such a buffer is filled
+/// up with further parts before there is another one. So no client can make a body hold more than
+/// twice its bytes, apart from the buffer that its connection has anyway.
 const MIN_PART_BYTES: usize = 16 * 1024;
 
-/// A body, whole. Most have one part.
+/// A complete body. Most have one part.
 #[derive(Debug, Clone, Default)]
 pub struct BodyParts(SmallVec<[Bytes; 1]>);
 
@@ -22,7 +24,7 @@ pub struct BodyBuilder {
     parts: BodyParts,
     bytes: usize,
     is_announced: bool,
-    /// Short ones, behind those in `parts`.
+    /// Short parts that come after those in `parts`.
     short: BytesCollector,
 }
 
@@ -41,7 +43,7 @@ impl BodyParts {
         self.0.iter().map(AsRef::as_ref)
     }
 
-    /// The same body with other bytes in the place of some; none of the others is copied.
+    /// Returns the body with other bytes in place of a range. None of the rest is copied.
     #[must_use]
     pub fn replaced(&self, range: &Range<usize>, bytes: Bytes) -> Self {
         let mut parts = self.slice(0..range.start);
@@ -61,7 +63,7 @@ impl BodyParts {
         parts.filter(|part| !part.is_empty()).collect()
     }
 
-    /// In one piece, which is a copy where there are several.
+    /// Returns the body in one piece, which is a copy if it has several parts.
     #[must_use]
     pub fn joined(self) -> Bytes {
         let mut whole = BytesCollector::of_announced(self.len() as u64);

@@ -15,83 +15,87 @@ use crate::{
 use path::{as_read_carelessly, is_below, is_unambiguous};
 use table::{CLOSED, CLOSED_LISTS, ENDPOINTS, STATEFUL};
 
-/// The endpoints whose objects use their tokens later.
+/// Paths of the two endpoints whose objects may use their tokens later.
 pub const RESPONSES: &str = "/v1/responses";
 pub const BATCHES: &str = "/v1/batches";
 
 /// One served endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Endpoint {
-    /// The path, and the name in the ledger. A final `*` stands for any rest, a segment in braces for an id.
+    /// The path, which is also the name in the ledger. A final `*` stands for any rest, a segment
+    /// in braces for an id.
     pub path: &'static str,
     pub body: Body,
     pub metering: Metering,
     pub effect: ObjectEffect,
-    /// `*` is any.
+    /// The method; `*` is any.
     method: &'static str,
 }
 
-/// What is done with a request's body.
+/// Ways to treat a request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Body {
-    /// None, or nothing that matters here.
+    /// There is none, or nothing in it matters here.
     Plain,
     /// JSON that is looked into.
     Json,
-    /// The same, or nothing.
+    /// JSON that is looked into, or no body.
     OptionalJson,
-    /// JSON; a streamed request is made to ask for usage.
+    /// JSON that is looked into; a streamed request is made to ask for usage.
     JsonAskingUsage,
-    /// A form with files, which passes as it comes and is looked into on its way. JSON is taken too.
+    /// A form with files, which passes as it comes and is looked into on its way. JSON is accepted
+    /// too.
     Form,
-    /// Whatever a backend of the operator's own takes.
+    /// Any body, for a backend of the operator's own.
     Any,
     /// A WebSocket.
     Socket,
 }
 
-/// How an answer is booked.
+/// Ways to book an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metering {
-    /// Uses no tokens: no row.
+    /// The answer uses no tokens and gets no row.
     Free,
-    /// By what the backend says; where it says nothing, input and output are estimated from the text.
+    /// Input and output are text: they are estimated if the backend reports no usage.
     Text,
-    /// The same, but the output is no text.
+    /// Only the input is text: it is estimated if the backend reports no usage.
     Input,
-    /// By what the backend says, and only by that.
+    /// The usage is what the backend reports, and nothing else.
     Given,
-    /// The same, and images are counted.
+    /// The usage is what the backend reports, and images are counted.
     Images,
 }
 
-/// What is remembered of the objects that an answer speaks of.
+/// Effects of an answer on stored objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObjectEffect {
     Nothing,
-    /// Its `id` is a new object.
+    /// The answer's `id` is a new object.
     Made(ObjectKind),
-    /// It is a response, new or looked at again: its items and containers too, and what it used when it ran in the background.
+    /// The answer is a response, new or looked at again. Its items and containers are remembered
+    /// too, and what it used if it ran in the background.
     Response,
-    /// It is a batch, new or looked at again: the files it wrote too, and what it used.
+    /// The answer is a batch, new or looked at again. The files that it wrote are remembered too,
+    /// and what it used.
     Batch,
-    /// New items of a conversation.
+    /// The answer has new items of a conversation.
     Items,
-    /// It is a chat's: it itself and its audio, where the request asks for these.
+    /// The answer is a chat's. It and its audio are remembered if the request asks for them.
     Chat,
-    /// It is an upload that became a file.
+    /// The answer is an upload that became a file.
     UploadedFile,
-    /// It is a list, of which only one's own is shown.
+    /// The answer is a list, of which the caller's own objects are shown only.
     Listed(ObjectKind),
-    /// The object is deleted.
+    /// The object of the path is deleted.
     Forgotten,
 }
 
-/// Whether what users store at the backend can be reached.
+/// Whether objects that users store at the backend can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Stateful {
     Off,
-    /// Stored objects are open to the user who stored them, and to nobody else.
+    /// Stored objects are open to the user who stored them, and to no one else.
     #[default]
     Private,
 }
@@ -112,7 +116,7 @@ pub struct Endpoints {
     stateful: Stateful,
 }
 
-/// A path that cannot be an extra endpoint.
+/// Reasons why a path cannot be an extra endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExtraError {
     #[error("{0:?} is no path such as /v1/rerank or /v1/score/*")]
@@ -124,10 +128,11 @@ pub enum ExtraError {
 }
 
 impl Endpoints {
-    /// Reads a list of further paths, separated by commas or spaces; a `*` at the end of one stands for any rest.
+    /// Reads a list of further paths, separated by commas or blanks. A `*` at the end of one stands
+    /// for any rest.
     ///
     /// # Errors
-    /// The first that is no path, or one that stays closed.
+    /// The first one that is no path, or that stays closed.
     pub fn with_extra(list: &str) -> Result<Self, ExtraError> {
         let paths = list
             .split([',', ' '])
@@ -148,7 +153,7 @@ impl Endpoints {
             if is_closed(stem.trim_end_matches('/')) {
                 return Err(ExtraError::Closed(path.to_owned()));
             }
-            // For as long as the process lives, like the others.
+            // The path lives as long as the process, like the others.
             Ok(table::extra(Box::leak(path.to_owned().into_boxed_str())))
         });
         Ok(Self {
@@ -193,7 +198,8 @@ impl Endpoints {
                 allowed.push(endpoint.method);
                 continue;
             }
-            // A path that is one of ours to the letter can be read in one way only, ids too.
+            // One of our own paths in its exact spelling can be read in one way only, and its ids
+            // too.
             let is_extra = endpoint.method == "*";
             if endpoint.path.ends_with('*') && !is_unambiguous(path)
                 || is_extra && (is_closed(path) || is_closed_list(method, path))
@@ -253,7 +259,7 @@ impl Endpoints {
 }
 
 impl Endpoint {
-    /// The caller's ids in a path, where the path is one of this endpoint.
+    /// Returns the caller's ids in a path, or `None` if the path is not one of this endpoint.
     fn ids_in<'p>(&self, path: &'p str) -> Option<Ids<'p>> {
         if let Some(prefix) = self.path.strip_suffix('*') {
             let rest = path.strip_prefix(prefix)?;
@@ -281,13 +287,14 @@ impl Endpoint {
         segments.next().is_none().then_some(ids)
     }
 
-    /// Whether the path is that of one object itself, and not of what belongs to it.
+    /// Returns whether the path is that of one object itself, and not of its parts.
     #[must_use]
     pub fn is_of_object(&self) -> bool {
         self.path.ends_with('}') && self.path.matches('{').count() == 1
     }
 
-    /// The kind of objects among which the cursor of a list below an object must be, where it is known whose they are.
+    /// Returns the kind of objects that the cursor of a list below an object must be, if it is
+    /// known who owns them.
     #[must_use]
     pub fn cursor_kind(&self) -> Option<ObjectKind> {
         let last = self.path.rsplit('/').next()?;
@@ -301,7 +308,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether it answers with a list of stored objects, or of their parts.
+    /// Returns whether the answer is a list of stored objects, or of their parts.
     #[must_use]
     pub fn is_list(&self) -> bool {
         let is_of_parts = || {
@@ -312,7 +319,7 @@ impl Endpoint {
         self.method == "GET" && (matches!(self.effect, ObjectEffect::Listed(_)) || is_of_parts())
     }
 
-    /// Which names the usage objects of its answers have.
+    /// Returns which names the usage objects of its answers have.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         match self.path {
@@ -325,14 +332,14 @@ impl Endpoint {
         }
     }
 
-    /// Whether a request gets a row.
+    /// Returns whether its answers get rows.
     #[must_use]
     pub fn is_booked(&self) -> bool {
         self.metering != Metering::Free
     }
 }
 
-/// Whether a path, however a server may decode it, is one that stays closed.
+/// Returns whether a path stays closed, however a server may decode it.
 fn is_closed(path: &str) -> bool {
     let plain = as_read_carelessly(path);
     let served = |path: &str| {
@@ -346,7 +353,7 @@ fn is_closed(path: &str) -> bool {
         })
 }
 
-/// Whether a request asks, however a server may decode its path, for a list that stays closed.
+/// Returns whether a request is for a list that stays closed, however a server may decode its path.
 fn is_closed_list(method: &Method, path: &str) -> bool {
     let reads = [Method::GET, Method::HEAD].contains(method);
     reads && CLOSED_LISTS.contains(&as_read_carelessly(path).as_str())
@@ -358,7 +365,7 @@ mod tests {
     use percent_encoding::percent_decode_str;
     use proptest::prelude::*;
 
-    /// With stored objects closed.
+    /// Returns the endpoints with stored objects closed.
     fn off(extra: &str) -> Endpoints {
         let endpoints = Endpoints::with_extra(extra).unwrap();
         endpoints.with_stateful(Stateful::Off)

@@ -1,21 +1,22 @@
-//! The rule for paths: only what every server reads the same way is served.
+//! The rule for paths: only a path that every server reads the same way is served.
 
 use percent_encoding::percent_decode_str;
 
-/// Whether a path is another one or lies below it.
+/// Returns whether a path is another one or lies below it.
 pub(super) fn is_below(path: &str, stem: &str) -> bool {
     path.strip_prefix(stem)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether every server reads the path the same: no empty, `.` or `..` segment, however written, also not in front of a
-/// parameter (some servers cut `;…` off), no backslash, no control byte, no dot that is encoded, nothing that is encoded twice
-/// or badly, and no dot or slash in another form. A slash may be encoded between the parts of a model's name, as SDKs send it.
+/// Returns whether every server reads the path the same way: no empty, `.` or `..` segment, however
+/// written, and none before a parameter (some servers cut `;…` off), no backslash, no control byte,
+/// no encoded dot, nothing that is encoded twice or badly, and no dot or slash in another form. A
+/// slash may be encoded between the parts of a model's name, as SDKs send it.
 pub(super) fn is_unambiguous(path: &str) -> bool {
     if !path.split('%').skip(1).all(is_plain_escape) {
         return false;
     }
-    // A server behind the backend that decodes once more finds nothing to decode.
+    // If a server behind the backend decodes once more, it finds nothing to decode.
     let decoded: Vec<u8> = percent_decode_str(path).collect();
     [path.as_bytes(), &decoded].into_iter().all(|form| {
         let segments_ok = form
@@ -27,9 +28,9 @@ pub(super) fn is_unambiguous(path: &str) -> bool {
                     .next()
                     .unwrap_or(segment)
             })
-            // Windows passes over blanks and dots at the end of a name.
+            // Windows ignores blanks and dots at the end of a name.
             .all(|name| !name.iter().all(|byte| b" .".contains(byte)));
-        // Not UTF-8 may be an overlong `.` or `/`, which some servers read as one.
+        // Bytes that are not UTF-8 may be an overlong `.` or `/`, which some servers read as one.
         let bytes_ok = std::str::from_utf8(form).is_ok_and(|text| {
             !text.contains(|c: char| c == '\\' || c.is_control() || is_of_other_form(c))
         });
@@ -37,7 +38,8 @@ pub(super) fn is_unambiguous(path: &str) -> bool {
     })
 }
 
-/// Whether what follows a percent sign is two digits that stand for neither a dot nor another percent sign.
+/// Returns whether a percent sign is followed by two digits that stand for neither a dot nor
+/// another percent sign.
 fn is_plain_escape(rest: &str) -> bool {
     let digits = rest.as_bytes().get(..2);
     digits.is_some_and(|digits| {
@@ -45,8 +47,9 @@ fn is_plain_escape(rest: &str) -> bool {
     })
 }
 
-/// Whether a character may become a dot, a slash, a backslash or a percent sign on its way: by Unicode's compatibility
-/// decomposition (NFKC), as in a host's name (RFC 3490 section 3.1), or by the nearest character of an older encoding.
+/// Returns whether a character may become a dot, a slash, a backslash or a percent sign on its way:
+/// by Unicode's compatibility decomposition (NFKC), as in a host's name (RFC 3490 section 3.1), or
+/// by the nearest character of an older encoding.
 fn is_of_other_form(c: char) -> bool {
     matches!(
         c,
@@ -54,13 +57,15 @@ fn is_of_other_form(c: char) -> bool {
             | '\u{1f100}' | '\u{33c2}' | '\u{33c7}' | '\u{33d8}'
             // Slashes.
             | '\u{ff0f}' | '\u{2044}' | '\u{2215}' | '\u{29f8}' | '\u{2100}' | '\u{2101}' | '\u{2105}' | '\u{2106}'
-            // Backslashes; Japanese and Korean encodings have the yen and the won in its place.
+            // Backslashes. Japanese and Korean encodings have the yen and the won sign in its
+            // place.
             | '\u{ff3c}' | '\u{fe68}' | '\u{2216}' | '\u{29f5}' | '\u{29f9}' | '\u{a5}' | '\u{ffe5}' | '\u{20a9}' | '\u{ffe6}'
             | '\u{fe6a}' | '\u{ff05}'
     )
 }
 
-/// A path as a careless server may read it: decoded twice, in lower case, without parameters and `/v1`.
+/// Returns a path as a careless server may read it: decoded twice, in lower case, without
+/// parameters and `/v1`.
 pub(super) fn as_read_carelessly(path: &str) -> String {
     let once: Vec<u8> = percent_decode_str(path).collect();
     let twice: Vec<u8> = percent_encoding::percent_decode(&once).collect();

@@ -1,4 +1,4 @@
-//! The table of endpoints, a line each.
+//! The table of endpoints, one line each.
 
 use super::{
     Body::{self, Any, Form, Json, JsonAskingUsage, OptionalJson, Plain, Socket},
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::ObjectKind;
 
-// A line each, whatever its length.
+// Each has one line, whatever its length.
 #[rustfmt::skip]
 pub(super) const ENDPOINTS: [Endpoint; 19] = [
     line("POST", "/v1/chat/completions", JsonAskingUsage, Text, Chat),
@@ -27,7 +27,7 @@ pub(super) const ENDPOINTS: [Endpoint; 19] = [
     line("POST", "/v1/audio/speech", Json, Input, Nothing),
     line("POST", "/v1/audio/transcriptions", Form, Given, Nothing),
     line("POST", "/v1/audio/translations", Form, Given, Nothing),
-    // Anthropic's, which vLLM, llama.cpp and gateways serve too.
+    // This is Anthropic's API, which vLLM, llama.cpp and gateways serve too.
     line("POST", "/v1/messages", Json, Text, Nothing),
     line("POST", "/v1/messages/count_tokens", Json, Free, Nothing),
     line("GET", "/v1/realtime", Socket, Given, Nothing),
@@ -35,8 +35,9 @@ pub(super) const ENDPOINTS: [Endpoint; 19] = [
     line("GET", "/v1/models/*", Plain, Free, Nothing),
 ];
 
-/// Served with `STATEFUL_ENDPOINTS=private`. A segment in braces is an id: of the caller's own object, or, where the braces are
-/// empty, of a part of the object before it. Literal segments stand before ids in the same place.
+/// Endpoints that are served with `STATEFUL_ENDPOINTS=private`. A segment in braces is the id of
+/// the caller's own object, or, if the braces are empty, of a part of the object before it. A
+/// literal segment comes before an id in the same place.
 #[rustfmt::skip]
 pub(super) const STATEFUL: [Endpoint; 65] = [
     line("GET", "/v1/chat/completions", Plain, Free, Listed(ObjectKind::ChatCompletion)),
@@ -106,9 +107,9 @@ pub(super) const STATEFUL: [Endpoint; 65] = [
     line("GET", "/v1/videos/{video}/content", Plain, Free, Nothing),
 ];
 
-/// What no setting opens: it hands out credentials that go around this proxy, or holds what the users of a shared key would
-/// see of each other. A `*` at the end stands for any rest that begins a new segment, or none. What [`STATEFUL`] serves
-/// is looked for first.
+/// Paths that no setting opens: they hand out credentials that go around this proxy, or hold what
+/// the users of a shared key would see of each other. A `*` at the end stands for any rest that
+/// begins a new segment, or none. [`STATEFUL`] is searched first.
 pub(super) const CLOSED: [&str; 21] = [
     "/organization*",
     "/projects*",
@@ -133,8 +134,9 @@ pub(super) const CLOSED: [&str; 21] = [
     "/audio/voice_consents*",
 ];
 
-/// Lists of what all users have stored: closed too, though a POST to the same path is served. OpenAI's API reference has
-/// no list of responses; should a backend have one, it is everybody's.
+/// Lists of what all users have stored. They are closed, although a POST to the same path is
+/// served. OpenAI's API reference has no list of responses; if a backend has one, it lists those of
+/// all users.
 pub(super) const CLOSED_LISTS: [&str; 2] = ["/chat/completions", "/responses"];
 
 const fn line(
@@ -153,7 +155,7 @@ const fn line(
     }
 }
 
-/// An endpoint of the operator's own, with any method.
+/// Makes an endpoint of the operator's own, with any method.
 pub(super) const fn extra(path: &'static str) -> Endpoint {
     line("*", path, Any, Given, Nothing)
 }
