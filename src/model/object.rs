@@ -96,7 +96,7 @@ pub enum Entry {
         progress: Progress,
     },
     /// What an object used. The first time it is booked, or what was kept if that is more; later only what goes beyond it.
-    Settled {
+    Billed {
         account: Account,
         row: UsageRow,
         extent: Extent,
@@ -124,11 +124,11 @@ pub enum Extent {
 }
 
 impl Entry {
-    /// The entry of a row; `settles` names the account that it closes.
+    /// The entry of a row; `billed_to` is the account that it closes.
     #[must_use]
-    pub fn of(row: UsageRow, settles: Option<(Account, Extent)>) -> Self {
-        match settles {
-            Some((account, extent)) => Self::Settled {
+    pub fn of(row: UsageRow, billed_to: Option<(Account, Extent)>) -> Self {
+        match billed_to {
+            Some((account, extent)) => Self::Billed {
                 account,
                 row,
                 extent,

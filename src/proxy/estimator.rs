@@ -59,7 +59,7 @@ pub struct Estimate {
 pub enum Purpose {
     Booked,
     /// It closes this account.
-    Settles(Account, Extent),
+    Bills(Account, Extent),
     /// It is kept with this one, which stays open.
     KeptFor(Account, Progress),
 }
@@ -274,7 +274,7 @@ impl Estimate {
         let mut entries = self.objects;
         entries.push(match self.purpose {
             Purpose::Booked => Entry::Row(row),
-            Purpose::Settles(account, extent) => Entry::Settled {
+            Purpose::Bills(account, extent) => Entry::Billed {
                 account,
                 row,
                 extent,

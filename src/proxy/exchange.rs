@@ -472,7 +472,7 @@ impl Exchange {
         (row, missing)
     }
 
-    /// What is to be booked of a row; `settles` names the account that it closes.
+    /// What is to be booked of a row; `billed_to` is the account that it closes.
     fn due(
         &mut self,
         row: UsageRow,
@@ -481,7 +481,7 @@ impl Exchange {
     ) -> PendingWrites {
         if row.source == UsageSource::Estimate {
             let purpose = match settles {
-                Some((account, extent)) => Purpose::Settles(account, extent),
+                Some((account, extent)) => Purpose::Bills(account, extent),
                 None => Purpose::Booked,
             };
             return PendingWrites {

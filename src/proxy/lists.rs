@@ -335,7 +335,7 @@ impl PageBuilder {
         let entries = settle::of_batch(id, self.user_id, object.get().as_bytes());
         let new = entries
             .into_iter()
-            .filter(|entry| !(is_settled && matches!(entry, Entry::Settled { .. })));
+            .filter(|entry| !(is_settled && matches!(entry, Entry::Billed { .. })));
         self.entries.extend(new);
     }
 }

@@ -125,7 +125,7 @@ fn estimate(id: &str, row: UsageRow, extent: Extent, body: &[u8]) -> Estimate {
         ..Evidence::default()
     };
     Estimate {
-        purpose: Purpose::Settles(Account::of_known(id), extent),
+        purpose: Purpose::Bills(Account::of_known(id), extent),
         ..Estimate::of(row, evidence)
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn keep<'r>(
     Ok(None)
 }
 
-/// Settles an object. Returns what is to be booked.
+/// Bills an object. Returns what is to be booked.
 pub(super) fn settle<'r>(
     connection: &Connection,
     account: &Account,
@@ -389,7 +389,7 @@ mod tests {
         Kept(u64, u64),
         /// A later look at the object ends: tokens in and out that it showed.
         Passed(u64, u64),
-        Settled(u64, u64, UsageSource, Extent),
+        Billed(u64, u64, UsageSource, Extent),
         Forgotten,
     }
 
@@ -417,7 +417,7 @@ mod tests {
                             .unwrap()
                             .map(Cow::into_owned)
                     }
-                    Step::Settled(input, output, source, extent) => {
+                    Step::Billed(input, output, source, extent) => {
                         let row = row(input, output, source);
                         settle(connection, &known, &row, extent)
                             .unwrap()
@@ -437,43 +437,40 @@ mod tests {
     #[test]
     fn an_account_is_booked_once_and_with_the_larger_numbers() {
         use Extent::{Cut, Whole};
-        use Step::{Forgotten, Kept, Passed, Settled};
+        use Step::{Billed, Forgotten, Kept, Passed};
         use UsageSource::{Backend, Estimate, None as Untold};
         for (steps, expected) in [
             // The backend's word about a whole response counts, whatever was kept.
             (
-                &[Kept(9, 300), Settled(10, 20, Backend, Whole)][..],
+                &[Kept(9, 300), Billed(10, 20, Backend, Whole)][..],
                 &[(10, 20)][..],
             ),
             (
                 &[
-                    Settled(10, 20, Backend, Whole),
-                    Settled(10, 20, Backend, Whole),
+                    Billed(10, 20, Backend, Whole),
+                    Billed(10, 20, Backend, Whole),
                 ],
                 &[(10, 20)],
             ),
-            (
-                &[Settled(10, 20, Backend, Whole), Kept(9, 300)],
-                &[(10, 20)],
-            ),
+            (&[Billed(10, 20, Backend, Whole), Kept(9, 300)], &[(10, 20)]),
             // If the response was cut off, the larger of the kept and the reported number is booked.
-            (&[Kept(9, 300), Settled(0, 0, Estimate, Cut)], &[(9, 300)]),
-            (&[Kept(9, 300), Settled(0, 0, Backend, Cut)], &[(9, 300)]),
-            (&[Kept(9, 3), Settled(10, 20, Backend, Cut)], &[(10, 20)]),
-            (&[Kept(9, 300), Settled(0, 0, Estimate, Whole)], &[(9, 300)]),
+            (&[Kept(9, 300), Billed(0, 0, Estimate, Cut)], &[(9, 300)]),
+            (&[Kept(9, 300), Billed(0, 0, Backend, Cut)], &[(9, 300)]),
+            (&[Kept(9, 3), Billed(10, 20, Backend, Cut)], &[(10, 20)]),
+            (&[Kept(9, 300), Billed(0, 0, Estimate, Whole)], &[(9, 300)]),
             // What passes after the account was closed is booked too.
             (
-                &[Kept(9, 0), Settled(0, 5, Estimate, Cut), Kept(9, 300)],
+                &[Kept(9, 0), Billed(0, 5, Estimate, Cut), Kept(9, 300)],
                 &[(9, 5), (0, 295)],
             ),
             (
-                &[Settled(0, 0, Estimate, Cut), Passed(0, 300), Passed(0, 300)],
+                &[Billed(0, 0, Estimate, Cut), Passed(0, 300), Passed(0, 300)],
                 &[(0, 0), (0, 300)],
             ),
             (
                 &[
                     Kept(9, 0),
-                    Settled(0, 0, Estimate, Cut),
+                    Billed(0, 0, Estimate, Cut),
                     Forgotten,
                     Kept(9, 300),
                 ],
@@ -481,14 +478,14 @@ mod tests {
             ),
             (
                 &[
-                    Settled(9, 5, Estimate, Cut),
-                    Settled(9, 50, Backend, Whole),
+                    Billed(9, 5, Estimate, Cut),
+                    Billed(9, 50, Backend, Whole),
                     Kept(9, 300),
                 ],
                 &[(9, 5), (0, 45)],
             ),
             // A batch without usage has its row.
-            (&[Settled(0, 0, Untold, Whole)], &[(0, 0)]),
+            (&[Billed(0, 0, Untold, Whole)], &[(0, 0)]),
         ] {
             assert_eq!(booked(1, steps), expected, "{steps:?}");
         }

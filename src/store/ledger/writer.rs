@@ -249,7 +249,7 @@ fn write_entries<'a>(
                         insert(row)?;
                     }
                 }
-                Entry::Settled {
+                Entry::Billed {
                     account,
                     row,
                     extent,
