@@ -39,7 +39,7 @@ pub struct StoredObject {
     /// Unix time in milliseconds.
     pub made_at_ms: i64,
     /// What it used has its row, or it uses nothing. A batch and a background response use their tokens later.
-    pub is_settled: bool,
+    pub is_billed: bool,
     pub origin: Origin,
 }
 

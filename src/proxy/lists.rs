@@ -248,14 +248,14 @@ impl PageBuilder {
                 return None;
             }
             next = Some(id.clone());
-            let Some(OwnObject { is_settled, .. }) = self.unseen.remove(&id) else {
+            let Some(OwnObject { is_billed, .. }) = self.unseen.remove(&id) else {
                 continue;
             };
             if self.page.data.len() == self.limit {
                 self.page.has_more = true;
                 break;
             }
-            self.look_at(&id, is_settled, &object);
+            self.look_at(&id, is_billed, &object);
             if is_backward {
                 self.page.data.insert(0, object);
                 self.page.last_id.get_or_insert_with(|| id.clone());
@@ -328,14 +328,14 @@ impl PageBuilder {
     }
 
     /// A list shows of a batch what a look at it would show.
-    fn look_at(&mut self, id: &str, is_settled: bool, object: &RawValue) {
+    fn look_at(&mut self, id: &str, is_billed: bool, object: &RawValue) {
         if self.kind != ObjectKind::Batch {
             return;
         }
         let entries = settle::of_batch(id, self.user_id, object.get().as_bytes());
         let new = entries
             .into_iter()
-            .filter(|entry| !(is_settled && matches!(entry, Entry::Billed { .. })));
+            .filter(|entry| !(is_billed && matches!(entry, Entry::Billed { .. })));
         self.entries.extend(new);
     }
 }
@@ -446,7 +446,7 @@ mod tests {
     fn gathering(own: &[&str], limit: usize) -> PageBuilder {
         let own = own.iter().map(|id| {
             let object = OwnObject {
-                is_settled: true,
+                is_billed: true,
                 made_at_ms: i64::from(id.as_bytes()[0]),
             };
             ((*id).to_owned(), object)

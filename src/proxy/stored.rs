@@ -315,7 +315,7 @@ pub(super) struct ObjectRecorder {
 #[derive(Debug, Clone, Copy)]
 struct Remembered {
     made_at_ms: i64,
-    is_settled: bool,
+    is_billed: bool,
 }
 
 /// How an answer is booked.
@@ -464,7 +464,7 @@ impl ObjectRecorder {
             return Vec::new();
         };
         self.note_background(stored);
-        let (kind, is_settled) = match self.keeps {
+        let (kind, is_billed) = match self.keeps {
             // Looked at again.
             ObjectEffect::Response | ObjectEffect::Batch if self.path_id.is_some() => {
                 return Vec::new();
@@ -477,27 +477,27 @@ impl ObjectRecorder {
         };
         // Once is enough, unless the answer says only later that it goes on.
         let made_at_ms = match self.remembered {
-            Some(known) if known.is_settled == is_settled => return Vec::new(),
+            Some(known) if known.is_billed == is_billed => return Vec::new(),
             Some(known) => known.made_at_ms,
             None => now_ms(),
         };
         self.remembered = Some(Remembered {
             made_at_ms,
-            is_settled,
+            is_billed,
         });
         vec![Entry::Made(StoredObject {
             id: id.clone(),
             kind,
             user_id: self.user_id,
             made_at_ms,
-            is_settled,
+            is_billed,
             origin: Origin::Produced,
         })]
     }
 
     /// The account of what the answer has just made, if that uses its tokens later.
     pub(super) fn new_account(&self, stored: Option<&Stored>) -> Option<Account> {
-        let remembered = self.remembered.filter(|known| !known.is_settled)?;
+        let remembered = self.remembered.filter(|known| !known.is_billed)?;
         let id = stored?.id.clone()?;
         (self.keeps == ObjectEffect::Response).then_some(Account {
             id,
@@ -656,7 +656,7 @@ pub(super) fn part(id: &str, kind: ObjectKind, user_id: i64, origin: Origin) -> 
         kind,
         user_id,
         made_at_ms: now_ms(),
-        is_settled: true,
+        is_billed: true,
         origin,
     })
 }

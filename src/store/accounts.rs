@@ -46,7 +46,7 @@ pub(super) fn keep<'r>(
         let is_lost = account.made_at_ms.is_some() && progress == Progress::End;
         return Ok(is_lost.then_some(Cow::Borrowed(row)));
     };
-    if known.is_settled {
+    if known.is_billed {
         return known.book_beyond(connection, row, Extent::Cut);
     }
     let kept = known.larger(row);
@@ -66,7 +66,7 @@ pub(super) fn settle<'r>(
         return Ok(account.made_at_ms.map(|_| Cow::Borrowed(row)));
     };
     let is_first = account.made_at_ms.is_some() && !known.is_kept;
-    if known.is_settled && !is_first {
+    if known.is_billed && !is_first {
         return known.book_beyond(connection, row, extent);
     }
     if is_the_backend_s_word(row, extent) {
@@ -85,7 +85,7 @@ fn is_the_backend_s_word(row: &UsageRow, extent: Extent) -> bool {
 /// The account of an object as it stands.
 struct Known {
     id: String,
-    is_settled: bool,
+    is_billed: bool,
     /// Whether the object uses its tokens later.
     is_kept: bool,
     model: Option<String>,
@@ -116,7 +116,7 @@ impl Known {
             let outcome: Option<String> = known.get("outcome")?;
             Ok(Some(Self {
                 id: account.id.clone(),
-                is_settled: known.get("is_settled")?,
+                is_billed: known.get("is_settled")?,
                 is_kept: outcome.is_some(),
                 model: known.get("model")?,
                 served_model: known.get("served_model")?,
@@ -182,13 +182,13 @@ impl Known {
 fn write_account(
     connection: &Connection,
     id: &str,
-    is_settled: bool,
+    is_billed: bool,
     row: &UsageRow,
     tokens: Option<Usage>,
 ) -> rusqlite::Result<()> {
     connection.prepare_cached(BOOK)?.execute(params![
         id,
-        is_settled,
+        is_billed,
         row.model,
         row.served_model,
         row.outcome.as_str(),
@@ -341,9 +341,9 @@ pub enum AccountState {
 pub fn account_state(connection: &Connection, id: &str) -> Result<AccountState, StoreError> {
     let mut statement = connection.prepare_cached(STATE)?;
     let state = statement.query_row([id], |row| {
-        let is_settled: bool = row.get(0)?;
+        let is_billed: bool = row.get(0)?;
         let is_estimated: bool = row.get(1)?;
-        Ok(match (is_settled, is_estimated) {
+        Ok(match (is_billed, is_estimated) {
             (false, _) => AccountState::Open,
             (true, true) => AccountState::Estimated,
             (true, false) => AccountState::Closed,
@@ -502,11 +502,11 @@ mod tests {
     fn an_answer_that_says_later_that_it_goes_on_opens_its_account() {
         with_database(|connection| {
             let mut response = object("r", 1);
-            response.is_settled = true;
+            response.is_billed = true;
             remember(connection, &response).unwrap();
             let state = || account_state(connection, "r").unwrap();
             assert_eq!(state(), AccountState::Closed);
-            response.is_settled = false;
+            response.is_billed = false;
             response.made_at_ms = 2;
             remember(connection, &response).unwrap();
             assert_eq!(state(), AccountState::Closed, "it is another answer's");
@@ -528,7 +528,7 @@ mod tests {
     fn what_was_cut_short_is_booked_at_once_and_what_it_says_later_beyond_that() {
         with_database(|connection| {
             let mut response = object("r", 1);
-            response.is_settled = true;
+            response.is_billed = true;
             remember(connection, &response).unwrap();
             let settle = |made_at_ms, output, source, extent| {
                 let account = Account {

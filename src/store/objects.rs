@@ -39,7 +39,7 @@ pub(super) fn remember(connection: &Connection, object: &StoredObject) -> rusqli
         object.kind.as_str(),
         object.user_id,
         object.made_at_ms,
-        object.is_settled,
+        object.is_billed,
     ];
     if connection.prepare_cached(REMEMBER)?.execute(values)? == 1 {
         return Ok(());
@@ -49,7 +49,7 @@ pub(super) fn remember(connection: &Connection, object: &StoredObject) -> rusqli
         connection.prepare_cached(GIVE_AGAIN)?.execute(values)?;
     } else if object.origin == Origin::Produced
         && connection.prepare_cached(TAKE_OVER)?.execute(values)? == 0
-        && !object.is_settled
+        && !object.is_billed
     {
         let values = params![
             object.id,
@@ -158,7 +158,7 @@ pub fn is_cursor(
 /// What is known of an object of a user's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnObject {
-    pub is_settled: bool,
+    pub is_billed: bool,
     /// Unix time in milliseconds.
     pub made_at_ms: i64,
 }
@@ -175,7 +175,7 @@ pub fn own(
     let mut statement = connection.prepare_cached(OWN)?;
     let own = statement.query_map(params![user_id, kind.as_str()], |row| {
         let object = OwnObject {
-            is_settled: row.get(1)?,
+            is_billed: row.get(1)?,
             made_at_ms: row.get(2)?,
         };
         Ok((row.get(0)?, object))
@@ -197,7 +197,7 @@ pub(super) mod tests {
             kind: ObjectKind::File,
             user_id,
             made_at_ms: 1,
-            is_settled: false,
+            is_billed: false,
             origin: Origin::Produced,
         }
     }
@@ -241,7 +241,7 @@ pub(super) mod tests {
             assert_eq!(foreign(1, &["a", "b"]), Some(1));
             assert_eq!(owner(connection, "a", ObjectKind::Item), None);
             let known = OwnObject {
-                is_settled: false,
+                is_billed: false,
                 made_at_ms: 1,
             };
             assert_eq!(
@@ -263,7 +263,7 @@ pub(super) mod tests {
             forget(connection, "a", 1).unwrap();
             assert_eq!(foreign(1, &["a"]), Some(0));
             let mut settled = object("a", 1);
-            settled.is_settled = true;
+            settled.is_billed = true;
             remember(connection, &settled).unwrap();
             forget_gone(connection, "a", 1, 1).unwrap();
             assert_eq!(foreign(1, &["a"]), None, "it is too young");
