@@ -55,7 +55,7 @@ pub(super) fn keep<'r>(
 }
 
 /// Bills an object. Returns what is to be booked.
-pub(super) fn settle<'r>(
+pub(super) fn bill<'r>(
     connection: &Connection,
     account: &Account,
     row: &'r UsageRow,
@@ -419,7 +419,7 @@ mod tests {
                     }
                     Step::Billed(input, output, source, extent) => {
                         let row = row(input, output, source);
-                        settle(connection, &known, &row, extent)
+                        bill(connection, &known, &row, extent)
                             .unwrap()
                             .map(Cow::into_owned)
                     }
@@ -515,7 +515,7 @@ mod tests {
             assert_eq!(state(), AccountState::Open);
             let estimate = row(1, 1, UsageSource::Estimate);
             let account = Account::of_known("r");
-            settle(connection, &account, &estimate, Extent::Cut).unwrap();
+            bill(connection, &account, &estimate, Extent::Cut).unwrap();
             assert_eq!(state(), AccountState::Estimated);
             assert_eq!(
                 account_state(connection, "unknown").unwrap(),
@@ -530,18 +530,18 @@ mod tests {
             let mut response = object("r", 1);
             response.is_billed = true;
             remember(connection, &response).unwrap();
-            let settle = |made_at_ms, output, source, extent| {
+            let bill_as = |made_at_ms, output, source, extent| {
                 let account = Account {
                     id: "r".to_owned(),
                     made_at_ms,
                 };
                 let row = row(9, output, source);
-                let booked = settle(connection, &account, &row, extent).unwrap();
+                let booked = bill(connection, &account, &row, extent).unwrap();
                 booked.map(|row| (row.usage.input, row.usage.output))
             };
-            let later = |output| settle(None, output, UsageSource::Backend, Extent::Whole);
+            let later = |output| bill_as(None, output, UsageSource::Backend, Extent::Whole);
             assert_eq!(later(300), None, "it was booked by what made it");
-            let cut = settle(Some(1), 5, UsageSource::Estimate, Extent::Cut);
+            let cut = bill_as(Some(1), 5, UsageSource::Estimate, Extent::Cut);
             assert_eq!(cut, Some((9, 5)));
             assert_eq!(
                 account_state(connection, "r").unwrap(),
@@ -549,7 +549,7 @@ mod tests {
             );
             assert_eq!(later(300), Some((0, 295)));
             assert_eq!(later(300), None);
-            let other = settle(Some(2), 7, UsageSource::Estimate, Extent::Cut);
+            let other = bill_as(Some(2), 7, UsageSource::Estimate, Extent::Cut);
             assert_eq!(other, Some((9, 7)), "it is another answer's");
         });
     }
@@ -570,7 +570,7 @@ mod tests {
                 if source == UsageSource::Estimate {
                     reported.estimated.output = 390;
                 }
-                let booked = settle(connection, &account, &reported, Extent::Cut);
+                let booked = bill(connection, &account, &reported, Extent::Cut);
                 let booked = booked.unwrap().unwrap();
                 let Estimated { input, output } = booked.estimated;
                 assert_eq!((input, output), expected, "{booked:?}");

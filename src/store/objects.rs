@@ -262,9 +262,9 @@ pub(super) mod tests {
             assert_eq!(foreign(1, &["a"]), None);
             forget(connection, "a", 1).unwrap();
             assert_eq!(foreign(1, &["a"]), Some(0));
-            let mut settled = object("a", 1);
-            settled.is_billed = true;
-            remember(connection, &settled).unwrap();
+            let mut billed = object("a", 1);
+            billed.is_billed = true;
+            remember(connection, &billed).unwrap();
             forget_gone(connection, "a", 1, 1).unwrap();
             assert_eq!(foreign(1, &["a"]), None, "it is too young");
             forget_gone(connection, "a", 1, 2).unwrap();

@@ -254,7 +254,7 @@ fn write_entries<'a>(
                     row,
                     extent,
                 } => {
-                    if let Some(row) = accounts::settle(connection, account, row, *extent)? {
+                    if let Some(row) = accounts::bill(connection, account, row, *extent)? {
                         insert(row)?;
                     }
                 }
