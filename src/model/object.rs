@@ -83,7 +83,7 @@ pub enum Entry {
     },
     /// The backend told a user that there is none. One that was made later than this may be on its way to all of the backend's
     /// servers, and one whose account is open may have used something: those stay.
-    Gone {
+    Missing {
         id: String,
         user_id: i64,
         made_before_ms: i64,

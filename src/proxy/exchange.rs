@@ -393,7 +393,7 @@ impl Exchange {
                 .then(|| {
                     let meter = self.meter.as_ref();
                     let names = |id: &str| meter.is_some_and(|meter| meter.names(id));
-                    self.keeping.gone_entry(names)
+                    self.keeping.missing_entry(names)
                 })
                 .flatten();
             (gone.into_iter().collect(), Booking::AsUsual)

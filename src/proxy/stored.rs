@@ -420,7 +420,7 @@ impl ObjectRecorder {
     }
 
     /// What must be written when the object that the path names is gone, as far as an answer that is no success names it.
-    pub(super) fn gone_entry(&self, names: impl Fn(&str) -> bool) -> Option<Entry> {
+    pub(super) fn missing_entry(&self, names: impl Fn(&str) -> bool) -> Option<Entry> {
         let id = self.path_id.clone().filter(|id| names(id))?;
         Some(gone(id, self.user_id))
     }
@@ -642,7 +642,7 @@ pub(super) fn may_tell_gone(status: StatusCode, headers: &HeaderMap) -> bool {
 
 /// The entry of an object that the backend told a user is not there.
 pub(super) fn gone(id: String, user_id: i64) -> Entry {
-    Entry::Gone {
+    Entry::Missing {
         id,
         user_id,
         made_before_ms: ms_ago(MIN_AGE),

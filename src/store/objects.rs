@@ -24,7 +24,7 @@ const GIVE_AGAIN: &str =
 /// What uses its tokens later leaves its account behind.
 const CLOSE: &str = "UPDATE objects SET kind = 'closed', is_settled = 1 WHERE id = ?1 AND user_id = ?2 AND outcome IS NOT NULL";
 const FORGET: &str = "DELETE FROM objects WHERE id = ?1 AND user_id = ?2";
-const FORGET_GONE: &str =
+const FORGET_MISSING: &str =
     "DELETE FROM objects WHERE id = ?1 AND user_id = ?2 AND made_at_ms < ?3 AND is_settled = 1";
 // Index: objects_expiring.
 const EXPIRE: &str = "DELETE FROM objects WHERE kind IN ('given', 'closed') AND made_at_ms < ?1";
@@ -80,13 +80,13 @@ pub(super) fn expire(connection: &Connection, made_before_ms: i64) -> rusqlite::
 }
 
 /// The same if it was made before a time (Unix milliseconds) and its account is closed.
-pub(super) fn forget_gone(
+pub(super) fn forget_missing(
     connection: &Connection,
     id: &str,
     user_id: i64,
     before_ms: i64,
 ) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(FORGET_GONE)?;
+    let mut statement = connection.prepare_cached(FORGET_MISSING)?;
     statement.execute(params![id, user_id, before_ms])?;
     Ok(())
 }
@@ -256,7 +256,7 @@ pub(super) mod tests {
             let ids = || ["a", "b", "c"].map(str::to_owned).to_vec();
             assert_eq!(not_own(connection, 1, ids()).unwrap(), ["b", "c"]);
             assert_eq!(not_own(connection, 2, ids()).unwrap(), ["a", "b", "c"]);
-            forget_gone(connection, "a", 1, 2).unwrap();
+            forget_missing(connection, "a", 1, 2).unwrap();
             assert_eq!(foreign(1, &["a"]), None, "its account is open");
             forget(connection, "a", 2).unwrap();
             assert_eq!(foreign(1, &["a"]), None);
@@ -265,9 +265,9 @@ pub(super) mod tests {
             let mut billed = object("a", 1);
             billed.is_billed = true;
             remember(connection, &billed).unwrap();
-            forget_gone(connection, "a", 1, 1).unwrap();
+            forget_missing(connection, "a", 1, 1).unwrap();
             assert_eq!(foreign(1, &["a"]), None, "it is too young");
-            forget_gone(connection, "a", 1, 2).unwrap();
+            forget_missing(connection, "a", 1, 2).unwrap();
             assert_eq!(foreign(1, &["a"]), Some(0));
         });
     }
@@ -345,7 +345,7 @@ pub(super) mod tests {
                     GIVE_AGAIN,
                     CLOSE,
                     FORGET,
-                    FORGET_GONE,
+                    FORGET_MISSING,
                     EXPIRE,
                     OWNER,
                     OWN,

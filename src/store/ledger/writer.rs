@@ -235,11 +235,11 @@ fn write_entries<'a>(
                 Entry::Row(row) => insert(Cow::Borrowed(row))?,
                 Entry::Made(object) => objects::remember(connection, object)?,
                 Entry::Forgotten { id, user_id } => objects::forget(connection, id, *user_id)?,
-                Entry::Gone {
+                Entry::Missing {
                     id,
                     user_id,
                     made_before_ms,
-                } => objects::forget_gone(connection, id, *user_id, *made_before_ms)?,
+                } => objects::forget_missing(connection, id, *user_id, *made_before_ms)?,
                 Entry::Kept {
                     account,
                     row,
