@@ -118,7 +118,7 @@ pub enum Progress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// All that the object used, if the backend says so.
-    Whole,
+    Complete,
     /// What was known when it was cancelled or deleted.
     Cut,
 }

@@ -77,7 +77,7 @@ pub(super) async fn before_deletion(
 fn extent_of(stored: &Stored) -> Extent {
     match stored.status.as_deref() {
         Some("cancelled") => Extent::Cut,
-        _ => Extent::Whole,
+        _ => Extent::Complete,
     }
 }
 
@@ -174,7 +174,7 @@ pub(super) fn of_batch(id: &str, user_id: i64, json: &[u8]) -> Vec<Entry> {
     if stored.is_final() {
         let row = row_of(BATCHES, user_id, json);
         let account = Account::of_known(id);
-        entries.push(Entry::of(row, Some((account, Extent::Whole))));
+        entries.push(Entry::of(row, Some((account, Extent::Complete))));
     }
     entries
 }

@@ -606,7 +606,7 @@ impl ObjectRecorder {
             extent: if is_cancelled {
                 Extent::Cut
             } else {
-                Extent::Whole
+                Extent::Complete
             },
             endpoint: Some(endpoint),
         }

@@ -79,7 +79,7 @@ pub(super) fn bill<'r>(
 }
 
 fn is_the_backend_s_word(row: &UsageRow, extent: Extent) -> bool {
-    extent == Extent::Whole && row.source == UsageSource::Backend
+    extent == Extent::Complete && row.source == UsageSource::Backend
 }
 
 /// The account of an object as it stands.
@@ -436,28 +436,34 @@ mod tests {
 
     #[test]
     fn an_account_is_booked_once_and_with_the_larger_numbers() {
-        use Extent::{Cut, Whole};
+        use Extent::{Complete, Cut};
         use Step::{Billed, Forgotten, Kept, Passed};
         use UsageSource::{Backend, Estimate, None as Untold};
         for (steps, expected) in [
             // The backend's word about a whole response counts, whatever was kept.
             (
-                &[Kept(9, 300), Billed(10, 20, Backend, Whole)][..],
+                &[Kept(9, 300), Billed(10, 20, Backend, Complete)][..],
                 &[(10, 20)][..],
             ),
             (
                 &[
-                    Billed(10, 20, Backend, Whole),
-                    Billed(10, 20, Backend, Whole),
+                    Billed(10, 20, Backend, Complete),
+                    Billed(10, 20, Backend, Complete),
                 ],
                 &[(10, 20)],
             ),
-            (&[Billed(10, 20, Backend, Whole), Kept(9, 300)], &[(10, 20)]),
+            (
+                &[Billed(10, 20, Backend, Complete), Kept(9, 300)],
+                &[(10, 20)],
+            ),
             // If the response was cut off, the larger of the kept and the reported number is booked.
             (&[Kept(9, 300), Billed(0, 0, Estimate, Cut)], &[(9, 300)]),
             (&[Kept(9, 300), Billed(0, 0, Backend, Cut)], &[(9, 300)]),
             (&[Kept(9, 3), Billed(10, 20, Backend, Cut)], &[(10, 20)]),
-            (&[Kept(9, 300), Billed(0, 0, Estimate, Whole)], &[(9, 300)]),
+            (
+                &[Kept(9, 300), Billed(0, 0, Estimate, Complete)],
+                &[(9, 300)],
+            ),
             // What passes after the account was closed is booked too.
             (
                 &[Kept(9, 0), Billed(0, 5, Estimate, Cut), Kept(9, 300)],
@@ -479,13 +485,13 @@ mod tests {
             (
                 &[
                     Billed(9, 5, Estimate, Cut),
-                    Billed(9, 50, Backend, Whole),
+                    Billed(9, 50, Backend, Complete),
                     Kept(9, 300),
                 ],
                 &[(9, 5), (0, 45)],
             ),
             // A batch without usage has its row.
-            (&[Billed(0, 0, Untold, Whole)], &[(0, 0)]),
+            (&[Billed(0, 0, Untold, Complete)], &[(0, 0)]),
         ] {
             assert_eq!(booked(1, steps), expected, "{steps:?}");
         }
@@ -539,7 +545,7 @@ mod tests {
                 let booked = bill(connection, &account, &row, extent).unwrap();
                 booked.map(|row| (row.usage.input, row.usage.output))
             };
-            let later = |output| bill_as(None, output, UsageSource::Backend, Extent::Whole);
+            let later = |output| bill_as(None, output, UsageSource::Backend, Extent::Complete);
             assert_eq!(later(300), None, "it was booked by what made it");
             let cut = bill_as(Some(1), 5, UsageSource::Estimate, Extent::Cut);
             assert_eq!(cut, Some((9, 5)));
