@@ -62,7 +62,7 @@ pub fn usage(body: &[u8]) {
         }
         meter.finish(&mut |_| {});
         let counts = meter.reading().counts();
-        let is_same = *counts == answer.counts || Some(counts) == answer.vendor_counts.told();
+        let is_same = *counts == answer.counts || Some(counts) == answer.vendor_counts.reported();
         assert!(is_same, "{counts:?} {answer:?}");
         assert_eq!(meter.reading().model, answer.model);
     });

@@ -52,7 +52,10 @@ pub fn read_answer(body: &[u8]) -> Answer {
     };
     // Usage in a choice counts only where there is no other, and hardly any answer has it there.
     let has_choices = wire.choices == Choices::Some;
-    if has_choices && !wire.counts.is_told() && memchr::memmem::find(body, b"\"usage\"").is_some() {
+    if has_choices
+        && !wire.counts.is_reported()
+        && memchr::memmem::find(body, b"\"usage\"").is_some()
+    {
         match parse(body, Shape::Answer, &mut OnlyUsage) {
             Ok(again) => wire = again,
             Err(_) => return unreadable(body),
@@ -126,7 +129,7 @@ pub(super) fn read_event_with_slots(
     let is_error = wire.is_error();
     let is_usage_only = wire.choices == Choices::None
         && name.is_empty()
-        && wire.counts.is_told()
+        && wire.counts.is_reported()
         && !is_error
         && text.mark() == before;
     let kind = if ends_a_stream(name) {

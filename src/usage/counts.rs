@@ -65,7 +65,7 @@ struct Named {
 
 /// Counts as the ledger books them. What was not reported is `None`, or 0 where it is a part of something else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct ReportedCounts {
     /// With what was read from a cache or written into it.
     pub input: Option<u64>,
     /// With the reasoning tokens.
@@ -86,13 +86,13 @@ impl Named {
         }
     }
 
-    fn is_told(self) -> bool {
+    fn is_reported(self) -> bool {
         self.completions.is_some() || self.responses.is_some()
     }
 
     /// Replaces both names where a later object has either: they are one number.
     fn update(&mut self, later: Self) {
-        if later.is_told() {
+        if later.is_reported() {
             *self = later;
         }
     }
@@ -101,12 +101,12 @@ impl Named {
 impl Counts {
     /// Whether anything was reported that makes a usage: input or output, a total, or a length of audio.
     #[must_use]
-    pub fn is_told(&self) -> bool {
-        self.input.is_told() || self.total.is_some() || self.audio_ms.is_some()
+    pub fn is_reported(&self) -> bool {
+        self.input.is_reported() || self.total.is_some() || self.audio_ms.is_some()
     }
 
     /// The output tokens, where the object says how many there were, be it by the total alone.
-    pub(super) fn output_told(&self) -> Option<u64> {
+    pub(super) fn reported_output(&self) -> Option<u64> {
         let output = self.output.of(Dialect::Unknown);
         output.or_else(|| {
             let input = self.input.of(Dialect::Unknown).unwrap_or(0);
@@ -117,7 +117,7 @@ impl Counts {
     /// The counts by an endpoint's names. One of input and output may be known through the total; a total alone is what
     /// rerankers report of their input.
     #[must_use]
-    pub fn told(&self, dialect: Dialect) -> Told {
+    pub fn reported(&self, dialect: Dialect) -> ReportedCounts {
         let cache = self.cache_read.unwrap_or(0) + self.cache_written.unwrap_or(0);
         let output = self.output.of(dialect);
         let input = self.input.of(dialect).map(|input| {
@@ -150,7 +150,7 @@ impl Counts {
             _ => details.or(self.cache_read),
         };
         // Parts are never larger than the whole, whatever a backend writes.
-        Told {
+        ReportedCounts {
             input,
             output,
             cached: cached.unwrap_or(0).min(input.unwrap_or(0)),
@@ -187,26 +187,26 @@ impl Counts {
     /// The usage, where enough was reported to make one; what is missing is 0.
     #[must_use]
     pub fn usage(&self, dialect: Dialect) -> Option<Usage> {
-        if !self.is_told() {
+        if !self.is_reported() {
             return None;
         }
-        Some(self.told(dialect).usage())
+        Some(self.reported(dialect).usage())
     }
 
     /// Takes in what a later usage object reports. It replaces what it has and leaves the rest: Anthropic's `message_delta`
     /// may have the output only, and repeats what it likes of `message_start`.
     pub fn update(&mut self, later: &Self) {
         // A total belongs to the counts that it came with.
-        if later.input.is_told() || later.output.is_told() {
+        if later.input.is_reported() || later.output.is_reported() {
             self.total = None;
         }
         self.input.update(later.input);
         self.output.update(later.output);
-        let tells_cached = later.cached.is_told() || later.plain_cached.is_some();
-        if tells_cached {
+        let reports_cached = later.cached.is_reported() || later.plain_cached.is_some();
+        if reports_cached {
             (self.cached, self.plain_cached) = (later.cached, later.plain_cached);
         }
-        if later.reasoning.is_told() || later.plain_reasoning.is_some() {
+        if later.reasoning.is_reported() || later.plain_reasoning.is_some() {
             (self.reasoning, self.plain_reasoning) = (later.reasoning, later.plain_reasoning);
         }
         let pairs = [
@@ -222,7 +222,7 @@ impl Counts {
 
     /// The length of the audio that was transcribed, where no usage reports it.
     pub(super) fn or_audio_ms(mut self, audio_ms: Option<u64>) -> Self {
-        if !self.is_told() {
+        if !self.is_reported() {
             self.audio_ms = audio_ms;
         }
         self
@@ -232,8 +232,8 @@ impl Counts {
 impl VendorCounts {
     /// The counts, where they make a usage.
     #[must_use]
-    pub fn told(&self) -> Option<&Counts> {
-        self.0.as_deref().filter(|counts| counts.is_told())
+    pub fn reported(&self) -> Option<&Counts> {
+        self.0.as_deref().filter(|counts| counts.is_reported())
     }
 
     /// Takes in what a later usage object reports.
@@ -251,7 +251,7 @@ impl VendorCounts {
     }
 }
 
-impl Told {
+impl ReportedCounts {
     /// As a usage; what was not reported is 0.
     #[must_use]
     pub fn usage(&self) -> Usage {
@@ -278,7 +278,7 @@ pub fn find_counts(piece: &[u8]) -> Option<Counts> {
         let after = after.trim_ascii_start().strip_prefix(b":")?;
         let mut values = serde_json::Deserializer::from_slice(after).into_iter::<Details>();
         let counts = values.next()?.ok()?.0?;
-        counts.is_told().then_some(counts)
+        counts.is_reported().then_some(counts)
     })
 }
 
@@ -475,8 +475,8 @@ mod tests {
         for dialect in [Messages, Completions, Unknown, Responses] {
             assert_eq!(read(dialect, apart), [3210, 4, 3000, 0]);
         }
-        let doubly_told = r#"{"input_tokens":10,"output_tokens":4,"cache_read_input_tokens":3604,"input_tokens_details":{"cached_tokens":3604}}"#;
-        assert_eq!(read(Messages, doubly_told), [3614, 4, 3604, 0]);
+        let doubly_reported = r#"{"input_tokens":10,"output_tokens":4,"cache_read_input_tokens":3604,"input_tokens_details":{"cached_tokens":3604}}"#;
+        assert_eq!(read(Messages, doubly_reported), [3614, 4, 3604, 0]);
         // More input than the cache had a part in is no sign of anything there.
         let long = r#"{"input_tokens":9000,"output_tokens":4,"cache_read_input_tokens":3000}"#;
         assert_eq!(read(Messages, long), [12_000, 4, 3000, 0]);
@@ -541,11 +541,11 @@ mod tests {
     fn a_later_object_replaces_what_it_has_and_nothing_else() {
         const START: &str = r#"{"input_tokens":25,"cache_read_input_tokens":2000,"cache_creation_input_tokens":10,"output_tokens":1}"#;
         let merged = |dialect, objects: &[&str]| {
-            let mut told = Counts::default();
+            let mut merged = Counts::default();
             for object in objects {
-                told.update(&counts(object));
+                merged.update(&counts(object));
             }
-            let usage = told.usage(dialect).unwrap();
+            let usage = reported.usage(dialect).unwrap();
             [usage.input, usage.output, usage.cached, usage.reasoning]
         };
         for (delta, expected) in [

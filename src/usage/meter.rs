@@ -275,8 +275,8 @@ impl Reading {
     /// What the answer reported.
     #[must_use]
     pub fn counts(&self) -> &Counts {
-        match self.vendor_counts.told() {
-            Some(counts) if !self.counts.is_told() => counts,
+        match self.vendor_counts.reported() {
+            Some(counts) if !self.counts.is_reported() => counts,
             _ => &self.counts,
         }
     }
@@ -314,15 +314,15 @@ impl Reading {
 
     /// Takes in what an answer or an event says; later words replace earlier ones.
     fn take_over(&mut self, answer: Answer) {
-        let output = answer.counts.output_told().or_else(|| {
-            let is_usual = self.counts.is_told();
-            let of_vendor = answer.vendor_counts.told();
+        let output = answer.counts.reported_output().or_else(|| {
+            let is_usual = self.counts.is_reported();
+            let of_vendor = answer.vendor_counts.reported();
             of_vendor
-                .and_then(Counts::output_told)
+                .and_then(Counts::reported_output)
                 .filter(|_| !is_usual)
         });
         if let Some(output) = output {
-            if output > self.counts().output_told().unwrap_or(0) {
+            if output > self.counts().reported_output().unwrap_or(0) {
                 // What is reported covers all that came before it.
                 self.text.clear();
                 self.not_grown_at = None;

@@ -20,7 +20,7 @@ mod tokens;
 mod websocket;
 
 pub use answer::{Answer, EventKind, read_answer, read_event};
-pub use counts::{Counts, Dialect, Told, VendorCounts, find_counts};
+pub use counts::{Counts, Dialect, ReportedCounts, VendorCounts, find_counts};
 pub use decode::Encoding;
 pub use estimate::{Evidence, Generated, Input};
 pub use meter::{Meter, Reading};
