@@ -392,8 +392,8 @@ impl Exchange {
             let gone = may_be_gone
                 .then(|| {
                     let meter = self.meter.as_ref();
-                    let names = |id: &str| meter.is_some_and(|meter| meter.names(id));
-                    self.keeping.missing_entry(names)
+                    let contains = |id: &str| meter.is_some_and(|meter| meter.contains(id));
+                    self.keeping.missing_entry(contains)
                 })
                 .flatten();
             (gone.into_iter().collect(), Booking::AsUsual)

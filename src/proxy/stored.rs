@@ -420,8 +420,8 @@ impl ObjectRecorder {
     }
 
     /// What must be written when the object that the path names is gone, as far as an answer that is no success names it.
-    pub(super) fn missing_entry(&self, names: impl Fn(&str) -> bool) -> Option<Entry> {
-        let id = self.path_id.clone().filter(|id| names(id))?;
+    pub(super) fn missing_entry(&self, contains: impl Fn(&str) -> bool) -> Option<Entry> {
+        let id = self.path_id.clone().filter(|id| contains(id))?;
         Some(gone(id, self.user_id))
     }
 

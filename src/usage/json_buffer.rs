@@ -45,7 +45,7 @@ impl JsonBuffer {
     }
 
     /// Whether some text stands in what is held.
-    pub(super) fn names(&self, text: &str) -> bool {
+    pub(super) fn contains(&self, text: &str) -> bool {
         memchr::memmem::find(&self.held, text.as_bytes()).is_some()
     }
 

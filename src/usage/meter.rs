@@ -218,9 +218,9 @@ impl Meter {
 
     /// Whether some text stands in a JSON answer, or in what is held of it.
     #[must_use]
-    pub fn names(&self, text: &str) -> bool {
+    pub fn contains(&self, text: &str) -> bool {
         match &self.decoder.sink().shape {
-            Shape::Json(buffer) => buffer.names(text),
+            Shape::Json(buffer) => buffer.contains(text),
             Shape::Events(_) | Shape::Undecided(_) | Shape::Opaque => false,
         }
     }
