@@ -7,7 +7,7 @@ use super::each_split;
 use crate::{
     model::Usage,
     usage::{
-        Dialect, Encoding, EventKind, Evidence, Generated, Input, Meter, Text, Tokenizer,
+        AnswerText, Dialect, Encoding, EventKind, Evidence, Input, Meter, Text, Tokenizer,
         read_answer, read_event,
     },
 };
@@ -72,7 +72,7 @@ pub fn usage(body: &[u8]) {
         let evidence = Evidence {
             body: vec![Bytes::copy_from_slice(body)],
             input,
-            generated: Generated::Json(body.to_vec()),
+            generated: AnswerText::Json(body.to_vec()),
         };
         let rough = evidence.usage(Tokenizer::RuleOfThumb);
         let usage = evidence.usage(Tokenizer::O200k);

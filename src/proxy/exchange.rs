@@ -25,7 +25,7 @@ use crate::{
         Account, Entry, Estimated, Extent, Outcome, Progress, Usage, UsageRow, UsageSource, now_ms,
     },
     store::ledger::{NotWritten, WorkerLedger},
-    usage::{Evidence, Generated, Input, Meter, Reading, ReportedCounts, Templates},
+    usage::{AnswerText, Evidence, Input, Meter, Reading, ReportedCounts, Templates},
 };
 
 /// nginx's status for a client that left before the answer began.
@@ -327,7 +327,7 @@ impl Exchange {
         let evidence = Evidence {
             body: self.body.clone().into_iter().collect(),
             input: Input::Messages,
-            generated: Generated::Nothing,
+            generated: AnswerText::Nothing,
         };
         let (sender, written) = oneshot::channel();
         let estimate = Estimate {
@@ -599,7 +599,7 @@ impl Exchange {
         let generated = if counts_output {
             self.meter().take_generated()
         } else {
-            Generated::Nothing
+            AnswerText::Nothing
         };
         let body = std::mem::take(&mut self.body);
         let body = if counts_input {

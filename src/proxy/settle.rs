@@ -21,7 +21,7 @@ use crate::{
         accounts::{self, AccountState, Kept, Pending},
         ledger::NotWritten,
     },
-    usage::{Dialect, Evidence, Generated, Stored, read_answer},
+    usage::{AnswerText, Dialect, Evidence, Stored, read_answer},
 };
 
 /// Books what a background response used, which could not be asked for once it is deleted. One that is not done yet goes on
@@ -121,7 +121,7 @@ fn estimate(id: &str, row: UsageRow, extent: Extent, body: &[u8]) -> Estimate {
         ..row
     };
     let evidence = Evidence {
-        generated: Generated::Json(body.to_vec()),
+        generated: AnswerText::Json(body.to_vec()),
         ..Evidence::default()
     };
     Estimate {

@@ -3,7 +3,7 @@
 use super::{
     answer::{Answer, answer_text, read_answer},
     counts::{Counts, find_counts},
-    estimate::Generated,
+    estimate::AnswerText,
     stored::Stored,
     text::Text,
 };
@@ -56,15 +56,15 @@ impl JsonBuffer {
     }
 
     /// Hands over what an estimate is made of; of what was not read, or could not be decoded, its length.
-    pub(super) fn take_generated(&mut self, undecoded_bytes: u64) -> Generated {
+    pub(super) fn take_generated(&mut self, undecoded_bytes: u64) -> AnswerText {
         if self.is_long || undecoded_bytes > 0 {
             let weight = match &self.outline {
                 Some(outline) => outline.weight(),
                 None => self.total_bytes,
             };
-            Generated::Text(Text::unread(weight + undecoded_bytes))
+            AnswerText::Text(Text::unread(weight + undecoded_bytes))
         } else {
-            Generated::Json(std::mem::take(&mut self.held))
+            AnswerText::Json(std::mem::take(&mut self.held))
         }
     }
 

@@ -8,7 +8,7 @@ use super::{
     answer::{Answer, EventKind, carries_text},
     counts::{Counts, VendorCounts},
     decode::{Decoder, Encoding},
-    estimate::Generated,
+    estimate::AnswerText,
     json_buffer::JsonBuffer,
     sse::{Event, Piece, Scanner, UsageOnlyEvents},
     stored::Stored,
@@ -241,17 +241,17 @@ impl Meter {
 
     /// Hands over what was generated so far, for an estimate; of what was too long to be read, its length.
     #[must_use]
-    pub fn take_generated(&mut self) -> Generated {
+    pub fn take_generated(&mut self) -> AnswerText {
         let undecoded = self.encoded_bytes - self.decoded_bytes;
         let Sink { shape, reading, .. } = self.decoder.sink_mut();
         match shape {
             Shape::Events(_) => {
                 let mut text = std::mem::take(&mut reading.text);
                 text.add_unread(undecoded);
-                Generated::Text(text)
+                AnswerText::Text(text)
             }
             Shape::Json(buffer) => buffer.take_generated(undecoded),
-            Shape::Undecided(_) | Shape::Opaque => Generated::Nothing,
+            Shape::Undecided(_) | Shape::Opaque => AnswerText::Nothing,
         }
     }
 }
@@ -470,7 +470,7 @@ mod tests {
                     meter.push(Bytes::from(vec![0xff; 100_000]), &mut |_| {});
                 }
                 meter.finish(&mut |_| {});
-                let Generated::Text(text) = meter.take_generated() else {
+                let AnswerText::Text(text) = meter.take_generated() else {
                     panic!("{encoding:?}: it is no JSON");
                 };
                 assert_eq!(text.unread_bytes(), 3_000_000, "{encoding:?}");

@@ -22,7 +22,7 @@ mod websocket;
 pub use answer::{Answer, EventKind, read_answer, read_event};
 pub use counts::{Counts, Dialect, ReportedCounts, VendorCounts, find_counts};
 pub use decode::Encoding;
-pub use estimate::{Evidence, Generated, Input};
+pub use estimate::{AnswerText, Evidence, Input};
 pub use meter::{Meter, Reading};
 pub use session::transcription_model;
 pub use sse::{Event, Scanner, UsageOnlyEvents};

@@ -9,7 +9,7 @@ use crate::{
     model::{Entry, Estimated, Outcome, Usage, UsageRow, UsageSource, now_ms},
     proxy::{estimator::Estimate, request::clean_text},
     store::ledger::NotWritten,
-    usage::{Evidence, Generated, Meter, Text},
+    usage::{AnswerText, Evidence, Meter, Text},
 };
 
 impl Exchange {
@@ -75,7 +75,7 @@ impl Exchange {
         Estimate::of(
             self.part_row(started, outcome, UsageSource::Estimate),
             Evidence {
-                generated: Generated::Text(text),
+                generated: AnswerText::Text(text),
                 ..Evidence::default()
             },
         )
