@@ -218,7 +218,7 @@ impl Exchange {
             self.stage = Stage::Asked;
         }
         if self.keeping.notes_objects() && (200..300).contains(&status) {
-            self.meter = Some(meter.noting_objects());
+            self.meter = Some(meter.with_objects());
         } else if self.endpoint.is_booked() || self.is_of_object && status == 404 {
             self.meter = Some(meter);
         }
@@ -300,7 +300,7 @@ impl Exchange {
     /// Remembers the object that a long answer has named, and keeps what its request used with the account that it opens; resolves
     /// when both are committed, and what named it may leave. `None` where there is nothing to remember.
     pub fn remember(&mut self) -> Option<impl Future<Output = Result<(), NotWritten>> + use<>> {
-        let stored = self.meter.as_mut().and_then(Meter::stored_so_far);
+        let stored = self.meter.as_mut().and_then(Meter::objects_so_far);
         let entries = self.keeping.first_entries(stored);
         if entries.is_empty() {
             return None;

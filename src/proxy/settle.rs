@@ -21,7 +21,7 @@ use crate::{
         accounts::{self, AccountState, Kept, Pending},
         ledger::NotWritten,
     },
-    usage::{AnswerText, Dialect, Evidence, Stored, read_answer},
+    usage::{AnswerObjects, AnswerText, Dialect, Evidence, read_answer},
 };
 
 /// Books what a background response used, which could not be asked for once it is deleted. One that is not done yet goes on
@@ -56,7 +56,7 @@ pub(super) async fn before_deletion(
     let body = subrequest::whole_body(&mut response, limit_bytes, budget).await?;
     let user_id = asked.caller.id;
     let row = row_of(RESPONSES, user_id, &body);
-    let mut stored = Stored::default();
+    let mut stored = AnswerObjects::default();
     stored.read(&body);
     if stored.is_final() || row.source == UsageSource::Backend {
         let written = book_row(proxy, id, row, extent_of(&stored), &body).await;
@@ -74,7 +74,7 @@ pub(super) async fn before_deletion(
 }
 
 /// A response that was cancelled may report less than what had passed of it.
-fn extent_of(stored: &Stored) -> Extent {
+fn extent_of(stored: &AnswerObjects) -> Extent {
     match stored.status.as_deref() {
         Some("cancelled") => Extent::Cut,
         _ => Extent::Complete,
@@ -88,7 +88,7 @@ pub(super) async fn book(
     user_id: i64,
     body: &[u8],
 ) -> Result<(), NotWritten> {
-    let mut stored = Stored::default();
+    let mut stored = AnswerObjects::default();
     stored.read(body);
     let row = row_of(RESPONSES, user_id, body);
     book_row(proxy, id, row, extent_of(&stored), body).await
@@ -165,7 +165,7 @@ fn not_now() -> ApiError {
 
 /// What a batch's JSON tells: the files that it wrote, and once it is done what it used.
 pub(super) fn of_batch(id: &str, user_id: i64, json: &[u8]) -> Vec<Entry> {
-    let mut stored = Stored::default();
+    let mut stored = AnswerObjects::default();
     stored.read(json);
     let files = stored.files.iter();
     let mut entries: Vec<Entry> = files

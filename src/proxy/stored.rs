@@ -30,7 +30,7 @@ use crate::{
         accounts::{self, AccountState},
         objects,
     },
-    usage::{Stored, is_id},
+    usage::{AnswerObjects, is_id},
 };
 
 /// Ids that one request may give to items.
@@ -450,7 +450,7 @@ impl ObjectRecorder {
 
     /// Whatever the request says, an answer that goes on in the background opens an account. A stream is in progress until it ends,
     /// so it must say more than that.
-    fn note_background(&mut self, stored: &Stored) {
+    fn note_background(&mut self, stored: &AnswerObjects) {
         let is_made = self.keeps == ObjectEffect::Response && self.path_id.is_none();
         let is_queued = stored.was_queued || stored.background;
         let is_running = stored.status.as_deref() == Some("in_progress") && !stored.is_stream;
@@ -458,7 +458,7 @@ impl ObjectRecorder {
     }
 
     /// What must be written before the first bytes of a long answer leave: the client can use the object from then on.
-    pub(super) fn first_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
+    pub(super) fn first_entries(&mut self, stored: Option<&AnswerObjects>) -> Vec<Entry> {
         let Some((stored, id)) = stored.and_then(|stored| Some((stored, stored.id.as_ref()?)))
         else {
             return Vec::new();
@@ -496,7 +496,7 @@ impl ObjectRecorder {
     }
 
     /// The account of what the answer has just made, if that uses its tokens later.
-    pub(super) fn new_account(&self, stored: Option<&Stored>) -> Option<Account> {
+    pub(super) fn new_account(&self, stored: Option<&AnswerObjects>) -> Option<Account> {
         let remembered = self.remembered.filter(|known| !known.is_billed)?;
         let id = stored?.id.clone()?;
         (self.keeps == ObjectEffect::Response).then_some(Account {
@@ -506,7 +506,7 @@ impl ObjectRecorder {
     }
 
     /// What must be written before the last byte of a successful answer leaves.
-    pub(super) fn last_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
+    pub(super) fn last_entries(&mut self, stored: Option<&AnswerObjects>) -> Vec<Entry> {
         let mut entries = self.first_entries(stored);
         if let (ObjectEffect::Forgotten, Some(id), None) =
             (self.keeps, &self.path_id, &self.unfinished)
@@ -569,7 +569,11 @@ impl ObjectRecorder {
 
     /// How a successful answer is booked. One that reports its usage is done, wherever it does so; `reports_usage` is what is known
     /// when nothing more will come.
-    pub(super) fn booking(&mut self, stored: Option<&Stored>, reports_usage: bool) -> Booking {
+    pub(super) fn booking(
+        &mut self,
+        stored: Option<&AnswerObjects>,
+        reports_usage: bool,
+    ) -> Booking {
         if let Some(estimate) = self.unfinished.take() {
             return Booking::Unfinished(estimate);
         }
@@ -596,7 +600,7 @@ impl ObjectRecorder {
             made_at_ms: made.map(|known| known.made_at_ms),
         };
         let is_batch = self.keeps == ObjectEffect::Batch;
-        let is_done = |stored: &Stored| stored.is_final() || reports_usage && !is_batch;
+        let is_done = |stored: &AnswerObjects| stored.is_final() || reports_usage && !is_batch;
         if !stored.is_some_and(is_done) {
             return Booking::Later((!is_batch).then_some(account));
         }
@@ -614,7 +618,7 @@ impl ObjectRecorder {
 
     /// How an answer is booked that reports no usage. One that is not done may go on at the backend, and be read whole later: what
     /// it says then beyond what is booked now is booked too.
-    fn booking_of_cut(&self, stored: Option<&Stored>) -> Booking {
+    fn booking_of_cut(&self, stored: Option<&AnswerObjects>) -> Booking {
         let Some((stored, made)) = stored.zip(self.remembered) else {
             return Booking::AsUsual;
         };

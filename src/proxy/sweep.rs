@@ -13,7 +13,7 @@ use super::{
 use crate::{
     model::{Entry, ObjectKind, ms_ago},
     store::accounts::{self, Pending, Place},
-    usage::Stored,
+    usage::AnswerObjects,
 };
 
 /// A batch takes a day at most, and its maker may look at it for a while.
@@ -136,7 +136,7 @@ async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
             if kind == ObjectKind::Batch {
                 settle::of_batch(&id, user_id, &body)
             } else {
-                let mut stored = Stored::default();
+                let mut stored = AnswerObjects::default();
                 stored.read(&body);
                 if stored.is_final() {
                     // Nobody waits for it; what could not be written is found again.

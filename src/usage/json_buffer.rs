@@ -4,7 +4,7 @@ use super::{
     answer::{Answer, answer_text, read_answer},
     counts::{Counts, find_counts},
     estimate::AnswerText,
-    stored::Stored,
+    stored::AnswerObjects,
     text::Text,
 };
 use crate::json::Outline;
@@ -99,7 +99,7 @@ impl JsonBuffer {
     }
 
     /// Notes the answer's own id as soon as it is there. It is looked for after each read, so not for long.
-    pub(super) fn read_beginning(&mut self, stored: &mut Stored) {
+    pub(super) fn read_beginning(&mut self, stored: &mut AnswerObjects) {
         if self.beginning_read || stored.id.is_some() {
             return;
         }

@@ -11,7 +11,7 @@ use super::{
     estimate::AnswerText,
     json_buffer::JsonBuffer,
     sse::{Event, Piece, Scanner, UsageOnlyEvents},
-    stored::Stored,
+    stored::AnswerObjects,
     template::{EventReader, Templates},
     text::{Mark, Text},
 };
@@ -53,7 +53,7 @@ pub struct Meter {
 struct Sink {
     shape: Shape,
     /// Where objects matter.
-    stored: Option<Box<Stored>>,
+    stored: Option<Box<AnswerObjects>>,
     reading: Reading,
 }
 
@@ -126,21 +126,21 @@ impl Meter {
 
     /// Makes the meter note the stored objects that the answer speaks of.
     #[must_use]
-    pub fn noting_objects(mut self) -> Self {
+    pub fn with_objects(mut self) -> Self {
         self.decoder.sink_mut().stored = Some(Box::default());
         self
     }
 
     /// The objects that the answer spoke of, where they are noted.
     #[must_use]
-    pub fn stored(&self) -> Option<&Stored> {
+    pub fn stored(&self) -> Option<&AnswerObjects> {
         self.decoder.sink().stored.as_deref()
     }
 
     /// The same as far as a JSON answer has come that goes on in parts: its own id stands in its beginning, and is known
     /// before that leaves.
     #[must_use]
-    pub fn stored_so_far(&mut self) -> Option<&Stored> {
+    pub fn objects_so_far(&mut self) -> Option<&AnswerObjects> {
         let sink = self.decoder.sink_mut();
         if let (Shape::Json(buffer), Some(stored)) = (&mut sink.shape, &mut sink.stored) {
             buffer.read_beginning(stored);
@@ -288,7 +288,7 @@ impl Reading {
         !self.text.is_empty() && !is_counted
     }
 
-    fn event(&mut self, event: Event<'_>, stored: Option<&mut Stored>) -> EventKind {
+    fn event(&mut self, event: Event<'_>, stored: Option<&mut AnswerObjects>) -> EventKind {
         let Event {
             data,
             left_out_bytes,
@@ -547,7 +547,7 @@ mod tests {
             (Encoding::Gzip, &encoded, Some(encoded.len() as u64)),
         ] {
             for size in [61, 10_007, bytes.len()] {
-                let mut meter = Meter::json(encoding, length).noting_objects();
+                let mut meter = Meter::json(encoding, length).with_objects();
                 for read in bytes.chunks(size) {
                     meter.push(Bytes::copy_from_slice(read), &mut |_| {});
                 }

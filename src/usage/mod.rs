@@ -26,7 +26,7 @@ pub use estimate::{AnswerText, Evidence, Input};
 pub use meter::{Meter, Reading};
 pub use session::transcription_model;
 pub use sse::{Event, Scanner, UsageOnlyEvents};
-pub use stored::{Stored, is_id};
+pub use stored::{AnswerObjects, is_id};
 pub use template::Templates;
 pub use text::Text;
 pub use tokens::Tokenizer;
