@@ -20,7 +20,7 @@ use super::{
     budget::BodyShare,
 };
 use crate::{
-    model::{Account, Entry, Estimated, Extent, Progress, Usage, UsageRow},
+    model::{Account, Entry, EstimatedTokens, Extent, Progress, Usage, UsageRow},
     store::ledger::{Ledger, NotWritten},
     usage::{Evidence, Tokenizer},
 };
@@ -259,7 +259,7 @@ impl Estimate {
         let mut row = self.row;
         // What the backend did report stands in the row already.
         row.usage = row.usage.saturating_add(counted);
-        row.estimated = Estimated {
+        row.estimated = EstimatedTokens {
             input: counted.input,
             output: counted.output,
         };
@@ -296,7 +296,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{Estimated, Outcome, UsageSource},
+        model::{EstimatedTokens, Outcome, UsageSource},
         store::{
             DatabasePath, IfMissing, Store,
             ledger::{LedgerThread, OnFailure, Sync},
@@ -315,7 +315,7 @@ mod tests {
                 model: "gpt-4o".to_owned(),
                 served_model: None,
                 usage: Usage::default(),
-                estimated: Estimated::default(),
+                estimated: EstimatedTokens::default(),
                 status: 200,
                 outcome: Outcome::ClientGone,
                 source: UsageSource::Estimate,

@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{
     model::{
-        Account, Entry, Estimated, Extent, Outcome, Progress, Usage, UsageRow, UsageSource, now_ms,
+        Account, Entry, EstimatedTokens, Extent, Outcome, Progress, Usage, UsageRow, UsageSource,
+        now_ms,
     },
     store::ledger::{NotWritten, WorkerLedger},
     usage::{AnswerText, Evidence, Input, Meter, Reading, ReportedCounts, Templates},
@@ -461,7 +462,7 @@ impl Exchange {
             model,
             served_model,
             usage,
-            estimated: Estimated::default(),
+            estimated: EstimatedTokens::default(),
             status: self.status(),
             outcome,
             source,

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     model::{
-        Account, Entry, Estimated, Extent, ObjectKind, Origin, Outcome, UsageRow, UsageSource,
-        now_ms,
+        Account, Entry, EstimatedTokens, Extent, ObjectKind, Origin, Outcome, UsageRow,
+        UsageSource, now_ms,
     },
     store::{
         accounts::{self, AccountState, Kept, Pending},
@@ -143,7 +143,7 @@ pub(super) fn given_up(object: Pending) -> Option<Entry> {
         served_model,
         outcome,
         usage,
-        estimated: Estimated {
+        estimated: EstimatedTokens {
             input: usage.input,
             output: usage.output,
         },
@@ -189,7 +189,7 @@ fn row_of(endpoint: &'static str, user_id: i64, json: &[u8]) -> UsageRow {
         model: answer.model.unwrap_or_else(|| "unknown".to_owned()),
         served_model: None,
         usage: usage.unwrap_or_default(),
-        estimated: Estimated::default(),
+        estimated: EstimatedTokens::default(),
         status: 200,
         outcome: if answer.is_error {
             Outcome::BackendError

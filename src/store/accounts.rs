@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{StoreError, sqlite::signed};
 use crate::model::{
-    Account, Estimated, Extent, ObjectKind, Outcome, Progress, Usage, UsageRow, UsageSource,
+    Account, EstimatedTokens, Extent, ObjectKind, Outcome, Progress, Usage, UsageRow, UsageSource,
 };
 
 macro_rules! select_pending {
@@ -169,7 +169,7 @@ impl Known {
         let tokens = (!is_last_word).then_some(booked.usage);
         write_account(connection, &self.id, true, &booked, tokens)?;
         booked.usage = beyond;
-        booked.estimated = Estimated {
+        booked.estimated = EstimatedTokens {
             input: row.estimated.input.min(beyond.input),
             output: row.estimated.output.min(beyond.output),
         };
@@ -372,7 +372,7 @@ mod tests {
                 output,
                 ..Usage::default()
             },
-            estimated: Estimated::default(),
+            estimated: EstimatedTokens::default(),
             status: 200,
             outcome: Outcome::Completed,
             source,
@@ -578,7 +578,7 @@ mod tests {
                 }
                 let booked = bill(connection, &account, &reported, Extent::Cut);
                 let booked = booked.unwrap().unwrap();
-                let Estimated { input, output } = booked.estimated;
+                let EstimatedTokens { input, output } = booked.estimated;
                 assert_eq!((input, output), expected, "{booked:?}");
                 assert_eq!(booked.source == UsageSource::Estimate, expected.1 > 0);
             });

@@ -545,7 +545,7 @@ mod tests {
             for object in objects {
                 merged.update(&counts(object));
             }
-            let usage = reported.usage(dialect).unwrap();
+            let usage = merged.usage(dialect).unwrap();
             [usage.input, usage.output, usage.cached, usage.reasoning]
         };
         for (delta, expected) in [

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 
 use super::{Exchange, Stage, millis_since};
 use crate::{
-    model::{Entry, Estimated, Outcome, Usage, UsageRow, UsageSource, now_ms},
+    model::{Entry, EstimatedTokens, Outcome, Usage, UsageRow, UsageSource, now_ms},
     proxy::{estimator::Estimate, request::clean_text},
     store::ledger::NotWritten,
     usage::{AnswerText, Evidence, Meter, Text},
@@ -90,7 +90,7 @@ impl Exchange {
             model: self.model_or_unknown(),
             served_model: None,
             usage: Usage::default(),
-            estimated: Estimated::default(),
+            estimated: EstimatedTokens::default(),
             status: StatusCode::OK.as_u16(),
             outcome,
             source,

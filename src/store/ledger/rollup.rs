@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::row::InsertedRow;
 use crate::{
-    model::{Estimated, Usage, UsageSource},
+    model::{EstimatedTokens, Usage, UsageSource},
     store::sqlite::{BUSY_TIMEOUT, data_version, in_transaction, signed},
 };
 
@@ -93,7 +93,7 @@ struct Sums {
     usage: Usage,
     /// How much of it is an estimate.
     estimated_requests: u64,
-    estimated: Estimated,
+    estimated: EstimatedTokens,
 }
 
 impl Rollup {
@@ -194,7 +194,7 @@ impl Unsummed {
         sums.usage = sums.usage.saturating_add(row.usage);
         if row.source == UsageSource::Estimate {
             sums.estimated_requests += is_ok;
-            let Estimated { input, output } = row.estimated;
+            let EstimatedTokens { input, output } = row.estimated;
             sums.estimated.input = sums.estimated.input.saturating_add(input);
             sums.estimated.output = sums.estimated.output.saturating_add(output);
         }
