@@ -18,7 +18,7 @@ use crate::{
         UsageSource, now_ms,
     },
     store::{
-        accounts::{self, AccountState, Kept, Pending},
+        accounts::{self, AccountState, KeptUsage, OpenAccount},
         ledger::NotWritten,
     },
     usage::{AnswerObjects, AnswerText, Dialect, Evidence, read_answer},
@@ -131,8 +131,8 @@ fn estimate(id: &str, row: UsageRow, extent: Extent, body: &[u8]) -> Estimate {
 }
 
 /// What is booked of an object whose account is given up: what had passed of its answer is all that will be known.
-pub(super) fn given_up(object: Pending) -> Option<Entry> {
-    let Kept {
+pub(super) fn given_up(object: OpenAccount) -> Option<Entry> {
+    let KeptUsage {
         model,
         served_model,
         outcome,

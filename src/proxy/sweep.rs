@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{Entry, ObjectKind, ms_ago},
-    store::accounts::{self, Pending, Place},
+    store::accounts::{self, OpenAccount, Place},
     usage::AnswerObjects,
 };
 
@@ -79,7 +79,7 @@ impl Round {
             .read(move |connection| accounts::pending(connection, &behind, MAX_OBJECTS))
             .await?;
         let is_end = pending.len() < MAX_OBJECTS;
-        let end = pending.last().filter(|_| is_end).map(Pending::place);
+        let end = pending.last().filter(|_| is_end).map(OpenAccount::place);
         let mut failures = 0;
         for object in pending {
             let place = object.place();
@@ -118,7 +118,7 @@ async fn give_up_oldest(proxy: &Proxy) -> Result<(), ApiError> {
 
 /// # Errors
 /// When the backend does not answer, which may be the object's own fault or not.
-async fn look_at(proxy: &Proxy, object: Pending) -> Result<(), ApiError> {
+async fn look_at(proxy: &Proxy, object: OpenAccount) -> Result<(), ApiError> {
     let (id, kind, user_id) = (object.id.clone(), object.kind, object.user_id);
     let collection = match kind {
         ObjectKind::Batch => BATCHES,

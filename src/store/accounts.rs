@@ -42,7 +42,7 @@ pub(super) fn keep<'r>(
     row: &'r UsageRow,
     progress: Progress,
 ) -> rusqlite::Result<Option<Cow<'r, UsageRow>>> {
-    let Some(known) = Known::of(connection, account, row)? else {
+    let Some(known) = KnownAccount::of(connection, account, row)? else {
         let is_lost = account.made_at_ms.is_some() && progress == Progress::End;
         return Ok(is_lost.then_some(Cow::Borrowed(row)));
     };
@@ -61,7 +61,7 @@ pub(super) fn bill<'r>(
     row: &'r UsageRow,
     extent: Extent,
 ) -> rusqlite::Result<Option<Cow<'r, UsageRow>>> {
-    let Some(known) = Known::of(connection, account, row)? else {
+    let Some(known) = KnownAccount::of(connection, account, row)? else {
         // What was just made is another object than the one that is known by its id.
         return Ok(account.made_at_ms.map(|_| Cow::Borrowed(row)));
     };
@@ -83,7 +83,7 @@ fn is_the_backend_s_word(row: &UsageRow, extent: Extent) -> bool {
 }
 
 /// The account of an object as it stands.
-struct Known {
+struct KnownAccount {
     id: String,
     is_billed: bool,
     /// Whether the object uses its tokens later.
@@ -94,7 +94,7 @@ struct Known {
     tokens: Option<(u64, u64)>,
 }
 
-impl Known {
+impl KnownAccount {
     /// The account that a row belongs to, if it is the row's: of the same user and, where that is known, the same object.
     fn of(
         connection: &Connection,
@@ -200,18 +200,18 @@ fn write_account(
 
 /// An object whose account is open.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Pending {
+pub struct OpenAccount {
     pub id: String,
     pub kind: ObjectKind,
     pub user_id: i64,
     /// Unix time in milliseconds.
     pub made_at_ms: i64,
-    pub kept: Option<Kept>,
+    pub kept: Option<KeptUsage>,
 }
 
 /// What an object is taken to have used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptUsage {
     pub model: String,
     pub served_model: Option<String>,
     pub outcome: Outcome,
@@ -237,7 +237,7 @@ impl Place {
     }
 }
 
-impl Pending {
+impl OpenAccount {
     #[must_use]
     pub fn place(&self) -> Place {
         Place {
@@ -255,7 +255,7 @@ pub fn pending(
     connection: &Connection,
     behind: &Place,
     limit: usize,
-) -> Result<Vec<Pending>, StoreError> {
+) -> Result<Vec<OpenAccount>, StoreError> {
     let mut statement = connection.prepare_cached(ALL_PENDING)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement.query_map(params![behind.made_at_ms, behind.id, limit], read_pending)?;
@@ -271,7 +271,7 @@ pub fn expired(
     connection: &Connection,
     before_ms: i64,
     limit: usize,
-) -> Result<Vec<Pending>, StoreError> {
+) -> Result<Vec<OpenAccount>, StoreError> {
     let mut statement = connection.prepare_cached(EXPIRED)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement.query_map(params![before_ms, limit], read_pending)?;
@@ -283,7 +283,7 @@ pub fn expired(
 ///
 /// # Errors
 /// What the database says.
-pub fn pending_one(connection: &Connection, id: &str) -> Result<Option<Pending>, StoreError> {
+pub fn pending_one(connection: &Connection, id: &str) -> Result<Option<OpenAccount>, StoreError> {
     let mut statement = connection.prepare_cached(ONE_PENDING)?;
     Ok(statement
         .query_row([id], read_pending)
@@ -292,7 +292,7 @@ pub fn pending_one(connection: &Connection, id: &str) -> Result<Option<Pending>,
 }
 
 /// `None` for a kind of a later version.
-fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<Pending>> {
+fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<OpenAccount>> {
     let Some(kind) = ObjectKind::parse(&row.get::<_, String>("kind")?) else {
         return Ok(None);
     };
@@ -302,7 +302,7 @@ fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<Pending>> {
     };
     let outcome: Option<String> = row.get("outcome")?;
     let kept = match outcome.and_then(|word| Outcome::parse(&word)) {
-        Some(outcome) => Some(Kept {
+        Some(outcome) => Some(KeptUsage {
             model: row.get::<_, Option<String>>("model")?.unwrap_or_default(),
             served_model: row.get("served_model")?,
             outcome,
@@ -314,7 +314,7 @@ fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<Pending>> {
         }),
         None => None,
     };
-    Ok(Some(Pending {
+    Ok(Some(OpenAccount {
         id: row.get("id")?,
         kind,
         user_id: row.get("user_id")?,
