@@ -11,7 +11,7 @@ use crate::{
     model::{ApiKey, UserName},
     store::{
         IfMissing, PooledConnection, Store, StoreError,
-        users::{self, KeyAccess, KeyStatus, UserList, Who},
+        users::{self, KeyAccess, KeyStatus, UserList, UserSelector},
     },
 };
 
@@ -46,7 +46,9 @@ pub(super) fn add(args: &UserAddArgs, matches: &ArgMatches) -> anyhow::Result<()
 
 /// How to get a key that was not seen.
 fn way_to_the_key(store: &Store, name: &str) -> &'static str {
-    let find = |connection: PooledConnection| users::find(&connection, &Who::Name(name.to_owned()));
+    let find = |connection: PooledConnection| {
+        users::find(&connection, &UserSelector::Name(name.to_owned()))
+    };
     match store.connection().and_then(find) {
         Ok(user) if user.api_key.is_masked() => {
             "keys are hashed and it cannot be shown again: add a user of another name"
@@ -107,11 +109,15 @@ fn set_access(
 /// What looks like a key is one, unless only a user is called so.
 fn set_access_of(store: &Store, who: &str, access: KeyAccess) -> Result<KeyStatus, StoreError> {
     let connection = store.connection()?;
-    let by_name = Who::Name(who.to_owned());
+    let by_name = UserSelector::Name(who.to_owned());
     if !ApiKey::looks_like_one(who) {
         return users::set_access(&connection, &by_name, access);
     }
-    match users::set_access(&connection, &Who::Key(ApiKey::from_text(who)), access) {
+    match users::set_access(
+        &connection,
+        &UserSelector::Key(ApiKey::from_text(who)),
+        access,
+    ) {
         // Not the error of the name: it would repeat the key.
         Err(StoreError::UnknownKey) => {
             users::set_access(&connection, &by_name, access).map_err(|error| match error {
