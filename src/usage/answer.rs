@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::{
     counts::{Counts, Details, VendorCounts, find_counts},
     slots::{SlotRecorder, Slots},
-    strings::{Nothing, OnlyUsage, Strings, Take},
+    strings::{NullSink, OnlyUsage, Strings, TextSink},
     text::Text,
 };
 use crate::json::{
@@ -47,7 +47,7 @@ pub enum EventKind {
 /// Reads a whole JSON answer.
 #[must_use]
 pub fn read_answer(body: &[u8]) -> Answer {
-    let Ok(mut wire) = parse(body, Shape::Answer, &mut Nothing) else {
+    let Ok(mut wire) = parse(body, Shape::Answer, &mut NullSink) else {
         return unreadable(body);
     };
     // Usage in a choice counts only where there is no other, and hardly any answer has it there.
@@ -87,8 +87,8 @@ fn is_sound(name: &str) -> bool {
 }
 
 /// Hands on the text of a whole JSON answer, if it is one.
-pub(super) fn answer_text(body: &[u8], taker: &mut impl Take) -> serde_json::Result<()> {
-    parse(body, Shape::Answer, taker).map(drop)
+pub(super) fn answer_text(body: &[u8], sink: &mut impl TextSink) -> serde_json::Result<()> {
+    parse(body, Shape::Answer, sink).map(drop)
 }
 
 /// Reads the data of one server-sent event, and adds what is generated text in it.
@@ -184,12 +184,12 @@ enum Shape {
 fn parse<'a>(
     body: &'a [u8],
     shape: Shape,
-    taker: &mut impl Take,
+    sink: &mut impl TextSink,
 ) -> serde_json::Result<WireAnswer<'a>> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let mut reader = AnswerReader {
         shape,
-        taker,
+        sink,
         answer: WireAnswer::default(),
     };
     for_each_member(&mut json, &mut reader)?;
@@ -241,15 +241,15 @@ struct Presence(bool);
 /// Reads the members of an answer or an event.
 struct AnswerReader<'a, 't, T> {
     shape: Shape,
-    taker: &'t mut T,
+    sink: &'t mut T,
     answer: WireAnswer<'a>,
 }
 
-impl<'de, T: Take> PartReader<'de> for AnswerReader<'de, '_, T> {
+impl<'de, T: TextSink> PartReader<'de> for AnswerReader<'de, '_, T> {
     fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
         let Self {
             shape,
-            taker,
+            sink,
             answer,
         } = self;
         match (name, shape) {
@@ -261,7 +261,7 @@ impl<'de, T: Take> PartReader<'de> for AnswerReader<'de, '_, T> {
             (b"model", _) => answer.model = object.next_value()?,
             (b"choices", _) => {
                 let mut choices = ChoicesReader {
-                    taker: *taker,
+                    sink: *sink,
                     counts: &mut answer.vendor_counts,
                     has_elements: false,
                 };
@@ -276,7 +276,7 @@ impl<'de, T: Take> PartReader<'de> for AnswerReader<'de, '_, T> {
             (b"object", _) => answer.object = object.next_value()?,
             (b"error", _) => answer.error = object.next_value()?,
             (b"delta", Shape::Event) | (b"output" | b"content" | b"text", Shape::Answer) => {
-                object.next_value_seed(Strings::of_text(*taker))?;
+                object.next_value_seed(Strings::of_text(*sink))?;
             }
             (b"data", _) => {
                 let mut elements = ElementCount(0);
@@ -298,7 +298,7 @@ impl<'de, T: Take> PartReader<'de> for AnswerReader<'de, '_, T> {
                 let nested = NestedAnswer::read(object)?;
                 answer.vendor_counts.update(&nested.counts);
             }
-            _ if taker.wants_filler() => taker.filler(object.next_value::<&RawValue>()?.get()),
+            _ if sink.wants_filler() => sink.filler(object.next_value::<&RawValue>()?.get()),
             _ => skip_value(object)?,
         }
         Ok(())
@@ -335,22 +335,22 @@ impl<'de> PartReader<'de> for NestedAnswer<'de> {
 
 /// Reads the elements of `choices`.
 struct ChoicesReader<'t, T> {
-    taker: &'t mut T,
+    sink: &'t mut T,
     /// Gets what a choice itself says of its usage.
     counts: &'t mut VendorCounts,
     has_elements: bool,
 }
 
-impl<'de, T: Take> PartReader<'de> for ChoicesReader<'_, T> {
+impl<'de, T: TextSink> PartReader<'de> for ChoicesReader<'_, T> {
     fn element<A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<bool, A::Error> {
-        let is_there = if self.taker.wants_text() {
+        let is_there = if self.sink.wants_text() {
             let mut choice = TextAndUsage {
-                taker: self.taker,
+                sink: self.sink,
                 counts: self.counts,
             };
             let strings = Strings::of_choice(&mut choice);
             list.next_element_seed(strings)?.is_some()
-        } else if self.taker.wants_usage() {
+        } else if self.sink.wants_usage() {
             let mut choice = NestedAnswer::default();
             let found = list.next_element_seed(EachPart(&mut choice))?;
             self.counts.update(&choice.counts);
@@ -374,23 +374,23 @@ impl<'de> PartReader<'de> for ElementCount {
     }
 }
 
-/// Gives the text of a choice to the taker, and keeps its usage.
+/// Gives the text of a choice to the sink, and keeps its usage.
 struct TextAndUsage<'t, T> {
-    taker: &'t mut T,
+    sink: &'t mut T,
     counts: &'t mut VendorCounts,
 }
 
-impl<T: Take> Take for TextAndUsage<'_, T> {
+impl<T: TextSink> TextSink for TextAndUsage<'_, T> {
     fn text(&mut self, text: &str) {
-        self.taker.text(text);
+        self.sink.text(text);
     }
 
     fn perhaps_text(&mut self, text: &str) {
-        self.taker.perhaps_text(text);
+        self.sink.perhaps_text(text);
     }
 
     fn tokens(&mut self, count: u64) {
-        self.taker.tokens(count);
+        self.sink.tokens(count);
     }
 
     fn usage(&mut self, counts: &Counts) {

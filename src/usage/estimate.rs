@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{
     answer::answer_text,
-    strings::{MESSAGE_TOKENS, Strings, Take},
+    strings::{MESSAGE_TOKENS, Strings, TextSink},
     text::Text,
     tokens::{Tally, Tokenizer, by_length},
 };
