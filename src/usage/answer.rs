@@ -10,7 +10,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    counts::{Counts, Details, VendorCounts, find_counts},
+    counts::{Counts, UsageObject, VendorCounts, find_counts},
     slots::{SlotRecorder, Slots},
     strings::{NullSink, OnlyUsage, Strings, TextSink},
     text::Text,
@@ -254,7 +254,7 @@ impl<'de, T: TextSink> PartReader<'de> for AnswerReader<'de, '_, T> {
         } = self;
         match (name, shape) {
             (b"usage", _) => {
-                if let Details(Some(counts)) = object.next_value()? {
+                if let UsageObject(Some(counts)) = object.next_value()? {
                     answer.counts.update(&counts);
                 }
             }
@@ -324,7 +324,7 @@ impl<'de> NestedAnswer<'de> {
 impl<'de> PartReader<'de> for NestedAnswer<'de> {
     fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
         match name {
-            b"usage" => self.counts = object.next_value::<Details>()?.0.unwrap_or_default(),
+            b"usage" => self.counts = object.next_value::<UsageObject>()?.0.unwrap_or_default(),
             b"model" => self.model = object.next_value()?,
             b"error" => self.error = object.next_value()?,
             _ => skip_value(object)?,

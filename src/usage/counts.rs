@@ -35,12 +35,12 @@ pub enum Dialect {
 /// Counts that usage objects have reported; `None` where none has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    input: Named,
-    output: Named,
+    input: AliasedCount,
+    output: AliasedCount,
     total: Option<u64>,
     /// Cached and reasoning tokens of the `…_details`, under the names of the object that they were in.
-    cached: Named,
-    reasoning: Named,
+    cached: AliasedCount,
+    reasoning: AliasedCount,
     /// The same outside of any details, under whichever name.
     plain_cached: Option<u64>,
     plain_reasoning: Option<u64>,
@@ -56,7 +56,7 @@ pub struct VendorCounts(Option<Box<Counts>>);
 
 /// One number under the two names that OpenAI's APIs have for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Named {
+struct AliasedCount {
     /// `prompt_tokens`, `completion_tokens`.
     completions: Option<u64>,
     /// `input_tokens`, `output_tokens`.
@@ -75,7 +75,7 @@ pub struct ReportedCounts {
     pub audio_ms: Option<u64>,
 }
 
-impl Named {
+impl AliasedCount {
     /// The number under the endpoint's own name, or else under the other.
     fn of(self, dialect: Dialect) -> Option<u64> {
         match dialect {
@@ -276,7 +276,7 @@ pub fn find_counts(piece: &[u8]) -> Option<Counts> {
         let after = &piece[at + NAME.len()..];
         let after = &after[..after.len().min(MAX_USAGE_BYTES)];
         let after = after.trim_ascii_start().strip_prefix(b":")?;
-        let mut values = serde_json::Deserializer::from_slice(after).into_iter::<Details>();
+        let mut values = serde_json::Deserializer::from_slice(after).into_iter::<UsageObject>();
         let counts = values.next()?.ok()?.0?;
         counts.is_reported().then_some(counts)
     })
@@ -284,9 +284,9 @@ pub fn find_counts(piece: &[u8]) -> Option<Counts> {
 
 /// A usage object or one of its `…_details`: all counts found, whichever names the server uses. `None` when it is no object.
 #[derive(Default)]
-pub(super) struct Details(pub(super) Option<Counts>);
+pub(super) struct UsageObject(pub(super) Option<Counts>);
 
-impl<'de> Deserialize<'de> for Details {
+impl<'de> Deserialize<'de> for UsageObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut counts = Counts::default();
         let json_type = for_each_part(deserializer, &mut counts)?;
@@ -319,22 +319,22 @@ impl<'de> PartReader<'de> for Counts {
             }
             // In the singular for audio and realtime, and with some vendors.
             b"prompt_tokens_details" | b"prompt_token_details" => {
-                let details: Details = object.next_value()?;
+                let details: UsageObject = object.next_value()?;
                 self.cached.completions = details.cached().or(self.cached.completions);
                 return Ok(());
             }
             b"input_tokens_details" | b"input_token_details" => {
-                let details: Details = object.next_value()?;
+                let details: UsageObject = object.next_value()?;
                 self.cached.responses = details.cached().or(self.cached.responses);
                 return Ok(());
             }
             b"completion_tokens_details" => {
-                let details: Details = object.next_value()?;
+                let details: UsageObject = object.next_value()?;
                 self.reasoning.completions = details.reasoning().or(self.reasoning.completions);
                 return Ok(());
             }
             b"output_tokens_details" | b"output_token_details" => {
-                let details: Details = object.next_value()?;
+                let details: UsageObject = object.next_value()?;
                 self.reasoning.responses = details.reasoning().or(self.reasoning.responses);
                 return Ok(());
             }
@@ -345,7 +345,7 @@ impl<'de> PartReader<'de> for Counts {
     }
 }
 
-impl Details {
+impl UsageObject {
     fn cached(&self) -> Option<u64> {
         self.0.and_then(|details| details.plain_cached)
     }
@@ -362,7 +362,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn counts(json: &str) -> Counts {
-        serde_json::from_str::<Details>(json).unwrap().0.unwrap()
+        serde_json::from_str::<UsageObject>(json)
+            .unwrap()
+            .0
+            .unwrap()
     }
 
     /// Input, output, cached and reasoning tokens.

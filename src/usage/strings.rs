@@ -9,7 +9,7 @@ use serde::{
 };
 
 use super::{
-    counts::{Counts, Details},
+    counts::{Counts, UsageObject},
     image::{Picture, is_base64},
 };
 use crate::json::{MaybeText, Name};
@@ -203,7 +203,7 @@ impl<'de, T: TextSink> Visitor<'de> for Strings<'_, T> {
         while let Some(Name(name)) = map.next_key()? {
             let place = match name.as_ref() {
                 b"usage" if self.place == Place::Choice => {
-                    if let Details(Some(counts)) = map.next_value()? {
+                    if let UsageObject(Some(counts)) = map.next_value()? {
                         self.sink.usage(&counts);
                     }
                     continue;
