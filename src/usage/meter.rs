@@ -292,12 +292,12 @@ impl Reading {
         let Event {
             data,
             left_out_bytes,
-            is_named_error,
+            is_error_event,
         } = event;
         if let Some(stored) = stored {
             stored.read_event(data);
         }
-        self.is_error |= is_named_error;
+        self.is_error |= is_error_event;
         if left_out_bytes > 0 && carries_text(data) {
             self.text.add_unread(left_out_bytes);
         }
@@ -306,7 +306,7 @@ impl Reading {
         };
         self.done |= kind == EventKind::Done;
         self.take_over(answer);
-        if is_named_error {
+        if is_error_event {
             return EventKind::Content;
         }
         kind

@@ -22,7 +22,7 @@ const DATA: &[u8] = b"data:";
 /// May stand at the beginning of a stream.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The line that names an error event, without the optional space.
-const NAMED_ERROR: &[u8] = b"event:error";
+const ERROR_EVENT_LINE: &[u8] = b"event:error";
 
 /// What happens to the event that the spliced-in option adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Event<'a> {
     /// Length of the text that is missing in the data.
     pub left_out_bytes: u64,
     /// The stream calls it `error`.
-    pub is_named_error: bool,
+    pub is_error_event: bool,
 }
 
 /// What leaves the scanner, in order.
@@ -67,7 +67,7 @@ pub struct Scanner {
     /// The unfinished event is `[DONE]`, and was handed over as soon as that line had ended.
     is_done: bool,
     /// The unfinished event is called `error`.
-    is_named_error: bool,
+    is_error_event: bool,
 }
 
 /// Where the next byte stands.
@@ -75,7 +75,7 @@ pub struct Scanner {
 enum Place {
     /// At the beginning of a line; the event has no data so far.
     LineStart,
-    /// In a line that is no data, in an event without data so far. How many of its bytes are those of [`NAMED_ERROR`],
+    /// In a line that is no data, in an event without data so far. How many of its bytes are those of [`ERROR_EVENT_LINE`],
     /// if all of them are.
     OtherLine { matched: Option<u8> },
     /// Behind the beginning of the event's first `data` line.
@@ -122,7 +122,7 @@ impl Scanner {
             outline: None,
             after_cr: None,
             is_done: false,
-            is_named_error: false,
+            is_error_event: false,
         }
     }
 
@@ -188,13 +188,13 @@ impl Scanner {
             let kind = on_event(Event {
                 data: usual.data,
                 left_out_bytes: 0,
-                is_named_error: self.is_named_error || usual.is_named_error,
+                is_error_event: self.is_error_event || usual.is_error_event,
             });
             if self.takes_out(kind) {
                 emit_part(progress.emit_from..progress.at + usual.data_line, emit);
                 progress.emit_from = progress.at + usual.length;
             }
-            self.is_named_error = false;
+            self.is_error_event = false;
             progress.at += usual.length;
             return;
         }
@@ -222,9 +222,9 @@ impl Scanner {
         };
         if matched == Some(0) {
             // A blank line ends an event without data, which is none.
-            self.is_named_error = false;
-        } else if matched.is_some_and(|matched| usize::from(matched) == NAMED_ERROR.len()) {
-            self.is_named_error = true;
+            self.is_error_event = false;
+        } else if matched.is_some_and(|matched| usize::from(matched) == ERROR_EVENT_LINE.len()) {
+            self.is_error_event = true;
         }
         self.place = Place::LineStart;
         progress.at += end;
@@ -303,7 +303,7 @@ impl Scanner {
                 on_event(Event {
                     data,
                     left_out_bytes: 0,
-                    is_named_error: false,
+                    is_error_event: false,
                 });
             }
             Some(_) => {}
@@ -370,7 +370,7 @@ impl Scanner {
         if std::mem::take(&mut self.is_done) {
             return Fate::Kept;
         }
-        let is_named_error = self.is_named_error;
+        let is_error_event = self.is_error_event;
         let is_long = self.outline.is_some() || self.carry.len() + tail.len() > MAX_EVENT_BYTES;
         if is_long {
             let mut outline = self.outline.take().unwrap_or_default();
@@ -381,7 +381,7 @@ impl Scanner {
                 on_event(Event {
                     data,
                     left_out_bytes,
-                    is_named_error,
+                    is_error_event,
                 })
             });
             return Fate::Kept;
@@ -390,7 +390,7 @@ impl Scanner {
             on_event(Event {
                 data,
                 left_out_bytes: 0,
-                is_named_error,
+                is_error_event,
             })
         };
         let kind = if self.carry.is_empty() {
@@ -415,7 +415,7 @@ impl Scanner {
         self.carry.clear();
         self.is_held = false;
         self.outline = None;
-        self.is_named_error = false;
+        self.is_error_event = false;
     }
 }
 
@@ -432,7 +432,7 @@ struct UsualEvent<'a> {
     /// Where its `data` line begins.
     data_line: usize,
     data: &'a [u8],
-    is_named_error: bool,
+    is_error_event: bool,
 }
 
 impl<'a> UsualEvent<'a> {
@@ -442,11 +442,11 @@ impl<'a> UsualEvent<'a> {
         const END: &[u8] = b"\n\n";
         let line_end = |line| memchr2(b'\n', b'\r', line);
         let mut data_line = 0;
-        let mut is_named_error = false;
+        let mut is_error_event = false;
         if read.starts_with(b"event:") {
             let end = line_end(read).filter(|end| read[*end] == b'\n')?;
-            is_named_error = match_error(0, &read[..end])
-                .is_some_and(|matched| usize::from(matched) == NAMED_ERROR.len());
+            is_error_event = match_error(0, &read[..end])
+                .is_some_and(|matched| usize::from(matched) == ERROR_EVENT_LINE.len());
             data_line = end + 1;
         }
         let value = read[data_line..].strip_prefix(b"data: ")?;
@@ -457,16 +457,16 @@ impl<'a> UsualEvent<'a> {
             length,
             data_line,
             data,
-            is_named_error,
+            is_error_event,
         })
     }
 }
 
-/// How far a line is [`NAMED_ERROR`], whose first `matched` bytes came before this part of it. `None` if it is another line.
+/// How far a line is [`ERROR_EVENT_LINE`], whose first `matched` bytes came before this part of it. `None` if it is another line.
 fn match_error(matched: u8, line: &[u8]) -> Option<u8> {
     let mut matched = matched;
     for byte in line {
-        let wanted = NAMED_ERROR.get(usize::from(matched));
+        let wanted = ERROR_EVENT_LINE.get(usize::from(matched));
         if Some(byte) == wanted {
             matched += 1;
         } else if !(matched == 6 && *byte == b' ') {
@@ -716,7 +716,7 @@ mod tests {
                 scanner.push(
                     read,
                     &mut |event| {
-                        named.push((event.data.to_vec(), event.is_named_error));
+                        named.push((event.data.to_vec(), event.is_error_event));
                         EventKind::Content
                     },
                     &mut |_| {},
