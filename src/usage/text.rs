@@ -50,7 +50,7 @@ impl Text {
         self.unread_bytes
     }
 
-    pub(super) fn whole_tokens(&self) -> u64 {
+    pub(super) fn media_tokens(&self) -> u64 {
         self.tokens
     }
 

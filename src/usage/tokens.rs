@@ -99,7 +99,7 @@ impl Tokenizer {
         tally.skip(text.further_bytes());
         tally
             .total()
-            .saturating_add(text.whole_tokens())
+            .saturating_add(text.media_tokens())
             .saturating_add(by_length(text.unread_bytes()))
     }
 }
