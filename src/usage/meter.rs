@@ -283,8 +283,8 @@ impl Reading {
 
     /// Whether a stream has generated something that no reported count can include. A whole answer's last count is one, even 0.
     #[must_use]
-    pub fn has_uncounted_text(&self, is_whole: bool) -> bool {
-        let is_counted = is_whole && self.not_grown_at == Some(self.text.mark());
+    pub fn has_uncounted_text(&self, is_complete: bool) -> bool {
+        let is_counted = is_complete && self.not_grown_at == Some(self.text.mark());
         !self.text.is_empty() && !is_counted
     }
 
@@ -600,7 +600,7 @@ mod tests {
         const TEXT: &str =
             "data: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"word \"}}\n\n";
         const END: &str = "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":N}}\n\n";
-        for (stream, is_whole, is_uncounted) in [
+        for (stream, is_complete, is_uncounted) in [
             (START.to_owned(), true, false),
             ([START, TEXT, TEXT].concat(), true, true),
             ([START, TEXT, &END.replace('N', "1")].concat(), true, false),
@@ -616,7 +616,7 @@ mod tests {
         ] {
             let reading = events(&stream);
             assert_eq!(
-                reading.has_uncounted_text(is_whole),
+                reading.has_uncounted_text(is_complete),
                 is_uncounted,
                 "{stream}"
             );

@@ -398,8 +398,8 @@ impl Scanner {
         } else {
             read_data(&[&self.carry, tail].concat(), &mut on_data)
         };
-        let is_whole = self.is_held || self.carry.is_empty();
-        if is_whole && self.takes_out(kind) {
+        let is_complete = self.is_held || self.carry.is_empty();
+        if is_complete && self.takes_out(kind) {
             Fate::TakenOut
         } else {
             Fate::Kept

@@ -104,7 +104,7 @@ impl<'de> PartReader<'de> for ObjectReader<'_> {
     fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
         let Self(stored, level) = self;
         let level = *level;
-        let is_whole = matches!(level, Level::Top | Level::Response);
+        let is_complete = matches!(level, Level::Top | Level::Response);
         match name {
             b"id" => {
                 let Some(id) = read_id(object)? else {
@@ -118,16 +118,16 @@ impl<'de> PartReader<'de> for ObjectReader<'_> {
                     Level::Environment | Level::Choice | Level::Message => {}
                 }
             }
-            b"status" if is_whole => {
+            b"status" if is_complete => {
                 let MaybeText(status) = object.next_value()?;
                 stored.was_queued |= status.as_deref() == Some("queued");
                 stored.status = status.map(Cow::into_owned);
             }
-            b"background" if is_whole => {
+            b"background" if is_complete => {
                 let json = object.next_value::<&RawValue>()?.get();
                 stored.background |= json == "true";
             }
-            b"output" if is_whole => read_elements(object, stored, Level::Element)?,
+            b"output" if is_complete => read_elements(object, stored, Level::Element)?,
             b"data" if level == Level::Top => {
                 read_elements(object, stored, Level::Element)?;
             }
