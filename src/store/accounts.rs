@@ -1,4 +1,4 @@
-//! What objects use later is booked once: what is kept of it until then, and what of it has passed afterwards.
+//! What objects use later is billed once: what is kept of it until then, and what of it has passed afterwards.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ macro_rules! select_pending {
 // Index for all but the last two: the primary key of objects.
 const ACCOUNT: &str = "SELECT user_id, made_at_ms, is_settled, model, served_model, outcome, input_tokens, output_tokens \
      FROM objects WHERE id = ?1";
-const BOOK: &str = "UPDATE objects SET is_settled = ?2, model = ?3, served_model = ?4, outcome = ?5, input_tokens = ?6, \
+const UPDATE_ACCOUNT: &str = "UPDATE objects SET is_settled = ?2, model = ?3, served_model = ?4, outcome = ?5, input_tokens = ?6, \
      output_tokens = ?7 WHERE id = ?1";
 const STATE: &str = "SELECT is_settled, outcome IS NOT NULL AND input_tokens IS NOT NULL FROM objects WHERE id = ?1";
 const ONE_PENDING: &str = select_pending!("id = ?1 AND is_settled = 0");
@@ -34,7 +34,7 @@ const EXPIRED: &str = select_pending!(
     "is_settled = 0 AND made_at_ms < ?1 AND outcome IS NOT NULL ORDER BY made_at_ms LIMIT ?2"
 );
 
-/// Keeps what an object is taken to have used so far. Returns what is to be booked at once, because its account is closed or is
+/// Keeps what an object is taken to have used so far. Returns what is to be billed at once, because its account is closed or is
 /// another object's.
 pub(super) fn keep<'r>(
     connection: &Connection,
@@ -47,14 +47,14 @@ pub(super) fn keep<'r>(
         return Ok(is_lost.then_some(Cow::Borrowed(row)));
     };
     if known.is_billed {
-        return known.book_beyond(connection, row, Extent::Cut);
+        return known.bill_beyond(connection, row, Extent::Cut);
     }
     let kept = known.larger(row);
     write_account(connection, &account.id, false, &kept, Some(kept.usage))?;
     Ok(None)
 }
 
-/// Bills an object. Returns what is to be booked.
+/// Bills an object. Returns what is to be billed.
 pub(super) fn bill<'r>(
     connection: &Connection,
     account: &Account,
@@ -67,15 +67,15 @@ pub(super) fn bill<'r>(
     };
     let is_first = account.made_at_ms.is_some() && !known.is_kept;
     if known.is_billed && !is_first {
-        return known.book_beyond(connection, row, extent);
+        return known.bill_beyond(connection, row, extent);
     }
     if is_the_backend_s_word(row, extent) {
         write_account(connection, &account.id, true, row, None)?;
         return Ok(Some(Cow::Borrowed(row)));
     }
-    let booked = known.larger(row);
-    write_account(connection, &account.id, true, &booked, Some(booked.usage))?;
-    Ok(Some(Cow::Owned(booked)))
+    let billed = known.larger(row);
+    write_account(connection, &account.id, true, &billed, Some(billed.usage))?;
+    Ok(Some(Cow::Owned(billed)))
 }
 
 fn is_the_backend_s_word(row: &UsageRow, extent: Extent) -> bool {
@@ -90,7 +90,7 @@ struct KnownAccount {
     is_kept: bool,
     model: Option<String>,
     served_model: Option<String>,
-    /// What it is taken to have used, or what was booked of it. `None` where the backend has said what it used.
+    /// What it is taken to have used, or what was billed of it. `None` where the backend has said what it used.
     tokens: Option<(u64, u64)>,
 }
 
@@ -146,8 +146,8 @@ impl KnownAccount {
         larger
     }
 
-    /// What a row has beyond that which was booked by an estimate before.
-    fn book_beyond<'r>(
+    /// What a row has beyond that which was billed by an estimate before.
+    fn bill_beyond<'r>(
         self,
         connection: &Connection,
         row: &'r UsageRow,
@@ -165,16 +165,16 @@ impl KnownAccount {
         if beyond == Usage::default() && !is_last_word {
             return Ok(None);
         }
-        let mut booked = self.larger(row);
-        let tokens = (!is_last_word).then_some(booked.usage);
-        write_account(connection, &self.id, true, &booked, tokens)?;
-        booked.usage = beyond;
-        booked.estimated = EstimatedTokens {
+        let mut billed = self.larger(row);
+        let tokens = (!is_last_word).then_some(billed.usage);
+        write_account(connection, &self.id, true, &billed, tokens)?;
+        billed.usage = beyond;
+        billed.estimated = EstimatedTokens {
             input: row.estimated.input.min(beyond.input),
             output: row.estimated.output.min(beyond.output),
         };
-        booked.source = row.source;
-        Ok((beyond != Usage::default()).then_some(Cow::Owned(booked)))
+        billed.source = row.source;
+        Ok((beyond != Usage::default()).then_some(Cow::Owned(billed)))
     }
 }
 
@@ -186,7 +186,7 @@ fn write_account(
     row: &UsageRow,
     tokens: Option<Usage>,
 ) -> rusqlite::Result<()> {
-    connection.prepare_cached(BOOK)?.execute(params![
+    connection.prepare_cached(UPDATE_ACCOUNT)?.execute(params![
         id,
         is_billed,
         row.model,
@@ -326,11 +326,11 @@ fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<OpenAccount>> {
 /// How the account of an object stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountState {
-    /// What it uses is not booked yet.
+    /// What it uses is not billed yet.
     Open,
-    /// An estimate of what it used is booked: what passes beyond that is booked too.
+    /// An estimate of what it used is billed: what passes beyond that is billed too.
     Estimated,
-    /// It is booked, or nothing is used later.
+    /// It is billed, or nothing is used later.
     Closed,
 }
 
@@ -393,9 +393,9 @@ mod tests {
         Forgotten,
     }
 
-    /// Input and output tokens that are booked, row by row.
-    fn booked(made_at_ms: i64, steps: &[Step]) -> Vec<(u64, u64)> {
-        let mut booked = Vec::new();
+    /// Input and output tokens that are billed, row by row.
+    fn billed(made_at_ms: i64, steps: &[Step]) -> Vec<(u64, u64)> {
+        let mut billed = Vec::new();
         with_database(|connection| {
             remember(connection, &object("r", 1)).unwrap();
             let new = Account {
@@ -428,14 +428,14 @@ mod tests {
                         None
                     }
                 };
-                booked.extend(done.map(|row| (row.usage.input, row.usage.output)));
+                billed.extend(done.map(|row| (row.usage.input, row.usage.output)));
             }
         });
-        booked
+        billed
     }
 
     #[test]
-    fn an_account_is_booked_once_and_with_the_larger_numbers() {
+    fn an_account_is_billed_once_and_with_the_larger_numbers() {
         use Extent::{Complete, Cut};
         use Step::{Billed, Forgotten, Kept, Passed};
         use UsageSource::{Backend, Estimate, None as Untold};
@@ -456,7 +456,7 @@ mod tests {
                 &[Billed(10, 20, Backend, Complete), Kept(9, 300)],
                 &[(10, 20)],
             ),
-            // If the response was cut off, the larger of the kept and the reported number is booked.
+            // If the response was cut off, the larger of the kept and the reported number is billed.
             (&[Kept(9, 300), Billed(0, 0, Estimate, Cut)], &[(9, 300)]),
             (&[Kept(9, 300), Billed(0, 0, Backend, Cut)], &[(9, 300)]),
             (&[Kept(9, 3), Billed(10, 20, Backend, Cut)], &[(10, 20)]),
@@ -464,7 +464,7 @@ mod tests {
                 &[Kept(9, 300), Billed(0, 0, Estimate, Complete)],
                 &[(9, 300)],
             ),
-            // What passes after the account was closed is booked too.
+            // What passes after the account was closed is billed too.
             (
                 &[Kept(9, 0), Billed(0, 5, Estimate, Cut), Kept(9, 300)],
                 &[(9, 5), (0, 295)],
@@ -493,14 +493,14 @@ mod tests {
             // A batch without usage has its row.
             (&[Billed(0, 0, Untold, Complete)], &[(0, 0)]),
         ] {
-            assert_eq!(booked(1, steps), expected, "{steps:?}");
+            assert_eq!(billed(1, steps), expected, "{steps:?}");
         }
         // The id is that of another object, which was made at another time.
         for (steps, expected) in [
             (&[Kept(9, 300)][..], &[(9, 300)][..]),
             (&[Passed(9, 300)], &[]),
         ] {
-            assert_eq!(booked(2, steps), expected, "{steps:?}");
+            assert_eq!(billed(2, steps), expected, "{steps:?}");
         }
     }
 
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_short_is_booked_at_once_and_what_it_says_later_beyond_that() {
+    fn what_was_cut_short_is_billed_at_once_and_what_it_says_later_beyond_that() {
         with_database(|connection| {
             let mut response = object("r", 1);
             response.is_billed = true;
@@ -542,11 +542,11 @@ mod tests {
                     made_at_ms,
                 };
                 let row = row(9, output, source);
-                let booked = bill(connection, &account, &row, extent).unwrap();
-                booked.map(|row| (row.usage.input, row.usage.output))
+                let billed = bill(connection, &account, &row, extent).unwrap();
+                billed.map(|row| (row.usage.input, row.usage.output))
             };
             let later = |output| bill_as(None, output, UsageSource::Backend, Extent::Complete);
-            assert_eq!(later(300), None, "it was booked by what made it");
+            assert_eq!(later(300), None, "it was billed by what made it");
             let cut = bill_as(Some(1), 5, UsageSource::Estimate, Extent::Cut);
             assert_eq!(cut, Some((9, 5)));
             assert_eq!(
@@ -576,11 +576,11 @@ mod tests {
                 if source == UsageSource::Estimate {
                     reported.estimated.output = 390;
                 }
-                let booked = bill(connection, &account, &reported, Extent::Cut);
-                let booked = booked.unwrap().unwrap();
-                let EstimatedTokens { input, output } = booked.estimated;
-                assert_eq!((input, output), expected, "{booked:?}");
-                assert_eq!(booked.source == UsageSource::Estimate, expected.1 > 0);
+                let billed = bill(connection, &account, &reported, Extent::Cut);
+                let billed = billed.unwrap().unwrap();
+                let EstimatedTokens { input, output } = billed.estimated;
+                assert_eq!((input, output), expected, "{billed:?}");
+                assert_eq!(billed.source == UsageSource::Estimate, expected.1 > 0);
             });
         }
     }
@@ -588,7 +588,7 @@ mod tests {
     #[test]
     fn each_query_has_an_index() {
         with_database(|connection| {
-            let by_id = [ACCOUNT, BOOK, STATE, ONE_PENDING];
+            let by_id = [ACCOUNT, UPDATE_ACCOUNT, STATE, ONE_PENDING];
             assert_indexed(connection, &by_id);
             assert_indexed(connection, &[ALL_PENDING, EXPIRED]);
         });
