@@ -26,8 +26,8 @@ impl FileWatch {
         }
         let what = if now.is_none() { "deleted" } else { "replaced" };
         Some(format!(
-            "{} was {what} while the server runs; put the file back, or restart",
-            self.path.display()
+            "{:?} was {what} while the server runs; put the file back, or restart",
+            self.path
         ))
     }
 }

@@ -117,7 +117,7 @@ impl Writer {
         }
         if queue.lost > 0 && !self.shared.failing.load(Ordering::Relaxed) {
             log::error!(
-                "ledger: {} rows were lost, the backlog was full",
+                "ledger: rows were lost because the backlog was full: rows={}",
                 queue.lost
             );
             queue.lost = 0;
@@ -147,7 +147,7 @@ impl Writer {
             Ok(written) => {
                 if self.shared.failing.swap(false, Ordering::Relaxed) {
                     log::warn!(
-                        "ledger: the database writes again, {} rows written",
+                        "ledger: the database writes again: rows={}",
                         entries_in(batch)
                     );
                 }
@@ -164,7 +164,7 @@ impl Writer {
     fn keep_and_report(&self, batch: &mut [WriteRequest], problem: &impl fmt::Display) {
         if !self.shared.failing.swap(true, Ordering::Relaxed) {
             log::error!(
-                "ledger: cannot write {} rows, will try again: {problem}",
+                "ledger: cannot write, will try again: rows={}: {problem}",
                 entries_in(batch)
             );
         }
@@ -185,7 +185,9 @@ impl Writer {
                 match write_entries(&self.connection, std::iter::once(entry)) {
                     Ok(written) => self.rollup.add(&written),
                     Err(error) if is_about_a_row(&error) => {
-                        log::error!("ledger: refused by the database ({error}): {entry:?}");
+                        log::error!(
+                            "ledger: the database refuses an entry, which is lost: {error}: entry={entry:?}"
+                        );
                         request.report(Err(NotWritten));
                     }
                     // What is written is out of the batch; the rest is tried again.
