@@ -53,6 +53,10 @@ pub enum StoreError {
         "{path:?} cannot be opened or written ({reason}); check the permissions of the file and its directory, and whether the disk is mounted read-only"
     )]
     ReadOnly { path: PathBuf, reason: String },
+    #[error("{path:?} was deleted while the server runs; put the file back, or restart")]
+    Deleted { path: PathBuf },
+    #[error("{path:?} was replaced while the server runs; put the file back, or restart")]
+    Replaced { path: PathBuf },
     #[error("the disk of {path:?} is full; make room and try again")]
     DiskFull { path: PathBuf },
     #[error("cannot use the database {path:?}: {reason}")]
