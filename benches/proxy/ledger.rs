@@ -5,7 +5,7 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use llmproxy::model::{Entry, Estimated, Outcome, Usage, UsageRow, UsageSource, now_ms};
+use llmproxy::model::{Entry, EstimatedTokens, Outcome, Usage, UsageRow, UsageSource, now_ms};
 use llmproxy::store::ledger::{Ledger, LedgerThread, NotWritten, OnFailure, Sync, WorkerLedger};
 use llmproxy::store::{DatabasePath, IfMissing, Store};
 use tokio::task::LocalSet;
@@ -143,7 +143,7 @@ fn row() -> UsageRow {
             cached: 4,
             ..Usage::default()
         },
-        estimated: Estimated::default(),
+        estimated: EstimatedTokens::default(),
         status: 200,
         outcome: Outcome::Completed,
         source: UsageSource::Backend,

@@ -11,7 +11,7 @@ use crate::{
     model::{ApiKey, UserName},
     store::{
         IfMissing, PooledConnection, Store, StoreError,
-        users::{self, KeyAccess, KeyStatus, UserList, Who},
+        users::{self, KeyAccess, KeyStatus, UserList, UserSelector},
     },
 };
 
@@ -46,7 +46,9 @@ pub(super) fn add(args: &UserAddArgs, matches: &ArgMatches) -> anyhow::Result<()
 
 /// Says how an operator can see a key that could not be printed.
 fn way_to_the_key(store: &Store, name: &str) -> &'static str {
-    let find = |connection: PooledConnection| users::find(&connection, &Who::Name(name.to_owned()));
+    let find = |connection: PooledConnection| {
+        users::find(&connection, &UserSelector::Name(name.to_owned()))
+    };
     match store.connection().and_then(find) {
         Ok(user) if user.api_key.is_masked() => {
             "keys are hashed, so it cannot be shown again: add a user of another name"
@@ -108,11 +110,15 @@ fn set_access(
 /// Finds the user by a key if the text looks like one, or else by name.
 fn set_access_of(store: &Store, who: &str, access: KeyAccess) -> Result<KeyStatus, StoreError> {
     let connection = store.connection()?;
-    let by_name = Who::Name(who.to_owned());
+    let by_name = UserSelector::Name(who.to_owned());
     if !ApiKey::looks_like_one(who) {
         return users::set_access(&connection, &by_name, access);
     }
-    match users::set_access(&connection, &Who::Key(ApiKey::from_text(who)), access) {
+    match users::set_access(
+        &connection,
+        &UserSelector::Key(ApiKey::from_text(who)),
+        access,
+    ) {
         // The error about a name would repeat the key.
         Err(StoreError::UnknownKey) => {
             users::set_access(&connection, &by_name, access).map_err(|error| match error {

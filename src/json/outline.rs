@@ -19,12 +19,12 @@ pub struct Outline {
     string: Option<OpenString>,
     /// Length of the document without its long strings of base64.
     weight: u64,
-    keeps: Keeps,
+    mode: OutlineMode,
 }
 
 /// What becomes of the document.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Keeps {
+enum OutlineMode {
     /// It is kept until it is too long.
     #[default]
     Outline,
@@ -68,7 +68,7 @@ impl Outline {
     /// An outline of which only the weight is wanted.
     pub fn of_weight() -> Self {
         Self {
-            keeps: Keeps::Weight,
+            mode: OutlineMode::Weight,
             ..Self::default()
         }
     }
@@ -158,12 +158,12 @@ impl Outline {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        if self.keeps == Keeps::Weight {
+        if self.mode == OutlineMode::Weight {
             return;
         }
         let room = MAX_BYTES - self.kept.len();
         if bytes.len() > room {
-            self.keeps = Keeps::Weight;
+            self.mode = OutlineMode::Weight;
         }
         let bytes = &bytes[..bytes.len().min(room)];
         if self.kept.capacity() - self.kept.len() < bytes.len() {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 /// Every key starts with this, so that people and secret scanners recognise one.
@@ -24,10 +25,7 @@ impl ApiKey {
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut random = [0u8; RANDOM_BYTES];
         getrandom::fill(&mut random)?;
-        let mut key = String::with_capacity(PREFIX.len() + 2 * RANDOM_BYTES);
-        key.push_str(PREFIX);
-        push_hex(&mut key, &random);
-        Ok(Self(key))
+        Ok(Self(format!("{PREFIX}{}", HEXLOWER.encode(&random))))
     }
 
     /// Takes a key as it stands in the database or came from an operator.
@@ -85,15 +83,6 @@ impl ApiKey {
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ApiKey({})", self.masked())
-    }
-}
-
-/// Appends bytes as lower-case hexadecimal digits.
-fn push_hex(out: &mut String, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
 }
 

@@ -39,7 +39,7 @@ pub struct StoredObject {
     /// Unix time in milliseconds.
     pub made_at_ms: i64,
     /// What it used has its row, or it uses nothing. A batch and a background response use their tokens later.
-    pub is_settled: bool,
+    pub is_billed: bool,
     pub origin: Origin,
 }
 
@@ -83,7 +83,7 @@ pub enum Entry {
     },
     /// The backend told a user that there is none. One that was made later than this may be on its way to all of the backend's
     /// servers, and one whose account is open may have used something: those stay.
-    Gone {
+    Missing {
         id: String,
         user_id: i64,
         made_before_ms: i64,
@@ -96,7 +96,7 @@ pub enum Entry {
         progress: Progress,
     },
     /// What an object used. The first time it is booked, or what was kept if that is more; later only what goes beyond it.
-    Settled {
+    Billed {
         account: Account,
         row: UsageRow,
         extent: Extent,
@@ -118,17 +118,17 @@ pub enum Progress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// All that the object used, if the backend says so.
-    Whole,
+    Complete,
     /// What was known when it was cancelled or deleted.
     Cut,
 }
 
 impl Entry {
-    /// The entry of a row; `settles` names the account that it closes.
+    /// The entry of a row; `billed_to` is the account that it closes.
     #[must_use]
-    pub fn of(row: UsageRow, settles: Option<(Account, Extent)>) -> Self {
-        match settles {
-            Some((account, extent)) => Self::Settled {
+    pub fn of(row: UsageRow, billed_to: Option<(Account, Extent)>) -> Self {
+        match billed_to {
+            Some((account, extent)) => Self::Billed {
                 account,
                 row,
                 extent,

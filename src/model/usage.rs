@@ -30,7 +30,7 @@ impl Usage {
 
 /// Tokens of a row that the backend did not report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Estimated {
+pub struct EstimatedTokens {
     pub input: u64,
     pub output: u64,
 }
@@ -74,7 +74,7 @@ pub struct UsageRow {
     pub served_model: Option<String>,
     pub usage: Usage,
     /// How much of it is estimated; none but of [`UsageSource::Estimate`].
-    pub estimated: Estimated,
+    pub estimated: EstimatedTokens,
     /// HTTP status that the client was sent.
     pub status: u16,
     pub outcome: Outcome,

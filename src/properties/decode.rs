@@ -8,7 +8,7 @@ use flate2::{
     write::{GzEncoder, ZlibEncoder},
 };
 
-use crate::usage::{Counts, Encoding, Generated, Meter, Templates, UsageOnlyEvents};
+use crate::usage::{AnswerText, Counts, Encoding, Meter, Templates, UsageOnlyEvents};
 
 /// In any encoding any bytes pass as they came; what was compressed is read as if it had not been.
 pub fn decode(bytes: &[u8]) {
@@ -47,7 +47,7 @@ enum Shape {
     Events,
 }
 
-type Said = (Counts, Option<String>, Generated, bool);
+type Said = (Counts, Option<String>, AnswerText, bool);
 
 fn read(shape: Shape, encoding: Encoding, reads: &[&[u8]]) -> (Said, Vec<u8>) {
     let mut meter = match shape {

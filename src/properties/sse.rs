@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::each_split;
 use crate::usage::{
-    Counts, Encoding, EventKind, Generated, Meter, Templates, Text, UsageOnlyEvents, read_event,
+    AnswerText, Counts, Encoding, EventKind, Meter, Templates, Text, UsageOnlyEvents, read_event,
 };
 
 /// The scanner's limits: of longer data only an outline is read, longer unfinished data is not held back.
@@ -56,7 +56,7 @@ pub fn sse(input: &[u8]) {
 }
 
 /// What a stream says: its counts, its first model, its text that is not counted, whether it is done and whether it failed.
-type Said = (Counts, Option<String>, Generated, [bool; 2]);
+type Said = (Counts, Option<String>, AnswerText, [bool; 2]);
 
 /// An event that has data.
 struct Event {

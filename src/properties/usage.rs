@@ -7,7 +7,7 @@ use super::each_split;
 use crate::{
     model::Usage,
     usage::{
-        Dialect, Encoding, EventKind, Evidence, Generated, Input, Meter, Text, Tokenizer,
+        AnswerText, Dialect, Encoding, EventKind, Evidence, Input, Meter, Text, Tokenizer,
         read_answer, read_event,
     },
 };
@@ -62,7 +62,7 @@ pub fn usage(body: &[u8]) {
         }
         meter.finish(&mut |_| {});
         let counts = meter.reading().counts();
-        let is_same = *counts == answer.counts || Some(counts) == answer.vendor_counts.told();
+        let is_same = *counts == answer.counts || Some(counts) == answer.vendor_counts.reported();
         assert!(is_same, "{counts:?} {answer:?}");
         assert_eq!(meter.reading().model, answer.model);
     });
@@ -72,7 +72,7 @@ pub fn usage(body: &[u8]) {
         let evidence = Evidence {
             body: vec![Bytes::copy_from_slice(body)],
             input,
-            generated: Generated::Json(body.to_vec()),
+            generated: AnswerText::Json(body.to_vec()),
         };
         let rough = evidence.usage(Tokenizer::RuleOfThumb);
         let usage = evidence.usage(Tokenizer::O200k);

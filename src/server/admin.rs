@@ -14,7 +14,7 @@ use crate::{
     store::{
         Store, StoreError,
         costs::{self, Split},
-        users::{self, KeyAccess, UserList, Who},
+        users::{self, KeyAccess, UserList, UserSelector},
     },
 };
 
@@ -116,8 +116,8 @@ async fn serve(
             let fields =
                 read_fields(request, payload, parts.max_body_bytes.min(MAX_BODY_BYTES)).await?;
             let who = match (fields.username, fields.api_key) {
-                (Some(name), None) => Who::Name(name.trim().to_owned()),
-                (None, Some(key)) => Who::Key(ApiKey::from_text(key.trim())),
+                (Some(name), None) => UserSelector::Name(name.trim().to_owned()),
+                (None, Some(key)) => UserSelector::Key(ApiKey::from_text(key.trim())),
                 (None, None) => {
                     return Err(bad_field("username", "username or api_key is missing"));
                 }

@@ -1,4 +1,4 @@
-//! What objects use later is booked once: what is kept of it until then, and what of it has passed afterwards.
+//! What objects use later is billed once: what is kept of it until then, and what of it has passed afterwards.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{StoreError, sqlite::signed};
 use crate::model::{
-    Account, Estimated, Extent, ObjectKind, Outcome, Progress, Usage, UsageRow, UsageSource,
+    Account, EstimatedTokens, Extent, ObjectKind, Outcome, Progress, Usage, UsageRow, UsageSource,
 };
 
 macro_rules! select_pending {
@@ -22,7 +22,7 @@ macro_rules! select_pending {
 // Index for all but the last two: the primary key of objects.
 const ACCOUNT: &str = "SELECT user_id, made_at_ms, is_settled, model, served_model, outcome, input_tokens, output_tokens \
      FROM objects WHERE id = ?1";
-const BOOK: &str = "UPDATE objects SET is_settled = ?2, model = ?3, served_model = ?4, outcome = ?5, input_tokens = ?6, \
+const UPDATE_ACCOUNT: &str = "UPDATE objects SET is_settled = ?2, model = ?3, served_model = ?4, outcome = ?5, input_tokens = ?6, \
      output_tokens = ?7 WHERE id = ?1";
 const STATE: &str = "SELECT is_settled, outcome IS NOT NULL AND input_tokens IS NOT NULL FROM objects WHERE id = ?1";
 const ONE_PENDING: &str = select_pending!("id = ?1 AND is_settled = 0");
@@ -34,7 +34,7 @@ const EXPIRED: &str = select_pending!(
     "is_settled = 0 AND made_at_ms < ?1 AND outcome IS NOT NULL ORDER BY made_at_ms LIMIT ?2"
 );
 
-/// Keeps what an object is taken to have used so far. Returns what is to be booked at once, because its account is closed or is
+/// Keeps what an object is taken to have used so far. Returns what is to be billed at once, because its account is closed or is
 /// another object's.
 pub(super) fn keep<'r>(
     connection: &Connection,
@@ -42,59 +42,59 @@ pub(super) fn keep<'r>(
     row: &'r UsageRow,
     progress: Progress,
 ) -> rusqlite::Result<Option<Cow<'r, UsageRow>>> {
-    let Some(known) = Known::of(connection, account, row)? else {
+    let Some(known) = KnownAccount::of(connection, account, row)? else {
         let is_lost = account.made_at_ms.is_some() && progress == Progress::End;
         return Ok(is_lost.then_some(Cow::Borrowed(row)));
     };
-    if known.is_settled {
-        return known.book_beyond(connection, row, Extent::Cut);
+    if known.is_billed {
+        return known.bill_beyond(connection, row, Extent::Cut);
     }
     let kept = known.larger(row);
     write_account(connection, &account.id, false, &kept, Some(kept.usage))?;
     Ok(None)
 }
 
-/// Settles an object. Returns what is to be booked.
-pub(super) fn settle<'r>(
+/// Bills an object. Returns what is to be billed.
+pub(super) fn bill<'r>(
     connection: &Connection,
     account: &Account,
     row: &'r UsageRow,
     extent: Extent,
 ) -> rusqlite::Result<Option<Cow<'r, UsageRow>>> {
-    let Some(known) = Known::of(connection, account, row)? else {
+    let Some(known) = KnownAccount::of(connection, account, row)? else {
         // What was just made is another object than the one that is known by its id.
         return Ok(account.made_at_ms.map(|_| Cow::Borrowed(row)));
     };
     let is_first = account.made_at_ms.is_some() && !known.is_kept;
-    if known.is_settled && !is_first {
-        return known.book_beyond(connection, row, extent);
+    if known.is_billed && !is_first {
+        return known.bill_beyond(connection, row, extent);
     }
     if is_the_backend_s_word(row, extent) {
         write_account(connection, &account.id, true, row, None)?;
         return Ok(Some(Cow::Borrowed(row)));
     }
-    let booked = known.larger(row);
-    write_account(connection, &account.id, true, &booked, Some(booked.usage))?;
-    Ok(Some(Cow::Owned(booked)))
+    let billed = known.larger(row);
+    write_account(connection, &account.id, true, &billed, Some(billed.usage))?;
+    Ok(Some(Cow::Owned(billed)))
 }
 
 fn is_the_backend_s_word(row: &UsageRow, extent: Extent) -> bool {
-    extent == Extent::Whole && row.source == UsageSource::Backend
+    extent == Extent::Complete && row.source == UsageSource::Backend
 }
 
 /// The account of an object as it stands.
-struct Known {
+struct KnownAccount {
     id: String,
-    is_settled: bool,
+    is_billed: bool,
     /// Whether the object uses its tokens later.
     is_kept: bool,
     model: Option<String>,
     served_model: Option<String>,
-    /// What it is taken to have used, or what was booked of it. `None` where the backend has said what it used.
+    /// What it is taken to have used, or what was billed of it. `None` where the backend has said what it used.
     tokens: Option<(u64, u64)>,
 }
 
-impl Known {
+impl KnownAccount {
     /// The account that a row belongs to, if it is the row's: of the same user and, where that is known, the same object.
     fn of(
         connection: &Connection,
@@ -116,7 +116,7 @@ impl Known {
             let outcome: Option<String> = known.get("outcome")?;
             Ok(Some(Self {
                 id: account.id.clone(),
-                is_settled: known.get("is_settled")?,
+                is_billed: known.get("is_settled")?,
                 is_kept: outcome.is_some(),
                 model: known.get("model")?,
                 served_model: known.get("served_model")?,
@@ -146,8 +146,8 @@ impl Known {
         larger
     }
 
-    /// What a row has beyond that which was booked by an estimate before.
-    fn book_beyond<'r>(
+    /// What a row has beyond that which was billed by an estimate before.
+    fn bill_beyond<'r>(
         self,
         connection: &Connection,
         row: &'r UsageRow,
@@ -165,16 +165,16 @@ impl Known {
         if beyond == Usage::default() && !is_last_word {
             return Ok(None);
         }
-        let mut booked = self.larger(row);
-        let tokens = (!is_last_word).then_some(booked.usage);
-        write_account(connection, &self.id, true, &booked, tokens)?;
-        booked.usage = beyond;
-        booked.estimated = Estimated {
+        let mut billed = self.larger(row);
+        let tokens = (!is_last_word).then_some(billed.usage);
+        write_account(connection, &self.id, true, &billed, tokens)?;
+        billed.usage = beyond;
+        billed.estimated = EstimatedTokens {
             input: row.estimated.input.min(beyond.input),
             output: row.estimated.output.min(beyond.output),
         };
-        booked.source = row.source;
-        Ok((beyond != Usage::default()).then_some(Cow::Owned(booked)))
+        billed.source = row.source;
+        Ok((beyond != Usage::default()).then_some(Cow::Owned(billed)))
     }
 }
 
@@ -182,13 +182,13 @@ impl Known {
 fn write_account(
     connection: &Connection,
     id: &str,
-    is_settled: bool,
+    is_billed: bool,
     row: &UsageRow,
     tokens: Option<Usage>,
 ) -> rusqlite::Result<()> {
-    connection.prepare_cached(BOOK)?.execute(params![
+    connection.prepare_cached(UPDATE_ACCOUNT)?.execute(params![
         id,
-        is_settled,
+        is_billed,
         row.model,
         row.served_model,
         row.outcome.as_str(),
@@ -200,18 +200,18 @@ fn write_account(
 
 /// An object whose account is open.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Pending {
+pub struct OpenAccount {
     pub id: String,
     pub kind: ObjectKind,
     pub user_id: i64,
     /// Unix time in milliseconds.
     pub made_at_ms: i64,
-    pub kept: Option<Kept>,
+    pub kept: Option<KeptUsage>,
 }
 
 /// What an object is taken to have used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptUsage {
     pub model: String,
     pub served_model: Option<String>,
     pub outcome: Outcome,
@@ -237,7 +237,7 @@ impl Place {
     }
 }
 
-impl Pending {
+impl OpenAccount {
     #[must_use]
     pub fn place(&self) -> Place {
         Place {
@@ -255,7 +255,7 @@ pub fn pending(
     connection: &Connection,
     behind: &Place,
     limit: usize,
-) -> Result<Vec<Pending>, StoreError> {
+) -> Result<Vec<OpenAccount>, StoreError> {
     let mut statement = connection.prepare_cached(ALL_PENDING)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement.query_map(params![behind.made_at_ms, behind.id, limit], read_pending)?;
@@ -271,7 +271,7 @@ pub fn expired(
     connection: &Connection,
     before_ms: i64,
     limit: usize,
-) -> Result<Vec<Pending>, StoreError> {
+) -> Result<Vec<OpenAccount>, StoreError> {
     let mut statement = connection.prepare_cached(EXPIRED)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement.query_map(params![before_ms, limit], read_pending)?;
@@ -283,7 +283,7 @@ pub fn expired(
 ///
 /// # Errors
 /// What the database says.
-pub fn pending_one(connection: &Connection, id: &str) -> Result<Option<Pending>, StoreError> {
+pub fn pending_one(connection: &Connection, id: &str) -> Result<Option<OpenAccount>, StoreError> {
     let mut statement = connection.prepare_cached(ONE_PENDING)?;
     Ok(statement
         .query_row([id], read_pending)
@@ -292,7 +292,7 @@ pub fn pending_one(connection: &Connection, id: &str) -> Result<Option<Pending>,
 }
 
 /// `None` for a kind of a later version.
-fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<Pending>> {
+fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<OpenAccount>> {
     let Some(kind) = ObjectKind::parse(&row.get::<_, String>("kind")?) else {
         return Ok(None);
     };
@@ -302,7 +302,7 @@ fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<Pending>> {
     };
     let outcome: Option<String> = row.get("outcome")?;
     let kept = match outcome.and_then(|word| Outcome::parse(&word)) {
-        Some(outcome) => Some(Kept {
+        Some(outcome) => Some(KeptUsage {
             model: row.get::<_, Option<String>>("model")?.unwrap_or_default(),
             served_model: row.get("served_model")?,
             outcome,
@@ -314,7 +314,7 @@ fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<Pending>> {
         }),
         None => None,
     };
-    Ok(Some(Pending {
+    Ok(Some(OpenAccount {
         id: row.get("id")?,
         kind,
         user_id: row.get("user_id")?,
@@ -326,11 +326,11 @@ fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<Pending>> {
 /// How the account of an object stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountState {
-    /// What it uses is not booked yet.
+    /// What it uses is not billed yet.
     Open,
-    /// An estimate of what it used is booked: what passes beyond that is booked too.
+    /// An estimate of what it used is billed: what passes beyond that is billed too.
     Estimated,
-    /// It is booked, or nothing is used later.
+    /// It is billed, or nothing is used later.
     Closed,
 }
 
@@ -341,9 +341,9 @@ pub enum AccountState {
 pub fn account_state(connection: &Connection, id: &str) -> Result<AccountState, StoreError> {
     let mut statement = connection.prepare_cached(STATE)?;
     let state = statement.query_row([id], |row| {
-        let is_settled: bool = row.get(0)?;
+        let is_billed: bool = row.get(0)?;
         let is_estimated: bool = row.get(1)?;
-        Ok(match (is_settled, is_estimated) {
+        Ok(match (is_billed, is_estimated) {
             (false, _) => AccountState::Open,
             (true, true) => AccountState::Estimated,
             (true, false) => AccountState::Closed,
@@ -353,241 +353,4 @@ pub fn account_state(connection: &Connection, id: &str) -> Result<AccountState, 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::objects::{
-        forget, remember,
-        tests::{assert_indexed, object, with_database},
-    };
-
-    fn row(input: u64, output: u64, source: UsageSource) -> UsageRow {
-        UsageRow {
-            user_id: 1,
-            started_at_ms: 1_000,
-            endpoint: "/v1/responses",
-            model: "m".to_owned(),
-            served_model: None,
-            usage: Usage {
-                input,
-                output,
-                ..Usage::default()
-            },
-            estimated: Estimated::default(),
-            status: 200,
-            outcome: Outcome::Completed,
-            source,
-            duration_ms: 1,
-            first_byte_ms: None,
-            backend_request_id: None,
-        }
-    }
-
-    /// What happens to an account, in this order.
-    #[derive(Debug, Clone, Copy)]
-    enum Step {
-        /// The answer that made the object ends: tokens in and out that it is taken to have used.
-        Kept(u64, u64),
-        /// A later look at the object ends: tokens in and out that it showed.
-        Passed(u64, u64),
-        Settled(u64, u64, UsageSource, Extent),
-        Forgotten,
-    }
-
-    /// Input and output tokens that are booked, row by row.
-    fn booked(made_at_ms: i64, steps: &[Step]) -> Vec<(u64, u64)> {
-        let mut booked = Vec::new();
-        with_database(|connection| {
-            remember(connection, &object("r", 1)).unwrap();
-            let new = Account {
-                id: "r".to_owned(),
-                made_at_ms: Some(made_at_ms),
-            };
-            let known = Account::of_known("r");
-            for step in steps {
-                let done = match *step {
-                    Step::Kept(input, output) => {
-                        let row = row(input, output, UsageSource::Estimate);
-                        keep(connection, &new, &row, Progress::End)
-                            .unwrap()
-                            .map(Cow::into_owned)
-                    }
-                    Step::Passed(input, output) => {
-                        let row = row(input, output, UsageSource::Estimate);
-                        keep(connection, &known, &row, Progress::End)
-                            .unwrap()
-                            .map(Cow::into_owned)
-                    }
-                    Step::Settled(input, output, source, extent) => {
-                        let row = row(input, output, source);
-                        settle(connection, &known, &row, extent)
-                            .unwrap()
-                            .map(Cow::into_owned)
-                    }
-                    Step::Forgotten => {
-                        forget(connection, "r", 1).unwrap();
-                        None
-                    }
-                };
-                booked.extend(done.map(|row| (row.usage.input, row.usage.output)));
-            }
-        });
-        booked
-    }
-
-    #[test]
-    fn an_account_is_booked_once_and_with_the_larger_numbers() {
-        use Extent::{Cut, Whole};
-        use Step::{Forgotten, Kept, Passed, Settled};
-        use UsageSource::{Backend, Estimate, None as Untold};
-        for (steps, expected) in [
-            // The backend's word about a whole response counts, whatever was kept.
-            (
-                &[Kept(9, 300), Settled(10, 20, Backend, Whole)][..],
-                &[(10, 20)][..],
-            ),
-            (
-                &[
-                    Settled(10, 20, Backend, Whole),
-                    Settled(10, 20, Backend, Whole),
-                ],
-                &[(10, 20)],
-            ),
-            (
-                &[Settled(10, 20, Backend, Whole), Kept(9, 300)],
-                &[(10, 20)],
-            ),
-            // If the response was cut off, the larger of the kept and the reported number is booked.
-            (&[Kept(9, 300), Settled(0, 0, Estimate, Cut)], &[(9, 300)]),
-            (&[Kept(9, 300), Settled(0, 0, Backend, Cut)], &[(9, 300)]),
-            (&[Kept(9, 3), Settled(10, 20, Backend, Cut)], &[(10, 20)]),
-            (&[Kept(9, 300), Settled(0, 0, Estimate, Whole)], &[(9, 300)]),
-            // What passes after the account was closed is booked too.
-            (
-                &[Kept(9, 0), Settled(0, 5, Estimate, Cut), Kept(9, 300)],
-                &[(9, 5), (0, 295)],
-            ),
-            (
-                &[Settled(0, 0, Estimate, Cut), Passed(0, 300), Passed(0, 300)],
-                &[(0, 0), (0, 300)],
-            ),
-            (
-                &[
-                    Kept(9, 0),
-                    Settled(0, 0, Estimate, Cut),
-                    Forgotten,
-                    Kept(9, 300),
-                ],
-                &[(9, 0), (0, 300)],
-            ),
-            (
-                &[
-                    Settled(9, 5, Estimate, Cut),
-                    Settled(9, 50, Backend, Whole),
-                    Kept(9, 300),
-                ],
-                &[(9, 5), (0, 45)],
-            ),
-            // A batch without usage has its row.
-            (&[Settled(0, 0, Untold, Whole)], &[(0, 0)]),
-        ] {
-            assert_eq!(booked(1, steps), expected, "{steps:?}");
-        }
-        // The id is that of another object, which was made at another time.
-        for (steps, expected) in [
-            (&[Kept(9, 300)][..], &[(9, 300)][..]),
-            (&[Passed(9, 300)], &[]),
-        ] {
-            assert_eq!(booked(2, steps), expected, "{steps:?}");
-        }
-    }
-
-    #[test]
-    fn an_answer_that_says_later_that_it_goes_on_opens_its_account() {
-        with_database(|connection| {
-            let mut response = object("r", 1);
-            response.is_settled = true;
-            remember(connection, &response).unwrap();
-            let state = || account_state(connection, "r").unwrap();
-            assert_eq!(state(), AccountState::Closed);
-            response.is_settled = false;
-            response.made_at_ms = 2;
-            remember(connection, &response).unwrap();
-            assert_eq!(state(), AccountState::Closed, "it is another answer's");
-            response.made_at_ms = 1;
-            remember(connection, &response).unwrap();
-            assert_eq!(state(), AccountState::Open);
-            let estimate = row(1, 1, UsageSource::Estimate);
-            let account = Account::of_known("r");
-            settle(connection, &account, &estimate, Extent::Cut).unwrap();
-            assert_eq!(state(), AccountState::Estimated);
-            assert_eq!(
-                account_state(connection, "unknown").unwrap(),
-                AccountState::Closed
-            );
-        });
-    }
-
-    #[test]
-    fn what_was_cut_short_is_booked_at_once_and_what_it_says_later_beyond_that() {
-        with_database(|connection| {
-            let mut response = object("r", 1);
-            response.is_settled = true;
-            remember(connection, &response).unwrap();
-            let settle = |made_at_ms, output, source, extent| {
-                let account = Account {
-                    id: "r".to_owned(),
-                    made_at_ms,
-                };
-                let row = row(9, output, source);
-                let booked = settle(connection, &account, &row, extent).unwrap();
-                booked.map(|row| (row.usage.input, row.usage.output))
-            };
-            let later = |output| settle(None, output, UsageSource::Backend, Extent::Whole);
-            assert_eq!(later(300), None, "it was booked by what made it");
-            let cut = settle(Some(1), 5, UsageSource::Estimate, Extent::Cut);
-            assert_eq!(cut, Some((9, 5)));
-            assert_eq!(
-                account_state(connection, "r").unwrap(),
-                AccountState::Estimated
-            );
-            assert_eq!(later(300), Some((0, 295)));
-            assert_eq!(later(300), None);
-            let other = settle(Some(2), 7, UsageSource::Estimate, Extent::Cut);
-            assert_eq!(other, Some((9, 7)), "it is another answer's");
-        });
-    }
-
-    #[test]
-    fn what_was_kept_is_estimated_and_what_was_reported_is_not() {
-        for (source, output, expected) in [
-            (UsageSource::Backend, 20, (0, 300)),
-            (UsageSource::Backend, 400, (0, 0)),
-            (UsageSource::Estimate, 400, (0, 390)),
-        ] {
-            with_database(|connection| {
-                remember(connection, &object("r", 1)).unwrap();
-                let account = Account::of_known("r");
-                let kept = row(9, 300, UsageSource::Estimate);
-                keep(connection, &account, &kept, Progress::End).unwrap();
-                let mut reported = row(10, output, source);
-                if source == UsageSource::Estimate {
-                    reported.estimated.output = 390;
-                }
-                let booked = settle(connection, &account, &reported, Extent::Cut);
-                let booked = booked.unwrap().unwrap();
-                let Estimated { input, output } = booked.estimated;
-                assert_eq!((input, output), expected, "{booked:?}");
-                assert_eq!(booked.source == UsageSource::Estimate, expected.1 > 0);
-            });
-        }
-    }
-
-    #[test]
-    fn each_query_has_an_index() {
-        with_database(|connection| {
-            let by_id = [ACCOUNT, BOOK, STATE, ONE_PENDING];
-            assert_indexed(connection, &by_id);
-            assert_indexed(connection, &[ALL_PENDING, EXPIRED]);
-        });
-    }
-}
+mod tests;

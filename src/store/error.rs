@@ -7,30 +7,30 @@ use rusqlite::ErrorCode;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error(
-        "there is no database at {path}: run `llmproxy user add NAME` or `llmproxy serve` first, or set DATABASE_URL"
+        "there is no database at {path:?}: run `llmproxy user add NAME` or `llmproxy serve` first, or set DATABASE_URL"
     )]
     Missing { path: PathBuf },
     #[error(
-        "cannot create the database {path}: {reason}; check the directory and its permissions, or set DATABASE_URL"
+        "cannot create the database {path:?}: {reason}; check the directory and its permissions, or set DATABASE_URL"
     )]
     Create {
         path: PathBuf,
         reason: std::io::Error,
     },
     #[error(
-        "{path} is not a SQLite database; set DATABASE_URL to another file or move this one away"
+        "{path:?} is not a SQLite database; set DATABASE_URL to another file or move this one away"
     )]
     NotADatabase { path: PathBuf },
     #[error(
-        "{path} is damaged ({reason}); restore it from a backup, or try `sqlite3 {path} .recover`"
+        "{path:?} is damaged ({reason}); restore it from a backup, or try `sqlite3 {path:?} .recover`"
     )]
     Damaged { path: PathBuf, reason: String },
     #[error(
-        "{path} holds tables that llmproxy did not make; set DATABASE_URL to a file of its own"
+        "{path:?} holds tables that llmproxy did not make; set DATABASE_URL to a file of its own"
     )]
     Foreign { path: PathBuf },
     #[error(
-        "{path} was made by a newer llmproxy (schema {found}, this one knows up to {known}); run that version, or restore an older backup"
+        "{path:?} was made by a newer llmproxy (schema {found}, this one knows up to {known}); run that version, or restore an older backup"
     )]
     Newer {
         path: PathBuf,
@@ -38,7 +38,7 @@ pub enum StoreError {
         known: i64,
     },
     #[error(
-        "{path} is of an older version (schema {found}, this one needs {known}): stop the old server and start this version's `llmproxy serve` on it, which migrates it"
+        "{path:?} is of an older version (schema {found}, this one needs {known}): stop the old server and start this version's `llmproxy serve` on it, which migrates it"
     )]
     Older {
         path: PathBuf,
@@ -46,16 +46,20 @@ pub enum StoreError {
         known: i64,
     },
     #[error(
-        "{path} is locked by another process for more than 5 s; find it with `fuser {path}` and try again"
+        "{path:?} has been locked by another process for more than 5 s; find it with `fuser {path:?}` and try again"
     )]
     Locked { path: PathBuf },
     #[error(
-        "{path} cannot be opened or written ({reason}); check the permissions of the file and its directory, and whether the disk is mounted read-only"
+        "{path:?} cannot be opened or written ({reason}); check the permissions of the file and its directory, and whether the disk is mounted read-only"
     )]
     ReadOnly { path: PathBuf, reason: String },
-    #[error("the disk of {path} is full; make room and try again")]
+    #[error("{path:?} was deleted while the server runs; put the file back, or restart")]
+    Deleted { path: PathBuf },
+    #[error("{path:?} was replaced while the server runs; put the file back, or restart")]
+    Replaced { path: PathBuf },
+    #[error("the disk of {path:?} is full; make room and try again")]
     DiskFull { path: PathBuf },
-    #[error("cannot use the database {path}: {reason}")]
+    #[error("cannot use the database {path:?}: {reason}")]
     Unavailable { path: PathBuf, reason: String },
     #[error("username {username:?} is taken; choose another")]
     NameTaken { username: String },

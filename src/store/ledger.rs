@@ -100,7 +100,7 @@ impl Drop for DeadUnlessClosed {
             log::error!("ledger: the writing thread died, restart the server");
             self.0.dead.store(true, Ordering::Relaxed);
             queue.lost += std::mem::take(&mut queue.entries);
-            queue.parcels.clear();
+            queue.requests.clear();
         }
     }
 }

@@ -13,13 +13,13 @@ pub struct DatabasePath(PathBuf);
 pub enum LocationError {
     #[error("`{scheme}:` is not supported; accepted: {ACCEPTED}")]
     Scheme { scheme: String },
-    #[error("what stands before `://` is no scheme; accepted: {ACCEPTED}")]
+    #[error("the part before `://` is not a scheme; accepted: {ACCEPTED}")]
     NotAScheme,
     #[error("an in-memory database would lose every row; accepted: {ACCEPTED}")]
     InMemory,
     #[error("the path is not valid UTF-8 after percent-decoding; accepted: {ACCEPTED}")]
     NotUtf8,
-    #[error("it names no file; accepted: {ACCEPTED}")]
+    #[error("it contains no file name; accepted: {ACCEPTED}")]
     NoFile,
 }
 

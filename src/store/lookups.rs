@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::{
     Store, StoreError,
-    accounts::{self, AccountState, Pending, Place},
+    accounts::{self, AccountState, OpenAccount, Place},
     objects::{self, OwnObject},
 };
 use crate::model::{Claim, ObjectKind};
@@ -47,7 +47,7 @@ impl Store {
     }
 
     /// Returns an object whose account is open.
-    pub fn pending_object(&self, id: &str) -> Result<Option<Pending>, StoreError> {
+    pub fn pending_object(&self, id: &str) -> Result<Option<OpenAccount>, StoreError> {
         self.look_up(|connection| accounts::pending_one(connection, id))
     }
 
@@ -56,7 +56,7 @@ impl Store {
         &self,
         behind: &Place,
         limit: usize,
-    ) -> Result<Vec<Pending>, StoreError> {
+    ) -> Result<Vec<OpenAccount>, StoreError> {
         self.look_up(|connection| accounts::pending(connection, behind, limit))
     }
 
@@ -65,7 +65,7 @@ impl Store {
         &self,
         before_ms: i64,
         limit: usize,
-    ) -> Result<Vec<Pending>, StoreError> {
+    ) -> Result<Vec<OpenAccount>, StoreError> {
         self.look_up(|connection| accounts::expired(connection, before_ms, limit))
     }
 

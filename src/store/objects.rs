@@ -24,7 +24,7 @@ const GIVE_AGAIN: &str =
 /// What uses its tokens later leaves its account behind.
 const CLOSE: &str = "UPDATE objects SET kind = 'closed', is_settled = 1 WHERE id = ?1 AND user_id = ?2 AND outcome IS NOT NULL";
 const FORGET: &str = "DELETE FROM objects WHERE id = ?1 AND user_id = ?2";
-const FORGET_GONE: &str =
+const FORGET_MISSING: &str =
     "DELETE FROM objects WHERE id = ?1 AND user_id = ?2 AND made_at_ms < ?3 AND is_settled = 1";
 // Index: objects_expiring.
 const EXPIRE: &str = "DELETE FROM objects WHERE kind IN ('given', 'closed') AND made_at_ms < ?1";
@@ -39,7 +39,7 @@ pub(super) fn remember(connection: &Connection, object: &StoredObject) -> rusqli
         object.kind.as_str(),
         object.user_id,
         object.made_at_ms,
-        object.is_settled,
+        object.is_billed,
     ];
     if connection.prepare_cached(REMEMBER)?.execute(values)? == 1 {
         return Ok(());
@@ -49,7 +49,7 @@ pub(super) fn remember(connection: &Connection, object: &StoredObject) -> rusqli
         connection.prepare_cached(GIVE_AGAIN)?.execute(values)?;
     } else if object.origin == Origin::Produced
         && connection.prepare_cached(TAKE_OVER)?.execute(values)? == 0
-        && !object.is_settled
+        && !object.is_billed
     {
         let values = params![
             object.id,
@@ -80,13 +80,13 @@ pub(super) fn expire(connection: &Connection, made_before_ms: i64) -> rusqlite::
 }
 
 /// The same if it was made before a time (Unix milliseconds) and its account is closed.
-pub(super) fn forget_gone(
+pub(super) fn forget_missing(
     connection: &Connection,
     id: &str,
     user_id: i64,
     before_ms: i64,
 ) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(FORGET_GONE)?;
+    let mut statement = connection.prepare_cached(FORGET_MISSING)?;
     statement.execute(params![id, user_id, before_ms])?;
     Ok(())
 }
@@ -158,7 +158,7 @@ pub fn is_cursor(
 /// What is known of an object of a user's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnObject {
-    pub is_settled: bool,
+    pub is_billed: bool,
     /// Unix time in milliseconds.
     pub made_at_ms: i64,
 }
@@ -175,7 +175,7 @@ pub fn own(
     let mut statement = connection.prepare_cached(OWN)?;
     let own = statement.query_map(params![user_id, kind.as_str()], |row| {
         let object = OwnObject {
-            is_settled: row.get(1)?,
+            is_billed: row.get(1)?,
             made_at_ms: row.get(2)?,
         };
         Ok((row.get(0)?, object))
@@ -197,7 +197,7 @@ pub(super) mod tests {
             kind: ObjectKind::File,
             user_id,
             made_at_ms: 1,
-            is_settled: false,
+            is_billed: false,
             origin: Origin::Produced,
         }
     }
@@ -241,7 +241,7 @@ pub(super) mod tests {
             assert_eq!(foreign(1, &["a", "b"]), Some(1));
             assert_eq!(owner(connection, "a", ObjectKind::Item), None);
             let known = OwnObject {
-                is_settled: false,
+                is_billed: false,
                 made_at_ms: 1,
             };
             assert_eq!(
@@ -256,18 +256,18 @@ pub(super) mod tests {
             let ids = || ["a", "b", "c"].map(str::to_owned).to_vec();
             assert_eq!(not_own(connection, 1, ids()).unwrap(), ["b", "c"]);
             assert_eq!(not_own(connection, 2, ids()).unwrap(), ["a", "b", "c"]);
-            forget_gone(connection, "a", 1, 2).unwrap();
+            forget_missing(connection, "a", 1, 2).unwrap();
             assert_eq!(foreign(1, &["a"]), None, "its account is open");
             forget(connection, "a", 2).unwrap();
             assert_eq!(foreign(1, &["a"]), None);
             forget(connection, "a", 1).unwrap();
             assert_eq!(foreign(1, &["a"]), Some(0));
-            let mut settled = object("a", 1);
-            settled.is_settled = true;
-            remember(connection, &settled).unwrap();
-            forget_gone(connection, "a", 1, 1).unwrap();
+            let mut billed = object("a", 1);
+            billed.is_billed = true;
+            remember(connection, &billed).unwrap();
+            forget_missing(connection, "a", 1, 1).unwrap();
             assert_eq!(foreign(1, &["a"]), None, "it is too young");
-            forget_gone(connection, "a", 1, 2).unwrap();
+            forget_missing(connection, "a", 1, 2).unwrap();
             assert_eq!(foreign(1, &["a"]), Some(0));
         });
     }
@@ -345,7 +345,7 @@ pub(super) mod tests {
                     GIVE_AGAIN,
                     CLOSE,
                     FORGET,
-                    FORGET_GONE,
+                    FORGET_MISSING,
                     EXPIRE,
                     OWNER,
                     OWN,

@@ -52,9 +52,9 @@ pub struct KeyStatus {
     pub is_active: bool,
 }
 
-/// How an operator names a user.
+/// How an operator identifies a user.
 #[derive(Debug, Clone)]
-pub enum Who {
+pub enum UserSelector {
     Name(String),
     Key(ApiKey),
 }
@@ -121,15 +121,15 @@ pub fn list(connection: &Connection) -> Result<Vec<User>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::UnknownUser`], [`StoreError::UnknownKey`], or what the database says.
-pub fn find(connection: &Connection, who: &Who) -> Result<User, StoreError> {
+pub fn find(connection: &Connection, who: &UserSelector) -> Result<User, StoreError> {
     match who {
-        Who::Name(name) => connection
+        UserSelector::Name(name) => connection
             .query_row(BY_NAME, [name], read_user)
             .optional()?
             .ok_or_else(|| StoreError::UnknownUser {
                 username: name.clone(),
             }),
-        Who::Key(key) => connection
+        UserSelector::Key(key) => connection
             .query_row(BY_KEY, [key.hash()], read_user)
             .optional()?
             .ok_or(StoreError::UnknownKey),
@@ -142,7 +142,7 @@ pub fn find(connection: &Connection, who: &Who) -> Result<User, StoreError> {
 /// As [`find`].
 pub fn set_access(
     connection: &Connection,
-    who: &Who,
+    who: &UserSelector,
     access: KeyAccess,
 ) -> Result<KeyStatus, StoreError> {
     let user = find(connection, who)?;

@@ -10,9 +10,9 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    counts::{Counts, Details, VendorCounts, find_counts},
+    counts::{Counts, UsageObject, VendorCounts, find_counts},
     slots::{SlotRecorder, Slots},
-    strings::{Nothing, OnlyUsage, Strings, Take},
+    strings::{NullSink, OnlyUsage, Strings, TextSink},
     text::Text,
 };
 use crate::json::{
@@ -47,12 +47,15 @@ pub enum EventKind {
 /// Reads a whole JSON answer.
 #[must_use]
 pub fn read_answer(body: &[u8]) -> Answer {
-    let Ok(mut wire) = parse(body, Shape::Answer, &mut Nothing) else {
+    let Ok(mut wire) = parse(body, Shape::Answer, &mut NullSink) else {
         return unreadable(body);
     };
     // Usage in a choice counts only where there is no other, and hardly any answer has it there.
     let has_choices = wire.choices == Choices::Some;
-    if has_choices && !wire.counts.is_told() && memchr::memmem::find(body, b"\"usage\"").is_some() {
+    if has_choices
+        && !wire.counts.is_reported()
+        && memchr::memmem::find(body, b"\"usage\"").is_some()
+    {
         match parse(body, Shape::Answer, &mut OnlyUsage) {
             Ok(again) => wire = again,
             Err(_) => return unreadable(body),
@@ -84,8 +87,8 @@ fn is_sound(name: &str) -> bool {
 }
 
 /// Hands on the text of a whole JSON answer, if it is one.
-pub(super) fn answer_text(body: &[u8], taker: &mut impl Take) -> serde_json::Result<()> {
-    parse(body, Shape::Answer, taker).map(drop)
+pub(super) fn answer_text(body: &[u8], sink: &mut impl TextSink) -> serde_json::Result<()> {
+    parse(body, Shape::Answer, sink).map(drop)
 }
 
 /// Reads the data of one server-sent event, and adds what is generated text in it.
@@ -126,7 +129,7 @@ pub(super) fn read_event_with_slots(
     let is_error = wire.is_error();
     let is_usage_only = wire.choices == Choices::None
         && name.is_empty()
-        && wire.counts.is_told()
+        && wire.counts.is_reported()
         && !is_error
         && text.mark() == before;
     let kind = if ends_a_stream(name) {
@@ -181,12 +184,12 @@ enum Shape {
 fn parse<'a>(
     body: &'a [u8],
     shape: Shape,
-    taker: &mut impl Take,
+    sink: &mut impl TextSink,
 ) -> serde_json::Result<WireAnswer<'a>> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let mut reader = AnswerReader {
         shape,
-        taker,
+        sink,
         answer: WireAnswer::default(),
     };
     for_each_member(&mut json, &mut reader)?;
@@ -238,27 +241,27 @@ struct Presence(bool);
 /// Reads the members of an answer or an event.
 struct AnswerReader<'a, 't, T> {
     shape: Shape,
-    taker: &'t mut T,
+    sink: &'t mut T,
     answer: WireAnswer<'a>,
 }
 
-impl<'de, T: Take> PartReader<'de> for AnswerReader<'de, '_, T> {
+impl<'de, T: TextSink> PartReader<'de> for AnswerReader<'de, '_, T> {
     fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
         let Self {
             shape,
-            taker,
+            sink,
             answer,
         } = self;
         match (name, shape) {
             (b"usage", _) => {
-                if let Details(Some(counts)) = object.next_value()? {
+                if let UsageObject(Some(counts)) = object.next_value()? {
                     answer.counts.update(&counts);
                 }
             }
             (b"model", _) => answer.model = object.next_value()?,
             (b"choices", _) => {
                 let mut choices = ChoicesReader {
-                    taker: *taker,
+                    sink: *sink,
                     counts: &mut answer.vendor_counts,
                     has_elements: false,
                 };
@@ -273,7 +276,7 @@ impl<'de, T: Take> PartReader<'de> for AnswerReader<'de, '_, T> {
             (b"object", _) => answer.object = object.next_value()?,
             (b"error", _) => answer.error = object.next_value()?,
             (b"delta", Shape::Event) | (b"output" | b"content" | b"text", Shape::Answer) => {
-                object.next_value_seed(Strings::of_text(*taker))?;
+                object.next_value_seed(Strings::of_text(*sink))?;
             }
             (b"data", _) => {
                 let mut elements = ElementCount(0);
@@ -295,7 +298,7 @@ impl<'de, T: Take> PartReader<'de> for AnswerReader<'de, '_, T> {
                 let nested = NestedAnswer::read(object)?;
                 answer.vendor_counts.update(&nested.counts);
             }
-            _ if taker.wants_filler() => taker.filler(object.next_value::<&RawValue>()?.get()),
+            _ if sink.wants_filler() => sink.filler(object.next_value::<&RawValue>()?.get()),
             _ => skip_value(object)?,
         }
         Ok(())
@@ -321,7 +324,7 @@ impl<'de> NestedAnswer<'de> {
 impl<'de> PartReader<'de> for NestedAnswer<'de> {
     fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
         match name {
-            b"usage" => self.counts = object.next_value::<Details>()?.0.unwrap_or_default(),
+            b"usage" => self.counts = object.next_value::<UsageObject>()?.0.unwrap_or_default(),
             b"model" => self.model = object.next_value()?,
             b"error" => self.error = object.next_value()?,
             _ => skip_value(object)?,
@@ -332,22 +335,22 @@ impl<'de> PartReader<'de> for NestedAnswer<'de> {
 
 /// Reads the elements of `choices`.
 struct ChoicesReader<'t, T> {
-    taker: &'t mut T,
+    sink: &'t mut T,
     /// Gets what a choice itself says of its usage.
     counts: &'t mut VendorCounts,
     has_elements: bool,
 }
 
-impl<'de, T: Take> PartReader<'de> for ChoicesReader<'_, T> {
+impl<'de, T: TextSink> PartReader<'de> for ChoicesReader<'_, T> {
     fn element<A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<bool, A::Error> {
-        let is_there = if self.taker.wants_text() {
+        let is_there = if self.sink.wants_text() {
             let mut choice = TextAndUsage {
-                taker: self.taker,
+                sink: self.sink,
                 counts: self.counts,
             };
             let strings = Strings::of_choice(&mut choice);
             list.next_element_seed(strings)?.is_some()
-        } else if self.taker.wants_usage() {
+        } else if self.sink.wants_usage() {
             let mut choice = NestedAnswer::default();
             let found = list.next_element_seed(EachPart(&mut choice))?;
             self.counts.update(&choice.counts);
@@ -371,23 +374,23 @@ impl<'de> PartReader<'de> for ElementCount {
     }
 }
 
-/// Gives the text of a choice to the taker, and keeps its usage.
+/// Gives the text of a choice to the sink, and keeps its usage.
 struct TextAndUsage<'t, T> {
-    taker: &'t mut T,
+    sink: &'t mut T,
     counts: &'t mut VendorCounts,
 }
 
-impl<T: Take> Take for TextAndUsage<'_, T> {
+impl<T: TextSink> TextSink for TextAndUsage<'_, T> {
     fn text(&mut self, text: &str) {
-        self.taker.text(text);
+        self.sink.text(text);
     }
 
     fn perhaps_text(&mut self, text: &str) {
-        self.taker.perhaps_text(text);
+        self.sink.perhaps_text(text);
     }
 
     fn tokens(&mut self, count: u64) {
-        self.taker.tokens(count);
+        self.sink.tokens(count);
     }
 
     fn usage(&mut self, counts: &Counts) {
@@ -420,223 +423,4 @@ impl<'de> Deserialize<'de> for Presence {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{model::Usage, usage::Dialect};
-    use proptest::prelude::*;
-
-    fn usage(json: &str) -> Option<Usage> {
-        usage_of(&read_answer(json.as_bytes()))
-    }
-
-    fn usage_of(answer: &Answer) -> Option<Usage> {
-        answer.counts.usage(Dialect::Completions)
-    }
-
-    #[test]
-    fn openai_s_usage_is_read_whole() {
-        let answer = read_answer(
-            br#"{"id":"x","model":"gpt-4.1-mini-2025","choices":[{"message":{"role":"assistant","content":"hi"}}],
-                "usage":{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29,
-                "prompt_tokens_details":{"cached_tokens":7,"audio_tokens":0},
-                "completion_tokens_details":{"reasoning_tokens":3,"audio_tokens":0}}}"#,
-        );
-        let expected = Usage {
-            input: 19,
-            output: 10,
-            cached: 7,
-            reasoning: 3,
-            ..Usage::default()
-        };
-        assert_eq!(usage_of(&answer), Some(expected));
-        assert_eq!(answer.model.as_deref(), Some("gpt-4.1-mini-2025"));
-    }
-
-    #[test]
-    fn a_zero_is_a_zero_and_details_may_be_null() {
-        assert_eq!(
-            usage(r#"{"usage":{"prompt_tokens":0,"completion_tokens":0}}"#),
-            Some(Usage::default())
-        );
-        let expected = Usage {
-            input: 5,
-            ..Usage::default()
-        };
-        assert_eq!(
-            usage(
-                r#"{"usage":{"prompt_tokens":5,"completion_tokens":0,"prompt_tokens_details":null}}"#
-            ),
-            Some(expected)
-        );
-        assert_eq!(
-            usage(r#"{"usage":{"prompt_tokens":5,"total_tokens":5}}"#),
-            Some(expected)
-        );
-    }
-
-    #[test]
-    fn what_is_no_usage_is_none() {
-        for json in [
-            "{}",
-            "[]",
-            "null",
-            "",
-            r#"{"usage":null}"#,
-            r#"{"usage":[1]}"#,
-            r#"{"usage":"5"}"#,
-            r#"{"usage":{}}"#,
-            r#"{"usage":{"prompt_tokens":-1,"completion_tokens":-1}}"#,
-            r#"{"usage":{"prompt_tokens":"5","completion_tokens":{}}}"#,
-            r#"{"usage":{"prompt_tokens":1e300,"completion_tokens":99999999999999999999}}"#,
-            r#"{"usage":{"prompt_tokens":1.5,"completion_tokens":true}}"#,
-        ] {
-            assert_eq!(usage(json), None, "{json}");
-        }
-    }
-
-    #[test]
-    fn odd_neighbours_do_not_hide_usage() {
-        let expected = Some(Usage {
-            input: 1,
-            output: 2,
-            ..Usage::default()
-        });
-        for json in [
-            r#"{"model":5,"choices":{"a":1},"usage":{"prompt_tokens":1,"completion_tokens":2.0}}"#,
-            r#"{"\ud800":1,"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
-            r#"{"usage":null,"\u0075sage":{"input_tokens":1,"output_tokens":2}}"#,
-            r#"{"choices":[null,1,"x",[{}]],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
-            r#"{"choices":[{"message":{"content":"cut \ud83d"}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
-        ] {
-            assert_eq!(usage(json), expected, "{json}");
-        }
-    }
-
-    #[test]
-    fn a_megabyte_of_unfinished_usage_objects_is_given_up_soon() {
-        let unfinished = "{\"usage\":".repeat(1024 * 1024 / 9);
-        let started = std::time::Instant::now();
-        assert_eq!(usage(&unfinished), None);
-        assert!(
-            started.elapsed() < std::time::Duration::from_secs(5),
-            "{:?}",
-            started.elapsed()
-        );
-    }
-
-    #[test]
-    fn events_are_told_apart() {
-        let kind = |data: &str| read_event(data.as_bytes(), &mut Text::default()).0;
-        assert_eq!(kind(" [DONE] "), EventKind::Done);
-        assert_eq!(
-            kind(r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#),
-            EventKind::UsageOnly
-        );
-        assert_eq!(kind(r#"{"choices":[],"usage":null}"#), EventKind::Content);
-        assert_eq!(
-            kind(r#"{"choices":[{"delta":{}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#),
-            EventKind::Content
-        );
-        for choices in [
-            "",
-            r#""choices":null,"#,
-            r#""object":"chat.completion.chunk","#,
-        ] {
-            let event =
-                format!(r#"{{{choices}"usage":{{"prompt_tokens":1,"completion_tokens":2}}}}"#);
-            assert_eq!(kind(&event), EventKind::UsageOnly, "{event}");
-        }
-        for other in [
-            r#"{"choices":{},"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
-            r#"{"error":"x","usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
-            r#"{"type":"message_delta","usage":{"output_tokens":2,"input_tokens":1}}"#,
-            r#"{"delta":"x","usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
-            r#"{"choices":[],"usage":{}}"#,
-        ] {
-            assert_eq!(kind(other), EventKind::Content, "{other}");
-        }
-    }
-
-    #[test]
-    fn events_of_other_endpoints_are_read() {
-        let read = |data: &str| read_event(data.as_bytes(), &mut Text::default());
-        let (kind, answer) = read(
-            r#"{"type":"response.completed","response":{"model":"gpt-4.1","output":[{"content":[{"text":"hello"}]}],"usage":{"input_tokens":36,
-               "input_tokens_details":{"cached_tokens":6},"output_tokens":87,"output_tokens_details":{"reasoning_tokens":9},"total_tokens":123}}}"#,
-        );
-        let expected = Usage {
-            input: 36,
-            output: 87,
-            cached: 6,
-            reasoning: 9,
-            ..Usage::default()
-        };
-        assert_eq!((kind, usage_of(&answer)), (EventKind::Done, Some(expected)));
-        assert_eq!(answer.model.as_deref(), Some("gpt-4.1"));
-        for end in ["message_stop", "transcript.text.done", "speech.audio.done"] {
-            assert_eq!(read(&format!(r#"{{"type":"{end}"}}"#)).0, EventKind::Done);
-        }
-        let (_, answer) = read(
-            r#"{"type":"image_generation.completed","b64_json":"x","usage":{"input_tokens":5,"output_tokens":6,"total_tokens":11}}"#,
-        );
-        assert_eq!(answer.items, 1);
-    }
-
-    #[test]
-    fn the_text_of_events_is_joined_and_what_repeats_it_is_not() {
-        let mut text = Text::default();
-        for event in [
-            r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":"a"}}]}"#,
-            r#"{"choices":[{"index":0,"delta":{"reasoning_content":"b","tool_calls":[{"index":0,"id":"x","function":{"arguments":"c"}}]}}]}"#,
-            r#"{"choices":[{"text":"d","index":0,"logprobs":null}]}"#,
-            r#"{"type":"response.output_text.delta","item_id":"x","delta":"e","obfuscation":"zzz"}"#,
-            r#"{"type":"response.output_text.done","item_id":"x","text":"e"}"#,
-            r#"{"type":"response.completed","response":{"output":[{"content":[{"text":"e"}]}]}}"#,
-            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"f"}}"#,
-            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":15}}"#,
-            r#"{"delta":{"stop_reason":"end_turn"},"type":"message_delta"}"#,
-        ] {
-            read_event(event.as_bytes(), &mut text);
-        }
-        assert_eq!((text.kept(), text.unread_bytes()), ("abcdef", 0));
-        let broken = br#"{"choices":[{"delta":{"content":"g"}}],"x":"\ud83d"#;
-        read_event(broken, &mut text);
-        assert_eq!(
-            (text.kept(), text.unread_bytes()),
-            ("abcdef", broken.len() as u64)
-        );
-    }
-
-    #[test]
-    fn answers_of_other_endpoints_are_read() {
-        let transcript =
-            read_answer(br#"{"text":"hello","usage":{"type":"duration","seconds":12.5}}"#);
-        assert_eq!(usage_of(&transcript).unwrap().audio_ms, 12_500);
-        let verbose = read_answer(br#"{"task":"transcribe","duration":8.47,"text":"hello"}"#);
-        assert_eq!(usage_of(&verbose).unwrap().audio_ms, 8_470);
-        let images = read_answer(br#"{"created":1,"data":[{"url":"a"},{"url":"b"}]}"#);
-        assert_eq!((images.items, usage_of(&images)), (2, None));
-        let embedding =
-            usage(r#"{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":8,"total_tokens":8}}"#);
-        let reranked = usage(r#"{"results":[],"usage":{"total_tokens":8}}"#);
-        let expected = Usage {
-            input: 8,
-            ..Usage::default()
-        };
-        assert_eq!((embedding, reranked), (Some(expected), Some(expected)));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read_event(&bytes, &mut Text::default());
-        }
-
-        #[test]
-        fn any_counts_survive(input in 0..1_000_000_000_000u64, output in 0..1_000_000_000_000u64, cached in 0..1_000_000_000_000u64) {
-            let cached = cached.min(input);
-            let json = format!(r#"{{"usage":{{"prompt_tokens":{input},"completion_tokens":{output},"prompt_tokens_details":{{"cached_tokens":{cached}}}}}}}"#);
-            prop_assert_eq!(usage(&json), Some(Usage { input, output, cached, ..Usage::default() }));
-        }
-    }
-}
+mod tests;

@@ -35,12 +35,12 @@ pub enum Dialect {
 /// Counts that usage objects have reported; `None` where none has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    input: Named,
-    output: Named,
+    input: AliasedCount,
+    output: AliasedCount,
     total: Option<u64>,
     /// Cached and reasoning tokens of the `…_details`, under the names of the object that they were in.
-    cached: Named,
-    reasoning: Named,
+    cached: AliasedCount,
+    reasoning: AliasedCount,
     /// The same outside of any details, under whichever name.
     plain_cached: Option<u64>,
     plain_reasoning: Option<u64>,
@@ -56,7 +56,7 @@ pub struct VendorCounts(Option<Box<Counts>>);
 
 /// One number under the two names that OpenAI's APIs have for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Named {
+struct AliasedCount {
     /// `prompt_tokens`, `completion_tokens`.
     completions: Option<u64>,
     /// `input_tokens`, `output_tokens`.
@@ -65,7 +65,7 @@ struct Named {
 
 /// Counts as the ledger books them. What was not reported is `None`, or 0 where it is a part of something else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct ReportedCounts {
     /// With what was read from a cache or written into it.
     pub input: Option<u64>,
     /// With the reasoning tokens.
@@ -75,7 +75,7 @@ pub struct Told {
     pub audio_ms: Option<u64>,
 }
 
-impl Named {
+impl AliasedCount {
     /// The number under the endpoint's own name, or else under the other.
     fn of(self, dialect: Dialect) -> Option<u64> {
         match dialect {
@@ -86,13 +86,13 @@ impl Named {
         }
     }
 
-    fn is_told(self) -> bool {
+    fn is_reported(self) -> bool {
         self.completions.is_some() || self.responses.is_some()
     }
 
     /// Replaces both names where a later object has either: they are one number.
     fn update(&mut self, later: Self) {
-        if later.is_told() {
+        if later.is_reported() {
             *self = later;
         }
     }
@@ -101,12 +101,12 @@ impl Named {
 impl Counts {
     /// Whether anything was reported that makes a usage: input or output, a total, or a length of audio.
     #[must_use]
-    pub fn is_told(&self) -> bool {
-        self.input.is_told() || self.total.is_some() || self.audio_ms.is_some()
+    pub fn is_reported(&self) -> bool {
+        self.input.is_reported() || self.total.is_some() || self.audio_ms.is_some()
     }
 
     /// The output tokens, where the object says how many there were, be it by the total alone.
-    pub(super) fn output_told(&self) -> Option<u64> {
+    pub(super) fn reported_output(&self) -> Option<u64> {
         let output = self.output.of(Dialect::Unknown);
         output.or_else(|| {
             let input = self.input.of(Dialect::Unknown).unwrap_or(0);
@@ -117,7 +117,7 @@ impl Counts {
     /// The counts by an endpoint's names. One of input and output may be known through the total; a total alone is what
     /// rerankers report of their input.
     #[must_use]
-    pub fn told(&self, dialect: Dialect) -> Told {
+    pub fn reported(&self, dialect: Dialect) -> ReportedCounts {
         let cache = self.cache_read.unwrap_or(0) + self.cache_written.unwrap_or(0);
         let output = self.output.of(dialect);
         let input = self.input.of(dialect).map(|input| {
@@ -150,7 +150,7 @@ impl Counts {
             _ => details.or(self.cache_read),
         };
         // Parts are never larger than the whole, whatever a backend writes.
-        Told {
+        ReportedCounts {
             input,
             output,
             cached: cached.unwrap_or(0).min(input.unwrap_or(0)),
@@ -187,26 +187,26 @@ impl Counts {
     /// The usage, where enough was reported to make one; what is missing is 0.
     #[must_use]
     pub fn usage(&self, dialect: Dialect) -> Option<Usage> {
-        if !self.is_told() {
+        if !self.is_reported() {
             return None;
         }
-        Some(self.told(dialect).usage())
+        Some(self.reported(dialect).usage())
     }
 
     /// Takes in what a later usage object reports. It replaces what it has and leaves the rest: Anthropic's `message_delta`
     /// may have the output only, and repeats what it likes of `message_start`.
     pub fn update(&mut self, later: &Self) {
         // A total belongs to the counts that it came with.
-        if later.input.is_told() || later.output.is_told() {
+        if later.input.is_reported() || later.output.is_reported() {
             self.total = None;
         }
         self.input.update(later.input);
         self.output.update(later.output);
-        let tells_cached = later.cached.is_told() || later.plain_cached.is_some();
-        if tells_cached {
+        let reports_cached = later.cached.is_reported() || later.plain_cached.is_some();
+        if reports_cached {
             (self.cached, self.plain_cached) = (later.cached, later.plain_cached);
         }
-        if later.reasoning.is_told() || later.plain_reasoning.is_some() {
+        if later.reasoning.is_reported() || later.plain_reasoning.is_some() {
             (self.reasoning, self.plain_reasoning) = (later.reasoning, later.plain_reasoning);
         }
         let pairs = [
@@ -222,7 +222,7 @@ impl Counts {
 
     /// The length of the audio that was transcribed, where no usage reports it.
     pub(super) fn or_audio_ms(mut self, audio_ms: Option<u64>) -> Self {
-        if !self.is_told() {
+        if !self.is_reported() {
             self.audio_ms = audio_ms;
         }
         self
@@ -232,8 +232,8 @@ impl Counts {
 impl VendorCounts {
     /// The counts, where they make a usage.
     #[must_use]
-    pub fn told(&self) -> Option<&Counts> {
-        self.0.as_deref().filter(|counts| counts.is_told())
+    pub fn reported(&self) -> Option<&Counts> {
+        self.0.as_deref().filter(|counts| counts.is_reported())
     }
 
     /// Takes in what a later usage object reports.
@@ -251,7 +251,7 @@ impl VendorCounts {
     }
 }
 
-impl Told {
+impl ReportedCounts {
     /// As a usage; what was not reported is 0.
     #[must_use]
     pub fn usage(&self) -> Usage {
@@ -276,17 +276,17 @@ pub fn find_counts(piece: &[u8]) -> Option<Counts> {
         let after = &piece[at + NAME.len()..];
         let after = &after[..after.len().min(MAX_USAGE_BYTES)];
         let after = after.trim_ascii_start().strip_prefix(b":")?;
-        let mut values = serde_json::Deserializer::from_slice(after).into_iter::<Details>();
+        let mut values = serde_json::Deserializer::from_slice(after).into_iter::<UsageObject>();
         let counts = values.next()?.ok()?.0?;
-        counts.is_told().then_some(counts)
+        counts.is_reported().then_some(counts)
     })
 }
 
 /// A usage object or one of its `…_details`: all counts found, whichever names the server uses. `None` when it is no object.
 #[derive(Default)]
-pub(super) struct Details(pub(super) Option<Counts>);
+pub(super) struct UsageObject(pub(super) Option<Counts>);
 
-impl<'de> Deserialize<'de> for Details {
+impl<'de> Deserialize<'de> for UsageObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut counts = Counts::default();
         let json_type = for_each_part(deserializer, &mut counts)?;
@@ -319,22 +319,22 @@ impl<'de> PartReader<'de> for Counts {
             }
             // In the singular for audio and realtime, and with some vendors.
             b"prompt_tokens_details" | b"prompt_token_details" => {
-                let details: Details = object.next_value()?;
+                let details: UsageObject = object.next_value()?;
                 self.cached.completions = details.cached().or(self.cached.completions);
                 return Ok(());
             }
             b"input_tokens_details" | b"input_token_details" => {
-                let details: Details = object.next_value()?;
+                let details: UsageObject = object.next_value()?;
                 self.cached.responses = details.cached().or(self.cached.responses);
                 return Ok(());
             }
             b"completion_tokens_details" => {
-                let details: Details = object.next_value()?;
+                let details: UsageObject = object.next_value()?;
                 self.reasoning.completions = details.reasoning().or(self.reasoning.completions);
                 return Ok(());
             }
             b"output_tokens_details" | b"output_token_details" => {
-                let details: Details = object.next_value()?;
+                let details: UsageObject = object.next_value()?;
                 self.reasoning.responses = details.reasoning().or(self.reasoning.responses);
                 return Ok(());
             }
@@ -345,7 +345,7 @@ impl<'de> PartReader<'de> for Counts {
     }
 }
 
-impl Details {
+impl UsageObject {
     fn cached(&self) -> Option<u64> {
         self.0.and_then(|details| details.plain_cached)
     }
@@ -356,240 +356,4 @@ impl Details {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    use proptest::prelude::*;
-
-    fn counts(json: &str) -> Counts {
-        serde_json::from_str::<Details>(json).unwrap().0.unwrap()
-    }
-
-    /// Input, output, cached and reasoning tokens.
-    fn read(dialect: Dialect, json: &str) -> [u64; 4] {
-        let usage = counts(json).usage(dialect).unwrap();
-        [usage.input, usage.output, usage.cached, usage.reasoning]
-    }
-
-    use Dialect::{Completions, Messages, Responses, Unknown};
-
-    #[test]
-    fn the_last_usage_of_a_piece_is_found() {
-        let piece = br#"ull,"usage" : {"prompt_tokens":3,"completion_tokens":4}, "service_tier":"x","a":"\"usage\":{}"}"#;
-        let found = find_counts(piece).and_then(|counts| counts.usage(Completions));
-        let expected = Usage {
-            input: 3,
-            output: 4,
-            ..Usage::default()
-        };
-        assert_eq!(found, Some(expected));
-        assert_eq!(find_counts(br#""usage":{"prompt_tok"#), None);
-    }
-
-    #[test]
-    fn the_endpoint_s_own_names_win_whatever_stands_beside_them() {
-        const OWN: &str = r#""prompt_tokens":12,"completion_tokens":22"#;
-        const OTHER: &str = r#""input_tokens":12,"output_tokens":22"#;
-        for beside in [
-            r#""input_tokens":0,"output_tokens":0"#,
-            r#""input_tokens":null,"output_tokens":null"#,
-            r#""input_tokens":7,"output_tokens":8"#,
-            r#""input_tokens":"x","output_tokens":[]"#,
-        ] {
-            for json in [format!("{{{OWN},{beside}}}"), format!("{{{beside},{OWN}}}")] {
-                assert_eq!(read(Completions, &json), [12, 22, 0, 0], "{json}");
-            }
-            let beside = beside
-                .replace("input", "prompt")
-                .replace("output", "completion");
-            for json in [
-                format!("{{{OTHER},{beside}}}"),
-                format!("{{{beside},{OTHER}}}"),
-            ] {
-                for dialect in [Responses, Messages] {
-                    assert_eq!(read(dialect, &json), [12, 22, 0, 0], "{json}");
-                }
-            }
-        }
-        let zeros = format!(r#"{{{OWN},"input_tokens":0,"output_tokens":0}}"#);
-        assert_eq!(read(Unknown, &zeros), [12, 22, 0, 0]);
-        for alias_only in [
-            format!("{{{OTHER}}}"),
-            format!(r#"{{"prompt_tokens":null,"completion_tokens":null,{OTHER}}}"#),
-        ] {
-            assert_eq!(read(Completions, &alias_only), [12, 22, 0, 0]);
-        }
-        let both_zero = r#"{"prompt_tokens":0,"completion_tokens":0,"input_tokens":0}"#;
-        assert_eq!(read(Completions, both_zero), [0; 4]);
-    }
-
-    #[test]
-    fn details_under_two_names_are_one_number_too() {
-        const COUNTS: &str = r#""prompt_tokens":12,"completion_tokens":22"#;
-        for (details, expected) in [
-            (
-                r#""prompt_tokens_details":{"cached_tokens":5},"input_tokens_details":{"cached_tokens":0}"#,
-                [12, 22, 5, 0],
-            ),
-            (
-                r#""input_tokens_details":{"cached_tokens":0},"prompt_tokens_details":{"cached_tokens":5}"#,
-                [12, 22, 5, 0],
-            ),
-            (
-                r#""prompt_tokens_details":{"cached_tokens":5},"prompt_tokens_details":null"#,
-                [12, 22, 5, 0],
-            ),
-            (
-                r#""prompt_tokens_details":null,"input_tokens_details":{"cached_tokens":5}"#,
-                [12, 22, 5, 0],
-            ),
-            (
-                r#""completion_tokens_details":{"reasoning_tokens":9},"output_tokens_details":{"reasoning_tokens":0}"#,
-                [12, 22, 0, 9],
-            ),
-            (
-                r#""output_tokens_details":{"reasoning_tokens":9},"completion_tokens_details":{}"#,
-                [12, 22, 0, 9],
-            ),
-            (
-                r#""prompt_token_details":{"cached_tokens":5}"#,
-                [12, 22, 5, 0],
-            ),
-            (r#""prompt_cache_hit_tokens":5"#, [12, 22, 5, 0]),
-            (r#""num_cached_tokens":5"#, [12, 22, 5, 0]),
-            (r#""num_cached_tokens":5,"cached_tokens":4"#, [12, 22, 4, 0]),
-            (r#""cached_tokens":4,"num_cached_tokens":5"#, [12, 22, 4, 0]),
-            (
-                r#""prompt_cache_hit_tokens":5,"prompt_tokens_details":{"cached_tokens":4}"#,
-                [12, 22, 4, 0],
-            ),
-        ] {
-            let json = format!("{{{COUNTS},{details}}}");
-            assert_eq!(read(Completions, &json), expected, "{json}");
-        }
-    }
-
-    #[test]
-    fn what_anthropic_keeps_apart_is_input_too() {
-        let apart = r#"{"input_tokens":10,"cache_creation_input_tokens":200,"cache_read_input_tokens":3000,"output_tokens":4}"#;
-        for dialect in [Messages, Completions, Unknown, Responses] {
-            assert_eq!(read(dialect, apart), [3210, 4, 3000, 0]);
-        }
-        let doubly_told = r#"{"input_tokens":10,"output_tokens":4,"cache_read_input_tokens":3604,"input_tokens_details":{"cached_tokens":3604}}"#;
-        assert_eq!(read(Messages, doubly_told), [3614, 4, 3604, 0]);
-        // More input than the cache had a part in is no sign of anything there.
-        let long = r#"{"input_tokens":9000,"output_tokens":4,"cache_read_input_tokens":3000}"#;
-        assert_eq!(read(Messages, long), [12_000, 4, 3000, 0]);
-    }
-
-    #[test]
-    fn what_openai_s_counts_include_is_not_added() {
-        for (json, expected) in [
-            (
-                r#"{"prompt_tokens":2006,"completion_tokens":300,"total_tokens":2306,"prompt_tokens_details":{"cached_tokens":1920},
-                   "cache_read_input_tokens":1920,"cache_creation_input_tokens":0}"#,
-                [2006, 300, 1920, 0],
-            ),
-            (
-                r#"{"cache_creation_input_tokens":66360,"cache_read_input_tokens":32445,"prompt_tokens":98805,"completion_tokens":3}"#,
-                [98_805, 3, 32_445, 0],
-            ),
-            // They do not fit in.
-            (
-                r#"{"prompt_tokens":31,"completion_tokens":3,"cache_creation_input_tokens":1253}"#,
-                [1284, 3, 0, 0],
-            ),
-            // The total says that they are not inside.
-            (
-                r#"{"prompt_tokens":500,"completion_tokens":3,"total_tokens":703,"cache_read_input_tokens":200}"#,
-                [700, 3, 200, 0],
-            ),
-        ] {
-            assert_eq!(read(Completions, json), expected, "{json}");
-        }
-        let responses = r#"{"input_tokens":2006,"output_tokens":300,"cache_read_input_tokens":1920,"input_tokens_details":{"cached_tokens":1920}}"#;
-        assert_eq!(read(Responses, responses), [2006, 300, 1920, 0]);
-        let by_alias = r#"{"input_tokens":2006,"output_tokens":300,"total_tokens":2306,"cache_read_input_tokens":1920}"#;
-        assert_eq!(read(Completions, by_alias), [2006, 300, 1920, 0]);
-    }
-
-    #[test]
-    fn reasoning_beside_the_output_is_output_where_the_total_says_so() {
-        for (json, expected) in [
-            (
-                r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":135,"completion_tokens_details":{"reasoning_tokens":94}}"#,
-                [32, 103, 0, 94],
-            ),
-            (
-                r#"{"prompt_tokens":32,"completion_tokens":0,"total_tokens":92,"completion_tokens_details":{"reasoning_tokens":60}}"#,
-                [32, 60, 0, 60],
-            ),
-            (
-                r#"{"prompt_tokens":32,"completion_tokens":103,"total_tokens":135,"completion_tokens_details":{"reasoning_tokens":94}}"#,
-                [32, 103, 0, 94],
-            ),
-            (
-                r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":41,"reasoning_tokens":94}"#,
-                [32, 9, 0, 9],
-            ),
-        ] {
-            assert_eq!(read(Completions, json), expected, "{json}");
-        }
-    }
-
-    #[test]
-    fn a_later_object_replaces_what_it_has_and_nothing_else() {
-        const START: &str = r#"{"input_tokens":25,"cache_read_input_tokens":2000,"cache_creation_input_tokens":10,"output_tokens":1}"#;
-        let merged = |dialect, objects: &[&str]| {
-            let mut told = Counts::default();
-            for object in objects {
-                told.update(&counts(object));
-            }
-            let usage = told.usage(dialect).unwrap();
-            [usage.input, usage.output, usage.cached, usage.reasoning]
-        };
-        for (delta, expected) in [
-            (r#"{"output_tokens":15}"#, [2035, 15, 2000, 0]),
-            (
-                r#"{"input_tokens":25,"output_tokens":15}"#,
-                [2035, 15, 2000, 0],
-            ),
-            (
-                r#"{"input_tokens":25,"output_tokens":15,"cache_read_input_tokens":null,"cache_creation_input_tokens":null}"#,
-                [2035, 15, 2000, 0],
-            ),
-            (
-                r#"{"input_tokens":25,"output_tokens":15,"cache_read_input_tokens":0}"#,
-                [35, 15, 0, 0],
-            ),
-            ("{}", [2035, 1, 2000, 0]),
-        ] {
-            assert_eq!(merged(Messages, &[START, delta]), expected, "{delta}");
-        }
-        let other_names = [
-            r#"{"prompt_tokens":10,"completion_tokens":0,"total_tokens":10}"#,
-            r#"{"input_tokens":12,"output_tokens":30}"#,
-        ];
-        assert_eq!(merged(Completions, &other_names), [12, 30, 0, 0]);
-    }
-
-    proptest! {
-        #[test]
-        fn parts_are_never_larger_than_the_whole(
-            counts in prop::collection::vec((0usize..12, 0u64..200), 0..10),
-            dialect in prop::sample::select(vec![Completions, Responses, Messages, Unknown]),
-        ) {
-            const NAMES: [&str; 12] = [
-                r#""prompt_tokens":N"#, r#""input_tokens":N"#, r#""completion_tokens":N"#, r#""output_tokens":N"#,
-                r#""total_tokens":N"#, r#""cached_tokens":N"#, r#""reasoning_tokens":N"#, r#""cache_read_input_tokens":N"#,
-                r#""cache_creation_input_tokens":N"#, r#""num_cached_tokens":N"#,
-                r#""prompt_tokens_details":{"cached_tokens":N}"#, r#""output_tokens_details":{"reasoning_tokens":N}"#,
-            ];
-            let members: Vec<String> = counts.iter().map(|(name, n)| NAMES[*name].replace('N', &n.to_string())).collect();
-            let json = format!("{{{}}}", members.join(","));
-            if let Some(usage) = super::super::read_answer(format!(r#"{{"usage":{json}}}"#).as_bytes()).counts.usage(dialect) {
-                prop_assert!(usage.cached <= usage.input && usage.reasoning <= usage.output, "{} {:?}", json, usage);
-            }
-        }
-    }
-}
+mod tests;

@@ -31,9 +31,9 @@ pub enum Encoding {
 /// Feeds decoded bytes to a sink as they come. The sink must bound what it keeps: a small answer may decode to a long one.
 pub(super) enum Decoder<W: Write> {
     Identity(W),
-    Gzip(Box<MultiGzDecoder<Bounded<W>>>),
-    Deflate(Box<ZlibDecoder<Bounded<W>>>),
-    Brotli(Box<DecompressorWriter<Bounded<W>>>),
+    Gzip(Box<MultiGzDecoder<BoundedSink<W>>>),
+    Deflate(Box<ZlibDecoder<BoundedSink<W>>>),
+    Brotli(Box<DecompressorWriter<BoundedSink<W>>>),
     Zstd {
         sink: W,
         encoded: Vec<u8>,
@@ -43,14 +43,14 @@ pub(super) enum Decoder<W: Write> {
 }
 
 /// A sink that fails when more is decoded than an answer has.
-pub(super) struct Bounded<W> {
+pub(super) struct BoundedSink<W> {
     sink: W,
     left_bytes: u64,
 }
 
 impl<W: Write> Decoder<W> {
     pub(super) fn new(encoding: Encoding, sink: W) -> Self {
-        let bounded = |sink| Bounded {
+        let bounded = |sink| BoundedSink {
             sink,
             left_bytes: MAX_DECODED_BYTES,
         };
@@ -133,14 +133,14 @@ impl<W: Write> Decoder<W> {
     }
 }
 
-impl<W> Bounded<W> {
+impl<W> BoundedSink<W> {
     fn allow(&mut self, encoded: &[u8]) {
         let more = (encoded.len() as u64).saturating_mul(MAX_DECODED_PER_BYTE);
         self.left_bytes = self.left_bytes.saturating_add(more);
     }
 }
 
-impl<W: Write> Write for Bounded<W> {
+impl<W: Write> Write for BoundedSink<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let left = self.left_bytes.checked_sub(bytes.len() as u64);
         self.left_bytes = left.ok_or(io::ErrorKind::FileTooLarge)?;

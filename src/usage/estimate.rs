@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{
     answer::answer_text,
-    strings::{MESSAGE_TOKENS, Strings, Take},
+    strings::{MESSAGE_TOKENS, Strings, TextSink},
     text::Text,
     tokens::{Tally, Tokenizer, by_length},
 };
@@ -30,7 +30,7 @@ pub struct Evidence {
     /// Of the request, in the parts that it came in.
     pub body: Vec<Bytes>,
     pub input: Input,
-    pub generated: Generated,
+    pub generated: AnswerText,
 }
 
 /// What the `input` of a request is.
@@ -45,7 +45,7 @@ pub enum Input {
 
 /// What came of a request, as far as it is text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Generated {
+pub enum AnswerText {
     #[default]
     Nothing,
     /// Of a stream.
@@ -60,9 +60,9 @@ impl Evidence {
     pub fn bytes(&self) -> usize {
         self.body_bytes()
             + match &self.generated {
-                Generated::Nothing => 0,
-                Generated::Text(text) => text.kept().len(),
-                Generated::Json(body) => body.len(),
+                AnswerText::Nothing => 0,
+                AnswerText::Text(text) => text.kept().len(),
+                AnswerText::Json(body) => body.len(),
             }
     }
 
@@ -80,9 +80,9 @@ impl Evidence {
         Usage {
             input: input_tokens(&body, self.input, tokenizer),
             output: match &self.generated {
-                Generated::Nothing => 0,
-                Generated::Text(text) => tokenizer.count_stream(text),
-                Generated::Json(body) => {
+                AnswerText::Nothing => 0,
+                AnswerText::Text(text) => tokenizer.count_stream(text),
+                AnswerText::Json(body) => {
                     let mut tally = Tally::new(tokenizer, body.len() as u64);
                     read_or_weigh(body, answer_text(body, &mut tally), &tally)
                 }
@@ -283,7 +283,7 @@ mod tests {
                 json!({"type": "message", "role": "assistant", "content": [{"type": "text", "text": sample.text}]}),
             ] {
                 let evidence = Evidence {
-                    generated: Generated::Json(answer.to_string().into_bytes()),
+                    generated: AnswerText::Json(answer.to_string().into_bytes()),
                     ..Evidence::default()
                 };
                 assert_eq!(
@@ -302,7 +302,7 @@ mod tests {
                 let evidence = Evidence {
                     body: vec![Bytes::copy_from_slice(&bytes)],
                     input,
-                    generated: Generated::Json(bytes.clone()),
+                    generated: AnswerText::Json(bytes.clone()),
                 };
                 for tokenizer in [Tokenizer::O200k, Tokenizer::RuleOfThumb] {
                     let _ = evidence.usage(tokenizer);

@@ -1,6 +1,8 @@
 //! What a picture counts, by OpenAI's rule for tiles (Images and vision guide, "Calculating costs"), and how large one is that
 //! stands in a request as base64: its header says so.
 
+use data_encoding::BASE64_NOPAD;
+
 /// At low detail, whatever its size; also what a picture counts before its tiles.
 const BASE_TOKENS: u64 = 85;
 const TILE_TOKENS: u64 = 170;
@@ -74,93 +76,38 @@ pub(super) fn is_base64(text: &str) -> bool {
         && text
             .bytes()
             .take(LOOKED_AT)
-            .all(|byte| digit(byte).is_some())
+            .all(|byte| standard_digit(byte).is_some())
 }
 
+/// Reads the size out of a picture's header. The crate reads at most the bytes that it is given and allocates nothing, so a
+/// hostile header costs no more than its length.
 fn size_of(base64: &str) -> Option<Size> {
-    let header = decoded(base64, SHORT_HEADER_BYTES);
+    let mut header = decoded(base64, SHORT_HEADER_BYTES);
     if header.starts_with(b"\xff\xd8") {
-        return jpeg_size(&decoded(base64, MAX_HEADER_BYTES));
+        header = decoded(base64, MAX_HEADER_BYTES);
     }
-    let little = |at: usize, length: usize| Some(number(header.get(at..at + length)?.iter().rev()));
-    let big = |at: usize| Some(number(header.get(at..at + 4)?.iter()));
-    match header.as_slice() {
-        // PNG specification, 11.2.2.
-        [0x89, b'P', b'N', b'G', ..] => Some((big(16)?, big(20)?)),
-        [b'G', b'I', b'F', b'8', ..] => Some((little(6, 2)?, little(8, 2)?)),
-        // RFC 9649 section 2.
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ] => match header.get(12..16)? {
-            b"VP8X" => Some((little(24, 3)? + 1, little(27, 3)? + 1)),
-            b"VP8L" => {
-                let bits = little(21, 4)?;
-                Some(((bits & 0x3fff) + 1, (bits >> 14 & 0x3fff) + 1))
-            }
-            b"VP8 " => Some((little(26, 2)? & 0x3fff, little(28, 2)? & 0x3fff)),
-            _ => None,
-        },
-        _ => None,
-    }
+    let size = imagesize::blob_size(&header).ok()?;
+    Some((size.width.try_into().ok()?, size.height.try_into().ok()?))
 }
 
-/// From the frame header (ITU T.81, B.2.2), behind however many segments.
-fn jpeg_size(jpeg: &[u8]) -> Option<Size> {
-    let mut at = 2;
-    loop {
-        let &[0xff, marker, high, low] = jpeg.get(at..at + 4)? else {
-            return None;
-        };
-        let is_frame = matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
-        if is_frame {
-            let side = |at: usize| Some(number(jpeg.get(at..at + 2)?.iter()));
-            return Some((side(at + 7)?, side(at + 5)?));
-        }
-        at += 2 + usize::from(u16::from_be_bytes([high, low]));
+/// Decodes the first bytes of base64 in either alphabet (RFC 4648), up to the first character that belongs to none; a byte or
+/// two more than the limit at most.
+fn decoded(base64: &str, limit_bytes: usize) -> Vec<u8> {
+    let digits = base64.bytes().map_while(standard_digit);
+    let mut digits: Vec<u8> = digits.take(limit_bytes.div_ceil(3) * 4).collect();
+    if digits.len() % 4 == 1 {
+        // Six bits are no byte.
+        digits.pop();
     }
+    BASE64_NOPAD.decode(&digits).unwrap_or_default()
 }
 
-fn number<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
-    bytes.fold(0, |sum, byte| sum << 8 | u32::from(*byte))
-}
-
-/// The first bytes that base64 stands for, as far as it is any (RFC 4648).
-fn decoded(base64: &str, limit: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let (mut bits, mut count) = (0_u32, 0);
-    for digit in base64.bytes().map_while(digit) {
-        bits = (bits << 6 | u32::from(digit)) & 0xffff;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count & 0xff) as u8);
-            if bytes.len() >= limit {
-                break;
-            }
-        }
-    }
-    bytes
-}
-
-fn digit(byte: u8) -> Option<u8> {
+/// Translates a digit of base64 into the standard alphabet; `None` for any other character.
+fn standard_digit(byte: u8) -> Option<u8> {
     match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' | b'-' => Some(62),
-        b'/' | b'_' => Some(63),
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => Some(byte),
+        b'-' => Some(b'+'),
+        b'_' => Some(b'/'),
         _ => None,
     }
 }
@@ -171,19 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn base64(bytes: &[u8]) -> String {
-        const DIGITS: &[u8; 64] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut text = String::new();
-        for three in bytes.chunks(3) {
-            let bits = three
-                .iter()
-                .fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte))
-                << (8 * (3 - three.len()));
-            for place in 0..=three.len() {
-                text.push(char::from(DIGITS[bits >> (18 - 6 * place) & 63]));
-            }
-        }
-        text
+        data_encoding::BASE64.encode(bytes)
     }
 
     fn png(width: u32, height: u32) -> Vec<u8> {
@@ -224,7 +159,7 @@ mod tests {
         .concat();
         for image in [
             png(800, 600),
-            b"GIF89a\x20\x03\x58\x02".to_vec(),
+            b"GIF89a\x20\x03\x58\x02\xf7\0\0".to_vec(),
             webp,
             lossless.to_vec(),
             lossy.to_vec(),
@@ -247,6 +182,32 @@ mod tests {
         }
         let url = format!("data:image/png;base64,{}", base64(&png(512, 512)));
         assert_eq!(Picture::of_url(&url).tokens(), 255);
+    }
+
+    #[test]
+    fn base64_is_decoded_as_far_as_it_is_any() {
+        for (base64, expected) in [
+            ("AAEC_-8=", &b"\0\x01\x02\xff\xef"[..]),
+            ("AAEC/+8", b"\0\x01\x02\xff\xef"),
+            ("AAECA", b"\0\x01\x02"),
+            ("AAEC AAEC", b"\0\x01\x02"),
+            ("", b""),
+        ] {
+            assert_eq!(decoded(base64, 100), expected, "{base64}");
+        }
+        assert_eq!(decoded(&"A".repeat(1000), 48).len(), 48);
+    }
+
+    #[test]
+    fn a_header_that_is_cut_off_or_never_ends_has_no_size() {
+        let empty_segments = [&b"\xff\xd8"[..], &b"\xff\xe0\0\0".repeat(100_000)].concat();
+        for header in [
+            &b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0"[..],
+            b"\xff\xd8\xff\xe1\xff\xff",
+            &empty_segments,
+        ] {
+            assert_eq!(size_of(&base64(header)), None);
+        }
     }
 
     proptest! {

@@ -3,8 +3,8 @@
 use super::{
     answer::{Answer, answer_text, read_answer},
     counts::{Counts, find_counts},
-    estimate::Generated,
-    stored::Stored,
+    estimate::AnswerText,
+    stored::AnswerObjects,
     text::Text,
 };
 use crate::json::Outline;
@@ -45,7 +45,7 @@ impl JsonBuffer {
     }
 
     /// Whether some text stands in what is held.
-    pub(super) fn names(&self, text: &str) -> bool {
+    pub(super) fn contains(&self, text: &str) -> bool {
         memchr::memmem::find(&self.held, text.as_bytes()).is_some()
     }
 
@@ -56,15 +56,15 @@ impl JsonBuffer {
     }
 
     /// Hands over what an estimate is made of; of what was not read, or could not be decoded, its length.
-    pub(super) fn take_generated(&mut self, undecoded_bytes: u64) -> Generated {
+    pub(super) fn take_generated(&mut self, undecoded_bytes: u64) -> AnswerText {
         if self.is_long || undecoded_bytes > 0 {
             let weight = match &self.outline {
                 Some(outline) => outline.weight(),
                 None => self.total_bytes,
             };
-            Generated::Text(Text::unread(weight + undecoded_bytes))
+            AnswerText::Text(Text::unread(weight + undecoded_bytes))
         } else {
-            Generated::Json(std::mem::take(&mut self.held))
+            AnswerText::Json(std::mem::take(&mut self.held))
         }
     }
 
@@ -99,7 +99,7 @@ impl JsonBuffer {
     }
 
     /// Notes the answer's own id as soon as it is there. It is looked for after each read, so not for long.
-    pub(super) fn read_beginning(&mut self, stored: &mut Stored) {
+    pub(super) fn read_beginning(&mut self, stored: &mut AnswerObjects) {
         if self.beginning_read || stored.id.is_some() {
             return;
         }

@@ -20,13 +20,13 @@ mod tokens;
 mod websocket;
 
 pub use answer::{Answer, EventKind, read_answer, read_event};
-pub use counts::{Counts, Dialect, Told, VendorCounts, find_counts};
+pub use counts::{Counts, Dialect, ReportedCounts, VendorCounts, find_counts};
 pub use decode::Encoding;
-pub use estimate::{Evidence, Generated, Input};
+pub use estimate::{AnswerText, Evidence, Input};
 pub use meter::{Meter, Reading};
 pub use session::transcription_model;
 pub use sse::{Event, Scanner, UsageOnlyEvents};
-pub use stored::{Stored, is_id};
+pub use stored::{AnswerObjects, is_id};
 pub use template::Templates;
 pub use text::Text;
 pub use tokens::Tokenizer;

@@ -4,7 +4,7 @@
 use memchr::memchr2;
 use smallvec::SmallVec;
 
-use super::{strings::Take, text::Text};
+use super::{strings::TextSink, text::Text};
 
 /// A chunk has some 250 bytes.
 const MAX_TEMPLATE_BYTES: usize = 1024;
@@ -137,7 +137,7 @@ pub(super) struct SlotRecorder<'t, 'e> {
     pub(super) slots: &'t mut Slots<'e>,
 }
 
-impl Take for SlotRecorder<'_, '_> {
+impl TextSink for SlotRecorder<'_, '_> {
     fn text(&mut self, text: &str) {
         self.text.text(text);
         self.slots.text(text);

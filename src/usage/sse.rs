@@ -4,6 +4,8 @@
 //! Only `data` lines are ever kept, and only they can be held back. Comments and other fields leave with the read they came in;
 //! so where an event is taken out, an `event` line before its data has left, and applies to no data.
 
+mod lines;
+
 use std::ops::Range;
 
 use memchr::memchr2;
@@ -13,17 +15,13 @@ use smallvec::SmallVec;
 use super::answer::EventKind;
 use crate::json::Outline;
 
-/// Of an event with longer data only the outline is kept and read.
-const MAX_EVENT_BYTES: usize = 1024 * 1024;
+use lines::{
+    ERROR_EVENT_LINE, MAX_EVENT_BYTES, UsualEvent, match_error, may_be_data, read_data, value_of,
+};
+
 /// While taking events out, unfinished data is held back until it is whole; a usage-only event has some 400 bytes,
 /// so one longer than this is let go.
 const MAX_HELD_BYTES: usize = 64 * 1024;
-const DATA: &[u8] = b"data:";
-/// May stand at the beginning of a stream.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// The line that names an error event, without the optional space.
-const NAMED_ERROR: &[u8] = b"event:error";
-
 /// What happens to the event that the spliced-in option adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageOnlyEvents {
@@ -39,7 +37,7 @@ pub struct Event<'a> {
     /// Length of the text that is missing in the data.
     pub left_out_bytes: u64,
     /// The stream calls it `error`.
-    pub is_named_error: bool,
+    pub is_error_event: bool,
 }
 
 /// What leaves the scanner, in order.
@@ -67,7 +65,7 @@ pub struct Scanner {
     /// The unfinished event is `[DONE]`, and was handed over as soon as that line had ended.
     is_done: bool,
     /// The unfinished event is called `error`.
-    is_named_error: bool,
+    is_error_event: bool,
 }
 
 /// Where the next byte stands.
@@ -75,7 +73,7 @@ pub struct Scanner {
 enum Place {
     /// At the beginning of a line; the event has no data so far.
     LineStart,
-    /// In a line that is no data, in an event without data so far. How many of its bytes are those of [`NAMED_ERROR`],
+    /// In a line that is no data, in an event without data so far. How many of its bytes are those of [`ERROR_EVENT_LINE`],
     /// if all of them are.
     OtherLine { matched: Option<u8> },
     /// Behind the beginning of the event's first `data` line.
@@ -122,7 +120,7 @@ impl Scanner {
             outline: None,
             after_cr: None,
             is_done: false,
-            is_named_error: false,
+            is_error_event: false,
         }
     }
 
@@ -188,13 +186,13 @@ impl Scanner {
             let kind = on_event(Event {
                 data: usual.data,
                 left_out_bytes: 0,
-                is_named_error: self.is_named_error || usual.is_named_error,
+                is_error_event: self.is_error_event || usual.is_error_event,
             });
             if self.takes_out(kind) {
                 emit_part(progress.emit_from..progress.at + usual.data_line, emit);
                 progress.emit_from = progress.at + usual.length;
             }
-            self.is_named_error = false;
+            self.is_error_event = false;
             progress.at += usual.length;
             return;
         }
@@ -222,9 +220,9 @@ impl Scanner {
         };
         if matched == Some(0) {
             // A blank line ends an event without data, which is none.
-            self.is_named_error = false;
-        } else if matched.is_some_and(|matched| usize::from(matched) == NAMED_ERROR.len()) {
-            self.is_named_error = true;
+            self.is_error_event = false;
+        } else if matched.is_some_and(|matched| usize::from(matched) == ERROR_EVENT_LINE.len()) {
+            self.is_error_event = true;
         }
         self.place = Place::LineStart;
         progress.at += end;
@@ -303,7 +301,7 @@ impl Scanner {
                 on_event(Event {
                     data,
                     left_out_bytes: 0,
-                    is_named_error: false,
+                    is_error_event: false,
                 });
             }
             Some(_) => {}
@@ -370,7 +368,7 @@ impl Scanner {
         if std::mem::take(&mut self.is_done) {
             return Fate::Kept;
         }
-        let is_named_error = self.is_named_error;
+        let is_error_event = self.is_error_event;
         let is_long = self.outline.is_some() || self.carry.len() + tail.len() > MAX_EVENT_BYTES;
         if is_long {
             let mut outline = self.outline.take().unwrap_or_default();
@@ -381,7 +379,7 @@ impl Scanner {
                 on_event(Event {
                     data,
                     left_out_bytes,
-                    is_named_error,
+                    is_error_event,
                 })
             });
             return Fate::Kept;
@@ -390,7 +388,7 @@ impl Scanner {
             on_event(Event {
                 data,
                 left_out_bytes: 0,
-                is_named_error,
+                is_error_event,
             })
         };
         let kind = if self.carry.is_empty() {
@@ -398,8 +396,8 @@ impl Scanner {
         } else {
             read_data(&[&self.carry, tail].concat(), &mut on_data)
         };
-        let is_whole = self.is_held || self.carry.is_empty();
-        if is_whole && self.takes_out(kind) {
+        let is_complete = self.is_held || self.carry.is_empty();
+        if is_complete && self.takes_out(kind) {
             Fate::TakenOut
         } else {
             Fate::Kept
@@ -415,7 +413,7 @@ impl Scanner {
         self.carry.clear();
         self.is_held = false;
         self.outline = None;
-        self.is_named_error = false;
+        self.is_error_event = false;
     }
 }
 
@@ -425,375 +423,5 @@ fn emit_part(range: Range<usize>, emit: &mut impl FnMut(Piece)) {
     }
 }
 
-/// An event like nearly all: a `data` line, perhaps an `event` line before it, and LFs. It takes one look for the line's end
-/// instead of five.
-struct UsualEvent<'a> {
-    length: usize,
-    /// Where its `data` line begins.
-    data_line: usize,
-    data: &'a [u8],
-    is_named_error: bool,
-}
-
-impl<'a> UsualEvent<'a> {
-    /// The event that `read` begins with, if it is one of these and whole.
-    #[inline]
-    fn find(read: &'a [u8]) -> Option<Self> {
-        const END: &[u8] = b"\n\n";
-        let line_end = |line| memchr2(b'\n', b'\r', line);
-        let mut data_line = 0;
-        let mut is_named_error = false;
-        if read.starts_with(b"event:") {
-            let end = line_end(read).filter(|end| read[*end] == b'\n')?;
-            is_named_error = match_error(0, &read[..end])
-                .is_some_and(|matched| usize::from(matched) == NAMED_ERROR.len());
-            data_line = end + 1;
-        }
-        let value = read[data_line..].strip_prefix(b"data: ")?;
-        let (data, end) = value.split_at(line_end(value)?);
-        let length = read.len() - end.len() + END.len();
-        let is_usual = end.starts_with(END) && length - data_line <= MAX_EVENT_BYTES;
-        is_usual.then_some(Self {
-            length,
-            data_line,
-            data,
-            is_named_error,
-        })
-    }
-}
-
-/// How far a line is [`NAMED_ERROR`], whose first `matched` bytes came before this part of it. `None` if it is another line.
-fn match_error(matched: u8, line: &[u8]) -> Option<u8> {
-    let mut matched = matched;
-    for byte in line {
-        let wanted = NAMED_ERROR.get(usize::from(matched));
-        if Some(byte) == wanted {
-            matched += 1;
-        } else if !(matched == 6 && *byte == b' ') {
-            return None;
-        }
-    }
-    Some(matched)
-}
-
-/// Whether a line that begins with these bytes is data, or may be when more of it comes.
-fn may_be_data(rest: &[u8]) -> bool {
-    let begins = |rest: &[u8], word: &[u8]| {
-        let known = rest.len().min(word.len());
-        rest[..known] == word[..known]
-    };
-    if rest[0] == BYTE_ORDER_MARK[0] {
-        let behind = rest.get(BYTE_ORDER_MARK.len()..).unwrap_or_default();
-        return begins(rest, BYTE_ORDER_MARK) && begins(behind, DATA);
-    }
-    begins(rest, DATA)
-}
-
-/// The value of a `data` line; `None` for another field.
-fn value_of(line: &[u8]) -> Option<&[u8]> {
-    let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
-    let value = line.strip_prefix(DATA)?;
-    Some(value.strip_prefix(b" ").unwrap_or(value))
-}
-
-/// The lines of an event without their ends; what stands between a CR and its LF is an empty one.
-fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(event);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let end = memchr2(b'\n', b'\r', text);
-        rest = end.map(|end| &text[end + 1..]);
-        Some(&text[..end.unwrap_or(text.len())])
-    })
-}
-
-/// Joins the event's `data` lines and hands them over; an event without data is content of no interest.
-fn read_data(event: &[u8], on_data: &mut impl FnMut(&[u8]) -> EventKind) -> EventKind {
-    let mut values = lines(event).filter_map(value_of);
-    let Some(first) = values.next() else {
-        return EventKind::Content;
-    };
-    let Some(second) = values.next() else {
-        return on_data(first);
-    };
-    let mut joined = [first, b"\n", second].concat();
-    for value in values {
-        joined.push(b'\n');
-        joined.extend_from_slice(value);
-    }
-    on_data(&joined)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Pushes a stream in the given pieces; returns the data seen and the bytes let through.
-    fn scan(policy: UsageOnlyEvents, reads: &[&[u8]]) -> (Vec<String>, String) {
-        let mut scanner = Scanner::new(policy);
-        let (mut seen, mut out) = (Vec::new(), Vec::new());
-        let mut on_data = |event: Event<'_>| {
-            seen.push(String::from_utf8_lossy(event.data).into_owned());
-            if event.data == b"U" {
-                EventKind::UsageOnly
-            } else {
-                EventKind::Content
-            }
-        };
-        for read in reads {
-            scanner.push(read, &mut on_data, &mut |piece| match piece {
-                Piece::Held(bytes) => out.extend(bytes),
-                Piece::Part(range) => out.extend(&read[range]),
-            });
-        }
-        scanner.finish(&mut on_data, &mut |piece| {
-            if let Piece::Held(bytes) = piece {
-                out.extend(bytes);
-            }
-        });
-        (seen, String::from_utf8(out).unwrap())
-    }
-
-    const STREAM: &[&str] = &[
-        "data: a\n\n",
-        ": note\n\n",
-        "event: x\ndata:b\ndata: c\n\n",
-        "data: U\n\n",
-        "data: [DONE]\n\n",
-    ];
-
-    fn with_line_ends(line_end: &str, leave_out: &str) -> String {
-        let kept: String = STREAM
-            .iter()
-            .filter(|event| leave_out.is_empty() || !event.contains(leave_out))
-            .copied()
-            .collect();
-        kept.replace('\n', line_end)
-    }
-
-    #[test]
-    fn any_split_and_any_line_end_give_the_same_events_and_bytes() {
-        for line_end in ["\n", "\r\n", "\r"] {
-            let stream = with_line_ends(line_end, "");
-            let bytes = stream.as_bytes();
-            for first in 0..=bytes.len() {
-                for second in first..=bytes.len() {
-                    let reads = [&bytes[..first], &bytes[first..second], &bytes[second..]];
-                    let (seen, passed) = scan(UsageOnlyEvents::Pass, &reads);
-                    assert_eq!(seen, ["a", "b\nc", "U", "[DONE]"]);
-                    assert_eq!(passed, stream);
-                    let (seen, kept) = scan(UsageOnlyEvents::TakeOut, &reads);
-                    assert_eq!(seen, ["a", "b\nc", "U", "[DONE]"]);
-                    assert_eq!(
-                        kept,
-                        with_line_ends(line_end, "U"),
-                        "split at {first} and {second} of {stream:?}"
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn every_byte_alone_gives_the_same() {
-        let stream = with_line_ends("\r\n", "");
-        let reads: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
-        let (seen, kept) = scan(UsageOnlyEvents::TakeOut, &reads);
-        assert_eq!(seen, ["a", "b\nc", "U", "[DONE]"]);
-        assert_eq!(kept, with_line_ends("\r\n", "U"));
-    }
-
-    #[test]
-    fn an_event_without_its_blank_line_counts_at_the_end() {
-        assert_eq!(
-            scan(UsageOnlyEvents::TakeOut, &[b"data: a\n\ndata: U"]),
-            (vec!["a".into(), "U".into()], "data: a\n\n".into())
-        );
-        assert_eq!(
-            scan(UsageOnlyEvents::TakeOut, &[b"data: a\n\ndata: b"]),
-            (vec!["a".into(), "b".into()], "data: a\n\ndata: b".into())
-        );
-    }
-
-    #[test]
-    fn a_line_without_end_is_let_go_and_forgotten() {
-        for beginning in ["data: ", "x"] {
-            let mut scanner = Scanner::new(UsageOnlyEvents::TakeOut);
-            let mut on_event = |_: Event<'_>| EventKind::Content;
-            let mut let_out = 0;
-            let mut emit = |piece| {
-                let_out += match piece {
-                    Piece::Held(bytes) => bytes.len(),
-                    Piece::Part(range) => range.len(),
-                };
-            };
-            scanner.push(beginning.as_bytes(), &mut on_event, &mut emit);
-            let read = vec![b'x'; 50_000];
-            for _ in 0..100 {
-                scanner.push(&read, &mut on_event, &mut emit);
-                assert!(scanner.carry.len() <= MAX_EVENT_BYTES);
-            }
-            assert_eq!(let_out, beginning.len() + 100 * read.len());
-        }
-    }
-
-    /// Pushes a stream read by read; what leaves with each.
-    fn let_out(policy: UsageOnlyEvents, reads: &[&str]) -> Vec<String> {
-        let mut scanner = Scanner::new(policy);
-        let mut on_event = |event: Event<'_>| match event.data {
-            b"U" => EventKind::UsageOnly,
-            _ => EventKind::Content,
-        };
-        let let_out = reads.iter().map(|read| {
-            let mut out = Vec::new();
-            scanner.push(read.as_bytes(), &mut on_event, &mut |piece| match piece {
-                Piece::Held(bytes) => out.extend(bytes),
-                Piece::Part(range) => out.extend(&read.as_bytes()[range]),
-            });
-            String::from_utf8(out).unwrap()
-        });
-        let_out.collect()
-    }
-
-    #[test]
-    fn what_is_no_data_leaves_with_its_read() {
-        for reads in [
-            [": keep-alive\n", ": keep-alive\n", "data: a\n\n"],
-            ["event: x\r\n", "id: 1\r\n", "retry: 5\r\n\r\n"],
-            [": half", " a comment", "\r: next\r"],
-            ["eve", "nt: x\nda", "tum: x\n"],
-        ] {
-            let left = let_out(UsageOnlyEvents::TakeOut, &reads);
-            if reads[1].ends_with("da") {
-                assert_eq!(left, ["eve", "nt: x\n", "datum: x\n"]);
-            } else {
-                assert_eq!(left, reads);
-            }
-        }
-        let left = let_out(
-            UsageOnlyEvents::TakeOut,
-            &["event: x\nda", "ta: U", "\n", "\n: c\n"],
-        );
-        assert_eq!(left, ["event: x\n", "", "", ": c\n"]);
-    }
-
-    #[test]
-    fn done_is_reported_and_leaves_as_its_line_ends() {
-        for policy in [UsageOnlyEvents::TakeOut, UsageOnlyEvents::Pass] {
-            for done in ["data: [DONE]\n", "data:[DONE] \r"] {
-                let mut scanner = Scanner::new(policy);
-                let (mut seen, mut out) = (Vec::new(), Vec::new());
-                for read in [&done[..7], &done[7..], "\n"] {
-                    let before = seen.len();
-                    scanner.push(
-                        read.as_bytes(),
-                        &mut |event| {
-                            seen.push(event.data.trim_ascii().to_vec());
-                            EventKind::Done
-                        },
-                        &mut |piece| match piece {
-                            Piece::Held(bytes) => out.extend(bytes),
-                            Piece::Part(range) => out.extend(&read.as_bytes()[range]),
-                        },
-                    );
-                    assert_eq!(seen.len() - before, usize::from(read.contains("ONE]")));
-                    if read.contains("ONE]") {
-                        assert_eq!(out, done.as_bytes());
-                    }
-                }
-                assert_eq!(seen, [b"[DONE]"]);
-            }
-        }
-    }
-
-    #[test]
-    fn an_event_named_error_is_known_however_it_is_split() {
-        let stream = "event: error\ndata: a\n\nevent: errors\ndata: b\n\nevent:error\n\ndata: c\n\nevent:error\nid: 1\ndata:d\n\n";
-        for size in 1..stream.len() {
-            let (mut scanner, mut named) = (Scanner::new(UsageOnlyEvents::TakeOut), Vec::new());
-            for read in stream.as_bytes().chunks(size) {
-                scanner.push(
-                    read,
-                    &mut |event| {
-                        named.push((event.data.to_vec(), event.is_named_error));
-                        EventKind::Content
-                    },
-                    &mut |_| {},
-                );
-            }
-            let named: Vec<_> = named
-                .iter()
-                .map(|(data, named)| (data[0], *named))
-                .collect();
-            let expected = [(b'a', true), (b'b', false), (b'c', false), (b'd', true)];
-            assert_eq!(named, expected, "in reads of {size}");
-        }
-    }
-
-    #[test]
-    fn a_long_event_is_read_without_its_long_strings_however_it_is_split() {
-        // Around the limit too: whether it is read whole must not depend on the split.
-        for (string, is_text) in [("AAAA", false), ("a b ", true)] {
-            for more in [0, 1, 2, 3, 200_000] {
-                let filler = string.repeat((MAX_EVENT_BYTES - 60) / 4 + 12 + more);
-                let stream = format!("data: {{\"a\":\"{filler}\",\"usage\":7}}\r\n\r\n");
-                let read = |cuts: &[usize]| {
-                    let (mut scanner, mut seen) =
-                        (Scanner::new(UsageOnlyEvents::TakeOut), Vec::new());
-                    let mut from = 0;
-                    for cut in cuts.iter().copied().chain([stream.len()]) {
-                        scanner.push(
-                            &stream.as_bytes()[from..cut],
-                            &mut |event| {
-                                seen.push((event.data.to_vec(), event.left_out_bytes));
-                                EventKind::Content
-                            },
-                            &mut |_| {},
-                        );
-                        from = cut;
-                    }
-                    seen
-                };
-                let whole = read(&[]);
-                assert_eq!(whole.len(), 1);
-                for back in 1..=5 {
-                    assert_eq!(read(&[stream.len() - back]), whole);
-                }
-                assert_eq!(read(&[10, 700_000]), whole);
-                if more > 3 {
-                    assert_eq!(whole[0].0, b"{\"a\":\"\",\"usage\":7}");
-                    let text_bytes = if is_text { filler.len() as u64 } else { 0 };
-                    assert_eq!(whole[0].1, text_bytes);
-                }
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_in_any_split_pass_unchanged(
-            parts in prop::collection::vec(
-                prop::sample::select(vec![
-                    "\r", "\n", "\n\n", "\r\n", " ", ":", "d", "a", "t", "U", "data", "data: ", "data:U", "data: U\n\n", "event: ", "[", "x", "\u{feff}",
-                ]),
-                0..60,
-            ),
-            cuts in prop::collection::vec(0usize..121, 0..6),
-        ) {
-            let bytes = parts.concat().into_bytes();
-            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).chain([0, bytes.len()]).collect();
-            cuts.sort_unstable();
-            let reads: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
-            // An event that comes byte by byte is read line by line, and not as a usual one.
-            let single: Vec<&[u8]> = bytes.chunks(1).collect();
-            let whole = scan(UsageOnlyEvents::Pass, &[&bytes]);
-            prop_assert_eq!(whole.1.as_bytes(), &bytes[..]);
-            prop_assert_eq!(scan(UsageOnlyEvents::Pass, &reads), whole.clone());
-            prop_assert_eq!(scan(UsageOnlyEvents::Pass, &single), whole);
-            let whole = scan(UsageOnlyEvents::TakeOut, &[&bytes]);
-            prop_assert_eq!(scan(UsageOnlyEvents::TakeOut, &reads), whole.clone());
-            prop_assert_eq!(scan(UsageOnlyEvents::TakeOut, &single), whole);
-        }
-    }
-}
+mod tests;

@@ -16,7 +16,7 @@ const MAX_IDS: usize = 2_000;
 
 /// What one answer, or the events of a stream so far, said of objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Stored {
+pub struct AnswerObjects {
     /// The object itself: `id`, or that of `response` in an event.
     pub id: Option<String>,
     /// Its `status`.
@@ -37,7 +37,7 @@ pub struct Stored {
     pub audio: Vec<String>,
 }
 
-impl Stored {
+impl AnswerObjects {
     /// Reads a JSON answer, or the beginning of one.
     pub fn read(&mut self, json: &[u8]) {
         let mut json = serde_json::Deserializer::from_slice(json);
@@ -96,15 +96,15 @@ enum Level {
 }
 
 /// Reads an object of an answer into what is known so far.
-struct ObjectReader<'s>(&'s mut Stored, Level);
+struct ObjectReader<'s>(&'s mut AnswerObjects, Level);
 /// Reads `output`, `data` or `choices`, whose elements stand at the level.
-struct ElementsReader<'s>(&'s mut Stored, Level);
+struct ElementsReader<'s>(&'s mut AnswerObjects, Level);
 
 impl<'de> PartReader<'de> for ObjectReader<'_> {
     fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
         let Self(stored, level) = self;
         let level = *level;
-        let is_whole = matches!(level, Level::Top | Level::Response);
+        let is_complete = matches!(level, Level::Top | Level::Response);
         match name {
             b"id" => {
                 let Some(id) = read_id(object)? else {
@@ -118,16 +118,16 @@ impl<'de> PartReader<'de> for ObjectReader<'_> {
                     Level::Environment | Level::Choice | Level::Message => {}
                 }
             }
-            b"status" if is_whole => {
+            b"status" if is_complete => {
                 let MaybeText(status) = object.next_value()?;
                 stored.was_queued |= status.as_deref() == Some("queued");
                 stored.status = status.map(Cow::into_owned);
             }
-            b"background" if is_whole => {
+            b"background" if is_complete => {
                 let json = object.next_value::<&RawValue>()?.get();
                 stored.background |= json == "true";
             }
-            b"output" if is_whole => read_elements(object, stored, Level::Element)?,
+            b"output" if is_complete => read_elements(object, stored, Level::Element)?,
             b"data" if level == Level::Top => {
                 read_elements(object, stored, Level::Element)?;
             }
@@ -183,7 +183,7 @@ fn read_id<'de, A: MapAccess<'de>>(object: &mut A) -> Result<Option<String>, A::
 
 fn read_object<'de, A: MapAccess<'de>>(
     object: &mut A,
-    stored: &mut Stored,
+    stored: &mut AnswerObjects,
     level: Level,
 ) -> Result<(), A::Error> {
     let mut reader = ObjectReader(stored, level);
@@ -192,7 +192,7 @@ fn read_object<'de, A: MapAccess<'de>>(
 
 fn read_elements<'de, A: MapAccess<'de>>(
     object: &mut A,
-    stored: &mut Stored,
+    stored: &mut AnswerObjects,
     level: Level,
 ) -> Result<(), A::Error> {
     let mut reader = ElementsReader(stored, level);
@@ -211,8 +211,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(json: &str) -> Stored {
-        let mut stored = Stored::default();
+    fn read(json: &str) -> AnswerObjects {
+        let mut stored = AnswerObjects::default();
         stored.read(json.as_bytes());
         stored
     }
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn events_with_a_response_count_and_repeat() {
-        let mut stored = Stored::default();
+        let mut stored = AnswerObjects::default();
         stored.read_event(br#"{"type":"response.created","response":{"id":"resp_1","status":"in_progress","output":[]}}"#);
         stored.read_event(br#"{"type":"response.output_text.delta","delta":"x","id":"no"}"#);
         stored.read_event(br#"{"type":"response.output_item.done","item":{"id":"sh_1","environment":{"container_id":"cntr_1"}}}"#);
@@ -279,7 +279,7 @@ mod tests {
             (whole.audio, whole.items),
             (texts(&["audio_1"]), texts(&[]))
         );
-        let mut stored = Stored::default();
+        let mut stored = AnswerObjects::default();
         for _ in 0..2 {
             stored.read_event(
                 br#"{"choices":[{"delta":{"audio":{"id":"audio_1","transcript":"h"}}}]}"#,
@@ -303,14 +303,14 @@ mod tests {
             r#"{"id":".."}"#,
             r#"{"id":""}"#,
         ] {
-            assert_eq!(read(json), Stored::default(), "{json}");
+            assert_eq!(read(json), AnswerObjects::default(), "{json}");
         }
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            Stored::default().read(&[b"{\"id\":\"a\",\"output\":[", &bytes[..]].concat());
+            AnswerObjects::default().read(&[b"{\"id\":\"a\",\"output\":[", &bytes[..]].concat());
         }
     }
 }

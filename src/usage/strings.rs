@@ -9,7 +9,7 @@ use serde::{
 };
 
 use super::{
-    counts::{Counts, Details},
+    counts::{Counts, UsageObject},
     image::{Picture, is_base64},
 };
 use crate::json::{MaybeText, Name};
@@ -18,7 +18,7 @@ use crate::json::{MaybeText, Name};
 const MEDIA_TOKENS: u64 = 85;
 
 /// Is given what is found.
-pub(super) trait Take {
+pub(super) trait TextSink {
     /// Nothing is found for one who does not.
     fn wants_text(&self) -> bool {
         true
@@ -44,12 +44,12 @@ pub(super) trait Take {
 }
 
 /// For readers that have no use for the text, nor for anything in choices.
-pub(super) struct Nothing;
+pub(super) struct NullSink;
 
 /// For readers that have no use for the text.
 pub(super) struct OnlyUsage;
 
-impl Take for OnlyUsage {
+impl TextSink for OnlyUsage {
     fn wants_text(&self) -> bool {
         false
     }
@@ -57,7 +57,7 @@ impl Take for OnlyUsage {
     fn tokens(&mut self, _: u64) {}
 }
 
-impl Take for Nothing {
+impl TextSink for NullSink {
     fn wants_text(&self) -> bool {
         false
     }
@@ -73,7 +73,7 @@ pub(super) const MESSAGE_TOKENS: u64 = 4;
 
 /// Walks through a JSON value of any type. It is a visitor of its own, because each type has a meaning here.
 pub(super) struct Strings<'t, T> {
-    taker: &'t mut T,
+    sink: &'t mut T,
     place: Place,
 }
 
@@ -97,59 +97,59 @@ enum Place {
     Data,
 }
 
-impl<'t, T: Take> Strings<'t, T> {
-    pub(super) fn of_text(taker: &'t mut T) -> Self {
+impl<'t, T: TextSink> Strings<'t, T> {
+    pub(super) fn of_text(sink: &'t mut T) -> Self {
         Self {
-            taker,
+            sink,
             place: Place::Text,
         }
     }
 
     /// The strings of one element of `choices`.
-    pub(super) fn of_choice(taker: &'t mut T) -> Self {
+    pub(super) fn of_choice(sink: &'t mut T) -> Self {
         Self {
-            taker,
+            sink,
             place: Place::Choice,
         }
     }
 
     /// The strings of a conversation, and the framing of its messages.
-    pub(super) fn of_messages(taker: &'t mut T) -> Self {
+    pub(super) fn of_messages(sink: &'t mut T) -> Self {
         Self {
-            taker,
+            sink,
             place: Place::Messages,
         }
     }
 
     /// Of a prompt, which may be token ids.
-    pub(super) fn of_prompt(taker: &'t mut T) -> Self {
+    pub(super) fn of_prompt(sink: &'t mut T) -> Self {
         Self {
-            taker,
+            sink,
             place: Place::Prompt,
         }
     }
 
     fn within(&mut self, place: Place) -> Strings<'_, T> {
         Strings {
-            taker: self.taker,
+            sink: self.sink,
             place,
         }
     }
 }
 
-impl<'de, T: Take> DeserializeSeed<'de> for Strings<'_, T> {
+impl<'de, T: TextSink> DeserializeSeed<'de> for Strings<'_, T> {
     /// A picture is counted where its level of detail is known.
     type Value = Option<Picture>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        if !self.taker.wants_text() {
+        if !self.sink.wants_text() {
             return IgnoredAny::deserialize(deserializer).map(|_| None);
         }
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de, T: Take> Visitor<'de> for Strings<'_, T> {
+impl<'de, T: TextSink> Visitor<'de> for Strings<'_, T> {
     type Value = Option<Picture>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,16 +162,16 @@ impl<'de, T: Take> Visitor<'de> for Strings<'_, T> {
             Place::Data if is_base64(text) => {
                 let picture = Picture::of_base64(text);
                 if picture.is_none() {
-                    self.taker.tokens(MEDIA_TOKENS);
+                    self.sink.tokens(MEDIA_TOKENS);
                 }
                 return Ok(picture);
             }
-            Place::Data => self.taker.perhaps_text(text),
+            Place::Data => self.sink.perhaps_text(text),
             Place::Messages => {
-                self.taker.tokens(MESSAGE_TOKENS);
-                self.taker.text(text);
+                self.sink.tokens(MESSAGE_TOKENS);
+                self.sink.text(text);
             }
-            _ => self.taker.text(text),
+            _ => self.sink.text(text),
         }
         Ok(None)
     }
@@ -185,10 +185,10 @@ impl<'de, T: Take> Visitor<'de> for Strings<'_, T> {
         };
         while let Some(found) = seq.next_element_seed(self.within(place))? {
             if is_conversation {
-                self.taker.tokens(MESSAGE_TOKENS);
+                self.sink.tokens(MESSAGE_TOKENS);
             }
             if let Some(picture) = found {
-                self.taker.tokens(picture.tokens());
+                self.sink.tokens(picture.tokens());
             }
         }
         Ok(None)
@@ -196,15 +196,15 @@ impl<'de, T: Take> Visitor<'de> for Strings<'_, T> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
         if self.place == Place::Messages {
-            self.taker.tokens(MESSAGE_TOKENS);
+            self.sink.tokens(MESSAGE_TOKENS);
         }
         let mut picture = None;
         let mut is_low = false;
         while let Some(Name(name)) = map.next_key()? {
             let place = match name.as_ref() {
                 b"usage" if self.place == Place::Choice => {
-                    if let Details(Some(counts)) = map.next_value()? {
-                        self.taker.usage(&counts);
+                    if let UsageObject(Some(counts)) = map.next_value()? {
+                        self.sink.usage(&counts);
                     }
                     continue;
                 }
@@ -244,7 +244,7 @@ impl<'de, T: Take> Visitor<'de> for Strings<'_, T> {
                 }
                 b"input_audio" | b"file" => {
                     if map.next_value::<Option<IgnoredAny>>()?.is_some() {
-                        self.taker.tokens(MEDIA_TOKENS);
+                        self.sink.tokens(MEDIA_TOKENS);
                     }
                     continue;
                 }
@@ -266,13 +266,13 @@ impl<'de, T: Take> Visitor<'de> for Strings<'_, T> {
         if self.place == Place::Picture {
             return Ok(Some(picture));
         }
-        self.taker.tokens(picture.tokens());
+        self.sink.tokens(picture.tokens());
         Ok(None)
     }
 
     fn visit_u64<E: de::Error>(self, _: u64) -> Result<Self::Value, E> {
         if self.place == Place::Prompt {
-            self.taker.tokens(1);
+            self.sink.tokens(1);
         }
         Ok(None)
     }
@@ -304,7 +304,7 @@ mod tests {
         tokens: u64,
     }
 
-    impl Take for Found {
+    impl TextSink for Found {
         fn text(&mut self, text: &str) {
             self.texts.push(text.to_owned());
         }
@@ -316,7 +316,7 @@ mod tests {
     fn found_in(place: Place, json: &str) -> (Vec<String>, u64) {
         let mut found = Found::default();
         let strings = Strings {
-            taker: &mut found,
+            sink: &mut found,
             place,
         };
         let mut json = serde_json::Deserializer::from_str(json);

@@ -10,7 +10,7 @@ use super::{
     answer::{Answer, EventKind, read_event_with_slots},
     counts::{Counts, VendorCounts},
     slots::{Slot, SlotContent, Slots, USUAL_SLOTS},
-    strings::Take,
+    strings::TextSink,
     text::Text,
 };
 

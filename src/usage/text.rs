@@ -1,6 +1,6 @@
 //! The text that a stream carries, joined: what a tokenizer makes of it does not depend on how it was cut into events.
 
-use super::strings::Take;
+use super::strings::TextSink;
 
 /// Some 15,000 tokens of English. What comes after them is taken to be like them.
 const MAX_KEPT_BYTES: usize = 64 * 1024;
@@ -50,7 +50,7 @@ impl Text {
         self.unread_bytes
     }
 
-    pub(super) fn whole_tokens(&self) -> u64 {
+    pub(super) fn media_tokens(&self) -> u64 {
         self.tokens
     }
 
@@ -88,7 +88,7 @@ impl Text {
     }
 }
 
-impl Take for Text {
+impl TextSink for Text {
     fn text(&mut self, text: &str) {
         // Once something was left out, nothing more is kept: a later character might fit where an earlier one did not.
         let room = match self.further_bytes {

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use tiktoken::CoreBpe;
 
-use super::{strings::Take, text::Text};
+use super::{strings::TextSink, text::Text};
 
 /// A text is counted in pieces of at most this length. The time for one unbroken run of letters or spaces grows faster than
 /// the run (n log n), and so does its memory. A cut costs a token at most, one in 4,000.
@@ -99,7 +99,7 @@ impl Tokenizer {
         tally.skip(text.further_bytes());
         tally
             .total()
-            .saturating_add(text.whole_tokens())
+            .saturating_add(text.media_tokens())
             .saturating_add(by_length(text.unread_bytes()))
     }
 }
@@ -172,7 +172,7 @@ impl Tally {
     }
 }
 
-impl Take for Tally {
+impl TextSink for Tally {
     fn text(&mut self, text: &str) {
         for piece in pieces(text) {
             let bytes = piece.len() as u64;

@@ -5,7 +5,7 @@ use crate::{
     model::{Account, Extent},
     proxy::routes::{BATCHES, ObjectEffect, RESPONSES},
     store::accounts::AccountState,
-    usage::Stored,
+    usage::AnswerObjects,
 };
 
 /// How an answer is booked.
@@ -42,7 +42,7 @@ pub struct Facts<'a> {
     /// The request deletes an object that is not done; what it has used was estimated before.
     pub deletes_unfinished: bool,
     /// What the answer says of its object.
-    pub stored: Option<&'a Stored>,
+    pub stored: Option<&'a AnswerObjects>,
     /// When the object was made, in milliseconds since the epoch, if the answer made it and it is remembered.
     pub made_at_ms: Option<i64>,
     /// The answer reports its usage, and its last word on it has come.
@@ -87,7 +87,7 @@ pub fn booking(effect: ObjectEffect, account: AccountState, facts: &Facts<'_>) -
         made_at_ms: facts.made_at_ms.filter(|_| !is_look),
     };
     let is_batch = effect == ObjectEffect::Batch;
-    let is_done = |stored: &Stored| stored.is_final() || facts.reports_usage && !is_batch;
+    let is_done = |stored: &AnswerObjects| stored.is_final() || facts.reports_usage && !is_batch;
     if !facts.stored.is_some_and(is_done) {
         // A look that shows no text is one of many, and a batch has none.
         let adds_nothing = is_batch || is_look && !facts.has_passed_text;
@@ -103,7 +103,7 @@ pub fn booking(effect: ObjectEffect, account: AccountState, facts: &Facts<'_>) -
         extent: if status == Some("cancelled") {
             Extent::Cut
         } else {
-            Extent::Whole
+            Extent::Complete
         },
         endpoint: Some(endpoint),
     }
@@ -139,11 +139,11 @@ mod tests {
         }
     }
 
-    fn stored(status: &str) -> Stored {
-        Stored {
+    fn stored(status: &str) -> AnswerObjects {
+        AnswerObjects {
             id: Some("resp_1".to_owned()),
             status: Some(status.to_owned()),
-            ..Stored::default()
+            ..AnswerObjects::default()
         }
     }
 
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_response_without_usage_is_cut_if_it_may_go_on() {
         let (running, done) = (stored("in_progress"), stored("completed"));
-        let unidentified = Stored::default();
+        let unidentified = AnswerObjects::default();
         let cut = bill(account("resp_1", Some(MADE_AT_MS)), Extent::Cut, None);
         for (stored, made_at_ms, expected) in [
             (Some(&running), Some(MADE_AT_MS), &cut),
@@ -255,7 +255,7 @@ mod tests {
             ..success()
         };
         let kept = Booking::Kept(made.clone());
-        let billed = bill(made, Extent::Whole, Some(RESPONSES));
+        let billed = bill(made, Extent::Complete, Some(RESPONSES));
         check(Response, Closed, &facts(&queued, false), &kept);
         check(Response, Closed, &facts(&queued, true), &billed);
         check(Response, Closed, &facts(&done, false), &billed);
@@ -283,7 +283,7 @@ mod tests {
             ..success()
         };
         let known = || account("resp_1", None);
-        let complete = bill(known(), Extent::Whole, Some(RESPONSES));
+        let complete = bill(known(), Extent::Complete, Some(RESPONSES));
         let cut = bill(known(), Extent::Cut, Some(RESPONSES));
         let kept = Booking::Kept(known());
         for state in [Open, Estimated] {
@@ -305,7 +305,7 @@ mod tests {
             is_booked_endpoint: false,
             ..success()
         };
-        let billed = bill(account("batch_1", None), Extent::Whole, Some(BATCHES));
+        let billed = bill(account("batch_1", None), Extent::Complete, Some(BATCHES));
         check(Batch, Open, &facts(&running, None), &Booking::Nothing);
         check(
             Batch,

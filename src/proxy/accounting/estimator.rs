@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use super::access_log::{Access, Booked};
 use crate::proxy::admission::body_budget::BodyShare;
 use crate::{
-    model::{Account, Entry, Estimated, Extent, Progress, Usage, UsageRow},
+    model::{Account, Entry, EstimatedTokens, Extent, Progress, Usage, UsageRow},
     store::ledger::{Ledger, NotWritten},
     usage::{Evidence, Tokenizer},
 };
@@ -54,7 +54,7 @@ pub struct Estimate {
     /// The entry that forgets the object whose account the row closes, if the object ends with its
     /// account. It is written behind the row.
     pub forgets: Option<Entry>,
-    /// Told when the row is committed. `None` if nobody waits for it.
+    /// ReportedCounts when the row is committed. `None` if nobody waits for it.
     pub written: Option<oneshot::Sender<Result<(), NotWritten>>>,
     /// Writes the access log line when the numbers are known.
     pub access: Option<Access>,
@@ -64,7 +64,7 @@ pub struct Estimate {
 pub enum Purpose {
     Booked,
     /// The row closes this account.
-    Settles(Account, Extent),
+    Bills(Account, Extent),
     /// The row is kept with this account, which stays open.
     KeptFor(Account, Progress),
 }
@@ -265,7 +265,7 @@ impl Estimate {
         let mut row = self.row;
         // What the backend did report is in the row already.
         row.usage = row.usage.saturating_add(counted);
-        row.estimated = Estimated {
+        row.estimated = EstimatedTokens {
             input: counted.input,
             output: counted.output,
         };
@@ -280,7 +280,7 @@ impl Estimate {
         let mut entries = self.objects;
         entries.push(match self.purpose {
             Purpose::Booked => Entry::Row(row),
-            Purpose::Settles(account, extent) => Entry::Settled {
+            Purpose::Bills(account, extent) => Entry::Billed {
                 account,
                 row,
                 extent,
@@ -302,7 +302,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{Estimated, Outcome, UsageSource},
+        model::{EstimatedTokens, Outcome, UsageSource},
         store::{
             DatabasePath, IfMissing, Store,
             ledger::{LedgerThread, OnFailure, Sync},
@@ -321,7 +321,7 @@ mod tests {
                 model: "gpt-4o".to_owned(),
                 served_model: None,
                 usage: Usage::default(),
-                estimated: Estimated::default(),
+                estimated: EstimatedTokens::default(),
                 status: 200,
                 outcome: Outcome::ClientGone,
                 source: UsageSource::Estimate,

@@ -24,10 +24,11 @@ use crate::proxy::{
 };
 use crate::{
     model::{
-        Account, Entry, Estimated, Extent, Outcome, Progress, Usage, UsageRow, UsageSource, now_ms,
+        Account, Entry, EstimatedTokens, Extent, Outcome, Progress, Usage, UsageRow, UsageSource,
+        now_ms,
     },
     store::ledger::{NotWritten, WorkerLedger},
-    usage::{Evidence, Generated, Input, Meter, Reading},
+    usage::{AnswerText, Evidence, Input, Meter, Reading},
 };
 
 /// nginx's status for a client that left before the answer began.
@@ -177,7 +178,7 @@ impl Exchange {
         }
         let notes_objects = self.recorder.as_ref().is_some_and(|r| r.notes_objects());
         if notes_objects && (200..300).contains(&status) {
-            self.meter = Some(meter.noting_objects());
+            self.meter = Some(meter.with_objects());
         } else if self.endpoint.is_booked() || self.is_of_object && status == 404 {
             self.meter = Some(meter);
         }
@@ -256,7 +257,7 @@ impl Exchange {
     /// leave. Returns `None` if there is nothing to remember.
     pub fn remember(&mut self) -> Option<impl Future<Output = Result<(), NotWritten>> + use<>> {
         let recorder = self.recorder.as_mut()?;
-        let stored = self.meter.as_mut().and_then(Meter::stored_so_far);
+        let stored = self.meter.as_mut().and_then(Meter::objects_so_far);
         let entries = recorder.first_entries(stored);
         if entries.is_empty() {
             return None;
@@ -283,7 +284,7 @@ impl Exchange {
         let evidence = Evidence {
             body: self.body.clone().into_iter().collect(),
             input: Input::Messages,
-            generated: Generated::Nothing,
+            generated: AnswerText::Nothing,
         };
         let (sender, written) = oneshot::channel();
         let estimate = Estimate {
@@ -393,7 +394,7 @@ impl Exchange {
         let objects = match &self.answer {
             Some(_) if is_success => recorder.last_entries(stored),
             Some(head) if head.may_be_missing => {
-                let names = |id: &str| meter.is_some_and(|meter| meter.names(id));
+                let names = |id: &str| meter.is_some_and(|meter| meter.contains(id));
                 recorder.missing_object_entry(names).into_iter().collect()
             }
             Some(_) => Vec::new(),
@@ -403,7 +404,7 @@ impl Exchange {
         // The usage that a stream reports in its beginning is not final.
         let reports_usage = meter.is_some_and(|meter| {
             let reading = meter.reading();
-            reading.counts().is_told() && (reading.done || !meter.is_of_events())
+            reading.counts().is_reported() && (reading.done || !meter.is_of_events())
         });
         let booking = recorder.booking(Facts {
             is_success,
@@ -438,7 +439,7 @@ impl Exchange {
             model,
             served_model,
             usage,
-            estimated: Estimated::default(),
+            estimated: EstimatedTokens::default(),
             status: self.status(),
             outcome,
             source,
@@ -458,7 +459,7 @@ impl Exchange {
     ) -> PendingWrites {
         if row.source == UsageSource::Estimate {
             let purpose = match closes {
-                Some((account, extent)) => Purpose::Settles(account, extent),
+                Some((account, extent)) => Purpose::Bills(account, extent),
                 None => Purpose::Booked,
             };
             return PendingWrites {
@@ -540,7 +541,7 @@ impl Exchange {
         let generated = if counts_output {
             self.meter().take_generated()
         } else {
-            Generated::Nothing
+            AnswerText::Nothing
         };
         let body = std::mem::take(&mut self.body);
         let body = if counts_input {

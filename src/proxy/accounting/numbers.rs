@@ -4,7 +4,7 @@
 use crate::{
     model::Usage,
     proxy::routes::Metering,
-    usage::{Dialect, Meter, Told},
+    usage::{Dialect, Meter, ReportedCounts},
 };
 
 /// What the backend reported of an answer's usage.
@@ -46,19 +46,19 @@ impl Metered<'_> {
         };
         let reading = meter.reading();
         let counts = reading.counts();
-        let told = counts.told(self.dialect);
-        let mut usage = told.usage();
+        let reported = counts.reported(self.dialect);
+        let mut usage = reported.usage();
         if self.metering == Metering::Images {
             usage.images = reading.items;
         }
         let missing = match self.metering {
-            Metering::Text => self.missing_of_text(meter, told),
-            Metering::Input if told.input.is_none() => Missing::Parts {
+            Metering::Text => self.missing_of_text(meter, reported),
+            Metering::Input if reported.input.is_none() => Missing::Parts {
                 input: true,
                 output: false,
             },
             Metering::Input => Missing::Nothing,
-            Metering::Given | Metering::Images | Metering::Free if counts.is_told() => {
+            Metering::Given | Metering::Images | Metering::Free if counts.is_reported() => {
                 Missing::Nothing
             }
             Metering::Given | Metering::Images | Metering::Free => Missing::All,
@@ -67,16 +67,18 @@ impl Metered<'_> {
     }
 
     /// Returns what is missing where input and output are text. An answer that merely says what went wrong generated nothing.
-    fn missing_of_text(&self, meter: &Meter, told: Told) -> Missing {
+    fn missing_of_text(&self, meter: &Meter, reported: ReportedCounts) -> Missing {
         let reading = meter.reading();
         let has_uncounted = meter.is_of_events() && reading.has_uncounted_text(self.is_complete);
         let is_failed = reading.is_error && !has_uncounted && !meter.has_text_in_json();
-        if is_failed && told.input.is_none() && told.output.is_none() {
+        if is_failed && reported.input.is_none() && reported.output.is_none() {
             return Missing::All;
         }
         // A 0 before the text is a placeholder.
-        let input = told.input.is_none_or(|input| input == 0 && has_uncounted);
-        let output = has_uncounted || told.output.is_none() && !is_failed;
+        let input = reported
+            .input
+            .is_none_or(|input| input == 0 && has_uncounted);
+        let output = has_uncounted || reported.output.is_none() && !is_failed;
         if input || output {
             Missing::Parts { input, output }
         } else {

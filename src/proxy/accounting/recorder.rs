@@ -15,7 +15,7 @@ use crate::{
         routes::ObjectEffect,
     },
     store::accounts::AccountState,
-    usage::{Stored, is_id},
+    usage::{AnswerObjects, is_id},
 };
 
 /// Age below which an object is never taken for missing: a backend of several servers may answer
@@ -55,7 +55,7 @@ pub struct ObjectRecorder {
 #[derive(Debug, Clone, Copy)]
 struct Remembered {
     made_at_ms: i64,
-    is_settled: bool,
+    is_billed: bool,
 }
 
 impl ObjectRecorder {
@@ -187,7 +187,7 @@ impl ObjectRecorder {
 
     /// Notes that the answer goes on in the background, whatever the request says, and so opens an
     /// account. A stream is in progress until it ends, so that its status alone does not say so.
-    fn note_background(&mut self, stored: &Stored) {
+    fn note_background(&mut self, stored: &AnswerObjects) {
         let is_made = self.effect == ObjectEffect::Response && self.path_id.is_none();
         let is_queued = stored.was_queued || stored.background;
         let is_running = stored.status.as_deref() == Some("in_progress") && !stored.is_stream;
@@ -196,13 +196,13 @@ impl ObjectRecorder {
 
     /// Returns what is written before the first bytes of a long answer leave, because the client
     /// can use the object from then on.
-    pub fn first_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
+    pub fn first_entries(&mut self, stored: Option<&AnswerObjects>) -> Vec<Entry> {
         let Some((stored, id)) = stored.and_then(|stored| Some((stored, stored.id.as_ref()?)))
         else {
             return Vec::new();
         };
         self.note_background(stored);
-        let (kind, is_settled) = match self.effect {
+        let (kind, is_billed) = match self.effect {
             // A look makes no object.
             ObjectEffect::Response | ObjectEffect::Batch if self.path_id.is_some() => {
                 return Vec::new();
@@ -216,28 +216,28 @@ impl ObjectRecorder {
         // An object is remembered once, unless the answer says only later that it goes on in the
         // background.
         let made_at_ms = match self.remembered {
-            Some(known) if known.is_settled == is_settled => return Vec::new(),
+            Some(known) if known.is_billed == is_billed => return Vec::new(),
             Some(known) => known.made_at_ms,
             None => now_ms(),
         };
         self.remembered = Some(Remembered {
             made_at_ms,
-            is_settled,
+            is_billed,
         });
         vec![Entry::Made(StoredObject {
             id: id.clone(),
             kind,
             user_id: self.user_id,
             made_at_ms,
-            is_settled,
+            is_billed,
             origin: Origin::Produced,
         })]
     }
 
     /// Returns the account of the object that the answer has just made, if that uses its tokens
     /// later.
-    pub fn new_account(&self, stored: Option<&Stored>) -> Option<Account> {
-        let remembered = self.remembered.filter(|known| !known.is_settled)?;
+    pub fn new_account(&self, stored: Option<&AnswerObjects>) -> Option<Account> {
+        let remembered = self.remembered.filter(|known| !known.is_billed)?;
         let id = stored?.id.clone()?;
         (self.effect == ObjectEffect::Response).then_some(Account {
             id,
@@ -246,7 +246,7 @@ impl ObjectRecorder {
     }
 
     /// Returns what is written before the last byte of a successful answer leaves.
-    pub fn last_entries(&mut self, stored: Option<&Stored>) -> Vec<Entry> {
+    pub fn last_entries(&mut self, stored: Option<&AnswerObjects>) -> Vec<Entry> {
         let mut entries = self.first_entries(stored);
         if let (ObjectEffect::Forgotten, Some(id), None) =
             (self.effect, &self.path_id, &self.unfinished)
@@ -332,7 +332,7 @@ impl ObjectRecorder {
 
 /// Returns the entry of an object that the backend reported missing to a user.
 pub fn missing_entry(id: String, user_id: i64) -> Entry {
-    Entry::Gone {
+    Entry::Missing {
         id,
         user_id,
         made_before_ms: ms_ago(MIN_AGE),
@@ -346,7 +346,7 @@ pub fn part_entry(id: &str, kind: ObjectKind, user_id: i64, origin: Origin) -> E
         kind,
         user_id,
         made_at_ms: now_ms(),
-        is_settled: true,
+        is_billed: true,
         origin,
     })
 }

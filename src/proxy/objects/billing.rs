@@ -19,14 +19,14 @@ use crate::proxy::{
 };
 use crate::{
     model::{
-        Account, Entry, Estimated, Extent, ObjectKind, Origin, Outcome, UsageRow, UsageSource,
-        now_ms,
+        Account, Entry, EstimatedTokens, Extent, ObjectKind, Origin, Outcome, UsageRow,
+        UsageSource, now_ms,
     },
     store::{
-        accounts::{AccountState, Kept, Pending},
+        accounts::{AccountState, KeptUsage, OpenAccount},
         ledger::NotWritten,
     },
-    usage::{Dialect, Evidence, Generated, Stored, read_answer},
+    usage::{AnswerObjects, AnswerText, Dialect, Evidence, read_answer},
 };
 
 /// Bills a background response before it is deleted, because nobody can ask for it afterwards. If
@@ -65,7 +65,7 @@ pub async fn before_deletion(
     let body = whole_body(&mut response, limit_bytes, budget).await?;
     let user_id = context.arrival.caller.id;
     let row = row_of(RESPONSES, user_id, &body);
-    let mut stored = Stored::default();
+    let mut stored = AnswerObjects::default();
     stored.read(&body);
     if stored.is_final() || row.source == UsageSource::Backend {
         let written = bill_row(worker, id, row, extent_of(&stored), &body).await;
@@ -84,10 +84,10 @@ pub async fn before_deletion(
 
 /// Returns how much a response says. One that was cancelled may report less than what had passed of
 /// it.
-fn extent_of(stored: &Stored) -> Extent {
+fn extent_of(stored: &AnswerObjects) -> Extent {
     match stored.status.as_deref() {
         Some("cancelled") => Extent::Cut,
-        _ => Extent::Whole,
+        _ => Extent::Complete,
     }
 }
 
@@ -98,7 +98,7 @@ pub async fn bill_response(
     user_id: i64,
     body: &[u8],
 ) -> Result<(), NotWritten> {
-    let mut stored = Stored::default();
+    let mut stored = AnswerObjects::default();
     stored.read(body);
     let row = row_of(RESPONSES, user_id, body);
     bill_row(worker, id, row, extent_of(&stored), body).await
@@ -131,19 +131,19 @@ fn estimate(id: &str, row: UsageRow, extent: Extent, body: &[u8]) -> Estimate {
         ..row
     };
     let evidence = Evidence {
-        generated: Generated::Json(body.to_vec()),
+        generated: AnswerText::Json(body.to_vec()),
         ..Evidence::default()
     };
     Estimate {
-        purpose: Purpose::Settles(Account::of_known(id), extent),
+        purpose: Purpose::Bills(Account::of_known(id), extent),
         ..Estimate::of(row, evidence)
     }
 }
 
 /// Returns the row of an object whose account is given up, if anything is kept of it: no more will
 /// ever be known.
-pub fn given_up(object: Pending) -> Option<Entry> {
-    let Kept {
+pub fn given_up(object: OpenAccount) -> Option<Entry> {
+    let KeptUsage {
         model,
         served_model,
         outcome,
@@ -154,7 +154,7 @@ pub fn given_up(object: Pending) -> Option<Entry> {
         served_model,
         outcome,
         usage,
-        estimated: Estimated {
+        estimated: EstimatedTokens {
             input: usage.input,
             output: usage.output,
         },
@@ -177,7 +177,7 @@ fn not_now() -> ApiError {
 /// Returns what is written by the JSON of a batch: the files that it wrote, and its row once it is
 /// done.
 pub fn entries_of_batch(id: &str, user_id: i64, json: &[u8]) -> Vec<Entry> {
-    let mut stored = Stored::default();
+    let mut stored = AnswerObjects::default();
     stored.read(json);
     let files = stored.files.iter();
     let mut entries: Vec<Entry> = files
@@ -186,7 +186,7 @@ pub fn entries_of_batch(id: &str, user_id: i64, json: &[u8]) -> Vec<Entry> {
     if stored.is_final() {
         let row = row_of(BATCHES, user_id, json);
         let account = Account::of_known(id);
-        entries.push(Entry::of(row, Some((account, Extent::Whole))));
+        entries.push(Entry::of(row, Some((account, Extent::Complete))));
     }
     entries
 }
@@ -201,7 +201,7 @@ fn row_of(endpoint: &'static str, user_id: i64, json: &[u8]) -> UsageRow {
         model: answer.model.unwrap_or_else(|| "unknown".to_owned()),
         served_model: None,
         usage: usage.unwrap_or_default(),
-        estimated: Estimated::default(),
+        estimated: EstimatedTokens::default(),
         status: 200,
         outcome: if answer.is_error {
             Outcome::BackendError

@@ -261,14 +261,14 @@ impl PageBuilder {
                 return None;
             }
             next = Some(id.clone());
-            let Some(OwnObject { is_settled, .. }) = self.unseen.remove(&id) else {
+            let Some(OwnObject { is_billed, .. }) = self.unseen.remove(&id) else {
                 continue;
             };
             if self.page.data.len() == self.limit {
                 self.page.has_more = true;
                 break;
             }
-            self.look_at(&id, is_settled, &object);
+            self.look_at(&id, is_billed, &object);
             if is_backward {
                 self.page.data.insert(0, object);
                 self.page.last_id.get_or_insert_with(|| id.clone());
@@ -341,14 +341,14 @@ impl PageBuilder {
     }
 
     /// Bills a batch that a list shows, as a look at it would.
-    fn look_at(&mut self, id: &str, is_settled: bool, object: &RawValue) {
+    fn look_at(&mut self, id: &str, is_billed: bool, object: &RawValue) {
         if self.kind != ObjectKind::Batch {
             return;
         }
         let entries = billing::entries_of_batch(id, self.user_id, object.get().as_bytes());
         let new = entries
             .into_iter()
-            .filter(|entry| !(is_settled && matches!(entry, Entry::Settled { .. })));
+            .filter(|entry| !(is_billed && matches!(entry, Entry::Billed { .. })));
         self.entries.extend(new);
     }
 }
@@ -461,7 +461,7 @@ mod tests {
     fn builder(own: &[&str], limit: usize) -> PageBuilder {
         let own = own.iter().map(|id| {
             let object = OwnObject {
-                is_settled: true,
+                is_billed: true,
                 made_at_ms: i64::from(id.as_bytes()[0]),
             };
             ((*id).to_owned(), object)

@@ -17,8 +17,8 @@ use crate::proxy::{
 };
 use crate::{
     model::{Entry, ObjectKind, ms_ago},
-    store::accounts::{Pending, Place},
-    usage::Stored,
+    store::accounts::{OpenAccount, Place},
+    usage::AnswerObjects,
 };
 
 /// Age at which an object is given up. A batch takes a day at most, and its maker may look at it
@@ -102,7 +102,7 @@ impl OpenAccounts {
             .look_up(move |store| store.pending_objects(&behind, MAX_OBJECTS))
             .await?;
         let is_end = pending.len() < MAX_OBJECTS;
-        let end = pending.last().filter(|_| is_end).map(Pending::place);
+        let end = pending.last().filter(|_| is_end).map(OpenAccount::place);
         let mut failures = 0;
         for object in pending {
             let place = object.place();
@@ -142,7 +142,7 @@ async fn give_up_oldest(worker: &Worker) -> Result<(), ApiError> {
 
 /// # Errors
 /// 502 if the backend does not answer, which may be the object's own fault or not.
-async fn look_at(worker: &Worker, object: Pending) -> Result<(), ApiError> {
+async fn look_at(worker: &Worker, object: OpenAccount) -> Result<(), ApiError> {
     let (id, kind, user_id) = (object.id.clone(), object.kind, object.user_id);
     let collection = match kind {
         ObjectKind::Batch => BATCHES,
@@ -160,7 +160,7 @@ async fn look_at(worker: &Worker, object: Pending) -> Result<(), ApiError> {
             if kind == ObjectKind::Batch {
                 billing::entries_of_batch(&id, user_id, &body)
             } else {
-                let mut stored = Stored::default();
+                let mut stored = AnswerObjects::default();
                 stored.read(&body);
                 if stored.is_final() {
                     // Nobody waits for it, and a row that could not be written is found again.

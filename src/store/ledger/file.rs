@@ -1,7 +1,9 @@
-//! Is the file that rows are written into still the one that its path names? A deleted or replaced database would take
-//! every row with it, without a word.
+//! Checks that the path still leads to the file that rows are written into. A deleted or replaced database would take every row
+//! with it, without an error.
 
 use std::path::PathBuf;
+
+use crate::store::StoreError;
 
 /// The database file as it was when it was opened.
 pub(super) struct FileWatch {
@@ -9,7 +11,7 @@ pub(super) struct FileWatch {
     opened: Option<Identity>,
 }
 
-/// Device and inode; nothing elsewhere, where an open file cannot be deleted.
+/// Device and inode on Unix. Other systems need none, because an open file cannot be deleted there.
 type Identity = (u64, u64);
 
 impl FileWatch {
@@ -18,17 +20,18 @@ impl FileWatch {
         Self { path, opened }
     }
 
-    /// What is wrong with the file, if anything.
-    pub(super) fn problem(&self) -> Option<String> {
+    /// Returns what is wrong with the file, if anything.
+    pub(super) fn problem(&self) -> Option<StoreError> {
         let now = identity(&self.path);
         if now == self.opened {
             return None;
         }
-        let what = if now.is_none() { "deleted" } else { "replaced" };
-        Some(format!(
-            "{} was {what} while the server runs; put the file back, or restart",
-            self.path.display()
-        ))
+        let path = self.path.clone();
+        Some(if now.is_none() {
+            StoreError::Deleted { path }
+        } else {
+            StoreError::Replaced { path }
+        })
     }
 }
 

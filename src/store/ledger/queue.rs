@@ -47,8 +47,8 @@ pub(super) struct Shared {
 
 #[derive(Default)]
 pub(super) struct Queue {
-    pub(super) parcels: VecDeque<WriteRequest>,
-    /// In all parcels.
+    pub(super) requests: VecDeque<WriteRequest>,
+    /// In all requests.
     pub(super) entries: usize,
     /// Entries dropped because the backlog was full.
     pub(super) lost: usize,
@@ -83,19 +83,19 @@ impl Ledger {
         entries: Vec<Entry>,
         written: Option<oneshot::Sender<Result<(), NotWritten>>>,
     ) {
-        let mut parcel = WriteRequest { entries, written };
+        let mut request = WriteRequest { entries, written };
         if self.shared.on_failure == OnFailure::Serve && self.shared.failing.load(Ordering::Relaxed)
         {
-            parcel.tell(Ok(()));
+            request.report(Ok(()));
         }
         let mut queue = self.shared.lock();
         let is_dead = self.shared.dead.load(Ordering::Relaxed);
-        if is_dead || queue.entries + parcel.entries.len() > MAX_BACKLOG {
-            queue.lost += parcel.entries.len();
+        if is_dead || queue.entries + request.entries.len() > MAX_BACKLOG {
+            queue.lost += request.entries.len();
             return;
         }
-        queue.entries += parcel.entries.len();
-        queue.parcels.push_back(parcel);
+        queue.entries += request.entries.len();
+        queue.requests.push_back(request);
         // A wake-up is a system call, and needed only by a thread that sleeps until there is enough.
         let is_enough = queue.wake_at.is_some_and(|at| queue.entries >= at);
         if is_enough {
@@ -123,14 +123,14 @@ impl Ledger {
 
 impl WriteRequest {
     /// Tells the one who waits, once. A waiter that is gone does not want to know.
-    pub(super) fn tell(&mut self, result: Result<(), NotWritten>) {
+    pub(super) fn report(&mut self, result: Result<(), NotWritten>) {
         if let Some(written) = self.written.take() {
             let _ = written.send(result);
         }
     }
 
     pub(super) fn acknowledge(mut self, result: Result<(), NotWritten>) {
-        self.tell(result);
+        self.report(result);
     }
 }
 

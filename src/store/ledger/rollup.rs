@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::row::InsertedRow;
 use crate::{
-    model::{Estimated, Usage, UsageSource},
+    model::{EstimatedTokens, Usage, UsageSource},
     store::sqlite::{BUSY_TIMEOUT, data_version, in_transaction, signed},
 };
 
@@ -67,11 +67,11 @@ pub(super) struct Rollup {
     waiting_rows: usize,
     waiting_since: Instant,
     /// The sums of all that waits, where they are known.
-    unsummed: Option<Unsummed>,
+    pending: Option<PendingSums>,
 }
 
 /// Holds as long as no other connection writes, be it rows or a trigger; there is none but this program's own.
-struct Unsummed {
+struct PendingSums {
     data_version: i64,
     last_id: i64,
     hours: HashMap<Bucket, Sums>,
@@ -93,7 +93,7 @@ struct Sums {
     usage: Usage,
     /// How much of it is an estimate.
     estimated_requests: u64,
-    estimated: Estimated,
+    estimated: EstimatedTokens,
 }
 
 impl Rollup {
@@ -102,7 +102,7 @@ impl Rollup {
         Self {
             waiting_rows: BATCH_ROWS,
             waiting_since: Instant::now(),
-            unsummed: None,
+            pending: None,
         }
     }
 
@@ -112,9 +112,9 @@ impl Rollup {
             self.waiting_since = Instant::now();
         }
         self.waiting_rows += rows.len();
-        if let Some(unsummed) = &mut self.unsummed {
+        if let Some(pending) = &mut self.pending {
             for written in rows {
-                unsummed.add(written);
+                pending.add(written);
             }
         }
     }
@@ -147,15 +147,15 @@ impl Rollup {
 
     /// Sums up what is known, or the next batch, in one transaction.
     fn sum_up(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let unsummed = self.unsummed.take();
+        let pending = self.pending.take();
         let (data_version, is_all, is_ours) = in_transaction(connection, || {
             let data_version = data_version(connection)?;
             // Another process's rows may be among them, or it summed ours.
-            let is_known = |unsummed: &Unsummed| {
-                unsummed.data_version == data_version && unsummed.hours.len() <= BATCH_ROWS
+            let is_known = |pending: &PendingSums| {
+                pending.data_version == data_version && pending.hours.len() <= BATCH_ROWS
             };
-            let is_all = match unsummed.filter(is_known) {
-                Some(unsummed) => unsummed.write(connection).map(|()| true),
+            let is_all = match pending.filter(is_known) {
+                Some(pending) => pending.write(connection).map(|()| true),
                 None => sum_up_batch(connection),
             };
             let has_others: bool = connection
@@ -170,7 +170,7 @@ impl Rollup {
             self.waiting_rows.max(BATCH_ROWS)
         };
         self.waiting_since = Instant::now();
-        self.unsummed = (is_all && is_ours).then(|| Unsummed {
+        self.pending = (is_all && is_ours).then(|| PendingSums {
             data_version,
             last_id: 0,
             hours: HashMap::new(),
@@ -179,7 +179,7 @@ impl Rollup {
     }
 }
 
-impl Unsummed {
+impl PendingSums {
     fn add(&mut self, InsertedRow { id, row }: &InsertedRow<'_>) {
         let bucket = Bucket {
             hour: row.started_at_ms / MS_PER_HOUR,
@@ -194,7 +194,7 @@ impl Unsummed {
         sums.usage = sums.usage.saturating_add(row.usage);
         if row.source == UsageSource::Estimate {
             sums.estimated_requests += is_ok;
-            let Estimated { input, output } = row.estimated;
+            let EstimatedTokens { input, output } = row.estimated;
             sums.estimated.input = sums.estimated.input.saturating_add(input);
             sums.estimated.output = sums.estimated.output.saturating_add(output);
         }

@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
-    model::{Dimension, Entry, Estimated, Outcome, TimeRange, Usage, UsageRow, UsageSource},
+    model::{Dimension, Entry, EstimatedTokens, Outcome, TimeRange, Usage, UsageRow, UsageSource},
     store::{DatabasePath, IfMissing, costs},
 };
 
@@ -22,7 +22,7 @@ fn row(user_id: i64, model: &str, input: u64) -> UsageRow {
             reasoning: 0,
             ..Usage::default()
         },
-        estimated: Estimated::default(),
+        estimated: EstimatedTokens::default(),
         status: 200,
         outcome: Outcome::Completed,
         source: UsageSource::Backend,

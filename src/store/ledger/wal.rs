@@ -111,9 +111,9 @@ impl WalWatch {
 /// Whether nobody stood in the way.
 fn empty(connection: &Connection, wait: Duration) -> rusqlite::Result<bool> {
     connection.busy_timeout(wait)?;
-    let is_whole = checkpoint(connection, "PRAGMA wal_checkpoint(TRUNCATE)");
+    let is_complete = checkpoint(connection, "PRAGMA wal_checkpoint(TRUNCATE)");
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    is_whole
+    is_complete
 }
 
 /// Whether nobody stood in the way.

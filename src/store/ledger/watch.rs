@@ -43,7 +43,7 @@ impl UsersWatch {
         }
         self.next_look = now + USERS_POLL;
         if let Err(error) = self.look(connection) {
-            log::error!("cannot read the users, keys stay as they were: {error}");
+            log::error!("ledger: cannot read the users, keys stay as they were: {error}");
             self.next_look = now + Duration::from_secs(1);
         }
     }

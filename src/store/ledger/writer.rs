@@ -93,7 +93,7 @@ impl Writer {
     fn wait_for_rows(&self, batch: &mut Vec<WriteRequest>) -> bool {
         let mut queue = self.shared.lock();
         if batch.is_empty() {
-            if queue.parcels.is_empty() && !queue.closing {
+            if queue.requests.is_empty() && !queue.closing {
                 queue.wake_at = Some(1);
                 queue = self.pause(queue, USERS_POLL);
                 queue.wake_at = None;
@@ -109,15 +109,15 @@ impl Writer {
         }
         let mut taken = entries_in(batch);
         while taken < MAX_BATCH_ROWS
-            && let Some(parcel) = queue.parcels.pop_front()
+            && let Some(request) = queue.requests.pop_front()
         {
-            taken += parcel.entries.len();
-            queue.entries -= parcel.entries.len();
-            batch.push(parcel);
+            taken += request.entries.len();
+            queue.entries -= request.entries.len();
+            batch.push(request);
         }
         if queue.lost > 0 && !self.shared.failing.load(Ordering::Relaxed) {
             log::error!(
-                "ledger: {} rows were lost, the backlog was full",
+                "ledger: rows were lost because the backlog was full: rows={}",
                 queue.lost
             );
             queue.lost = 0;
@@ -137,61 +137,63 @@ impl Writer {
     /// Writes the batch in one transaction. On failure the rows stay in the batch, those who wait for them are told.
     fn write(&mut self, batch: &mut Vec<WriteRequest>) {
         if let Some(problem) = self.file.problem() {
-            self.keep_and_tell(batch, &problem);
+            self.keep_and_report(batch, &problem);
             return;
         }
         match write_entries(
             &self.connection,
-            batch.iter().flat_map(|parcel| &parcel.entries),
+            batch.iter().flat_map(|request| &request.entries),
         ) {
             Ok(written) => {
                 if self.shared.failing.swap(false, Ordering::Relaxed) {
                     log::warn!(
-                        "ledger: the database writes again, {} rows written",
+                        "ledger: the database writes again: rows={}",
                         entries_in(batch)
                     );
                 }
                 self.rollup.add(&written);
-                for parcel in batch.drain(..) {
-                    parcel.acknowledge(Ok(()));
+                for request in batch.drain(..) {
+                    request.acknowledge(Ok(()));
                 }
             }
             Err(error) if is_about_a_row(&error) => self.write_singly(batch),
-            Err(error) => self.keep_and_tell(batch, &error),
+            Err(error) => self.keep_and_report(batch, &error),
         }
     }
 
-    fn keep_and_tell(&self, batch: &mut [WriteRequest], problem: &impl fmt::Display) {
+    fn keep_and_report(&self, batch: &mut [WriteRequest], problem: &impl fmt::Display) {
         if !self.shared.failing.swap(true, Ordering::Relaxed) {
             log::error!(
-                "ledger: cannot write {} rows, will try again: {problem}",
+                "ledger: cannot write, will try again: rows={}: {problem}",
                 entries_in(batch)
             );
         }
-        let told = match self.shared.on_failure {
+        let result = match self.shared.on_failure {
             OnFailure::Refuse => Err(NotWritten),
             OnFailure::Serve => Ok(()),
         };
         let mut queue = self.shared.lock();
-        for parcel in batch.iter_mut().chain(&mut queue.parcels) {
-            parcel.tell(told);
+        for request in batch.iter_mut().chain(&mut queue.requests) {
+            request.report(result);
         }
     }
 
     /// One row that the schema refuses must not hold up all others for ever.
     fn write_singly(&mut self, batch: &mut Vec<WriteRequest>) {
-        while let Some(parcel) = batch.first_mut() {
-            while let Some(entry) = parcel.entries.first() {
+        while let Some(request) = batch.first_mut() {
+            while let Some(entry) = request.entries.first() {
                 match write_entries(&self.connection, std::iter::once(entry)) {
                     Ok(written) => self.rollup.add(&written),
                     Err(error) if is_about_a_row(&error) => {
-                        log::error!("ledger: refused by the database ({error}): {entry:?}");
-                        parcel.tell(Err(NotWritten));
+                        log::error!(
+                            "ledger: the database refuses an entry, which is lost: {error}: entry={entry:?}"
+                        );
+                        request.report(Err(NotWritten));
                     }
                     // What is written is out of the batch; the rest is tried again.
-                    Err(error) => return self.keep_and_tell(batch, &error),
+                    Err(error) => return self.keep_and_report(batch, &error),
                 }
-                parcel.entries.remove(0);
+                request.entries.remove(0);
             }
             batch.remove(0).acknowledge(Ok(()));
             self.wal.write_back(&self.connection, false);
@@ -200,8 +202,8 @@ impl Writer {
     }
 }
 
-fn entries_in(parcels: &[WriteRequest]) -> usize {
-    parcels.iter().map(|parcel| parcel.entries.len()).sum()
+fn entries_in(requests: &[WriteRequest]) -> usize {
+    requests.iter().map(|request| request.entries.len()).sum()
 }
 
 /// Sets the durability and proves with a real write that rows can be written.
@@ -235,11 +237,11 @@ fn write_entries<'a>(
                 Entry::Row(row) => insert(Cow::Borrowed(row))?,
                 Entry::Made(object) => objects::remember(connection, object)?,
                 Entry::Forgotten { id, user_id } => objects::forget(connection, id, *user_id)?,
-                Entry::Gone {
+                Entry::Missing {
                     id,
                     user_id,
                     made_before_ms,
-                } => objects::forget_gone(connection, id, *user_id, *made_before_ms)?,
+                } => objects::forget_missing(connection, id, *user_id, *made_before_ms)?,
                 Entry::Kept {
                     account,
                     row,
@@ -249,12 +251,12 @@ fn write_entries<'a>(
                         insert(row)?;
                     }
                 }
-                Entry::Settled {
+                Entry::Billed {
                     account,
                     row,
                     extent,
                 } => {
-                    if let Some(row) = accounts::settle(connection, account, row, *extent)? {
+                    if let Some(row) = accounts::bill(connection, account, row, *extent)? {
                         insert(row)?;
                     }
                 }

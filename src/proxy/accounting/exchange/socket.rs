@@ -7,10 +7,10 @@ use actix_web::http::StatusCode;
 use super::{Exchange, Stage, millis_since};
 use crate::proxy::accounting::estimator::Estimate;
 use crate::{
-    model::{Entry, Estimated, Outcome, Usage, UsageRow, UsageSource, now_ms},
+    model::{Entry, EstimatedTokens, Outcome, Usage, UsageRow, UsageSource, now_ms},
     proxy::request::clean_text,
     store::ledger::NotWritten,
-    usage::{Evidence, Generated, Meter, Text},
+    usage::{AnswerText, Evidence, Meter, Text},
 };
 
 impl Exchange {
@@ -76,7 +76,7 @@ impl Exchange {
         Estimate::of(
             self.part_row(started, outcome, UsageSource::Estimate),
             Evidence {
-                generated: Generated::Text(text),
+                generated: AnswerText::Text(text),
                 ..Evidence::default()
             },
         )
@@ -91,7 +91,7 @@ impl Exchange {
             model: self.model_or_unknown(),
             served_model: None,
             usage: Usage::default(),
-            estimated: Estimated::default(),
+            estimated: EstimatedTokens::default(),
             status: StatusCode::OK.as_u16(),
             outcome,
             source,
