@@ -17,7 +17,7 @@ lint:
     cargo fmt --check
     cargo clippy --locked --all-targets -- -D warnings
 
-# Writes completions/ and man/ again, after a change of the command line.
+# Writes completions/, man/ and docs/settings.md again, after a change of the command line.
 generate:
     cargo run --locked -- generate .
 

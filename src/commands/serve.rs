@@ -199,7 +199,7 @@ fn warn_of_open_doors(config: &Config) {
     let short = |token: &Secret| token.expose().len() < MIN_TOKEN_CHARS;
     if config.admin_token.as_ref().is_some_and(short) {
         log::warn!(
-            "ADMIN_TOKEN has fewer than {MIN_TOKEN_CHARS} characters and can be guessed: make one with 'openssl rand -hex 24'"
+            "ADMIN_TOKEN has fewer than {MIN_TOKEN_CHARS} characters and can be guessed: make one with `openssl rand -hex 24`"
         );
     }
 }
@@ -209,7 +209,7 @@ fn warn_of_clear_keys(store: &Store) -> Result<(), StoreError> {
     let clear = users::clear_keys(&*store.connection()?)?;
     if clear > 0 {
         log::warn!(
-            "STORE_KEYS=hashed, but older keys are stored in clear text: hash them with 'llmproxy user hash-keys', which cannot be undone: keys={clear}"
+            "STORE_KEYS=hashed, but older keys are stored in clear text: hash them with `llmproxy user hash-keys`, which cannot be undone: keys={clear}"
         );
     }
     Ok(())

@@ -74,9 +74,9 @@ pub(super) fn hash_keys(args: &UserHashKeysArgs, matches: &ArgMatches) -> anyhow
     let store = open_existing(&args.database.path(matches)?)?;
     let hashed =
         users::hash_keys(&mut *store.connection()?).map_err(|error| store.explain(error))?;
-    let keys = if hashed == 1 { "key is" } else { "keys are" };
+    let keys = if hashed == 1 { "key" } else { "keys" };
     print(&format!(
-        "{hashed} {keys} stored as hashes now; new keys will be, too; all go on working"
+        "hashed {hashed} {keys}; new keys are stored as hashes, too, and all keys go on working"
     ))
 }
 

@@ -29,7 +29,7 @@ pub struct ServeSettings {
 
     /// URL of the server to forward to, as SDKs write it
     ///
-    /// It replaces OPENAI_BACKEND_URL. A path that begins with /v1/ is appended without its /v1: /v1/chat/completions goes to
+    /// It replaces OPENAI_BACKEND_URL; to set both is an error. A path that begins with /v1/ is appended without its /v1: /v1/chat/completions goes to
     /// OPENAI_BASE_URL/chat/completions, as https://generativelanguage.googleapis.com/v1beta/openai needs it. Other paths, which
     /// EXTRA_ENDPOINTS may have, are appended unchanged after a final /v1 of the URL is taken off. Programs that use llmproxy read
     /// this variable too: a server that is started with theirs would be its own backend.

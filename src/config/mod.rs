@@ -252,6 +252,19 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_is_in_the_example_of_an_env_file_with_its_default() {
+        let example = include_str!("../../.env.example");
+        for setting in table::SETTINGS {
+            let assignment = format!("{}={}", setting.variable, setting.default);
+            let is_there = example.lines().any(|line| {
+                let line = line.trim_start_matches('#');
+                line == assignment || setting.default.is_empty() && line.starts_with(&assignment)
+            });
+            assert!(is_there, "{assignment}");
+        }
+    }
+
+    #[test]
     fn the_database_urls_of_the_table_are_those_of_the_error() {
         let error = DatabasePath::parse("mysql://").unwrap_err().to_string();
         assert!(error.ends_with(table::DATABASE_URL.accepted), "{error}");

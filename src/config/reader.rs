@@ -81,14 +81,14 @@ impl Reader<'_> {
             value: value
                 .filter(|value| !value.contains(['@', '?']))
                 .map(|value| value.chars().take(MAX_SHOWN_CHARS).collect()),
-            problem: format!("is not usable: {}", problem.into()),
+            problem: format!("is not accepted: {}", problem.into()),
             from_flag: source == Some(ValueSource::CommandLine),
         }
     }
 
     /// Builds the error that lists what is accepted. `value` is `None` for a secret.
     pub(super) fn not_accepted(&self, setting: &Setting, value: Option<&str>) -> SettingError {
-        let problem = format!("accepted: {}", setting.accepted);
+        let problem = format!("use {}", setting.accepted);
         self.error(setting.variable, value, problem)
     }
 

@@ -7,7 +7,7 @@ pub struct Setting {
     pub variable: &'static str,
     /// Value of an unset or empty variable. Empty if there is none.
     pub default: &'static str,
-    /// Noun phrase that completes "accepted: …". Every other value stops the start.
+    /// Noun phrase that completes "use …". Every other value stops the start.
     pub accepted: &'static str,
 }
 
@@ -43,7 +43,7 @@ pub const OPENAI_BASE_URL: Setting = setting(
     crate::proxy::backend::BASE_URL,
     "",
     "an http:// or https:// URL such as https://api.openai.com/v1 or http://127.0.0.1:8080/v1beta/openai, \
-     without user, password, query and fragment; not together with OPENAI_BACKEND_URL",
+     without user, password, query and fragment",
 );
 pub const OPENAI_API_KEY: Setting = setting(
     "OPENAI_API_KEY",

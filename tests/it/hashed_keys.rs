@@ -34,7 +34,7 @@ fn hashing_the_keys_of_a_running_server_forgets_them_and_lets_them_work_on() {
     assert!(files_hold(&proxy, &alice), "clear keys are stored whole");
     let ran = proxy.cli(&["user", "hash-keys"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.stdout.starts_with("1 keys"), "{ran:?}");
+    assert!(ran.stdout.starts_with("hashed 1 key;"), "{ran:?}");
     assert!(
         !files_hold(&proxy, &alice),
         "neither in the file nor in the WAL"

@@ -14,6 +14,7 @@ mod keys;
 mod ledger;
 mod look_alike;
 mod main_road;
+mod openapi;
 mod process;
 mod reach;
 mod refusals;

@@ -22,7 +22,7 @@ A value that is not accepted stops the start. One line on standard error names t
 value and what is accepted; it does not repeat secrets, nor URLs that may contain one. The exit
 status is 1, or 2 if the value came from a flag.
 
-In `.env`, each line is a `NAME=value`. Values are literal: a `$` stands for itself. A value with
+Each line of `.env` is a `NAME=value`. Values are literal: a `$` stands for itself. A value with
 spaces needs quotes. In double quotes and without quotes, `\\\"`, `\\\\` and `\\n` have their usual
 meaning; in single quotes no character has a special meaning. The file does not change the
 environment of the process. Other programs, such as `docker run --env-file`, pass quotes on as a
@@ -116,7 +116,8 @@ impl<'a> Entry<'a> {
         let _ = write!(page, "\n- Flag: `--{flag} {value}`\n");
         let _ = writeln!(page, "- Default: {}", self.default());
         wrap(&format!("- Accepted: {accepted}."), "  ", page);
-        let _ = writeln!(page, "- Read by: {}", self.readers(command).join(", "));
+        let readers = self.readers(command).join(", ");
+        wrap(&format!("- Read by: {readers}."), "  ", page);
     }
 
     /// Lists the commands that have the flag.
