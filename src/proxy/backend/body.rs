@@ -76,7 +76,7 @@ impl Body {
             keeps_alive: head.keeps_alive,
             state: State::at_start(head.framing),
         };
-        body.settle();
+        body.advance();
         body
     }
 
@@ -113,14 +113,14 @@ impl Body {
             if let Some(connection) = &mut self.connection
                 && let Some(bytes) = self.state.take(connection.read_ahead())
             {
-                self.settle();
+                self.advance();
                 return Poll::Ready(Some(Ok(bytes)));
             }
             if let Err(error) = ready!(self.poll_fill(cx)) {
                 self.connection = None;
                 return Poll::Ready(Some(Err(error)));
             }
-            self.settle();
+            self.advance();
         }
     }
 
@@ -150,7 +150,7 @@ impl Body {
 
     /// Reads framing as far as it has come, so that the end is known with the last bytes and not
     /// one read later. At the end the connection goes back to the pool, if it may.
-    fn settle(&mut self) {
+    fn advance(&mut self) {
         let Some(connection) = &mut self.connection else {
             return;
         };

@@ -76,7 +76,7 @@ pub(super) struct Connection {
     exchanges: u32,
     /// The request was written completely.
     request_sent: bool,
-    asked: RequestKind,
+    request_kind: RequestKind,
 }
 
 /// An exchange without an answer.
@@ -95,13 +95,13 @@ impl Connection {
             idle: IdleTimer::new(idle_timeout),
             exchanges: 0,
             request_sent: false,
-            asked: RequestKind::Request,
+            request_kind: RequestKind::Request,
         }
     }
 
     /// Notes that the next request asks to switch protocols.
     pub(super) fn asks_upgrade(&mut self) {
-        self.asked = RequestKind::Upgrade;
+        self.request_kind = RequestKind::Upgrade;
     }
 
     /// Returns what was read ahead, and the stream itself: no HTTP follows.
@@ -118,8 +118,8 @@ impl Connection {
     ) -> Result<Head, Failure> {
         self.idle.touch();
         let mut unsent = Unsent::new(request, upload, self.idle.since);
-        if self.asked != RequestKind::Upgrade {
-            self.asked = request.asked();
+        if self.request_kind != RequestKind::Upgrade {
+            self.request_kind = request.kind();
         }
         self.request_sent = false;
         let result = poll_fn(|cx| self.poll_exchange(cx, &mut unsent)).await;
@@ -163,7 +163,7 @@ impl Connection {
         }
         loop {
             if !self.read_ahead.is_empty() {
-                match Head::parse(&mut self.read_ahead, self.asked)
+                match Head::parse(&mut self.read_ahead, self.request_kind)
                     .map_err(BackendError::InvalidResponse)?
                 {
                     Parsed::Whole(head) => return Poll::Ready(Ok(head)),
@@ -292,7 +292,7 @@ impl Connection {
         self.exchanges = self.exchanges.saturating_add(1);
         self.read_ahead = BytesMut::new();
         self.read_size = MIN_READ_BYTES;
-        self.asked = RequestKind::Request;
+        self.request_kind = RequestKind::Request;
     }
 
     /// Returns whether an idle connection is still open and silent. Bytes that come unasked must

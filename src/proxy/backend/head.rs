@@ -50,7 +50,7 @@ pub(super) enum Parsed {
 impl Head {
     /// Takes a head off the front of what was read. The error is a text that says what is wrong
     /// with it.
-    pub(super) fn parse(read: &mut BytesMut, asked: RequestKind) -> Result<Parsed, &'static str> {
+    pub(super) fn parse(read: &mut BytesMut, kind: RequestKind) -> Result<Parsed, &'static str> {
         // The array is not filled first: that would be 5 KB of writes for an answer with ten
         // headers.
         let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
@@ -75,7 +75,7 @@ impl Head {
             .filter(|status| status.as_u16() < 600)
             .ok_or("no valid status")?;
         let is_switch = status == StatusCode::SWITCHING_PROTOCOLS;
-        if is_switch && asked != RequestKind::Upgrade {
+        if is_switch && kind != RequestKind::Upgrade {
             return Err("it switched protocols unasked");
         }
         if status.is_informational() && !is_switch {
@@ -114,7 +114,7 @@ impl Head {
             framing(status, &headers)?
         };
         let announced_length = framing.length();
-        let framing = match asked {
+        let framing = match kind {
             RequestKind::Head => Framing::Length(0),
             RequestKind::Request | RequestKind::Upgrade => framing,
         };

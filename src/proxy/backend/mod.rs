@@ -87,7 +87,7 @@ impl OutgoingRequest {
         }
     }
 
-    fn asked(&self) -> RequestKind {
+    fn kind(&self) -> RequestKind {
         if self.head.starts_with(b"HEAD ") {
             RequestKind::Head
         } else {
@@ -97,7 +97,7 @@ impl OutgoingRequest {
 
     /// Returns whether a repetition changes nothing (RFC 9110 section 9.2.1).
     fn is_safe(&self) -> bool {
-        self.head.starts_with(b"GET ") || self.asked() == RequestKind::Head
+        self.head.starts_with(b"GET ") || self.kind() == RequestKind::Head
     }
 }
 

@@ -26,7 +26,7 @@ impl Pool {
         let pool = Rc::new(Self {
             idle: RefCell::default(),
         });
-        actix_web::rt::spawn(sweep(Rc::downgrade(&pool)));
+        actix_web::rt::spawn(close_aged(Rc::downgrade(&pool)));
         pool
     }
 
@@ -51,7 +51,7 @@ impl Pool {
     }
 }
 
-async fn sweep(pool: Weak<Pool>) {
+async fn close_aged(pool: Weak<Pool>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         let Some(pool) = pool.upgrade() else {
