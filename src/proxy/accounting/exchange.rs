@@ -3,6 +3,7 @@
 //! them end together.
 
 mod socket;
+mod writes;
 
 use std::{future::Future, rc::Rc, sync::Arc, time::Instant};
 
@@ -10,26 +11,22 @@ use tokio::sync::oneshot;
 
 use super::{
     access_log::{Access, Booked, peer_of},
-    booking::{Booking, Facts},
     estimator::{Estimate, Estimator, Purpose},
-    numbers::{Metered, Missing, Numbers},
     recorder::ObjectRecorder,
     request_context::RequestContext,
 };
-use crate::proxy::{
-    admission::{Arrival, auth::Caller, body_budget::BodyShare, gate::Permit},
-    body::BodyParts,
-    request::clean_text,
-    routes::{Endpoint, Metering, ObjectEffect},
-};
 use crate::{
-    model::{
-        Account, Entry, EstimatedTokens, Extent, Outcome, Progress, Usage, UsageRow, UsageSource,
-        now_ms,
+    model::{Account, Outcome, Progress, Usage, UsageSource, now_ms},
+    proxy::{
+        admission::{Arrival, auth::Caller, body_budget::BodyShare, gate::Permit},
+        body::BodyParts,
+        routes::Endpoint,
     },
     store::ledger::{NotWritten, WorkerLedger},
     usage::{AnswerText, Evidence, Input, Meter, Reading},
 };
+
+use writes::PendingWrites;
 
 /// nginx's status for a client that left before the answer began.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -93,17 +90,6 @@ enum Stage {
     Sent,
     /// The row is handed over.
     Booked,
-}
-
-/// Everything that is to be written at an answer's end.
-#[derive(Default)]
-struct PendingWrites {
-    /// Objects that were made or deleted, unless they are in the estimate.
-    objects: Vec<Entry>,
-    /// The row, if its numbers are known.
-    row: Option<Entry>,
-    /// The row, if some of its numbers are to be estimated.
-    estimate: Option<Box<Estimate>>,
 }
 
 impl Exchange {
@@ -325,160 +311,6 @@ impl Exchange {
         self.model.clone()
     }
 
-    /// Takes what there is to book. Later calls return nothing.
-    fn close(&mut self, outcome: Outcome) -> PendingWrites {
-        if self.stage != Stage::Sent {
-            return PendingWrites::default();
-        }
-        self.stage = Stage::Booked;
-        let is_failed = self.reading().is_some_and(|reading| reading.is_error);
-        let outcome = if is_failed && !self.is_error() {
-            Outcome::BackendError
-        } else {
-            outcome
-        };
-        let (objects, booking) = self.objects_and_booking();
-        let mut writes = match booking {
-            Booking::Nothing => PendingWrites::default(),
-            Booking::Row => {
-                let (row, missing) = self.row(outcome);
-                self.writes_of(row, missing, None)
-            }
-            Booking::Kept(account) => {
-                let (row, missing) = self.row(outcome);
-                let purpose = Purpose::KeptFor(account, Progress::End);
-                PendingWrites {
-                    estimate: Some(Box::new(self.estimate(row, missing, purpose))),
-                    ..PendingWrites::default()
-                }
-            }
-            Booking::Unfinished => PendingWrites {
-                estimate: self.recorder.as_mut().and_then(|r| r.take_unfinished()),
-                ..PendingWrites::default()
-            },
-            Booking::Bill {
-                account,
-                extent,
-                endpoint,
-            } => {
-                let (mut row, missing) = self.row(outcome);
-                row.endpoint = endpoint.unwrap_or(row.endpoint);
-                self.writes_of(row, missing, Some((account, extent)))
-            }
-        };
-        // A row that closes an object's account is written behind the object.
-        match &mut writes.estimate {
-            Some(estimate) => estimate.objects = objects,
-            None => writes.objects = objects,
-        }
-        writes
-    }
-
-    /// Decides what is written of stored objects, and how the answer is booked.
-    fn objects_and_booking(&mut self) -> (Vec<Entry>, Booking) {
-        let is_booked_endpoint = self.endpoint.is_booked();
-        let is_success = self.answer.is_some() && !self.is_error();
-        let is_look = self.recorder.as_ref().is_some_and(|r| r.is_look());
-        let has_passed_text = is_look && self.has_passed_text();
-        let Some(recorder) = &mut self.recorder else {
-            let booking = if is_booked_endpoint {
-                Booking::Row
-            } else {
-                Booking::Nothing
-            };
-            return (Vec::new(), booking);
-        };
-        let meter = self.meter.as_ref();
-        let stored = meter.and_then(Meter::stored).filter(|_| is_success);
-        // An answer without success makes no object.
-        let objects = match &self.answer {
-            Some(_) if is_success => recorder.last_entries(stored),
-            Some(head) if head.may_be_missing => {
-                let names = |id: &str| meter.is_some_and(|meter| meter.contains(id));
-                recorder.missing_object_entry(names).into_iter().collect()
-            }
-            Some(_) => Vec::new(),
-            // The backend may have taken what it was sent.
-            None => recorder.given_entries(),
-        };
-        // The usage that a stream reports in its beginning is not final.
-        let reports_usage = meter.is_some_and(|meter| {
-            let reading = meter.reading();
-            reading.counts().is_reported() && (reading.done || !meter.is_of_events())
-        });
-        let booking = recorder.booking(Facts {
-            is_success,
-            is_booked_endpoint,
-            stored,
-            reports_usage,
-            has_passed_text,
-            ..Facts::default()
-        });
-        (objects, booking)
-    }
-
-    /// Makes the row from what the backend reported. The second value is what it did not report.
-    fn row(&mut self, outcome: Outcome) -> (UsageRow, Missing) {
-        let Numbers { usage, missing } = self.numbers(outcome);
-        let source = match missing {
-            Missing::Nothing => UsageSource::Backend,
-            Missing::All => UsageSource::None,
-            Missing::Parts { .. } => UsageSource::Estimate,
-        };
-        let head = self.answer.as_ref();
-        let served_model = self.reading().and_then(|reading| reading.model.as_deref());
-        let served_model = served_model.map(clean_text);
-        // The backend chooses a model if the request names none, as for videos.
-        let served = served_model.as_deref().filter(|name| !name.is_empty());
-        let chosen = served.filter(|_| self.model.is_empty());
-        let model = chosen.map_or_else(|| self.model_or_unknown(), str::to_owned);
-        let row = UsageRow {
-            user_id: self.caller().id,
-            started_at_ms: self.started_at_ms,
-            endpoint: self.endpoint.path,
-            model,
-            served_model,
-            usage,
-            estimated: EstimatedTokens::default(),
-            status: self.status(),
-            outcome,
-            source,
-            duration_ms: millis_since(self.arrival.started),
-            first_byte_ms: head.map(|head| head.first_byte_ms),
-            backend_request_id: head.and_then(|head| head.request_id.clone()),
-        };
-        (row, missing)
-    }
-
-    /// Returns what is written of a row; `closes` is the account that it closes.
-    fn writes_of(
-        &mut self,
-        row: UsageRow,
-        missing: Missing,
-        closes: Option<(Account, Extent)>,
-    ) -> PendingWrites {
-        if row.source == UsageSource::Estimate {
-            let purpose = match closes {
-                Some((account, extent)) => Purpose::Bills(account, extent),
-                None => Purpose::Booked,
-            };
-            return PendingWrites {
-                estimate: Some(Box::new(self.estimate(row, missing, purpose))),
-                ..PendingWrites::default()
-            };
-        }
-        let booked = Booked {
-            outcome: row.outcome,
-            usage: row.usage,
-            source: row.source,
-        };
-        self.booked = Some((booked, row.duration_ms));
-        PendingWrites {
-            row: Some(Entry::of(row, closes)),
-            ..PendingWrites::default()
-        }
-    }
-
     fn is_error(&self) -> bool {
         let head = self.answer.as_ref();
         head.is_some_and(|head| !(200..300).contains(&head.status))
@@ -488,81 +320,6 @@ impl Exchange {
         self.answer
             .as_ref()
             .map_or(CLIENT_CLOSED_REQUEST, |head| head.status)
-    }
-
-    /// Returns the backend's numbers and what is missing of them. An error answer has no numbers.
-    fn numbers(&self, outcome: Outcome) -> Numbers {
-        if self.is_error() {
-            return Numbers::default();
-        }
-        Metered {
-            metering: self.metering(),
-            dialect: self.endpoint.dialect(),
-            meter: self.meter.as_ref(),
-            is_complete: outcome == Outcome::Completed,
-        }
-        .numbers()
-    }
-
-    /// Returns whether text has passed that is in no count so far.
-    fn has_passed_text(&self) -> bool {
-        let in_stream = self.reading().is_some_and(|r| r.has_uncounted_text(false));
-        in_stream || self.has_text()
-    }
-
-    /// Returns whether an answer in JSON has generated text.
-    fn has_text(&self) -> bool {
-        self.meter.as_ref().is_some_and(Meter::has_text_in_json)
-    }
-
-    /// Returns the rule by which the answer is booked. A look at a response is booked like the
-    /// request that made it.
-    fn metering(&self) -> Metering {
-        match self.endpoint.effect {
-            ObjectEffect::Response => Metering::Text,
-            _ => self.endpoint.metering,
-        }
-    }
-
-    /// Makes the estimate of a row's missing parts. It takes the body and the generated text, which
-    /// nothing else needs any more.
-    fn estimate(&mut self, row: UsageRow, missing: Missing, purpose: Purpose) -> Estimate {
-        let is_text = self.metering() == Metering::Text;
-        let (counts_input, counts_output) = match missing {
-            Missing::Nothing => (false, false),
-            Missing::All => (true, is_text),
-            Missing::Parts { input, output } => (input, output),
-        };
-        let input = if is_text {
-            Input::Messages
-        } else {
-            Input::Plain
-        };
-        let generated = if counts_output {
-            self.meter().take_generated()
-        } else {
-            AnswerText::Nothing
-        };
-        let body = std::mem::take(&mut self.body);
-        let body = if counts_input {
-            body.into_iter().collect()
-        } else {
-            Vec::new()
-        };
-        // The access log line of a booked answer has its numbers, and is written with them.
-        let is_booked = !matches!(purpose, Purpose::KeptFor(..));
-        self.is_logged |= is_booked;
-        let evidence = Evidence {
-            body,
-            input,
-            generated,
-        };
-        Estimate {
-            share: std::mem::take(&mut self.share),
-            purpose,
-            access: is_booked.then(|| self.access.clone()),
-            ..Estimate::of(row, evidence)
-        }
     }
 
     /// Writes the line of an answered request.
