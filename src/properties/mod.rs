@@ -1,10 +1,11 @@
 //! What the parsers promise whatever comes in: one function a fuzz target, bytes in, a failed assertion or nothing out.
 //! The targets in `fuzz/` call these, and so does `replay`, which feeds them every seed and mutations of it in `cargo test`.
-//! No part of the product: compiled for tests and under `--cfg fuzzing`. The backend's parsers have theirs in their room.
+//! No part of the product: compiled for tests and under `--cfg fuzzing`.
 
 // A panic is how these functions speak.
 #![allow(clippy::missing_panics_doc)]
 
+mod backend;
 mod decode;
 mod path;
 mod random;
@@ -16,12 +17,10 @@ mod splits;
 mod sse;
 mod usage;
 
-pub use crate::proxy::backend::properties::{backend_body, backend_head};
+pub use backend::{backend_body, backend_head};
 pub use decode::decode;
 pub use path::path;
 pub use settings::settings;
 pub use splice::splice;
 pub use sse::sse;
 pub use usage::usage;
-
-pub(crate) use splits::each_split;

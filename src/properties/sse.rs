@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::each_split;
+use super::splits::each_split;
 use crate::usage::{
     AnswerText, Counts, Encoding, EventKind, Meter, Templates, Text, UsageOnlyEvents, read_event,
 };

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::each_split;
+use super::splits::each_split;
 use crate::{
     model::Usage,
     usage::{

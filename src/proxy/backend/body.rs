@@ -46,7 +46,7 @@ pub enum BodyError {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// Bytes that are left of a known length.
     Length(u64),
     UntilClose,
@@ -58,7 +58,7 @@ pub(super) enum State {
 
 /// Place in the chunked encoding (RFC 9112 section 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Chunk {
+pub(crate) enum Chunk {
     Size,
     Data(u64),
     /// At the CRLF after a chunk's data.
@@ -166,7 +166,7 @@ impl Body {
 }
 
 impl State {
-    pub(super) fn at_start(framing: Framing) -> Self {
+    pub(crate) fn at_start(framing: Framing) -> Self {
         match framing {
             Framing::Length(0) => Self::Done,
             Framing::Length(length) => Self::Length(length),
@@ -177,7 +177,7 @@ impl State {
 
     /// Takes body bytes from what was read, `None` if there are none. Small chunks that came
     /// together leave together, so that the work for a piece is done once a read.
-    pub(super) fn take(&mut self, read: &mut BytesMut) -> Option<Bytes> {
+    pub(crate) fn take(&mut self, read: &mut BytesMut) -> Option<Bytes> {
         if read.is_empty() {
             return None;
         }
@@ -231,7 +231,7 @@ impl State {
 
     /// Moves over chunk sizes, line ends and trailers until data, the end, or the end of what was
     /// read.
-    pub(super) fn skip_framing(&mut self, read: &mut BytesMut) {
+    pub(crate) fn skip_framing(&mut self, read: &mut BytesMut) {
         while let Self::Chunk(chunk) = *self {
             match chunk.next(read) {
                 Ok(Some((next, framing))) => {

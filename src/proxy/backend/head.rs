@@ -9,23 +9,23 @@ use actix_web::http::{
 use bytes::BytesMut;
 
 /// Longest head; most servers send less than 2 KiB.
-pub(super) const MAX_HEAD_BYTES: usize = 128 * 1024;
+pub(crate) const MAX_HEAD_BYTES: usize = 128 * 1024;
 const MAX_HEADERS: usize = 160;
 
 /// A complete head.
-pub(super) struct Head {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) framing: Framing,
+pub(crate) struct Head {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) framing: Framing,
     /// The length that the body has, or would have if it were sent.
-    pub(super) announced_length: Option<u64>,
+    pub(crate) announced_length: Option<u64>,
     /// Another request may follow on this connection when the body has been read.
-    pub(super) keeps_alive: bool,
+    pub(crate) keeps_alive: bool,
 }
 
 /// Ways in which the end of a body is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(crate) enum Framing {
     Length(u64),
     Chunked,
     UntilClose,
@@ -33,14 +33,14 @@ pub(super) enum Framing {
 
 /// The kind of request that an answer belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RequestKind {
+pub(crate) enum RequestKind {
     Request,
     /// The answer has no body, whatever its head announces.
     Head,
     Upgrade,
 }
 
-pub(super) enum Parsed {
+pub(crate) enum Parsed {
     Whole(Head),
     /// A 1xx answer, which was taken off the buffer.
     Interim,
@@ -50,7 +50,7 @@ pub(super) enum Parsed {
 impl Head {
     /// Takes a head off the front of what was read. The error is a text that says what is wrong
     /// with it.
-    pub(super) fn parse(read: &mut BytesMut, kind: RequestKind) -> Result<Parsed, &'static str> {
+    pub(crate) fn parse(read: &mut BytesMut, kind: RequestKind) -> Result<Parsed, &'static str> {
         // The array is not filled first: that would be 5 KB of writes for an answer with ten
         // headers.
         let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
@@ -141,7 +141,7 @@ impl Framing {
 
 /// Returns the framing, and whether it is the only one that is named. A connection whose answer
 /// named two is not used again.
-pub(super) fn framing(
+pub(crate) fn framing(
     status: StatusCode,
     headers: &HeaderMap,
 ) -> Result<(Framing, bool), &'static str> {

@@ -5,15 +5,13 @@
 //! backend may have begun to work on its request.
 
 mod addresses;
-mod body;
+pub(crate) mod body;
 mod connect;
 mod connection;
-mod head;
+pub(crate) mod head;
 mod http_proxy;
 mod idle_timer;
 mod pool;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod properties;
 mod url;
 
 use std::{

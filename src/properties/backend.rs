@@ -1,4 +1,4 @@
-//! What the reader of the backend's answers promises, whatever comes over the wire and in whatever reads: see `crate::properties`.
+//! The properties of the reader of the backend's answers, whatever comes over the wire and in whatever reads.
 
 // These functions report a broken property by a panic.
 #![allow(clippy::missing_panics_doc)]
@@ -6,11 +6,11 @@
 use actix_web::http::header::HeaderMap;
 use bytes::BytesMut;
 
-use super::{
+use super::splits::each_split;
+use crate::proxy::backend::{
     body::State,
     head::{Framing, Head, MAX_HEAD_BYTES, Parsed, RequestKind},
 };
-use crate::properties::each_split;
 
 /// A head is read the same however it is split; it says what its lines say, and what follows it is
 /// left for the body.
