@@ -10,7 +10,7 @@ const PREFIX: &str = "llmp-";
 /// Number of random bytes in a key: 192 bits.
 const RANDOM_BYTES: usize = 24;
 
-/// A user's whole key. `Debug` and [`ApiKey::masked`] never show it whole; [`ApiKey::expose`] does.
+/// A user's complete key. `Debug` and [`ApiKey::masked`] show only its ends; [`ApiKey::expose`] shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
@@ -34,7 +34,7 @@ impl ApiKey {
         Self(text.into())
     }
 
-    /// The whole key. For storing it and for showing it to the operator who asked.
+    /// Returns the complete key, to store it or to show it to the operator who asked.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

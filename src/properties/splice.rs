@@ -13,7 +13,7 @@ use crate::proxy::{
 const MAX_MODEL_CHARS: usize = 200;
 
 /// The edit changes nothing but what it inserts; afterwards the body asks for usage by itself and says otherwise the same.
-/// So it is where parts of the body are too long to be read whole.
+/// The same holds if parts of the body are too long to be read completely.
 pub fn splice(body: &[u8]) {
     check(body);
     if let Some(stretched) = stretched(body) {

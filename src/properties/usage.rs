@@ -47,7 +47,7 @@ pub fn usage(body: &[u8]) {
     }
 
     let (kind, event) = read_event(body, &mut Text::default());
-    // What nobody reads need not be readable: nested too deeply, no Unicode, a number without end.
+    // What is not read need not be readable: nested too deeply, no Unicode, a number without end.
     let is_same = event == answer || serde_json::from_slice::<Value>(body).is_err();
     match kind {
         EventKind::Done => assert!(body.trim_ascii() == b"[DONE]" || !is_of_chat),

@@ -1,7 +1,5 @@
 //! The accounts of objects that use tokens after their answer has ended, such as batches and background responses. Each is billed
 //! once: until then the store keeps what it is taken to have used, afterwards it bills only what passes beyond that.
-//!
-//! The column `is_settled` says what `is_billed` does in the code; released migrations are never edited, so it keeps its name.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Reports: who used what in a window. Whole hours come from the hourly sums, the two edges and what is not summed yet from
+//! Reports of the usage in a window, by user, model, endpoint or day. Whole hours come from the hourly sums, the two edges and what is not summed yet from
 //! the raw rows, so that any window is exact and ten million rows take a fraction of a second (measured: 0.2 s against 8.5 s).
 
 use std::{collections::BTreeMap, fmt::Write};

@@ -153,7 +153,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 
 fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // In WAL mode NORMAL keeps the file whole at any moment and every commit through a killed process; only a power cut
+    // In WAL mode NORMAL keeps the file consistent at any moment and every commit through a killed process; only a power cut
     // may take back the last commits (sqlite.org/pragma.html#pragma_synchronous). The ledger sets FULL on request.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     // A long reader makes the WAL grow; give the space back afterwards (sqlite.org/pragma.html#pragma_journal_size_limit).

@@ -221,7 +221,7 @@ pub(super) mod tests {
         work(&store.connection().unwrap());
     }
 
-    /// Who owns an id as an object of a kind, of the users 1 to 3.
+    /// Returns which of the users 1 to 3 owns an id as an object of a kind.
     fn owner(connection: &Connection, id: &str, kind: ObjectKind) -> Option<i64> {
         (1..=3).find(|user_id| {
             let claims = [claim(id, kind)];

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::StoreError;
 use crate::model::{ApiKey, User, UserName, now_ms};
 
-// One statement, so that no key slips in whole while another process switches to hashes.
+// One statement, so that no key is stored in clear while another process switches to hashes.
 const INSERT: &str = "INSERT INTO users (username, api_key, key_hash, created_at_ms) SELECT ?1, CASE WHEN EXISTS \
      (SELECT 1 FROM settings WHERE name = 'store_keys' AND value = 'hashed') THEN ?5 ELSE ?2 END, ?3, ?4";
 const LIST: &str =
@@ -69,7 +69,7 @@ pub enum KeyAccess {
 /// The form in which the database keeps a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyStorage {
-    /// The whole key, so that it can be shown again.
+    /// The complete key, so that it can be shown again.
     Clear,
     /// Its hash, and a few characters to recognise it by.
     Hashed,
@@ -154,7 +154,7 @@ pub fn set_access(
     })
 }
 
-/// Forgets all whole keys, for good: the database keeps their hashes from now on. Returns how many it forgot.
+/// Replaces all complete keys by their hashes, for good. Returns how many it replaced.
 ///
 /// # Errors
 /// [`StoreError::NotWiped`] if the keys are hashed but old pages may still hold some, or an error of the database.

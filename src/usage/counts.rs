@@ -13,7 +13,7 @@ use crate::{
     model::Usage,
 };
 
-/// Limits of the search for a usage object in text that is not JSON as a whole: its longest length, and how many places are
+/// Limits of the search for a usage object in text that is no complete JSON: its longest length, and how many places are
 /// tried from the end. Without these a megabyte of `{"usage":{"usage":…` would be read a hundred thousand times.
 const MAX_USAGE_BYTES: usize = 16 * 1024;
 const MAX_USAGE_TRIES: usize = 256;
@@ -149,7 +149,7 @@ impl Counts {
             Dialect::Messages => self.cache_read.or(details),
             _ => details.or(self.cache_read),
         };
-        // Parts are never larger than the whole, whatever a backend writes.
+        // Parts are never larger than their sum, whatever a backend writes.
         ReportedCounts {
             input,
             output,
@@ -266,7 +266,7 @@ impl ReportedCounts {
     }
 }
 
-/// Finds the last usage object in a piece of an answer that cannot be read as a whole. The quotes of text inside a JSON string
+/// Finds the last usage object in a piece of an answer that is no complete JSON. The quotes of text inside a JSON string
 /// are escaped, so the seven bytes `"usage"` are a member's name.
 #[must_use]
 pub fn find_counts(piece: &[u8]) -> Option<Counts> {

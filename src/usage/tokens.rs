@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_long_text_is_counted_within_5_percent_however_long_it_is() {
-        // Longer than a piece, than what is counted whole, and many times that.
+        // Longer than a piece, than what is counted completely, and many times that.
         for bytes in [100_000, 2_000_000, 9_000_000] {
             for sample in &SAMPLES {
                 let times = bytes / sample.text.len() / SAMPLES.len();

@@ -81,7 +81,7 @@ impl WalWatch {
             // A reader may stand in the way, and a full disk is found at the next commit: it is tried again with more pages.
             let _ = checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)");
         }
-        // Nor is anybody kept waiting for readers while nothing is written.
+        // While nothing is written the log does not grow, and no row should wait for readers.
         if !is_quiet {
             self.empty_if_long(connection);
         }
