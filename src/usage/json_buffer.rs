@@ -4,7 +4,7 @@ use super::{
     answer::{Answer, answer_text, read_answer},
     counts::{Counts, find_counts},
     estimate::AnswerText,
-    stored::AnswerObjects,
+    objects::AnswerObjects,
     text::Text,
 };
 use crate::json::Outline;

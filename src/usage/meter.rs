@@ -10,8 +10,8 @@ use super::{
     decode::{Decoder, Encoding},
     estimate::AnswerText,
     json_buffer::JsonBuffer,
+    objects::AnswerObjects,
     sse::{Event, Piece, Scanner, UsageOnlyEvents},
-    stored::AnswerObjects,
     template::{EventReader, Templates},
     text::{Mark, Text},
 };
