@@ -89,11 +89,13 @@ fn run_worker(
         .enable_all()
         .build()?;
     LocalSet::new().block_on(&runtime, async move {
-        let port = WorkerLedger::new(ledger);
+        let worker_ledger = WorkerLedger::new(ledger);
         let running: Vec<_> = (0..writers)
             .map(|_| {
-                let port = std::rc::Rc::clone(&port);
-                tokio::task::spawn_local(async move { write_in_turn(&port, begun, duration).await })
+                let worker_ledger = std::rc::Rc::clone(&worker_ledger);
+                tokio::task::spawn_local(async move {
+                    write_in_turn(&worker_ledger, begun, duration).await
+                })
             })
             .collect();
         let mut total = Written::default();
@@ -108,14 +110,14 @@ fn run_worker(
 }
 
 async fn write_in_turn(
-    port: &WorkerLedger,
+    worker_ledger: &WorkerLedger,
     begun: Instant,
     duration: Duration,
 ) -> Result<Written, NotWritten> {
     let mut written = Written::default();
     loop {
         let handed_over = Instant::now();
-        port.commit([Entry::Row(row())]).await?;
+        worker_ledger.commit([Entry::Row(row())]).await?;
         written.rows += 1;
         let now = begun.elapsed();
         if now >= WARM_UP + duration {

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 const BLOCK_BYTES: usize = 1024;
 /// Shorter ones are not worth it.
 const MIN_RUN_BLOCKS: usize = 8;
-/// What shows of most blocks that they are no part of a run.
+/// Length of the beginning of a block that shows of most blocks that they are no part of a run.
 const PROBE_BYTES: usize = 32;
 
 /// A body without the middle of its long runs: stretches of bytes that are all inside one string, number or word. What is
@@ -19,7 +19,7 @@ const PROBE_BYTES: usize = 32;
 pub struct Excerpt<'b> {
     parts: SmallVec<[&'b [u8]; 1]>,
     kept: Cow<'b, str>,
-    /// What was left out, by its place in the body.
+    /// The places in the body of what was left out.
     cuts: Vec<Range<usize>>,
 }
 
@@ -27,7 +27,7 @@ impl<'b> Excerpt<'b> {
     /// Makes the excerpt of a body in one part or several, which runs are looked for within.
     ///
     /// # Errors
-    /// When the body is not UTF-8. A run has ASCII characters only and borders on such, so what is kept of the body is UTF-8
+    /// If the body is not UTF-8. A run has ASCII characters only and borders on such, so what is kept of the body is UTF-8
     /// just where the body is.
     pub fn of(parts: impl IntoIterator<Item = &'b [u8]>) -> Result<Self, Utf8Error> {
         let parts: SmallVec<[_; 1]> = parts.into_iter().collect();
@@ -50,18 +50,18 @@ impl<'b> Excerpt<'b> {
         Ok(Self { parts, kept, cuts })
     }
 
-    /// JSON if the body is.
+    /// Returns the excerpt, which is JSON if the body is.
     #[must_use]
     pub fn json(&self) -> &str {
         &self.kept
     }
 
-    /// The body as it came.
+    /// Returns a copy of the body as it came.
     pub fn whole(&self) -> Vec<u8> {
         self.parts.concat()
     }
 
-    /// Where something that stands between two values of [`json`](Self::json) stands in the body.
+    /// Returns the place in the body for a place between two values of [`json`](Self::json).
     pub fn place(&self, mut place: usize) -> usize {
         for cut in &self.cuts {
             if place <= cut.start {
@@ -73,7 +73,7 @@ impl<'b> Excerpt<'b> {
     }
 }
 
-/// Of each long run what is left out: all but its first block and its last.
+/// Finds what is left out of each long run: all but its first block and its last.
 fn middles_of_runs(part: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut blocks = part.chunks_exact(BLOCK_BYTES).enumerate();
     std::iter::from_fn(move || {
@@ -113,7 +113,7 @@ fn is_of_string(block: &[u8]) -> bool {
     block.iter().any(is_of_word)
 }
 
-/// Whether all bytes are such that neither a string nor a number, a word, a list or an object begins or ends in them: base64 in
+/// Returns whether all bytes are such that neither a string nor a number, a word, a list or an object begins or ends in them: base64 in
 /// both its alphabets, and what lies between their letters in ASCII. No quote, backslash, comma, bracket, white space or
 /// control character, and nothing that is not ASCII.
 fn is_of_run(block: &[u8]) -> bool {
@@ -121,7 +121,7 @@ fn is_of_run(block: &[u8]) -> bool {
     are_inner(probe) && are_inner(block)
 }
 
-/// By minima and maxima, of which the compiler makes a few instructions for many bytes at once.
+/// Compares by minima and maxima, for which the compiler emits a few instructions for many bytes at once.
 fn are_inner(bytes: &[u8]) -> bool {
     let (mut lowest, mut highest) = (u8::MAX, u8::MIN);
     // Behind a comma, and behind the three of `[\]`; what lies before these is far behind.
@@ -141,7 +141,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    /// What is kept of a long run at each end.
+    /// Length of what is kept of a long run at each end.
     const KEPT_BYTES: usize = BLOCK_BYTES;
 
     fn any_value() -> impl Strategy<Value = Value> {
@@ -167,7 +167,7 @@ mod tests {
         })
     }
 
-    /// Whether a text is another one, but for the middle of long runs.
+    /// Returns whether two texts differ in the middle of long runs only.
     fn is_shortened(kept: &str, whole: &str) -> bool {
         kept == whole
             || whole.len() > MIN_RUN_BLOCKS * BLOCK_BYTES

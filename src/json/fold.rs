@@ -7,7 +7,8 @@ use std::borrow::Cow;
 /// The two characters that fold to an ASCII letter (Unicode's `CaseFolding.txt`): long s, and the sign for kelvin.
 const FOLDED: [(&[u8], u8); 2] = [("\u{17f}".as_bytes(), b's'), ("\u{212a}".as_bytes(), b'k')];
 
-/// A name with its letters folded to ASCII's small ones; borrowed when that changes nothing, as with nearly all names.
+/// Returns a name with its letters folded to ASCII's small ones. It is borrowed if that changes nothing, as with nearly all
+/// names.
 #[must_use]
 pub fn fold(name: &[u8]) -> Cow<'_, [u8]> {
     let is_folded = |byte: &u8| byte.is_ascii() && !byte.is_ascii_uppercase();
@@ -26,7 +27,7 @@ pub fn fold(name: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(folded)
 }
 
-/// The same for text.
+/// Returns a text with its letters folded as [`fold`] folds them.
 #[must_use]
 pub fn fold_text(name: &str) -> Cow<'_, str> {
     match fold(name.as_bytes()) {
@@ -47,7 +48,8 @@ pub struct LooseName {
 const MAX_LETTERS: usize = 24;
 
 impl LooseName {
-    /// A name that is longer than all known ones, or has a quote, a backslash or a letter that is not ASCII's, is like no other.
+    /// Makes a loose name. One that is longer than all known ones, or has a quote, a backslash or a letter that is not ASCII's,
+    /// equals no other.
     #[must_use]
     pub fn of(name: &[u8]) -> Self {
         let mut loose = Self::default();
@@ -74,14 +76,14 @@ impl LooseName {
         known.eq(self.letters[..self.count].iter().copied())
     }
 
-    /// Whether the letters end like this word, which has no underscores.
+    /// Returns whether the letters end like this word, which has no underscores.
     #[must_use]
     pub fn ends_with(&self, word: &str) -> bool {
         self.letters[..self.count].ends_with(word.as_bytes())
     }
 }
 
-/// The first character, folded, or a byte of one that does not fold; and what follows.
+/// Splits off the first character, folded, or the first byte of a character that does not fold.
 fn first(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let (byte, after) = bytes.split_first()?;
     if !byte.is_ascii() {
@@ -145,7 +147,7 @@ mod tests {
     }
 
     proptest! {
-        /// Of the characters that Unicode lowers or raises to an ASCII letter these are all that Go folds.
+        /// Go folds exactly these of the characters that Unicode lowers or raises to an ASCII letter.
         #[test]
         fn any_name_is_folded_like_its_characters(name in "[a-cksA-CKS_\u{17f}\u{212a}é日]{0,12}") {
             let plain: String = name.chars().map(|c| match c {

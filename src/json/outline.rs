@@ -5,14 +5,14 @@
 
 use memchr::{memchr, memchr2};
 
-/// A longer string becomes an empty one. Ids and names of models are shorter, however they are escaped.
+/// The longest string that is kept; a longer one becomes empty. Ids and names of models are shorter, however they are escaped.
 const MAX_STRING_BYTES: usize = 512;
-/// The beginning of a string tells base64 from text.
+/// Length of the beginning of a string that tells base64 from text.
 const MAX_JUDGED_BYTES: u64 = 4 * 1024;
-/// What is kept; the document is cut off there.
+/// The largest outline. The rest of the document is cut off.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// The document so far.
+/// The outline of the document so far.
 #[derive(Debug, Default)]
 pub struct Outline {
     kept: Vec<u8>,
@@ -22,27 +22,27 @@ pub struct Outline {
     mode: OutlineMode,
 }
 
-/// What becomes of the document.
+/// The part of the document that is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum OutlineMode {
-    /// It is kept until it is too long.
+    /// The outline, until it is too long.
     #[default]
     Outline,
-    /// Only its weight is of interest from here on.
+    /// Nothing: only the weight is counted from here on.
     Weight,
 }
 
 /// A string that has begun and not ended.
 #[derive(Debug, Clone, Copy)]
 struct OpenString {
-    /// Where its text begins in what is kept.
+    /// The place in the outline where its text begins.
     start: usize,
     length: u64,
-    /// It is too long: its text is gone, and what follows of it goes too.
+    /// Whether it is too long, so that its text was removed and the rest of it is left out.
     is_emptied: bool,
-    /// The last byte was a backslash that is not escaped itself.
+    /// Whether the last byte was a backslash that is not escaped itself.
     is_escaped: bool,
-    /// It has characters that neither base64 nor the beginning of a `data:` URL has.
+    /// Whether it has characters that neither base64 nor the beginning of a `data:` URL has.
     is_text: bool,
 }
 
@@ -52,7 +52,7 @@ impl OpenString {
     }
 }
 
-/// The length of a document without its long strings of base64.
+/// Returns the length of a document in bytes without its long strings of base64.
 pub fn weight_of(document: &[u8]) -> u64 {
     let mut outline = Outline::of_weight();
     outline.push(document);
@@ -60,12 +60,12 @@ pub fn weight_of(document: &[u8]) -> u64 {
 }
 
 impl Outline {
-    /// What is kept so far.
+    /// Returns the outline so far.
     pub fn json(&self) -> &[u8] {
         &self.kept
     }
 
-    /// An outline of which only the weight is wanted.
+    /// Creates an outline that keeps nothing and counts the weight.
     pub fn of_weight() -> Self {
         Self {
             mode: OutlineMode::Weight,
@@ -73,7 +73,7 @@ impl Outline {
         }
     }
 
-    /// Length of what came without its long strings of base64.
+    /// Returns the length in bytes of the document so far without its long strings of base64.
     pub fn weight(&self) -> u64 {
         let open = self.string.as_ref();
         let open = open.filter(|string| !string.is_media());
@@ -91,7 +91,7 @@ impl Outline {
         }
     }
 
-    /// Takes what stands between two strings, and the quote that begins the second; how many bytes that is.
+    /// Takes what stands between two strings, and the quote that begins the second. Returns the number of bytes taken.
     fn take_between(&mut self, piece: &[u8]) -> usize {
         let quote = memchr(b'"', piece);
         let end = quote.map_or(piece.len(), |at| at + 1);
@@ -109,7 +109,7 @@ impl Outline {
         end
     }
 
-    /// Takes of a string what reaches to its end or behind a backslash; how many bytes that is.
+    /// Takes the part of a string that reaches to its end or behind a backslash. Returns the number of bytes taken.
     fn take_text(&mut self, mut string: OpenString, piece: &[u8]) -> usize {
         if string.is_escaped {
             // PHP escapes the slashes of base64; no other escape stands in it.
@@ -175,7 +175,7 @@ impl Outline {
     }
 }
 
-/// What base64 in either alphabet is made of, and the beginning of a `data:` URL.
+/// Returns whether a byte occurs in base64 of either alphabet, or in the beginning of a `data:` URL.
 fn is_of_media(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+/=-_\\:;,.".contains(&byte)
 }
@@ -192,7 +192,7 @@ mod tests {
         outline.kept
     }
 
-    /// The same by a tree.
+    /// Empties the long strings of a tree, for comparison.
     fn without_long_strings(value: &mut Value) {
         match value {
             // Two of the bytes are quotes.

@@ -19,7 +19,7 @@ pub trait PartReader<'de> {
     /// stand there.
     ///
     /// # Errors
-    /// What the parser says. An error of the reader's own ends the reading.
+    /// If the parser fails. An error that the reader returns ends the reading.
     fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
         let _ = name;
         skip_value(object)
@@ -28,7 +28,7 @@ pub trait PartReader<'de> {
     /// Reads the next element of a list. Returns whether there was one.
     ///
     /// # Errors
-    /// As for [`PartReader::member`].
+    /// The errors of [`PartReader::member`].
     fn element<A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<bool, A::Error> {
         Ok(list.next_element::<IgnoredAny>()?.is_some())
     }
@@ -71,7 +71,7 @@ pub fn for_each_part<'de, D: Deserializer<'de>>(
 /// Passes over the value of a member.
 ///
 /// # Errors
-/// What the parser says.
+/// If the parser fails.
 #[inline]
 pub fn skip_value<'de, A: MapAccess<'de>>(object: &mut A) -> Result<(), A::Error> {
     object.next_value::<IgnoredAny>().map(drop)

@@ -1,8 +1,8 @@
-//! What a report can be split by.
+//! The dimensions that a report can be split by.
 
 use std::{fmt, str::FromStr};
 
-/// One of the ways to split sums; several may be combined.
+/// A way to split sums. Several may be combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dimension {
     Endpoint,
@@ -12,7 +12,7 @@ pub enum Dimension {
     Day,
 }
 
-/// A word that is no dimension.
+/// The error for a word that is no dimension.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is none of endpoint, model, user, day")]
 pub struct DimensionError(String);
@@ -40,10 +40,10 @@ impl Dimension {
         }
     }
 
-    /// Reads a list such as `day,model`; of doubled words the first one counts.
+    /// Reads a list such as `day,model`. A doubled word counts once.
     ///
     /// # Errors
-    /// The first word that is none.
+    /// The first word that is no dimension.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, DimensionError> {
         let words = text.split(',').map(str::trim);
         let list: Result<Vec<_>, _> = words
@@ -53,7 +53,7 @@ impl Dimension {
         Ok(Self::without_doubles(&list?))
     }
 
-    /// Of doubled ones the first.
+    /// Returns the list with only the first of doubled dimensions.
     #[must_use]
     pub fn without_doubles(list: &[Self]) -> Vec<Self> {
         let mut singles = Vec::new();

@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 
 /// Every key starts with this, so that people and secret scanners recognise one.
 const PREFIX: &str = "llmp-";
-/// 192 random bits.
+/// Number of random bytes in a key: 192 bits.
 const RANDOM_BYTES: usize = 24;
 
-/// A user's whole key. `Debug` and [`ApiKey::masked`] never show it whole; [`ApiKey::expose`] does.
+/// A user's complete key. `Debug` and [`ApiKey::masked`] show only its ends; [`ApiKey::expose`] shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
@@ -21,7 +21,7 @@ impl ApiKey {
     /// A new key: `llmp-` and 48 hexadecimal digits from the operating system's generator.
     ///
     /// # Errors
-    /// When the operating system gives no random bytes.
+    /// If the operating system gives no random bytes.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut random = [0u8; RANDOM_BYTES];
         getrandom::fill(&mut random)?;
@@ -34,7 +34,7 @@ impl ApiKey {
         Self(text.into())
     }
 
-    /// The whole key. For storing it and for showing it to the operator who asked.
+    /// Returns the complete key, to store it or to show it to the operator who asked.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -52,13 +52,13 @@ impl ApiKey {
         Sha256::digest(bytes).into()
     }
 
-    /// Whether a text has the form of a key, to tell a key from a user name on the command line.
+    /// Returns whether a text has the form of a key, which tells a key from a user name on the command line.
     #[must_use]
     pub fn looks_like_one(text: &str) -> bool {
         text.starts_with(PREFIX)
     }
 
-    /// Whether this is what [`ApiKey::masked`] left of a key: all that a database of hashes knows.
+    /// Returns whether this is what [`ApiKey::masked`] left of a key, which is all that a database of hashes knows.
     #[must_use]
     pub fn is_masked(&self) -> bool {
         self.0.contains('…')

@@ -1,8 +1,8 @@
-//! What users store at the backend: whose it is, and whether what it used is booked.
+//! Objects that users store at the backend: their owners, and whether their usage is billed.
 
 use super::UsageRow;
 
-/// What an object is, by the endpoint that made it.
+/// The kind of an object, by the endpoint that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ObjectKind {
     Response,
@@ -19,7 +19,7 @@ pub enum ObjectKind {
     Video,
     /// A character for videos.
     Character,
-    /// What an answer of a chat said aloud.
+    /// Sound in the answer of a chat.
     Audio,
     /// An answer of a chat that the backend was asked to store.
     ChatCompletion,
@@ -32,23 +32,23 @@ pub enum ObjectKind {
 /// An object that a user made at the backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredObject {
-    /// As the backend names it.
+    /// The backend's id.
     pub id: String,
     pub kind: ObjectKind,
     pub user_id: i64,
     /// Unix time in milliseconds.
     pub made_at_ms: i64,
-    /// What it used has its row, or it uses nothing. A batch and a background response use their tokens later.
+    /// Whether its usage has a row, or it uses nothing. A batch and a background response use their tokens later.
     pub is_billed: bool,
     pub origin: Origin,
 }
 
-/// How an answer came to name an object.
+/// The reason why an answer contains an object's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// It made the object. Where the id was merely given by a client, or belonged to what is deleted, the new object has it.
+    /// The answer made the object. An id that a client had merely given, or that belonged to a deleted object, is the new one's.
     Produced,
-    /// It lists the object, or the object was named by a client.
+    /// The answer lists the object, or a client sent its id.
     Listed,
 }
 
@@ -56,46 +56,46 @@ pub enum Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     pub id: String,
-    /// When the object was made (Unix milliseconds), if the row comes of the very answer that made it. If another object is known
-    /// by that id the row is booked like any other.
+    /// Unix time in milliseconds when the object was made, if the row comes of the very answer that made it. If another object is
+    /// known by that id, the row is inserted like any other.
     pub made_at_ms: Option<i64>,
 }
 
-/// What a request says of an object that it names.
+/// The claim of a request that it may use an object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Claim {
     pub id: String,
     pub kind: ObjectKind,
-    /// The backend will look it up. Otherwise it may be unknown, but not another user's: an item that is sent whole has the
-    /// id that it got once, and a backend that keeps items by that id would write over it.
+    /// Whether the backend will look it up. Otherwise it may be unknown, but not another user's: an item that is sent in full has
+    /// the id that it once got, and a backend that keeps items by that id would overwrite it.
     pub is_looked_up: bool,
 }
 
-/// What is written into the ledger, in the order in which it was handed over.
+/// A change that the ledger writes, in the order in which changes were handed over.
 #[derive(Debug, Clone)]
 pub enum Entry {
     Row(UsageRow),
     Made(StoredObject),
-    /// The backend has deleted it.
+    /// The backend has deleted an object.
     Forgotten {
         id: String,
         user_id: i64,
     },
-    /// The backend told a user that there is none. One that was made later than this may be on its way to all of the backend's
-    /// servers, and one whose account is open may have used something: those stay.
+    /// The backend answered a user that there is no such object. An object that was made after `made_before_ms` (Unix
+    /// milliseconds) stays, because not all of the backend's servers may know it yet; so does one whose account is open.
     Missing {
         id: String,
         user_id: i64,
         made_before_ms: i64,
     },
-    /// What an object is taken to have used so far, kept with it for when its account is closed. If the account is closed, what
-    /// goes beyond it is booked.
+    /// The usage that an object is taken to have had so far, kept until its account is closed. If the account is closed already,
+    /// the tokens beyond it are billed.
     Kept {
         account: Account,
         row: UsageRow,
         progress: Progress,
     },
-    /// What an object used. The first time it is booked, or what was kept if that is more; later only what goes beyond it.
+    /// The usage of an object. The first time it is billed, or the kept usage if that is more; later only the tokens beyond it.
     Billed {
         account: Account,
         row: UsageRow,
@@ -107,24 +107,24 @@ pub enum Entry {
     },
 }
 
-/// Whether more of an answer is to come.
+/// How far an answer has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     Beginning,
     End,
 }
 
-/// What the numbers of a settled row cover.
+/// The part of an object's usage that a row covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// All that the object used, if the backend says so.
+    /// The row covers all that the object used, if the backend reports it.
     Complete,
-    /// What was known when it was cancelled or deleted.
+    /// The row covers what was known when the object was cancelled or deleted.
     Cut,
 }
 
 impl Entry {
-    /// The entry of a row; `billed_to` is the account that it closes.
+    /// Returns the entry of a row, which closes the account in `billed_to`.
     #[must_use]
     pub fn of(row: UsageRow, billed_to: Option<(Account, Extent)>) -> Self {
         match billed_to {
@@ -139,7 +139,7 @@ impl Entry {
 }
 
 impl Account {
-    /// The account of an object that is looked at again.
+    /// Returns the account of an object that was made by an earlier answer.
     #[must_use]
     pub fn of_known(id: impl Into<String>) -> Self {
         Self {
@@ -168,13 +168,13 @@ impl ObjectKind {
         Self::Closed,
     ];
 
-    /// By the word of the database.
+    /// Returns the kind for a word of the database; `None` for an unknown one.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
-    /// The word the database holds.
+    /// Returns the word that the database holds.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A text that never shows itself.
+/// A text that its `Debug` does not show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

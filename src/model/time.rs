@@ -177,12 +177,12 @@ fn parse_instant(text: &str) -> Option<Timestamp> {
     }
 }
 
-/// The last whole second that can be told.
+/// The last whole second that can be represented.
 fn last_instant() -> Timestamp {
     Timestamp::from_second(Timestamp::MAX.as_second()).unwrap_or(Timestamp::MAX)
 }
 
-/// Of `2026-02-08T24:00:00Z`, which ISO 8601 allows for a day's end, the day's beginning.
+/// Returns the beginning of the day for `2026-02-08T24:00:00Z`, which ISO 8601 allows for the day's end.
 fn midnight_before(text: &str) -> Option<String> {
     let (date, time) = text.split_once(['T', 't', ' '])?;
     let rest = time.strip_prefix("24:00")?;
@@ -195,7 +195,7 @@ fn midnight_before(text: &str) -> Option<String> {
     is_exact.then(|| format!("{date}T00:00:00{zone}"))
 }
 
-/// In a query string an unescaped `+` means a space, so `…T10:00:00+02:00` arrives as `…T10:00:00 02:00`: put the plus back.
+/// Puts back the plus of `…T10:00:00+02:00`, which arrives as a space from a query string in which it was not escaped.
 fn restore_plus(text: &str) -> String {
     match text.rsplit_once(' ') {
         Some((time, offset))

@@ -1,7 +1,7 @@
 //! Token counts and the row of the ledger that holds them.
 
-/// What one answer used. `cached` is a part of `input`, `reasoning` a part of `output`, all in tokens; audio and images are
-/// what some endpoints are billed by instead, and never a part of the tokens.
+/// The usage of one answer. `cached` is a part of `input`, `reasoning` a part of `output`, all in tokens. Some endpoints are
+/// billed by audio or images instead, which are never a part of the tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     pub input: u64,
@@ -14,7 +14,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Both together.
+    /// Adds two usages. A sum that does not fit is the largest number.
     #[must_use]
     pub fn saturating_add(self, other: Self) -> Self {
         Self {
@@ -35,12 +35,12 @@ pub struct EstimatedTokens {
     pub output: u64,
 }
 
-/// How an answer ended.
+/// The way in which an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The client was sent all of it.
     Completed,
-    /// The client hung up first.
+    /// The client disconnected before the end.
     ClientGone,
     /// The backend broke off.
     BackendBroke,
@@ -48,23 +48,23 @@ pub enum Outcome {
     BackendError,
 }
 
-/// Where the numbers of a row come from.
+/// The source of a row's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageSource {
-    /// The backend said so.
+    /// The backend reported them.
     Backend,
-    /// The backend reported nothing usable, or no more after some of the text: that is counted here, and added to what it did
-    /// report.
+    /// The backend reported nothing usable, or nothing for the last part of the text. The missing tokens are counted here and added
+    /// to the reported ones.
     Estimate,
-    /// There are none: an error answer, or one of an endpoint that is billed otherwise and told none.
+    /// There are no numbers: it is an error answer, or one of an endpoint that is billed otherwise and reported none.
     None,
 }
 
-/// One row of the ledger: one request that the backend answered.
+/// A row of the ledger, which stands for one request that the backend answered.
 #[derive(Debug, Clone)]
 pub struct UsageRow {
     pub user_id: i64,
-    /// When the request arrived, Unix time in milliseconds.
+    /// Unix time in milliseconds when the request arrived.
     pub started_at_ms: i64,
     /// The path without query, such as `/v1/chat/completions`.
     pub endpoint: &'static str,
@@ -73,21 +73,21 @@ pub struct UsageRow {
     /// The model that the backend says it used.
     pub served_model: Option<String>,
     pub usage: Usage,
-    /// How much of it is estimated; none but of [`UsageSource::Estimate`].
+    /// The part of the usage that is estimated: nothing unless the source is [`UsageSource::Estimate`].
     pub estimated: EstimatedTokens,
     /// HTTP status that the client was sent.
     pub status: u16,
     pub outcome: Outcome,
     pub source: UsageSource,
     pub duration_ms: i64,
-    /// From the request's arrival to the first byte of the backend's answer.
+    /// Milliseconds from the request's arrival to the first byte of the backend's answer.
     pub first_byte_ms: Option<i64>,
     /// The backend's `x-request-id`.
     pub backend_request_id: Option<String>,
 }
 
 impl Outcome {
-    /// By the word of the database.
+    /// Returns the outcome for a word of the database; `None` for an unknown one.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         let all = [
@@ -99,7 +99,7 @@ impl Outcome {
         all.into_iter().find(|outcome| outcome.as_str() == word)
     }
 
-    /// The word the database holds.
+    /// Returns the word that the database holds.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -112,7 +112,7 @@ impl Outcome {
 }
 
 impl UsageSource {
-    /// The word the database holds.
+    /// Returns the word that the database holds.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

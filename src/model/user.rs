@@ -10,7 +10,7 @@ const MAX_CHARS: usize = 128;
 pub struct User {
     pub id: i64,
     pub username: String,
-    /// Whole, or masked where only hashes are kept.
+    /// The complete key, or a masked one if only hashes are kept.
     pub api_key: ApiKey,
     pub key_hash: KeyHash,
     /// Unix time in milliseconds.

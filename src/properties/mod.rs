@@ -1,4 +1,5 @@
-//! What the parsers promise whatever comes in: one function a fuzz target, bytes in, a failed assertion or nothing out.
+//! The promises of the parsers for any input: one function for each fuzz target, which takes bytes and panics if a promise is
+//! broken.
 //! The targets in `fuzz/` call these, and so does `replay`, which feeds them every seed and mutations of it in `cargo test`.
 //! No part of the product: compiled for tests and under `--cfg fuzzing`.
 

@@ -74,7 +74,7 @@ fn resolve(path: &[u8]) -> Vec<u8> {
     resolved
 }
 
-/// As servlet containers cut `;…` off each segment.
+/// Cuts `;…` off each segment, as servlet containers do.
 fn without_parameters(path: &[u8]) -> Vec<u8> {
     let names: Vec<&[u8]> = path
         .split(|byte| *byte == b'/')

@@ -10,7 +10,7 @@ impl Random {
         }))
     }
 
-    /// From 0 to below `limit`, or 0.
+    /// Returns a number from 0 to below `limit`, or 0.
     pub(super) fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.0;

@@ -98,7 +98,7 @@ impl Drop for Named<'_> {
     }
 }
 
-/// One to four small changes to a seed; some take a piece of another seed.
+/// Makes one to four small changes to a seed. Some take a piece of another seed.
 fn mutate(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let mut input = random.pick(seeds).clone();
     for _ in 0..=random.below(4) {

@@ -1,4 +1,5 @@
-//! What an operator types: settings, time ranges, names, keys. An input is written like an env file, a `NAME=value` a line.
+//! Texts that an operator types: settings, time ranges, names, keys. An input is written like an env file, with a `NAME=value` on
+//! each line.
 
 use std::{ffi::OsString, time::Duration};
 
@@ -88,14 +89,14 @@ impl<'a> Typed<'a> {
         found.map(|(_, value)| *value)
     }
 
-    /// Whether [`SECRET`] stands where a secret belongs and nowhere else.
+    /// Returns whether [`SECRET`] stands where a secret belongs and nowhere else.
     fn holds_secret(&self, belongs: impl Fn(&str, &str) -> bool) -> bool {
         let mut secrets = self.0.iter().filter(|(_, value)| value.contains(SECRET));
         let all_belong = secrets.clone().all(|(name, value)| belongs(name, value));
         secrets.next().is_some() && all_belong
     }
 
-    /// What an operator is told of a setting that cannot be used.
+    /// Returns the message for an operator about a setting that cannot be used.
     fn check_message(&self, message: &str) {
         assert!(!message.contains(char::is_control), "{message:?}");
         let is_hidden = self.holds_secret(|name, value| is_key(name) || has_password(value));
@@ -107,7 +108,7 @@ fn is_key(name: &str) -> bool {
     ["OPENAI_API_KEY", "ADMIN_TOKEN"].contains(&name)
 }
 
-/// Whether it is a URL with [`SECRET`] in the place of user and password only.
+/// Returns whether a text is a URL with [`SECRET`] in the place of user and password only.
 fn has_password(value: &str) -> bool {
     let Some((scheme, rest)) = value.split_once("://") else {
         return false;

@@ -13,7 +13,7 @@ use crate::{
 const MAX_MODEL_CHARS: usize = 200;
 
 /// The edit changes nothing but what it inserts; afterwards the body asks for usage by itself and says otherwise the same.
-/// So it is where parts of the body are too long to be read whole.
+/// The same holds if parts of the body are too long to be read completely.
 pub fn splice(body: &[u8]) {
     check(body);
     if let Some(stretched) = stretched(body) {
@@ -90,7 +90,7 @@ fn check(body: &[u8]) {
     }
 }
 
-/// Whether the options are named in another case somewhere; then ours stand behind them and may replace others.
+/// Returns whether the options have a name in another case somewhere. Ours then stand behind them and may replace others.
 fn has_odd_options(body: &Map<String, Value>) -> bool {
     let is_odd = |name: &str, known: &str| {
         let folded = name.chars().map(|c| match c {
@@ -106,13 +106,13 @@ fn has_odd_options(body: &Map<String, Value>) -> bool {
     })
 }
 
-/// What lenient servers take for `true`.
+/// Returns whether lenient servers take a value for `true`.
 fn asks(json: &str) -> bool {
     let word = json.trim_matches('"').to_ascii_lowercase();
     ["true", "1", "1.0", "yes", "y", "on", "t"].contains(&word.as_str())
 }
 
-/// What the body should say after the edit.
+/// Returns the value that the body should have after the edit.
 fn asking(mut body: Map<String, Value>, stream: bool) -> Value {
     let options = match body.get("stream_options") {
         None | Some(Value::Null) => Some(Map::new()),

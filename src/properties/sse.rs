@@ -13,8 +13,8 @@ use crate::usage::{
 const MAX_EVENT_BYTES: usize = 1024 * 1024;
 const MAX_HELD_BYTES: usize = 64 * 1024;
 
-/// However a stream is split, the same is read from it; passing lets out exactly what came in, taking out leaves out
-/// exactly the data of usage-only events.
+/// Promises that a stream gives the same however it is split, that passing lets out exactly what came in, and that taking out
+/// leaves out exactly the data of usage-only events.
 pub fn sse(input: &[u8]) {
     let stream = stretched(input);
     let events = events(&stream);
@@ -55,19 +55,19 @@ pub fn sse(input: &[u8]) {
     });
 }
 
-/// What a stream says: its counts, its first model, its text that is not counted, whether it is done and whether it failed.
+/// The content of a stream: its counts, its first model, its text that is not counted, whether it is done and whether it failed.
 type Said = (Counts, Option<String>, AnswerText, [bool; 2]);
 
 /// An event that has data.
 struct Event {
-    /// From the first line of its data on.
+    /// Its place in the stream, from the first line of its data on.
     bytes: Range<usize>,
     data: Vec<u8>,
     is_named_error: bool,
     kind: EventKind,
 }
 
-/// So that a seed can have a long event: the first `<66000>` and `<1050000>` stand for that many bytes.
+/// Replaces the first `<66000>` and `<1050000>` by that many bytes, so that a short seed can have a long event.
 fn stretched(input: &[u8]) -> Vec<u8> {
     let mut stream = input.to_vec();
     for (name, count) in [("<66000>", 66_000), ("<1050000>", 1_050_000)] {

@@ -15,8 +15,8 @@ use crate::{
 /// A count above this is no count.
 const MAX_TOKENS: u64 = 1_000_000_000_000;
 
-/// Whatever comes in, counts are numbers that were given; an answer that is plain JSON is read as a JSON library reads it,
-/// and the same whole, in parts, and as an event.
+/// Promises that counts are numbers of the input, and that an answer in plain JSON is read as a JSON library reads it, whether it
+/// comes at once, in parts or as an event.
 pub fn usage(body: &[u8]) {
     let answer = read_answer(body);
     for dialect in [
@@ -47,7 +47,7 @@ pub fn usage(body: &[u8]) {
     }
 
     let (kind, event) = read_event(body, &mut Text::default());
-    // What nobody reads need not be readable: nested too deeply, no Unicode, a number without end.
+    // What is not read need not be readable: nested too deeply, no Unicode, a number without end.
     let is_same = event == answer || serde_json::from_slice::<Value>(body).is_err();
     match kind {
         EventKind::Done => assert!(body.trim_ascii() == b"[DONE]" || !is_of_chat),
@@ -82,7 +82,7 @@ pub fn usage(body: &[u8]) {
     }
 }
 
-/// Whether members may stand in it that other endpoints have, and that an answer and an event have differently.
+/// Returns whether a document may have members of other endpoints, which an answer and an event have differently.
 fn has_other_shapes(body: &[u8]) -> bool {
     let names: [&[u8]; 14] = [
         b"\\",

@@ -1,4 +1,5 @@
-//! What objects use later is billed once: what is kept of it until then, and what of it has passed afterwards.
+//! The accounts of objects that use tokens after their answer has ended, such as batches and background responses. Each is billed
+//! once: until then the store keeps what it is taken to have used, afterwards it bills only what passes beyond that.
 
 use std::borrow::Cow;
 
@@ -34,8 +35,8 @@ const EXPIRED: &str = select_pending!(
     "is_settled = 0 AND made_at_ms < ?1 AND outcome IS NOT NULL ORDER BY made_at_ms LIMIT ?2"
 );
 
-/// Keeps what an object is taken to have used so far. Returns what is to be billed at once, because its account is closed or is
-/// another object's.
+/// Keeps what an object is taken to have used so far. Returns a row if it must be billed at once, because the account is closed
+/// or another object's.
 pub(super) fn keep<'r>(
     connection: &Connection,
     account: &Account,
@@ -54,7 +55,7 @@ pub(super) fn keep<'r>(
     Ok(None)
 }
 
-/// Bills an object. Returns what is to be billed.
+/// Closes the account of an object. Returns the row to insert, if there is anything to bill.
 pub(super) fn bill<'r>(
     connection: &Connection,
     account: &Account,
@@ -86,16 +87,16 @@ fn is_the_backend_s_word(row: &UsageRow, extent: Extent) -> bool {
 struct KnownAccount {
     id: String,
     is_billed: bool,
-    /// Whether the object uses its tokens later.
+    /// Whether the object uses tokens after its answer has ended.
     is_kept: bool,
     model: Option<String>,
     served_model: Option<String>,
-    /// What it is taken to have used, or what was billed of it. `None` where the backend has said what it used.
+    /// Input and output tokens that it is taken to have used, or that were billed. `None` if the backend has reported them.
     tokens: Option<(u64, u64)>,
 }
 
 impl KnownAccount {
-    /// The account that a row belongs to, if it is the row's: of the same user and, where that is known, the same object.
+    /// Returns the account that a row belongs to: it must be of the same user and, if that is known, of the same object.
     fn of(
         connection: &Connection,
         account: &Account,
@@ -126,7 +127,7 @@ impl KnownAccount {
         known.optional().map(Option::flatten)
     }
 
-    /// The row, or what is known where that is more.
+    /// Returns the row with the larger of its own tokens and the known ones.
     fn larger(&self, row: &UsageRow) -> UsageRow {
         let (input, output) = self.tokens.unwrap_or_default();
         let mut larger = row.clone();
@@ -146,7 +147,7 @@ impl KnownAccount {
         larger
     }
 
-    /// What a row has beyond that which was billed by an estimate before.
+    /// Returns a row for the tokens beyond those that an estimate billed before.
     fn bill_beyond<'r>(
         self,
         connection: &Connection,
@@ -178,7 +179,7 @@ impl KnownAccount {
     }
 }
 
-/// Writes how an account stands; without `tokens` the backend has said what was used.
+/// Writes the state of an account. Without `tokens` the backend has reported what was used.
 fn write_account(
     connection: &Connection,
     id: &str,
@@ -198,7 +199,7 @@ fn write_account(
     Ok(())
 }
 
-/// An object whose account is open.
+/// An object whose account is open, so that it is not billed yet.
 #[derive(Debug, PartialEq, Eq)]
 pub struct OpenAccount {
     pub id: String,
@@ -209,7 +210,7 @@ pub struct OpenAccount {
     pub kept: Option<KeptUsage>,
 }
 
-/// What an object is taken to have used.
+/// The usage that an object is taken to have had so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptUsage {
     pub model: String,
@@ -218,7 +219,7 @@ pub struct KeptUsage {
     pub usage: Usage,
 }
 
-/// Where an object stands among the others, the oldest first.
+/// The place of an object among the others, the oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// Unix time in milliseconds.
@@ -247,10 +248,10 @@ impl OpenAccount {
     }
 }
 
-/// Objects that are not settled and stand behind a place, the oldest first.
+/// Returns objects that are not billed and come after a place, the oldest first.
 ///
 /// # Errors
-/// What the database says.
+/// If the database fails.
 pub fn pending(
     connection: &Connection,
     behind: &Place,
@@ -263,10 +264,10 @@ pub fn pending(
     Ok(known.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Those made before a time (Unix milliseconds) of which is kept what they are taken to have used, the oldest first.
+/// Returns open accounts with kept usage whose objects were made before a time (Unix milliseconds), the oldest first.
 ///
 /// # Errors
-/// What the database says.
+/// If the database fails.
 pub fn expired(
     connection: &Connection,
     before_ms: i64,
@@ -279,10 +280,10 @@ pub fn expired(
     Ok(known.collect::<rusqlite::Result<_>>()?)
 }
 
-/// One of them, if its account is open.
+/// Returns the open account of an object, if it has one.
 ///
 /// # Errors
-/// What the database says.
+/// If the database fails.
 pub fn pending_one(connection: &Connection, id: &str) -> Result<Option<OpenAccount>, StoreError> {
     let mut statement = connection.prepare_cached(ONE_PENDING)?;
     Ok(statement
@@ -291,7 +292,7 @@ pub fn pending_one(connection: &Connection, id: &str) -> Result<Option<OpenAccou
         .flatten())
 }
 
-/// `None` for a kind of a later version.
+/// Reads a row. Returns `None` for a kind that a later version made.
 fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<OpenAccount>> {
     let Some(kind) = ObjectKind::parse(&row.get::<_, String>("kind")?) else {
         return Ok(None);
@@ -323,21 +324,21 @@ fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<OpenAccount>> {
     }))
 }
 
-/// How the account of an object stands.
+/// The state of an object's account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountState {
-    /// What it uses is not billed yet.
+    /// Nothing is billed yet.
     Open,
-    /// An estimate of what it used is billed: what passes beyond that is billed too.
+    /// An estimate is billed. What passes beyond that is billed too.
     Estimated,
-    /// It is billed, or nothing is used later.
+    /// The usage that the backend reported is billed, or nothing is used after the answer.
     Closed,
 }
 
-/// How the account of an object stands; closed for one that is not known.
+/// Returns the state of an object's account, which is closed for an unknown object.
 ///
 /// # Errors
-/// What the database says.
+/// If the database fails.
 pub fn account_state(connection: &Connection, id: &str) -> Result<AccountState, StoreError> {
     let mut statement = connection.prepare_cached(STATE)?;
     let state = statement.query_row([id], |row| {

@@ -1,4 +1,4 @@
-//! What can go wrong with the database, and what an operator can do about it.
+//! The errors of the store. Each message says what an operator can do about it.
 
 use std::path::{Path, PathBuf};
 

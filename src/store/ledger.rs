@@ -1,8 +1,9 @@
-//! The ledger: rows, and who made what at the backend, queue up, one thread writes whatever is queued in one transaction and wakes those who wait.
+//! The ledger: usage rows and the owners of stored objects queue up, and one thread writes whatever is queued in one transaction
+//! and wakes those who wait.
 //!
-//! Nobody waits for a batch to fill: what came in during the last commit is the next batch, so a lone row is written
-//! at once and a thousand at a time share one commit (measured: 98 µs for one row, 285,000 rows/s with 64 writers).
-//! The same thread, on the same connection, notices when another process changed a user.
+//! No row waits for a batch to fill: the rows that came in during the last commit are the next batch. A lone row is written at
+//! once, and a thousand at a time share one commit (measured: 98 µs for one row, 285,000 rows/s with 64 writers). The thread
+//! also notices when another process changed a user, because its connection is open anyway.
 
 mod file;
 mod queue;
@@ -32,7 +33,7 @@ use wal::WalWatch;
 use watch::UsersWatch;
 use writer::Writer;
 
-/// Owns the writing thread. Dropping it without [`LedgerThread::close`] leaves queued rows to the thread's luck.
+/// The writing thread. If it is dropped without [`LedgerThread::close`], queued rows may be lost when the process ends.
 pub struct LedgerThread {
     ledger: Ledger,
     thread: thread::JoinHandle<usize>,
@@ -42,7 +43,7 @@ impl LedgerThread {
     /// Proves that the database can be written, then starts the writing thread.
     ///
     /// # Errors
-    /// When the database cannot be opened or written.
+    /// If the database cannot be opened or written.
     pub fn start(
         store: &Store,
         sync: Sync,
@@ -75,6 +76,7 @@ impl LedgerThread {
         Ok(Self { ledger, thread })
     }
 
+    /// Returns a handle that queues rows for this thread.
     #[must_use]
     pub fn handle(&self) -> Ledger {
         self.ledger.clone()
@@ -90,7 +92,7 @@ impl LedgerThread {
     }
 }
 
-/// Should the thread panic, nobody waits for it and nothing more is served.
+/// Marks the ledger as dead if the writing thread panics, so that no answer waits for it and no request is served.
 struct DeadUnlessClosed(Arc<Shared>);
 
 impl Drop for DeadUnlessClosed {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 
-/// Where the database file is.
+/// The path of the database file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabasePath(PathBuf);
 

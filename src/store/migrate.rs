@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::{StoreError, sqlite::BUSY_TIMEOUT};
 
-/// Between two attempts to switch a new file to WAL.
+/// Pause between two attempts to switch a new file to WAL.
 const WAL_RETRY_PAUSE: Duration = Duration::from_millis(5);
 
 /// Numbered files, never edited after a release; the index plus one is the schema's version.
@@ -23,7 +23,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/007_estimated_parts.sql"),
 ];
 
-/// What to do with a database of an older version.
+/// The choice if the database is of an older version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IfOlder {
     Migrate,

@@ -31,10 +31,10 @@ use sqlite::BUSY_TIMEOUT;
 
 /// Connections for the admin API; reports are rare and short.
 const POOL_SIZE: u32 = 4;
-/// How long an admin call waits for a pooled connection.
+/// Time that an admin call waits for a pooled connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What to do when there is no database file.
+/// The choice if there is no database file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfMissing {
     Create,
@@ -65,7 +65,7 @@ impl Store {
     /// Opens a database for the server, which takes the place of an older one: creates it, or brings its schema up to date.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// The errors of [`Store::open`].
     pub fn open_for_server(location: &DatabasePath) -> Result<Self, StoreError> {
         Self::open_any(location, IfMissing::Create, IfOlder::Migrate)
     }
@@ -103,7 +103,7 @@ impl Store {
     /// Lends a connection.
     ///
     /// # Errors
-    /// When the file can no longer be opened or all connections are in use for too long.
+    /// If the file can no longer be opened, or all connections are in use for too long.
     pub fn connection(&self) -> Result<PooledConnection, StoreError> {
         self.pool.get().map_err(|error| StoreError::Unavailable {
             path: self.path.clone(),
@@ -111,15 +111,15 @@ impl Store {
         })
     }
 
-    /// A connection of one's own, outside the pool: for the ledger's writer.
+    /// Opens a connection outside the pool, for the ledger's writer.
     ///
     /// # Errors
-    /// When the file cannot be opened.
+    /// If the file cannot be opened.
     pub fn own_connection(&self) -> Result<Connection, StoreError> {
         connect(&self.path)
     }
 
-    /// Says of what a statement came back with which file it is about, and what to do.
+    /// Adds to the error of a statement which file it is about, and what to do.
     #[must_use]
     pub fn explain(&self, error: StoreError) -> StoreError {
         match error {
@@ -133,14 +133,14 @@ impl Store {
         &self.path
     }
 
-    /// Whether there was no file before.
+    /// Returns whether the file was created by opening it.
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.is_new
     }
 }
 
-/// Without `SQLITE_OPEN_URI`: a path that starts with `file:` is a path.
+/// Flags without `SQLITE_OPEN_URI`, so that a path that starts with `file:` is a path.
 fn open_flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
@@ -154,7 +154,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 
 fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // In WAL mode NORMAL keeps the file whole at any moment and every commit through a killed process; only a power cut
+    // In WAL mode NORMAL keeps the file consistent at any moment and every commit through a killed process; only a power cut
     // may take back the last commits (sqlite.org/pragma.html#pragma_synchronous). The ledger sets FULL on request.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     // A long reader makes the WAL grow; give the space back afterwards (sqlite.org/pragma.html#pragma_journal_size_limit).
@@ -162,8 +162,8 @@ fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Creates the file, where there is none, readable by its owner only: it holds keys. SQLite gives `-wal` and `-shm` the mode
-/// of the database. Whether there was none.
+/// Creates the file if there is none, readable by its owner only, because it holds keys. SQLite gives `-wal` and `-shm` the
+/// mode of the database. Returns whether the file was created.
 fn create_private(path: &Path) -> Result<bool, StoreError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

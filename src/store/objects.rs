@@ -1,4 +1,5 @@
-//! Who made what at the backend. Written by the ledger's thread, read before a request that names an object goes on.
+//! The owners of objects that the backend stores. They are written by the ledger's thread, and read before a request that refers
+//! to an object goes on.
 
 use std::collections::HashMap;
 
@@ -7,21 +8,22 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::StoreError;
 use crate::model::{Claim, ObjectKind, Origin, StoredObject};
 
-// An id that two users' answers name belongs to the one who was first.
+// An id that occurs in the answers to two users belongs to the first of them.
 const REMEMBER: &str = "INSERT INTO objects (id, kind, user_id, made_at_ms, is_settled) VALUES (?1, ?2, ?3, ?4, ?5) \
      ON CONFLICT DO NOTHING";
-// Index for all that follow: the primary key of objects.
-/// A new object has an id that was nobody's, but for an item whose id the same user has given before.
+// Index for all that follow: the primary key of objects. The column is_settled says what is_billed does in the code; released
+// migrations are never edited, so it keeps its name.
+/// Gives an id that no user owns to a new object, except to an item whose id the same user has given before.
 const TAKE_OVER: &str = "UPDATE objects SET kind = ?2, user_id = ?3, made_at_ms = ?4, is_settled = ?5, model = NULL, \
      served_model = NULL, outcome = NULL, input_tokens = NULL, output_tokens = NULL \
      WHERE id = ?1 AND (kind = 'closed' OR kind = 'given' AND NOT (?2 = 'item' AND user_id = ?3))";
-/// The account of an object whose answer says later that it goes on.
+/// Opens the account of an object whose answer says later that it goes on.
 const OPEN: &str = "UPDATE objects SET is_settled = 0 \
      WHERE id = ?1 AND kind = ?2 AND user_id = ?3 AND made_at_ms = ?4 AND is_settled = 1 AND outcome IS NULL";
-/// An id that is given again is nobody's for longer.
+/// Prolongs the time for which a given id is unowned.
 const GIVE_AGAIN: &str =
     "UPDATE objects SET made_at_ms = ?3 WHERE id = ?1 AND kind = 'given' AND user_id = ?2";
-/// What uses its tokens later leaves its account behind.
+/// Closes an object that uses its tokens later: its account stays behind.
 const CLOSE: &str = "UPDATE objects SET kind = 'closed', is_settled = 1 WHERE id = ?1 AND user_id = ?2 AND outcome IS NOT NULL";
 const FORGET: &str = "DELETE FROM objects WHERE id = ?1 AND user_id = ?2";
 const FORGET_MISSING: &str =
@@ -62,7 +64,7 @@ pub(super) fn remember(connection: &Connection, object: &StoredObject) -> rusqli
     Ok(())
 }
 
-/// Forgets an object of a user's. The account of one that uses its tokens later stays for a while, and its id is nobody's.
+/// Forgets an object of a user. If it uses its tokens later, its account stays for a while and its id is unowned.
 pub(super) fn forget(connection: &Connection, id: &str, user_id: i64) -> rusqlite::Result<()> {
     let values = params![id, user_id];
     if connection.prepare_cached(CLOSE)?.execute(values)? == 0 {
@@ -71,7 +73,7 @@ pub(super) fn forget(connection: &Connection, id: &str, user_id: i64) -> rusqlit
     Ok(())
 }
 
-/// Forgets the ids that are nobody's objects and older than a time (Unix milliseconds).
+/// Forgets the unowned ids that are older than a time (Unix milliseconds).
 pub(super) fn expire(connection: &Connection, made_before_ms: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached(EXPIRE)?
@@ -79,7 +81,8 @@ pub(super) fn expire(connection: &Connection, made_before_ms: i64) -> rusqlite::
     Ok(())
 }
 
-/// The same if it was made before a time (Unix milliseconds) and its account is closed.
+/// Forgets an object that the backend does not know, if it was made before a time (Unix milliseconds) and its account is
+/// closed.
 pub(super) fn forget_missing(
     connection: &Connection,
     id: &str,
@@ -91,10 +94,10 @@ pub(super) fn forget_missing(
     Ok(())
 }
 
-/// The first of some claims that a user may not make, by its place: each must name an object of the user's own, of that kind.
+/// Returns the place of the first claim that a user may not make. Each must refer to an object of the user's own, of that kind.
 ///
 /// # Errors
-/// What the database says.
+/// If the database fails.
 pub fn first_foreign(
     connection: &Connection,
     user_id: i64,
@@ -113,10 +116,10 @@ pub fn first_foreign(
     Ok(None)
 }
 
-/// The ids among some that name no object of a user's own, be they unknown or another's.
+/// Returns the ids that do not belong to an object of the user's own, whether they are unknown or another user's.
 ///
 /// # Errors
-/// What the database says.
+/// If the database fails.
 pub fn not_own(
     connection: &Connection,
     user_id: i64,
@@ -137,10 +140,11 @@ pub fn not_own(
     Ok(not_own)
 }
 
-/// Whether an id may be the cursor of a list of a user's own: that of an object of this kind, or one that the user has given.
+/// Returns whether an id may be the cursor of a list of a user's own objects: it must be that of an object of this kind, or one
+/// that the user has given.
 ///
 /// # Errors
-/// What the database says.
+/// If the database fails.
 pub fn is_cursor(
     connection: &Connection,
     user_id: i64,
@@ -155,7 +159,7 @@ pub fn is_cursor(
     Ok(known.is_some_and(|(owner, kind)| owner == user_id && is_of_list(&kind)))
 }
 
-/// What is known of an object of a user's own.
+/// An object of a user's own, as the store knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnObject {
     pub is_billed: bool,
@@ -163,10 +167,10 @@ pub struct OwnObject {
     pub made_at_ms: i64,
 }
 
-/// A user's objects of a kind by their ids.
+/// Returns a user's objects of a kind by their ids.
 ///
 /// # Errors
-/// What the database says.
+/// If the database fails.
 pub fn own(
     connection: &Connection,
     user_id: i64,
@@ -217,7 +221,7 @@ pub(super) mod tests {
         work(&store.connection().unwrap());
     }
 
-    /// Who owns an id as an object of a kind, of the users 1 to 3.
+    /// Returns which of the users 1 to 3 owns an id as an object of a kind.
     fn owner(connection: &Connection, id: &str, kind: ObjectKind) -> Option<i64> {
         (1..=3).find(|user_id| {
             let claims = [claim(id, kind)];

@@ -1,13 +1,13 @@
-//! What SQLite needs of whoever uses it here: complete transactions, signed counts, a time to wait for locks.
+//! The calls to SQLite that several files of the store share: transactions, signed counts, the time to wait for locks.
 
 use std::time::Duration;
 
 use rusqlite::Connection;
 
-/// How long a statement waits for another process's write before it gives up.
+/// Time that a statement waits for another process's write before it gives up.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs the statements of `work` in one transaction.
+/// Runs the statements of `work` in one transaction, which is rolled back if one of them fails.
 pub(super) fn in_transaction<T>(
     connection: &Connection,
     work: impl FnOnce() -> rusqlite::Result<T>,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::StoreError;
 use crate::model::{ApiKey, User, UserName, now_ms};
 
-// One statement, so that no key slips in whole while another process switches to hashes.
+// One statement, so that no key is stored in clear while another process switches to hashes.
 const INSERT: &str = "INSERT INTO users (username, api_key, key_hash, created_at_ms) SELECT ?1, CASE WHEN EXISTS \
      (SELECT 1 FROM settings WHERE name = 'store_keys' AND value = 'hashed') THEN ?5 ELSE ?2 END, ?3, ?4";
 const LIST: &str =
@@ -28,7 +28,7 @@ pub struct NewKey {
     pub api_key: String,
 }
 
-/// One entry of `list_users`.
+/// An entry of `list_users`.
 #[derive(Serialize)]
 pub struct UserEntry {
     pub id: i64,
@@ -52,24 +52,24 @@ pub struct KeyStatus {
     pub is_active: bool,
 }
 
-/// How an operator identifies a user.
+/// The name or the key by which an operator identifies a user.
 #[derive(Debug, Clone)]
 pub enum UserSelector {
     Name(String),
     Key(ApiKey),
 }
 
-/// What may be done with a key.
+/// Whether a key may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyAccess {
     Allowed,
     Forbidden,
 }
 
-/// What the database keeps of a key.
+/// The form in which the database keeps a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyStorage {
-    /// The whole key, so that it can be shown again.
+    /// The complete key, so that it can be shown again.
     Clear,
     /// Its hash, and a few characters to recognise it by.
     Hashed,
@@ -78,7 +78,7 @@ pub enum KeyStorage {
 /// Makes a user with a new key. A database that was switched to hashes keeps hashes, whatever is asked.
 ///
 /// # Errors
-/// [`StoreError::NameTaken`], or what the database says.
+/// [`StoreError::NameTaken`], or an error of the database.
 pub fn add(
     connection: &Connection,
     name: &UserName,
@@ -107,20 +107,20 @@ pub fn add(
     }
 }
 
-/// All users, in the order they were added.
+/// Returns all users, in the order they were added.
 ///
 /// # Errors
-/// What the database says.
+/// If the database fails.
 pub fn list(connection: &Connection) -> Result<Vec<User>, StoreError> {
     let mut statement = connection.prepare_cached(LIST)?;
     let users = statement.query_map([], read_user)?;
     Ok(users.collect::<rusqlite::Result<_>>()?)
 }
 
-/// One user.
+/// Returns the user with a name or a key.
 ///
 /// # Errors
-/// [`StoreError::UnknownUser`], [`StoreError::UnknownKey`], or what the database says.
+/// [`StoreError::UnknownUser`], [`StoreError::UnknownKey`], or an error of the database.
 pub fn find(connection: &Connection, who: &UserSelector) -> Result<User, StoreError> {
     match who {
         UserSelector::Name(name) => connection
@@ -139,7 +139,7 @@ pub fn find(connection: &Connection, who: &UserSelector) -> Result<User, StoreEr
 /// Forbids or allows a user's key; doing it twice changes nothing.
 ///
 /// # Errors
-/// As [`find`].
+/// The errors of [`find`].
 pub fn set_access(
     connection: &Connection,
     who: &UserSelector,
@@ -154,10 +154,10 @@ pub fn set_access(
     })
 }
 
-/// Forgets all whole keys, for good: the database keeps their hashes from now on. Returns how many it forgot.
+/// Replaces all complete keys by their hashes, for good. Returns how many it replaced.
 ///
 /// # Errors
-/// What the database says. [`StoreError::NotWiped`]: it is done, but old pages may still hold keys.
+/// [`StoreError::NotWiped`] if the keys are hashed but old pages may still hold some, or an error of the database.
 pub fn hash_keys(connection: &mut Connection) -> Result<usize, StoreError> {
     // Overwrites what is deleted (sqlite.org/pragma.html#pragma_secure_delete).
     connection.pragma_update(None, "secure_delete", true)?;
@@ -181,10 +181,10 @@ pub fn hash_keys(connection: &mut Connection) -> Result<usize, StoreError> {
     Ok(hashed)
 }
 
-/// How many keys the database holds in clear.
+/// Returns how many keys the database holds in clear.
 ///
 /// # Errors
-/// What the database says.
+/// If the database fails.
 pub fn clear_keys(connection: &Connection) -> Result<usize, StoreError> {
     let users = list(connection)?;
     Ok(users
@@ -193,10 +193,10 @@ pub fn clear_keys(connection: &Connection) -> Result<usize, StoreError> {
         .count())
 }
 
-/// Moves whenever a user changes, by whichever program.
+/// Returns the counter that moves whenever a user changes, whichever program changes it.
 ///
 /// # Errors
-/// What the database says.
+/// If the database fails.
 pub fn version(connection: &Connection) -> Result<i64, StoreError> {
     let mut statement = connection.prepare_cached("SELECT version FROM users_version")?;
     Ok(statement.query_row([], |row| row.get(0))?)

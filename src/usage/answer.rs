@@ -19,13 +19,13 @@ use crate::json::{
     EachPart, JsonType, MaybeText, PartReader, Seconds, for_each_member, skip_value, weight_of,
 };
 
-/// What one JSON answer, or one event of a stream, says.
+/// The content of a JSON answer, or of an event in a stream, as far as it matters for accounting.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     pub counts: Counts,
     /// Usage in the places where single vendors put it: counts only where no server-wide one comes.
     pub vendor_counts: VendorCounts,
-    /// It says that the request failed, whatever its status.
+    /// Whether it reports that the request failed, whatever its status.
     pub is_error: bool,
     /// The model that answered.
     pub model: Option<String>,
@@ -33,7 +33,7 @@ pub struct Answer {
     pub items: u64,
 }
 
-/// What an event is for.
+/// The purpose of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
     /// Carries part of the answer, or something unknown.
@@ -44,7 +44,7 @@ pub enum EventKind {
     Done,
 }
 
-/// Reads a whole JSON answer.
+/// Reads a complete JSON answer.
 #[must_use]
 pub fn read_answer(body: &[u8]) -> Answer {
     let Ok(mut wire) = parse(body, Shape::Answer, &mut NullSink) else {
@@ -70,8 +70,8 @@ pub fn read_answer(body: &[u8]) -> Answer {
     }
 }
 
-/// Whether an event, of which only the beginning may be known, carries text that no other event repeats. Pictures, sound and
-/// the events that repeat at the end what came in deltas do not.
+/// Returns whether an event carries text that no other event repeats. Only its beginning may be known. Pictures, sound and the
+/// events that repeat at the end what came in deltas carry none.
 pub(super) fn carries_text(data: &[u8]) -> bool {
     let mut name = EventName(None);
     let mut json = serde_json::Deserializer::from_slice(data);
@@ -81,22 +81,23 @@ pub(super) fn carries_text(data: &[u8]) -> bool {
         .is_none_or(|name| name.ends_with("delta") && !is_sound(&name))
 }
 
-/// OpenAI's API reference, streaming events of responses and speech: base64 in `delta` or `audio`.
+/// Returns whether an event carries sound, which is base64 in `delta` or `audio` (OpenAI's API reference, streaming events of
+/// responses and speech).
 fn is_sound(name: &str) -> bool {
     name.ends_with("audio.delta")
 }
 
-/// Hands on the text of a whole JSON answer, if it is one.
+/// Gives the text of a complete JSON answer to the sink.
 pub(super) fn answer_text(body: &[u8], sink: &mut impl TextSink) -> serde_json::Result<()> {
     parse(body, Shape::Answer, sink).map(drop)
 }
 
-/// Reads the data of one server-sent event, and adds what is generated text in it.
+/// Reads the data of one server-sent event, and adds its generated text to `text`.
 pub fn read_event(data: &[u8], text: &mut Text) -> (EventKind, Answer) {
     read_event_with_slots(data, text, &mut Slots::unwanted())
 }
 
-/// The same, and notes where another event of its kind may differ.
+/// Reads an event as [`read_event`] does, and notes the slots in which another event of its kind may differ.
 pub(super) fn read_event_with_slots(
     data: &[u8],
     text: &mut Text,
@@ -152,7 +153,8 @@ pub(super) fn read_event_with_slots(
     (kind, answer)
 }
 
-/// OpenAI's API reference, streaming events of responses, transcriptions and speech; Anthropic's, of messages.
+/// Returns whether an event ends its stream (OpenAI's API reference, streaming events of responses, transcriptions and speech;
+/// Anthropic's, of messages).
 fn ends_a_stream(name: &str) -> bool {
     matches!(
         name,
@@ -165,7 +167,7 @@ fn ends_a_stream(name: &str) -> bool {
     )
 }
 
-/// Cut short, or with a string that is no Unicode: the usage may stand there all the same.
+/// Returns the usage of an answer that is cut short, or has a string that is no Unicode.
 fn unreadable(body: &[u8]) -> Answer {
     let counts = find_counts(body);
     Answer {
@@ -174,7 +176,8 @@ fn unreadable(body: &[u8]) -> Answer {
     }
 }
 
-/// Which members are generated text. Events that tell the end of something repeat what came in deltas.
+/// The shape of a document, which decides what members are generated text. Events that report the end of something repeat what
+/// came in deltas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Answer,
@@ -197,7 +200,7 @@ fn parse<'a>(
     Ok(reader.answer)
 }
 
-/// Members that may come twice or with any type: read by hand, the last one wins.
+/// The members of an answer. They may have any type, and of doubled ones the last counts.
 #[derive(Default)]
 struct WireAnswer<'a> {
     counts: Counts,
@@ -216,7 +219,7 @@ struct WireAnswer<'a> {
 }
 
 impl WireAnswer<'_> {
-    /// The forms of an error: OpenAI's, Anthropic's and vLLM's object `error`, the event `error` of the responses API, and the
+    /// Returns whether this is one of the forms of an error: OpenAI's, Anthropic's and vLLM's object `error`, the event `error` of the responses API, and the
     /// object that older versions of vLLM have.
     fn is_error(&self) -> bool {
         self.error.0
@@ -225,16 +228,16 @@ impl WireAnswer<'_> {
     }
 }
 
-/// What stands in `choices`.
+/// The content of `choices`.
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Choices {
-    /// They are missing, null or an empty list.
+    /// The member is missing, null or an empty list.
     #[default]
     None,
     Some,
 }
 
-/// Whether a member is there and says something.
+/// Whether a member is there and has another value than null, false, 0 or an empty one.
 #[derive(Default)]
 struct Presence(bool);
 
@@ -336,7 +339,7 @@ impl<'de> PartReader<'de> for NestedAnswer<'de> {
 /// Reads the elements of `choices`.
 struct ChoicesReader<'t, T> {
     sink: &'t mut T,
-    /// Gets what a choice itself says of its usage.
+    /// Gets the usage that a choice itself contains.
     counts: &'t mut VendorCounts,
     has_elements: bool,
 }

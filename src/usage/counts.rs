@@ -13,7 +13,7 @@ use crate::{
     model::Usage,
 };
 
-/// Limits of the search for a usage object in text that is not JSON as a whole: its longest length, and how many places are
+/// Limits of the search for a usage object in text that is no complete JSON: its longest length, and how many places are
 /// tried from the end. Without these a megabyte of `{"usage":{"usage":…` would be read a hundred thousand times.
 const MAX_USAGE_BYTES: usize = 16 * 1024;
 const MAX_USAGE_TRIES: usize = 256;
@@ -41,10 +41,10 @@ pub struct Counts {
     /// Cached and reasoning tokens of the `…_details`, under the names of the object that they were in.
     cached: AliasedCount,
     reasoning: AliasedCount,
-    /// The same outside of any details, under whichever name.
+    /// Cached and reasoning tokens outside of any details, under whichever name.
     plain_cached: Option<u64>,
     plain_reasoning: Option<u64>,
-    /// Anthropic's.
+    /// Anthropic's counts of tokens read from a cache and written into it.
     cache_read: Option<u64>,
     cache_written: Option<u64>,
     audio_ms: Option<u64>,
@@ -54,7 +54,7 @@ pub struct Counts {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VendorCounts(Option<Box<Counts>>);
 
-/// One number under the two names that OpenAI's APIs have for it.
+/// A count under the two names that OpenAI's APIs have for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct AliasedCount {
     /// `prompt_tokens`, `completion_tokens`.
@@ -63,12 +63,12 @@ struct AliasedCount {
     responses: Option<u64>,
 }
 
-/// Counts as the ledger books them. What was not reported is `None`, or 0 where it is a part of something else.
+/// Counts in the ledger's meaning. A count that was not reported is `None`, or 0 if it is a part of another one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReportedCounts {
-    /// With what was read from a cache or written into it.
+    /// Input tokens, including those read from a cache or written into it.
     pub input: Option<u64>,
-    /// With the reasoning tokens.
+    /// Output tokens, including the reasoning tokens.
     pub output: Option<u64>,
     pub cached: u64,
     pub reasoning: u64,
@@ -76,7 +76,7 @@ pub struct ReportedCounts {
 }
 
 impl AliasedCount {
-    /// The number under the endpoint's own name, or else under the other.
+    /// Returns the number under the endpoint's own name, or else under the other.
     fn of(self, dialect: Dialect) -> Option<u64> {
         match dialect {
             Dialect::Completions => self.completions.or(self.responses),
@@ -99,13 +99,13 @@ impl AliasedCount {
 }
 
 impl Counts {
-    /// Whether anything was reported that makes a usage: input or output, a total, or a length of audio.
+    /// Returns whether enough was reported to make a usage: input, a total, or a length of audio.
     #[must_use]
     pub fn is_reported(&self) -> bool {
         self.input.is_reported() || self.total.is_some() || self.audio_ms.is_some()
     }
 
-    /// The output tokens, where the object says how many there were, be it by the total alone.
+    /// Returns the output tokens if the object reports them, if only by the total.
     pub(super) fn reported_output(&self) -> Option<u64> {
         let output = self.output.of(Dialect::Unknown);
         output.or_else(|| {
@@ -114,8 +114,8 @@ impl Counts {
         })
     }
 
-    /// The counts by an endpoint's names. One of input and output may be known through the total; a total alone is what
-    /// rerankers report of their input.
+    /// Returns the counts in the meaning of an endpoint's names. One of input and output may be known through the total. A total
+    /// alone is the input, which is what rerankers report.
     #[must_use]
     pub fn reported(&self, dialect: Dialect) -> ReportedCounts {
         let cache = self.cache_read.unwrap_or(0) + self.cache_written.unwrap_or(0);
@@ -149,7 +149,7 @@ impl Counts {
             Dialect::Messages => self.cache_read.or(details),
             _ => details.or(self.cache_read),
         };
-        // Parts are never larger than the whole, whatever a backend writes.
+        // Parts are never larger than their sum, whatever a backend writes.
         ReportedCounts {
             input,
             output,
@@ -159,8 +159,8 @@ impl Counts {
         }
     }
 
-    /// Whether what a cache had a part in is reported beside the input and not inside it. That is Anthropic's meaning. With
-    /// OpenAI's names it is inside, unless it would not fit there or the total says otherwise.
+    /// Returns whether cached tokens are reported beside the input and not inside it. That is Anthropic's meaning. With OpenAI's
+    /// names they are inside, unless they would not fit there or the total proves otherwise.
     fn is_cache_beside(
         &self,
         dialect: Dialect,
@@ -184,7 +184,7 @@ impl Counts {
         dialect == Dialect::Messages || !totals_to(input + output)
     }
 
-    /// The usage, where enough was reported to make one; what is missing is 0.
+    /// Returns the usage if enough was reported to make one. A missing count is 0.
     #[must_use]
     pub fn usage(&self, dialect: Dialect) -> Option<Usage> {
         if !self.is_reported() {
@@ -193,8 +193,8 @@ impl Counts {
         Some(self.reported(dialect).usage())
     }
 
-    /// Takes in what a later usage object reports. It replaces what it has and leaves the rest: Anthropic's `message_delta`
-    /// may have the output only, and repeats what it likes of `message_start`.
+    /// Takes in a later usage object. Its counts replace earlier ones and leave the rest: Anthropic's `message_delta` may have the
+    /// output only, or repeat some of `message_start`.
     pub fn update(&mut self, later: &Self) {
         // A total belongs to the counts that it came with.
         if later.input.is_reported() || later.output.is_reported() {
@@ -220,7 +220,7 @@ impl Counts {
         }
     }
 
-    /// The length of the audio that was transcribed, where no usage reports it.
+    /// Sets the length of the audio that was transcribed, if no usage reports it.
     pub(super) fn or_audio_ms(mut self, audio_ms: Option<u64>) -> Self {
         if !self.is_reported() {
             self.audio_ms = audio_ms;
@@ -230,20 +230,20 @@ impl Counts {
 }
 
 impl VendorCounts {
-    /// The counts, where they make a usage.
+    /// Returns the counts if they make a usage.
     #[must_use]
     pub fn reported(&self) -> Option<&Counts> {
         self.0.as_deref().filter(|counts| counts.is_reported())
     }
 
-    /// Takes in what a later usage object reports.
+    /// Takes in the counts of a later usage object.
     pub(super) fn update(&mut self, later: &Counts) {
         if *later != Counts::default() {
             self.0.get_or_insert_default().update(later);
         }
     }
 
-    /// The same of what a later event has.
+    /// Takes in the counts of a later event.
     pub(super) fn take_over(&mut self, later: Self) {
         if let Some(later) = later.0 {
             self.update(&later);
@@ -252,7 +252,7 @@ impl VendorCounts {
 }
 
 impl ReportedCounts {
-    /// As a usage; what was not reported is 0.
+    /// Returns the counts as a usage, with 0 for what was not reported.
     #[must_use]
     pub fn usage(&self) -> Usage {
         Usage {
@@ -266,7 +266,7 @@ impl ReportedCounts {
     }
 }
 
-/// Finds the last usage object in a piece of an answer that cannot be read as a whole. The quotes of text inside a JSON string
+/// Finds the last usage object in a piece of an answer that is no complete JSON. The quotes of text inside a JSON string
 /// are escaped, so the seven bytes `"usage"` are a member's name.
 #[must_use]
 pub fn find_counts(piece: &[u8]) -> Option<Counts> {

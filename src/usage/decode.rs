@@ -6,15 +6,15 @@ use brotli_decompressor::DecompressorWriter;
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
 use ruzstd::decoding::StreamingDecoder;
 
-/// What Brotli decodes at a time.
+/// Length of the pieces in which Brotli decodes.
 const BROTLI_BUFFER_BYTES: usize = 4 * 1024;
-/// What an answer may decode to, and how much more with each encoded byte. Repeated text comes near neither; a few hundred
+/// The longest decoded answer, and how much longer it may be for each encoded byte. Repeated text comes near neither; a few hundred
 /// bytes made for it decode to a gigabyte, for seconds.
 const MAX_DECODED_BYTES: u64 = 4 * 1024 * 1024;
 const MAX_DECODED_PER_BYTE: u64 = 100;
-/// zstd's decoder takes whole blocks: its input is kept, up to this, and decoded at the end.
+/// The longest encoded answer in zstd. The decoder takes complete blocks, so its input is kept and decoded at the end.
 const MAX_ZSTD_BYTES: usize = 1024 * 1024;
-/// And no further than this.
+/// The longest decoded answer in zstd.
 const MAX_ZSTD_DECODED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// `Content-Encoding` of an answer.
@@ -42,7 +42,7 @@ pub(super) enum Decoder<W: Write> {
     Unknown(W),
 }
 
-/// A sink that fails when more is decoded than an answer has.
+/// A sink that fails if an answer decodes to more than it may.
 pub(super) struct BoundedSink<W> {
     sink: W,
     left_bytes: u64,
@@ -88,7 +88,7 @@ impl<W: Write> Decoder<W> {
         }
     }
 
-    /// Whether what was written is decoded only when it has ended.
+    /// Returns whether the answer is decoded only when it has ended.
     pub(super) fn decodes_at_end(&self) -> bool {
         matches!(self, Self::Zstd { .. })
     }
@@ -123,7 +123,7 @@ impl<W: Write> Decoder<W> {
         }
     }
 
-    /// The encoded bytes have ended.
+    /// Decodes the rest when the encoded bytes have ended.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         let Self::Zstd { sink, encoded } = self else {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Estimates of what nobody told: tokens of a request's body and of the text that went by. Marked as an estimate wherever
-//! they are stored.
+//! Estimates of tokens that no backend reported, from a request's body and the text that passed. They are marked as estimates
+//! wherever they are stored.
 //!
 //! Framing by OpenAI's published figures (Cookbook, "How to count tokens with tiktoken"): three tokens a message and one
 //! for its role, three for the beginning of the answer. Tools count as the JSON that they are sent as.
@@ -24,16 +24,16 @@ use crate::{
 /// The beginning of the answer, in a conversation.
 const ANSWER_TOKENS: u64 = 3;
 
-/// All that an estimate is made of. Counting it takes up to a second: never on a worker.
+/// All that an estimate is made from. Counting takes up to a second, so it is never done on a worker.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
-    /// Of the request, in the parts that it came in.
+    /// The body of the request, in the parts that it came in.
     pub body: Vec<Bytes>,
     pub input: Input,
     pub generated: AnswerText,
 }
 
-/// What the `input` of a request is.
+/// The meaning of a request's `input`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Input {
     /// A conversation that is answered.
@@ -43,19 +43,19 @@ pub enum Input {
     Plain,
 }
 
-/// What came of a request, as far as it is text.
+/// The text that an answer generated.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum AnswerText {
     #[default]
     Nothing,
-    /// Of a stream.
+    /// The joined text of a stream.
     Text(Text),
-    /// A JSON answer as it came.
+    /// A JSON answer as it came, which contains the text.
     Json(Vec<u8>),
 }
 
 impl Evidence {
-    /// What it holds in memory.
+    /// Returns the number of bytes that this holds in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.body_bytes()
@@ -70,7 +70,7 @@ impl Evidence {
         self.body.iter().map(Bytes::len).sum()
     }
 
-    /// Estimated input and output tokens.
+    /// Returns the estimated input and output tokens.
     #[must_use]
     pub fn usage(&self, tokenizer: Tokenizer) -> Usage {
         let body: Cow<'_, [u8]> = match &self.body[..] {
@@ -91,7 +91,7 @@ impl Evidence {
         }
     }
 
-    /// Without reading any of it.
+    /// Returns a rough estimate by the length alone.
     #[must_use]
     pub fn usage_by_length(&self) -> Usage {
         Usage {
@@ -117,7 +117,7 @@ fn input_tokens(body: &[u8], input: Input, tokenizer: Tokenizer) -> u64 {
     read_or_weigh(body, read, &tally)
 }
 
-/// What cannot be read (cut short, lone surrogates, too deep) is weighed whole: nothing rides free.
+/// Counts a body that cannot be read (cut short, lone surrogates, too deep) by its length, so that it is not free.
 fn read_or_weigh(body: &[u8], read: serde_json::Result<()>, tally: &Tally) -> u64 {
     read.map_or_else(|_| by_length(body.len() as u64), |()| tally.total())
 }

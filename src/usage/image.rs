@@ -1,20 +1,20 @@
-//! What a picture counts, by OpenAI's rule for tiles (Images and vision guide, "Calculating costs"), and how large one is that
-//! stands in a request as base64: its header says so.
+//! Tokens of a picture, by OpenAI's rule for tiles (Images and vision guide, "Calculating costs"). The size of a picture that is
+//! in the request as base64 is read from its header.
 
 use data_encoding::BASE64_NOPAD;
 
-/// At low detail, whatever its size; also what a picture counts before its tiles.
+/// Tokens of a picture at low detail, whatever its size; also the tokens that are added to those of its tiles.
 const BASE_TOKENS: u64 = 85;
 const TILE_TOKENS: u64 = 170;
 const TILE_PIXELS: f64 = 512.0;
 /// A picture is shrunk to fit into a square of this, and then until its shorter side has the second.
 const MAX_SIDE: f64 = 2048.0;
 const MAX_SHORT_SIDE: f64 = 768.0;
-/// Of a picture whose size nobody knows: that of OpenAI's example, 1024 by 1024.
+/// The size that is assumed for a picture of unknown size: that of OpenAI's example.
 const UNKNOWN_SIZE: Size = (1024, 1024);
-/// A JPEG may have a thumbnail and a colour profile before its size.
+/// Length of the beginning of a JPEG that is read, because a thumbnail and a colour profile may stand before the size.
 const MAX_HEADER_BYTES: usize = 128 * 1024;
-/// Enough for the size in all the other formats.
+/// Length of the beginning that contains the size in all the other formats.
 const SHORT_HEADER_BYTES: usize = 48;
 
 /// Width and height.
@@ -28,7 +28,7 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    /// Of an address, which may hold the picture itself.
+    /// Returns the picture at an address, which may be a `data:` URL with the picture itself.
     pub(super) fn of_url(url: &str) -> Self {
         let data = url
             .strip_prefix("data:")
@@ -39,7 +39,7 @@ impl Picture {
         }
     }
 
-    /// Of bare base64; `None` where it is no picture of a known format.
+    /// Returns the picture in bare base64; `None` if it has no known format.
     pub(super) fn of_base64(base64: &str) -> Option<Self> {
         size_of(base64).map(|size| Self {
             size: Some(size),
@@ -65,7 +65,7 @@ impl Picture {
     }
 }
 
-/// Whether a string is what a program put there, and no words: at least a line of base64.
+/// Returns whether a string is base64 and no text: at least 64 characters, perhaps in a `data:` URL.
 pub(super) fn is_base64(text: &str) -> bool {
     const LOOKED_AT: usize = 256;
     let text = match text.split_once(";base64,") {

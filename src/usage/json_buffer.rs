@@ -1,41 +1,41 @@
-//! A JSON answer as it passes: held whole, or of a long one what may be asked for in its end.
+//! A JSON answer as it passes. A short one is held completely; of a long one only what is needed at its end.
 
 use super::{
     answer::{Answer, answer_text, read_answer},
     counts::{Counts, find_counts},
     estimate::AnswerText,
-    stored::AnswerObjects,
+    objects::AnswerObjects,
     text::Text,
 };
 use crate::json::Outline;
 
-/// A JSON answer up to this length is read whole; a longer one is searched for usage as it passes.
+/// The longest JSON answer that is read completely. A longer one is searched for usage as it passes.
 const MAX_JSON_BYTES: usize = 1024 * 1024;
-/// No usage object of a long answer is longer.
+/// Length of the end of a long answer that is held: no usage object is longer.
 const TAIL_BYTES: usize = 16 * 1024;
-/// Where a JSON answer names itself.
+/// Length of the beginning of an answer in which its own id is looked for.
 const MAX_BEGINNING_BYTES: u64 = 32 * 1024;
 
-/// A JSON answer, or what passes of a long one: who reads 50 MB slowly must not cost a megabyte all the while.
+/// A JSON answer, or what is held of a long one, so that a client that reads 50 MB slowly does not cost a megabyte meanwhile.
 #[derive(Default)]
 pub(super) struct JsonBuffer {
     held: Vec<u8>,
     is_long: bool,
     /// The outline of a long answer if its objects are noted, or else only its weight.
     outline: Option<Box<Outline>>,
-    /// Its beginning was searched for its own id.
+    /// Whether its beginning was searched for its own id.
     beginning_read: bool,
-    /// What a long answer has said so far.
+    /// The usage that a long answer has reported so far.
     counts: Option<Counts>,
     images: u64,
     notes_objects: bool,
-    /// How much of `held` was searched for images.
+    /// Number of bytes of `held` that were searched for images.
     searched: usize,
     total_bytes: u64,
 }
 
 impl JsonBuffer {
-    /// Of the length that was announced, if it was.
+    /// Creates a buffer for an answer whose length may have been announced.
     pub(super) fn of_announced(length_bytes: Option<u64>) -> Self {
         Self {
             // What is encoded becomes longer still.
@@ -44,18 +44,18 @@ impl JsonBuffer {
         }
     }
 
-    /// Whether some text stands in what is held.
+    /// Returns whether what is held contains a text.
     pub(super) fn contains(&self, text: &str) -> bool {
         memchr::memmem::find(&self.held, text.as_bytes()).is_some()
     }
 
-    /// Whether there is text in it, or may be.
+    /// Returns whether the answer has generated text, or may have because it cannot be read.
     pub(super) fn has_text(&self) -> bool {
         let mut text = Text::default();
         self.is_long || answer_text(&self.held, &mut text).is_err() || !text.is_empty()
     }
 
-    /// Hands over what an estimate is made of; of what was not read, or could not be decoded, its length.
+    /// Hands over what an estimate is made from: the answer, or its length if it was not read or could not be decoded.
     pub(super) fn take_generated(&mut self, undecoded_bytes: u64) -> AnswerText {
         if self.is_long || undecoded_bytes > 0 {
             let weight = match &self.outline {
@@ -85,7 +85,7 @@ impl JsonBuffer {
         }
     }
 
-    /// Keeps what names objects, and counts what may be text.
+    /// Adds to the outline, which keeps the ids of objects and counts what may be text.
     fn outline(&mut self, bytes: &[u8]) {
         if let Some(outline) = &mut self.outline {
             return outline.push(bytes);
@@ -107,7 +107,7 @@ impl JsonBuffer {
         stored.read(self.objects());
     }
 
-    /// What the answer's objects are read from.
+    /// Returns the JSON that the answer's objects are read from.
     pub(super) fn objects(&self) -> &[u8] {
         match &self.outline {
             Some(outline) => outline.json(),
@@ -115,7 +115,7 @@ impl JsonBuffer {
         }
     }
 
-    /// Keeps what a usage object may have begun in.
+    /// Drops all but the end, in which a usage object may have begun.
     fn let_go(&mut self) {
         self.search();
         let gone = self.held.len().saturating_sub(TAIL_BYTES);

@@ -1,4 +1,4 @@
-//! The meter: looks at an answer as it passes, in whatever shape it comes, and says in the end what it used.
+//! The meter: reads an answer as it passes, in whatever shape it comes, and reports in the end what it used.
 
 use std::io::{self, Write};
 
@@ -10,27 +10,27 @@ use super::{
     decode::{Decoder, Encoding},
     estimate::AnswerText,
     json_buffer::JsonBuffer,
+    objects::AnswerObjects,
     sse::{Event, Piece, Scanner, UsageOnlyEvents},
-    stored::AnswerObjects,
     template::{EventReader, Templates},
     text::{Mark, Text},
 };
 
-/// What an answer has said so far.
+/// The content of an answer so far.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
-    /// Of a stream.
+    /// Reads the events of a stream.
     events: EventReader,
-    /// What a stream has generated since output tokens were last reported, for an estimate.
+    /// The text that a stream has generated since output tokens were last reported, for an estimate.
     text: Text,
-    /// Where the text ended when the output was last reported as 0, or as no more than before: some servers report such a
-    /// number in every event but the last.
+    /// The end of the text when the output was last reported as 0, or as no more than before. Some servers report such a number in
+    /// every event but the last.
     not_grown_at: Option<Mark>,
-    /// `[DONE]` has come: nothing that matters follows.
+    /// Whether `[DONE]` has come, so that nothing that matters follows.
     pub done: bool,
-    /// The answer says that the request failed, whatever its status.
+    /// Whether the answer reports that the request failed, whatever its status.
     pub is_error: bool,
-    /// What the usage objects reported, in the usual place and in those of single vendors.
+    /// The reported usage, in the usual place and in those of single vendors.
     counts: Counts,
     vendor_counts: VendorCounts,
     /// Images that came, where images were asked for.
@@ -38,10 +38,10 @@ pub struct Reading {
     pub model: Option<String>,
 }
 
-/// Looks at one answer.
+/// Reads one answer as it passes.
 pub struct Meter {
     decoder: Decoder<Sink>,
-    /// Decoding failed once; the rest would be noise.
+    /// Whether decoding failed, so that the rest would be noise.
     decoder_broke: bool,
     /// Length of what passed encoded, and of what of it was decoded.
     encoded_bytes: u64,
@@ -49,10 +49,10 @@ pub struct Meter {
     finished: bool,
 }
 
-/// What each event of a stream touches lies together: with hundreds of streams it is in no cache.
+/// The state that each event of a stream touches. It lies together because with hundreds of streams it is in no cache.
 struct Sink {
     shape: Shape,
-    /// Where objects matter.
+    /// The objects that the answer contains, if they are noted.
     stored: Option<Box<AnswerObjects>>,
     reading: Reading,
 }
@@ -60,14 +60,14 @@ struct Sink {
 enum Shape {
     Events(Scanner),
     Json(Box<JsonBuffer>),
-    /// An answer to a streamed request that is called JSON: its first byte tells which of the two it is.
+    /// An answer to a streamed request that is declared as JSON. Its first byte decides which of the two it is.
     Undecided(UsageOnlyEvents),
     /// An answer that is not metered.
     Opaque,
 }
 
 impl Meter {
-    /// For `text/event-stream`. Events are taken out of an unencoded stream only.
+    /// Creates a meter for `text/event-stream`. Events are taken out of an unencoded stream only.
     #[must_use]
     pub fn events(policy: UsageOnlyEvents, encoding: Encoding, templates: &Templates) -> Self {
         let policy = match encoding {
@@ -79,14 +79,14 @@ impl Meter {
         meter
     }
 
-    /// For a JSON answer; `length_bytes` where the backend has said it.
+    /// Creates a meter for a JSON answer, with its length if the backend has announced it.
     #[must_use]
     pub fn json(encoding: Encoding, length_bytes: Option<u64>) -> Self {
         let buffer = JsonBuffer::of_announced(length_bytes);
         Self::new(Shape::Json(Box::new(buffer)), encoding)
     }
 
-    /// For an answer that is called JSON where a stream was asked for, and may be either.
+    /// Creates a meter for an answer that is declared as JSON although a stream was asked for, and may be either.
     #[must_use]
     pub fn undecided(policy: UsageOnlyEvents, encoding: Encoding, templates: &Templates) -> Self {
         let mut meter = Self::events(policy, encoding, templates);
@@ -98,7 +98,7 @@ impl Meter {
         meter
     }
 
-    /// For an answer without tokens: everything passes, nothing is read.
+    /// Creates a meter for an answer without tokens, which reads nothing.
     #[must_use]
     pub fn opaque() -> Self {
         Self::new(Shape::Opaque, Encoding::Unknown)
@@ -119,26 +119,27 @@ impl Meter {
         }
     }
 
+    /// Returns whether the answer is read as a stream of events.
     #[must_use]
     pub fn is_of_events(&self) -> bool {
         matches!(self.decoder.sink().shape, Shape::Events(_))
     }
 
-    /// Makes the meter note the stored objects that the answer speaks of.
+    /// Makes the meter note the stored objects that the answer contains.
     #[must_use]
     pub fn with_objects(mut self) -> Self {
         self.decoder.sink_mut().stored = Some(Box::default());
         self
     }
 
-    /// The objects that the answer spoke of, where they are noted.
+    /// Returns the objects that the answer contains, if they are noted.
     #[must_use]
     pub fn stored(&self) -> Option<&AnswerObjects> {
         self.decoder.sink().stored.as_deref()
     }
 
-    /// The same as far as a JSON answer has come that goes on in parts: its own id stands in its beginning, and is known
-    /// before that leaves.
+    /// Returns the objects of an answer that is still coming. The id of a JSON answer stands in its beginning, and is known before
+    /// that leaves.
     #[must_use]
     pub fn objects_so_far(&mut self) -> Option<&AnswerObjects> {
         let sink = self.decoder.sink_mut();
@@ -148,7 +149,7 @@ impl Meter {
         sink.stored.as_deref()
     }
 
-    /// Looks at one read and hands on, through `emit`, what of it may leave now.
+    /// Reads one piece of the answer and passes to `emit` what may leave now.
     pub fn push(&mut self, read: Bytes, emit: &mut impl FnMut(Bytes)) {
         if let Decoder::Identity(sink) = &mut self.decoder {
             sink.decide(&read);
@@ -181,7 +182,7 @@ impl Meter {
         emit(read);
     }
 
-    /// The answer has ended, or no more of it will come. Once is enough.
+    /// Ends the reading when the answer has ended or no more of it will come. Further calls do nothing.
     pub fn finish(&mut self, emit: &mut impl FnMut(Bytes)) {
         if std::mem::replace(&mut self.finished, true) {
             return;
@@ -216,7 +217,7 @@ impl Meter {
         }
     }
 
-    /// Whether some text stands in a JSON answer, or in what is held of it.
+    /// Returns whether a JSON answer, or what is held of it, contains a text.
     #[must_use]
     pub fn contains(&self, text: &str) -> bool {
         match &self.decoder.sink().shape {
@@ -225,7 +226,7 @@ impl Meter {
         }
     }
 
-    /// Whether a JSON answer has generated text, or may have because it cannot be read. It is parsed for this.
+    /// Returns whether a JSON answer has generated text, or may have because it cannot be read. It is parsed for this.
     #[must_use]
     pub fn has_text_in_json(&self) -> bool {
         match &self.decoder.sink().shape {
@@ -234,12 +235,13 @@ impl Meter {
         }
     }
 
+    /// Returns the content of the answer so far.
     #[must_use]
     pub fn reading(&self) -> &Reading {
         &self.decoder.sink().reading
     }
 
-    /// Hands over what was generated so far, for an estimate; of what was too long to be read, its length.
+    /// Hands over the text so far for an estimate, or the length of what was too long to be read.
     #[must_use]
     pub fn take_generated(&mut self) -> AnswerText {
         let undecoded = self.encoded_bytes - self.decoded_bytes;
@@ -272,7 +274,7 @@ impl Sink {
 }
 
 impl Reading {
-    /// What the answer reported.
+    /// Returns the usage that the answer reported.
     #[must_use]
     pub fn counts(&self) -> &Counts {
         match self.vendor_counts.reported() {
@@ -281,7 +283,8 @@ impl Reading {
         }
     }
 
-    /// Whether a stream has generated something that no reported count can include. A whole answer's last count is one, even 0.
+    /// Returns whether a stream has generated text that no reported count can include. The last count of a complete answer includes
+    /// all, even if it is 0.
     #[must_use]
     pub fn has_uncounted_text(&self, is_complete: bool) -> bool {
         let is_counted = is_complete && self.not_grown_at == Some(self.text.mark());
@@ -312,7 +315,7 @@ impl Reading {
         kind
     }
 
-    /// Takes in what an answer or an event says; later words replace earlier ones.
+    /// Takes in an answer or an event. Later values replace earlier ones.
     fn take_over(&mut self, answer: Answer) {
         let output = answer.counts.reported_output().or_else(|| {
             let is_usual = self.counts.is_reported();
@@ -340,7 +343,7 @@ impl Reading {
     }
 }
 
-/// Decoded bytes come in here.
+/// Takes decoded bytes.
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Self {

@@ -1,4 +1,4 @@
-//! What a realtime session says of itself: which model transcribes what its user says.
+//! Reads from the events of a realtime session which model transcribes its user's speech.
 
 use serde::Deserialize;
 
@@ -30,7 +30,7 @@ struct Transcription {
     model: Option<String>,
 }
 
-/// The model that transcribes in a session from this event on; `None` if the event does not say so.
+/// Returns the model that transcribes in a session from this event on; `None` if the event contains none.
 #[must_use]
 pub fn transcription_model(event: &[u8]) -> Option<String> {
     let SessionEvent { session } = serde_json::from_slice(event).ok()?;

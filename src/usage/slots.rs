@@ -6,13 +6,13 @@ use smallvec::SmallVec;
 
 use super::{strings::TextSink, text::Text};
 
-/// A chunk has some 250 bytes.
+/// The longest event that becomes a template. A chunk has some 250 bytes.
 const MAX_TEMPLATE_BYTES: usize = 1024;
-/// Text, and the strings and numbers around it that nobody reads.
+/// The most slots in a template: text, and the strings and numbers around it that are not read.
 const MAX_SLOTS: usize = 12;
 pub(super) const USUAL_SLOTS: usize = 6;
 
-/// A place whose content has no influence on how the rest is read.
+/// A place in an event whose content has no influence on how the rest is read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slot {
     pub(super) start: u16,
@@ -20,18 +20,19 @@ pub(super) struct Slot {
     pub(super) content: SlotContent,
 }
 
+/// The kind of content that fits into a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SlotContent {
-    /// Of a string, and generated text.
+    /// The content of a string that is generated text.
     Text,
-    /// Of a string that nobody reads.
+    /// The content of a string that is not read.
     Filler,
-    /// A whole number that nobody reads.
+    /// A whole number that is not read.
     Number,
 }
 
 impl SlotContent {
-    /// How long it is at the beginning of `bytes`; `None` where it must be parsed to know what it says.
+    /// Returns the length of such content at the beginning of `bytes`; `None` if it must be parsed.
     pub(super) fn length(self, bytes: &[u8]) -> Option<usize> {
         match self {
             Self::Text | Self::Filler => {
@@ -48,7 +49,7 @@ impl SlotContent {
     }
 }
 
-/// RFC 8259, section 6: no leading zeros.
+/// Returns whether digits are a whole number, which has no leading zeros (RFC 8259, section 6).
 fn is_whole_number(digits: &[u8]) -> bool {
     match digits {
         [] => false,
@@ -57,11 +58,11 @@ fn is_whole_number(digits: &[u8]) -> bool {
     }
 }
 
-/// Notes, while an event is parsed, where its slots are.
+/// The slots of an event, noted while it is parsed.
 pub(super) struct Slots<'a> {
     event: &'a [u8],
     pub(super) found: SmallVec<[Slot; USUAL_SLOTS]>,
-    /// The event has something that a template cannot have.
+    /// Whether the event has something that a template cannot have.
     pub(super) is_spoiled: bool,
 }
 
@@ -74,7 +75,7 @@ impl<'a> Slots<'a> {
         }
     }
 
-    /// For events that nobody compares with others.
+    /// Creates slots for an event that is not compared with others.
     pub(super) fn unwanted() -> Self {
         Self {
             event: &[],
@@ -91,7 +92,7 @@ impl<'a> Slots<'a> {
         self.is_spoiled = true;
     }
 
-    /// A text that had escapes is no part of the event, and spoils it.
+    /// Notes a text. One that had escapes is no part of the event, and spoils it.
     fn text(&mut self, text: &str) {
         if self.is_spoiled {
             return;
@@ -102,7 +103,7 @@ impl<'a> Slots<'a> {
         }
     }
 
-    /// A JSON value that nobody reads. Where it is no slot, others must have the same.
+    /// Notes a JSON value that is not read. If it cannot be a slot, other events must have the same value.
     fn filler(&mut self, json: &str) {
         if self.is_spoiled || self.found.len() >= MAX_SLOTS - 1 {
             return;
@@ -116,7 +117,7 @@ impl<'a> Slots<'a> {
         self.found.extend(slot);
     }
 
-    /// `part` of the event as a slot.
+    /// Returns the slot of a part of the event; `None` if the text is no part of it.
     fn slot(&self, part: &str, content: SlotContent) -> Option<Slot> {
         let start = part
             .as_ptr()
@@ -131,7 +132,7 @@ impl<'a> Slots<'a> {
     }
 }
 
-/// Gives the text to one, and the places to the other.
+/// A sink that adds the text of an event and notes its slots.
 pub(super) struct SlotRecorder<'t, 'e> {
     pub(super) text: &'t mut Text,
     pub(super) slots: &'t mut Slots<'e>,

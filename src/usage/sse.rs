@@ -19,28 +19,28 @@ use lines::{
     ERROR_EVENT_LINE, MAX_EVENT_BYTES, UsualEvent, match_error, may_be_data, read_data, value_of,
 };
 
-/// While taking events out, unfinished data is held back until it is whole; a usage-only event has some 400 bytes,
-/// so one longer than this is let go.
+/// The most unfinished data that is held back while events are taken out. A usage-only event has some 400 bytes, so a longer one
+/// is let go.
 const MAX_HELD_BYTES: usize = 64 * 1024;
-/// What happens to the event that the spliced-in option adds.
+/// The treatment of the event that the spliced-in option adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageOnlyEvents {
     Pass,
     TakeOut,
 }
 
-/// One finished event.
+/// A finished event.
 #[derive(Debug, Clone, Copy)]
 pub struct Event<'a> {
-    /// Its data. Of data that is too long, what is left without the long strings.
+    /// Its data, without the long strings if it is too long.
     pub data: &'a [u8],
     /// Length of the text that is missing in the data.
     pub left_out_bytes: u64,
-    /// The stream calls it `error`.
+    /// Whether the stream marks it as `error`.
     pub is_error_event: bool,
 }
 
-/// What leaves the scanner, in order.
+/// A piece of the stream that leaves the scanner. The pieces leave in order.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece {
     /// Bytes held back from earlier reads.
@@ -54,43 +54,44 @@ pub enum Piece {
 pub struct Scanner {
     policy: UsageOnlyEvents,
     place: Place,
-    /// What came of the unfinished event from its first `data` line on, unless it is too long.
+    /// The unfinished event from its first `data` line on, unless it is too long.
     carry: Vec<u8>,
-    /// `carry` has not left yet.
+    /// Whether `carry` has not left yet.
     is_held: bool,
-    /// The same of an event whose data is too long.
+    /// The outline of an unfinished event whose data is too long.
     outline: Option<Box<Outline>>,
     /// The last byte was a CR that ended a line: an LF right behind it belongs to that line and shares its fate.
     after_cr: Option<Fate>,
-    /// The unfinished event is `[DONE]`, and was handed over as soon as that line had ended.
+    /// Whether the unfinished event is `[DONE]`, which was handed over as soon as that line had ended.
     is_done: bool,
-    /// The unfinished event is called `error`.
+    /// Whether the unfinished event is marked as `error`.
     is_error_event: bool,
 }
 
-/// Where the next byte stands.
+/// The place of the next byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// At the beginning of a line; the event has no data so far.
+    /// The beginning of a line of an event that has no data so far.
     LineStart,
-    /// In a line that is no data, in an event without data so far. How many of its bytes are those of [`ERROR_EVENT_LINE`],
-    /// if all of them are.
+    /// A line that is no data, of an event without data so far. `matched` is the number of its bytes if all of them are those of
+    /// [`ERROR_EVENT_LINE`].
     OtherLine { matched: Option<u8> },
-    /// Behind the beginning of the event's first `data` line.
+    /// A line of an event from its first `data` line on.
     Data {
         line: DataLine,
-        /// The line has bytes.
+        /// Whether the line has bytes so far.
         has_bytes: bool,
     },
 }
 
-/// Which line of the event's data it is.
+/// The position of a line in the event's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DataLine {
     First,
     Further,
 }
 
+/// The decision whether a line leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Kept,
@@ -99,13 +100,13 @@ enum Fate {
     Undecided,
 }
 
-/// What is known of the read being scanned.
+/// The progress in the read that is scanned.
 struct Progress {
     /// The next byte to look at.
     at: usize,
-    /// What stands before it was emitted, held from an earlier read or taken out.
+    /// The first byte that was neither emitted nor taken out.
     emit_from: usize,
-    /// Where the unfinished event's data begins; 0 if it began in an earlier read.
+    /// The place where the unfinished event's data begins; 0 if it began in an earlier read.
     data_from: usize,
 }
 
@@ -124,7 +125,7 @@ impl Scanner {
         }
     }
 
-    /// Takes one read. `on_event` is given each finished event that has data, `emit` what may leave now.
+    /// Scans one read. `on_event` gets each finished event that has data, `emit` what may leave now.
     pub fn push(
         &mut self,
         read: &[u8],
@@ -157,7 +158,7 @@ impl Scanner {
         self.keep_unfinished(read, &progress, emit);
     }
 
-    /// The stream has ended; an event without its blank line still counts.
+    /// Ends the scan when the stream has ended. An event without its blank line still counts.
     pub fn finish(
         &mut self,
         on_event: &mut impl FnMut(Event<'_>) -> EventKind,
@@ -172,7 +173,7 @@ impl Scanner {
         self.forget_event();
     }
 
-    /// At the beginning of a line of an event that has no data so far. Inlined: nearly all events end here.
+    /// Scans from the beginning of a line of an event that has no data so far. Inlined, because nearly all events end here.
     #[inline]
     fn start_line(
         &mut self,
@@ -207,7 +208,7 @@ impl Scanner {
         }
     }
 
-    /// In a line that is no data: it passes.
+    /// Passes a line that is no data.
     fn pass_line(&mut self, read: &[u8], progress: &mut Progress, matched: Option<u8>) {
         let rest = &read[progress.at..];
         let end = memchr2(b'\n', b'\r', rest);
@@ -229,7 +230,7 @@ impl Scanner {
         self.end_line(read, progress, Fate::Kept);
     }
 
-    /// In the lines of an event from its first data on.
+    /// Scans a line of an event from its first data on.
     fn read_line(
         &mut self,
         read: &[u8],
@@ -321,7 +322,7 @@ impl Scanner {
         }
     }
 
-    /// Deals with what the read left behind the last finished event.
+    /// Keeps what stands behind the last finished event of a read, and lets leave what may.
     fn keep_unfinished(&mut self, read: &[u8], progress: &Progress, emit: &mut impl FnMut(Piece)) {
         if !matches!(self.place, Place::Data { .. }) {
             emit_part(progress.emit_from..read.len(), emit);
@@ -352,7 +353,7 @@ impl Scanner {
         }
     }
 
-    /// Lets held bytes leave; they stay in `carry` to be read with the rest of their event.
+    /// Lets held bytes leave. They stay in `carry` to be read with the rest of their event.
     fn let_go(&mut self, emit: &mut impl FnMut(Piece)) {
         if std::mem::take(&mut self.is_held) && !self.carry.is_empty() {
             emit(Piece::Held(self.carry.clone()));

@@ -1,5 +1,5 @@
-//! Which strings inside a JSON value a model reads or writes. Names, ids and addresses are none, and a picture or a file in
-//! base64 counts by a rule of its own.
+//! Finds the strings inside a JSON value that a model reads or writes. Names, ids and addresses are not among them, and a picture
+//! or a file in base64 counts by a rule of its own.
 
 use std::fmt;
 
@@ -14,39 +14,41 @@ use super::{
 };
 use crate::json::{MaybeText, Name};
 
-/// A file or a sound, of which nothing is known: no less than the smallest picture.
+/// Tokens of a file or a sound of which nothing is known: no less than the smallest picture.
 const MEDIA_TOKENS: u64 = 85;
 
-/// Is given what is found.
+/// Takes the text and tokens that are found.
 pub(super) trait TextSink {
-    /// Nothing is found for one who does not.
+    /// Whether text is looked for.
     fn wants_text(&self) -> bool {
         true
     }
+    /// Takes a text.
     fn text(&mut self, text: &str);
-    /// Text, where another string could be something else.
+    /// Takes a text that stands where another string could be base64.
     fn perhaps_text(&mut self, text: &str) {
         self.text(text);
     }
-    /// What counts without being text: a picture, a token id.
+    /// Takes tokens that are no text, such as those of a picture or a token id.
     fn tokens(&mut self, count: u64);
+    /// Whether the members that are not read are passed to [`TextSink::filler`].
     fn wants_filler(&self) -> bool {
         false
     }
-    /// The JSON of a member that nobody reads.
+    /// Takes the JSON of a member that is not read.
     fn filler(&mut self, _json: &str) {}
     /// Whether the usage objects in choices are looked for.
     fn wants_usage(&self) -> bool {
         true
     }
-    /// The usage object that some servers put into a choice.
+    /// Takes the usage object that some servers put into a choice.
     fn usage(&mut self, _counts: &Counts) {}
 }
 
-/// For readers that have no use for the text, nor for anything in choices.
+/// A sink for readers that need neither the text nor anything in choices.
 pub(super) struct NullSink;
 
-/// For readers that have no use for the text.
+/// A sink for readers that need the usage in choices, but no text.
 pub(super) struct OnlyUsage;
 
 impl TextSink for OnlyUsage {
@@ -77,7 +79,7 @@ pub(super) struct Strings<'t, T> {
     place: Place,
 }
 
-/// What a string would be here.
+/// The meaning that a string has in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Text,
@@ -91,7 +93,7 @@ enum Place {
     Picture,
     /// Anthropic's `source` of a picture or a document; a bare string is text.
     Source,
-    /// What a model says aloud; its sound counts by its words.
+    /// Speech of a model. Its sound counts by its words.
     Sound,
     /// Text, or base64.
     Data,
@@ -121,7 +123,7 @@ impl<'t, T: TextSink> Strings<'t, T> {
         }
     }
 
-    /// Of a prompt, which may be token ids.
+    /// The strings of a prompt, which may be token ids.
     pub(super) fn of_prompt(sink: &'t mut T) -> Self {
         Self {
             sink,

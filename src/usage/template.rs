@@ -1,6 +1,6 @@
-//! The chunks of a stream are alike but for a string or two. An event that is the last one over again with other strings
-//! in the same places says nothing new but its text, and is not parsed: a comparison costs a twentieth of it. Streams of one
-//! model are alike too, so that they share what they compare with, which then is in the processor's cache.
+//! Recognises events that repeat an earlier one with other strings in the same places. Most chunks of a stream do. They contain
+//! nothing new but their text and are not parsed, because a comparison costs a twentieth of that. Streams of one model share
+//! their templates, which then stay in the processor's cache.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -14,17 +14,17 @@ use super::{
     text::Text,
 };
 
-/// Models that are asked at a time, about, with two kinds of events each.
+/// The most templates of a thread: about eight models at a time, with two kinds of events each.
 const MAX_TEMPLATES: usize = 16;
 
-/// What events were like of late, for all streams of a thread; clones share it.
+/// The recent templates of all streams of a thread. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Templates(Rc<RefCell<Vec<Rc<Template>>>>);
 
 /// Reads the events of one stream, as [`read_event`](super::read_event) would each.
 #[derive(Debug, Clone, Default)]
 pub struct EventReader {
-    /// What the last event was like that told mere text.
+    /// The template of the last event that contained mere text.
     template: Option<Rc<Template>>,
     templates: Templates,
 }
@@ -37,7 +37,7 @@ impl EventReader {
         }
     }
 
-    /// Reads an event's data, and adds what is generated text in it; `None` where it says nothing else that is new.
+    /// Reads an event's data, and adds its generated text to `text`. Returns `None` if it contains nothing else that is new.
     pub fn read(&mut self, data: &[u8], text: &mut Text) -> Option<(EventKind, Answer)> {
         let known = self.template.as_ref().and_then(|like| like.texts_of(data));
         if let Some(texts) = known {
@@ -67,7 +67,7 @@ impl EventReader {
 }
 
 impl Templates {
-    /// One that an event is like, which was parsed.
+    /// Returns the template for an event that was parsed: a known one, or a new one.
     fn of(&self, data: &[u8], slots: Slots<'_>) -> Rc<Template> {
         let mut recent = self.0.borrow_mut();
         let known = recent.iter().find(|like| like.texts_of(data).is_some());
@@ -86,7 +86,7 @@ impl Templates {
     }
 }
 
-/// An event that was parsed, and where others may differ from it.
+/// An event that was parsed, and the slots in which others may differ from it.
 #[derive(Debug)]
 struct Template {
     data: Vec<u8>,
@@ -94,7 +94,7 @@ struct Template {
 }
 
 impl Template {
-    /// What is text in `data`, where it is this event with other contents in its slots.
+    /// Returns the texts in `data` if it is this event with other contents in its slots.
     fn texts_of<'d>(&self, data: &'d [u8]) -> Option<SmallVec<[&'d str; 2]>> {
         let mut texts = SmallVec::new();
         let (mut from, mut rest) = (0, data);
@@ -124,7 +124,8 @@ impl Template {
         (rest == &self.data[from..]).then_some(texts)
     }
 
-    /// The length of what is in a slot, and what begins with it; `from` and `rest` are where template and event stand.
+    /// Returns the length of a slot's content in the event, and the rest of the event from there. `from` and `rest` are the places
+    /// reached in template and event.
     fn fill<'d>(&self, slot: Slot, from: usize, rest: &'d [u8]) -> Option<(usize, &'d [u8])> {
         let inside = rest.strip_prefix(&self.data[from..usize::from(slot.start)])?;
         slot.content.length(inside).map(|length| (length, inside))

@@ -2,22 +2,22 @@
 
 use super::strings::TextSink;
 
-/// Some 15,000 tokens of English. What comes after them is taken to be like them.
+/// The longest text that is kept, some 15,000 tokens of English. The rest is assumed to be like it.
 const MAX_KEPT_BYTES: usize = 64 * 1024;
 
-/// Generated text as it goes by. It grows with need: a usual answer has two or three kilobytes.
+/// The generated text of a stream. It grows with need: a usual answer has two or three kilobytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Text {
     kept: String,
-    /// Text that was not kept.
+    /// Length of the text that was not kept.
     further_bytes: u64,
-    /// What could not be read: text, and what is around it.
+    /// Length of what could not be read: text, and the JSON around it.
     unread_bytes: u64,
-    /// Of pictures.
+    /// Tokens of pictures.
     tokens: u64,
 }
 
-/// Where a text ended once.
+/// The end of a text at an earlier moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {
     kept_bytes: usize,
@@ -27,7 +27,7 @@ pub(super) struct Mark {
 }
 
 impl Text {
-    /// Of an answer of which only the length is known.
+    /// Creates the text of an answer of which only the length is known.
     pub(super) fn unread(bytes: u64) -> Self {
         let mut text = Self::default();
         text.add_unread(bytes);
@@ -73,13 +73,13 @@ impl Text {
         };
     }
 
-    /// Whether nothing has passed that counts.
+    /// Returns whether nothing that counts has passed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty() && (self.further_bytes, self.unread_bytes, self.tokens) == (0, 0, 0)
     }
 
-    /// Takes back what came since.
+    /// Removes what came since a mark.
     pub(super) fn back_to(&mut self, mark: Mark) {
         self.kept.truncate(mark.kept_bytes);
         self.further_bytes = mark.further_bytes;

@@ -6,17 +6,17 @@ use tiktoken::CoreBpe;
 
 use super::{strings::TextSink, text::Text};
 
-/// A text is counted in pieces of at most this length. The time for one unbroken run of letters or spaces grows faster than
+/// The longest piece in which a text is counted. The time for one unbroken run of letters or spaces grows faster than
 /// the run (n log n), and so does its memory. A cut costs a token at most, one in 4,000.
 const MAX_PIECE_BYTES: usize = 16 * 1024;
-/// How far before its end a piece is cut where a word begins, so that mostly the cut costs nothing.
+/// Length of the end of a piece in which the beginning of a word is looked for, so that most cuts cost no token.
 const MAX_BACK_BYTES: usize = 256;
-/// So much of a text is counted whole, some 115,000 tokens of English; of a longer one pieces, evenly spread, that together
-/// have about this length once more. Measured, release build: 2 ms for a MiB of English, 0.15 s of spaces or of one letter,
+/// Length of the beginning of a text that is counted completely, some 115,000 tokens of English. Of the rest, evenly spread pieces
+/// are counted that together have about this length again. Measured, release build: 2 ms for a MiB of English, 0.15 s of spaces or of one letter,
 /// 1.1 s of random characters of all scripts, which is the worst that was found, and the most that a request costs.
 const WHOLE_BYTES: u64 = 512 * 1024;
 
-/// Bytes a token where nothing is known but the length.
+/// Bytes per token if nothing but the length is known.
 const BYTES_PER_TOKEN: u64 = 4;
 /// The rule of thumb, in twentieths of a token, by the number of bytes that UTF-8 needs for the character: per token about
 /// four ASCII characters, two and a half of Cyrillic, Greek, Arabic and the like, one and a quarter of Chinese, Japanese,
@@ -25,25 +25,25 @@ const WEIGHT_BY_UTF8_LEN: [u64; 5] = [0, 5, 8, 16, 30];
 const UNITS_PER_TOKEN: u64 = 20;
 
 thread_local! {
-    /// Loaded by the first count, which takes 60 ms, and given back at the end of the thread that counts. Measured: 36 MB for
+    /// The vocabulary, which the first count loads in 60 ms and the end of the counting thread frees. Measured: 36 MB for
     /// the first one, 52 MB for both, while a server is under way.
     static O200K: OnceCell<CoreBpe> = const { OnceCell::new() };
     static CL100K: OnceCell<CoreBpe> = const { OnceCell::new() };
 }
 
-/// A way to count.
+/// A way to count tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tokenizer {
-    /// Of GPT-4o and everything later; the nearest for models of others.
+    /// The encoding of GPT-4o and everything later, and the nearest one for other vendors' models.
     O200k,
-    /// Of GPT-4, GPT-3.5 and the embedding models.
+    /// The encoding of GPT-4, GPT-3.5 and the embedding models.
     Cl100k,
-    /// Off by a third at times, and fast.
+    /// A fast estimate by the characters, which is off by a third at times.
     RuleOfThumb,
 }
 
 impl Tokenizer {
-    /// By the model that was asked for, or, where that name says nothing, the one that answered.
+    /// Returns the tokenizer of the model that was asked for or, if that name is unknown, of the one that answered.
     #[must_use]
     pub fn of_models(asked: &str, served: Option<&str>) -> Self {
         Self::of_model(asked)
@@ -51,7 +51,7 @@ impl Tokenizer {
             .unwrap_or(Self::O200k)
     }
 
-    /// The assignment of OpenAI's own tokenizer (tiktoken, `model.py`), by the beginning of the name.
+    /// Returns the encoding that OpenAI's own tokenizer assigns by the beginning of a name (tiktoken, `model.py`).
     fn of_model(name: &str) -> Option<Self> {
         // `openai/gpt-4o` of the gateways, `ft:gpt-4o:org::id` of fine-tuned ones.
         let name = name.strip_prefix("ft:").unwrap_or(name);
@@ -91,7 +91,7 @@ impl Tokenizer {
         vocabulary.with(|vocabulary| vocabulary.get_or_init(load).count(piece) as u64)
     }
 
-    /// Tokens of a stream's text.
+    /// Counts the tokens of a stream's text.
     #[must_use]
     pub(super) fn count_stream(self, text: &Text) -> u64 {
         let mut tally = Tally::new(self, text.kept().len() as u64);
@@ -104,7 +104,7 @@ impl Tokenizer {
     }
 }
 
-/// Tokens of what could not be read.
+/// Returns the tokens of bytes that could not be read.
 pub(super) fn by_length(bytes: u64) -> u64 {
     bytes.div_ceil(BYTES_PER_TOKEN)
 }
@@ -118,10 +118,10 @@ fn weigh(text: &str) -> u64 {
     units.div_ceil(UNITS_PER_TOKEN)
 }
 
-/// Counts the strings that it is given, each for itself.
+/// Counts strings, each for itself.
 pub(super) struct Tally {
     tokenizer: Tokenizer,
-    /// Beyond the part that is counted whole, one piece in so many is counted.
+    /// Beyond the part that is counted completely, one piece in this many is counted.
     stride: u64,
     pieces: u64,
     tokens: u64,
@@ -130,7 +130,7 @@ pub(super) struct Tally {
     skipped_bytes: u64,
 }
 
-/// What was counted, to tell from it what was not.
+/// Counted text, from which the tokens of skipped text are extrapolated.
 #[derive(Default)]
 struct Sample {
     bytes: u64,
@@ -138,7 +138,7 @@ struct Sample {
 }
 
 impl Tally {
-    /// For strings that have at most `total_bytes` together.
+    /// Creates a tally for strings that have at most `total_bytes` together.
     pub(super) fn new(tokenizer: Tokenizer, total_bytes: u64) -> Self {
         Self {
             tokenizer,
@@ -151,7 +151,7 @@ impl Tally {
         }
     }
 
-    /// Text that is not here to be counted.
+    /// Adds text that cannot be counted because it was not kept.
     fn skip(&mut self, bytes: u64) {
         self.skipped_bytes = self.skipped_bytes.saturating_add(bytes);
     }
@@ -198,7 +198,7 @@ impl TextSink for Tally {
     }
 }
 
-/// Cuts a text, before the space in front of a word where there is one.
+/// Cuts a text into pieces, before a word if one begins near the end of a piece.
 fn pieces(mut rest: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_long_text_is_counted_within_5_percent_however_long_it_is() {
-        // Longer than a piece, than what is counted whole, and many times that.
+        // Longer than a piece, than what is counted completely, and many times that.
         for bytes in [100_000, 2_000_000, 9_000_000] {
             for sample in &SAMPLES {
                 let times = bytes / sample.text.len() / SAMPLES.len();

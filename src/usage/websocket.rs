@@ -12,8 +12,9 @@ pub struct FrameScan {
     frame: Option<Frame>,
     /// The unfinished text message.
     message: Vec<u8>,
-    /// The unfinished message is of interest.
+    /// Whether the unfinished message is a text.
     in_text: bool,
+    /// Whether the unfinished message is longer than [`MAX_MESSAGE_BYTES`].
     too_long: bool,
 }
 
@@ -28,7 +29,7 @@ const CONTINUATION: u8 = 0;
 const TEXT: u8 = 1;
 
 impl FrameScan {
-    /// Takes one read; `on_message` is given each finished text message.
+    /// Scans one read. `on_message` gets each finished text message.
     pub fn push(&mut self, mut read: &[u8], on_message: &mut impl FnMut(&[u8])) {
         loop {
             let Some(frame) = self.frame else {
@@ -65,7 +66,7 @@ impl FrameScan {
         }
     }
 
-    /// Whether the next byte begins a frame: there a control frame may stand, even inside a message (RFC 6455 section 5.4).
+    /// Returns whether the next byte begins a frame. A control frame may be put there, even inside a message (RFC 6455 section 5.4).
     #[must_use]
     pub fn is_between_frames(&self) -> bool {
         self.frame.is_none() && self.header.is_empty()
@@ -80,7 +81,7 @@ impl FrameScan {
         }
     }
 
-    /// How much of the read was header, once there is a whole one.
+    /// Adds to the header. Returns how many bytes of the read it took, once it is complete.
     fn take_header(&mut self, read: &[u8]) -> Option<usize> {
         for (index, byte) in read.iter().enumerate() {
             self.header.push(*byte);

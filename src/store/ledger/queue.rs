@@ -1,4 +1,4 @@
-//! What waits to be written, shared by the workers and the writing thread.
+//! The queue of entries that wait to be written, shared by the workers and the writing thread.
 
 use std::{
     collections::VecDeque,
@@ -12,10 +12,11 @@ use tokio::sync::oneshot;
 
 use crate::model::Entry;
 
-/// Entries kept in memory while the database refuses writes: about 50 MB. More than that are lost, and counted in the log.
+/// The most entries kept in memory while the database refuses writes, about 50 MB. Further ones are lost, and counted in the
+/// log.
 const MAX_BACKLOG: usize = 100_000;
 
-/// What happens to requests while the database refuses writes.
+/// The way requests are treated while the database refuses writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
     /// Answers are withheld at their end, new requests refused.
@@ -24,7 +25,7 @@ pub enum OnFailure {
     Serve,
 }
 
-/// The row could not be written; it is kept and tried again, but its answer must not end cleanly.
+/// The error for a row that could not be written. The row is kept and tried again, but its answer must not end cleanly.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the ledger cannot be written")]
 pub struct NotWritten;
@@ -38,9 +39,9 @@ pub struct Ledger {
 pub(super) struct Shared {
     pub(super) queue: Mutex<Queue>,
     pub(super) wake: Condvar,
-    /// The last attempt to write failed.
+    /// Whether the last attempt to write failed.
     pub(super) failing: AtomicBool,
-    /// The writing thread is no more, though nobody closed it.
+    /// Whether the writing thread ended without having been closed.
     pub(super) dead: AtomicBool,
     pub(super) on_failure: OnFailure,
 }
@@ -48,11 +49,11 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct Queue {
     pub(super) requests: VecDeque<WriteRequest>,
-    /// In all requests.
+    /// Number of entries in all queued requests.
     pub(super) entries: usize,
     /// Entries dropped because the backlog was full.
     pub(super) lost: usize,
-    /// The thread sleeps until there are so many entries.
+    /// Number of entries for which the sleeping thread must be woken; `None` while it is awake.
     pub(super) wake_at: Option<usize>,
     pub(super) closing: bool,
 }
@@ -76,8 +77,8 @@ impl Ledger {
         }
     }
 
-    /// Queues entries that are acknowledged together: `written` is told when their transaction is committed.
-    /// While rows cannot be written and requests are served all the same, nobody is made to wait.
+    /// Queues entries that are acknowledged together: `written` gets the result when their transaction is committed. With
+    /// [`OnFailure::Serve`] it gets a success at once while rows cannot be written.
     pub fn write(
         &self,
         entries: Vec<Entry>,
@@ -107,12 +108,12 @@ impl Ledger {
         }
     }
 
-    /// Queues entries that nobody waits for.
+    /// Queues entries whose writing no answer waits for.
     pub fn push(&self, entries: Vec<Entry>) {
         self.write(entries, None);
     }
 
-    /// Whether new requests may be served.
+    /// Returns whether new requests may be served.
     #[must_use]
     pub fn accepts_requests(&self) -> bool {
         let writes = || !self.shared.failing.load(Ordering::Relaxed);
@@ -122,7 +123,7 @@ impl Ledger {
 }
 
 impl WriteRequest {
-    /// Tells the one who waits, once. A waiter that is gone does not want to know.
+    /// Reports the result to the one who waits, once. A waiter that has been dropped is ignored.
     pub(super) fn report(&mut self, result: Result<(), NotWritten>) {
         if let Some(written) = self.written.take() {
             let _ = written.send(result);
@@ -135,7 +136,7 @@ impl WriteRequest {
 }
 
 impl Shared {
-    /// A panic while the lock was held leaves a queue that is still a queue.
+    /// Locks the queue. A panic while the lock was held left the queue valid, so that the poison is ignored.
     pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

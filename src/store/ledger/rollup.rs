@@ -1,8 +1,8 @@
 //! Adds written rows to the sums of their hours, many at a time: adding each as it is written would cost a page write a
 //! commit and as much time as the row itself. Reports read what is not summed yet from the rows.
 //!
-//! The rows of this process are summed in memory as they are written. Where anybody else may have changed any, another
-//! process or a trigger, they are read back from the table, a thousand at a time.
+//! The rows of this process are summed in memory as they are written. If another process or a trigger may have changed any,
+//! they are read back from the table, a thousand at a time.
 
 use std::{
     collections::HashMap,
@@ -19,14 +19,14 @@ use crate::{
 
 /// Rows that are summed in one transaction, about a millisecond's work where they are read back.
 pub(super) const BATCH_ROWS: usize = 1_000;
-/// A quiet ledger's last rows are summed after this long.
+/// Age at which the last rows of a quiet ledger are summed.
 const MAX_AGE: Duration = Duration::from_secs(1);
 const MS_PER_HOUR: i64 = 3_600_000;
 
 // Index: the primary key of usage_logs.
 const LAST_OF_BATCH: &str = "SELECT max(id), (SELECT max(id) FROM usage_logs) FROM (SELECT id FROM usage_logs \
      WHERE id > (SELECT last_id FROM usage_rollup) ORDER BY id LIMIT ?1) HAVING max(id) IS NOT NULL";
-/// Somebody's own trigger may change what is written, on this very connection.
+/// Finds triggers that are not this program's. They may change what is written, on this very connection.
 const HAS_OTHER_TRIGGERS: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' \
      AND name NOT IN ('users_inserted', 'users_updated', 'users_deleted', 'usage_logs_deleted'))";
 const SUMMED_UP: &str = "UPDATE usage_rollup SET last_id = ?1";
@@ -62,15 +62,15 @@ const ADD_BATCH: &str = add_to_hours!(
 const ADD_SUMS: &str =
     add_to_hours!("VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)");
 
-/// What is not summed up yet, and when it is due.
+/// The rows that are not summed up yet, and when they are due.
 pub(super) struct Rollup {
     waiting_rows: usize,
     waiting_since: Instant,
-    /// The sums of all that waits, where they are known.
+    /// The sums of all rows that wait, if they are known.
     pending: Option<PendingSums>,
 }
 
-/// Holds as long as no other connection writes, be it rows or a trigger; there is none but this program's own.
+/// Sums of rows that are not written yet. They hold as long as no other connection writes rows or a trigger.
 struct PendingSums {
     data_version: i64,
     last_id: i64,
@@ -91,13 +91,13 @@ struct Sums {
     requests: u64,
     requests_ok: u64,
     usage: Usage,
-    /// How much of it is an estimate.
+    /// How many of the successful requests are estimated.
     estimated_requests: u64,
     estimated: EstimatedTokens,
 }
 
 impl Rollup {
-    /// Rows may have been left by an earlier process: the first look is due at once.
+    /// Creates a rollup that is due at once, because an earlier process may have left rows.
     pub(super) fn new() -> Self {
         Self {
             waiting_rows: BATCH_ROWS,
@@ -106,7 +106,7 @@ impl Rollup {
         }
     }
 
-    /// Rows were written, and their transaction committed.
+    /// Takes in rows whose transaction is committed.
     pub(super) fn add(&mut self, rows: &[InsertedRow<'_>]) {
         if self.waiting_rows == 0 {
             self.waiting_since = Instant::now();
@@ -119,8 +119,8 @@ impl Rollup {
         }
     }
 
-    /// Sums up when it is due. A failure does no harm: the reports are right without, and it is tried again. Nor does it wait
-    /// for another process's lock, lest a row that comes meanwhile waits for that twice as long.
+    /// Sums up if that is due. A failure does no harm, because reports read the rows that are not summed, and it is tried again.
+    /// It does not wait for another process's lock, because a row that comes meanwhile would wait twice as long.
     pub(super) fn run_if_due(&mut self, connection: &Connection) {
         let is_due = self.waiting_rows >= BATCH_ROWS
             || self.waiting_rows > 0 && self.waiting_since.elapsed() >= MAX_AGE;
@@ -140,12 +140,12 @@ impl Rollup {
         }
     }
 
-    /// Sums up what is left, as far as that works by then. The next process goes on with the rest.
+    /// Sums up the rest until a point in time. The next process goes on from there.
     pub(super) fn finish(&mut self, connection: &Connection, by: Instant) {
         while self.waiting_rows > 0 && Instant::now() < by && self.sum_up(connection).is_ok() {}
     }
 
-    /// Sums up what is known, or the next batch, in one transaction.
+    /// Sums up the rows that are known, or else the next batch of the table, in one transaction.
     fn sum_up(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let pending = self.pending.take();
         let (data_version, is_all, is_ours) = in_transaction(connection, || {
@@ -232,7 +232,7 @@ impl PendingSums {
     }
 }
 
-/// Sums up the next rows of the table; whether they were the last.
+/// Sums up the next rows of the table. Returns whether they were the last.
 fn sum_up_batch(connection: &Connection) -> rusqlite::Result<bool> {
     let batch = i64::try_from(BATCH_ROWS).unwrap_or(i64::MAX);
     let last: Option<(i64, i64)> = connection

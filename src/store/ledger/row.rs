@@ -1,4 +1,4 @@
-//! Rows of usage, as they are inserted.
+//! Inserts usage rows.
 
 use std::borrow::Cow;
 
@@ -29,7 +29,7 @@ const INSERT_ESTIMATE: &str = insert_row!(
     ", ?18, ?19"
 );
 
-/// A row that was inserted.
+/// A row and the id under which it was inserted.
 pub(super) struct InsertedRow<'a> {
     pub(super) id: i64,
     pub(super) row: Cow<'a, UsageRow>,

@@ -103,20 +103,20 @@ fn what_is_done_behind_entries_is_done_when_they_were_handed_over() {
     let thread = start(&store, OnFailure::Refuse);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     tokio::task::LocalSet::new().block_on(&runtime.unwrap(), async {
-        let port = WorkerLedger::new(thread.handle());
+        let worker_ledger = WorkerLedger::new(thread.handle());
         let done = std::rc::Rc::new(std::cell::Cell::new(0));
         let behind = || {
             let done = std::rc::Rc::clone(&done);
-            port.behind(move || done.set(done.get() + 1));
+            worker_ledger.behind(move || done.set(done.get() + 1));
         };
         behind();
         assert_eq!(done.get(), 1, "nothing is on its way");
-        let written = port.commit([Entry::Row(row(7, "m", 10))]);
+        let written = worker_ledger.commit([Entry::Row(row(7, "m", 10))]);
         behind();
         assert_eq!(done.get(), 1);
         written.await.unwrap();
         assert_eq!(done.get(), 2);
-        drop(port.commit([Entry::Row(row(7, "m", 10))]));
+        drop(worker_ledger.commit([Entry::Row(row(7, "m", 10))]));
         behind();
     });
     assert_eq!(thread.close(), 0);

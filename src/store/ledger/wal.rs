@@ -1,7 +1,7 @@
-//! Writes the write-ahead log back into the database, in a quiet moment if there is one: whoever waits for a row meanwhile
-//! waits for it. And keeps it small though somebody is always reading: SQLite begins it anew only in a moment without
-//! readers (sqlite.org/wal.html#avoiding_excessively_large_wal_files); reports that overlap leave none, and the log grew
-//! by 20 MB a second under load. So such a moment is made.
+//! Writes the write-ahead log back into the database, in a quiet moment if there is one, because rows that come meanwhile wait
+//! for it. The log is also kept small if there are always readers: SQLite begins it anew only in a moment without readers
+//! (sqlite.org/wal.html#avoiding_excessively_large_wal_files), overlapping reports leave no such moment, and the log grew by
+//! 20 MB a second under load. This module makes such a moment.
 
 use std::{
     cell::Cell,
@@ -14,40 +14,41 @@ use rusqlite::Connection;
 
 use crate::store::sqlite::BUSY_TIMEOUT;
 
-/// From so many pages of 4 KiB on, which takes a millisecond or two, the log is written back while nobody waits.
+/// Number of pages of 4 KiB from which on the log is written back while no row waits. That takes a millisecond or two.
 const PAGES_WHEN_QUIET: i32 = 200;
-/// From so many on it is written back anyhow. That takes some 13 ms, but so seldom that of a hundred rows none waits for it:
-/// with 64 writers the p99 is 0.8 ms. At SQLite's own 1,000 (sqlite.org/pragma.html#pragma_wal_autocheckpoint) it is 2 ms.
+/// Number of pages from which on the log is written back in any case. That takes some 13 ms, but so seldom that fewer than one
+/// row in a hundred waits for it: with 64 writers the p99 is 0.8 ms. At SQLite's own 1,000 (sqlite.org/pragma.html#pragma_wal_autocheckpoint) it is 2 ms.
 const PAGES_WHEN_BUSY: i32 = 2_000;
 
 const MIB: u64 = 1024 * 1024;
-/// Without readers in the way it stays at about 8 MiB.
+/// Size of the log from which on it is emptied. Without readers in the way it stays at about 8 MiB.
 const MAX_WAL_BYTES: u64 = 32 * MIB;
-/// How often its size is looked at.
+/// Interval between two looks at the size of the log.
 const POLL: Duration = Duration::from_millis(100);
-/// How long the readers of the moment are waited for: the more there is to gain, the longer.
+/// Time that present readers are waited for, for each MiB in the log: the more there is to gain, the longer.
 const WAIT_PER_MIB: Duration = Duration::from_millis(5);
 const MAX_WAIT: Duration = Duration::from_secs(2);
-/// A backup reads for minutes. Waiting for it in vain may take one part in so many of the time, once it was tried a few times:
-/// most readers who stood in the way are gone the next time.
+/// The longest pause after a wait in vain, in times of the wait. A backup reads for minutes, and waiting for it must not take
+/// more than this part of the time. The first pauses are shorter, because most readers have finished by the next attempt.
 const MAX_PAUSE_IN_WAITS: u32 = 10;
 
 thread_local! {
-    /// Pages in the log of the connection that this thread writes with; SQLite says so at each commit.
+    /// Number of pages in the log of the connection that this thread writes with. SQLite reports it at each commit.
     static PAGES: Cell<i32> = const { Cell::new(0) };
 }
 
+/// Decides when the log is written back or emptied.
 pub(super) struct WalWatch {
     path: PathBuf,
     next_look: Instant,
-    /// How many times as long as for readers is waited until the next attempt; doubled by each that is in vain.
+    /// The pause before the next attempt, in times of the wait for readers. Each attempt in vain doubles it.
     pause_in_waits: u32,
-    /// Of the pages in the log, those that were written back.
+    /// Number of pages in the log that were written back.
     pages_written_back: i32,
 }
 
 impl WalWatch {
-    /// Takes over from SQLite, which would write the log back within somebody's commit.
+    /// Takes over from SQLite, which would write the log back within a commit that a row waits for.
     pub(super) fn new(database: &Path, connection: &Connection) -> Self {
         connection.wal_hook(Some(|_, pages| {
             PAGES.set(pages);
@@ -63,7 +64,7 @@ impl WalWatch {
         }
     }
 
-    /// Writes back what is due. Must be called on the connection's thread.
+    /// Writes the log back if that is due. It must be called on the connection's thread.
     pub(super) fn write_back(&mut self, connection: &Connection, is_quiet: bool) {
         let pages = PAGES.get();
         if pages < self.pages_written_back {
@@ -80,7 +81,7 @@ impl WalWatch {
             // A reader may stand in the way, and a full disk is found at the next commit: it is tried again with more pages.
             let _ = checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)");
         }
-        // Nor is anybody kept waiting for readers while nothing is written.
+        // While nothing is written the log does not grow, and no row should wait for readers.
         if !is_quiet {
             self.empty_if_long(connection);
         }
@@ -108,7 +109,7 @@ impl WalWatch {
     }
 }
 
-/// Whether nobody stood in the way.
+/// Empties the log. Returns whether no reader stood in the way.
 fn empty(connection: &Connection, wait: Duration) -> rusqlite::Result<bool> {
     connection.busy_timeout(wait)?;
     let is_complete = checkpoint(connection, "PRAGMA wal_checkpoint(TRUNCATE)");
@@ -116,7 +117,7 @@ fn empty(connection: &Connection, wait: Duration) -> rusqlite::Result<bool> {
     is_complete
 }
 
-/// Whether nobody stood in the way.
+/// Runs a checkpoint. Returns whether no reader stood in the way.
 fn checkpoint(connection: &Connection, pragma: &str) -> rusqlite::Result<bool> {
     let busy: i64 = connection.query_row(pragma, [], |row| row.get(0))?;
     Ok(busy == 0)

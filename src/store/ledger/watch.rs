@@ -6,10 +6,10 @@ use rusqlite::Connection;
 
 use crate::store::{StoreError, sqlite::data_version, users};
 
-/// How often the thread looks whether another process changed the users; a forbidden key stops within about this.
+/// Interval between two looks whether another process changed the users. A forbidden key stops working within about this.
 pub(super) const USERS_POLL: Duration = Duration::from_millis(50);
 
-/// Called on the ledger's thread whenever a user may have changed.
+/// The function that is called on the ledger's thread whenever a user may have changed.
 pub type OnUsersChanged = Box<dyn FnMut(&Connection) -> Result<(), StoreError> + Send>;
 
 /// Notices changes of users made by other connections.
@@ -35,7 +35,7 @@ impl UsersWatch {
         Ok(watch)
     }
 
-    /// Looks at most every [`USERS_POLL`].
+    /// Looks for changes, at most every [`USERS_POLL`].
     pub(super) fn check(&mut self, connection: &Connection) {
         let now = Instant::now();
         if now < self.next_look {
@@ -48,7 +48,7 @@ impl UsersWatch {
         }
     }
 
-    /// Only when `data_version` moved is the users' own counter worth a query.
+    /// Reloads the users if they changed. Their counter is read only if `data_version` moved, which costs less to ask for.
     fn look(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let data_version = data_version(connection)?;
         if data_version == self.data_version {

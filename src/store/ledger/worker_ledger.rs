@@ -8,24 +8,25 @@ use tokio::sync::{Notify, oneshot};
 use super::queue::{Ledger, NotWritten};
 use crate::model::Entry;
 
-/// Belongs to one worker; must be made and used on its thread.
+/// The ledger as one worker sees it. It must be made and used on the worker's thread.
 pub struct WorkerLedger {
     ledger: Ledger,
     outgoing: RefCell<Outgoing>,
     filled: Notify,
 }
 
+/// Entries that the next hand-over takes along.
 #[derive(Default)]
 struct Outgoing {
     entries: Vec<Entry>,
     waiters: Vec<oneshot::Sender<Result<(), NotWritten>>>,
-    /// What is done behind them.
+    /// Calls that are made when the entries have been handed over.
     behind: Vec<Box<dyn FnOnce()>>,
 }
 
 impl WorkerLedger {
-    /// A ledger for this worker and the task that empties it. The task runs behind those that are ready already, which may add rows of
-    /// their own; a lone row goes out at once.
+    /// Creates the ledger of this worker and the task that empties it. The task runs behind those that are ready already, which
+    /// may add rows of their own; a lone row goes out at once.
     #[must_use]
     pub fn new(ledger: Ledger) -> Rc<Self> {
         let worker_ledger = Rc::new(Self {
@@ -62,7 +63,8 @@ impl WorkerLedger {
         }
     }
 
-    /// Hands over entries that nobody waits for, behind those that are on their way: what a row settles is remembered first.
+    /// Hands over entries that no answer waits for, behind those that are on their way: an object must be remembered before the
+    /// row that bills it.
     pub fn push(&self, entries: Vec<Entry>) {
         let mut outgoing = self.outgoing.borrow_mut();
         if !outgoing.entries.is_empty() {
@@ -72,7 +74,7 @@ impl WorkerLedger {
         }
     }
 
-    /// Does something when the entries that are on their way have been handed over: at once, where there are none.
+    /// Calls `then` when the entries that are on their way have been handed over: at once, if there are none.
     pub fn behind(&self, then: impl FnOnce() + 'static) {
         let mut outgoing = self.outgoing.borrow_mut();
         if outgoing.entries.is_empty() {
@@ -83,11 +85,13 @@ impl WorkerLedger {
         }
     }
 
+    /// Returns whether new requests may be served.
     #[must_use]
     pub fn accepts_requests(&self) -> bool {
         self.ledger.accepts_requests()
     }
 
+    /// Hands all outgoing entries to the ledger as one request.
     fn hand_over(&self) {
         let Outgoing {
             entries,
@@ -111,7 +115,7 @@ impl WorkerLedger {
     }
 }
 
-/// Entries that are still here when the worker goes were not acknowledged, and are written all the same.
+/// Queues the entries that are still here when the worker ends. They were not acknowledged, and are written all the same.
 impl Drop for WorkerLedger {
     fn drop(&mut self) {
         let Outgoing {
@@ -124,7 +128,7 @@ impl Drop for WorkerLedger {
     }
 }
 
-/// Ends with the worker.
+/// Hands entries over as they come, until the worker ends.
 async fn hand_over_what_comes(worker_ledger: Rc<WorkerLedger>) {
     loop {
         worker_ledger.filled.notified().await;

@@ -1,4 +1,4 @@
-//! The writing thread: takes what is queued, writes it in one transaction, tells those who wait.
+//! The writing thread: takes what is queued, writes it in one transaction, reports the result to those who wait.
 
 use std::{
     borrow::Cow,
@@ -24,18 +24,18 @@ use crate::{
 
 /// Pause between attempts while the database refuses writes.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// From this many rows in a batch on, some 20,000 a second, the next one gathers for [`GATHER`]: a commit takes 60 µs of CPU
-/// whatever it holds, and whoever waits beside so many others does not feel it. Fewer rows are written at once.
+/// The number of rows in a batch, some 20,000 a second, from which on the next batch gathers for [`GATHER`]. A commit takes
+/// 60 µs of CPU whatever it holds, and a millisecond does not matter beside so many others. Fewer rows are written at once.
 const BUSY_ROWS: usize = 12;
 const GATHER: Duration = Duration::from_millis(1);
-/// So many are written without gathering more.
+/// The number of rows that are written without gathering more.
 const ENOUGH_ROWS: usize = 48;
 /// Rows in one transaction, about, so that another process gets its turn.
 const MAX_BATCH_ROWS: usize = 4_096;
-/// How long a stopping server tries to write the last rows, and to sum them up.
+/// Time that a stopping server tries to write the last rows, and to sum them up.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How surely a commit must be on the disk.
+/// How durable a commit must be before it is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sync {
     /// Survives a killed process; a power cut may take back the last commits.
@@ -52,7 +52,7 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) users: UsersWatch,
     pub(super) rollup: Rollup,
-    /// The last batch had [`BUSY_ROWS`] or more.
+    /// Whether the last batch had [`BUSY_ROWS`] or more.
     pub(super) is_busy: bool,
 }
 
@@ -89,7 +89,8 @@ impl Writer {
         }
     }
 
-    /// Moves queued rows behind those already in `batch`; waits for some unless there are any or it is time to look at the users.
+    /// Moves queued rows behind those already in `batch`. Waits if there are none, until it is time to look at the users.
+    /// Returns whether the ledger is being closed.
     fn wait_for_rows(&self, batch: &mut Vec<WriteRequest>) -> bool {
         let mut queue = self.shared.lock();
         if batch.is_empty() {
@@ -125,7 +126,7 @@ impl Writer {
         queue.closing
     }
 
-    /// Lets go of the queue for a while; a closing server is not kept waiting.
+    /// Unlocks the queue for a while, or until the thread is woken. Returns at once if the server is closing.
     fn pause<'a>(&'a self, queue: MutexGuard<'a, Queue>, pause: Duration) -> MutexGuard<'a, Queue> {
         if queue.closing {
             return queue;
@@ -134,7 +135,7 @@ impl Writer {
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Writes the batch in one transaction. On failure the rows stay in the batch, those who wait for them are told.
+    /// Writes the batch in one transaction. If that fails, the rows stay in the batch and the failure is reported.
     fn write(&mut self, batch: &mut Vec<WriteRequest>) {
         if let Some(problem) = self.file.problem() {
             self.keep_and_report(batch, &problem);
@@ -161,6 +162,7 @@ impl Writer {
         }
     }
 
+    /// Logs the first of several failures and reports each to those who wait. The rows stay in the batch.
     fn keep_and_report(&self, batch: &mut [WriteRequest], problem: &impl fmt::Display) {
         if !self.shared.failing.swap(true, Ordering::Relaxed) {
             log::error!(
@@ -178,7 +180,7 @@ impl Writer {
         }
     }
 
-    /// One row that the schema refuses must not hold up all others for ever.
+    /// Writes each entry in a transaction of its own, so that one that the schema refuses does not hold up all others.
     fn write_singly(&mut self, batch: &mut Vec<WriteRequest>) {
         while let Some(request) = batch.first_mut() {
             while let Some(entry) = request.entries.first() {
@@ -220,7 +222,7 @@ pub(super) fn prepare(connection: &Connection, sync: Sync) -> rusqlite::Result<(
     Ok(())
 }
 
-/// All entries or none; returns their rows.
+/// Writes all entries in one transaction, or none. Returns the rows that came of them.
 fn write_entries<'a>(
     connection: &Connection,
     entries: impl Iterator<Item = &'a Entry>,
@@ -267,7 +269,8 @@ fn write_entries<'a>(
     })
 }
 
-/// Errors that lie in one row and that trying again cannot mend. A trigger is somebody's own and may go as it came.
+/// Returns whether an error lies in one row, so that trying again cannot mend it. The error of a trigger does not count: the
+/// operator who made the trigger may remove it.
 fn is_about_a_row(error: &rusqlite::Error) -> bool {
     let rusqlite::Error::SqliteFailure(cause, _) = error else {
         return false;

@@ -1,30 +1,30 @@
-//! The lines of server-sent events (WHATWG HTML, section 9.2.6): which are data, which name an error, and the event that nearly
-//! all are like.
+//! The lines of server-sent events (WHATWG HTML, section 9.2.6): which are data, which mark an error, and the form
+//! that nearly all events have.
 
 use memchr::memchr2;
 
 use crate::usage::answer::EventKind;
 
-/// Of an event with longer data only the outline is kept and read.
+/// The longest data of an event that is read completely. Of longer data only the outline is kept and read.
 pub(super) const MAX_EVENT_BYTES: usize = 1024 * 1024;
 const DATA: &[u8] = b"data:";
-/// May stand at the beginning of a stream.
+/// The byte order mark, which may stand at the beginning of a stream.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// The line that names an error event, without the optional space.
+/// The line that marks an error event, without the optional space.
 pub(super) const ERROR_EVENT_LINE: &[u8] = b"event:error";
 
-/// An event like nearly all: a `data` line, perhaps an `event` line before it, and LFs. It takes one look for the line's end
-/// instead of five.
+/// An event in the form that nearly all have: a `data` line, perhaps an `event` line before it, and LFs. It takes one search for
+/// the line's end instead of five.
 pub(super) struct UsualEvent<'a> {
     pub(super) length: usize,
-    /// Where its `data` line begins.
+    /// The place where its `data` line begins.
     pub(super) data_line: usize,
     pub(super) data: &'a [u8],
     pub(super) is_error_event: bool,
 }
 
 impl<'a> UsualEvent<'a> {
-    /// The event that `read` begins with, if it is one of these and whole.
+    /// Returns the event that `read` begins with, if it is a usual one and complete.
     #[inline]
     pub(super) fn find(read: &'a [u8]) -> Option<Self> {
         const END: &[u8] = b"\n\n";
@@ -50,7 +50,8 @@ impl<'a> UsualEvent<'a> {
     }
 }
 
-/// How far a line is [`ERROR_EVENT_LINE`], whose first `matched` bytes came before this part of it. `None` if it is another line.
+/// Returns how many bytes of [`ERROR_EVENT_LINE`] a line has so far; `None` if it is another line. The first `matched` bytes came
+/// before this part of the line.
 pub(super) fn match_error(matched: u8, line: &[u8]) -> Option<u8> {
     let mut matched = matched;
     for byte in line {
@@ -64,7 +65,7 @@ pub(super) fn match_error(matched: u8, line: &[u8]) -> Option<u8> {
     Some(matched)
 }
 
-/// Whether a line that begins with these bytes is data, or may be when more of it comes.
+/// Returns whether a line that begins with these bytes is data, or may be when more of it comes.
 pub(super) fn may_be_data(rest: &[u8]) -> bool {
     let begins = |rest: &[u8], word: &[u8]| {
         let known = rest.len().min(word.len());
@@ -77,14 +78,14 @@ pub(super) fn may_be_data(rest: &[u8]) -> bool {
     begins(rest, DATA)
 }
 
-/// The value of a `data` line; `None` for another field.
+/// Returns the value of a `data` line; `None` for another field.
 pub(super) fn value_of(line: &[u8]) -> Option<&[u8]> {
     let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     let value = line.strip_prefix(DATA)?;
     Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
-/// The lines of an event without their ends; what stands between a CR and its LF is an empty one.
+/// Returns the lines of an event without their ends. Between a CR and its LF it returns an empty line.
 fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(event);
     std::iter::from_fn(move || {
@@ -95,7 +96,7 @@ fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Joins the event's `data` lines and hands them over; an event without data is content of no interest.
+/// Joins the event's `data` lines and passes them to `on_data`. An event without data is content of no interest.
 pub(super) fn read_data(event: &[u8], on_data: &mut impl FnMut(&[u8]) -> EventKind) -> EventKind {
     let mut values = lines(event).filter_map(value_of);
     let Some(first) = values.next() else {

@@ -1,5 +1,5 @@
-//! Which stored objects an answer speaks of, in the shapes that OpenAI's API reference gives them. Read as far as it goes: an
-//! answer may break off, and a long one is read from what outline.rs keeps of it.
+//! The ids of stored objects in an answer, in the shapes of OpenAI's API reference. An answer that breaks off is read as far as it
+//! goes, and a long one from its outline.
 
 use std::borrow::Cow;
 
@@ -8,45 +8,45 @@ use serde_json::value::RawValue;
 
 use crate::json::{EachPart, MaybeText, PartReader, for_each_part, skip_value};
 
-/// No backend's id is longer; what has other characters could be read in two ways in a path.
+/// The longest id. No backend's is longer.
 const MAX_ID_BYTES: usize = 256;
 
-/// Of one kind in one answer. Each new one is compared with those before, and a backend may send a megabyte of them.
+/// The most ids of one kind in one answer. Each new one is compared with those before, and a backend may send a megabyte of them.
 const MAX_IDS: usize = 2_000;
 
-/// What one answer, or the events of a stream so far, said of objects.
+/// The objects that an answer, or the events of a stream so far, contained.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AnswerObjects {
-    /// The object itself: `id`, or that of `response` in an event.
+    /// The answer's own `id`, or that of `response` in an event.
     pub id: Option<String>,
     /// Its `status`.
     pub status: Option<String>,
-    /// It says that it goes on in the background.
+    /// Whether the answer reports that it goes on in the background.
     pub background: bool,
-    /// It was `queued`, whatever came later: only what goes on without its client is.
+    /// Whether the status was once `queued`: only what goes on without its client is.
     pub was_queued: bool,
-    /// It came in events.
+    /// Whether the answer came in events.
     pub is_stream: bool,
-    /// Elements of `output` or `data`.
+    /// Ids of the elements of `output` or `data`.
     pub items: Vec<String>,
     /// `container_id` of the elements of `output`.
     pub containers: Vec<String>,
-    /// What a batch wrote, or an upload became.
+    /// Ids of the files that a batch wrote, or that an upload became.
     pub files: Vec<String>,
-    /// What a chat's answer said aloud: in `message`, or streamed in `delta`, of the elements of `choices`.
+    /// Ids of the sound in a chat's answer: in `message`, or streamed in `delta`, of the elements of `choices`.
     pub audio: Vec<String>,
 }
 
 impl AnswerObjects {
-    /// Reads a JSON answer, or the beginning of one.
+    /// Reads a JSON answer, or its beginning.
     pub fn read(&mut self, json: &[u8]) {
         let mut json = serde_json::Deserializer::from_slice(json);
         // Where it breaks off, what was read counts.
         let _ = for_each_part(&mut json, &mut ObjectReader(self, Level::Top));
     }
 
-    /// Reads the data of an event. Those with a `response`, an `item` or `audio` are few, and only they matter, and the first
-    /// that tells the id.
+    /// Reads the data of an event if it may matter: if no id is known yet, or the event has a `response`, an `item` or `audio`, which
+    /// few have.
     pub fn read_event(&mut self, data: &[u8]) {
         self.is_stream = true;
         let has = |name: &[u8]| memchr::memmem::find(data, name).is_some();
@@ -55,7 +55,7 @@ impl AnswerObjects {
         }
     }
 
-    /// Whether a response or batch is done: nothing more will be used.
+    /// Returns whether a response or batch is done, so that it uses nothing more.
     #[must_use]
     pub fn is_final(&self) -> bool {
         matches!(
@@ -65,7 +65,7 @@ impl AnswerObjects {
     }
 }
 
-/// Whether a text can be an object's id: what a path can name in one way only.
+/// Returns whether a text can be an object's id. Other characters could be read in two ways in a path.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:~".contains(&byte);
@@ -75,19 +75,19 @@ pub fn is_id(text: &str) -> bool {
         && !text.bytes().all(|byte| byte == b'.')
 }
 
-/// Where an object stands.
+/// The place of a JSON object in an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {
     Top,
     /// `response` of an event.
     Response,
-    /// In `output` or `data`, or the `item` of an event.
+    /// An element of `output` or `data`, or the `item` of an event.
     Element,
     /// `environment` of an element: where its commands ran.
     Environment,
     /// `file` of an upload.
     File,
-    /// In `choices`.
+    /// An element of `choices`.
     Choice,
     /// `message` or `delta` of a choice.
     Message,
@@ -199,7 +199,7 @@ fn read_elements<'de, A: MapAccess<'de>>(
     object.next_value_seed(EachPart(&mut reader)).map(drop)
 }
 
-/// The events of a stream name the same objects again.
+/// Adds an id unless it is there already: the events of a stream repeat the same ids.
 fn add(ids: &mut Vec<String>, id: String) {
     if ids.len() < MAX_IDS && !ids.contains(&id) {
         ids.push(id);
