@@ -43,7 +43,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--backend-idle-timeout', '--backend-idle-timeout', [CompletionResultType]::ParameterName, 'Longest silence of the backend during a request')
             [CompletionResult]::new('--stream-usage', '--stream-usage', [CompletionResultType]::ParameterName, 'Whether to ask the backend for the usage of streams: ask, leave')
             [CompletionResult]::new('--stateful-endpoints', '--stateful-endpoints', [CompletionResultType]::ParameterName, 'Whether users may store files, responses, batches and the like: private, off')
-            [CompletionResult]::new('--settle-interval', '--settle-interval', [CompletionResultType]::ParameterName, 'Time between two looks for finished batches and background responses')
+            [CompletionResult]::new('--reconcile-interval', '--reconcile-interval', [CompletionResultType]::ParameterName, 'Interval at which finished batches and background responses are looked for')
             [CompletionResult]::new('--extra-endpoints', '--extra-endpoints', [CompletionResultType]::ParameterName, 'Further paths of the backend to serve')
             [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'Address to listen on')
             [CompletionResult]::new('--port', '--port', [CompletionResultType]::ParameterName, 'Port to listen on')

@@ -384,7 +384,7 @@ _llmproxy() {
             return 0
             ;;
         llmproxy__subcmd__serve)
-            opts="-h -V --openai-backend-url --openai-base-url --openai-api-key --openai-org-id --openai-project-id --backend-connect-timeout --backend-idle-timeout --stream-usage --stateful-endpoints --settle-interval --extra-endpoints --host --port --max-concurrent-requests --queue-timeout --max-body-size --client-header-timeout --shutdown-grace --database-url --store-keys --ledger-sync --on-ledger-failure --admin-token --admin-allow --rust-log --env-file --help --version"
+            opts="-h -V --openai-backend-url --openai-base-url --openai-api-key --openai-org-id --openai-project-id --backend-connect-timeout --backend-idle-timeout --stream-usage --stateful-endpoints --reconcile-interval --extra-endpoints --host --port --max-concurrent-requests --queue-timeout --max-body-size --client-header-timeout --shutdown-grace --database-url --store-keys --ledger-sync --on-ledger-failure --admin-token --admin-allow --rust-log --env-file --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -426,7 +426,7 @@ _llmproxy() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --settle-interval)
+                --reconcile-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

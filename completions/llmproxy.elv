@@ -39,7 +39,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --backend-idle-timeout 'Longest silence of the backend during a request'
             cand --stream-usage 'Whether to ask the backend for the usage of streams: ask, leave'
             cand --stateful-endpoints 'Whether users may store files, responses, batches and the like: private, off'
-            cand --settle-interval 'Time between two looks for finished batches and background responses'
+            cand --reconcile-interval 'Interval at which finished batches and background responses are looked for'
             cand --extra-endpoints 'Further paths of the backend to serve'
             cand --host 'Address to listen on'
             cand --port 'Port to listen on'

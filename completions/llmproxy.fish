@@ -41,7 +41,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l backend-conn
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l backend-idle-timeout -d 'Longest silence of the backend during a request' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l stream-usage -d 'Whether to ask the backend for the usage of streams: ask, leave' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l stateful-endpoints -d 'Whether users may store files, responses, batches and the like: private, off' -r
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l settle-interval -d 'Time between two looks for finished batches and background responses' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l reconcile-interval -d 'Interval at which finished batches and background responses are looked for' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l extra-endpoints -d 'Further paths of the backend to serve' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l host -d 'Address to listen on' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l port -d 'Port to listen on' -r

@@ -134,7 +134,7 @@ fn serve(
         stream_usage: config.stream_usage,
         usage_option_refusals: Arc::new(UsageOptionRefusals::default()),
         max_body_bytes: config.max_body_bytes,
-        reconcile_interval: config.settle_interval,
+        reconcile_interval: config.reconcile_interval,
         has_reconciler: AtomicBool::new(false),
     };
     let admin = AdminParts {

@@ -77,12 +77,12 @@ pub struct ServeSettings {
     #[arg(long, env = table::STATEFUL_ENDPOINTS.variable, hide_env_values = true, default_value = table::STATEFUL_ENDPOINTS.default, value_name = "private|off", help_heading = BACKEND)]
     pub(super) stateful_endpoints: String,
 
-    /// Time between two looks for finished batches and background responses
+    /// Interval at which finished batches and background responses are looked for
     ///
     /// The server books their usage when they are done, also if no client asks for them. Objects older than an hour are looked at every
     /// tenth time, for eight days.
-    #[arg(long, env = table::SETTLE_INTERVAL.variable, hide_env_values = true, default_value = table::SETTLE_INTERVAL.default, value_name = "TIME", help_heading = BACKEND)]
-    pub(super) settle_interval: String,
+    #[arg(long, env = table::RECONCILE_INTERVAL.variable, hide_env_values = true, default_value = table::RECONCILE_INTERVAL.default, value_name = "TIME", help_heading = BACKEND)]
+    pub(super) reconcile_interval: String,
 
     /// Further paths of the backend to serve
     ///

@@ -46,7 +46,7 @@ pub struct Config {
     /// 0 means unlimited.
     pub max_concurrent_requests: usize,
     pub queue_timeout: Duration,
-    pub settle_interval: Duration,
+    pub reconcile_interval: Duration,
     pub admin_token: Option<Secret>,
     pub admin_allow: Vec<IpNet>,
     pub ledger_sync: Sync,
@@ -97,7 +97,10 @@ impl Config {
                 &settings.max_concurrent_requests,
                 |text| text.parse().ok().filter(|n| *n <= 1_000_000),
             )?,
-            settle_interval: read.timeout(&table::SETTLE_INTERVAL, &settings.settle_interval)?,
+            reconcile_interval: read.timeout(
+                &table::RECONCILE_INTERVAL,
+                &reconcile_interval(settings, variables),
+            )?,
             queue_timeout: read.time(&table::QUEUE_TIMEOUT, &settings.queue_timeout)?,
             admin_token: read.admin_token(settings.admin_token.as_deref())?,
             admin_allow: read.networks(settings.admin_allow.as_deref())?,
@@ -178,6 +181,16 @@ fn extra_roots(variables: &Variables) -> Option<PathBuf> {
     let in_file = || variables.in_file(NAME).map(OsString::from);
     let path = std::env::var_os(NAME).or_else(in_file);
     path.filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// Returns the text of `RECONCILE_INTERVAL`, or that of `SETTLE_INTERVAL`, its former name, if only
+/// this is set.
+fn reconcile_interval(settings: &ServeSettings, variables: &Variables) -> String {
+    let setting = &table::RECONCILE_INTERVAL;
+    let is_unset =
+        settings.reconcile_interval == setting.default && variables.get(setting.variable).is_none();
+    let former = variables.get("SETTLE_INTERVAL").filter(|_| is_unset);
+    former.unwrap_or_else(|| settings.reconcile_interval.clone())
 }
 
 /// Builds the table of endpoints, which two settings change.

@@ -56,7 +56,7 @@ pub const BACKEND_CONNECT_TIMEOUT: Setting = setting("BACKEND_CONNECT_TIMEOUT", 
 pub const BACKEND_IDLE_TIMEOUT: Setting = setting("BACKEND_IDLE_TIMEOUT", "600s", TIMEOUT);
 pub const STREAM_USAGE: Setting = setting("STREAM_USAGE", "ask", "ask or leave");
 pub const STATEFUL_ENDPOINTS: Setting = setting("STATEFUL_ENDPOINTS", "private", "private or off");
-pub const SETTLE_INTERVAL: Setting = setting("SETTLE_INTERVAL", "60s", TIMEOUT);
+pub const RECONCILE_INTERVAL: Setting = setting("RECONCILE_INTERVAL", "60s", TIMEOUT);
 pub const EXTRA_ENDPOINTS: Setting = setting(
     "EXTRA_ENDPOINTS",
     "",
@@ -110,7 +110,7 @@ pub const SETTINGS: [&Setting; 25] = [
     &BACKEND_IDLE_TIMEOUT,
     &STREAM_USAGE,
     &STATEFUL_ENDPOINTS,
-    &SETTLE_INTERVAL,
+    &RECONCILE_INTERVAL,
     &EXTRA_ENDPOINTS,
     &HOST,
     &PORT,

@@ -139,7 +139,7 @@ fn a_batch_whose_maker_leaves_before_it_is_named_is_booked() {
         }
     });
     let (proxy, key) = private(&backend)
-        .set("SETTLE_INTERVAL", "20ms")
+        .set("RECONCILE_INTERVAL", "20ms")
         .serve_alice();
     let file = upload(&proxy, &key, "x");
     let body = json!({"input_file_id": file}).to_string();
@@ -223,7 +223,7 @@ fn what_cannot_be_read_keeps_nothing_else_from_being_booked() {
         }
     });
     let (proxy, key) = private(&backend)
-        .set("SETTLE_INTERVAL", "20ms")
+        .set("RECONCILE_INTERVAL", "20ms")
         .serve_alice();
     for id in (0..ODD)
         .map(|n| format!("resp_odd{n}"))
@@ -303,6 +303,7 @@ fn a_stream_that_is_left_and_that_the_backend_does_not_know_is_booked_in_the_end
     ] {
         let backend = that_keeps_nothing(not_found);
         let (proxy, key) = private(&backend)
+            // The former name of RECONCILE_INTERVAL.
             .set("SETTLE_INTERVAL", "20ms")
             .serve_alice();
         reads_and_leaves(&proxy, &key);

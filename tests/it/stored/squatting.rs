@@ -116,7 +116,7 @@ fn a_request_gives_a_hundred_ids_at_most_and_its_own_do_not_count() {
 fn a_given_id_expires() {
     let backend = conversation();
     let (proxy, key) = Home::new(&backend)
-        .set("SETTLE_INTERVAL", "5ms")
+        .set("RECONCILE_INTERVAL", "5ms")
         .serve_alice();
     id_of(&post(&proxy, &key, "/v1/conversations", &json!({})));
     id_of(&post(&proxy, &key, "/v1/responses", &gives("msg_victim")));

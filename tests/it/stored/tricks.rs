@@ -449,7 +449,7 @@ fn what_nobody_looks_at_is_booked_all_the_same() {
     let shelf = Shelf::start();
     let home = Home::new(&shelf.backend)
         .set("STATEFUL_ENDPOINTS", "private")
-        .set("SETTLE_INTERVAL", "20ms");
+        .set("RECONCILE_INTERVAL", "20ms");
     let (proxy, alice) = home.serve_alice();
     let background = json!({"model": "m-1", "input": "x", "background": true});
     let response = id_of(&post(&proxy, &alice, "/v1/responses", &background));
@@ -531,7 +531,7 @@ fn an_object_that_cannot_be_read_or_is_gone_keeps_no_other_from_being_booked() {
     });
     let home = Home::new(&backend)
         .set("STATEFUL_ENDPOINTS", "private")
-        .set("SETTLE_INTERVAL", "20ms");
+        .set("RECONCILE_INTERVAL", "20ms");
     let (proxy, key) = home.serve_alice();
     for id in ["resp_odd", "resp_gone", "resp_3"] {
         let body = json!({"model": "m", "input": id, "background": true});
