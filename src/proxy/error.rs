@@ -28,6 +28,8 @@ pub struct ApiError {
     allow: Option<Cow<'static, str>>,
     /// The request has its line in the access log already.
     is_logged: bool,
+    /// The answer's id, if it was in the log before there was an answer.
+    request_id: Option<String>,
 }
 
 /// The header that has an answer's id, and Anthropic's name for it.
@@ -134,6 +136,7 @@ impl ApiError {
             retry: Retry::of_status(status),
             allow: None,
             is_logged: false,
+            request_id: None,
         }
     }
 
@@ -265,6 +268,14 @@ impl ApiError {
         self
     }
 
+    /// Logs what the client is not told, under the id that its answer will have.
+    #[must_use]
+    pub fn logged_cause(mut self, level: log::Level, cause: &impl fmt::Display) -> Self {
+        let request_id = self.request_id.get_or_insert_with(new_request_id);
+        log::log!(level, "{cause}: request_id={request_id:?}");
+        self
+    }
+
     /// Notes that the line in the access log is written with the request's account.
     #[must_use]
     pub fn already_logged(mut self) -> Self {
@@ -285,7 +296,7 @@ impl ApiError {
     /// Makes the response.
     #[must_use]
     pub fn to_response(&self, shape: ErrorShape) -> HttpResponse<BoxBody> {
-        let request_id = new_request_id();
+        let request_id = self.request_id.clone().unwrap_or_else(new_request_id);
         let mut response = HttpResponse::build(self.status);
         response.insert_header((REQUEST_ID.clone(), request_id.as_str()));
         match self.retry {

@@ -446,7 +446,7 @@ fn a_forbidden_key_ends_its_realtime_socket_within_a_second() {
         forbidden.elapsed()
     );
     wait_until("the log tells it", PATIENCE, || {
-        proxy.log().contains("cut: its key was forbidden")
+        proxy.log().contains("cut=\"its key was forbidden\"")
     });
     assert!(!proxy.log().contains("ERROR"), "{}", proxy.log());
 }

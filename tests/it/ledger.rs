@@ -56,10 +56,10 @@ fn an_answer_that_cannot_be_written_down_is_withheld_and_new_requests_wait_for_t
         );
         wait_until("the failure and the refusal are logged", PATIENCE, || {
             let log = proxy.log();
-            log.contains("ERROR") && log.contains(" refused: status=503 ")
+            log.contains("ERROR") && log.contains(" status=503 refused=")
         });
         let log = proxy.log();
-        let given = log.matches(" status=200 completed ").count();
+        let given = log.matches(" status=200 outcome=completed ").count();
         assert_eq!(given, 1, "the log tells of no other answer: {log}");
 
         mend_ledger(&proxy);

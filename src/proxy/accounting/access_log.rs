@@ -35,64 +35,56 @@ pub struct Booked {
 
 impl Access {
     /// Writes the line of an answer that has no row.
-    pub fn log(&self, status: u16, duration_ms: i64) {
+    pub fn log(&self, status: u16, duration_ms: i64, request_id: Option<&str>) {
         self.line(|line| {
-            line.number("status=", status);
-            line.number(" ", duration_ms);
-            line.text("ms");
+            line.number(" status=", status);
+            line.number(" duration_ms=", duration_ms);
+            line.request_id(request_id);
         });
     }
 
     /// Writes why this proxy ends an answer or a socket early. A socket has a line at its end
     /// besides.
-    pub fn log_cut(&self, why: &str) {
+    pub fn log_cut(&self, why: &str, request_id: Option<&str>) {
         self.line(|line| {
-            line.text("cut: ");
-            line.text(why);
+            line.quoted(" cut=", why);
+            line.request_id(request_id);
         });
     }
 
-    pub fn log_booked(&self, model: &str, status: u16, duration_ms: i64, booked: Booked) {
+    /// Writes the line of an answer that has a row.
+    pub fn log_booked(
+        &self,
+        model: &str,
+        status: u16,
+        duration_ms: i64,
+        booked: Booked,
+        request_id: Option<&str>,
+    ) {
         let Booked {
             outcome,
             usage,
             source,
         } = booked;
         self.line(|line| {
-            line.quoted("model=", model);
+            line.quoted(" model=", model);
             line.number(" status=", status);
-            line.text(" ");
-            line.text(outcome.as_str());
-            line.number(" ", duration_ms);
-            line.number("ms input=", usage.input);
+            line.word(" outcome=", outcome.as_str());
+            line.number(" duration_ms=", duration_ms);
+            line.number(" input=", usage.input);
             line.number(" output=", usage.output);
             line.number(" cached=", usage.cached);
-            line.text(" (");
-            line.text(source.as_str());
-            line.text(")");
+            line.word(" source=", source.as_str());
+            line.request_id(request_id);
         });
     }
 
-    fn line(&self, what: impl FnOnce(&mut Line)) {
-        if !is_on() {
-            return;
+    fn line(&self, rest: impl FnOnce(&mut Line)) {
+        if is_on() {
+            let mut line = Line::new(self.peer, Some(&self.caller), &self.method, self.path);
+            rest(&mut line);
+            line.write();
         }
-        let Self {
-            peer,
-            caller,
-            method,
-            path,
-        } = self;
-        let mut line = Line(String::with_capacity(USUAL_LINE_BYTES));
-        line.shown(peer);
-        line.quoted(" user=", &caller.username);
-        line.text(" ");
-        line.text(method.as_str());
-        line.text(" ");
-        line.text(path);
-        line.text(" ");
-        what(&mut line);
-        log::info!(target: "access", "{}", line.0);
     }
 }
 
@@ -103,37 +95,29 @@ pub fn log_refusal(
     error: &ApiError,
     response: &HttpResponse,
 ) {
-    if !is_on() {
-        return;
+    if is_on() {
+        let mut line = Line::of_request(request, caller);
+        line.number(" status=", response.status().as_u16());
+        line.quoted(" refused=", &error.to_string());
+        line.request_id(own_request_id(response));
+        line.write();
     }
-    let mut line = Line(String::with_capacity(USUAL_LINE_BYTES));
-    line.shown(peer_of(request));
-    if let Some(caller) = caller {
-        line.quoted(" user=", &caller.username);
-    }
-    line.text(" ");
-    line.text(shortened(request.method().as_str(), 20));
-    line.quoted(" ", shortened(request.path(), 200));
-    line.number(" refused: status=", response.status().as_u16());
-    line.request_id_of(response);
-    line.text(" ");
-    line.shown(error);
-    log::info!(target: "access", "{}", line.0);
 }
 
 /// Writes the line of a request to the admin API.
 pub fn log_admin(request: &HttpRequest, response: &HttpResponse) {
-    if !is_on() {
-        return;
+    if is_on() {
+        let mut line = Line::of_request(request, None);
+        line.number(" status=", response.status().as_u16());
+        line.request_id(own_request_id(response));
+        line.write();
     }
-    let mut line = Line(String::with_capacity(USUAL_LINE_BYTES));
-    line.shown(peer_of(request));
-    line.text(" admin ");
-    line.text(shortened(request.method().as_str(), 20));
-    line.quoted(" ", shortened(request.path(), 200));
-    line.number(" status=", response.status().as_u16());
-    line.request_id_of(response);
-    log::info!(target: "access", "{}", line.0);
+}
+
+/// Returns the id of an answer that this proxy made: a client can give it to the operator.
+fn own_request_id(response: &HttpResponse) -> Option<&str> {
+    let id = response.headers().get(&REQUEST_ID)?;
+    id.to_str().ok()
 }
 
 fn is_on() -> bool {
@@ -145,13 +129,47 @@ fn is_on() -> bool {
 struct Line(String);
 
 impl Line {
+    fn new(peer: Peer, caller: Option<&Caller>, method: &Method, path: &str) -> Self {
+        let mut line = Self(String::with_capacity(USUAL_LINE_BYTES));
+        line.text("peer=");
+        line.shown(peer);
+        if let Some(caller) = caller {
+            line.quoted(" user=", &caller.username);
+        }
+        line.word(" method=", shortened(method.as_str(), 20));
+        line.quoted(" path=", path);
+        line
+    }
+
+    fn of_request(request: &HttpRequest, caller: Option<&Caller>) -> Self {
+        let path = shortened(request.path(), 200);
+        Self::new(peer_of(request), caller, request.method(), path)
+    }
+
+    fn write(&self) {
+        log::info!(target: "access", "{}", self.0);
+    }
+
     fn text(&mut self, text: &str) {
         self.0.push_str(text);
+    }
+
+    /// Writes a text that needs no quotes.
+    fn word(&mut self, name: &str, word: &str) {
+        self.text(name);
+        self.text(word);
     }
 
     fn number(&mut self, name: &str, number: impl itoa::Integer) {
         self.text(name);
         self.text(itoa::Buffer::new().format(number));
+    }
+
+    /// Writes the id by which client and operator can talk about a request, if it has one.
+    fn request_id(&mut self, id: Option<&str>) {
+        if let Some(id) = id {
+            self.quoted(" request_id=", id);
+        }
     }
 
     /// Writes a text as `{:?}` would.
@@ -164,16 +182,6 @@ impl Line {
             self.text("\"");
         } else {
             self.shown(format_args!("{text:?}"));
-        }
-    }
-
-    /// Writes the request id of an error that this proxy made: a client can give it to the
-    /// operator.
-    fn request_id_of(&mut self, response: &HttpResponse) {
-        let id = response.headers().get(&REQUEST_ID);
-        if let Some(id) = id.and_then(|id| id.to_str().ok()) {
-            self.text(" request_id=");
-            self.text(id);
         }
     }
 

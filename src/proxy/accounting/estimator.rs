@@ -275,7 +275,8 @@ impl Estimate {
                 usage: row.usage,
                 source: row.source,
             };
-            access.log_booked(&row.model, row.status, row.duration_ms, booked);
+            let request_id = row.backend_request_id.as_deref();
+            access.log_booked(&row.model, row.status, row.duration_ms, booked, request_id);
         }
         let mut entries = self.objects;
         entries.push(match self.purpose {

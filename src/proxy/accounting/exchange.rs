@@ -5,7 +5,7 @@
 mod socket;
 mod writes;
 
-use std::{future::Future, rc::Rc, sync::Arc, time::Instant};
+use std::{fmt, future::Future, rc::Rc, sync::Arc, time::Instant};
 
 use tokio::sync::oneshot;
 
@@ -285,9 +285,22 @@ impl Exchange {
         written
     }
 
+    /// Logs what went wrong with an answer that has begun.
+    pub fn warn(&self, problem: &impl fmt::Display) {
+        let request_id = self.request_id().unwrap_or("-");
+        let user = &self.caller().username;
+        log::warn!("{problem}: user={user:?} request_id={request_id:?}");
+    }
+
     /// Logs why an answer or a socket is cut.
     pub fn log_cut(&self, why: &str) {
-        self.access.log_cut(why);
+        self.access.log_cut(why, self.request_id());
+    }
+
+    /// Returns the request id of the backend's answer, if there is one.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.answer.as_ref()?.request_id.as_deref()
     }
 
     /// Notes that the client is not given the answer, so that it gets no line of its own.
@@ -328,11 +341,13 @@ impl Exchange {
         match self.booked {
             Some((booked, duration_ms)) => {
                 self.access
-                    .log_booked(&self.model, status, duration_ms, booked);
+                    .log_booked(&self.model, status, duration_ms, booked, self.request_id());
             }
-            None if self.answer.is_some() => {
-                self.access.log(status, millis_since(self.arrival.started))
-            }
+            None if self.answer.is_some() => self.access.log(
+                status,
+                millis_since(self.arrival.started),
+                self.request_id(),
+            ),
             None => {}
         }
     }

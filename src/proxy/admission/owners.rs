@@ -162,8 +162,9 @@ impl Owners {
         match web::block(move || question(&store)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
-                log::error!("cannot look up who made an object: {error}");
-                Err(ApiError::ledger_unavailable().retry_after(5))
+                let cause = format!("cannot look up who made an object: {error}");
+                let answer = ApiError::ledger_unavailable().retry_after(5);
+                Err(answer.logged_cause(log::Level::Error, &cause))
             }
             // The pool is gone only when the server stops.
             Err(_) => Err(ApiError::ledger_unavailable().retry_after(5)),

@@ -41,7 +41,7 @@ pub struct Connector {
 /// Reasons why TLS to the backend cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    #[error("SSL_CERT_FILE: cannot read certificates from {path}: {reason}")]
+    #[error("SSL_CERT_FILE: cannot read certificates from \"{path}\": {reason}")]
     Roots { path: PathBuf, reason: String },
     #[error("{0}: its host is no valid name for a certificate")]
     ServerName(&'static str),
@@ -209,7 +209,7 @@ async fn open_tunnel(
             response.code.unwrap_or(0)
         ))),
         Err(_) => Err(io::Error::other(
-            "the HTTP proxy answered CONNECT with nonsense",
+            "the HTTP proxy sent an invalid response to CONNECT",
         )),
     }
 }

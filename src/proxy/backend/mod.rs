@@ -150,7 +150,7 @@ pub enum BackendError {
     BrokeOff(String),
     #[error("the backend was silent for {0:?}")]
     Silent(Duration),
-    #[error("the backend answered nonsense: {0}")]
+    #[error("the backend sent an invalid response: {0}")]
     InvalidResponse(&'static str),
     #[error("the client broke off its upload")]
     Upload,

@@ -107,13 +107,16 @@ pub async fn answer(
 /// Answers that the backend refuses the operator's key. The backend's text quotes the key and stays
 /// here. The row has the status that the client gets.
 async fn refused_credentials(mut exchange: Box<Exchange>) -> ApiError {
-    log::error!("the backend refuses OPENAI_API_KEY (401): set the right key and restart");
     let error = ApiError::server(
         StatusCode::BAD_GATEWAY,
         "backend_credentials",
         "The backend refuses the key of this proxy. Its operator has to set a valid one.",
     )
-    .never_retry();
+    .never_retry()
+    .logged_cause(
+        log::Level::Error,
+        &"the backend refuses OPENAI_API_KEY: status=401: set the right key and restart",
+    );
     exchange.answered(error.status().as_u16(), None, Meter::opaque());
     if exchange.commit(Outcome::Completed).await.is_err() {
         exchange.withheld();

@@ -7,8 +7,7 @@ use crate::proxy::{backend::BackendError, error::ApiError};
 /// Returns the error for a request without an answer. The reason goes into the log only, because it
 /// may name internal hosts.
 pub fn unanswered(error: &BackendError) -> ApiError {
-    log::warn!("{error}");
-    match error {
+    let answer = match error {
         BackendError::Unreachable(_) | BackendError::ConnectTimeout(_) => ApiError::server(
             StatusCode::BAD_GATEWAY,
             "backend_unreachable",
@@ -40,7 +39,8 @@ pub fn unanswered(error: &BackendError) -> ApiError {
             "backend_invalid_response",
             "The backend behind this proxy sent no valid HTTP answer.",
         ),
-    }
+    };
+    answer.logged_cause(log::Level::Warn, error)
 }
 
 /// 502 for an answer that cannot be read.

@@ -21,10 +21,7 @@ pub async fn next_bytes(response: &mut Response) -> Result<Option<Bytes>, ApiErr
     }
     match poll_fn(|cx| response.body.poll_read(cx)).await {
         Some(Ok(bytes)) => Ok(Some(bytes)),
-        Some(Err(error)) => {
-            log::warn!("{error}");
-            Err(unreadable())
-        }
+        Some(Err(error)) => Err(unreadable().logged_cause(log::Level::Warn, &error)),
         None => Ok(None),
     }
 }

@@ -145,7 +145,7 @@ impl Relay {
     fn break_off(&mut self, error: BodyError) {
         let Self { exchange, out, .. } = self;
         exchange.meter().finish(&mut |bytes| out.push(bytes));
-        log::warn!("{error}");
+        exchange.warn(&error);
         exchange.book(Outcome::BackendBroke);
         self.state = State::breaking(error);
     }

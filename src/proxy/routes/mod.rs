@@ -121,7 +121,7 @@ pub struct Endpoints {
 /// Reasons why a path cannot be an extra endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExtraError {
-    #[error("{0:?} is no path such as /v1/rerank or /v1/score/*")]
+    #[error("{0:?} is not a path such as /v1/rerank or /v1/score/*")]
     NoPath(String),
     #[error(
         "{0:?} stays closed: it hands out credentials, or holds what the users of a shared key have stored"

@@ -101,7 +101,7 @@ fn answers_without_usage_are_counted_and_booked_before_they_are_whole() {
         let row = &rows[turn];
         assert_eq!(row.labels(), ["completed", "estimate"]);
         assert_eq!((row.input, row.output), (HELLO_TOKENS, truth), "{row:?}");
-        let line = format!("input={HELLO_TOKENS} output={truth} cached=0 (estimate)");
+        let line = format!("input={HELLO_TOKENS} output={truth} cached=0 source=estimate");
         wait_until("the access log has the numbers", PATIENCE, || {
             proxy.log().matches(&line).count() == turn + 1
         });

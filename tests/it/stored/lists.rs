@@ -135,5 +135,5 @@ fn a_list_that_the_ledger_refuses_has_its_line_in_the_log() {
         "CREATE TRIGGER broken BEFORE UPDATE ON objects BEGIN SELECT RAISE(ABORT, 'no room'); END";
     proxy.writable_database().execute_batch(trigger).unwrap();
     assert_openai_error(&get(&proxy, &alice, "/v1/batches"), 503);
-    proxy.wait_for_log("GET \"/v1/batches\" refused: status=503");
+    proxy.wait_for_log("method=GET path=\"/v1/batches\" status=503");
 }
