@@ -72,7 +72,7 @@ fn a_backup_made_while_the_server_writes_is_whole() {
             }
         });
         wait_until("some rows are there", PATIENCE, || proxy.rows().len() > 10);
-        // The README's command, through the library.
+        // The statement of docs/accounting.md, through the library.
         let sql = format!("VACUUM INTO '{}'", backup.display());
         proxy.database().execute_batch(&sql).unwrap();
         busy.join().unwrap();

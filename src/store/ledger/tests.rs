@@ -143,13 +143,13 @@ fn sums_wait_for_no_lock_and_rows_do() {
     assert!(before > 2_000);
 }
 
-/// As the README has it, for rows that were changed by hand.
+/// The statement of docs/accounting.md for rows that were changed by hand.
 const RECOUNT: &str =
     "BEGIN IMMEDIATE; DELETE FROM usage_hourly; UPDATE usage_rollup SET last_id = 0; COMMIT";
 
 #[test]
 fn rows_changed_by_hand_count_once_the_hours_are_summed_anew() {
-    assert!(include_str!("../../../README.md").contains(RECOUNT));
+    assert!(include_str!("../../../docs/accounting.md").contains(RECOUNT));
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     let thread = start(&store, OnFailure::Refuse);
