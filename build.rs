@@ -1,9 +1,10 @@
-//! Packs the relocations of the static binary (16,000 of them: 0.4 MB of the file that a start-up reads, and an idle server
-//! keeps) wherever the C library that is linked in can unpack them.
+//! Packs the relocations of the static binary (16,000 of them: 0.4 MB of the file that a start-up
+//! reads, and an idle server keeps) wherever the C library that is linked in can unpack them.
 
 use std::{env, process::Command};
 
-/// glibc's release notes, version 2.36: the first that applies `DT_RELR`. An older one would start unrelocated and crash.
+/// glibc's release notes, version 2.36: the first that applies `DT_RELR`. An older one would start
+/// unrelocated and crash.
 const FIRST_GLIBC: (u32, u32) = (2, 36);
 
 fn main() {

@@ -2,12 +2,14 @@
 //!
 //!     cargo run --example backend -- --port 9000 [--host 127.0.0.1] [--key sk-…]
 //!
-//! It serves chat completions, legacy completions (both plain and streamed) and models, and echoes: "You said: …".
-//! A word is a token, so that [`expected_usage`] can foretell the bill: input is the words of all messages or prompts
-//! (85 for an image, a file or a sound), a third of it is cached; output is the words of the answer. A request with
-//! `tools` is answered with a call of the first one. `GET /stats` says what was given out since the start.
+//! It serves chat completions, legacy completions (both plain and streamed) and models, and echoes:
+//! "You said: …". A word is a token, so that [`expected_usage`] can foretell the bill: input is the
+//! words of all messages or prompts (85 for an image, a file or a sound), a third of it is cached;
+//! output is the words of the answer. A request with `tools` is answered with a call of the first
+//! one. `GET /stats` says what was given out since the start.
 //!
-//! A request chooses what happens to it with an `x_backend` object in its body, each member of it optional:
+//! A request chooses what happens to it with an `x_backend` object in its body, each member of it
+//! optional:
 //!
 //! | member | meaning |
 //! | --- | --- |
@@ -170,7 +172,8 @@ impl Usage {
     }
 }
 
-/// A request counts when it is answered with 200; tokens when the client is told their final number.
+/// A request counts when it is answered with 200; tokens when the client is told their final
+/// number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     pub in_flight: u64,
@@ -674,7 +677,8 @@ impl Answer {
         }
     }
 
-    /// `of_chat` names the object and what holds the words; legacy completions have one form for all.
+    /// `of_chat` names the object and what holds the words; legacy completions have one form for
+    /// all.
     fn envelope(&self, of_chat: [&str; 2], said: &Value, finish: Option<&str>) -> Value {
         let [object, holder] = match self.endpoint {
             Endpoint::Chat => of_chat,
@@ -721,8 +725,8 @@ fn text_of(content: &Value) -> &str {
 
 // === how it is written ===
 
-/// A body played to a script. Only one piece waits at a time, so that each is a write of its own: the
-/// server asks for the next one, is told to wait, and flushes what it has.
+/// A body played to a script. Only one piece waits at a time, so that each is a write of its own:
+/// the server asks for the next one, is told to wait, and flushes what it has.
 struct Playing {
     pieces: mpsc::Receiver<io::Result<Piece>>,
     size: BodySize,

@@ -1,4 +1,5 @@
-//! The command line: every command, flag and help text. Completions, man pages and docs/settings.md are generated from it.
+//! The command line: every command, flag and help text. Completions, man pages and docs/settings.md
+//! are generated from it.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -15,9 +16,11 @@ use crate::model::Dimension;
 /// Env file that is read if it exists, unless `--env-file` names another one.
 const DEFAULT_ENV_FILE: &str = ".env";
 
-/// Share one OpenAI key: an OpenAI-compatible proxy with a key per user and an exact token ledger in SQLite.
+/// Share one OpenAI key: an OpenAI-compatible proxy with a key per user and an exact token ledger
+/// in SQLite.
 ///
-/// Every setting is a flag, an environment variable and a line of `.env`, in that order of precedence.
+/// Every setting is a flag, an environment variable and a line of `.env`, in that order of
+/// precedence.
 #[derive(Debug, Parser)]
 #[command(
     name = "llmproxy",
@@ -39,20 +42,23 @@ pub struct Cli {
 pub enum Command {
     /// Run the proxy
     ///
-    /// It checks the key of each user, forwards requests to the backend, streams the answers back and books their tokens.
+    /// It checks the key of each user, forwards requests to the backend, streams the answers back
+    /// and books their tokens.
     #[command(after_long_help = SERVE_EXAMPLES)]
     Serve(Box<ServeSettings>),
 
     /// Add, list, forbid and allow users
     ///
-    /// The commands work on the database file, whether the server runs or not. A running server notices changes within 250 ms.
+    /// The commands work on the database file, whether the server runs or not. A running server
+    /// notices changes within 250 ms.
     #[command(subcommand, after_long_help = USER_EXAMPLES)]
     User(UserCommand),
 
     /// Show who used how many tokens
     ///
-    /// The command works on the database file, whether the server runs or not. Bounds are inclusive. Times are ISO 8601 with `Z`,
-    /// an offset or neither (UTC). A date alone means its midnight.
+    /// The command works on the database file, whether the server runs or not. Bounds are
+    /// inclusive. Times are ISO 8601 with `Z`, an offset or neither (UTC). A date alone means its
+    /// midnight.
     #[command(after_long_help = COSTS_EXAMPLES)]
     Costs(CostsArgs),
 
@@ -89,8 +95,9 @@ pub enum UserCommand {
 
     /// Replace all stored keys by their hashes, which cannot be undone
     ///
-    /// All keys go on working, but they cannot be shown again: lists show their first and last characters. New keys are hashed, too,
-    /// and shown only when they are made. Older backups still contain the keys.
+    /// All keys go on working, but they cannot be shown again: lists show their first and last
+    /// characters. New keys are hashed, too, and shown only when they are made. Older backups still
+    /// contain the keys.
     #[command(after_long_help = USER_HASH_KEYS_EXAMPLES)]
     HashKeys(UserHashKeysArgs),
 }
@@ -245,8 +252,8 @@ pub fn parse(
     Ok((cli, matches))
 }
 
-/// Replaces defaults by the values of the env file. clap itself prefers flags and the environment to defaults. The help does not
-/// show these values, because some are secret.
+/// Replaces defaults by the values of the env file. clap itself prefers flags and the environment
+/// to defaults. The help does not show these values, because some are secret.
 fn with_file(command: clap::Command, variables: &Variables) -> clap::Command {
     command
         .mut_args(|arg| {

@@ -6,7 +6,8 @@ use std::{io::Write, process::ExitCode};
 
 use llmproxy::{cli, commands};
 
-// Every worker makes small allocations of many sizes: measured, 10–20 % less CPU for each request than with glibc's.
+// Every worker makes small allocations of many sizes: measured, 10–20 % less CPU for each request
+// than with glibc's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -9,7 +9,8 @@ const FILE: &str = concat!(
     "/benches/instructions/figures.txt"
 );
 const HEAD: &str = "# Instructions of llmproxy's own code, in user space; written by `cargo bench --bench instructions -- --write`.";
-/// It comes in as many reads as the scheduler likes, and each costs: counts of the same code lay 10 % apart. A copy would be 50 %.
+/// It comes in as many reads as the scheduler likes, and each costs: counts of the same code lay 10
+/// % apart. A copy would be 50 %.
 pub const BY_READS: &str = "request of 1 MB";
 const TIMES_MORE_BY_READS: f64 = 4.0;
 const COUNTED_WITH: &str = "# Counted with ";

@@ -1,10 +1,12 @@
-//! How many instructions llmproxy's own code takes for a request, counted by callgrind and compared with what is checked in:
+//! How many instructions llmproxy's own code takes for a request, counted by callgrind and compared
+//! with what is checked in:
 //!
 //!     cargo bench --bench instructions [-- --write] [-- --tolerance 5] [-- --keep DIR]
 //!
-//! Times are noisy, counts are not: a few percent more here are a few percent more code on the hot path. What the kernel does
-//! for it is not counted. Everything goes step by step over one connection, and each figure is the difference of two
-//! runs, so that start-up and shut-down cancel out.
+//! Times are noisy, counts are not: a few percent more here are a few percent more code on the hot
+//! path. What the kernel does for it is not counted. Everything goes step by step over one
+//! connection, and each figure is the difference of two runs, so that start-up and shut-down cancel
+//! out.
 
 mod figures;
 mod server;
@@ -27,7 +29,8 @@ struct Options {
     /// Check the figures in as they are now
     #[arg(long)]
     write: bool,
-    /// How many percent more than checked in are a failure; four times as many for the request of 1 MB, by its reads
+    /// How many percent more than checked in are a failure; four times as many for the request of 1
+    /// MB, by its reads
     #[arg(long, default_value_t = 5.0)]
     tolerance: f64,
     /// Keep callgrind's files there, for callgrind_annotate, and compare nothing

@@ -130,7 +130,8 @@ fn add_user(dir: &TempDir) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// None of the caller's settings reach it, neither variables nor an `.env` file; valgrind finds its parts.
+/// None of the caller's settings reach it, neither variables nor an `.env` file; valgrind finds its
+/// parts.
 fn clean<'a>(command: &'a mut Command, dir: &TempDir) -> &'a mut Command {
     let database = dir.path().join("bench.db");
     command

@@ -1,5 +1,6 @@
-//! Both ends of the wire in one thread, in step: nothing is sent before what was sent last has come out at the other side.
-//! So each event costs the proxy a read and a write of its own, every time, however slow it is.
+//! Both ends of the wire in one thread, in step: nothing is sent before what was sent last has come
+//! out at the other side. So each event costs the proxy a read and a write of its own, every time,
+//! however slow it is.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -91,7 +92,8 @@ impl Wire {
         self.backend.as_mut().ok_or_else(gone)?.write_all(bytes)
     }
 
-    /// Reads on until the text has come; what comes behind it in the same read is the framing of a chunk.
+    /// Reads on until the text has come; what comes behind it in the same read is the framing of a
+    /// chunk.
     fn await_in_answer(&mut self, text: &[u8]) -> io::Result<()> {
         self.buffer.clear();
         while memmem::find(&self.buffer, text).is_none() {

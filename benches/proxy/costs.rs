@@ -1,5 +1,6 @@
-//! `llmproxy costs --by-model` over millions of rows, as the command line's user meets it: the real binary, started anew for
-//! each report, on a database of thirty days whose newest rows are not summed up yet, as after a crash.
+//! `llmproxy costs --by-model` over millions of rows, as the command line's user meets it: the real
+//! binary, started anew for each report, on a database of thirty days whose newest rows are not
+//! summed up yet, as after a crash.
 
 use std::fs;
 use std::io;
@@ -19,7 +20,8 @@ use crate::{machine, targets};
 const USERS: i64 = 20;
 const HOUR_MS: i64 = 3_600_000;
 const SPAN_MS: i64 = 30 * 24 * HOUR_MS;
-/// The ledger sums up a thousand at a time, at the latest after a second; under load somewhat more can wait.
+/// The ledger sums up a thousand at a time, at the latest after a second; under load somewhat more
+/// can wait.
 const NOT_SUMMED_UP: i64 = 5_000;
 /// Rows of one transaction: what the write-ahead log must hold.
 const BATCH_ROWS: i64 = 200_000;
@@ -154,7 +156,8 @@ fn insert(
     Ok(())
 }
 
-/// The first report is only checked; it also brings the binary and the sums into the kernel's memory.
+/// The first report is only checked; it also brings the binary and the sums into the kernel's
+/// memory.
 fn time_reports(dir: &TempDir, window: &[&str], expected_requests: i64) -> io::Result<Vec<f64>> {
     let mut times_ms = Vec::new();
     for report in 0..=REPORTS {

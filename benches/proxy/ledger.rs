@@ -1,5 +1,5 @@
-//! The ledger alone, as the server uses it: writers on worker threads, each waiting for its row to be committed before it
-//! makes the next one, a `Port` a worker, a database in a file.
+//! The ledger alone, as the server uses it: writers on worker threads, each waiting for its row to
+//! be committed before it makes the next one, a `Port` a worker, a database in a file.
 
 use std::io;
 use std::thread;

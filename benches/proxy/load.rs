@@ -1,6 +1,7 @@
 //! The clients: a raw HTTP/1.1 client on keep-alive connections, a request at a time on each.
 //!
-//! It checks every answer (status, length or number of events, a clean end): a fast wrong answer is a failure.
+//! It checks every answer (status, length or number of events, a clean end): a fast wrong answer is
+//! a failure.
 
 use std::io;
 use std::net::SocketAddr;

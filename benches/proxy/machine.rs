@@ -59,8 +59,8 @@ pub fn memory_of(pid: u32) -> io::Result<u64> {
         .ok_or_else(|| io::Error::other(format!("no Pss of process {pid}")))
 }
 
-/// Time that processes took on all cores since the machine started. Interrupts, to which the loopback's
-/// share of TCP may be booked, are nobody's and are left out.
+/// Time that processes took on all cores since the machine started. Interrupts, to which the
+/// loopback's share of TCP may be booked, are nobody's and are left out.
 pub fn busy() -> io::Result<Duration> {
     let stat = fs::read_to_string("/proc/stat")?;
     let first = stat.lines().next().unwrap_or_default();
@@ -107,7 +107,8 @@ pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// For thousands of sockets; where the limit cannot be raised, connections fail and the report says so.
+/// For thousands of sockets; where the limit cannot be raised, connections fail and the report says
+/// so.
 pub fn raise_file_limit() {
     let pid = std::process::id().to_string();
     let _ = Command::new("prlimit")

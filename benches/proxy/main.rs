@@ -1,10 +1,13 @@
-//! What llmproxy costs, next to nginx as a plain reverse proxy and to no proxy at all, against its goals:
+//! What llmproxy costs, next to nginx as a plain reverse proxy and to no proxy at all, against its
+//! goals:
 //!
-//!     cargo bench --bench proxy [-- --quick] [-- --only plain,stream] [-- --rounds 5 --seconds 4] [-- --rows 1000000]
+//! cargo bench --bench proxy [-- --quick] [-- --only plain,stream] [-- --rounds 5 --seconds 4] [--
+//! --rows 1000000]
 //!
-//! Every round starts fresh processes and puts them through the same loads in turn, so that a noisy moment
-//! of the machine does not fall on one of them alone. CPU time is that of a proxy's whole processes; clients
-//! and upstream run in this one, on the same cores: trust ratios before absolute numbers.
+//! Every round starts fresh processes and puts them through the same loads in turn, so that a noisy
+//! moment of the machine does not fall on one of them alone. CPU time is that of a proxy's whole
+//! processes; clients and upstream run in this one, on the same cores: trust ratios before absolute
+//! numbers.
 
 #![allow(clippy::cast_precision_loss)] // counts and bytes become rounded figures in a table
 

@@ -1,5 +1,5 @@
-//! Two hundred who read a long answer slowly: what a proxy must keep of it is its own choice, for the backend sends as fast
-//! as it is let.
+//! Two hundred who read a long answer slowly: what a proxy must keep of it is its own choice, for
+//! the backend sends as fast as it is let.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,8 +23,8 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 /// How long a proxy may take to book those who left.
 const BOOKED_WITHIN: Duration = Duration::from_secs(10);
 
-/// By how many bytes the target grew at most while they read, having answered one request before. Its readers are counted
-/// as answered: each was sent a head.
+/// By how many bytes the target grew at most while they read, having answered one request before.
+/// Its readers are counted as answered: each was sent a head.
 pub fn growth_bytes(target: &mut Target) -> io::Result<u64> {
     let before = target.memory_bytes()?;
     let (address, request) = (target.address, request_for_bytes(target, ANSWER_BYTES));

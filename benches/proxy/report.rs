@@ -1,4 +1,5 @@
-//! Numbers from every round, and the one table that is made of them: medians, with the range of the rounds.
+//! Numbers from every round, and the one table that is made of them: medians, with the range of the
+//! rounds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -73,7 +74,8 @@ impl Report {
             let rate = outcome.answered as f64 / outcome.elapsed.as_secs_f64();
             self.add(case, per_second, target, rate);
         }
-        // A paced stream takes its time whatever it passes; how late its events come is what counts.
+        // A paced stream takes its time whatever it passes; how late its events come is what
+        // counts.
         let paced = load.gap.is_some();
         let [p50, p99, added_p50, added_p99] = if paced {
             [
@@ -172,7 +174,8 @@ impl Report {
         (met, verdicts.len())
     }
 
-    /// How far the rounds were apart, of the middle row and of the worst one, in percent of their median.
+    /// How far the rounds were apart, of the middle row and of the worst one, in percent of their
+    /// median.
     pub fn cpu_spread(&self) -> Option<(f64, f64)> {
         let rows = self.rows.iter().filter(|row| row.label.starts_with("CPU"));
         let mut spreads: Vec<f64> = rows

@@ -1,4 +1,5 @@
-//! One round after the other: fresh processes, each load through each of them, and what needs no round once.
+//! One round after the other: fresh processes, each load through each of them, and what needs no
+//! round once.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,4 +1,5 @@
-//! What is measured: the upstream itself, or a proxy before it, which is a process that ends with its value.
+//! What is measured: the upstream itself, or a proxy before it, which is a process that ends with
+//! its value.
 
 use std::fs::{self, File};
 use std::io;
@@ -58,7 +59,8 @@ impl Target {
         Ok(Self::new("llmproxy", address, key.trim(), Some(server)))
     }
 
-    /// As plain a reverse proxy as nginx can be: kept connections both ways, nothing logged or buffered.
+    /// As plain a reverse proxy as nginx can be: kept connections both ways, nothing logged or
+    /// buffered.
     pub fn nginx(upstream: SocketAddr, workers: usize) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         let address = free_address()?;

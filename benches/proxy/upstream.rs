@@ -1,4 +1,5 @@
-//! The backend behind every way that is measured: as cheap as can be, so that the time goes to the proxy.
+//! The backend behind every way that is measured: as cheap as can be, so that the time goes to the
+//! proxy.
 //!
 //! A plain request gets one fixed answer of 845 bytes in one write. With `"stream":true` it gets
 //! `x_events` events, `x_gap_ms` apart, each chunk a write of its own and stamped with its time;

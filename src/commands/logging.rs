@@ -1,8 +1,9 @@
-//! The log of the server: one line for each record, whatever the record contains. A thread of its own writes it to stderr, so that
-//! a stderr that is not read delays no request.
+//! The log of the server: one line for each record, whatever the record contains. A thread of its
+//! own writes it to stderr, so that a stderr that is not read delays no request.
 //!
-//! A single line is written at once. The lines of a busy log are written together every [`WRITE_INTERVAL`], because a system call
-//! for each line costs a busy proxy more than the line itself.
+//! A single line is written at once. The lines of a busy log are written together every
+//! [`WRITE_INTERVAL`], because a system call for each line costs a busy proxy more than the line
+//! itself.
 
 use std::{
     io::{self, Write},
@@ -39,7 +40,8 @@ pub(super) fn start(filter: &str) -> LogGuard {
     env_logger::Builder::new()
         // Its four lines at the start repeat this program's one.
         .filter_module("actix_server", log::LevelFilter::Warn)
-        // Its lines repeat, as errors and without the user, what was logged about an answer that broke off.
+        // Its lines repeat, as errors and without the user, what was logged about an answer that
+        // broke off.
         .filter_module("actix_http::h1::dispatcher", log::LevelFilter::Off)
         .parse_filters(filter)
         .format(|out, record| {

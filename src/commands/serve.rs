@@ -1,4 +1,5 @@
-//! `llmproxy serve` opens the ledger, prepares the backend, listens, and closes them in reverse order.
+//! `llmproxy serve` opens the ledger, prepares the backend, listens, and closes them in reverse
+//! order.
 
 use std::{
     io,
@@ -47,7 +48,8 @@ pub(super) fn run(
     let config = Config::from_settings(settings, matches, variables)?;
     let _log = logging::start(&config.log_filter);
     warn_of_open_doors(&config);
-    // Each request takes two descriptors, and the soft limit is often 1,024. If it cannot be raised, it stays.
+    // Each request takes two descriptors, and the soft limit is often 1,024. If it cannot be
+    // raised, it stays.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let connector = connect_settings(&config)?;
     let store = Store::open_for_server(&config.database)?;
@@ -179,7 +181,8 @@ fn listen_advice(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => {
             "set PORT to a number above 1023, or give the program the right to use this one"
         }
-        // The address belongs to another machine, or the name has none; the latter has no error number.
+        // The address belongs to another machine, or the name has none; the latter has no error
+        // number.
         kind if kind == io::ErrorKind::AddrNotAvailable || error.raw_os_error().is_none() => {
             "set HOST to an address of this machine, such as 127.0.0.1 or 0.0.0.0"
         }

@@ -1,4 +1,5 @@
-//! Tables for the terminal: numbers are aligned and grouped, and names cannot contain control characters.
+//! Tables for the terminal: numbers are aligned and grouped, and names cannot contain control
+//! characters.
 
 use std::ops::Range;
 
@@ -90,14 +91,14 @@ impl Lines {
     }
 }
 
-/// Formats the lines and their total. Audio, images and estimates have columns if there are any. `estimated` is the number of
-/// input and output tokens that the backend did not report.
+/// Formats the lines and their total. Audio, images and estimates have columns if there are any.
+/// `estimated` is the number of input and output tokens that the backend did not report.
 pub(super) fn costs(lines: &Lines) -> String {
     costs_within(lines, Table::new().width())
 }
 
-/// Formats the lines for a terminal of so many columns, if there is one. If labels in columns would be broken too often, they are
-/// put below each other.
+/// Formats the lines for a terminal of so many columns, if there is one. If labels in columns would
+/// be broken too often, they are put below each other.
 fn costs_within(lines: &Lines, terminal_columns: Option<u16>) -> String {
     let in_columns = || costs_table(lines, Labels::InColumns);
     let Some(columns) = terminal_columns else {
@@ -195,8 +196,8 @@ fn fitted(table: Table, breakable: Range<usize>) -> String {
     fits.unwrap_or(whole)
 }
 
-/// Fits the table to so many columns of a terminal by breaking long texts in the breakable columns. Numbers and keys are never
-/// broken. Returns `None` if that would leave too little of a line.
+/// Fits the table to so many columns of a terminal by breaking long texts in the breakable columns.
+/// Numbers and keys are never broken. Returns `None` if that would leave too little of a line.
 fn fit(mut table: Table, breakable: Range<usize>, terminal_columns: u16) -> Option<String> {
     let widths = table.column_max_content_widths();
     let spared = widths.get(breakable.clone()).unwrap_or_default().iter();
@@ -226,7 +227,8 @@ fn table(header: impl Into<Row>) -> Table {
     table
 }
 
-/// Returns how many decimals the seconds need so that none is rounded and lines add up to their total.
+/// Returns how many decimals the seconds need so that none is rounded and lines add up to their
+/// total.
 fn decimals_of(all_ms: impl Iterator<Item = i64>) -> usize {
     let needed = all_ms.map(|ms| match ms {
         _ if ms % 1000 == 0 => 0,

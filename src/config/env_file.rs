@@ -1,7 +1,9 @@
-//! Reads `.env`: each line is a `NAME=value`. A `$` is not replaced, because a secret that contains one would change.
+//! Reads `.env`: each line is a `NAME=value`. A `$` is not replaced, because a secret that contains
+//! one would change.
 //!
-//! Quotes and escapes are those of dotenv files. In `'…'` every character is literal, line ends too. In `"…"` and without
-//! quotes, a backslash makes `\`, `"`, `'`, `$` and a space literal, and `\n` is a line end.
+//! Quotes and escapes are those of dotenv files. In `'…'` every character is literal, line ends
+//! too. In `"…"` and without quotes, a backslash makes `\`, `"`, `'`, `$` and a space literal, and
+//! `\n` is a line end.
 
 use std::{fmt, iter::Peekable, str::Chars};
 

@@ -1,8 +1,9 @@
-//! The settings as clap reads them: flag, variable, help text. Nothing is parsed here; `mod.rs` does that, so that a wrong
-//! value from a flag, the environment or `.env` gets one and the same message.
+//! The settings as clap reads them: flag, variable, help text. Nothing is parsed here; `mod.rs`
+//! does that, so that a wrong value from a flag, the environment or `.env` gets one and the same
+//! message.
 //!
-//! The first paragraph of a doc comment is the help of `-h`; all paragraphs are the help of `--help`, the man page and
-//! docs/settings.md.
+//! The first paragraph of a doc comment is the help of `-h`; all paragraphs are the help of
+//! `--help`, the man page and docs/settings.md.
 
 use std::fmt;
 
@@ -22,24 +23,26 @@ pub struct ServeSettings {
     /// URL of the server to forward to
     ///
     /// The path of each request is appended, with its /v1: a client's /v1/chat/completions goes to
-    /// OPENAI_BACKEND_URL/v1/chat/completions. A path prefix in the URL is kept, and a final /v1 makes no difference. The default
-    /// is https://api.openai.com, unless OPENAI_BASE_URL is set.
+    /// OPENAI_BACKEND_URL/v1/chat/completions. A path prefix in the URL is kept, and a final /v1
+    /// makes no difference. The default is https://api.openai.com, unless OPENAI_BASE_URL is set.
     #[arg(long, env = table::OPENAI_BACKEND_URL.variable, hide_env_values = true, value_name = "URL", help_heading = BACKEND)]
     pub(super) openai_backend_url: Option<String>,
 
     /// URL of the server to forward to, as SDKs write it
     ///
-    /// It replaces OPENAI_BACKEND_URL; to set both is an error. A path that begins with /v1/ is appended without its /v1: /v1/chat/completions goes to
-    /// OPENAI_BASE_URL/chat/completions, as https://generativelanguage.googleapis.com/v1beta/openai needs it. Other paths, which
-    /// EXTRA_ENDPOINTS may have, are appended unchanged after a final /v1 of the URL is taken off. Programs that use llmproxy read
-    /// this variable too: a server that is started with theirs would be its own backend.
+    /// It replaces OPENAI_BACKEND_URL; to set both is an error. A path that begins with /v1/ is
+    /// appended without its /v1: /v1/chat/completions goes to OPENAI_BASE_URL/chat/completions, as
+    /// https://generativelanguage.googleapis.com/v1beta/openai needs it. Other paths, which
+    /// EXTRA_ENDPOINTS may have, are appended unchanged after a final /v1 of the URL is taken off.
+    /// Programs that use llmproxy read this variable too: a server that is started with theirs
+    /// would be its own backend.
     #[arg(long, env = table::OPENAI_BASE_URL.variable, hide_env_values = true, value_name = "URL", help_heading = BACKEND)]
     pub(super) openai_base_url: Option<String>,
 
     /// Key for the backend (required; empty for a backend without keys)
     ///
-    /// If it is empty (OPENAI_API_KEY=), requests go to the backend without Authorization. Other users of the machine can see flags:
-    /// use the variable or `.env` instead.
+    /// If it is empty (OPENAI_API_KEY=), requests go to the backend without Authorization. Other
+    /// users of the machine can see flags: use the variable or `.env` instead.
     #[arg(long, env = table::OPENAI_API_KEY.variable, hide_env_values = true, value_name = "KEY", help_heading = BACKEND)]
     pub(super) openai_api_key: Option<String>,
 
@@ -59,34 +62,37 @@ pub struct ServeSettings {
 
     /// Longest silence of the backend during a request
     ///
-    /// It is measured before the first byte of the answer and between two bytes. The client gets 504, or its answer is broken off.
+    /// It is measured before the first byte of the answer and between two bytes. The client gets
+    /// 504, or its answer is broken off.
     #[arg(long, env = table::BACKEND_IDLE_TIMEOUT.variable, hide_env_values = true, default_value = table::BACKEND_IDLE_TIMEOUT.default, value_name = "TIME", help_heading = BACKEND)]
     pub(super) backend_idle_timeout: String,
 
     /// Whether to ask the backend for the usage of streams: ask, leave
     ///
-    /// ask: `stream_options.include_usage` is added to streamed requests that lack it, and the extra event is removed from the answer.
-    /// leave: nothing is added, for backends that do not know the option.
+    /// ask: `stream_options.include_usage` is added to streamed requests that lack it, and the
+    /// extra event is removed from the answer. leave: nothing is added, for backends that do not
+    /// know the option.
     #[arg(long, env = table::STREAM_USAGE.variable, hide_env_values = true, default_value = table::STREAM_USAGE.default, value_name = "ask|leave", help_heading = BACKEND)]
     pub(super) stream_usage: String,
 
     /// Whether users may store files, responses, batches and the like: private, off
     ///
-    /// private: each user reaches only what the same user has stored. off: these paths get 404, and so do requests that refer to
-    /// stored objects.
+    /// private: each user reaches only what the same user has stored. off: these paths get 404, and
+    /// so do requests that refer to stored objects.
     #[arg(long, env = table::STATEFUL_ENDPOINTS.variable, hide_env_values = true, default_value = table::STATEFUL_ENDPOINTS.default, value_name = "private|off", help_heading = BACKEND)]
     pub(super) stateful_endpoints: String,
 
     /// Interval at which finished batches and background responses are looked for
     ///
-    /// The server books their usage when they are done, also if no client asks for them. Objects older than an hour are looked at every
-    /// tenth time, for eight days.
+    /// The server books their usage when they are done, also if no client asks for them. Objects
+    /// older than an hour are looked at every tenth time, for eight days.
     #[arg(long, env = table::RECONCILE_INTERVAL.variable, hide_env_values = true, default_value = table::RECONCILE_INTERVAL.default, value_name = "TIME", help_heading = BACKEND)]
     pub(super) reconcile_interval: String,
 
     /// Further paths of the backend to serve
     ///
-    /// A final * stands for any rest. Every method is served, and usage is booked if the answer has it.
+    /// A final * stands for any rest. Every method is served, and usage is booked if the answer has
+    /// it.
     #[arg(long, env = table::EXTRA_ENDPOINTS.variable, hide_env_values = true, value_name = "PATHS", help_heading = BACKEND)]
     pub(super) extra_endpoints: Option<String>,
 
@@ -104,7 +110,8 @@ pub struct ServeSettings {
 
     /// Number of requests that the backend may have at once
     ///
-    /// It counts the requests of all users; the others wait in line. A stream counts until its last byte. 0 means unlimited.
+    /// It counts the requests of all users; the others wait in line. A stream counts until its last
+    /// byte. 0 means unlimited.
     #[arg(long, env = table::MAX_CONCURRENT_REQUESTS.variable, hide_env_values = true, default_value = table::MAX_CONCURRENT_REQUESTS.default, value_name = "N", help_heading = SERVER)]
     pub(super) max_concurrent_requests: String,
 
@@ -134,27 +141,30 @@ pub struct ServeSettings {
 
     /// When a usage row is safe: normal, full
     ///
-    /// normal: rows survive a crash of the proxy. full: each commit waits for the disk, so that rows survive a power cut, too.
+    /// normal: rows survive a crash of the proxy. full: each commit waits for the disk, so that
+    /// rows survive a power cut, too.
     #[arg(long, env = table::LEDGER_SYNC.variable, hide_env_values = true, default_value = table::LEDGER_SYNC.default, value_name = "normal|full", help_heading = DATABASE)]
     pub(super) ledger_sync: String,
 
     /// What to do while rows cannot be written: refuse, serve
     ///
-    /// refuse: answers in flight are withheld and new requests get 503. serve: requests are answered, and up to 100,000 rows are kept in
-    /// memory until they can be written.
+    /// refuse: answers in flight are withheld and new requests get 503. serve: requests are
+    /// answered, and up to 100,000 rows are kept in memory until they can be written.
     #[arg(long, env = table::ON_LEDGER_FAILURE.variable, hide_env_values = true, default_value = table::ON_LEDGER_FAILURE.default, value_name = "refuse|serve", help_heading = DATABASE)]
     pub(super) on_ledger_failure: String,
 
     /// Token that opens /admin to every machine
     ///
-    /// Callers send it as `Authorization: Bearer TOKEN`, also from this machine. If neither ADMIN_TOKEN nor ADMIN_ALLOW is set, only
-    /// programs on this machine may call /admin. Other users of the machine can see flags: use the variable or `.env` instead.
+    /// Callers send it as `Authorization: Bearer TOKEN`, also from this machine. If neither
+    /// ADMIN_TOKEN nor ADMIN_ALLOW is set, only programs on this machine may call /admin. Other
+    /// users of the machine can see flags: use the variable or `.env` instead.
     #[arg(long, env = table::ADMIN_TOKEN.variable, hide_env_values = true, value_name = "TOKEN", help_heading = ADMIN)]
     pub(super) admin_token: Option<String>,
 
     /// Networks that may call /admin without a token
     ///
-    /// The address of the connection counts, not one that a header claims. 0.0.0.0/0,::/0 opens /admin to everybody.
+    /// The address of the connection counts, not one that a header claims. 0.0.0.0/0,::/0 opens
+    /// /admin to everybody.
     #[arg(long, env = table::ADMIN_ALLOW.variable, hide_env_values = true, value_name = "NETWORKS", help_heading = ADMIN)]
     pub(super) admin_allow: Option<String>,
 
@@ -187,8 +197,9 @@ pub struct DatabaseSettings {
 pub struct KeySettings {
     /// What the database keeps of new keys: clear, hashed
     ///
-    /// clear: the whole key, so that `llmproxy user list --json` shows it again. hashed: a hash, so that a key is shown only when it is
-    /// made. `llmproxy user hash-keys` hashes the existing keys.
+    /// clear: the whole key, so that `llmproxy user list --json` shows it again. hashed: a hash, so
+    /// that a key is shown only when it is made. `llmproxy user hash-keys` hashes the existing
+    /// keys.
     #[arg(long, env = table::STORE_KEYS.variable, hide_env_values = true, default_value = table::STORE_KEYS.default, value_name = "clear|hashed", help_heading = DATABASE)]
     pub(super) store_keys: String,
 }

@@ -1,5 +1,6 @@
-//! Every setting once: variable, default and accepted values (`table.rs`), flag and meaning (`flags.rs`), type and validation
-//! (here and in `reader.rs`). No value leaves this module unparsed, and only `commands` reads it.
+//! Every setting once: variable, default and accepted values (`table.rs`), flag and meaning
+//! (`flags.rs`), type and validation (here and in `reader.rs`). No value leaves this module
+//! unparsed, and only `commands` reads it.
 
 pub mod env_file;
 mod flags;

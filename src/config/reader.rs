@@ -12,7 +12,8 @@ const MAX_TIME: Duration = Duration::from_secs(366 * 86_400);
 /// Longest part of a value that an error repeats, in characters.
 const MAX_SHOWN_CHARS: usize = 200;
 
-/// A setting that cannot be used. One line names the variable, the value unless it is secret, and what is accepted.
+/// A setting that cannot be used. One line names the variable, the value unless it is secret, and
+/// what is accepted.
 #[derive(Debug, thiserror::Error)]
 #[error("{variable}{} {problem}", shown(.value.as_deref()))]
 pub struct SettingError {
@@ -41,7 +42,8 @@ fn shown(value: Option<&str>) -> String {
     value.map_or_else(String::new, |value| format!("={value:?}"))
 }
 
-/// Returns the text of a setting without a default. `NAME=` in an env file means that it is not set.
+/// Returns the text of a setting without a default. `NAME=` in an env file means that it is not
+/// set.
 pub(super) fn given(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
@@ -166,8 +168,9 @@ impl Reader<'_> {
 
     /// Parses the value of a header. `shown` is the value for the error, `None` for a secret.
     ///
-    /// No key and no token begins or ends with a quotation mark. One that does was quoted for a file, and the file was read by a
-    /// program that takes quotation marks literally, such as `docker run --env-file`.
+    /// No key and no token begins or ends with a quotation mark. One that does was quoted for a
+    /// file, and the file was read by a program that takes quotation marks literally, such as
+    /// `docker run --env-file`.
     fn graphic(
         &self,
         setting: &Setting,
@@ -219,8 +222,8 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a filter consists of levels and of names that log something. `env_logger` would take a misspelt level for the name
-/// of a module and log nothing.
+/// Whether a filter consists of levels and of names that log something. `env_logger` would take a
+/// misspelt level for the name of a module and log nothing.
 fn is_log_filter(text: &str) -> bool {
     const NAMES: [&str; 7] = [
         "llmproxy", "access", "actix", "rustls", "tokio", "mio", "tracing",

@@ -1,5 +1,6 @@
-//! The table of settings: variable, default and accepted values of each, for parsing, error messages and
-//! docs/settings.md. The flags and their meanings are in `flags.rs`, the types of the values in `mod.rs`.
+//! The table of settings: variable, default and accepted values of each, for parsing, error
+//! messages and docs/settings.md. The flags and their meanings are in `flags.rs`, the types of the
+//! values in `mod.rs`.
 
 /// A setting with a flag, a variable and a line of `.env`.
 #[derive(Debug)]

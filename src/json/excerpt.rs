@@ -1,20 +1,22 @@
-//! A body as far as it must be read: nearly all of a picture is base64, in which nothing begins and nothing ends, and reading
-//! it as JSON took a fifth of such a request's time.
+//! A body as far as it must be read: nearly all of a picture is base64, in which nothing begins and
+//! nothing ends, and reading it as JSON took a fifth of such a request's time.
 
 use std::{borrow::Cow, ops::Range, str::Utf8Error};
 
 use smallvec::SmallVec;
 
-/// Runs are looked for in steps of this length, so that what is kept of one at each end is at least as long.
+/// Runs are looked for in steps of this length, so that what is kept of one at each end is at least
+/// as long.
 const BLOCK_BYTES: usize = 1024;
 /// Shorter ones are not worth it.
 const MIN_RUN_BLOCKS: usize = 8;
 /// Length of the beginning of a block that shows of most blocks that they are no part of a run.
 const PROBE_BYTES: usize = 32;
 
-/// A body without the middle of its long runs: stretches of bytes that are all inside one string, number or word. What is
-/// taken out of the middle of one changes that value and nothing around it. A value that was cut is of no interest: names,
-/// ids and options are shorter than what is kept of it.
+/// A body without the middle of its long runs: stretches of bytes that are all inside one string,
+/// number or word. What is taken out of the middle of one changes that value and nothing around it.
+/// A value that was cut is of no interest: names, ids and options are shorter than what is kept of
+/// it.
 #[derive(Debug)]
 pub struct Excerpt<'b> {
     parts: SmallVec<[&'b [u8]; 1]>,
@@ -27,8 +29,8 @@ impl<'b> Excerpt<'b> {
     /// Makes the excerpt of a body in one part or several, which runs are looked for within.
     ///
     /// # Errors
-    /// If the body is not UTF-8. A run has ASCII characters only and borders on such, so what is kept of the body is UTF-8
-    /// just where the body is.
+    /// If the body is not UTF-8. A run has ASCII characters only and borders on such, so what is
+    /// kept of the body is UTF-8 just where the body is.
     pub fn of(parts: impl IntoIterator<Item = &'b [u8]>) -> Result<Self, Utf8Error> {
         let parts: SmallVec<[_; 1]> = parts.into_iter().collect();
         let mut cuts = Vec::new();
@@ -106,22 +108,25 @@ fn without(parts: &[&[u8]], cuts: &[Range<usize>]) -> Vec<u8> {
     kept
 }
 
-/// Outside strings only a number is as long as a block, and must not be cut: what is left of it, or of what a lenient reader
-/// takes for more than a number, could be another thing. With this block kept, the excerpt is JSON just where the body is.
+/// Outside strings only a number is as long as a block, and must not be cut: what is left of it, or
+/// of what a lenient reader takes for more than a number, could be another thing. With this block
+/// kept, the excerpt is JSON just where the body is.
 fn is_of_string(block: &[u8]) -> bool {
     let is_of_word = |byte: &u8| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E');
     block.iter().any(is_of_word)
 }
 
-/// Returns whether all bytes are such that neither a string nor a number, a word, a list or an object begins or ends in them: base64 in
-/// both its alphabets, and what lies between their letters in ASCII. No quote, backslash, comma, bracket, white space or
-/// control character, and nothing that is not ASCII.
+/// Returns whether all bytes are such that neither a string nor a number, a word, a list or an
+/// object begins or ends in them: base64 in both its alphabets, and what lies between their letters
+/// in ASCII. No quote, backslash, comma, bracket, white space or control character, and nothing
+/// that is not ASCII.
 fn is_of_run(block: &[u8]) -> bool {
     let (probe, _) = block.split_at(PROBE_BYTES);
     are_inner(probe) && are_inner(block)
 }
 
-/// Compares by minima and maxima, for which the compiler emits a few instructions for many bytes at once.
+/// Compares by minima and maxima, for which the compiler emits a few instructions for many bytes at
+/// once.
 fn are_inner(bytes: &[u8]) -> bool {
     let (mut lowest, mut highest) = (u8::MAX, u8::MIN);
     // Behind a comma, and behind the three of `[\]`; what lies before these is far behind.
@@ -230,8 +235,8 @@ mod tests {
     fn no_number_is_cut_into_another_thing() {
         let digits = "1".repeat(MIN_RUN_BLOCKS * BLOCK_BYTES);
         let some = &digits[..BLOCK_BYTES - 1];
-        // Without its middle the first ends in a point, and an exponent follows. The others are members, or the beginning of
-        // some, to lenient readers.
+        // Without its middle the first ends in a point, and an exponent follows. The others are
+        // members, or the beginning of some, to lenient readers.
         for (value, is_number) in [
             (format!("{some}.{digits}e5{some}"), true),
             (

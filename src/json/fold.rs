@@ -1,14 +1,16 @@
-//! Member names as the most lenient backend compares them. Go's `encoding/json` takes a name in any case, by Unicode's
-//! simple folding; protobuf's JSON, Spring and Pydantic's aliases take `fileId` for `file_id`; most others take a name to the
-//! letter. Where a name makes this proxy look at a value, all of them count.
+//! Member names as the most lenient backend compares them. Go's `encoding/json` takes a name in any
+//! case, by Unicode's simple folding; protobuf's JSON, Spring and Pydantic's aliases take `fileId`
+//! for `file_id`; most others take a name to the letter. Where a name makes this proxy look at a
+//! value, all of them count.
 
 use std::borrow::Cow;
 
-/// The two characters that fold to an ASCII letter (Unicode's `CaseFolding.txt`): long s, and the sign for kelvin.
+/// The two characters that fold to an ASCII letter (Unicode's `CaseFolding.txt`): long s, and the
+/// sign for kelvin.
 const FOLDED: [(&[u8], u8); 2] = [("\u{17f}".as_bytes(), b's'), ("\u{212a}".as_bytes(), b'k')];
 
-/// Returns a name with its letters folded to ASCII's small ones. It is borrowed if that changes nothing, as with nearly all
-/// names.
+/// Returns a name with its letters folded to ASCII's small ones. It is borrowed if that changes
+/// nothing, as with nearly all names.
 #[must_use]
 pub fn fold(name: &[u8]) -> Cow<'_, [u8]> {
     let is_folded = |byte: &u8| byte.is_ascii() && !byte.is_ascii_uppercase();
@@ -36,8 +38,8 @@ pub fn fold_text(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// A name by its letters and digits alone, folded: `previousResponseId`, `PREVIOUS_RESPONSE_ID` and `previous-response-id` are
-/// one name. No copy is made on the heap.
+/// A name by its letters and digits alone, folded: `previousResponseId`, `PREVIOUS_RESPONSE_ID` and
+/// `previous-response-id` are one name. No copy is made on the heap.
 #[derive(Clone, Copy, Default)]
 pub struct LooseName {
     letters: [u8; MAX_LETTERS],
@@ -48,8 +50,8 @@ pub struct LooseName {
 const MAX_LETTERS: usize = 24;
 
 impl LooseName {
-    /// Makes a loose name. One that is longer than all known ones, or has a quote, a backslash or a letter that is not ASCII's,
-    /// equals no other.
+    /// Makes a loose name. One that is longer than all known ones, or has a quote, a backslash or a
+    /// letter that is not ASCII's, equals no other.
     #[must_use]
     pub fn of(name: &[u8]) -> Self {
         let mut loose = Self::default();
@@ -147,7 +149,8 @@ mod tests {
     }
 
     proptest! {
-        /// Go folds exactly these of the characters that Unicode lowers or raises to an ASCII letter.
+        /// Go folds exactly these of the characters that Unicode lowers or raises to an ASCII
+        /// letter.
         #[test]
         fn any_name_is_folded_like_its_characters(name in "[a-cksA-CKS_\u{17f}\u{212a}é日]{0,12}") {
             let plain: String = name.chars().map(|c| match c {

@@ -1,5 +1,5 @@
-//! JSON values as hostile or careless servers write them: a value of the wrong type counts as missing and never spoils the
-//! rest.
+//! JSON values as hostile or careless servers write them: a value of the wrong type counts as
+//! missing and never spoils the rest.
 
 use std::{borrow::Cow, fmt};
 
@@ -11,11 +11,12 @@ use serde::{
 /// The largest number that is a count. Sums of such counts over a ledger's life still fit an `i64`.
 const MAX_COUNT: u64 = 1_000_000_000_000;
 
-/// The unescaped bytes of a string, such as a member's name. They need not be Unicode, so that a lone surrogate in one name
-/// does not end the reading.
+/// The unescaped bytes of a string, such as a member's name. They need not be Unicode, so that a
+/// lone surrogate in one name does not end the reading.
 pub struct Name<'a>(pub Cow<'a, [u8]>);
 
-/// Returns the text of a JSON string, with U+FFFD in the place of lone surrogates; `None` for any other value.
+/// Returns the text of a JSON string, with U+FFFD in the place of lone surrogates; `None` for any
+/// other value.
 #[must_use]
 pub fn text_of(json: &str) -> Option<Cow<'_, str>> {
     match serde_json::from_str(json).ok()? {
@@ -28,12 +29,13 @@ pub fn text_of(json: &str) -> Option<Cow<'_, str>> {
 #[derive(Default)]
 pub struct MaybeText<'a>(pub Option<Cow<'a, str>>);
 
-/// A token count, or `None` for anything else. A count is a whole number from 0 to [`MAX_COUNT`], also if written as `12.0`.
+/// A token count, or `None` for anything else. A count is a whole number from 0 to [`MAX_COUNT`],
+/// also if written as `12.0`.
 #[derive(Default)]
 pub struct Count(pub Option<u64>);
 
-/// A duration in milliseconds, from a number of seconds; or `None` for anything else. Some servers write the duration of an
-/// audio file as a string.
+/// A duration in milliseconds, from a number of seconds; or `None` for anything else. Some servers
+/// write the duration of an audio file as a string.
 #[derive(Default)]
 pub struct Seconds(pub Option<u64>);
 

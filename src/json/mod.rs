@@ -1,5 +1,6 @@
-//! Looking into JSON without building a tree: what [`usage`](crate::usage) and [`proxy`](crate::proxy) share. Pure: no I/O, and no
-//! meaning of any member. Inputs are hostile: any bytes.
+//! Looking into JSON without building a tree: what [`usage`](crate::usage) and
+//! [`proxy`](crate::proxy) share. Pure: no I/O, and no meaning of any member. Inputs are hostile:
+//! any bytes.
 
 mod excerpt;
 mod fold;

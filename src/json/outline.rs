@@ -1,11 +1,13 @@
-//! A JSON document that passes in pieces, kept without its long strings: base64 pictures and texts are nearly all of a long
-//! answer, while names, ids and counts are short. Only quotes are looked for, so that anything else than JSON does no harm.
+//! A JSON document that passes in pieces, kept without its long strings: base64 pictures and texts
+//! are nearly all of a long answer, while names, ids and counts are short. Only quotes are looked
+//! for, so that anything else than JSON does no harm.
 //!
 //! The length of the long strings that may be text is counted; base64 is never text.
 
 use memchr::{memchr, memchr2};
 
-/// The longest string that is kept; a longer one becomes empty. Ids and names of models are shorter, however they are escaped.
+/// The longest string that is kept; a longer one becomes empty. Ids and names of models are
+/// shorter, however they are escaped.
 const MAX_STRING_BYTES: usize = 512;
 /// Length of the beginning of a string that tells base64 from text.
 const MAX_JUDGED_BYTES: u64 = 4 * 1024;
@@ -91,7 +93,8 @@ impl Outline {
         }
     }
 
-    /// Takes what stands between two strings, and the quote that begins the second. Returns the number of bytes taken.
+    /// Takes what stands between two strings, and the quote that begins the second. Returns the
+    /// number of bytes taken.
     fn take_between(&mut self, piece: &[u8]) -> usize {
         let quote = memchr(b'"', piece);
         let end = quote.map_or(piece.len(), |at| at + 1);
@@ -109,7 +112,8 @@ impl Outline {
         end
     }
 
-    /// Takes the part of a string that reaches to its end or behind a backslash. Returns the number of bytes taken.
+    /// Takes the part of a string that reaches to its end or behind a backslash. Returns the number
+    /// of bytes taken.
     fn take_text(&mut self, mut string: OpenString, piece: &[u8]) -> usize {
         if string.is_escaped {
             // PHP escapes the slashes of base64; no other escape stands in it.
@@ -139,7 +143,8 @@ impl Outline {
         }
     }
 
-    /// Keeps more of a string's text, unless that makes it too long. Returns the string as it is then.
+    /// Keeps more of a string's text, unless that makes it too long. Returns the string as it is
+    /// then.
     fn keep_text(&mut self, mut string: OpenString, text: &[u8], is_escaped: bool) -> OpenString {
         string.is_escaped = is_escaped;
         let unjudged = MAX_JUDGED_BYTES.saturating_sub(string.length);
@@ -175,7 +180,8 @@ impl Outline {
     }
 }
 
-/// Returns whether a byte occurs in base64 of either alphabet, or in the beginning of a `data:` URL.
+/// Returns whether a byte occurs in base64 of either alphabet, or in the beginning of a `data:`
+/// URL.
 fn is_of_media(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+/=-_\\:;,.".contains(&byte)
 }

@@ -1,5 +1,5 @@
-//! Goes through the members of an object, or the elements of a list, as a parser comes to them. Each reader of JSON in this
-//! program is a [`PartReader`]; the one visitor that drives it is here.
+//! Goes through the members of an object, or the elements of a list, as a parser comes to them.
+//! Each reader of JSON in this program is a [`PartReader`]; the one visitor that drives it is here.
 
 use std::fmt;
 
@@ -10,13 +10,14 @@ use serde::{
 
 use super::Name;
 
-/// Reads the parts of a JSON value one by one. Parts that a reader has no method for are passed over.
+/// Reads the parts of a JSON value one by one. Parts that a reader has no method for are passed
+/// over.
 ///
-/// The methods are generic over serde's access, whose type a parser keeps to itself; a closure cannot be, so a reader is a
-/// type with its state.
+/// The methods are generic over serde's access, whose type a parser keeps to itself; a closure
+/// cannot be, so a reader is a type with its state.
 pub trait PartReader<'de> {
-    /// Reads the value of one member, which must be taken from `object` exactly once. Doubled members come as often as they
-    /// stand there.
+    /// Reads the value of one member, which must be taken from `object` exactly once. Doubled
+    /// members come as often as they stand there.
     ///
     /// # Errors
     /// If the parser fails. An error that the reader returns ends the reading.
@@ -47,7 +48,8 @@ pub enum JsonType {
 /// Reads the members of an object, in their order.
 ///
 /// # Errors
-/// If the value is no object, or the parser or the reader fails. What was read before that stays in the reader.
+/// If the value is no object, or the parser or the reader fails. What was read before that stays in
+/// the reader.
 #[inline]
 pub fn for_each_member<'de, D: Deserializer<'de>>(
     value: D,
@@ -56,7 +58,8 @@ pub fn for_each_member<'de, D: Deserializer<'de>>(
     value.deserialize_map(EachPart(reader)).map(drop)
 }
 
-/// Reads the members or elements of a value of any type, and passes over one that has none. Returns the type.
+/// Reads the members or elements of a value of any type, and passes over one that has none. Returns
+/// the type.
 ///
 /// # Errors
 /// If the parser or the reader fails. What was read before that stays in the reader.

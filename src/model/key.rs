@@ -10,11 +10,13 @@ const PREFIX: &str = "llmp-";
 /// Number of random bytes in a key: 192 bits.
 const RANDOM_BYTES: usize = 24;
 
-/// A user's complete key. `Debug` and [`ApiKey::masked`] show only its ends; [`ApiKey::expose`] shows it.
+/// A user's complete key. `Debug` and [`ApiKey::masked`] show only its ends; [`ApiKey::expose`]
+/// shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
-/// SHA-256 of a key: what keys are looked up by, so that the time a look-up takes says nothing about stored keys.
+/// SHA-256 of a key: what keys are looked up by, so that the time a look-up takes says nothing
+/// about stored keys.
 pub type KeyHash = [u8; 32];
 
 impl ApiKey {
@@ -52,19 +54,22 @@ impl ApiKey {
         Sha256::digest(bytes).into()
     }
 
-    /// Returns whether a text has the form of a key, which tells a key from a user name on the command line.
+    /// Returns whether a text has the form of a key, which tells a key from a user name on the
+    /// command line.
     #[must_use]
     pub fn looks_like_one(text: &str) -> bool {
         text.starts_with(PREFIX)
     }
 
-    /// Returns whether this is what [`ApiKey::masked`] left of a key, which is all that a database of hashes knows.
+    /// Returns whether this is what [`ApiKey::masked`] left of a key, which is all that a database
+    /// of hashes knows.
     #[must_use]
     pub fn is_masked(&self) -> bool {
         self.0.contains('…')
     }
 
-    /// The key's beginning and end, enough to recognise it and too little to use it: `llmp-1a2b…9f0e`.
+    /// The key's beginning and end, enough to recognise it and too little to use it:
+    /// `llmp-1a2b…9f0e`.
     #[must_use]
     pub fn masked(&self) -> String {
         if self.is_masked() {

@@ -1,5 +1,6 @@
-//! Words shared by all rooms: users and their keys, usage and its rows, time ranges.
-//! Types carry the rules: a name that exists is valid, a range that exists is not backwards, a key never prints itself.
+//! Words shared by all rooms: users and their keys, usage and its rows, time ranges. Types carry
+//! the rules: a name that exists is valid, a range that exists is not backwards, a key never prints
+//! itself.
 
 mod dimension;
 mod key;

@@ -25,7 +25,8 @@ pub enum ObjectKind {
     ChatCompletion,
     /// Not an object, but an id that a client gave to an item. No user owns it, and it expires.
     Given,
-    /// A response that was deleted while its answer may still be passing. No user owns its id, and it expires.
+    /// A response that was deleted while its answer may still be passing. No user owns its id, and
+    /// it expires.
     Closed,
 }
 
@@ -38,7 +39,8 @@ pub struct StoredObject {
     pub user_id: i64,
     /// Unix time in milliseconds.
     pub made_at_ms: i64,
-    /// Whether its usage has a row, or it uses nothing. A batch and a background response use their tokens later.
+    /// Whether its usage has a row, or it uses nothing. A batch and a background response use their
+    /// tokens later.
     pub is_billed: bool,
     pub origin: Origin,
 }
@@ -46,7 +48,8 @@ pub struct StoredObject {
 /// The reason why an answer contains an object's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// The answer made the object. An id that a client had merely given, or that belonged to a deleted object, is the new one's.
+    /// The answer made the object. An id that a client had merely given, or that belonged to a
+    /// deleted object, is the new one's.
     Produced,
     /// The answer lists the object, or a client sent its id.
     Listed,
@@ -56,8 +59,8 @@ pub enum Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     pub id: String,
-    /// Unix time in milliseconds when the object was made, if the row comes of the very answer that made it. If another object is
-    /// known by that id, the row is inserted like any other.
+    /// Unix time in milliseconds when the object was made, if the row comes of the very answer that
+    /// made it. If another object is known by that id, the row is inserted like any other.
     pub made_at_ms: Option<i64>,
 }
 
@@ -66,8 +69,9 @@ pub struct Account {
 pub struct Claim {
     pub id: String,
     pub kind: ObjectKind,
-    /// Whether the backend will look it up. Otherwise it may be unknown, but not another user's: an item that is sent in full has
-    /// the id that it once got, and a backend that keeps items by that id would overwrite it.
+    /// Whether the backend will look it up. Otherwise it may be unknown, but not another user's: an
+    /// item that is sent in full has the id that it once got, and a backend that keeps items by
+    /// that id would overwrite it.
     pub is_looked_up: bool,
 }
 
@@ -81,21 +85,23 @@ pub enum Entry {
         id: String,
         user_id: i64,
     },
-    /// The backend answered a user that there is no such object. An object that was made after `made_before_ms` (Unix
-    /// milliseconds) stays, because not all of the backend's servers may know it yet; so does one whose account is open.
+    /// The backend answered a user that there is no such object. An object that was made after
+    /// `made_before_ms` (Unix milliseconds) stays, because not all of the backend's servers may
+    /// know it yet; so does one whose account is open.
     Missing {
         id: String,
         user_id: i64,
         made_before_ms: i64,
     },
-    /// The usage that an object is taken to have had so far, kept until its account is closed. If the account is closed already,
-    /// the tokens beyond it are billed.
+    /// The usage that an object is taken to have had so far, kept until its account is closed. If
+    /// the account is closed already, the tokens beyond it are billed.
     Kept {
         account: Account,
         row: UsageRow,
         progress: Progress,
     },
-    /// The usage of an object. The first time it is billed, or the kept usage if that is more; later only the tokens beyond it.
+    /// The usage of an object. The first time it is billed, or the kept usage if that is more;
+    /// later only the tokens beyond it.
     Billed {
         account: Account,
         row: UsageRow,

@@ -43,7 +43,8 @@ impl TimeError {
 }
 
 impl TimeRange {
-    /// Reads a range as the command line and the admin API take it: the last hours before `now_ms`, or two bounds, or none.
+    /// Reads a range as the command line and the admin API take it: the last hours before `now_ms`,
+    /// or two bounds, or none.
     ///
     /// # Errors
     /// [`TimeError`] names the field that is wrong.
@@ -144,7 +145,8 @@ pub fn format_utc_date(days: i64) -> String {
     text.split('T').next().unwrap_or(&text).to_owned()
 }
 
-/// ISO 8601 with `Z`, an offset, or neither (UTC); a date alone is its midnight. 24:00 is the next day's midnight.
+/// ISO 8601 with `Z`, an offset, or neither (UTC); a date alone is its midnight. 24:00 is the next
+/// day's midnight.
 fn parse_utc(text: &str, field: &'static str) -> Result<Timestamp, TimeError> {
     let text = restore_plus(text.trim());
     let time = match midnight_before(&text) {
@@ -182,7 +184,8 @@ fn last_instant() -> Timestamp {
     Timestamp::from_second(Timestamp::MAX.as_second()).unwrap_or(Timestamp::MAX)
 }
 
-/// Returns the beginning of the day for `2026-02-08T24:00:00Z`, which ISO 8601 allows for the day's end.
+/// Returns the beginning of the day for `2026-02-08T24:00:00Z`, which ISO 8601 allows for the day's
+/// end.
 fn midnight_before(text: &str) -> Option<String> {
     let (date, time) = text.split_once(['T', 't', ' '])?;
     let rest = time.strip_prefix("24:00")?;
@@ -195,7 +198,8 @@ fn midnight_before(text: &str) -> Option<String> {
     is_exact.then(|| format!("{date}T00:00:00{zone}"))
 }
 
-/// Puts back the plus of `…T10:00:00+02:00`, which arrives as a space from a query string in which it was not escaped.
+/// Puts back the plus of `…T10:00:00+02:00`, which arrives as a space from a query string in which
+/// it was not escaped.
 fn restore_plus(text: &str) -> String {
     match text.rsplit_once(' ') {
         Some((time, offset))

@@ -1,7 +1,8 @@
 //! Token counts and the row of the ledger that holds them.
 
-/// The usage of one answer. `cached` is a part of `input`, `reasoning` a part of `output`, all in tokens. Some endpoints are
-/// billed by audio or images instead, which are never a part of the tokens.
+/// The usage of one answer. `cached` is a part of `input`, `reasoning` a part of `output`, all in
+/// tokens. Some endpoints are billed by audio or images instead, which are never a part of the
+/// tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     pub input: u64,
@@ -53,10 +54,11 @@ pub enum Outcome {
 pub enum UsageSource {
     /// The backend reported them.
     Backend,
-    /// The backend reported nothing usable, or nothing for the last part of the text. The missing tokens are counted here and added
-    /// to the reported ones.
+    /// The backend reported nothing usable, or nothing for the last part of the text. The missing
+    /// tokens are counted here and added to the reported ones.
     Estimate,
-    /// There are no numbers: it is an error answer, or one of an endpoint that is billed otherwise and reported none.
+    /// There are no numbers: it is an error answer, or one of an endpoint that is billed otherwise
+    /// and reported none.
     None,
 }
 
@@ -73,7 +75,8 @@ pub struct UsageRow {
     /// The model that the backend says it used.
     pub served_model: Option<String>,
     pub usage: Usage,
-    /// The part of the usage that is estimated: nothing unless the source is [`UsageSource::Estimate`].
+    /// The part of the usage that is estimated: nothing unless the source is
+    /// [`UsageSource::Estimate`].
     pub estimated: EstimatedTokens,
     /// HTTP status that the client was sent.
     pub status: u16,

@@ -1,4 +1,5 @@
-//! The properties of the reader of the backend's answers, whatever comes over the wire and in whatever reads.
+//! The properties of the reader of the backend's answers, whatever comes over the wire and in
+//! whatever reads.
 
 // These functions report a broken property by a panic.
 #![allow(clippy::missing_panics_doc)]

@@ -1,4 +1,5 @@
-//! Answers in an encoding that was not asked for: the client gets what came, the meter reads what it can.
+//! Answers in an encoding that was not asked for: the client gets what came, the meter reads what
+//! it can.
 
 use std::io::Write;
 
@@ -10,7 +11,8 @@ use flate2::{
 
 use crate::usage::{AnswerText, Counts, Encoding, Meter, Templates, UsageOnlyEvents};
 
-/// Promises that any bytes in any encoding pass as they came, and that a compressed answer is read like the same one uncompressed.
+/// Promises that any bytes in any encoding pass as they came, and that a compressed answer is read
+/// like the same one uncompressed.
 pub fn decode(bytes: &[u8]) {
     for encoding in [
         Encoding::Gzip,

@@ -1,7 +1,7 @@
-//! The promises of the parsers for any input: one function for each fuzz target, which takes bytes and panics if a promise is
-//! broken.
-//! The targets in `fuzz/` call these, and so does `replay`, which feeds them every seed and mutations of it in `cargo test`.
-//! No part of the product: compiled for tests and under `--cfg fuzzing`.
+//! The promises of the parsers for any input: one function for each fuzz target, which takes bytes
+//! and panics if a promise is broken. The targets in `fuzz/` call these, and so does `replay`,
+//! which feeds them every seed and mutations of it in `cargo test`. No part of the product:
+//! compiled for tests and under `--cfg fuzzing`.
 
 // A panic is how these functions speak.
 #![allow(clippy::missing_panics_doc)]

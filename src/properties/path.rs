@@ -1,4 +1,5 @@
-//! The rule for paths: whatever a backend, or a server in front of it, makes of a served path, it stays under `/v1`.
+//! The rule for paths: whatever a backend, or a server in front of it, makes of a served path, it
+//! stays under `/v1`.
 
 use actix_web::http::Method;
 use percent_encoding::percent_decode;
@@ -8,7 +9,8 @@ use crate::proxy::{
     routes::{Endpoints, Stateful},
 };
 
-/// A path that is served names its endpoint however often it is decoded, cut and resolved; all others are 404 or 405.
+/// A path that is served names its endpoint however often it is decoded, cut and resolved; all
+/// others are 404 or 405.
 pub fn path(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     // Ids below the others have a rule of their own.

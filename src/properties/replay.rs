@@ -1,4 +1,5 @@
-//! Feeds every seed in `fuzz/seeds/`, and mutations of it that are the same in every run, to its property.
+//! Feeds every seed in `fuzz/seeds/`, and mutations of it that are the same in every run, to its
+//! property.
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
-//! Texts that an operator types: settings, time ranges, names, keys. An input is written like an env file, with a `NAME=value` on
-//! each line.
+//! Texts that an operator types: settings, time ranges, names, keys. An input is written like an
+//! env file, with a `NAME=value` on each line.
 
 use std::{ffi::OsString, time::Duration};
 

@@ -12,8 +12,8 @@ use crate::{
 /// The longest model name that is kept.
 const MAX_MODEL_CHARS: usize = 200;
 
-/// The edit changes nothing but what it inserts; afterwards the body asks for usage by itself and says otherwise the same.
-/// The same holds if parts of the body are too long to be read completely.
+/// The edit changes nothing but what it inserts; afterwards the body asks for usage by itself and
+/// says otherwise the same. The same holds if parts of the body are too long to be read completely.
 pub fn splice(body: &[u8]) {
     check(body);
     if let Some(stretched) = stretched(body) {
@@ -90,7 +90,8 @@ fn check(body: &[u8]) {
     }
 }
 
-/// Returns whether the options have a name in another case somewhere. Ours then stand behind them and may replace others.
+/// Returns whether the options have a name in another case somewhere. Ours then stand behind them
+/// and may replace others.
 fn has_odd_options(body: &Map<String, Value>) -> bool {
     let is_odd = |name: &str, known: &str| {
         let folded = name.chars().map(|c| match c {

@@ -11,7 +11,8 @@ const RANDOM_CUTTINGS: usize = 3;
 const MANY_BYTES: usize = 64 * 1024;
 const MAX_RANDOM_CUTS: usize = 6;
 
-/// Calls `check` with the bytes cut into reads in several ways. The cuts follow from the bytes, so that a run can be repeated.
+/// Calls `check` with the bytes cut into reads in several ways. The cuts follow from the bytes, so
+/// that a run can be repeated.
 pub(crate) fn each_split<'a>(bytes: &'a [u8], mut check: impl FnMut(&[&'a [u8]])) {
     check(&[bytes]);
     if bytes.len() <= MAX_BYTEWISE_BYTES {

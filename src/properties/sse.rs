@@ -9,12 +9,13 @@ use crate::usage::{
     AnswerText, Counts, Encoding, EventKind, Meter, Templates, Text, UsageOnlyEvents, read_event,
 };
 
-/// The scanner's limits: of longer data only an outline is read, longer unfinished data is not held back.
+/// The scanner's limits: of longer data only an outline is read, longer unfinished data is not held
+/// back.
 const MAX_EVENT_BYTES: usize = 1024 * 1024;
 const MAX_HELD_BYTES: usize = 64 * 1024;
 
-/// Promises that a stream gives the same however it is split, that passing lets out exactly what came in, and that taking out
-/// leaves out exactly the data of usage-only events.
+/// Promises that a stream gives the same however it is split, that passing lets out exactly what
+/// came in, and that taking out leaves out exactly the data of usage-only events.
 pub fn sse(input: &[u8]) {
     let stream = stretched(input);
     let events = events(&stream);
@@ -55,7 +56,8 @@ pub fn sse(input: &[u8]) {
     });
 }
 
-/// The content of a stream: its counts, its first model, its text that is not counted, whether it is done and whether it failed.
+/// The content of a stream: its counts, its first model, its text that is not counted, whether it
+/// is done and whether it failed.
 type Said = (Counts, Option<String>, AnswerText, [bool; 2]);
 
 /// An event that has data.
@@ -67,7 +69,8 @@ struct Event {
     kind: EventKind,
 }
 
-/// Replaces the first `<66000>` and `<1050000>` by that many bytes, so that a short seed can have a long event.
+/// Replaces the first `<66000>` and `<1050000>` by that many bytes, so that a short seed can have a
+/// long event.
 fn stretched(input: &[u8]) -> Vec<u8> {
     let mut stream = input.to_vec();
     for (name, count) in [("<66000>", 66_000), ("<1050000>", 1_050_000)] {
@@ -79,7 +82,8 @@ fn stretched(input: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// The events of a whole stream that have data: lines end with CRLF, LF or CR, events with an empty line.
+/// The events of a whole stream that have data: lines end with CRLF, LF or CR, events with an empty
+/// line.
 fn events(stream: &[u8]) -> Vec<Event> {
     let mut events = Vec::new();
     let mut data: Option<(usize, Vec<u8>)> = None;

@@ -15,8 +15,8 @@ use crate::{
 /// A count above this is no count.
 const MAX_TOKENS: u64 = 1_000_000_000_000;
 
-/// Promises that counts are numbers of the input, and that an answer in plain JSON is read as a JSON library reads it, whether it
-/// comes at once, in parts or as an event.
+/// Promises that counts are numbers of the input, and that an answer in plain JSON is read as a
+/// JSON library reads it, whether it comes at once, in parts or as an event.
 pub fn usage(body: &[u8]) {
     let answer = read_answer(body);
     for dialect in [
@@ -28,7 +28,8 @@ pub fn usage(body: &[u8]) {
         let Some(usage) = answer.counts.usage(dialect) else {
             continue;
         };
-        // Input may come with what was read from a cache and written into it, output with the reasoning beside it.
+        // Input may come with what was read from a cache and written into it, output with the
+        // reasoning beside it.
         let limits = [
             (usage.input, 3 * MAX_TOKENS),
             (usage.output, 2 * MAX_TOKENS),
@@ -82,7 +83,8 @@ pub fn usage(body: &[u8]) {
     }
 }
 
-/// Returns whether a document may have members of other endpoints, which an answer and an event have differently.
+/// Returns whether a document may have members of other endpoints, which an answer and an event
+/// have differently.
 fn has_other_shapes(body: &[u8]) -> bool {
     let names: [&[u8]; 14] = [
         b"\\",

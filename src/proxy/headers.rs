@@ -41,10 +41,12 @@ fn is_hop_by_hop(name: &str) -> bool {
 
 /// Returns whether an end-to-end header of a request does not go on. These stay here:
 /// - the client's credentials and cookies, and what this proxy sets itself;
-/// - the client's address, as reverse proxies and content delivery networks name it (all that end in `-ip`, too);
+/// - the client's address, as reverse proxies and content delivery networks name it (all that end
+///   in `-ip`, too);
 /// - what would have the backend read another method, path or host than those that were checked;
 /// - `alt-used`, which speaks of our host name;
-/// - of a WebSocket, what is written anew: the protocols may hold the key, the extensions would compress.
+/// - of a WebSocket, what is written anew: the protocols may hold the key, the extensions would
+///   compress.
 fn stays_here(name: &str) -> bool {
     let is_listed = match name.as_bytes().first() {
         Some(b'a') => matches!(
@@ -72,8 +74,9 @@ fn stays_here(name: &str) -> bool {
     is_listed || name.ends_with("-ip")
 }
 
-/// Returns whether a request's header whose name begins with `x` does not go on (see [`stays_here`]). The third letter is looked at
-/// first, so that the SDKs' many `x-stainless-…` headers cost one comparison.
+/// Returns whether a request's header whose name begins with `x` does not go on (see
+/// [`stays_here`]). The third letter is looked at first, so that the SDKs' many `x-stainless-…`
+/// headers cost one comparison.
 fn is_override_in_x(name: &str) -> bool {
     let starts_with = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     match name.as_bytes().get(2) {
@@ -132,17 +135,23 @@ fn is_ambiguous(name: &str) -> bool {
 /// Returns whether an end-to-end header of an answer does not go back. A client takes it as said by
 /// the host that it asked, which is this proxy's, and often for a long time:
 /// - `set-cookie…`: the cookies are for the backend's host;
-/// - `strict-transport-security`, `public-key-pins…`, `expect-ct`, `expect-staple`: would demand TLS, or the backend's keys, of our host name;
+/// - `strict-transport-security`, `public-key-pins…`, `expect-ct`, `expect-staple`: would demand
+///   TLS, or the backend's keys, of our host name;
 /// - `alt-svc`: would lead to another address in our name;
-/// - `nel`, `report-to`, `reporting-endpoints`: would have browsers report on our host to the backend's collectors;
-/// - `accept-ch…`, `critical-ch`, `clear-site-data`, `origin-agent-cluster`, `service-worker-allowed`, `use-as-dictionary`:
-///   would change what browsers keep of our host and send to it;
-/// - `no-vary-search`, `speculation-rules`, `observe-browsing-topics`, `set-login`, `idp-signin-status`, `shared-storage-write`,
-///   `activate-storage-access`: would have browsers cache, load or note what they do with our host;
+/// - `nel`, `report-to`, `reporting-endpoints`: would have browsers report on our host to the
+///   backend's collectors;
+/// - `accept-ch…`, `critical-ch`, `clear-site-data`, `origin-agent-cluster`,
+///   `service-worker-allowed`, `use-as-dictionary`: would change what browsers keep of our host and
+///   send to it;
+/// - `no-vary-search`, `speculation-rules`, `observe-browsing-topics`, `set-login`,
+///   `idp-signin-status`, `shared-storage-write`, `activate-storage-access`: would have browsers
+///   cache, load or note what they do with our host;
 /// - `refresh`, `onion-location`: would lead a browser to another address;
 /// - `server-timing`: measures the backend's machines, not ours;
-/// - `www-authenticate`, `authentication-info`, `proxy-authenticat…`: speak of credentials that are not the client's;
-/// - `x-accel-redirect`, `x-sendfile` and the like: are orders to a server in front of us to send something of its own.
+/// - `www-authenticate`, `authentication-info`, `proxy-authenticat…`: speak of credentials that are
+///   not the client's;
+/// - `x-accel-redirect`, `x-sendfile` and the like: are orders to a server in front of us to send
+///   something of its own.
 fn stays_with_backend(name: &str) -> bool {
     match name.as_bytes().first() {
         Some(b'a') => matches!(
@@ -194,7 +203,8 @@ fn stays_with_backend(name: &str) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyLength {
     Known(u64),
-    /// The length of a body that was read as JSON. It goes on with the content type of JSON, whatever type the client gave.
+    /// The length of a body that was read as JSON. It goes on with the content type of JSON,
+    /// whatever type the client gave.
     Json(u64),
     Chunked,
 }

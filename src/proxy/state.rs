@@ -81,8 +81,8 @@ impl Worker {
         Ok(arrival)
     }
 
-    /// Waits for a request's turn and starts its account. Plain and streamed requests, uploads, lists and sockets all come
-    /// through here.
+    /// Waits for a request's turn and starts its account. Plain and streamed requests, uploads,
+    /// lists and sockets all come through here.
     ///
     /// # Errors
     /// 503 if the wait is too long or the server stops.

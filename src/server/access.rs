@@ -39,7 +39,8 @@ impl AdminAccess {
     /// Checks whether a request may call the admin API.
     ///
     /// # Errors
-    /// 401 without the right token if one is set; 403 if none is set and the caller is not this machine.
+    /// 401 without the right token if one is set; 403 if none is set and the caller is not this
+    /// machine.
     pub fn check(&self, request: &HttpRequest) -> Result<(), ApiError> {
         let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
         if peer.is_some_and(|peer| self.networks.iter().any(|network| network.contains(&peer))) {
@@ -74,8 +75,8 @@ fn check_token(headers: &HeaderMap, expected: &[u8; 32]) -> Result<(), ApiError>
     ))
 }
 
-/// Whether a program on this machine made the request: not a reverse proxy, and not a web page whose name was pointed at
-/// 127.0.0.1 (such a request has the name of the page in `Host`).
+/// Whether a program on this machine made the request: not a reverse proxy, and not a web page
+/// whose name was pointed at 127.0.0.1 (such a request has the name of the page in `Host`).
 fn is_local(request: &HttpRequest, peer: Option<IpAddr>) -> bool {
     let headers = request.headers();
     let forwarded = headers.keys().any(|name| {

@@ -1,4 +1,5 @@
-//! The HTTP admin API. It calls the store functions of the command line and answers with the JSON of `--json`.
+//! The HTTP admin API. It calls the store functions of the command line and answers with the JSON
+//! of `--json`.
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, Scope, http::StatusCode, web};
 use serde::Serialize;
@@ -40,7 +41,8 @@ enum Action {
 /// A route of the admin API: method, path, action.
 type Route = (&'static str, &'static str, Action);
 
-/// Every route. No other path below `/admin` is served, and a test compares this table with docs/openapi.json.
+/// Every route. No other path below `/admin` is served, and a test compares this table with
+/// docs/openapi.json.
 const ROUTES: [Route; 5] = [
     ("POST", "/admin/gen_key", Action::GenerateKey),
     ("GET", "/admin/list_users", Action::ListUsers),
@@ -168,7 +170,8 @@ enum CostsSplit {
 }
 
 impl CostsQuery {
-    /// Parses a query. Unknown parameters are ignored. If a parameter is repeated, the last one counts.
+    /// Parses a query. Unknown parameters are ignored. If a parameter is repeated, the last one
+    /// counts.
     fn parse(query: &str) -> Result<Self, ApiError> {
         let value = |name: &str| {
             url::form_urlencoded::parse(query.as_bytes())
@@ -214,8 +217,8 @@ struct Fields {
     api_key: Option<String>,
 }
 
-/// Reads a JSON body. Other types are refused, because a web page can send a form to any address, but JSON only if the server
-/// allows it.
+/// Reads a JSON body. Other types are refused, because a web page can send a form to any address,
+/// but JSON only if the server allows it.
 async fn read_fields(
     request: &HttpRequest,
     payload: &mut web::Payload,
@@ -293,7 +296,8 @@ async fn changing_users<T: Send + 'static>(
     blocking(parts, move |store| {
         let connection = store.connection()?;
         let changed = call(&connection)?;
-        // The change is in the database. The ledger's thread refreshes the keys within 250 ms anyway.
+        // The change is in the database. The ledger's thread refreshes the keys within 250 ms
+        // anyway.
         if let Err(error) = keys.refresh(|| users::list(&connection)) {
             log::error!(
                 "admin: cannot refresh the keys: error={:?}",

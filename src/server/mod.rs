@@ -29,7 +29,8 @@ use crate::{
     store::{Store, users::KeyStorage},
 };
 
-/// Time after which an idle client connection is closed. It is longer than the pools of the common SDKs keep theirs.
+/// Time after which an idle client connection is closed. It is longer than the pools of the common
+/// SDKs keep theirs.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Time that the bytes of the last answers have to leave for slow clients.
 const FLUSH_GRACE_SECONDS: u64 = 5;
@@ -38,7 +39,8 @@ const FLUSH_GRACE_SECONDS: u64 = 5;
 const CLIENT_PROBE_AFTER: Duration = Duration::from_secs(60);
 /// Interval of the probes.
 const CLIENT_PROBE_EVERY: Duration = Duration::from_secs(15);
-/// Time without an acknowledgement after which the kernel drops a client (tcp(7), `TCP_USER_TIMEOUT`).
+/// Time without an acknowledgement after which the kernel drops a client (tcp(7),
+/// `TCP_USER_TIMEOUT`).
 #[cfg(target_os = "linux")]
 const CLIENT_UNREAD_TIMEOUT: Duration = Duration::from_secs(600);
 /// Time that the workers have to drop the answers that were broken off.
@@ -69,7 +71,8 @@ pub struct Listening {
     pub addresses: Vec<SocketAddr>,
 }
 
-/// Binds the sockets and prepares the workers. Nothing is served before [`Listening::run`] is awaited.
+/// Binds the sockets and prepares the workers. Nothing is served before [`Listening::run`] is
+/// awaited.
 ///
 /// # Errors
 /// [`io::Error`] if the address cannot be bound.
@@ -98,7 +101,8 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
             .default_service(web::to(proxy::handle))
     })
     .tcp_nodelay(true)
-    // Otherwise a client that hangs up while no byte flows is never noticed, and its request goes on costing tokens.
+    // Otherwise a client that hangs up while no byte flows is never noticed, and its request goes
+    // on costing tokens.
     .h1_allow_half_closed(false)
     .on_connect(|io, _| watch_client(io))
     .client_request_timeout(client_header_timeout)
@@ -113,7 +117,8 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
     })
 }
 
-/// Makes the kernel notice a client that vanished or stopped reading, so that it does not keep its place at the backend.
+/// Makes the kernel notice a client that vanished or stopped reading, so that it does not keep its
+/// place at the backend.
 fn watch_client(io: &dyn std::any::Any) {
     let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() else {
         return;
@@ -129,8 +134,8 @@ fn watch_client(io: &dyn std::any::Any) {
 }
 
 impl Listening {
-    /// Serves until a signal comes, then gives answers the time `grace` to finish. A second signal breaks them off, and a third
-    /// ends all waiting.
+    /// Serves until a signal comes, then gives answers the time `grace` to finish. A second signal
+    /// breaks them off, and a third ends all waiting.
     ///
     /// # Errors
     /// [`io::Error`] if signals cannot be received or the server fails.
@@ -188,7 +193,8 @@ async fn close(
     result
 }
 
-/// Runs `work` on its own thread and waits for it. If a signal comes first, its name is the inner error.
+/// Runs `work` on its own thread and waits for it. If a signal comes first, its name is the inner
+/// error.
 ///
 /// # Errors
 /// [`io::Error`] if the thread panicked.
@@ -237,7 +243,8 @@ pub fn until_signalled<T: Send + 'static>(
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// Comes when the terminal or the ssh session ends. `None` if the process was started to ignore it.
+    /// Comes when the terminal or the ssh session ends. `None` if the process was started to ignore
+    /// it.
     hangup: Option<Signal>,
 }
 
@@ -271,8 +278,8 @@ impl Signals {
         }
     }
 
-    /// Waits for a further signal from an operator who does not want to wait. A hangup does not count, because a closing terminal
-    /// causes two: one from the kernel and one from the shell.
+    /// Waits for a further signal from an operator who does not want to wait. A hangup does not
+    /// count, because a closing terminal causes two: one from the kernel and one from the shell.
     async fn again(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
@@ -281,8 +288,8 @@ impl Signals {
     }
 }
 
-/// Whether the process was started by nohup(1) or a similar program. Linux reports it (proc_pid_status(5), `SigIgn`); elsewhere
-/// it cannot be read without `unsafe`.
+/// Whether the process was started by nohup(1) or a similar program. Linux reports it
+/// (proc_pid_status(5), `SigIgn`); elsewhere it cannot be read without `unsafe`.
 #[cfg(unix)]
 fn ignores_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

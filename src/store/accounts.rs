@@ -1,5 +1,6 @@
-//! The accounts of objects that use tokens after their answer has ended, such as batches and background responses. Each is billed
-//! once: until then the store keeps what it is taken to have used, afterwards it bills only what passes beyond that.
+//! The accounts of objects that use tokens after their answer has ended, such as batches and
+//! background responses. Each is billed once: until then the store keeps what it is taken to have
+//! used, afterwards it bills only what passes beyond that.
 
 use std::borrow::Cow;
 
@@ -35,8 +36,8 @@ const EXPIRED: &str = select_pending!(
     "is_settled = 0 AND made_at_ms < ?1 AND outcome IS NOT NULL ORDER BY made_at_ms LIMIT ?2"
 );
 
-/// Keeps what an object is taken to have used so far. Returns a row if it must be billed at once, because the account is closed
-/// or another object's.
+/// Keeps what an object is taken to have used so far. Returns a row if it must be billed at once,
+/// because the account is closed or another object's.
 pub(super) fn keep<'r>(
     connection: &Connection,
     account: &Account,
@@ -91,12 +92,14 @@ struct KnownAccount {
     is_kept: bool,
     model: Option<String>,
     served_model: Option<String>,
-    /// Input and output tokens that it is taken to have used, or that were billed. `None` if the backend has reported them.
+    /// Input and output tokens that it is taken to have used, or that were billed. `None` if the
+    /// backend has reported them.
     tokens: Option<(u64, u64)>,
 }
 
 impl KnownAccount {
-    /// Returns the account that a row belongs to: it must be of the same user and, if that is known, of the same object.
+    /// Returns the account that a row belongs to: it must be of the same user and, if that is
+    /// known, of the same object.
     fn of(
         connection: &Connection,
         account: &Account,
@@ -264,7 +267,8 @@ pub fn pending(
     Ok(known.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Returns open accounts with kept usage whose objects were made before a time (Unix milliseconds), the oldest first.
+/// Returns open accounts with kept usage whose objects were made before a time (Unix milliseconds),
+/// the oldest first.
 ///
 /// # Errors
 /// If the database fails.

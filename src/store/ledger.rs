@@ -1,9 +1,10 @@
-//! The ledger: usage rows and the owners of stored objects queue up, and one thread writes whatever is queued in one transaction
-//! and wakes those who wait.
+//! The ledger: usage rows and the owners of stored objects queue up, and one thread writes whatever
+//! is queued in one transaction and wakes those who wait.
 //!
-//! No row waits for a batch to fill: the rows that came in during the last commit are the next batch. A lone row is written at
-//! once, and a thousand at a time share one commit (measured: 98 µs for one row, 285,000 rows/s with 64 writers). The thread
-//! also notices when another process changed a user, because its connection is open anyway.
+//! No row waits for a batch to fill: the rows that came in during the last commit are the next
+//! batch. A lone row is written at once, and a thousand at a time share one commit (measured: 98 µs
+//! for one row, 285,000 rows/s with 64 writers). The thread also notices when another process
+//! changed a user, because its connection is open anyway.
 
 mod file;
 mod queue;
@@ -33,7 +34,8 @@ use wal::WalWatch;
 use watch::UsersWatch;
 use writer::Writer;
 
-/// The writing thread. If it is dropped without [`LedgerThread::close`], queued rows may be lost when the process ends.
+/// The writing thread. If it is dropped without [`LedgerThread::close`], queued rows may be lost
+/// when the process ends.
 pub struct LedgerThread {
     ledger: Ledger,
     thread: thread::JoinHandle<usize>,
@@ -92,7 +94,8 @@ impl LedgerThread {
     }
 }
 
-/// Marks the ledger as dead if the writing thread panics, so that no answer waits for it and no request is served.
+/// Marks the ledger as dead if the writing thread panics, so that no answer waits for it and no
+/// request is served.
 struct DeadUnlessClosed(Arc<Shared>);
 
 impl Drop for DeadUnlessClosed {

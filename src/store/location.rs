@@ -8,7 +8,8 @@ use percent_encoding::percent_decode_str;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabasePath(PathBuf);
 
-/// Why a text is no database location. The text itself is not repeated: a database URL may hold a password.
+/// Why a text is no database location. The text itself is not repeated: a database URL may hold a
+/// password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
     #[error("`{scheme}:` is not supported; accepted: {ACCEPTED}")]
@@ -58,7 +59,8 @@ impl DatabasePath {
     }
 }
 
-/// Splits `scheme:rest` (RFC 3986 section 3.1). One letter is a Windows drive, a slash before the colon a path.
+/// Splits `scheme:rest` (RFC 3986 section 3.1). One letter is a Windows drive, a slash before the
+/// colon a path.
 fn scheme_of(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let is_scheme = scheme.len() > 1
@@ -75,7 +77,8 @@ fn is_sqlite(scheme: &str) -> bool {
     dialect.eq_ignore_ascii_case("sqlite") || dialect.eq_ignore_ascii_case("sqlite3")
 }
 
-/// `///rel` and `//rel` are relative, `////abs` is absolute (SQLAlchemy's SQLite URLs); driver options after `?` say nothing to us.
+/// `///rel` and `//rel` are relative, `////abs` is absolute (SQLAlchemy's SQLite URLs); driver
+/// options after `?` say nothing to us.
 fn path_of_url(rest: &str) -> Result<String, LocationError> {
     let rest = rest.split(['?', '#']).next().unwrap_or(rest);
     let path = rest

@@ -1,5 +1,5 @@
-//! The questions that requests ask of the database, each answered on a connection of the pool. They block, so a server asks
-//! them from the blocking pool.
+//! The questions that requests ask of the database, each answered on a connection of the pool. They
+//! block, so a server asks them from the blocking pool.
 
 use std::collections::HashMap;
 
@@ -60,7 +60,8 @@ impl Store {
         self.look_up(|connection| accounts::pending(connection, behind, limit))
     }
 
-    /// Returns objects with open accounts that were made before a time in milliseconds, `limit` at most.
+    /// Returns objects with open accounts that were made before a time in milliseconds, `limit` at
+    /// most.
     pub fn expired_objects(
         &self,
         before_ms: i64,

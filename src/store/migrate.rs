@@ -1,4 +1,5 @@
-//! Brings a database to the schema of this version. `PRAGMA user_version` counts the migrations that ran.
+//! Brings a database to the schema of this version. `PRAGMA user_version` counts the migrations
+//! that ran.
 
 use std::{
     path::Path,
@@ -30,8 +31,8 @@ pub(super) enum IfOlder {
     Refuse,
 }
 
-/// Runs what is missing, in one transaction, so that two processes that start together cannot both run it. An empty file
-/// becomes a database either way.
+/// Runs what is missing, in one transaction, so that two processes that start together cannot both
+/// run it. An empty file becomes a database either way.
 pub(super) fn to_current(
     connection: &mut Connection,
     path: &Path,
@@ -44,8 +45,8 @@ pub(super) fn to_current(
 }
 
 fn run(connection: &mut Connection, path: &Path, if_older: IfOlder) -> Result<(), StoreError> {
-    // Reads first: a file that is current, newer or not ours is left untouched. Both from one moment, or another process
-    // that is just making the database would look like a stranger.
+    // Reads first: a file that is current, newer or not ours is left untouched. Both from one
+    // moment, or another process that is just making the database would look like a stranger.
     let (found, has_tables) = {
         let snapshot = connection.transaction()?;
         (version(&snapshot)?, has_tables(&snapshot)?)
@@ -79,8 +80,8 @@ fn run(connection: &mut Connection, path: &Path, if_older: IfOlder) -> Result<()
     Ok(())
 }
 
-/// WAL lets readers and the writer work at once and is kept in the file (sqlite.org/wal.html). The switch needs the file
-/// alone and does not wait for it by itself.
+/// WAL lets readers and the writer work at once and is kept in the file (sqlite.org/wal.html). The
+/// switch needs the file alone and does not wait for it by itself.
 fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
     let give_up = Instant::now() + BUSY_TIMEOUT;
     loop {
@@ -125,7 +126,8 @@ fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
 mod tests {
     use super::*;
 
-    /// A database of the fourth version with two requests of one hour, one of them estimated, and one that is not summed yet.
+    /// A database of the fourth version with two requests of one hour, one of them estimated, and
+    /// one that is not summed yet.
     fn fourth_version(path: &Path) -> Connection {
         let mut connection = Connection::open(path).unwrap();
         switch_to_wal(&connection).unwrap();

@@ -1,5 +1,5 @@
-//! The database: opening it, its pragmas, its migrations. Users, ledger and reports have a file each.
-//! Every call here blocks: servers call it from the blocking pool or the ledger's own thread.
+//! The database: opening it, its pragmas, its migrations. Users, ledger and reports have a file
+//! each. Every call here blocks: servers call it from the blocking pool or the ledger's own thread.
 
 pub mod accounts;
 pub mod costs;
@@ -53,8 +53,9 @@ pub struct Store {
 pub type PooledConnection = r2d2::PooledConnection<SqliteConnectionManager>;
 
 impl Store {
-    /// Opens a database of this version, and creates it where allowed. One of an older version is left alone: a server of
-    /// that version may be writing into it, and it would go on in its own way.
+    /// Opens a database of this version, and creates it where allowed. One of an older version is
+    /// left alone: a server of that version may be writing into it, and it would go on in its own
+    /// way.
     ///
     /// # Errors
     /// [`StoreError`] says what is wrong with the file and what to do.
@@ -62,7 +63,8 @@ impl Store {
         Self::open_any(location, if_missing, IfOlder::Refuse)
     }
 
-    /// Opens a database for the server, which takes the place of an older one: creates it, or brings its schema up to date.
+    /// Opens a database for the server, which takes the place of an older one: creates it, or
+    /// brings its schema up to date.
     ///
     /// # Errors
     /// The errors of [`Store::open`].
@@ -154,16 +156,18 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 
 fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // In WAL mode NORMAL keeps the file consistent at any moment and every commit through a killed process; only a power cut
-    // may take back the last commits (sqlite.org/pragma.html#pragma_synchronous). The ledger sets FULL on request.
+    // In WAL mode NORMAL keeps the file consistent at any moment and every commit through a killed
+    // process; only a power cut may take back the last commits
+    // (sqlite.org/pragma.html#pragma_synchronous). The ledger sets FULL on request.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    // A long reader makes the WAL grow; give the space back afterwards (sqlite.org/pragma.html#pragma_journal_size_limit).
+    // A long reader makes the WAL grow; give the space back afterwards
+    // (sqlite.org/pragma.html#pragma_journal_size_limit).
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     Ok(())
 }
 
-/// Creates the file if there is none, readable by its owner only, because it holds keys. SQLite gives `-wal` and `-shm` the
-/// mode of the database. Returns whether the file was created.
+/// Creates the file if there is none, readable by its owner only, because it holds keys. SQLite
+/// gives `-wal` and `-shm` the mode of the database. Returns whether the file was created.
 fn create_private(path: &Path) -> Result<bool, StoreError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

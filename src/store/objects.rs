@@ -1,5 +1,5 @@
-//! The owners of objects that the backend stores. They are written by the ledger's thread, and read before a request that refers
-//! to an object goes on.
+//! The owners of objects that the backend stores. They are written by the ledger's thread, and read
+//! before a request that refers to an object goes on.
 
 use std::collections::HashMap;
 
@@ -11,9 +11,10 @@ use crate::model::{Claim, ObjectKind, Origin, StoredObject};
 // An id that occurs in the answers to two users belongs to the first of them.
 const REMEMBER: &str = "INSERT INTO objects (id, kind, user_id, made_at_ms, is_settled) VALUES (?1, ?2, ?3, ?4, ?5) \
      ON CONFLICT DO NOTHING";
-// Index for all that follow: the primary key of objects. The column is_settled says what is_billed does in the code; released
-// migrations are never edited, so it keeps its name.
-/// Gives an id that no user owns to a new object, except to an item whose id the same user has given before.
+// Index for all that follow: the primary key of objects. The column is_settled says what is_billed
+// does in the code; released migrations are never edited, so it keeps its name.
+/// Gives an id that no user owns to a new object, except to an item whose id the same user has
+/// given before.
 const TAKE_OVER: &str = "UPDATE objects SET kind = ?2, user_id = ?3, made_at_ms = ?4, is_settled = ?5, model = NULL, \
      served_model = NULL, outcome = NULL, input_tokens = NULL, output_tokens = NULL \
      WHERE id = ?1 AND (kind = 'closed' OR kind = 'given' AND NOT (?2 = 'item' AND user_id = ?3))";
@@ -64,7 +65,8 @@ pub(super) fn remember(connection: &Connection, object: &StoredObject) -> rusqli
     Ok(())
 }
 
-/// Forgets an object of a user. If it uses its tokens later, its account stays for a while and its id is unowned.
+/// Forgets an object of a user. If it uses its tokens later, its account stays for a while and its
+/// id is unowned.
 pub(super) fn forget(connection: &Connection, id: &str, user_id: i64) -> rusqlite::Result<()> {
     let values = params![id, user_id];
     if connection.prepare_cached(CLOSE)?.execute(values)? == 0 {
@@ -81,8 +83,8 @@ pub(super) fn expire(connection: &Connection, made_before_ms: i64) -> rusqlite::
     Ok(())
 }
 
-/// Forgets an object that the backend does not know, if it was made before a time (Unix milliseconds) and its account is
-/// closed.
+/// Forgets an object that the backend does not know, if it was made before a time (Unix
+/// milliseconds) and its account is closed.
 pub(super) fn forget_missing(
     connection: &Connection,
     id: &str,
@@ -94,7 +96,8 @@ pub(super) fn forget_missing(
     Ok(())
 }
 
-/// Returns the place of the first claim that a user may not make. Each must refer to an object of the user's own, of that kind.
+/// Returns the place of the first claim that a user may not make. Each must refer to an object of
+/// the user's own, of that kind.
 ///
 /// # Errors
 /// If the database fails.
@@ -116,7 +119,8 @@ pub fn first_foreign(
     Ok(None)
 }
 
-/// Returns the ids that do not belong to an object of the user's own, whether they are unknown or another user's.
+/// Returns the ids that do not belong to an object of the user's own, whether they are unknown or
+/// another user's.
 ///
 /// # Errors
 /// If the database fails.
@@ -140,8 +144,8 @@ pub fn not_own(
     Ok(not_own)
 }
 
-/// Returns whether an id may be the cursor of a list of a user's own objects: it must be that of an object of this kind, or one
-/// that the user has given.
+/// Returns whether an id may be the cursor of a list of a user's own objects: it must be that of an
+/// object of this kind, or one that the user has given.
 ///
 /// # Errors
 /// If the database fails.

@@ -1,4 +1,5 @@
-//! Users: add, list, forbid, allow. What the HTTP admin API and the command line both call, and the JSON both print.
+//! Users: add, list, forbid, allow. What the HTTP admin API and the command line both call, and the
+//! JSON both print.
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
 use serde::Serialize;
@@ -75,7 +76,8 @@ pub enum KeyStorage {
     Hashed,
 }
 
-/// Makes a user with a new key. A database that was switched to hashes keeps hashes, whatever is asked.
+/// Makes a user with a new key. A database that was switched to hashes keeps hashes, whatever is
+/// asked.
 ///
 /// # Errors
 /// [`StoreError::NameTaken`], or an error of the database.
@@ -157,7 +159,8 @@ pub fn set_access(
 /// Replaces all complete keys by their hashes, for good. Returns how many it replaced.
 ///
 /// # Errors
-/// [`StoreError::NotWiped`] if the keys are hashed but old pages may still hold some, or an error of the database.
+/// [`StoreError::NotWiped`] if the keys are hashed but old pages may still hold some, or an error
+/// of the database.
 pub fn hash_keys(connection: &mut Connection) -> Result<usize, StoreError> {
     // Overwrites what is deleted (sqlite.org/pragma.html#pragma_secure_delete).
     connection.pragma_update(None, "secure_delete", true)?;

@@ -1,5 +1,6 @@
-//! Answers and events, as the many servers that speak OpenAI's or Anthropic's API write them: what they say of usage,
-//! model and generated text. No tree is built, and a member of the wrong type never spoils the rest.
+//! Answers and events, as the many servers that speak OpenAI's or Anthropic's API write them: what
+//! they say of usage, model and generated text. No tree is built, and a member of the wrong type
+//! never spoils the rest.
 
 use std::borrow::Cow;
 
@@ -38,7 +39,8 @@ pub struct Answer {
 pub enum EventKind {
     /// Carries part of the answer, or something unknown.
     Content,
-    /// The chunk that `stream_options.include_usage` adds: usage, and `choices` that are empty, null or missing.
+    /// The chunk that `stream_options.include_usage` adds: usage, and `choices` that are empty,
+    /// null or missing.
     UsageOnly,
     /// `[DONE]`, or the event that ends a stream of another endpoint.
     Done,
@@ -70,8 +72,8 @@ pub fn read_answer(body: &[u8]) -> Answer {
     }
 }
 
-/// Returns whether an event carries text that no other event repeats. Only its beginning may be known. Pictures, sound and the
-/// events that repeat at the end what came in deltas carry none.
+/// Returns whether an event carries text that no other event repeats. Only its beginning may be
+/// known. Pictures, sound and the events that repeat at the end what came in deltas carry none.
 pub(super) fn carries_text(data: &[u8]) -> bool {
     let mut name = EventName(None);
     let mut json = serde_json::Deserializer::from_slice(data);
@@ -81,8 +83,8 @@ pub(super) fn carries_text(data: &[u8]) -> bool {
         .is_none_or(|name| name.ends_with("delta") && !is_sound(&name))
 }
 
-/// Returns whether an event carries sound, which is base64 in `delta` or `audio` (OpenAI's API reference, streaming events of
-/// responses and speech).
+/// Returns whether an event carries sound, which is base64 in `delta` or `audio` (OpenAI's API
+/// reference, streaming events of responses and speech).
 fn is_sound(name: &str) -> bool {
     name.ends_with("audio.delta")
 }
@@ -97,7 +99,8 @@ pub fn read_event(data: &[u8], text: &mut Text) -> (EventKind, Answer) {
     read_event_with_slots(data, text, &mut Slots::unwanted())
 }
 
-/// Reads an event as [`read_event`] does, and notes the slots in which another event of its kind may differ.
+/// Reads an event as [`read_event`] does, and notes the slots in which another event of its kind
+/// may differ.
 pub(super) fn read_event_with_slots(
     data: &[u8],
     text: &mut Text,
@@ -153,8 +156,8 @@ pub(super) fn read_event_with_slots(
     (kind, answer)
 }
 
-/// Returns whether an event ends its stream (OpenAI's API reference, streaming events of responses, transcriptions and speech;
-/// Anthropic's, of messages).
+/// Returns whether an event ends its stream (OpenAI's API reference, streaming events of responses,
+/// transcriptions and speech; Anthropic's, of messages).
 fn ends_a_stream(name: &str) -> bool {
     matches!(
         name,
@@ -176,8 +179,8 @@ fn unreadable(body: &[u8]) -> Answer {
     }
 }
 
-/// The shape of a document, which decides what members are generated text. Events that report the end of something repeat what
-/// came in deltas.
+/// The shape of a document, which decides what members are generated text. Events that report the
+/// end of something repeat what came in deltas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Answer,
@@ -219,8 +222,9 @@ struct WireAnswer<'a> {
 }
 
 impl WireAnswer<'_> {
-    /// Returns whether this is one of the forms of an error: OpenAI's, Anthropic's and vLLM's object `error`, the event `error` of the responses API, and the
-    /// object that older versions of vLLM have.
+    /// Returns whether this is one of the forms of an error: OpenAI's, Anthropic's and vLLM's
+    /// object `error`, the event `error` of the responses API, and the object that older versions
+    /// of vLLM have.
     fn is_error(&self) -> bool {
         self.error.0
             || self.name.0.as_deref() == Some("error")

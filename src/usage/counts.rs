@@ -1,10 +1,12 @@
 //! The usage object, as the many servers that speak OpenAI's or Anthropic's API write it.
 //!
-//! OpenAI's API reference: `CompletionUsage` with `prompt_tokens`, `completion_tokens`, `prompt_tokens_details.cached_tokens`,
-//! `completion_tokens_details.reasoning_tokens`; `ResponseUsage` with `input_tokens` and `output_tokens`; transcriptions
-//! are billed by tokens or by `seconds`. Anthropic's: `input_tokens` without `cache_read_input_tokens` and
-//! `cache_creation_input_tokens`, which are input too. Gateways fill in several of these at once, so each number is kept
-//! under the name that it came with until the endpoint says which name counts.
+//! OpenAI's API reference: `CompletionUsage` with `prompt_tokens`, `completion_tokens`,
+//! `prompt_tokens_details.cached_tokens`, `completion_tokens_details.reasoning_tokens`;
+//! `ResponseUsage` with `input_tokens` and `output_tokens`; transcriptions are billed by tokens or
+//! by `seconds`. Anthropic's: `input_tokens` without `cache_read_input_tokens` and
+//! `cache_creation_input_tokens`, which are input too. Gateways fill in several of these at once,
+//! so each number is kept under the name that it came with until the endpoint says which name
+//! counts.
 
 use serde::{Deserialize, Deserializer, de::MapAccess};
 
@@ -13,20 +15,24 @@ use crate::{
     model::Usage,
 };
 
-/// Limits of the search for a usage object in text that is no complete JSON: its longest length, and how many places are
-/// tried from the end. Without these a megabyte of `{"usage":{"usage":…` would be read a hundred thousand times.
+/// Limits of the search for a usage object in text that is no complete JSON: its longest length,
+/// and how many places are tried from the end. Without these a megabyte of `{"usage":{"usage":…`
+/// would be read a hundred thousand times.
 const MAX_USAGE_BYTES: usize = 16 * 1024;
 const MAX_USAGE_TRIES: usize = 256;
 
 /// The API that an endpoint belongs to: which names its usage objects have, and what they mean.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Dialect {
-    /// Chat, completions, embeddings: `prompt_tokens` and `completion_tokens`. What came from a cache is included.
+    /// Chat, completions, embeddings: `prompt_tokens` and `completion_tokens`. What came from a
+    /// cache is included.
     #[default]
     Completions,
-    /// Responses, images, audio, realtime: `input_tokens` and `output_tokens`. What came from a cache is included.
+    /// Responses, images, audio, realtime: `input_tokens` and `output_tokens`. What came from a
+    /// cache is included.
     Responses,
-    /// Anthropic's messages: `input_tokens` and `output_tokens`. What a cache had a part in is reported beside the input.
+    /// Anthropic's messages: `input_tokens` and `output_tokens`. What a cache had a part in is
+    /// reported beside the input.
     Messages,
     /// An endpoint of the backend's own.
     Unknown,
@@ -38,7 +44,8 @@ pub struct Counts {
     input: AliasedCount,
     output: AliasedCount,
     total: Option<u64>,
-    /// Cached and reasoning tokens of the `…_details`, under the names of the object that they were in.
+    /// Cached and reasoning tokens of the `…_details`, under the names of the object that they were
+    /// in.
     cached: AliasedCount,
     reasoning: AliasedCount,
     /// Cached and reasoning tokens outside of any details, under whichever name.
@@ -50,7 +57,8 @@ pub struct Counts {
     audio_ms: Option<u64>,
 }
 
-/// Counts in the places where single vendors put them, which few answers have: nothing is stored for the others.
+/// Counts in the places where single vendors put them, which few answers have: nothing is stored
+/// for the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VendorCounts(Option<Box<Counts>>);
 
@@ -63,7 +71,8 @@ struct AliasedCount {
     responses: Option<u64>,
 }
 
-/// Counts in the ledger's meaning. A count that was not reported is `None`, or 0 if it is a part of another one.
+/// Counts in the ledger's meaning. A count that was not reported is `None`, or 0 if it is a part of
+/// another one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReportedCounts {
     /// Input tokens, including those read from a cache or written into it.
@@ -114,8 +123,8 @@ impl Counts {
         })
     }
 
-    /// Returns the counts in the meaning of an endpoint's names. One of input and output may be known through the total. A total
-    /// alone is the input, which is what rerankers report.
+    /// Returns the counts in the meaning of an endpoint's names. One of input and output may be
+    /// known through the total. A total alone is the input, which is what rerankers report.
     #[must_use]
     pub fn reported(&self, dialect: Dialect) -> ReportedCounts {
         let cache = self.cache_read.unwrap_or(0) + self.cache_written.unwrap_or(0);
@@ -159,8 +168,9 @@ impl Counts {
         }
     }
 
-    /// Returns whether cached tokens are reported beside the input and not inside it. That is Anthropic's meaning. With OpenAI's
-    /// names they are inside, unless they would not fit there or the total proves otherwise.
+    /// Returns whether cached tokens are reported beside the input and not inside it. That is
+    /// Anthropic's meaning. With OpenAI's names they are inside, unless they would not fit there or
+    /// the total proves otherwise.
     fn is_cache_beside(
         &self,
         dialect: Dialect,
@@ -193,8 +203,8 @@ impl Counts {
         Some(self.reported(dialect).usage())
     }
 
-    /// Takes in a later usage object. Its counts replace earlier ones and leave the rest: Anthropic's `message_delta` may have the
-    /// output only, or repeat some of `message_start`.
+    /// Takes in a later usage object. Its counts replace earlier ones and leave the rest:
+    /// Anthropic's `message_delta` may have the output only, or repeat some of `message_start`.
     pub fn update(&mut self, later: &Self) {
         // A total belongs to the counts that it came with.
         if later.input.is_reported() || later.output.is_reported() {
@@ -266,8 +276,8 @@ impl ReportedCounts {
     }
 }
 
-/// Finds the last usage object in a piece of an answer that is no complete JSON. The quotes of text inside a JSON string
-/// are escaped, so the seven bytes `"usage"` are a member's name.
+/// Finds the last usage object in a piece of an answer that is no complete JSON. The quotes of text
+/// inside a JSON string are escaped, so the seven bytes `"usage"` are a member's name.
 #[must_use]
 pub fn find_counts(piece: &[u8]) -> Option<Counts> {
     const NAME: &[u8] = b"\"usage\"";
@@ -282,7 +292,8 @@ pub fn find_counts(piece: &[u8]) -> Option<Counts> {
     })
 }
 
-/// A usage object or one of its `…_details`: all counts found, whichever names the server uses. `None` when it is no object.
+/// A usage object or one of its `…_details`: all counts found, whichever names the server uses.
+/// `None` when it is no object.
 #[derive(Default)]
 pub(super) struct UsageObject(pub(super) Option<Counts>);
 
@@ -294,7 +305,8 @@ impl<'de> Deserialize<'de> for UsageObject {
     }
 }
 
-/// Reads the members of a usage object or of one of its details. A null counts as not reported, and replaces nothing.
+/// Reads the members of a usage object or of one of its details. A null counts as not reported, and
+/// replaces nothing.
 impl<'de> PartReader<'de> for Counts {
     fn member<A: MapAccess<'de>>(&mut self, name: &[u8], object: &mut A) -> Result<(), A::Error> {
         let count = match name {

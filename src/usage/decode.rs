@@ -1,4 +1,5 @@
-//! Decompresses a copy of an answer for the meter, when a backend compresses though it was asked not to.
+//! Decompresses a copy of an answer for the meter, when a backend compresses though it was asked
+//! not to.
 
 use std::io::{self, Read, Write};
 
@@ -8,11 +9,12 @@ use ruzstd::decoding::StreamingDecoder;
 
 /// Length of the pieces in which Brotli decodes.
 const BROTLI_BUFFER_BYTES: usize = 4 * 1024;
-/// The longest decoded answer, and how much longer it may be for each encoded byte. Repeated text comes near neither; a few hundred
-/// bytes made for it decode to a gigabyte, for seconds.
+/// The longest decoded answer, and how much longer it may be for each encoded byte. Repeated text
+/// comes near neither; a few hundred bytes made for it decode to a gigabyte, for seconds.
 const MAX_DECODED_BYTES: u64 = 4 * 1024 * 1024;
 const MAX_DECODED_PER_BYTE: u64 = 100;
-/// The longest encoded answer in zstd. The decoder takes complete blocks, so its input is kept and decoded at the end.
+/// The longest encoded answer in zstd. The decoder takes complete blocks, so its input is kept and
+/// decoded at the end.
 const MAX_ZSTD_BYTES: usize = 1024 * 1024;
 /// The longest decoded answer in zstd.
 const MAX_ZSTD_DECODED_BYTES: u64 = 64 * 1024 * 1024;
@@ -28,7 +30,8 @@ pub enum Encoding {
     Unknown,
 }
 
-/// Feeds decoded bytes to a sink as they come. The sink must bound what it keeps: a small answer may decode to a long one.
+/// Feeds decoded bytes to a sink as they come. The sink must bound what it keeps: a small answer
+/// may decode to a long one.
 pub(super) enum Decoder<W: Write> {
     Identity(W),
     Gzip(Box<MultiGzDecoder<BoundedSink<W>>>),
@@ -93,7 +96,8 @@ impl<W: Write> Decoder<W> {
         matches!(self, Self::Zstd { .. })
     }
 
-    /// Decodes as far as the bytes reach, so that an event is seen when it passes and not with the next one.
+    /// Decodes as far as the bytes reach, so that an event is seen when it passes and not with the
+    /// next one.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Identity(sink) => sink.write_all(bytes),

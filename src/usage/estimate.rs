@@ -1,8 +1,9 @@
-//! Estimates of tokens that no backend reported, from a request's body and the text that passed. They are marked as estimates
-//! wherever they are stored.
+//! Estimates of tokens that no backend reported, from a request's body and the text that passed.
+//! They are marked as estimates wherever they are stored.
 //!
-//! Framing by OpenAI's published figures (Cookbook, "How to count tokens with tiktoken"): three tokens a message and one
-//! for its role, three for the beginning of the answer. Tools count as the JSON that they are sent as.
+//! Framing by OpenAI's published figures (Cookbook, "How to count tokens with tiktoken"): three
+//! tokens a message and one for its role, three for the beginning of the answer. Tools count as the
+//! JSON that they are sent as.
 
 use std::borrow::Cow;
 
@@ -24,7 +25,8 @@ use crate::{
 /// The beginning of the answer, in a conversation.
 const ANSWER_TOKENS: u64 = 3;
 
-/// All that an estimate is made from. Counting takes up to a second, so it is never done on a worker.
+/// All that an estimate is made from. Counting takes up to a second, so it is never done on a
+/// worker.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     /// The body of the request, in the parts that it came in.
@@ -117,13 +119,14 @@ fn input_tokens(body: &[u8], input: Input, tokenizer: Tokenizer) -> u64 {
     read_or_weigh(body, read, &tally)
 }
 
-/// Counts a body that cannot be read (cut short, lone surrogates, too deep) by its length, so that it is not free.
+/// Counts a body that cannot be read (cut short, lone surrogates, too deep) by its length, so that
+/// it is not free.
 fn read_or_weigh(body: &[u8], read: serde_json::Result<()>, tally: &Tally) -> u64 {
     read.map_or_else(|_| by_length(body.len() as u64), |()| tally.total())
 }
 
-/// Counts the members of a request of any endpoint that is estimated. The members show which endpoint it is, in whatever case
-/// they are named. A doubled member counts twice.
+/// Counts the members of a request of any endpoint that is estimated. The members show which
+/// endpoint it is, in whatever case they are named. A doubled member counts twice.
 struct RequestReader<'t> {
     tally: &'t mut Tally,
     input: Input,

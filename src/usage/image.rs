@@ -1,18 +1,21 @@
-//! Tokens of a picture, by OpenAI's rule for tiles (Images and vision guide, "Calculating costs"). The size of a picture that is
-//! in the request as base64 is read from its header.
+//! Tokens of a picture, by OpenAI's rule for tiles (Images and vision guide, "Calculating costs").
+//! The size of a picture that is in the request as base64 is read from its header.
 
 use data_encoding::BASE64_NOPAD;
 
-/// Tokens of a picture at low detail, whatever its size; also the tokens that are added to those of its tiles.
+/// Tokens of a picture at low detail, whatever its size; also the tokens that are added to those of
+/// its tiles.
 const BASE_TOKENS: u64 = 85;
 const TILE_TOKENS: u64 = 170;
 const TILE_PIXELS: f64 = 512.0;
-/// A picture is shrunk to fit into a square of this, and then until its shorter side has the second.
+/// A picture is shrunk to fit into a square of this, and then until its shorter side has the
+/// second.
 const MAX_SIDE: f64 = 2048.0;
 const MAX_SHORT_SIDE: f64 = 768.0;
 /// The size that is assumed for a picture of unknown size: that of OpenAI's example.
 const UNKNOWN_SIZE: Size = (1024, 1024);
-/// Length of the beginning of a JPEG that is read, because a thumbnail and a colour profile may stand before the size.
+/// Length of the beginning of a JPEG that is read, because a thumbnail and a colour profile may
+/// stand before the size.
 const MAX_HEADER_BYTES: usize = 128 * 1024;
 /// Length of the beginning that contains the size in all the other formats.
 const SHORT_HEADER_BYTES: usize = 48;
@@ -65,7 +68,8 @@ impl Picture {
     }
 }
 
-/// Returns whether a string is base64 and no text: at least 64 characters, perhaps in a `data:` URL.
+/// Returns whether a string is base64 and no text: at least 64 characters, perhaps in a `data:`
+/// URL.
 pub(super) fn is_base64(text: &str) -> bool {
     const LOOKED_AT: usize = 256;
     let text = match text.split_once(";base64,") {
@@ -79,8 +83,8 @@ pub(super) fn is_base64(text: &str) -> bool {
             .all(|byte| standard_digit(byte).is_some())
 }
 
-/// Reads the size out of a picture's header. The crate reads at most the bytes that it is given and allocates nothing, so a
-/// hostile header costs no more than its length.
+/// Reads the size out of a picture's header. The crate reads at most the bytes that it is given and
+/// allocates nothing, so a hostile header costs no more than its length.
 fn size_of(base64: &str) -> Option<Size> {
     let mut header = decoded(base64, SHORT_HEADER_BYTES);
     if header.starts_with(b"\xff\xd8") {
@@ -90,8 +94,8 @@ fn size_of(base64: &str) -> Option<Size> {
     Some((size.width.try_into().ok()?, size.height.try_into().ok()?))
 }
 
-/// Decodes the first bytes of base64 in either alphabet (RFC 4648), up to the first character that belongs to none; a byte or
-/// two more than the limit at most.
+/// Decodes the first bytes of base64 in either alphabet (RFC 4648), up to the first character that
+/// belongs to none; a byte or two more than the limit at most.
 fn decoded(base64: &str, limit_bytes: usize) -> Vec<u8> {
     let digits = base64.bytes().map_while(standard_digit);
     let mut digits: Vec<u8> = digits.take(limit_bytes.div_ceil(3) * 4).collect();

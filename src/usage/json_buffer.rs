@@ -1,4 +1,5 @@
-//! A JSON answer as it passes. A short one is held completely; of a long one only what is needed at its end.
+//! A JSON answer as it passes. A short one is held completely; of a long one only what is needed at
+//! its end.
 
 use super::{
     answer::{Answer, answer_text, read_answer},
@@ -9,14 +10,16 @@ use super::{
 };
 use crate::json::Outline;
 
-/// The longest JSON answer that is read completely. A longer one is searched for usage as it passes.
+/// The longest JSON answer that is read completely. A longer one is searched for usage as it
+/// passes.
 const MAX_JSON_BYTES: usize = 1024 * 1024;
 /// Length of the end of a long answer that is held: no usage object is longer.
 const TAIL_BYTES: usize = 16 * 1024;
 /// Length of the beginning of an answer in which its own id is looked for.
 const MAX_BEGINNING_BYTES: u64 = 32 * 1024;
 
-/// A JSON answer, or what is held of a long one, so that a client that reads 50 MB slowly does not cost a megabyte meanwhile.
+/// A JSON answer, or what is held of a long one, so that a client that reads 50 MB slowly does not
+/// cost a megabyte meanwhile.
 #[derive(Default)]
 pub(super) struct JsonBuffer {
     held: Vec<u8>,
@@ -55,7 +58,8 @@ impl JsonBuffer {
         self.is_long || answer_text(&self.held, &mut text).is_err() || !text.is_empty()
     }
 
-    /// Hands over what an estimate is made from: the answer, or its length if it was not read or could not be decoded.
+    /// Hands over what an estimate is made from: the answer, or its length if it was not read or
+    /// could not be decoded.
     pub(super) fn take_generated(&mut self, undecoded_bytes: u64) -> AnswerText {
         if self.is_long || undecoded_bytes > 0 {
             let weight = match &self.outline {
@@ -98,7 +102,8 @@ impl JsonBuffer {
         self.outline.insert(Box::new(outline)).push(&self.held);
     }
 
-    /// Notes the answer's own id as soon as it is there. It is looked for after each read, so not for long.
+    /// Notes the answer's own id as soon as it is there. It is looked for after each read, so not
+    /// for long.
     pub(super) fn read_beginning(&mut self, stored: &mut AnswerObjects) {
         if self.beginning_read || stored.id.is_some() {
             return;

@@ -1,4 +1,5 @@
-//! The meter: reads an answer as it passes, in whatever shape it comes, and reports in the end what it used.
+//! The meter: reads an answer as it passes, in whatever shape it comes, and reports in the end what
+//! it used.
 
 use std::io::{self, Write};
 
@@ -21,10 +22,11 @@ use super::{
 pub struct Reading {
     /// Reads the events of a stream.
     events: EventReader,
-    /// The text that a stream has generated since output tokens were last reported, for an estimate.
+    /// The text that a stream has generated since output tokens were last reported, for an
+    /// estimate.
     text: Text,
-    /// The end of the text when the output was last reported as 0, or as no more than before. Some servers report such a number in
-    /// every event but the last.
+    /// The end of the text when the output was last reported as 0, or as no more than before. Some
+    /// servers report such a number in every event but the last.
     not_grown_at: Option<Mark>,
     /// Whether `[DONE]` has come, so that nothing that matters follows.
     pub done: bool,
@@ -49,7 +51,8 @@ pub struct Meter {
     finished: bool,
 }
 
-/// The state that each event of a stream touches. It lies together because with hundreds of streams it is in no cache.
+/// The state that each event of a stream touches. It lies together because with hundreds of streams
+/// it is in no cache.
 struct Sink {
     shape: Shape,
     /// The objects that the answer contains, if they are noted.
@@ -60,7 +63,8 @@ struct Sink {
 enum Shape {
     Events(Scanner),
     Json(Box<JsonBuffer>),
-    /// An answer to a streamed request that is declared as JSON. Its first byte decides which of the two it is.
+    /// An answer to a streamed request that is declared as JSON. Its first byte decides which of
+    /// the two it is.
     Undecided(UsageOnlyEvents),
     /// An answer that is not metered.
     Opaque,
@@ -86,7 +90,8 @@ impl Meter {
         Self::new(Shape::Json(Box::new(buffer)), encoding)
     }
 
-    /// Creates a meter for an answer that is declared as JSON although a stream was asked for, and may be either.
+    /// Creates a meter for an answer that is declared as JSON although a stream was asked for, and
+    /// may be either.
     #[must_use]
     pub fn undecided(policy: UsageOnlyEvents, encoding: Encoding, templates: &Templates) -> Self {
         let mut meter = Self::events(policy, encoding, templates);
@@ -138,8 +143,8 @@ impl Meter {
         self.decoder.sink().stored.as_deref()
     }
 
-    /// Returns the objects of an answer that is still coming. The id of a JSON answer stands in its beginning, and is known before
-    /// that leaves.
+    /// Returns the objects of an answer that is still coming. The id of a JSON answer stands in its
+    /// beginning, and is known before that leaves.
     #[must_use]
     pub fn objects_so_far(&mut self) -> Option<&AnswerObjects> {
         let sink = self.decoder.sink_mut();
@@ -182,7 +187,8 @@ impl Meter {
         emit(read);
     }
 
-    /// Ends the reading when the answer has ended or no more of it will come. Further calls do nothing.
+    /// Ends the reading when the answer has ended or no more of it will come. Further calls do
+    /// nothing.
     pub fn finish(&mut self, emit: &mut impl FnMut(Bytes)) {
         if std::mem::replace(&mut self.finished, true) {
             return;
@@ -226,7 +232,8 @@ impl Meter {
         }
     }
 
-    /// Returns whether a JSON answer has generated text, or may have because it cannot be read. It is parsed for this.
+    /// Returns whether a JSON answer has generated text, or may have because it cannot be read. It
+    /// is parsed for this.
     #[must_use]
     pub fn has_text_in_json(&self) -> bool {
         match &self.decoder.sink().shape {
@@ -259,7 +266,8 @@ impl Meter {
 }
 
 impl Sink {
-    /// Decides by its first byte what an undecided answer is: a JSON value begins with none that a stream begins with.
+    /// Decides by its first byte what an undecided answer is: a JSON value begins with none that a
+    /// stream begins with.
     fn decide(&mut self, read: &[u8]) {
         if let Shape::Undecided(policy) = self.shape
             && let Some(first) = read.trim_ascii_start().first()
@@ -283,8 +291,8 @@ impl Reading {
         }
     }
 
-    /// Returns whether a stream has generated text that no reported count can include. The last count of a complete answer includes
-    /// all, even if it is 0.
+    /// Returns whether a stream has generated text that no reported count can include. The last
+    /// count of a complete answer includes all, even if it is 0.
     #[must_use]
     pub fn has_uncounted_text(&self, is_complete: bool) -> bool {
         let is_counted = is_complete && self.not_grown_at == Some(self.text.mark());

@@ -1,4 +1,5 @@
-//! Reading usage out of what backends answer. Pure: no I/O, no async, no HTTP, no SQL. Inputs are hostile: any bytes, split anywhere.
+//! Reading usage out of what backends answer. Pure: no I/O, no async, no HTTP, no SQL. Inputs are
+//! hostile: any bytes, split anywhere.
 
 mod answer;
 mod counts;

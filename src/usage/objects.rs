@@ -1,5 +1,5 @@
-//! The ids of stored objects in an answer, in the shapes of OpenAI's API reference. An answer that breaks off is read as far as it
-//! goes, and a long one from its outline.
+//! The ids of stored objects in an answer, in the shapes of OpenAI's API reference. An answer that
+//! breaks off is read as far as it goes, and a long one from its outline.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,8 @@ use crate::json::{EachPart, MaybeText, PartReader, for_each_part, skip_value};
 /// The longest id. No backend's is longer.
 const MAX_ID_BYTES: usize = 256;
 
-/// The most ids of one kind in one answer. Each new one is compared with those before, and a backend may send a megabyte of them.
+/// The most ids of one kind in one answer. Each new one is compared with those before, and a
+/// backend may send a megabyte of them.
 const MAX_IDS: usize = 2_000;
 
 /// The objects that an answer, or the events of a stream so far, contained.
@@ -33,7 +34,8 @@ pub struct AnswerObjects {
     pub containers: Vec<String>,
     /// Ids of the files that a batch wrote, or that an upload became.
     pub files: Vec<String>,
-    /// Ids of the sound in a chat's answer: in `message`, or streamed in `delta`, of the elements of `choices`.
+    /// Ids of the sound in a chat's answer: in `message`, or streamed in `delta`, of the elements
+    /// of `choices`.
     pub audio: Vec<String>,
 }
 
@@ -45,8 +47,8 @@ impl AnswerObjects {
         let _ = for_each_part(&mut json, &mut ObjectReader(self, Level::Top));
     }
 
-    /// Reads the data of an event if it may matter: if no id is known yet, or the event has a `response`, an `item` or `audio`, which
-    /// few have.
+    /// Reads the data of an event if it may matter: if no id is known yet, or the event has a
+    /// `response`, an `item` or `audio`, which few have.
     pub fn read_event(&mut self, data: &[u8]) {
         self.is_stream = true;
         let has = |name: &[u8]| memchr::memmem::find(data, name).is_some();
@@ -65,7 +67,8 @@ impl AnswerObjects {
     }
 }
 
-/// Returns whether a text can be an object's id. Other characters could be read in two ways in a path.
+/// Returns whether a text can be an object's id. Other characters could be read in two ways in a
+/// path.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:~".contains(&byte);

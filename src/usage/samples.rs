@@ -1,5 +1,6 @@
-//! Texts whose true counts are known: written for these tests, counted with two tokenizers that share no code with the one in
-//! use, the npm packages gpt-tokenizer 4.0.0 and js-tiktoken 1.0.21, which agree on each.
+//! Texts whose true counts are known: written for these tests, counted with two tokenizers that
+//! share no code with the one in use, the npm packages gpt-tokenizer 4.0.0 and js-tiktoken 1.0.21,
+//! which agree on each.
 
 /// A text and its tokens in o200k and in cl100k.
 pub(super) struct Sample {

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-/// A `session.created` or `session.updated` event, as far as it matters. OpenAI's API reference has the transcription in
-/// `audio.input`, its beta had it in the session itself.
+/// A `session.created` or `session.updated` event, as far as it matters. OpenAI's API reference has
+/// the transcription in `audio.input`, its beta had it in the session itself.
 #[derive(Deserialize)]
 struct SessionEvent {
     session: Session,
@@ -30,7 +30,8 @@ struct Transcription {
     model: Option<String>,
 }
 
-/// Returns the model that transcribes in a session from this event on; `None` if the event contains none.
+/// Returns the model that transcribes in a session from this event on; `None` if the event contains
+/// none.
 #[must_use]
 pub fn transcription_model(event: &[u8]) -> Option<String> {
     let SessionEvent { session } = serde_json::from_slice(event).ok()?;

@@ -1,5 +1,5 @@
-//! The slots of an event: strings and numbers whose content has no influence on how the rest of the event is read. They are
-//! found while the event is parsed.
+//! The slots of an event: strings and numbers whose content has no influence on how the rest of the
+//! event is read. They are found while the event is parsed.
 
 use memchr::memchr2;
 use smallvec::SmallVec;
@@ -103,7 +103,8 @@ impl<'a> Slots<'a> {
         }
     }
 
-    /// Notes a JSON value that is not read. If it cannot be a slot, other events must have the same value.
+    /// Notes a JSON value that is not read. If it cannot be a slot, other events must have the same
+    /// value.
     fn filler(&mut self, json: &str) {
         if self.is_spoiled || self.found.len() >= MAX_SLOTS - 1 {
             return;

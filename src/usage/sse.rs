@@ -1,8 +1,10 @@
-//! Incremental scanner of server-sent events (WHATWG HTML, section 9.2): finds each event's data however the stream is
-//! split, and can take the usage-only event out of it. Everything else leaves as it came.
+//! Incremental scanner of server-sent events (WHATWG HTML, section 9.2): finds each event's data
+//! however the stream is split, and can take the usage-only event out of it. Everything else leaves
+//! as it came.
 //!
-//! Only `data` lines are ever kept, and only they can be held back. Comments and other fields leave with the read they came in;
-//! so where an event is taken out, an `event` line before its data has left, and applies to no data.
+//! Only `data` lines are ever kept, and only they can be held back. Comments and other fields leave
+//! with the read they came in; so where an event is taken out, an `event` line before its data has
+//! left, and applies to no data.
 
 mod lines;
 
@@ -19,8 +21,8 @@ use lines::{
     ERROR_EVENT_LINE, MAX_EVENT_BYTES, UsualEvent, match_error, may_be_data, read_data, value_of,
 };
 
-/// The most unfinished data that is held back while events are taken out. A usage-only event has some 400 bytes, so a longer one
-/// is let go.
+/// The most unfinished data that is held back while events are taken out. A usage-only event has
+/// some 400 bytes, so a longer one is let go.
 const MAX_HELD_BYTES: usize = 64 * 1024;
 /// The treatment of the event that the spliced-in option adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +62,11 @@ pub struct Scanner {
     is_held: bool,
     /// The outline of an unfinished event whose data is too long.
     outline: Option<Box<Outline>>,
-    /// The last byte was a CR that ended a line: an LF right behind it belongs to that line and shares its fate.
+    /// The last byte was a CR that ended a line: an LF right behind it belongs to that line and
+    /// shares its fate.
     after_cr: Option<Fate>,
-    /// Whether the unfinished event is `[DONE]`, which was handed over as soon as that line had ended.
+    /// Whether the unfinished event is `[DONE]`, which was handed over as soon as that line had
+    /// ended.
     is_done: bool,
     /// Whether the unfinished event is marked as `error`.
     is_error_event: bool,
@@ -73,8 +77,8 @@ pub struct Scanner {
 enum Place {
     /// The beginning of a line of an event that has no data so far.
     LineStart,
-    /// A line that is no data, of an event without data so far. `matched` is the number of its bytes if all of them are those of
-    /// [`ERROR_EVENT_LINE`].
+    /// A line that is no data, of an event without data so far. `matched` is the number of its
+    /// bytes if all of them are those of [`ERROR_EVENT_LINE`].
     OtherLine { matched: Option<u8> },
     /// A line of an event from its first `data` line on.
     Data {
@@ -125,7 +129,8 @@ impl Scanner {
         }
     }
 
-    /// Scans one read. `on_event` gets each finished event that has data, `emit` what may leave now.
+    /// Scans one read. `on_event` gets each finished event that has data, `emit` what may leave
+    /// now.
     pub fn push(
         &mut self,
         read: &[u8],
@@ -173,7 +178,8 @@ impl Scanner {
         self.forget_event();
     }
 
-    /// Scans from the beginning of a line of an event that has no data so far. Inlined, because nearly all events end here.
+    /// Scans from the beginning of a line of an event that has no data so far. Inlined, because
+    /// nearly all events end here.
     #[inline]
     fn start_line(
         &mut self,
@@ -275,8 +281,9 @@ impl Scanner {
         self.end_line(read, progress, Fate::Undecided);
     }
 
-    /// The first line of an event's data has ended; `rest` is what came of it in this read. It may turn out to be another field.
-    /// `[DONE]` never turns out to be the usage event, and a client may take it for the end: it is handed over now.
+    /// The first line of an event's data has ended; `rest` is what came of it in this read. It may
+    /// turn out to be another field. `[DONE]` never turns out to be the usage event, and a client
+    /// may take it for the end: it is handed over now.
     fn look_at_first_line(
         &mut self,
         rest: &[u8],

@@ -1,5 +1,5 @@
-//! Finds the strings inside a JSON value that a model reads or writes. Names, ids and addresses are not among them, and a picture
-//! or a file in base64 counts by a rule of its own.
+//! Finds the strings inside a JSON value that a model reads or writes. Names, ids and addresses are
+//! not among them, and a picture or a file in base64 counts by a rule of its own.
 
 use std::fmt;
 
@@ -70,10 +70,12 @@ impl TextSink for NullSink {
     fn tokens(&mut self, _: u64) {}
 }
 
-/// The framing of a message and of its role (OpenAI's Cookbook, "How to count tokens with tiktoken").
+/// The framing of a message and of its role (OpenAI's Cookbook, "How to count tokens with
+/// tiktoken").
 pub(super) const MESSAGE_TOKENS: u64 = 4;
 
-/// Walks through a JSON value of any type. It is a visitor of its own, because each type has a meaning here.
+/// Walks through a JSON value of any type. It is a visitor of its own, because each type has a
+/// meaning here.
 pub(super) struct Strings<'t, T> {
     sink: &'t mut T,
     place: Place,

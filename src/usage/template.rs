@@ -1,6 +1,7 @@
-//! Recognises events that repeat an earlier one with other strings in the same places. Most chunks of a stream do. They contain
-//! nothing new but their text and are not parsed, because a comparison costs a twentieth of that. Streams of one model share
-//! their templates, which then stay in the processor's cache.
+//! Recognises events that repeat an earlier one with other strings in the same places. Most chunks
+//! of a stream do. They contain nothing new but their text and are not parsed, because a comparison
+//! costs a twentieth of that. Streams of one model share their templates, which then stay in the
+//! processor's cache.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -37,7 +38,8 @@ impl EventReader {
         }
     }
 
-    /// Reads an event's data, and adds its generated text to `text`. Returns `None` if it contains nothing else that is new.
+    /// Reads an event's data, and adds its generated text to `text`. Returns `None` if it contains
+    /// nothing else that is new.
     pub fn read(&mut self, data: &[u8], text: &mut Text) -> Option<(EventKind, Answer)> {
         let known = self.template.as_ref().and_then(|like| like.texts_of(data));
         if let Some(texts) = known {
@@ -124,8 +126,8 @@ impl Template {
         (rest == &self.data[from..]).then_some(texts)
     }
 
-    /// Returns the length of a slot's content in the event, and the rest of the event from there. `from` and `rest` are the places
-    /// reached in template and event.
+    /// Returns the length of a slot's content in the event, and the rest of the event from there.
+    /// `from` and `rest` are the places reached in template and event.
     fn fill<'d>(&self, slot: Slot, from: usize, rest: &'d [u8]) -> Option<(usize, &'d [u8])> {
         let inside = rest.strip_prefix(&self.data[from..usize::from(slot.start)])?;
         slot.content.length(inside).map(|length| (length, inside))
@@ -138,8 +140,9 @@ mod tests {
     use crate::usage::read_event;
     use proptest::prelude::*;
 
-    /// Reads events with one reader and each on its own: the text of both, and how many were not parsed. Another stream of
-    /// the same events, which finds what the first has left, says the same.
+    /// Reads events with one reader and each on its own: the text of both, and how many were not
+    /// parsed. Another stream of the same events, which finds what the first has left, says the
+    /// same.
     fn read(events: &[impl AsRef<[u8]>]) -> (Text, usize) {
         let templates = Templates::default();
         let first = read_like(events, &templates);

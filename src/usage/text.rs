@@ -1,4 +1,5 @@
-//! The text that a stream carries, joined: what a tokenizer makes of it does not depend on how it was cut into events.
+//! The text that a stream carries, joined: what a tokenizer makes of it does not depend on how it
+//! was cut into events.
 
 use super::strings::TextSink;
 
@@ -90,7 +91,8 @@ impl Text {
 
 impl TextSink for Text {
     fn text(&mut self, text: &str) {
-        // Once something was left out, nothing more is kept: a later character might fit where an earlier one did not.
+        // Once something was left out, nothing more is kept: a later character might fit where an
+        // earlier one did not.
         let room = match self.further_bytes {
             0 => MAX_KEPT_BYTES - self.kept.len(),
             _ => 0,

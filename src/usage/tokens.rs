@@ -1,4 +1,5 @@
-//! Tokens of a text: by the byte-pair encoding of the model, or by a rule of thumb where there is no time for that.
+//! Tokens of a text: by the byte-pair encoding of the model, or by a rule of thumb where there is
+//! no time for that.
 
 use std::cell::OnceCell;
 
@@ -6,27 +7,30 @@ use tiktoken::CoreBpe;
 
 use super::{strings::TextSink, text::Text};
 
-/// The longest piece in which a text is counted. The time for one unbroken run of letters or spaces grows faster than
-/// the run (n log n), and so does its memory. A cut costs a token at most, one in 4,000.
+/// The longest piece in which a text is counted. The time for one unbroken run of letters or spaces
+/// grows faster than the run (n log n), and so does its memory. A cut costs a token at most, one in
+/// 4,000.
 const MAX_PIECE_BYTES: usize = 16 * 1024;
-/// Length of the end of a piece in which the beginning of a word is looked for, so that most cuts cost no token.
+/// Length of the end of a piece in which the beginning of a word is looked for, so that most cuts
+/// cost no token.
 const MAX_BACK_BYTES: usize = 256;
-/// Length of the beginning of a text that is counted completely, some 115,000 tokens of English. Of the rest, evenly spread pieces
-/// are counted that together have about this length again. Measured, release build: 2 ms for a MiB of English, 0.15 s of spaces or of one letter,
-/// 1.1 s of random characters of all scripts, which is the worst that was found, and the most that a request costs.
+/// Length of the beginning of a text that is counted completely, some 115,000 tokens of English. Of
+/// the rest, evenly spread pieces are counted that together have about this length again. Measured,
+/// release build: 2 ms for a MiB of English, 0.15 s of spaces or of one letter, 1.1 s of random
+/// characters of all scripts, which is the worst that was found, and the most that a request costs.
 const WHOLE_BYTES: u64 = 512 * 1024;
 
 /// Bytes per token if nothing but the length is known.
 const BYTES_PER_TOKEN: u64 = 4;
-/// The rule of thumb, in twentieths of a token, by the number of bytes that UTF-8 needs for the character: per token about
-/// four ASCII characters, two and a half of Cyrillic, Greek, Arabic and the like, one and a quarter of Chinese, Japanese,
-/// Korean; an emoji is one and a half tokens.
+/// The rule of thumb, in twentieths of a token, by the number of bytes that UTF-8 needs for the
+/// character: per token about four ASCII characters, two and a half of Cyrillic, Greek, Arabic and
+/// the like, one and a quarter of Chinese, Japanese, Korean; an emoji is one and a half tokens.
 const WEIGHT_BY_UTF8_LEN: [u64; 5] = [0, 5, 8, 16, 30];
 const UNITS_PER_TOKEN: u64 = 20;
 
 thread_local! {
-    /// The vocabulary, which the first count loads in 60 ms and the end of the counting thread frees. Measured: 36 MB for
-    /// the first one, 52 MB for both, while a server is under way.
+    /// The vocabulary, which the first count loads in 60 ms and the end of the counting thread
+    /// frees. Measured: 36 MB for the first one, 52 MB for both, while a server is under way.
     static O200K: OnceCell<CoreBpe> = const { OnceCell::new() };
     static CL100K: OnceCell<CoreBpe> = const { OnceCell::new() };
 }
@@ -43,7 +47,8 @@ pub enum Tokenizer {
 }
 
 impl Tokenizer {
-    /// Returns the tokenizer of the model that was asked for or, if that name is unknown, of the one that answered.
+    /// Returns the tokenizer of the model that was asked for or, if that name is unknown, of the
+    /// one that answered.
     #[must_use]
     pub fn of_models(asked: &str, served: Option<&str>) -> Self {
         Self::of_model(asked)
@@ -51,7 +56,8 @@ impl Tokenizer {
             .unwrap_or(Self::O200k)
     }
 
-    /// Returns the encoding that OpenAI's own tokenizer assigns by the beginning of a name (tiktoken, `model.py`).
+    /// Returns the encoding that OpenAI's own tokenizer assigns by the beginning of a name
+    /// (tiktoken, `model.py`).
     fn of_model(name: &str) -> Option<Self> {
         // `openai/gpt-4o` of the gateways, `ft:gpt-4o:org::id` of fine-tuned ones.
         let name = name.strip_prefix("ft:").unwrap_or(name);

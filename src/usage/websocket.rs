@@ -1,5 +1,6 @@
-//! Incremental scanner of a server's WebSocket frames (RFC 6455 section 5.2): finds each text message however the stream is
-//! split. A server does not mask, so the messages stand in it as they are.
+//! Incremental scanner of a server's WebSocket frames (RFC 6455 section 5.2): finds each text
+//! message however the stream is split. A server does not mask, so the messages stand in it as they
+//! are.
 
 /// A message longer than this passes unread. Pieces of audio are far shorter.
 const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
@@ -66,7 +67,8 @@ impl FrameScan {
         }
     }
 
-    /// Returns whether the next byte begins a frame. A control frame may be put there, even inside a message (RFC 6455 section 5.4).
+    /// Returns whether the next byte begins a frame. A control frame may be put there, even inside
+    /// a message (RFC 6455 section 5.4).
     #[must_use]
     pub fn is_between_frames(&self) -> bool {
         self.frame.is_none() && self.header.is_empty()

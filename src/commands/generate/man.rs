@@ -152,7 +152,8 @@ fn examples_section(examples: &str, roff: &mut Roff) {
     roff.control("fi", []);
 }
 
-/// Returns a name that lives as long as the program, which clap requires. It is called about ten times.
+/// Returns a name that lives as long as the program, which clap requires. It is called about ten
+/// times.
 fn leak(name: &str) -> &'static str {
     Box::leak(name.to_owned().into_boxed_str())
 }

@@ -1,5 +1,5 @@
-//! `llmproxy generate DIR`: writes the shell completions, the man pages and docs/settings.md from the definition of the
-//! command line. All of them are checked in, and CI compares them.
+//! `llmproxy generate DIR`: writes the shell completions, the man pages and docs/settings.md from
+//! the definition of the command line. All of them are checked in, and CI compares them.
 
 mod man;
 mod settings_page;

@@ -146,7 +146,8 @@ fn code_list(names: &str) -> String {
     names.join(", ")
 }
 
-/// Writes a paragraph in lines of at most [`COLUMNS`] characters, all but the first behind an indent.
+/// Writes a paragraph in lines of at most [`COLUMNS`] characters, all but the first behind an
+/// indent.
 fn wrap(text: &str, indent: &str, page: &mut String) {
     let mut width = 0;
     for word in text.split_whitespace() {

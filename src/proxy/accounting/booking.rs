@@ -1,5 +1,5 @@
-//! How an answer is booked. Pure: it depends on what the request does to stored objects, on the account of the object that it
-//! looks at, and on what is known when the answer ends.
+//! How an answer is booked. Pure: it depends on what the request does to stored objects, on the
+//! account of the object that it looks at, and on what is known when the answer ends.
 
 use crate::{
     model::{Account, Extent},
@@ -43,7 +43,8 @@ pub struct Facts<'a> {
     pub deletes_unfinished: bool,
     /// What the answer says of its object.
     pub stored: Option<&'a AnswerObjects>,
-    /// When the object was made, in milliseconds since the epoch, if the answer made it and it is remembered.
+    /// When the object was made, in milliseconds since the epoch, if the answer made it and it is
+    /// remembered.
     pub made_at_ms: Option<i64>,
     /// The answer reports its usage, and its last word on it has come.
     pub reports_usage: bool,
@@ -109,8 +110,8 @@ pub fn booking(effect: ObjectEffect, account: AccountState, facts: &Facts<'_>) -
     }
 }
 
-/// Books an answer that reports no usage as cut, if it is not done: it may go on at the backend and be read complete later, and
-/// what it reports then beyond this is booked too.
+/// Books an answer that reports no usage as cut, if it is not done: it may go on at the backend and
+/// be read complete later, and what it reports then beyond this is booked too.
 fn bill_of_cut(facts: &Facts<'_>) -> Option<Booking> {
     let (stored, made_at_ms) = facts.stored.zip(facts.made_at_ms)?;
     let id = stored.id.as_ref().filter(|_| !stored.is_final())?;

@@ -93,8 +93,8 @@ enum Stage {
 }
 
 impl Exchange {
-    /// Starts the account of a request. It is boxed, because it goes through every future of the request's way, which would each
-    /// hold its kilobyte twice.
+    /// Starts the account of a request. It is boxed, because it goes through every future of the
+    /// request's way, which would each hold its kilobyte twice.
     pub fn start(
         context: RequestContext<'_>,
         accounting: Rc<WorkerAccounting>,

@@ -66,7 +66,8 @@ impl Metered<'_> {
         Numbers { usage, missing }
     }
 
-    /// Returns what is missing where input and output are text. An answer that merely says what went wrong generated nothing.
+    /// Returns what is missing where input and output are text. An answer that merely says what
+    /// went wrong generated nothing.
     fn missing_of_text(&self, meter: &Meter, reported: ReportedCounts) -> Missing {
         let reading = meter.reading();
         let has_uncounted = meter.is_of_events() && reading.has_uncounted_text(self.is_complete);

@@ -143,7 +143,8 @@ impl ObjectRecorder {
         }
     }
 
-    /// Returns the ids that the request gives to items which the backend may keep, if the answer's objects are noted at all.
+    /// Returns the ids that the request gives to items which the backend may keep, if the answer's
+    /// objects are noted at all.
     pub fn ids_to_count(&self) -> Option<Vec<String>> {
         let counts = self.notes_objects() && !self.given_ids.is_empty();
         counts.then(|| self.given_ids.clone())

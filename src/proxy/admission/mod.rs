@@ -45,8 +45,9 @@ pub struct Arrival {
 }
 
 impl AdmissionControl {
-    /// Finds out who calls. A key that another process made a moment ago is not known yet: one of our form is looked up once
-    /// more before it is refused, so that `KEY=$(llmproxy user add alice)` can be used in the next line of a script.
+    /// Finds out who calls. A key that another process made a moment ago is not known yet: one of
+    /// our form is looked up once more before it is refused, so that `KEY=$(llmproxy user add
+    /// alice)` can be used in the next line of a script.
     ///
     /// # Errors
     /// 401 without a known key, 403 for a forbidden one, 503 when the server stops.
@@ -69,8 +70,8 @@ impl AdmissionControl {
         })
     }
 
-    /// Waits for a request's turn. Every request passes here before the backend hears of it, so that this is where a limit
-    /// belongs.
+    /// Waits for a request's turn. Every request passes here before the backend hears of it, so
+    /// that this is where a limit belongs.
     ///
     /// # Errors
     /// 503 when the wait is too long or the server stops.

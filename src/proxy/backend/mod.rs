@@ -1,7 +1,8 @@
-//! The client that talks to the backend: HTTP/1.1 over TCP or TLS, directly or through an HTTP proxy, connections kept
-//! per worker. Written for this proxy because every rule on the wire matters here: a truncated answer is never a clean
-//! end, an answer without length is read to the close and its connection never used again, an early answer is read while
-//! the request is still being written, and a kept connection that turns out dead costs the client nothing unless the
+//! The client that talks to the backend: HTTP/1.1 over TCP or TLS, directly or through an HTTP
+//! proxy, connections kept per worker. Written for this proxy because every rule on the wire
+//! matters here: a truncated answer is never a clean end, an answer without length is read to the
+//! close and its connection never used again, an early answer is read while the request is still
+//! being written, and a kept connection that turns out dead costs the client nothing unless the
 //! backend may have begun to work on its request.
 
 mod addresses;

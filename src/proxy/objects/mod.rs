@@ -1,5 +1,5 @@
-//! AnswerObjects objects: what a request refers to belongs to its caller, and what its answer makes is
-//! remembered. This is a wing of its own; a request that concerns no objects never comes here.
+//! AnswerObjects objects: what a request refers to belongs to its caller, and what its answer makes
+//! is remembered. This is a wing of its own; a request that concerns no objects never comes here.
 
 mod batch_input;
 mod billing;

@@ -1,4 +1,5 @@
-//! An open socket: bytes pass untouched both ways, and each answer that comes through is booked before it is passed on.
+//! An open socket: bytes pass untouched both ways, and each answer that comes through is booked
+//! before it is passed on.
 
 use std::{
     cell::Cell,

@@ -118,7 +118,8 @@ pub fn is_json(headers: &HeaderMap) -> bool {
     essence == b"application/json" || essence.ends_with(b"+json")
 }
 
-/// 400 for a body that is not UTF-8, which every JSON text is (RFC 8259 section 8.1). Lenient servers guess another encoding.
+/// 400 for a body that is not UTF-8, which every JSON text is (RFC 8259 section 8.1). Lenient
+/// servers guess another encoding.
 pub fn not_utf_8() -> ApiError {
     ApiError::invalid_request(
         StatusCode::BAD_REQUEST,

@@ -1,4 +1,5 @@
-//! A client's request: how its body is taken, what it says, what it refers to, and the one edit that is made in it.
+//! A client's request: how its body is taken, what it says, what it refers to, and the one edit
+//! that is made in it.
 
 pub mod body_kind;
 mod info;

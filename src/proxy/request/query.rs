@@ -58,8 +58,9 @@ const CURSORS: [&str; 38] = [
 /// Checks the names of a query's parameters.
 ///
 /// # Errors
-/// 400 for a parameter that would override the method or the path; for one that would name a stored object, unless the endpoint is
-/// one of the operator's own; and for a list's cursor under another name than `after` and `before`, which alone are looked up.
+/// 400 for a parameter that would override the method or the path; for one that would name a stored
+/// object, unless the endpoint is one of the operator's own; and for a list's cursor under another
+/// name than `after` and `before`, which alone are looked up.
 pub fn check(query: &str, endpoint: &Endpoint) -> Result<(), ApiError> {
     if query.is_empty() {
         return Ok(());

@@ -1,4 +1,5 @@
-//! The endpoints that are served: which one a request is for, and how its body and its answer are treated.
+//! The endpoints that are served: which one a request is for, and how its body and its answer are
+//! treated.
 
 mod path;
 mod table;
@@ -176,7 +177,8 @@ impl Endpoints {
         self.stateful
     }
 
-    /// Returns whether the path or the answer of a request concerns stored objects; its body may do so besides.
+    /// Returns whether the path or the answer of a request concerns stored objects; its body may do
+    /// so besides.
     #[must_use]
     pub fn concerns_objects(&self, route: &Found<'_>) -> bool {
         let has_effect = !matches!(

@@ -1,5 +1,5 @@
-//! Checks that the path still leads to the file that rows are written into. A deleted or replaced database would take every row
-//! with it, without an error.
+//! Checks that the path still leads to the file that rows are written into. A deleted or replaced
+//! database would take every row with it, without an error.
 
 use std::path::PathBuf;
 

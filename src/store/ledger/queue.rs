@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 
 use crate::model::Entry;
 
-/// The most entries kept in memory while the database refuses writes, about 50 MB. Further ones are lost, and counted in the
-/// log.
+/// The most entries kept in memory while the database refuses writes, about 50 MB. Further ones are
+/// lost, and counted in the log.
 const MAX_BACKLOG: usize = 100_000;
 
 /// The way requests are treated while the database refuses writes.
@@ -25,7 +25,8 @@ pub enum OnFailure {
     Serve,
 }
 
-/// The error for a row that could not be written. The row is kept and tried again, but its answer must not end cleanly.
+/// The error for a row that could not be written. The row is kept and tried again, but its answer
+/// must not end cleanly.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the ledger cannot be written")]
 pub struct NotWritten;
@@ -77,8 +78,9 @@ impl Ledger {
         }
     }
 
-    /// Queues entries that are acknowledged together: `written` gets the result when their transaction is committed. With
-    /// [`OnFailure::Serve`] it gets a success at once while rows cannot be written.
+    /// Queues entries that are acknowledged together: `written` gets the result when their
+    /// transaction is committed. With [`OnFailure::Serve`] it gets a success at once while rows
+    /// cannot be written.
     pub fn write(
         &self,
         entries: Vec<Entry>,
@@ -97,7 +99,8 @@ impl Ledger {
         }
         queue.entries += request.entries.len();
         queue.requests.push_back(request);
-        // A wake-up is a system call, and needed only by a thread that sleeps until there is enough.
+        // A wake-up is a system call, and needed only by a thread that sleeps until there is
+        // enough.
         let is_enough = queue.wake_at.is_some_and(|at| queue.entries >= at);
         if is_enough {
             queue.wake_at = None;
@@ -136,7 +139,8 @@ impl WriteRequest {
 }
 
 impl Shared {
-    /// Locks the queue. A panic while the lock was held left the queue valid, so that the poison is ignored.
+    /// Locks the queue. A panic while the lock was held left the queue valid, so that the poison is
+    /// ignored.
     pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

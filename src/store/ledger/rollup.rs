@@ -1,8 +1,9 @@
-//! Adds written rows to the sums of their hours, many at a time: adding each as it is written would cost a page write a
-//! commit and as much time as the row itself. Reports read what is not summed yet from the rows.
+//! Adds written rows to the sums of their hours, many at a time: adding each as it is written would
+//! cost a page write a commit and as much time as the row itself. Reports read what is not summed
+//! yet from the rows.
 //!
-//! The rows of this process are summed in memory as they are written. If another process or a trigger may have changed any,
-//! they are read back from the table, a thousand at a time.
+//! The rows of this process are summed in memory as they are written. If another process or a
+//! trigger may have changed any, they are read back from the table, a thousand at a time.
 
 use std::{
     collections::HashMap,
@@ -26,7 +27,8 @@ const MS_PER_HOUR: i64 = 3_600_000;
 // Index: the primary key of usage_logs.
 const LAST_OF_BATCH: &str = "SELECT max(id), (SELECT max(id) FROM usage_logs) FROM (SELECT id FROM usage_logs \
      WHERE id > (SELECT last_id FROM usage_rollup) ORDER BY id LIMIT ?1) HAVING max(id) IS NOT NULL";
-/// Finds triggers that are not this program's. They may change what is written, on this very connection.
+/// Finds triggers that are not this program's. They may change what is written, on this very
+/// connection.
 const HAS_OTHER_TRIGGERS: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' \
      AND name NOT IN ('users_inserted', 'users_updated', 'users_deleted', 'usage_logs_deleted'))";
 const SUMMED_UP: &str = "UPDATE usage_rollup SET last_id = ?1";
@@ -70,7 +72,8 @@ pub(super) struct Rollup {
     pending: Option<PendingSums>,
 }
 
-/// Sums of rows that are not written yet. They hold as long as no other connection writes rows or a trigger.
+/// Sums of rows that are not written yet. They hold as long as no other connection writes rows or a
+/// trigger.
 struct PendingSums {
     data_version: i64,
     last_id: i64,
@@ -119,8 +122,9 @@ impl Rollup {
         }
     }
 
-    /// Sums up if that is due. A failure does no harm, because reports read the rows that are not summed, and it is tried again.
-    /// It does not wait for another process's lock, because a row that comes meanwhile would wait twice as long.
+    /// Sums up if that is due. A failure does no harm, because reports read the rows that are not
+    /// summed, and it is tried again. It does not wait for another process's lock, because a row
+    /// that comes meanwhile would wait twice as long.
     pub(super) fn run_if_due(&mut self, connection: &Connection) {
         let is_due = self.waiting_rows >= BATCH_ROWS
             || self.waiting_rows > 0 && self.waiting_since.elapsed() >= MAX_AGE;

@@ -23,7 +23,8 @@ macro_rules! insert_row {
     };
 }
 const INSERT_ROW: &str = insert_row!("", "");
-/// Inserts a row with an estimate, which has two more columns. They stay NULL in the other rows, which are nearly all.
+/// Inserts a row with an estimate, which has two more columns. They stay NULL in the other rows,
+/// which are nearly all.
 const INSERT_ESTIMATE: &str = insert_row!(
     ", estimated_input_tokens, estimated_output_tokens",
     ", ?18, ?19"

@@ -1,7 +1,8 @@
-//! Writes the write-ahead log back into the database, in a quiet moment if there is one, because rows that come meanwhile wait
-//! for it. The log is also kept small if there are always readers: SQLite begins it anew only in a moment without readers
-//! (sqlite.org/wal.html#avoiding_excessively_large_wal_files), overlapping reports leave no such moment, and the log grew by
-//! 20 MB a second under load. This module makes such a moment.
+//! Writes the write-ahead log back into the database, in a quiet moment if there is one, because
+//! rows that come meanwhile wait for it. The log is also kept small if there are always readers:
+//! SQLite begins it anew only in a moment without readers
+//! (sqlite.org/wal.html#avoiding_excessively_large_wal_files), overlapping reports leave no such
+//! moment, and the log grew by 20 MB a second under load. This module makes such a moment.
 
 use std::{
     cell::Cell,
@@ -14,10 +15,12 @@ use rusqlite::Connection;
 
 use crate::store::sqlite::BUSY_TIMEOUT;
 
-/// Number of pages of 4 KiB from which on the log is written back while no row waits. That takes a millisecond or two.
+/// Number of pages of 4 KiB from which on the log is written back while no row waits. That takes a
+/// millisecond or two.
 const PAGES_WHEN_QUIET: i32 = 200;
-/// Number of pages from which on the log is written back in any case. That takes some 13 ms, but so seldom that fewer than one
-/// row in a hundred waits for it: with 64 writers the p99 is 0.8 ms. At SQLite's own 1,000 (sqlite.org/pragma.html#pragma_wal_autocheckpoint) it is 2 ms.
+/// Number of pages from which on the log is written back in any case. That takes some 13 ms, but so
+/// seldom that fewer than one row in a hundred waits for it: with 64 writers the p99 is 0.8 ms. At
+/// SQLite's own 1,000 (sqlite.org/pragma.html#pragma_wal_autocheckpoint) it is 2 ms.
 const PAGES_WHEN_BUSY: i32 = 2_000;
 
 const MIB: u64 = 1024 * 1024;
@@ -25,15 +28,18 @@ const MIB: u64 = 1024 * 1024;
 const MAX_WAL_BYTES: u64 = 32 * MIB;
 /// Interval between two looks at the size of the log.
 const POLL: Duration = Duration::from_millis(100);
-/// Time that present readers are waited for, for each MiB in the log: the more there is to gain, the longer.
+/// Time that present readers are waited for, for each MiB in the log: the more there is to gain,
+/// the longer.
 const WAIT_PER_MIB: Duration = Duration::from_millis(5);
 const MAX_WAIT: Duration = Duration::from_secs(2);
-/// The longest pause after a wait in vain, in times of the wait. A backup reads for minutes, and waiting for it must not take
-/// more than this part of the time. The first pauses are shorter, because most readers have finished by the next attempt.
+/// The longest pause after a wait in vain, in times of the wait. A backup reads for minutes, and
+/// waiting for it must not take more than this part of the time. The first pauses are shorter,
+/// because most readers have finished by the next attempt.
 const MAX_PAUSE_IN_WAITS: u32 = 10;
 
 thread_local! {
-    /// Number of pages in the log of the connection that this thread writes with. SQLite reports it at each commit.
+    /// Number of pages in the log of the connection that this thread writes with. SQLite reports it
+    /// at each commit.
     static PAGES: Cell<i32> = const { Cell::new(0) };
 }
 
@@ -41,7 +47,8 @@ thread_local! {
 pub(super) struct WalWatch {
     path: PathBuf,
     next_look: Instant,
-    /// The pause before the next attempt, in times of the wait for readers. Each attempt in vain doubles it.
+    /// The pause before the next attempt, in times of the wait for readers. Each attempt in vain
+    /// doubles it.
     pause_in_waits: u32,
     /// Number of pages in the log that were written back.
     pages_written_back: i32,
@@ -78,7 +85,8 @@ impl WalWatch {
         };
         if pages - self.pages_written_back >= due {
             self.pages_written_back = pages;
-            // A reader may stand in the way, and a full disk is found at the next commit: it is tried again with more pages.
+            // A reader may stand in the way, and a full disk is found at the next commit: it is
+            // tried again with more pages.
             let _ = checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)");
         }
         // While nothing is written the log does not grow, and no row should wait for readers.
@@ -87,7 +95,8 @@ impl WalWatch {
         }
     }
 
-    /// Empties a log that has grown too long. New readers read around it meanwhile, other writers wait.
+    /// Empties a log that has grown too long. New readers read around it meanwhile, other writers
+    /// wait.
     fn empty_if_long(&mut self, connection: &Connection) {
         let now = Instant::now();
         if now < self.next_look {

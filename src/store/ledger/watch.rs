@@ -6,7 +6,8 @@ use rusqlite::Connection;
 
 use crate::store::{StoreError, sqlite::data_version, users};
 
-/// Interval between two looks whether another process changed the users. A forbidden key stops working within about this.
+/// Interval between two looks whether another process changed the users. A forbidden key stops
+/// working within about this.
 pub(super) const USERS_POLL: Duration = Duration::from_millis(50);
 
 /// The function that is called on the ledger's thread whenever a user may have changed.
@@ -48,7 +49,8 @@ impl UsersWatch {
         }
     }
 
-    /// Reloads the users if they changed. Their counter is read only if `data_version` moved, which costs less to ask for.
+    /// Reloads the users if they changed. Their counter is read only if `data_version` moved, which
+    /// costs less to ask for.
     fn look(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let data_version = data_version(connection)?;
         if data_version == self.data_version {

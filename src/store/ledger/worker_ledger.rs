@@ -1,5 +1,6 @@
-//! A worker's way to the ledger. Entries that come up in one round of the worker's tasks are handed over together and
-//! acknowledged with one wake-up: across threads a wake-up is a system call, within one it is free.
+//! A worker's way to the ledger. Entries that come up in one round of the worker's tasks are handed
+//! over together and acknowledged with one wake-up: across threads a wake-up is a system call,
+//! within one it is free.
 
 use std::{cell::RefCell, future::Future, rc::Rc};
 
@@ -25,8 +26,8 @@ struct Outgoing {
 }
 
 impl WorkerLedger {
-    /// Creates the ledger of this worker and the task that empties it. The task runs behind those that are ready already, which
-    /// may add rows of their own; a lone row goes out at once.
+    /// Creates the ledger of this worker and the task that empties it. The task runs behind those
+    /// that are ready already, which may add rows of their own; a lone row goes out at once.
     #[must_use]
     pub fn new(ledger: Ledger) -> Rc<Self> {
         let worker_ledger = Rc::new(Self {
@@ -38,8 +39,8 @@ impl WorkerLedger {
         worker_ledger
     }
 
-    /// Hands entries over. The future resolves when their transaction is committed, at once where there are none; dropping
-    /// it does not take them back.
+    /// Hands entries over. The future resolves when their transaction is committed, at once where
+    /// there are none; dropping it does not take them back.
     pub fn commit<I: IntoIterator<Item = Entry>>(
         &self,
         entries: I,
@@ -63,8 +64,8 @@ impl WorkerLedger {
         }
     }
 
-    /// Hands over entries that no answer waits for, behind those that are on their way: an object must be remembered before the
-    /// row that bills it.
+    /// Hands over entries that no answer waits for, behind those that are on their way: an object
+    /// must be remembered before the row that bills it.
     pub fn push(&self, entries: Vec<Entry>) {
         let mut outgoing = self.outgoing.borrow_mut();
         if !outgoing.entries.is_empty() {
@@ -74,7 +75,8 @@ impl WorkerLedger {
         }
     }
 
-    /// Calls `then` when the entries that are on their way have been handed over: at once, if there are none.
+    /// Calls `then` when the entries that are on their way have been handed over: at once, if there
+    /// are none.
     pub fn behind(&self, then: impl FnOnce() + 'static) {
         let mut outgoing = self.outgoing.borrow_mut();
         if outgoing.entries.is_empty() {
@@ -115,7 +117,8 @@ impl WorkerLedger {
     }
 }
 
-/// Queues the entries that are still here when the worker ends. They were not acknowledged, and are written all the same.
+/// Queues the entries that are still here when the worker ends. They were not acknowledged, and are
+/// written all the same.
 impl Drop for WorkerLedger {
     fn drop(&mut self) {
         let Outgoing {

@@ -1,4 +1,5 @@
-//! The writing thread: takes what is queued, writes it in one transaction, reports the result to those who wait.
+//! The writing thread: takes what is queued, writes it in one transaction, reports the result to
+//! those who wait.
 
 use std::{
     borrow::Cow,
@@ -24,8 +25,9 @@ use crate::{
 
 /// Pause between attempts while the database refuses writes.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// The number of rows in a batch, some 20,000 a second, from which on the next batch gathers for [`GATHER`]. A commit takes
-/// 60 µs of CPU whatever it holds, and a millisecond does not matter beside so many others. Fewer rows are written at once.
+/// The number of rows in a batch, some 20,000 a second, from which on the next batch gathers for
+/// [`GATHER`]. A commit takes 60 µs of CPU whatever it holds, and a millisecond does not matter
+/// beside so many others. Fewer rows are written at once.
 const BUSY_ROWS: usize = 12;
 const GATHER: Duration = Duration::from_millis(1);
 /// The number of rows that are written without gathering more.
@@ -89,8 +91,8 @@ impl Writer {
         }
     }
 
-    /// Moves queued rows behind those already in `batch`. Waits if there are none, until it is time to look at the users.
-    /// Returns whether the ledger is being closed.
+    /// Moves queued rows behind those already in `batch`. Waits if there are none, until it is time
+    /// to look at the users. Returns whether the ledger is being closed.
     fn wait_for_rows(&self, batch: &mut Vec<WriteRequest>) -> bool {
         let mut queue = self.shared.lock();
         if batch.is_empty() {
@@ -126,7 +128,8 @@ impl Writer {
         queue.closing
     }
 
-    /// Unlocks the queue for a while, or until the thread is woken. Returns at once if the server is closing.
+    /// Unlocks the queue for a while, or until the thread is woken. Returns at once if the server
+    /// is closing.
     fn pause<'a>(&'a self, queue: MutexGuard<'a, Queue>, pause: Duration) -> MutexGuard<'a, Queue> {
         if queue.closing {
             return queue;
@@ -135,7 +138,8 @@ impl Writer {
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Writes the batch in one transaction. If that fails, the rows stay in the batch and the failure is reported.
+    /// Writes the batch in one transaction. If that fails, the rows stay in the batch and the
+    /// failure is reported.
     fn write(&mut self, batch: &mut Vec<WriteRequest>) {
         if let Some(problem) = self.file.problem() {
             self.keep_and_report(batch, &problem);
@@ -162,7 +166,8 @@ impl Writer {
         }
     }
 
-    /// Logs the first of several failures and reports each to those who wait. The rows stay in the batch.
+    /// Logs the first of several failures and reports each to those who wait. The rows stay in the
+    /// batch.
     fn keep_and_report(&self, batch: &mut [WriteRequest], problem: &impl fmt::Display) {
         if !self.shared.failing.swap(true, Ordering::Relaxed) {
             log::error!(
@@ -180,7 +185,8 @@ impl Writer {
         }
     }
 
-    /// Writes each entry in a transaction of its own, so that one that the schema refuses does not hold up all others.
+    /// Writes each entry in a transaction of its own, so that one that the schema refuses does not
+    /// hold up all others.
     fn write_singly(&mut self, batch: &mut Vec<WriteRequest>) {
         while let Some(request) = batch.first_mut() {
             while let Some(entry) = request.entries.first() {
@@ -215,8 +221,9 @@ pub(super) fn prepare(connection: &Connection, sync: Sync) -> rusqlite::Result<(
         Sync::Full => "FULL",
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
-    // The table's CHECKs are for others who write: this connection's words come from enums, and SQLite builds a temporary
-    // b-tree for each `IN (…)` of each row, which took a third of the ledger's time.
+    // The table's CHECKs are for others who write: this connection's words come from enums, and
+    // SQLite builds a temporary b-tree for each `IN (…)` of each row, which took a third of the
+    // ledger's time.
     connection.pragma_update(None, "ignore_check_constraints", true)?;
     connection.execute("UPDATE users_version SET version = version + 1", [])?;
     Ok(())
@@ -269,8 +276,8 @@ fn write_entries<'a>(
     })
 }
 
-/// Returns whether an error lies in one row, so that trying again cannot mend it. The error of a trigger does not count: the
-/// operator who made the trigger may remove it.
+/// Returns whether an error lies in one row, so that trying again cannot mend it. The error of a
+/// trigger does not count: the operator who made the trigger may remove it.
 fn is_about_a_row(error: &rusqlite::Error) -> bool {
     let rusqlite::Error::SqliteFailure(cause, _) = error else {
         return false;

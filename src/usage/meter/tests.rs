@@ -53,7 +53,8 @@ fn gzip_is_read_and_passed_untouched() {
     );
 }
 
-/// `{"usage":{"prompt_tokens":3,"completion_tokens":4}}`, as the brotli and zstd command line tools write it.
+/// `{"usage":{"prompt_tokens":3,"completion_tokens":4}}`, as the brotli and zstd command line tools
+/// write it.
 const BROTLI: &[u8] = b"\xa1\x90\x01\xc0o\xa4\x16k\xcep'\x90\x93\xa5\xfe\xac\xd1\xba\x90\x8c\xa1\x99\xd0\x81\x89\x1c86\xcf\x02\xa1\x83\xbfK\x98\x04\x97bx\xf8qTg\xd4z0\x06\x15>\xc8\xfe\x01";
 const ZSTD: &[u8] = b"(\xb5/\xfd$3\x99\x01\x00{\x22usage\x22:{\x22prompt_tokens\x22:3,\x22completion_tokens\x22:4}}7}\x94\x08";
 

@@ -1,11 +1,12 @@
-//! The lines of server-sent events (WHATWG HTML, section 9.2.6): which are data, which mark an error, and the form
-//! that nearly all events have.
+//! The lines of server-sent events (WHATWG HTML, section 9.2.6): which are data, which mark an
+//! error, and the form that nearly all events have.
 
 use memchr::memchr2;
 
 use crate::usage::answer::EventKind;
 
-/// The longest data of an event that is read completely. Of longer data only the outline is kept and read.
+/// The longest data of an event that is read completely. Of longer data only the outline is kept
+/// and read.
 pub(super) const MAX_EVENT_BYTES: usize = 1024 * 1024;
 const DATA: &[u8] = b"data:";
 /// The byte order mark, which may stand at the beginning of a stream.
@@ -13,8 +14,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The line that marks an error event, without the optional space.
 pub(super) const ERROR_EVENT_LINE: &[u8] = b"event:error";
 
-/// An event in the form that nearly all have: a `data` line, perhaps an `event` line before it, and LFs. It takes one search for
-/// the line's end instead of five.
+/// An event in the form that nearly all have: a `data` line, perhaps an `event` line before it, and
+/// LFs. It takes one search for the line's end instead of five.
 pub(super) struct UsualEvent<'a> {
     pub(super) length: usize,
     /// The place where its `data` line begins.
@@ -50,8 +51,8 @@ impl<'a> UsualEvent<'a> {
     }
 }
 
-/// Returns how many bytes of [`ERROR_EVENT_LINE`] a line has so far; `None` if it is another line. The first `matched` bytes came
-/// before this part of the line.
+/// Returns how many bytes of [`ERROR_EVENT_LINE`] a line has so far; `None` if it is another line.
+/// The first `matched` bytes came before this part of the line.
 pub(super) fn match_error(matched: u8, line: &[u8]) -> Option<u8> {
     let mut matched = matched;
     for byte in line {
@@ -85,7 +86,8 @@ pub(super) fn value_of(line: &[u8]) -> Option<&[u8]> {
     Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
-/// Returns the lines of an event without their ends. Between a CR and its LF it returns an empty line.
+/// Returns the lines of an event without their ends. Between a CR and its LF it returns an empty
+/// line.
 fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(event);
     std::iter::from_fn(move || {
@@ -96,7 +98,8 @@ fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Joins the event's `data` lines and passes them to `on_data`. An event without data is content of no interest.
+/// Joins the event's `data` lines and passes them to `on_data`. An event without data is content of
+/// no interest.
 pub(super) fn read_data(event: &[u8], on_data: &mut impl FnMut(&[u8]) -> EventKind) -> EventKind {
     let mut values = lines(event).filter_map(value_of);
     let Some(first) = values.next() else {

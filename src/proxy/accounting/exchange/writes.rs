@@ -1,4 +1,5 @@
-//! What is written when the account of a request ends: objects, and a row or what it is estimated from.
+//! What is written when the account of a request ends: objects, and a row or what it is estimated
+//! from.
 
 use super::{Exchange, Stage, millis_since};
 use crate::{
