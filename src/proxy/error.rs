@@ -13,6 +13,7 @@ use actix_web::{
         header::{self, HeaderName},
     },
 };
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 
 /// An answer of the proxy itself instead of the backend's.
@@ -25,12 +26,15 @@ pub struct ApiError {
     message: Cow<'static, str>,
     retry: Retry,
     /// The methods that a 405 lists in `Allow`.
-    allow: Option<Cow<'static, str>>,
+    allow: Option<Box<str>>,
     /// The request has its line in the access log already.
     is_logged: bool,
     /// The answer's id, if it was in the log before there was an answer.
-    request_id: Option<String>,
+    request_id: Option<RequestId>,
 }
+
+/// The random bits of an answer's id.
+type RequestId = [u8; 12];
 
 /// The header that has an answer's id, and Anthropic's name for it.
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -232,7 +236,7 @@ impl ApiError {
 
     /// 405, with the methods that are served, as the header `Allow` lists them.
     #[must_use]
-    pub fn method_not_allowed(allow: impl Into<Cow<'static, str>>) -> Self {
+    pub fn method_not_allowed(allow: impl Into<Box<str>>) -> Self {
         let allow = allow.into();
         let methods = match allow.rsplit_once(", ") {
             Some((others, last)) => format!("{others} and {last}"),
@@ -271,7 +275,7 @@ impl ApiError {
     /// Logs what the client is not told, under the id that its answer will have.
     #[must_use]
     pub fn logged_cause(mut self, level: log::Level, cause: &impl fmt::Display) -> Self {
-        let request_id = self.request_id.get_or_insert_with(new_request_id);
+        let request_id = text_of(*self.request_id.get_or_insert_with(new_request_id));
         log::log!(level, "{cause}: request_id={request_id:?}");
         self
     }
@@ -296,7 +300,7 @@ impl ApiError {
     /// Makes the response.
     #[must_use]
     pub fn to_response(&self, shape: ErrorShape) -> HttpResponse<BoxBody> {
-        let request_id = self.request_id.clone().unwrap_or_else(new_request_id);
+        let request_id = text_of(self.request_id.unwrap_or_else(new_request_id));
         let mut response = HttpResponse::build(self.status);
         response.insert_header((REQUEST_ID.clone(), request_id.as_str()));
         match self.retry {
@@ -353,16 +357,15 @@ pub fn shortened(text: &str, max_chars: usize) -> &str {
         .map_or(text, |(end, _)| &text[..end])
 }
 
-/// Returns `req_` and 96 random bits. Answers of the backend have the backend's own id.
-fn new_request_id() -> String {
-    let mut random = [0u8; 12];
+/// Returns 96 random bits. Answers of the backend have the backend's own id.
+fn new_request_id() -> RequestId {
+    let mut random = RequestId::default();
     // Without random bytes the id is only not unique.
     let _ = getrandom::fill(&mut random);
-    let mut id = String::with_capacity(28);
-    id.push_str("req_");
-    for byte in random {
-        id.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
-        id.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
-    }
-    id
+    random
+}
+
+/// Returns an id as the client gets it: `req_` and the bits in hexadecimal.
+fn text_of(id: RequestId) -> String {
+    format!("req_{}", HEXLOWER.encode(&id))
 }

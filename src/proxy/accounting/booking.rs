@@ -29,7 +29,9 @@ pub enum Booking {
 }
 
 /// What is known when an answer ends.
-#[derive(Debug, Clone, Default)]
+// Facts are independent of each other.
+#[allow(clippy::struct_excessive_bools)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Facts<'a> {
     /// There is an answer with a status of success.
     pub is_success: bool,

@@ -24,12 +24,12 @@ impl BytesCollector {
         }
     }
 
-    pub fn len(&self) -> usize {
+    pub fn len_bytes(&self) -> usize {
         self.whole.as_ref().map_or(self.first.len(), BytesMut::len)
     }
 
     pub fn push(&mut self, part: Bytes) {
-        if self.len() == 0 {
+        if self.len_bytes() == 0 {
             self.first = part;
             return;
         }
@@ -56,24 +56,24 @@ mod tests {
     #[test]
     fn parts_are_joined_and_what_they_came_in_is_let_go() {
         for announced in [0, 3, 1000, u64::MAX] {
-            let mut gathered = BytesCollector::of_announced(announced);
+            let mut collected = BytesCollector::of_announced(announced);
             let mut buffer = BytesMut::from(&b"abcdef"[..]);
             for _ in 0..5 {
-                gathered.push(buffer.split_to(1).freeze());
+                collected.push(buffer.split_to(1).freeze());
             }
-            assert_eq!(gathered.len(), 5);
+            assert_eq!(collected.len_bytes(), 5);
             assert!(buffer.freeze().is_unique());
-            assert_eq!(gathered.into_bytes(), "abcde");
+            assert_eq!(collected.into_bytes(), "abcde");
         }
     }
 
     #[test]
     fn a_lone_part_is_not_copied() {
         let part = Bytes::from(b"abc".to_vec());
-        let mut gathered = BytesCollector::default();
-        gathered.push(Bytes::new());
-        gathered.push(part.clone());
-        assert_eq!(gathered.into_bytes().as_ptr(), part.as_ptr());
+        let mut collected = BytesCollector::default();
+        collected.push(Bytes::new());
+        collected.push(part.clone());
+        assert_eq!(collected.into_bytes().as_ptr(), part.as_ptr());
         assert_eq!(BytesCollector::default().into_bytes(), Bytes::new());
     }
 }

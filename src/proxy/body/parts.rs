@@ -101,7 +101,7 @@ impl BodyBuilder {
         }
     }
 
-    pub fn len(&self) -> usize {
+    pub fn len_bytes(&self) -> usize {
         self.bytes
     }
 
@@ -134,12 +134,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn arrived(parts: &[Bytes]) -> BodyParts {
-        let mut arriving = BodyBuilder::of_announced(1);
+        let mut builder = BodyBuilder::of_announced(1);
         for part in parts {
-            arriving.push(part.clone());
+            builder.push(part.clone());
         }
-        assert_eq!(arriving.len(), parts.concat().len());
-        arriving.into_parts()
+        assert_eq!(builder.len_bytes(), parts.concat().len());
+        builder.into_parts()
     }
 
     #[test]
@@ -158,11 +158,11 @@ mod tests {
     #[test]
     fn parts_of_a_body_of_unknown_length_hold_no_buffer() {
         let buffer = Bytes::from(vec![b'b'; 4 * MIN_PART_BYTES]);
-        let mut arriving = BodyBuilder::of_announced(0);
+        let mut builder = BodyBuilder::of_announced(0);
         for _ in 0..2 {
-            arriving.push(buffer.slice(..MIN_PART_BYTES));
+            builder.push(buffer.slice(..MIN_PART_BYTES));
         }
-        let parts = arriving.into_parts();
+        let parts = builder.into_parts();
         assert!(buffer.is_unique());
         assert_eq!(parts.joined(), buffer[..2 * MIN_PART_BYTES]);
     }

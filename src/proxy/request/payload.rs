@@ -53,7 +53,7 @@ pub async fn read_body(
     let mut body = BodyBuilder::of_announced(announced);
     let mut pace = MinRateGuard::default();
     while let Some(chunk) = pace.next_chunk(payload).await? {
-        let length = body.len() + chunk.len();
+        let length = body.len_bytes() + chunk.len();
         if length > limit_bytes {
             return Err(too_large(limit_bytes));
         }

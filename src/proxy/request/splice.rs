@@ -27,6 +27,7 @@ impl Splice {
     }
 
     /// Returns the edit of the complete body, for an edit that was found in an excerpt of it.
+    #[must_use]
     pub fn in_whole(self, body: &Excerpt<'_>) -> Self {
         Self {
             range: body.place(self.range.start)..body.place(self.range.end),

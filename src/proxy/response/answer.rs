@@ -176,7 +176,7 @@ async fn collect(
                 .coalesced(streams.coalescer())
                 .into_body(detached));
         }
-        if collected.len() > MAX_COLLECTED_BYTES {
+        if collected.len_bytes() > MAX_COLLECTED_BYTES {
             return Ok(relayed(body, exchange, collected).into_body(detached));
         }
     }

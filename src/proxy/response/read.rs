@@ -53,7 +53,7 @@ pub async fn whole_body(
     let mut whole = BytesCollector::default();
     let mut share = BodyShare::default();
     while let Some(bytes) = next_bytes(response).await? {
-        let length = whole.len() + bytes.len();
+        let length = whole.len_bytes() + bytes.len();
         if length > limit_bytes {
             return Err(unreadable());
         }

@@ -54,7 +54,7 @@ impl UneditedRequest {
         let mut read = BytesCollector::default();
         // A body that cannot be read is no refusal; the client gets what came, and the rest as it
         // comes.
-        while read.len() < MAX_REFUSAL_BYTES
+        while read.len_bytes() < MAX_REFUSAL_BYTES
             && let Ok(Some(bytes)) = next_bytes(&mut response).await
         {
             read.push(bytes);
