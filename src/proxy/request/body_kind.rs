@@ -8,7 +8,6 @@ use actix_web::{
 use super::{media_type, payload};
 use crate::proxy::{
     error::ApiError,
-    request as body,
     routes::{self, Endpoint},
 };
 
@@ -39,7 +38,7 @@ impl BodyKind {
         if is_any {
             refuse_body_without_meaning(request)?;
         }
-        let (kind, check) = if !(is_form || is_any) || body::is_json(headers) {
+        let (kind, check) = if !(is_form || is_any) || media_type::is_json(headers) {
             (Self::Read, media_type::check_json(headers))
         } else if is_form {
             (Self::Upload, media_type::check_form(headers))

@@ -5,10 +5,7 @@ mod tests;
 
 use std::borrow::Cow;
 
-use actix_web::http::{
-    StatusCode,
-    header::{self, HeaderMap},
-};
+use actix_web::http::StatusCode;
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
@@ -99,23 +96,6 @@ fn members_of(json: &str) -> serde_json::Result<Members<'_>> {
     for_each_member(&mut json, &mut members)?;
     json.end()?;
     Ok(members)
-}
-
-/// Returns whether a body is JSON by its type. Without a type it is taken for JSON, as most servers
-/// do.
-#[must_use]
-pub fn is_json(headers: &HeaderMap) -> bool {
-    let Some(content_type) = headers.get(header::CONTENT_TYPE) else {
-        return true;
-    };
-    let essence = content_type
-        .as_bytes()
-        .split(|byte| *byte == b';')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii()
-        .to_ascii_lowercase();
-    essence == b"application/json" || essence.ends_with(b"+json")
 }
 
 /// 400 for a body that is not UTF-8, which every JSON text is (RFC 8259 section 8.1). Lenient

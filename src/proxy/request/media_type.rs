@@ -1,5 +1,6 @@
-//! The type of a request's body: JSON in UTF-8, a form with one boundary, or another. A type that
-//! servers could read in two ways is refused.
+//! The type of a body: JSON in UTF-8, a form with one boundary, or another. A request's type that
+//! servers could read in two ways is refused; a parser that accepts all valid types, such as the
+//! crate `mime`, would not tell these apart.
 
 use actix_web::http::{
     StatusCode,
@@ -8,6 +9,26 @@ use actix_web::http::{
 
 use super::parameters::{assignments_of, parameters};
 use crate::proxy::error::ApiError;
+
+/// Returns the type of a body without its parameters, in the case in which it is written. Empty if
+/// the headers give none.
+#[must_use]
+pub fn essence_of(headers: &HeaderMap) -> &[u8] {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    let essence = content_type.and_then(|value| value.as_bytes().split(|b| *b == b';').next());
+    essence.unwrap_or_default().trim_ascii()
+}
+
+/// Returns whether a body is JSON by its type. Without a type it is taken for JSON, as most servers
+/// do.
+#[must_use]
+pub fn is_json(headers: &HeaderMap) -> bool {
+    if !headers.contains_key(header::CONTENT_TYPE) {
+        return true;
+    }
+    let essence = essence_of(headers).to_ascii_lowercase();
+    essence == b"application/json" || essence.ends_with(b"+json")
+}
 
 /// Checks the type of a body that is read as JSON. Without a type it is taken for JSON.
 ///

@@ -29,7 +29,10 @@ use crate::proxy::{
     body::BytesCollector,
     error::{ANTHROPIC_REQUEST_ID, ApiError, REQUEST_ID},
     headers::keep_end_to_end,
-    request::{is_json, prepare::Expected},
+    request::{
+        media_type::{essence_of, is_json},
+        prepare::Expected,
+    },
 };
 use crate::{
     model::Outcome,
@@ -237,11 +240,7 @@ enum Form {
 /// Returns the form of an answer by its type. An answer to a streamed request that has another type
 /// than JSON is a stream with the wrong type.
 fn form_of(headers: &HeaderMap, status: StatusCode, expected: Expected) -> Form {
-    let essence = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.as_bytes().split(|byte| *byte == b';').next())
-        .unwrap_or_default()
-        .trim_ascii();
+    let essence = essence_of(headers);
     // Answers with these statuses have no body, whatever their headers say.
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return Form::Json;
