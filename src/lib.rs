@@ -1,8 +1,7 @@
 //! llmproxy: an OpenAI-compatible proxy with a key per user and an exact token ledger.
 //!
-//! The rooms and who may know whom are drawn in `ARCHITECTURE.md`: `commands → server → proxy → {
-//! usage, store } → { json, model }`. The library exists for the binary and for tools that test its
-//! parts; it promises no stable interface.
+//! `ARCHITECTURE.md` has a picture of the rooms. The library exists for the binary and for tools
+//! that test its parts; it promises no stable interface.
 
 #![forbid(unsafe_code)]
 

@@ -187,7 +187,7 @@ fn padded(level: log::Level) -> &'static str {
     }
 }
 
-/// Shortens `llmproxy::proxy::answer` to `proxy`, which is enough for an operator.
+/// Shortens `llmproxy::proxy::response::answer` to `proxy`, which is enough for an operator.
 fn short_target(target: &str) -> &str {
     target
         .strip_prefix("llmproxy::")

@@ -1,6 +1,6 @@
 //! Every setting once: variable, default and accepted values (`table.rs`), flag and meaning
 //! (`flags.rs`), type and validation (here and in `reader.rs`). No value leaves this module
-//! unparsed, and only `commands` reads it.
+//! unparsed; `cli` and `commands` read them, and the other rooms take values.
 
 pub mod env_file;
 mod flags;

@@ -1,5 +1,6 @@
-//! A body as far as it must be read: nearly all of a picture is base64, in which nothing begins and
-//! nothing ends, and reading it as JSON took a fifth of such a request's time.
+//! An excerpt of a body: what has to be read of it. Nearly all of a picture is base64, in which no
+//! value begins or ends. Without excerpts a request of 1 MB takes 5.7 million instructions instead
+//! of 1.9, and a fifth more time.
 
 use std::{borrow::Cow, ops::Range, str::Utf8Error};
 

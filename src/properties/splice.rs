@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     json::Excerpt,
-    proxy::{body::BodyParts, request::look as look_into},
+    proxy::{body::BodyParts, request::inspect},
 };
 
 /// The longest model name that is kept.
@@ -46,7 +46,7 @@ fn check(body: &[u8]) {
         assert!(before.is_none(), "an object was refused for its encoding");
         return;
     };
-    let look = match look_into(&excerpt) {
+    let look = match inspect(&excerpt) {
         Ok(look) => look,
         Err(error) => {
             assert_eq!(error.status(), StatusCode::BAD_REQUEST);
@@ -81,7 +81,7 @@ fn check(body: &[u8]) {
         }
     };
     let again = Excerpt::of([&after[..]]).expect("the edited body is UTF-8");
-    let again = look_into(&again).expect("the edited body is an object");
+    let again = inspect(&again).expect("the edited body is an object");
     assert_eq!((&again.model, again.stream), (&look.model, look.stream));
     assert_eq!(again.splice, None, "edited and does not ask");
     if let Some(before) = before.filter(|before| !has_odd_options(before)) {

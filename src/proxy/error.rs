@@ -144,7 +144,7 @@ impl ApiError {
         }
     }
 
-    /// 400, 404, 409, 413, 415 and the like: the request is at fault.
+    /// Returns a 4xx: the request is at fault.
     #[must_use]
     pub fn invalid_request(
         status: StatusCode,
@@ -154,13 +154,13 @@ impl ApiError {
         Self::new(status, "invalid_request_error", code, message.into())
     }
 
-    /// 401: there is no key, or an unknown one.
+    /// Returns the 401 for a request: there is no key, or an unknown one.
     #[must_use]
     pub fn unauthorized(code: &'static str, message: &'static str) -> Self {
         Self::invalid_request(StatusCode::UNAUTHORIZED, Some(code), message)
     }
 
-    /// 403: the key is known, and may not.
+    /// Returns the 403 for a key that is known and not allowed.
     #[must_use]
     pub fn forbidden(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(
@@ -171,7 +171,7 @@ impl ApiError {
         )
     }
 
-    /// 5xx: the backend, the ledger or this server is at fault.
+    /// Returns a 5xx: the backend, the ledger or this server is at fault.
     #[must_use]
     pub fn server(
         status: StatusCode,
@@ -181,7 +181,7 @@ impl ApiError {
         Self::new(status, "server_error", Some(code), message.into())
     }
 
-    /// 503 while the ledger cannot be read or written.
+    /// Returns the 503 for the time in which the ledger cannot be read or written.
     #[must_use]
     pub fn ledger_unavailable() -> Self {
         Self::server(
@@ -191,7 +191,7 @@ impl ApiError {
         )
     }
 
-    /// 404 for a path that is not served.
+    /// Returns the 404 for a path that is not served.
     #[must_use]
     pub fn unknown_url(method: &str, path: &str) -> Self {
         let (method, path) = (shortened(method, 20), shortened(path, 200));
@@ -204,13 +204,14 @@ impl ApiError {
         )
     }
 
-    /// 404 for what is not open. The message says why, and which setting opens it if one does.
+    /// Returns the 404 for what is not open. The message says why, and which setting opens it if
+    /// one does.
     #[must_use]
     pub fn closed(message: impl Into<Cow<'static, str>>) -> Self {
         Self::invalid_request(StatusCode::NOT_FOUND, Some("endpoint_closed"), message)
     }
 
-    /// 429 for a user whose uploads would hold the permits of others.
+    /// Returns the 429 for a user whose uploads would hold the permits of others.
     #[must_use]
     pub fn too_many_uploads(limit: usize) -> Self {
         Self::new(
@@ -223,8 +224,8 @@ impl ApiError {
         .retry_after(2)
     }
 
-    /// 426 for a WebSocket where none is served. Clients that try one first go on with a POST at
-    /// once.
+    /// Returns the 426 for a WebSocket where none is served. Clients that try one first go on with
+    /// a POST at once.
     #[must_use]
     pub fn no_websocket() -> Self {
         Self::invalid_request(
@@ -234,7 +235,7 @@ impl ApiError {
         )
     }
 
-    /// 405, with the methods that are served, as the header `Allow` lists them.
+    /// Returns the 405, with the methods that are served, as the header `Allow` lists them.
     #[must_use]
     pub fn method_not_allowed(allow: impl Into<Box<str>>) -> Self {
         let allow = allow.into();
@@ -274,7 +275,7 @@ impl ApiError {
 
     /// Logs what the client is not told, under the id that its answer will have.
     #[must_use]
-    pub fn logged_cause(mut self, level: log::Level, cause: &impl fmt::Display) -> Self {
+    pub fn log_cause(mut self, level: log::Level, cause: &impl fmt::Display) -> Self {
         let request_id = text_of(*self.request_id.get_or_insert_with(new_request_id));
         log::log!(level, "{cause}: request_id={request_id:?}");
         self
@@ -360,7 +361,7 @@ pub fn shortened(text: &str, max_chars: usize) -> &str {
 /// Returns 96 random bits. Answers of the backend have the backend's own id.
 fn new_request_id() -> RequestId {
     let mut random = RequestId::default();
-    // Without random bytes the id is only not unique.
+    // Without random bytes an id may repeat, which is harmless.
     let _ = getrandom::fill(&mut random);
     random
 }

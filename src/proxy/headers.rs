@@ -47,7 +47,7 @@ fn is_hop_by_hop(name: &str) -> bool {
 /// - `alt-used`, which speaks of our host name;
 /// - of a WebSocket, what is written anew: the protocols may hold the key, the extensions would
 ///   compress.
-fn stays_here(name: &str) -> bool {
+fn is_dropped_from_request(name: &str) -> bool {
     let is_listed = match name.as_bytes().first() {
         Some(b'a') => matches!(
             name,
@@ -68,16 +68,16 @@ fn stays_here(name: &str) -> bool {
             name,
             "script-name" | "script-url" | "sec-websocket-extensions" | "sec-websocket-protocol"
         ),
-        Some(b'x') => is_override_in_x(name),
+        Some(b'x') => is_dropped_x_header(name),
         _ => false,
     };
     is_listed || name.ends_with("-ip")
 }
 
 /// Returns whether a request's header whose name begins with `x` does not go on (see
-/// [`stays_here`]). The third letter is looked at first, so that the SDKs' many `x-stainless-…`
-/// headers cost one comparison.
-fn is_override_in_x(name: &str) -> bool {
+/// [`is_dropped_from_request`]). The third letter is looked at first, so that the SDKs' many
+/// `x-stainless-…` headers cost one comparison.
+fn is_dropped_x_header(name: &str) -> bool {
     let starts_with = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     match name.as_bytes().get(2) {
         Some(b'a') => {
@@ -152,7 +152,7 @@ fn is_ambiguous(name: &str) -> bool {
 ///   not the client's;
 /// - `x-accel-redirect`, `x-sendfile` and the like: are orders to a server in front of us to send
 ///   something of its own.
-fn stays_with_backend(name: &str) -> bool {
+fn is_dropped_from_answer(name: &str) -> bool {
     match name.as_bytes().first() {
         Some(b'a') => matches!(
             name,
@@ -423,7 +423,7 @@ fn protocols(headers: &HeaderMap) -> Option<Vec<u8>> {
 
 fn goes_to_backend(name: &HeaderName) -> bool {
     let name = name.as_str();
-    !is_hop_by_hop(name) && !stays_here(name) && !is_ambiguous(name)
+    !is_hop_by_hop(name) && !is_dropped_from_request(name) && !is_ambiguous(name)
 }
 
 /// Returns the headers of an answer that go back to the client.
@@ -436,7 +436,7 @@ pub fn keep_end_to_end(mut headers: HeaderMap) -> HeaderMap {
     headers.retain(|name, _| {
         let name = name.as_str();
         !is_hop_by_hop(name)
-            && !stays_with_backend(name)
+            && !is_dropped_from_answer(name)
             && !named.iter().any(|named| named == name)
     });
     headers

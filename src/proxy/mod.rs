@@ -22,7 +22,7 @@ use accounting::request_context::RequestContext;
 use error::ApiError;
 use request::{body_kind::BodyKind, payload, prepare::PreparedRequest, route::route};
 use response::finish::{framed_for, refuse};
-use routes::{Body, Found, ObjectEffect};
+use routes::{Body, ObjectEffect, Route};
 use state::Worker;
 
 /// Serves every path but those of the admin API and the health check.
@@ -62,7 +62,7 @@ async fn forward(
     request: &HttpRequest,
     payload: &mut web::Payload,
     worker: &Worker,
-    route: &Found<'_>,
+    route: &Route<'_>,
 ) -> Result<HttpResponse, ApiError> {
     let shared = &worker.shared;
     let endpoint = route.endpoint;
@@ -76,7 +76,7 @@ async fn forward(
 
     // What do they ask for?
     match BodyKind::of(request, endpoint)? {
-        BodyKind::None => payload::drop_body(request.headers(), payload).await?,
+        BodyKind::None => payload::discard_body(request.headers(), payload).await?,
         BodyKind::Upload => return Box::pin(upload::forward(worker, context, payload)).await,
         BodyKind::Read => {
             let (limit_bytes, bodies) = (shared.max_body_bytes, &shared.admission.bodies);

@@ -54,30 +54,35 @@ pub struct Facts<'a> {
     pub has_passed_text: bool,
 }
 
-/// Decides how an answer is booked. An answer that reports its usage is done, wherever it does so.
+impl Booking {
+    /// Returns how an answer is booked that concerns no stored objects.
+    #[must_use]
+    pub fn by_endpoint(is_booked: bool) -> Self {
+        if is_booked { Self::Row } else { Self::Nothing }
+    }
+}
+
+/// Decides how an answer is booked. A response that reports its usage is done, whatever its status
+/// says.
 #[must_use]
 pub fn booking(effect: ObjectEffect, account: AccountState, facts: &Facts<'_>) -> Booking {
-    let as_usual = if facts.is_booked_endpoint {
-        Booking::Row
-    } else {
-        Booking::Nothing
-    };
+    let as_usual = Booking::by_endpoint(facts.is_booked_endpoint);
     if !facts.is_success {
         return as_usual;
     }
     if facts.deletes_unfinished {
         return Booking::Unfinished;
     }
-    let is_look = facts.path_id.is_some();
+    let is_retrieval = facts.path_id.is_some();
     let endpoint = match effect {
-        ObjectEffect::Response if facts.is_background || is_look => RESPONSES,
+        ObjectEffect::Response if facts.is_background || is_retrieval => RESPONSES,
         ObjectEffect::Batch => BATCHES,
         ObjectEffect::Response if !facts.reports_usage => {
-            return bill_of_cut(facts).unwrap_or(as_usual);
+            return bill_interrupted(facts).unwrap_or(as_usual);
         }
         _ => return as_usual,
     };
-    if is_look && account == AccountState::Closed {
+    if is_retrieval && account == AccountState::Closed {
         return Booking::Nothing;
     }
     let answer_id = facts.stored.and_then(|stored| stored.id.as_deref());
@@ -87,13 +92,13 @@ pub fn booking(effect: ObjectEffect, account: AccountState, facts: &Facts<'_>) -
     };
     let account = Account {
         id: id.to_owned(),
-        made_at_ms: facts.made_at_ms.filter(|_| !is_look),
+        made_at_ms: facts.made_at_ms.filter(|_| !is_retrieval),
     };
     let is_batch = effect == ObjectEffect::Batch;
     let is_done = |stored: &AnswerObjects| stored.is_final() || facts.reports_usage && !is_batch;
     if !facts.stored.is_some_and(is_done) {
-        // A look that shows no text is one of many, and a batch has none.
-        let adds_nothing = is_batch || is_look && !facts.has_passed_text;
+        // A retrieval without new text adds nothing, and a batch has no text.
+        let adds_nothing = is_batch || is_retrieval && !facts.has_passed_text;
         return if adds_nothing {
             Booking::Nothing
         } else {
@@ -114,7 +119,7 @@ pub fn booking(effect: ObjectEffect, account: AccountState, facts: &Facts<'_>) -
 
 /// Books an answer that reports no usage as cut, if it is not done: it may go on at the backend and
 /// be read complete later, and what it reports then beyond this is booked too.
-fn bill_of_cut(facts: &Facts<'_>) -> Option<Booking> {
+fn bill_interrupted(facts: &Facts<'_>) -> Option<Booking> {
     let (stored, made_at_ms) = facts.stored.zip(facts.made_at_ms)?;
     let id = stored.id.as_ref().filter(|_| !stored.is_final())?;
     Some(Booking::Bill {

@@ -54,7 +54,7 @@ pub struct Estimate {
     /// The entry that forgets the object whose account the row closes, if the object ends with its
     /// account. It is written behind the row.
     pub forgets: Option<Entry>,
-    /// ReportedCounts when the row is committed. `None` if nobody waits for it.
+    /// Gets the result when the row is committed. `None` if nobody waits for it.
     pub written: Option<oneshot::Sender<Result<(), NotWritten>>>,
     /// Writes the access log line when the numbers are known.
     pub access: Option<Access>,
@@ -130,7 +130,10 @@ impl Estimator {
     pub fn submit(&self, estimate: Estimate) {
         let bytes = estimate.bytes();
         let mut queue = self.shared.lock();
-        if queue.closed || queue.bytes + bytes > MAX_WAITING_BYTES || !self.has_thread(&mut queue) {
+        if queue.closed
+            || queue.bytes + bytes > MAX_WAITING_BYTES
+            || !self.ensure_thread(&mut queue)
+        {
             drop(queue);
             let counted = if bytes > MAX_READ_BY_WORKER_BYTES {
                 estimate.evidence.usage_by_length()
@@ -150,7 +153,7 @@ impl Estimator {
     }
 
     /// Starts the thread if it does not run. Returns whether it runs.
-    fn has_thread(&self, queue: &mut Queue) -> bool {
+    fn ensure_thread(&self, queue: &mut Queue) -> bool {
         let is_running = |thread: &thread::JoinHandle<()>| !thread.is_finished();
         if queue.thread.as_ref().is_some_and(is_running) || queue.closing_since.is_some() {
             return true;

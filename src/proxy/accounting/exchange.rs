@@ -39,7 +39,7 @@ pub struct WorkerAccounting {
 }
 
 impl WorkerAccounting {
-    /// Has a row counted. The receiver hears when it is written.
+    /// Submits a row for estimation. The receiver gets the result of its commit.
     fn count_and_tell(&self, mut estimate: Estimate) -> oneshot::Receiver<Result<(), NotWritten>> {
         let (sender, written) = oneshot::channel();
         estimate.written = Some(sender);
@@ -67,7 +67,7 @@ pub struct Exchange {
     stage: Stage,
     /// What was booked, and the duration in milliseconds.
     booked: Option<(Booked, i64)>,
-    /// The request is about one object itself. With a query, a 404 may be the query's.
+    /// The request is about one object itself, and has no query that a 404 could be about.
     is_of_object: bool,
     /// The line of the access log was handed over with the row.
     is_logged: bool,
@@ -86,7 +86,7 @@ struct AnswerHead {
 enum Stage {
     /// The request was not sent, or not answered: there is nothing to book.
     Unsent,
-    /// The backend has the request: from here on the tokens are spent, whoever leaves.
+    /// The request is being sent: from here on it may use tokens, whoever leaves.
     Sent,
     /// The row is handed over.
     Booked,
@@ -141,17 +141,17 @@ impl Exchange {
     }
 
     /// Notes that the request is about to leave for the backend.
-    pub fn sent(&mut self) {
+    pub fn mark_sent(&mut self) {
         self.stage = Stage::Sent;
     }
 
     /// Notes that the backend did not answer: there is nothing to book.
-    pub fn unanswered(&mut self) {
+    pub fn mark_unanswered(&mut self) {
         self.stage = Stage::Unsent;
     }
 
     /// Notes that the head of the answer has come. The meter fits the answer's body.
-    pub fn answered(&mut self, status: u16, request_id: Option<String>, meter: Meter) {
+    pub fn set_answer(&mut self, status: u16, request_id: Option<String>, meter: Meter) {
         self.answer = Some(AnswerHead {
             status,
             first_byte_ms: millis_since(self.arrival.started),
@@ -171,7 +171,7 @@ impl Exchange {
     }
 
     /// Notes that the answer may say that the object of the path is missing.
-    pub fn found_nothing(&mut self) {
+    pub fn mark_may_be_missing(&mut self) {
         if let Some(head) = &mut self.answer {
             head.may_be_missing = self.is_of_object;
         }
@@ -231,7 +231,7 @@ impl Exchange {
         objects.extend(row);
         self.accounting.ledger.push(objects);
         if let Some(estimate) = estimate {
-            // It may bill an object that is on its way to be remembered.
+            // It goes after the entries of the object that it may bill.
             let estimator = self.accounting.estimator.clone();
             let submit = move || estimator.submit(*estimate);
             self.accounting.ledger.behind(submit);
@@ -304,7 +304,7 @@ impl Exchange {
     }
 
     /// Notes that the client is not given the answer, so that it gets no line of its own.
-    pub fn withheld(&mut self) {
+    pub fn mark_withheld(&mut self) {
         self.is_logged = true;
     }
 

@@ -18,7 +18,7 @@ pub struct Numbers {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Missing {
     Nothing,
-    /// There are no numbers, and there is nothing to count.
+    /// There are no numbers at all, and a row gets no estimate.
     #[default]
     All,
     Parts {
@@ -58,10 +58,10 @@ impl Metered<'_> {
                 output: false,
             },
             Metering::Input => Missing::Nothing,
-            Metering::Given | Metering::Images | Metering::Free if counts.is_reported() => {
+            Metering::AsReported | Metering::Images | Metering::Free if counts.is_reported() => {
                 Missing::Nothing
             }
-            Metering::Given | Metering::Images | Metering::Free => Missing::All,
+            Metering::AsReported | Metering::Images | Metering::Free => Missing::All,
         };
         Numbers { usage, missing }
     }
@@ -96,7 +96,7 @@ impl Numbers {
                 input: true,
                 output: metering == Metering::Text,
             },
-            Metering::Given | Metering::Images | Metering::Free => Missing::All,
+            Metering::AsReported | Metering::Images | Metering::Free => Missing::All,
         };
         Self {
             usage: Usage::default(),
@@ -143,8 +143,8 @@ mod tests {
             (Metering::Text, ERROR, (0, 0, Missing::All)),
             (Metering::Input, INPUT, (3, 0, Missing::Nothing)),
             (Metering::Input, TEXT, (0, 0, parts(true, false))),
-            (Metering::Given, BOTH, (3, 2, Missing::Nothing)),
-            (Metering::Given, TEXT, (0, 0, Missing::All)),
+            (Metering::AsReported, BOTH, (3, 2, Missing::Nothing)),
+            (Metering::AsReported, TEXT, (0, 0, Missing::All)),
             (Metering::Images, TEXT, (0, 0, Missing::All)),
             (Metering::Free, TEXT, (0, 0, Missing::All)),
         ] {
@@ -157,7 +157,7 @@ mod tests {
         for (metering, missing) in [
             (Metering::Text, parts(true, true)),
             (Metering::Input, parts(true, false)),
-            (Metering::Given, Missing::All),
+            (Metering::AsReported, Missing::All),
             (Metering::Images, Missing::All),
         ] {
             assert_eq!(Numbers::unread(metering).missing, missing);

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     model::{Account, Claim, Entry, ObjectKind, Origin, StoredObject, ms_ago, now_ms},
     proxy::{
-        admission::given_ids::{GivenIds, Giving},
+        admission::given_ids::{GivenIds, ReservedIds},
         request::StorageOptions,
         routes::ObjectEffect,
     },
@@ -46,9 +46,9 @@ pub struct ObjectRecorder {
     given_ids: Vec<String>,
     /// Those of the ids that are none of the user's own, if the backend may keep the items. Until
     /// that is written nobody becomes their owner.
-    giving: Option<Giving>,
+    giving: Option<ReservedIds>,
     /// The ids that all requests in flight give.
-    all_giving: GivenIds,
+    given_by_all: GivenIds,
 }
 
 /// What is known of an object that was remembered.
@@ -66,7 +66,7 @@ impl ObjectRecorder {
         user_id: i64,
         path_id: Option<&str>,
         account: AccountState,
-        all_giving: &GivenIds,
+        given_by_all: &GivenIds,
     ) -> Self {
         Self {
             effect,
@@ -81,13 +81,13 @@ impl ObjectRecorder {
             given_up: None,
             given_ids: Vec::new(),
             giving: None,
-            all_giving: all_giving.clone(),
+            given_by_all: given_by_all.clone(),
         }
     }
 
     /// Records a chat whose answer is stored, or has audio that a later chat may refer to.
     #[must_use]
-    pub fn of_chat(storage: StorageOptions, user_id: i64, all_giving: &GivenIds) -> Self {
+    pub fn of_chat(storage: StorageOptions, user_id: i64, given_by_all: &GivenIds) -> Self {
         let effect = if storage.store == Some(true) {
             ObjectEffect::Made(ObjectKind::ChatCompletion)
         } else {
@@ -95,17 +95,17 @@ impl ObjectRecorder {
         };
         Self {
             keeps_audio: storage.audio,
-            ..Self::new(effect, user_id, None, AccountState::Closed, all_giving)
+            ..Self::new(effect, user_id, None, AccountState::Closed, given_by_all)
         }
     }
 
     /// Notes that the request asks for a response in the background.
-    pub fn runs_in_background(&mut self) {
+    pub fn set_background(&mut self) {
         self.is_background = true;
     }
 
     /// Notes that the request asks the backend to store nothing.
-    pub fn stores_nothing(&mut self) {
+    pub fn set_unstored(&mut self) {
         self.is_unstored = true;
     }
 
@@ -115,13 +115,13 @@ impl ObjectRecorder {
     }
 
     /// Notes that the request deletes an object that is not done, and what that has used so far.
-    pub fn ends_unfinished(&mut self, estimate: Estimate) {
+    pub fn set_unfinished(&mut self, estimate: Estimate) {
         self.unfinished = Some(Box::new(estimate));
     }
 
     /// Notes that the request deletes an object that the backend does not know, and the row of what
     /// is kept of it.
-    pub fn ends_given_up(&mut self, row: Entry) {
+    pub fn set_given_up(&mut self, row: Entry) {
         self.given_up = Some(row);
     }
 
@@ -131,7 +131,7 @@ impl ObjectRecorder {
     }
 
     /// Notes the ids that the request gives to the items it brings along.
-    pub fn gives<'c>(&mut self, claims: impl Iterator<Item = &'c Claim>) {
+    pub fn add_client_ids<'c>(&mut self, claims: impl Iterator<Item = &'c Claim>) {
         let given = claims
             .filter(|claim| !claim.is_looked_up && claim.kind == ObjectKind::Item)
             .map(|claim| &claim.id);
@@ -145,13 +145,13 @@ impl ObjectRecorder {
 
     /// Returns the ids that the request gives to items which the backend may keep, if the answer's
     /// objects are noted at all.
-    pub fn ids_to_count(&self) -> Option<Vec<String>> {
+    pub fn ids_to_reserve(&self) -> Option<Vec<String>> {
         let counts = self.notes_objects() && !self.given_ids.is_empty();
         counts.then(|| self.given_ids.clone())
     }
 
     /// Notes that these ids are counted in while the request is in flight.
-    pub fn counts_given(&mut self, giving: Giving) {
+    pub fn set_reserved(&mut self, giving: ReservedIds) {
         self.giving = Some(giving);
     }
 
@@ -182,7 +182,7 @@ impl ObjectRecorder {
     }
 
     /// Returns whether the request looks at an object that was made before.
-    pub fn is_look(&self) -> bool {
+    pub fn is_retrieval(&self) -> bool {
         self.path_id.is_some()
     }
 
@@ -285,7 +285,7 @@ impl ObjectRecorder {
         for (ids, kind) in parts.iter().copied().chain(audio) {
             let is_new = |id: &&String| {
                 let is_given = self.given_ids.contains(id)
-                    || origin == Origin::Listed && self.all_giving.contains(id);
+                    || origin == Origin::Listed && self.given_by_all.contains(id);
                 !is_given
             };
             let new = ids.iter().filter(is_new);

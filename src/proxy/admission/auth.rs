@@ -92,7 +92,7 @@ impl KeyTable {
 
     /// Returns the user of a request's key, allowed or not. Used for the log.
     #[must_use]
-    pub fn identify(&self, headers: &HeaderMap) -> Option<Arc<Caller>> {
+    pub fn caller_for_log(&self, headers: &HeaderMap) -> Option<Arc<Caller>> {
         self.holder_of(key_of(headers).ok()?)
     }
 

@@ -24,12 +24,12 @@ impl GivenIds {
 }
 
 /// The ids that one request gives, in flight until they are dropped.
-pub struct Giving {
+pub struct ReservedIds {
     all: GivenIds,
     ids: Vec<String>,
 }
 
-impl Giving {
+impl ReservedIds {
     /// Counts the ids of a request in.
     #[must_use]
     pub fn start(all: &GivenIds, ids: Vec<String>) -> Self {
@@ -45,14 +45,14 @@ impl Giving {
     }
 }
 
-impl Giving {
+impl ReservedIds {
     /// Returns the ids that the request gives.
     pub fn ids(&self) -> &[String] {
         &self.ids
     }
 }
 
-impl Drop for Giving {
+impl Drop for ReservedIds {
     fn drop(&mut self) {
         let mut counts = self.all.lock();
         for id in &self.ids {

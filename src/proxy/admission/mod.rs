@@ -70,8 +70,9 @@ impl AdmissionControl {
         })
     }
 
-    /// Waits for a request's turn. Every request passes here before the backend hears of it, so
-    /// that this is where a limit belongs.
+    /// Waits for a request's turn. Every client's request passes here before it goes to the
+    /// backend, so that this is where a limit belongs. What the proxy asks for itself (pages of a
+    /// list, the input of a batch) passes the gate only.
     ///
     /// # Errors
     /// 503 when the wait is too long or the server stops.

@@ -5,7 +5,7 @@ use actix_web::{http::StatusCode, web};
 
 use super::{
     auth::Caller,
-    given_ids::{GivenIds, Giving},
+    given_ids::{GivenIds, ReservedIds},
 };
 use crate::{
     model::{Claim, ObjectKind},
@@ -110,7 +110,10 @@ impl Owners {
         }
     }
 
-    /// Returns the place and id of the first claim that the caller may not make.
+    /// Returns the position and id of the first claim that the caller may not make.
+    ///
+    /// # Errors
+    /// 503 if the database cannot be read.
     pub async fn first_foreign(
         &self,
         caller: &Caller,
@@ -133,13 +136,17 @@ impl Owners {
     /// # Errors
     /// 400 for more than [`MAX_GIVEN_IDS`], whether unknown or another's; 503 if the database
     /// cannot be read.
-    pub async fn count_given(&self, caller: &Caller, ids: Vec<String>) -> Result<Giving, ApiError> {
+    pub async fn reserve(
+        &self,
+        caller: &Caller,
+        ids: Vec<String>,
+    ) -> Result<ReservedIds, ApiError> {
         let user_id = caller.id;
         let not_own = self
             .look_up(move |store| store.not_own(user_id, ids))
             .await?;
         if not_own.len() <= MAX_GIVEN_IDS {
-            return Ok(Giving::start(&self.giving, not_own));
+            return Ok(ReservedIds::start(&self.giving, not_own));
         }
         Err(ApiError::invalid_request(
             StatusCode::BAD_REQUEST,
@@ -162,9 +169,9 @@ impl Owners {
         match web::block(move || question(&store)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
-                let cause = format!("cannot look up who made an object: {error}");
+                let cause = format!("cannot look up stored objects: {error}");
                 let answer = ApiError::ledger_unavailable().retry_after(5);
-                Err(answer.logged_cause(log::Level::Error, &cause))
+                Err(answer.log_cause(log::Level::Error, &cause))
             }
             // The pool is gone only when the server stops.
             Err(_) => Err(ApiError::ledger_unavailable().retry_after(5)),
@@ -181,8 +188,8 @@ pub fn unknown_object(id: &str) -> ApiError {
     )
 }
 
-/// 400 for a response whose id the client chooses. An id that is used twice, or is another user's,
-/// could not be booked to anybody.
+/// Returns the 400 for a response whose id the client chooses. An id that is used twice, or is
+/// another user's, could not be booked to anybody.
 pub fn chosen_id() -> ApiError {
     ApiError::invalid_request(
         StatusCode::BAD_REQUEST,
@@ -192,7 +199,7 @@ pub fn chosen_id() -> ApiError {
     .with_param(REQUEST_ID)
 }
 
-/// 404 for a body that refers to stored objects while they are closed.
+/// Returns the 404 for a body that refers to stored objects while they are closed.
 pub fn closed_reference(member: &str) -> ApiError {
     ApiError::closed(format!(
         "`{member}` refers to an object stored at the backend, which all users of this proxy would share. Send the content \
@@ -202,7 +209,7 @@ pub fn closed_reference(member: &str) -> ApiError {
     .with_param(member.to_owned())
 }
 
-/// 404 for a response in the background while stored objects are closed.
+/// Returns the 404 for a response in the background while stored objects are closed.
 pub fn closed_background() -> ApiError {
     ApiError::closed(
         "`background` is closed: the answer would be kept where all users of this proxy can ask for it. Its operator can open \

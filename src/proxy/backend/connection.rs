@@ -30,7 +30,7 @@ use super::{
 /// a large one few calls.
 const MIN_READ_BYTES: usize = 16 * 1024;
 const MAX_READ_BYTES: usize = 64 * 1024;
-/// Most pieces in one write. A megabyte comes in some fifteen.
+/// Most pieces in one write. A megabyte comes in about fifteen pieces.
 const MAX_PIECES_A_WRITE: usize = 16;
 
 thread_local! {
@@ -73,7 +73,7 @@ pub(super) struct Connection {
     read_size: usize,
     idle: IdleTimer,
     /// Answers that were read to their end on it.
-    exchanges: u32,
+    round_trips: u32,
     /// The request was written completely.
     request_sent: bool,
     request_kind: RequestKind,
@@ -93,7 +93,7 @@ impl Connection {
             read_ahead: BytesMut::new(),
             read_size: MIN_READ_BYTES,
             idle: IdleTimer::new(idle_timeout),
-            exchanges: 0,
+            round_trips: 0,
             request_sent: false,
             request_kind: RequestKind::Request,
         }
@@ -111,7 +111,7 @@ impl Connection {
 
     /// Writes the request and reads the head of its answer. The backend may answer before it has
     /// read the complete request; the rest is then not sent.
-    pub(super) async fn exchange(
+    pub(super) async fn round_trip(
         &mut self,
         request: &OutgoingRequest,
         upload: Option<&mut dyn Upload>,
@@ -129,7 +129,7 @@ impl Connection {
             MAX_STALE_NOTICE
         };
         result.map_err(|error| Failure {
-            was_stale: self.exchanges > 0
+            was_stale: self.round_trips > 0
                 && self.read_ahead.is_empty()
                 && unsent.interim == 0
                 && unsent.written_at.elapsed() <= patience
@@ -289,7 +289,7 @@ impl Connection {
 
     /// Gives memory back before a wait in the pool.
     pub(super) fn rest(&mut self) {
-        self.exchanges = self.exchanges.saturating_add(1);
+        self.round_trips = self.round_trips.saturating_add(1);
         self.read_ahead = BytesMut::new();
         self.read_size = MIN_READ_BYTES;
         self.request_kind = RequestKind::Request;

@@ -195,7 +195,7 @@ impl Backend {
     ) -> Result<Response, BackendError> {
         if let Some(connection) = self.pool.take() {
             on_connected();
-            match self.exchange(connection, request, None).await {
+            match self.round_trip(connection, request, None).await {
                 Err(failure) if failure.was_stale => {
                     log::debug!("a kept connection was closed by the backend, trying a fresh one");
                 }
@@ -206,7 +206,7 @@ impl Backend {
         let sent = Box::pin(async {
             let connection = self.connector.connect().await?;
             on_connected();
-            let sent = self.exchange(connection, request, None).await;
+            let sent = self.round_trip(connection, request, None).await;
             sent.map_err(|failure| failure.error)
         });
         sent.await
@@ -223,7 +223,7 @@ impl Backend {
         upload: &mut dyn Upload,
     ) -> Result<Response, BackendError> {
         let connection = self.connector.connect().await?;
-        self.exchange(connection, request, Some(upload))
+        self.round_trip(connection, request, Some(upload))
             .await
             .map_err(|failure| failure.error)
     }
@@ -235,7 +235,7 @@ impl Backend {
     pub async fn open_socket(&self, request: &OutgoingRequest) -> Result<Opened, BackendError> {
         let mut connection = self.connector.connect().await?;
         connection.asks_upgrade();
-        let head = connection.exchange(request, None).await;
+        let head = connection.round_trip(request, None).await;
         let head = head.map_err(|failure| failure.error)?;
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let (read_ahead, io) = connection.into_tunnel();
@@ -248,13 +248,13 @@ impl Backend {
         Ok(Opened::Refused(self.response(connection, head)))
     }
 
-    async fn exchange(
+    async fn round_trip(
         &self,
         mut connection: Connection,
         request: &OutgoingRequest,
         upload: Option<&mut dyn Upload>,
     ) -> Result<Response, connection::Failure> {
-        let head = connection.exchange(request, upload).await?;
+        let head = connection.round_trip(request, upload).await?;
         Ok(self.response(connection, head))
     }
 

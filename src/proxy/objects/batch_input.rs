@@ -110,10 +110,10 @@ pub async fn check_input(
     for Reference { claim, .. } in inputs {
         let given = check_file(worker, context, &claim.id).await?;
         if let Some(recorder) = &mut context.recorder {
-            recorder.gives(given.iter());
+            recorder.add_client_ids(given.iter());
         }
     }
-    super::count_given_ids(worker, context).await
+    super::reserve_given_ids(worker, context).await
 }
 
 /// Checks the lines of one file. Returns the ids that they give to items which the backend may
@@ -258,7 +258,7 @@ fn claims_of(endpoints: &Endpoints, line: &[u8]) -> Result<Vec<Claim>, Fault> {
     }
     let body = Excerpt::of([body.get().as_bytes()]).map_err(|_| Fault::Line("is not UTF-8"))?;
     let look =
-        request::look(&body).map_err(|_| Fault::Line("has a body that is no JSON object"))?;
+        request::inspect(&body).map_err(|_| Fault::Line("has a body that is no JSON object"))?;
     if look.overrides_request {
         return Err(Fault::Line("would override its method or path"));
     }

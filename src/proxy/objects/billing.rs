@@ -53,7 +53,7 @@ pub async fn before_deletion(
             let owners = &worker.shared.admission.owners;
             let object = owners.look_up(move |store| store.pending_object(&id));
             if let Some(row) = object.await?.and_then(given_up) {
-                recorder.ends_given_up(row);
+                recorder.set_given_up(row);
             }
             return Ok(());
         }
@@ -75,7 +75,7 @@ pub async fn before_deletion(
         id: id.to_owned(),
         user_id,
     };
-    recorder.ends_unfinished(Estimate {
+    recorder.set_unfinished(Estimate {
         forgets: Some(forgets),
         ..estimate(id, row, Extent::Cut, &body)
     });

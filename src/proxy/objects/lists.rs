@@ -36,14 +36,14 @@ const DEFAULT_LIMIT: usize = 20;
 const FILES_DEFAULT_LIMIT: usize = 10_000;
 /// Pages that are read for one list. Objects that are on none of them are asked for by their ids.
 const MAX_PAGES: usize = 20;
-/// Objects that are asked for by their ids for one list.
-const MAX_LOOKS_BY_ID: usize = 100;
+/// Objects that are asked for by their ids to fill one page.
+const MAX_FILL_REQUESTS: usize = 100;
 /// Filters of lists that name a member of the objects.
 const FILTERS: [&str; 4] = ["purpose", "model", "name", "status"];
 const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
-/// Objects on no page that are looked for one by one: each list finds a few that are missing,
-/// without waiting long.
-const MAX_LOOKS: usize = 5;
+/// Objects on no page that are checked one by one for whether they are missing, so that a list does
+/// not wait long.
+const MAX_MISSING_CHECKS: usize = 5;
 
 /// A page as the backend lists it.
 #[derive(Deserialize)]
@@ -158,13 +158,13 @@ pub async fn own_page(
     // A filter leaves out objects that are there, and what comes after a full page was not looked
     // for.
     if query.is_of_all() && !page.has_more {
-        let unseen = unseen.into_keys().take(MAX_LOOKS);
+        let unseen = unseen.into_keys().take(MAX_MISSING_CHECKS);
         entries.extend(missing_of(worker, request, user_id, unseen).await);
     }
     if worker.accounting.ledger.commit(entries).await.is_err() {
         return Err(ApiError::ledger_unavailable().retry_after(5));
     }
-    exchange.answered(StatusCode::OK.as_u16(), None, Meter::opaque());
+    exchange.set_answer(StatusCode::OK.as_u16(), None, Meter::opaque());
     // There is nothing to book, but the access log gets its line.
     let _ = exchange.commit(Outcome::Completed).await;
     let mut response = HttpResponse::Ok();
@@ -271,7 +271,7 @@ impl PageBuilder {
                 self.page.has_more = true;
                 break;
             }
-            self.look_at(&id, is_billed, &object);
+            self.bill_listed(&id, is_billed, &object);
             if is_backward {
                 self.page.data.insert(0, object);
                 self.page.last_id.get_or_insert_with(|| id.clone());
@@ -292,7 +292,7 @@ impl PageBuilder {
             if query.stop.as_ref() == Some(&id) {
                 return;
             }
-            if self.page.data.len() == self.limit || looks == MAX_LOOKS_BY_ID {
+            if self.page.data.len() == self.limit || looks == MAX_FILL_REQUESTS {
                 self.page.has_more = true;
                 return;
             }
@@ -344,7 +344,7 @@ impl PageBuilder {
     }
 
     /// Bills a batch that a list shows, as a look at it would.
-    fn look_at(&mut self, id: &str, is_billed: bool, object: &RawValue) {
+    fn bill_listed(&mut self, id: &str, is_billed: bool, object: &RawValue) {
         if self.kind != ObjectKind::Batch {
             return;
         }

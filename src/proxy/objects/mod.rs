@@ -1,4 +1,4 @@
-//! AnswerObjects objects: what a request refers to belongs to its caller, and what its answer makes
+//! Stored objects: what a request refers to belongs to its caller, and what its answer makes
 //! is remembered. This is a wing of its own; a request that concerns no objects never comes here.
 
 mod batch_input;
@@ -15,7 +15,7 @@ use super::{
     error::ApiError,
     request::prepare::PreparedRequest,
     response::relay::DetachedReader,
-    routes::{Found, ObjectEffect, RESPONSES, Stateful},
+    routes::{ObjectEffect, RESPONSES, Route, Stateful},
     state::Worker,
 };
 use crate::{model::ObjectKind, store::accounts::AccountState};
@@ -28,7 +28,7 @@ use crate::{model::ObjectKind, store::accounts::AccountState};
 pub async fn check_path(
     worker: &Worker,
     context: &mut RequestContext<'_>,
-    route: &Found<'_>,
+    route: &Route<'_>,
 ) -> Result<(), ApiError> {
     let owners = &worker.shared.admission.owners;
     let caller = &context.arrival.caller;
@@ -88,15 +88,15 @@ pub async fn check_body(
         )));
     }
     if let Some(recorder) = &mut context.recorder {
-        recorder.gives(prepared.references.iter().map(|found| &found.claim));
+        recorder.add_client_ids(prepared.references.iter().map(|found| &found.claim));
         if storage.background && endpoint.path == RESPONSES {
-            recorder.runs_in_background();
+            recorder.set_background();
         } else if storage.store == Some(false) {
-            recorder.stores_nothing();
+            recorder.set_unstored();
         }
     }
     if prepared.leaves_items() && endpoint.effect != ObjectEffect::Chat {
-        count_given_ids(worker, context).await?;
+        reserve_given_ids(worker, context).await?;
     }
     match (endpoint.effect, ids.first()) {
         (ObjectEffect::Batch, None) => {
@@ -127,16 +127,16 @@ fn refuse_objects(prepared: &PreparedRequest) -> Result<(), ApiError> {
 }
 
 /// Counts in the ids that a request gives to items which the backend may keep.
-async fn count_given_ids(
+async fn reserve_given_ids(
     worker: &Worker,
     context: &mut RequestContext<'_>,
 ) -> Result<(), ApiError> {
     if let Some(recorder) = &mut context.recorder
-        && let Some(ids) = recorder.ids_to_count()
+        && let Some(ids) = recorder.ids_to_reserve()
     {
         let owners = &worker.shared.admission.owners;
-        let giving = owners.count_given(&context.arrival.caller, ids).await?;
-        recorder.counts_given(giving);
+        let giving = owners.reserve(&context.arrival.caller, ids).await?;
+        recorder.set_reserved(giving);
     }
     Ok(())
 }
@@ -166,7 +166,7 @@ pub async fn send_detached(
     sent.unwrap_or_else(|_| Err(panicked()))
 }
 
-/// 500 for a task that panicked. The log says why.
+/// Returns the 500 for a task that panicked. The log says why.
 fn panicked() -> ApiError {
     ApiError::server(
         StatusCode::INTERNAL_SERVER_ERROR,

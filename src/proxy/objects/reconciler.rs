@@ -107,7 +107,7 @@ impl OpenAccounts {
         for object in pending {
             let place = object.place();
             let _permit = worker.shared.admission.gate.enter().await?;
-            let looked = tokio::time::timeout(MAX_LOOK, look_at(worker, object)).await;
+            let looked = tokio::time::timeout(MAX_LOOK, poll_object(worker, object)).await;
             failures = match looked {
                 Ok(Ok(())) => 0,
                 Ok(Err(_)) | Err(_) => failures + 1,
@@ -142,7 +142,7 @@ async fn give_up_oldest(worker: &Worker) -> Result<(), ApiError> {
 
 /// # Errors
 /// 502 if the backend does not answer, which may be the object's own fault or not.
-async fn look_at(worker: &Worker, object: OpenAccount) -> Result<(), ApiError> {
+async fn poll_object(worker: &Worker, object: OpenAccount) -> Result<(), ApiError> {
     let (id, kind, user_id) = (object.id.clone(), object.kind, object.user_id);
     let collection = match kind {
         ObjectKind::Batch => BATCHES,

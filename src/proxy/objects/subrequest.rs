@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::proxy::{
     backend::{OutgoingRequest, Response},
     error::ApiError,
-    response::{answer::may_report_missing, backend_error::unanswered, read::whole_body},
+    response::{answer::may_report_missing, backend_error::error_of, read::whole_body},
     state::Worker,
 };
 
@@ -32,7 +32,7 @@ pub async fn get_alone(worker: &Worker, target: &str) -> Result<Response, ApiErr
 async fn send(worker: &Worker, head: Bytes) -> Result<Response, ApiError> {
     let outgoing = OutgoingRequest::of_head(head);
     let sent = worker.backend.send(&outgoing, || {}).await;
-    sent.map_err(|error| unanswered(&error))
+    sent.map_err(|error| error_of(&error))
 }
 
 /// Returns whether the backend says that there is no object of this id.

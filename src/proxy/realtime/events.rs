@@ -23,11 +23,12 @@ pub enum Part {
     Unreported(Responding),
     /// The transcription of what the user said, and its usage if it was reported.
     Transcription(Option<Usage>),
-    /// The model that transcribes, by the session.
+    /// The transcription model that the session names.
     Session(Option<String>),
 }
 
-pub fn look(
+/// Reads a server event. It may begin or end the response that is being made.
+pub fn read_server_event(
     message: &[u8],
     responding: &mut Option<Responding>,
     opened_at: Instant,

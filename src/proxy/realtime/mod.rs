@@ -24,7 +24,7 @@ use super::{
     error::ApiError,
     headers::keep_end_to_end,
     request::{clean_text, payload, prepare::Expected},
-    response::{answer, backend_error::unanswered},
+    response::{answer, backend_error::error_of},
     routes::Endpoint,
     state::Worker,
 };
@@ -51,7 +51,7 @@ pub async fn open(
     let mut exchange = worker.admit(context).await?;
     let outgoing = OutgoingRequest::of_head(shared.own_headers.upgrade_head_for(request));
     let opened = worker.backend.open_socket(&outgoing).await;
-    let socket = match opened.map_err(|error| unanswered(&error))? {
+    let socket = match opened.map_err(|error| error_of(&error))? {
         Opened::Socket(socket) => socket,
         Opened::Refused(response) => {
             let expected = Expected {
@@ -70,7 +70,7 @@ pub async fn open(
             .await;
         }
     };
-    exchange.opened();
+    exchange.open_socket();
     let headers = end_to_end(&socket.headers);
     let tunnel = Tunnel::new(socket, payload, exchange, Arc::clone(shared));
     let mut response = HttpResponse::build(StatusCode::SWITCHING_PROTOCOLS)

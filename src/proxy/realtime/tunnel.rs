@@ -24,7 +24,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval},
 };
 
-use super::events::{Part, Responding, look};
+use super::events::{Part, Responding, read_server_event};
 use crate::{
     model::Outcome,
     proxy::{
@@ -155,7 +155,7 @@ impl Tunnel {
         let mut rows: Vec<Committing> = Vec::new();
         frames.push(
             &read,
-            &mut |message| match look(message, responding, *opened_at) {
+            &mut |message| match read_server_event(message, responding, *opened_at) {
                 Some(Part::Reported(started, usage)) => {
                     rows.push(Box::pin(exchange.commit_part(started, usage)));
                 }

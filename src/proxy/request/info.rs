@@ -21,6 +21,7 @@ use crate::{
 
 /// Longest model name that is kept, in characters.
 const MAX_MODEL_CHARS: usize = 200;
+
 /// What the proxy must know of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BodyInfo {
@@ -56,7 +57,7 @@ pub struct StorageOptions {
 ///
 /// # Errors
 /// 400 if the body is no JSON object.
-pub fn look(body: &Excerpt<'_>) -> Result<BodyInfo, ApiError> {
+pub fn inspect(body: &Excerpt<'_>) -> Result<BodyInfo, ApiError> {
     let members = members_of(body.json()).map_err(|error| {
         // Only the whole body has the right column of the error.
         let whole = String::from_utf8_lossy(&body.whole()).into_owned();
@@ -98,8 +99,8 @@ fn members_of(json: &str) -> serde_json::Result<Members<'_>> {
     Ok(members)
 }
 
-/// 400 for a body that is not UTF-8, which every JSON text is (RFC 8259 section 8.1). Lenient
-/// servers guess another encoding.
+/// Returns the 400 for a body that is not UTF-8, which every JSON text is (RFC 8259 section 8.1).
+/// Lenient servers guess another encoding.
 pub fn not_utf_8() -> ApiError {
     ApiError::invalid_request(
         StatusCode::BAD_REQUEST,

@@ -15,7 +15,7 @@ pub mod route;
 mod splice;
 pub mod usage_option;
 
-pub use info::{BodyInfo, StorageOptions, clean_text, look, not_utf_8};
+pub use info::{BodyInfo, StorageOptions, clean_text, inspect, not_utf_8};
 pub use member::is_true;
 pub use overrides::{is_override, refused as refused_override};
 pub use splice::Splice;

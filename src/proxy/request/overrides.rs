@@ -30,7 +30,7 @@ pub fn is_override(name: &[u8]) -> bool {
     is_one_of(&OVERRIDES) || !mark.is_ascii_alphanumeric() && is_one_of(&MARKED)
 }
 
-/// 400 for a request with such a name.
+/// Returns the 400 for a request with such a name.
 pub fn refused() -> ApiError {
     ApiError::invalid_request(
         StatusCode::BAD_REQUEST,

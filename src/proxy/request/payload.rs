@@ -30,7 +30,7 @@ const MAX_DRAINED_BYTES: usize = 64 * 1024;
 /// Longest time for draining a body.
 const MAX_DRAIN_TIME: Duration = Duration::from_secs(1);
 /// A body must come at 1 kB/s at least, which is checked every 30 s.
-const PACE_WINDOW: Duration = Duration::from_secs(30);
+const RATE_WINDOW: Duration = Duration::from_secs(30);
 const MIN_BYTES_PER_WINDOW: usize = 30_000;
 
 /// Reads a body to its end.
@@ -63,12 +63,12 @@ pub async fn read_body(
     Ok(body.into_parts())
 }
 
-/// Reads and drops a body of a request that should have none: a backend that leaves it unread would
-/// take it for the next request.
+/// Reads and discards the body of a request that should have none. It does not go on; left unread,
+/// it would be taken for the client's next request.
 ///
 /// # Errors
 /// 413 for a long one, else as [`read_body`].
-pub async fn drop_body(headers: &HeaderMap, payload: &mut web::Payload) -> Result<(), ApiError> {
+pub async fn discard_body(headers: &HeaderMap, payload: &mut web::Payload) -> Result<(), ApiError> {
     refuse_encoded(headers)?;
     refuse_websocket(headers)?;
     let mut pace = MinRateGuard::default();
@@ -141,7 +141,7 @@ impl MinRateGuard {
         loop {
             let window_ends = self
                 .window_ends
-                .get_or_insert_with(|| Box::pin(sleep(PACE_WINDOW)));
+                .get_or_insert_with(|| Box::pin(sleep(RATE_WINDOW)));
             ready!(window_ends.as_mut().poll(cx));
             if self.bytes_in_window < MIN_BYTES_PER_WINDOW {
                 return Poll::Ready(Err(ApiError::invalid_request(

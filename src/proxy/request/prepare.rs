@@ -131,7 +131,7 @@ fn prepare(
     // This comes first: a lenient backend may guess another encoding and read what is not seen
     // here.
     let excerpt = Excerpt::of(body.slices()).map_err(|_| request::not_utf_8())?;
-    let look = match request::look(&excerpt) {
+    let look = match request::inspect(&excerpt) {
         Ok(look) => look,
         // A backend of the operator's own may take any JSON.
         Err(_) if endpoint.body == routes::Body::Any => return Ok(prepared),

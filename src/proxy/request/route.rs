@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, http::Method};
 use super::{payload, query};
 use crate::proxy::{
     error::ApiError,
-    routes::{Endpoints, Found},
+    routes::{Endpoints, Route},
 };
 
 /// Finds the endpoint of a request.
@@ -13,7 +13,7 @@ use crate::proxy::{
 /// # Errors
 /// 404 for a path that is not served, 405 for another method, 400 for a query or an offer of a
 /// WebSocket that the endpoint does not take.
-pub fn route<'r>(endpoints: &Endpoints, request: &'r HttpRequest) -> Result<Found<'r>, ApiError> {
+pub fn route<'r>(endpoints: &Endpoints, request: &'r HttpRequest) -> Result<Route<'r>, ApiError> {
     let path = request.uri().path();
     let found = endpoints
         .find(request.method(), path)

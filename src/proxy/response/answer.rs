@@ -78,9 +78,9 @@ pub async fn answer(
         Form::Undecided => Meter::undecided(policy, encoding, &streams.templates),
         Form::Json => Meter::json(encoding, length),
     };
-    exchange.answered(status.as_u16(), request_id, meter);
+    exchange.set_answer(status.as_u16(), request_id, meter);
     if may_report_missing(status, &headers) {
-        exchange.found_nothing();
+        exchange.mark_may_be_missing();
     }
     let takes_out = form != Form::Json && policy == UsageOnlyEvents::TakeOut;
     if takes_out && !body.is_complete() {
@@ -116,13 +116,13 @@ async fn refused_credentials(mut exchange: Box<Exchange>) -> ApiError {
         "The backend refuses the key of this proxy. Its operator has to set a valid one.",
     )
     .never_retry()
-    .logged_cause(
+    .log_cause(
         log::Level::Error,
         &"the backend refuses OPENAI_API_KEY: status=401: set the right key and restart",
     );
-    exchange.answered(error.status().as_u16(), None, Meter::opaque());
+    exchange.set_answer(error.status().as_u16(), None, Meter::opaque());
     if exchange.commit(Outcome::Completed).await.is_err() {
-        exchange.withheld();
+        exchange.mark_withheld();
         return ApiError::ledger_unavailable().retry_after(5);
     }
     error.already_logged()
@@ -186,29 +186,29 @@ async fn collect(
     exchange.meter().finish(&mut |bytes| collected.push(bytes));
     match exchange.commit(Outcome::Completed).await {
         Ok(()) => Ok(collected.into_bytes().boxed()),
-        Err(_) => Err(withheld(&mut exchange)),
+        Err(_) => Err(withheld_error(&mut exchange)),
     }
 }
 
 /// Returns the error of an answer whose row cannot be written, if nothing of it has been sent. The
 /// tokens are spent, so that a retry would be paid twice.
-fn withheld(exchange: &mut Exchange) -> ApiError {
-    exchange.withheld();
+fn withheld_error(exchange: &mut Exchange) -> ApiError {
+    exchange.mark_withheld();
     ApiError::ledger_unavailable().never_retry()
 }
 
 /// Books an answer without a body: an empty one, or the answer to HEAD.
 async fn nothing(mut exchange: Box<Exchange>, length: Option<u64>) -> Result<BoxBody, ApiError> {
     match exchange.commit(Outcome::Completed).await {
-        Ok(()) => Ok(BoxBody::new(Unsent(length))),
-        Err(_) => Err(withheld(&mut exchange)),
+        Ok(()) => Ok(BoxBody::new(HeadOnlyBody(length))),
+        Err(_) => Err(withheld_error(&mut exchange)),
     }
 }
 
 /// A body that is announced and not sent, with the length that the backend announced.
-struct Unsent(Option<u64>);
+struct HeadOnlyBody(Option<u64>);
 
-impl MessageBody for Unsent {
+impl MessageBody for HeadOnlyBody {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {

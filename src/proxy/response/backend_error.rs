@@ -6,7 +6,7 @@ use crate::proxy::{backend::BackendError, error::ApiError};
 
 /// Returns the error for a request without an answer. The reason goes into the log only, because it
 /// may name internal hosts.
-pub fn unanswered(error: &BackendError) -> ApiError {
+pub fn error_of(error: &BackendError) -> ApiError {
     let answer = match error {
         BackendError::Unreachable(_) | BackendError::ConnectTimeout(_) => ApiError::server(
             StatusCode::BAD_GATEWAY,
@@ -40,10 +40,10 @@ pub fn unanswered(error: &BackendError) -> ApiError {
             "The backend behind this proxy sent no valid HTTP answer.",
         ),
     };
-    answer.logged_cause(log::Level::Warn, error)
+    answer.log_cause(log::Level::Warn, error)
 }
 
-/// 502 for an answer that cannot be read.
+/// Returns the 502 for an answer that cannot be read.
 pub fn unreadable() -> ApiError {
     ApiError::server(
         StatusCode::BAD_GATEWAY,

@@ -117,7 +117,7 @@ impl StreamCoalescer {
 
     /// Notes a read of the stream. A second part of the same read, at the same time, means that the
     /// read was long.
-    pub fn was_read(&mut self, now: Instant, bytes: usize) {
+    pub fn note_read(&mut self, now: Instant, bytes: usize) {
         if self.last_read == Some(now) {
             self.wait = None;
             return;
@@ -136,7 +136,7 @@ impl StreamCoalescer {
     }
 
     /// Resolves when the stream may be read.
-    pub fn poll_free(&mut self, cx: &Context<'_>) -> Poll<()> {
+    pub fn poll_ready(&mut self, cx: &Context<'_>) -> Poll<()> {
         let Some(wait) = &mut self.wait else {
             return Poll::Ready(());
         };
@@ -166,7 +166,7 @@ mod tests {
         let mut now = start;
         while now < start + 5 * SPAN.max(apart) {
             now += apart;
-            stream.was_read(now, EVENT_BYTES);
+            stream.note_read(now, EVENT_BYTES);
         }
         now
     }
@@ -190,19 +190,19 @@ mod tests {
         assert!(waits(&fast));
 
         let mut slow = StreamCoalescer::new(&worker);
-        slow.was_read(now, EVENT_BYTES);
-        slow.was_read(now + FAST, EVENT_BYTES);
+        slow.note_read(now, EVENT_BYTES);
+        slow.note_read(now + FAST, EVENT_BYTES);
         assert!(!waits(&slow), "there is nothing to coalesce");
 
         let mut long = StreamCoalescer::new(&worker);
         let now = read_for_a_while(&mut fast, SPAN / (BUSY_READS * 2));
-        long.was_read(now - SPAN, EVENT_BYTES);
-        long.was_read(now, MAX_COALESCED_BYTES + 1);
+        long.note_read(now - SPAN, EVENT_BYTES);
+        long.note_read(now, MAX_COALESCED_BYTES + 1);
         assert!(!waits(&long), "its speed would be limited");
         let next = now + SPAN / 2;
-        long.was_read(next, EVENT_BYTES);
+        long.note_read(next, EVENT_BYTES);
         assert!(waits(&long));
-        long.was_read(next, EVENT_BYTES);
+        long.note_read(next, EVENT_BYTES);
         assert!(!waits(&long), "it came in pieces");
     }
 
@@ -211,8 +211,8 @@ mod tests {
         let mut stream = StreamCoalescer::new(&ReadCoalescer::new());
         let now = read_for_a_while(&mut stream, SPAN / (BUSY_READS * 2));
         stream.wait = None;
-        stream.was_read(now + 100 * SPAN, EVENT_BYTES);
-        stream.was_read(now + 101 * SPAN, EVENT_BYTES);
+        stream.note_read(now + 100 * SPAN, EVENT_BYTES);
+        stream.note_read(now + 101 * SPAN, EVENT_BYTES);
         assert!(!waits(&stream));
     }
 
@@ -230,9 +230,9 @@ mod tests {
                 let mut stream = StreamCoalescer::new(&worker);
                 read_for_a_while(&mut stream, SPAN / (BUSY_READS * 2));
                 let nobody = Context::from_waker(Waker::noop());
-                assert!(stream.poll_free(&nobody).is_pending());
-                poll_fn(|cx| stream.poll_free(cx)).await;
-                assert!(stream.poll_free(&nobody).is_ready(), "the next read too");
+                assert!(stream.poll_ready(&nobody).is_pending());
+                poll_fn(|cx| stream.poll_ready(cx)).await;
+                assert!(stream.poll_ready(&nobody).is_ready(), "the next read too");
             }
             while worker.is_ticking.get() {
                 tokio::time::sleep(TICK).await;

@@ -21,7 +21,7 @@ pub async fn refuse(
 ) -> HttpResponse {
     let response = error.to_response(ErrorShape::of_path(request.path()));
     if !error.is_logged() {
-        let caller = admission.keys.identify(request.headers());
+        let caller = admission.keys.caller_for_log(request.headers());
         log_refusal(request, caller.as_deref(), error, &response);
     }
     if error.status() == StatusCode::UNAUTHORIZED {

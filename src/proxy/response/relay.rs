@@ -152,10 +152,10 @@ impl Relay {
 
     /// Resolves when the source may be read. Bytes that were read already do not wait for a tick,
     /// nor does the end of a stream after its last event.
-    fn poll_free(&mut self, cx: &Context<'_>) -> Poll<()> {
+    fn poll_ready(&mut self, cx: &Context<'_>) -> Poll<()> {
         match &mut self.coalescer {
             Some(coalescer) if !self.source.has_read_ahead() && !self.exchange.is_booked() => {
-                coalescer.poll_free(cx)
+                coalescer.poll_ready(cx)
             }
             _ => Poll::Ready(()),
         }
@@ -167,7 +167,7 @@ impl Relay {
         let ends = read.is_none() || self.source.is_complete();
         if let Some(read) = read {
             if let (Some(coalescer), Some(now)) = (&mut self.coalescer, self.source.active_at()) {
-                coalescer.was_read(now, read.len());
+                coalescer.note_read(now, read.len());
             }
             exchange.meter().push(read, &mut |bytes| out.push(bytes));
         }
@@ -203,7 +203,7 @@ impl MessageBody for Relay {
                     Poll::Ready(Ok(())) => this.state = State::Passing,
                     Poll::Ready(Err(error)) => {
                         this.exchange.log_cut("its row cannot be written");
-                        this.exchange.withheld();
+                        this.exchange.mark_withheld();
                         this.out.clear();
                         this.state = State::breaking(error);
                     }
@@ -222,7 +222,7 @@ impl MessageBody for Relay {
                     this.state = State::Ended;
                 }
                 State::Passing => {
-                    ready!(this.poll_free(cx));
+                    ready!(this.poll_ready(cx));
                     match ready!(this.source.poll_read(cx)) {
                         Some(Ok(read)) => this.take_in(Some(read)),
                         Some(Err(error)) => this.break_off(error),

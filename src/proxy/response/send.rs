@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{
     WorkerStreams, answer,
-    backend_error::unanswered,
+    backend_error::error_of,
     relay::DetachedReader,
     retry::{Retried, UneditedRequest},
 };
@@ -35,10 +35,10 @@ pub async fn send(
     mut expected: Expected,
     detached: Option<DetachedReader>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent = backend.send(&outgoing, || exchange.sent()).await;
+    let sent = backend.send(&outgoing, || exchange.mark_sent()).await;
     let mut response = sent.map_err(|error| {
-        exchange.unanswered();
-        unanswered(&error)
+        exchange.mark_unanswered();
+        error_of(&error)
     })?;
     drop(outgoing);
     let mut read_ahead = Bytes::new();
@@ -55,8 +55,8 @@ pub async fn send(
                 response
             }
             Err(error) => {
-                exchange.unanswered();
-                return Err(unanswered(&error));
+                exchange.mark_unanswered();
+                return Err(error_of(&error));
             }
         };
     }

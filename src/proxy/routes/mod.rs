@@ -65,7 +65,7 @@ pub enum Metering {
     /// Only the input is text: it is estimated if the backend reports no usage.
     Input,
     /// The usage is what the backend reports, and nothing else.
-    Given,
+    AsReported,
     /// The usage is what the backend reports, and images are counted.
     Images,
 }
@@ -105,7 +105,7 @@ pub enum Stateful {
 
 /// The endpoint of a request, and the ids in its path that must be the caller's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found<'p> {
+pub struct Route<'p> {
     pub endpoint: Endpoint,
     pub ids: Ids<'p>,
 }
@@ -180,7 +180,7 @@ impl Endpoints {
     /// Returns whether the path or the answer of a request concerns stored objects; its body may do
     /// so besides.
     #[must_use]
-    pub fn concerns_objects(&self, route: &Found<'_>) -> bool {
+    pub fn concerns_objects(&self, route: &Route<'_>) -> bool {
         let has_effect = !matches!(
             route.endpoint.effect,
             ObjectEffect::Nothing | ObjectEffect::Chat
@@ -192,7 +192,7 @@ impl Endpoints {
     ///
     /// # Errors
     /// 404 for a path that is not served or could be read as another one, 405 for another method.
-    pub fn find<'p>(&self, method: &Method, path: &'p str) -> Result<Found<'p>, ApiError> {
+    pub fn find<'p>(&self, method: &Method, path: &'p str) -> Result<Route<'p>, ApiError> {
         let mut allowed = Vec::new();
         for endpoint in self.in_order() {
             let Some(ids) = endpoint.ids_in(path) else {
@@ -211,7 +211,7 @@ impl Endpoints {
                 continue;
             }
             let endpoint = *endpoint;
-            return Ok(Found { endpoint, ids });
+            return Ok(Route { endpoint, ids });
         }
         if !allowed.is_empty() && is_unambiguous(path) && !is_closed_list(method, path) {
             return Err(ApiError::method_not_allowed(allowed.join(", ")));

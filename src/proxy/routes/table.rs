@@ -3,7 +3,7 @@
 use super::{
     Body::{self, Any, Form, Json, JsonAskingUsage, OptionalJson, Plain, Socket},
     Endpoint,
-    Metering::{self, Free, Given, Images, Input, Text},
+    Metering::{self, AsReported, Free, Images, Input, Text},
     ObjectEffect::{
         self, Batch, Chat, Forgotten, Items, Listed, Made, Nothing, Response, UploadedFile,
     },
@@ -19,18 +19,18 @@ pub(super) const ENDPOINTS: [Endpoint; 19] = [
     line("POST", "/v1/responses/input_tokens", Json, Free, Nothing),
     line("POST", "/v1/responses/compact", Json, Text, Response),
     line("POST", "/v1/embeddings", Json, Input, Nothing),
-    line("POST", "/v1/moderations", Json, Given, Nothing),
+    line("POST", "/v1/moderations", Json, AsReported, Nothing),
     line("POST", "/v1/content_provenance_checks", Form, Free, Nothing),
     line("POST", "/v1/images/generations", Json, Images, Nothing),
     line("POST", "/v1/images/edits", Form, Images, Nothing),
     line("POST", "/v1/images/variations", Form, Images, Nothing),
     line("POST", "/v1/audio/speech", Json, Input, Nothing),
-    line("POST", "/v1/audio/transcriptions", Form, Given, Nothing),
-    line("POST", "/v1/audio/translations", Form, Given, Nothing),
+    line("POST", "/v1/audio/transcriptions", Form, AsReported, Nothing),
+    line("POST", "/v1/audio/translations", Form, AsReported, Nothing),
     // This is Anthropic's API, which vLLM, llama.cpp and gateways serve too.
     line("POST", "/v1/messages", Json, Text, Nothing),
     line("POST", "/v1/messages/count_tokens", Json, Free, Nothing),
-    line("GET", "/v1/realtime", Socket, Given, Nothing),
+    line("GET", "/v1/realtime", Socket, AsReported, Nothing),
     line("GET", "/v1/models", Plain, Free, Nothing),
     line("GET", "/v1/models/*", Plain, Free, Nothing),
 ];
@@ -95,13 +95,13 @@ pub(super) const STATEFUL: [Endpoint; 65] = [
     line("GET", "/v1/containers/{container}/files/{}", Plain, Free, Nothing),
     line("DELETE", "/v1/containers/{container}/files/{}", Plain, Free, Nothing),
     line("GET", "/v1/containers/{container}/files/{}/content", Plain, Free, Nothing),
-    line("POST", "/v1/videos", Form, Given, Made(ObjectKind::Video)),
+    line("POST", "/v1/videos", Form, AsReported, Made(ObjectKind::Video)),
     line("GET", "/v1/videos", Plain, Free, Listed(ObjectKind::Video)),
-    line("POST", "/v1/videos/edits", Form, Given, Made(ObjectKind::Video)),
-    line("POST", "/v1/videos/extensions", Form, Given, Made(ObjectKind::Video)),
-    line("POST", "/v1/videos/characters", Form, Given, Made(ObjectKind::Character)),
+    line("POST", "/v1/videos/edits", Form, AsReported, Made(ObjectKind::Video)),
+    line("POST", "/v1/videos/extensions", Form, AsReported, Made(ObjectKind::Video)),
+    line("POST", "/v1/videos/characters", Form, AsReported, Made(ObjectKind::Character)),
     line("GET", "/v1/videos/characters/{character}", Plain, Free, Nothing),
-    line("POST", "/v1/videos/{video}/remix", Form, Given, Made(ObjectKind::Video)),
+    line("POST", "/v1/videos/{video}/remix", Form, AsReported, Made(ObjectKind::Video)),
     line("GET", "/v1/videos/{video}", Plain, Free, Nothing),
     line("DELETE", "/v1/videos/{video}", Plain, Free, Forgotten),
     line("GET", "/v1/videos/{video}/content", Plain, Free, Nothing),
@@ -157,5 +157,5 @@ const fn line(
 
 /// Makes an endpoint of the operator's own, with any method.
 pub(super) const fn extra(path: &'static str) -> Endpoint {
-    line("*", path, Any, Given, Nothing)
+    line("*", path, Any, AsReported, Nothing)
 }

@@ -8,7 +8,7 @@ fn off(extra: &str) -> Endpoints {
     endpoints.with_stateful(Stateful::Off)
 }
 
-fn find<'p>(method: &Method, path: &'p str) -> Result<Found<'p>, ApiError> {
+fn find<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, ApiError> {
     off("").find(method, path)
 }
 

@@ -34,7 +34,7 @@ use super::{
         payload::{self, MinRateGuard},
         prepare::Expected,
     },
-    response::{answer, backend_error::unanswered},
+    response::{answer, backend_error::error_of},
     routes::Stateful,
     state::Worker,
 };
@@ -57,7 +57,7 @@ pub async fn forward(
     let request = context.request;
     let headers = request.headers();
     check(headers)?;
-    let share = shared.admission.uploads.enter(context.arrival.caller.id)?;
+    let upload_slot = shared.admission.uploads.enter(context.arrival.caller.id)?;
     let mut exchange = worker.admit(context).await?;
     let head = shared.own_headers.head_for(request, length_of(headers));
     let outgoing = OutgoingRequest::of_head(head);
@@ -69,14 +69,14 @@ pub async fn forward(
     let mut upload = ClientUpload::new(headers, payload, &mut exchange, look_up);
     let sent = worker.backend.send_upload(&outgoing, &mut upload).await;
     let (fields, client_error) = (upload.fields(), upload.into_error());
-    drop(share);
+    drop(upload_slot);
     exchange.set_model(fields.model.unwrap_or_default());
     let response = match sent {
         Ok(response) => response,
         Err(error) => {
-            exchange.unanswered();
+            exchange.mark_unanswered();
             // A fault of the client's is reported as such.
-            return Err(client_error.unwrap_or_else(|| unanswered(&error)));
+            return Err(client_error.unwrap_or_else(|| error_of(&error)));
         }
     };
     let expected = Expected {
@@ -239,7 +239,7 @@ impl Upload for ClientUpload<'_> {
                         return self.refuse(ambiguous(problem));
                     }
                     self.has_ended = true;
-                    self.exchange.sent();
+                    self.exchange.mark_sent();
                     return Poll::Ready(match self.length {
                         BodyLength::Chunked => Some(Ok(Bytes::from_static(b"0\r\n\r\n"))),
                         BodyLength::Known(_) | BodyLength::Json(_) => None,

@@ -15,8 +15,8 @@ use crate::{
 
 impl Exchange {
     /// Notes that a socket is open. What it uses is booked part by part, and not at its end.
-    pub fn opened(&mut self) {
-        self.answered(
+    pub fn open_socket(&mut self) {
+        self.set_answer(
             StatusCode::SWITCHING_PROTOCOLS.as_u16(),
             None,
             Meter::opaque(),

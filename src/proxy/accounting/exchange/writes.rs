@@ -82,15 +82,10 @@ impl Exchange {
     fn objects_and_booking(&mut self) -> (Vec<Entry>, Booking) {
         let is_booked_endpoint = self.endpoint.is_booked();
         let is_success = self.answer.is_some() && !self.is_error();
-        let is_look = self.recorder.as_ref().is_some_and(|r| r.is_look());
-        let has_passed_text = is_look && self.has_passed_text();
+        let is_retrieval = self.recorder.as_ref().is_some_and(|r| r.is_retrieval());
+        let has_passed_text = is_retrieval && self.has_passed_text();
         let Some(recorder) = &mut self.recorder else {
-            let booking = if is_booked_endpoint {
-                Booking::Row
-            } else {
-                Booking::Nothing
-            };
-            return (Vec::new(), booking);
+            return (Vec::new(), Booking::by_endpoint(is_booked_endpoint));
         };
         let meter = self.meter.as_ref();
         let stored = meter.and_then(Meter::stored).filter(|_| is_success);

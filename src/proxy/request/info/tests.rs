@@ -3,13 +3,13 @@ use crate::proxy::body::BodyParts;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-fn look(body: &[u8]) -> Result<BodyInfo, ApiError> {
+fn inspect(body: &[u8]) -> Result<BodyInfo, ApiError> {
     let excerpt = Excerpt::of([body]).map_err(|_| not_utf_8())?;
-    super::look(&excerpt)
+    super::inspect(&excerpt)
 }
 
 fn edited(body: &str) -> String {
-    let look = look(body.as_bytes()).unwrap();
+    let look = inspect(body.as_bytes()).unwrap();
     let mut edited = BodyParts::from(Bytes::copy_from_slice(body.as_bytes()));
     if let Some(splice) = look.splice {
         edited = splice.apply(&edited);
@@ -29,7 +29,7 @@ fn a_request_for_audio_is_known() {
         ),
     ] {
         assert_eq!(
-            look(body.as_bytes()).unwrap().storage.audio,
+            inspect(body.as_bytes()).unwrap().storage.audio,
             expected,
             "{body}"
         );
@@ -107,7 +107,7 @@ fn a_picture_in_the_body_moves_nothing() {
         assert_eq!(edited(&body), expected);
     }
     let broken = format!("{{\n\"a\":\"{picture}\" x}}");
-    let message = look(broken.as_bytes()).unwrap_err().to_string();
+    let message = inspect(broken.as_bytes()).unwrap_err().to_string();
     assert!(message.contains("line 2, column 22008"), "{message}");
 }
 
@@ -153,7 +153,7 @@ fn names_in_another_case_hide_neither_a_stream_nor_the_background() {
     ] {
         assert_eq!(edited(body), expected);
     }
-    let read = |body: &str| look(body.as_bytes()).unwrap();
+    let read = |body: &str| inspect(body.as_bytes()).unwrap();
     for body in [
         r#"{"Background":true}"#,
         "{\"bac\u{212a}ground\":true}",
@@ -198,7 +198,11 @@ fn what_is_no_object_is_400() {
         "\u{feff}{}",
         "{'a':1}",
     ] {
-        assert_eq!(look(body.as_bytes()).unwrap_err().status(), 400, "{body}");
+        assert_eq!(
+            inspect(body.as_bytes()).unwrap_err().status(),
+            400,
+            "{body}"
+        );
     }
 }
 
@@ -209,15 +213,18 @@ fn depth_and_surrogates_break_nothing() {
         "[".repeat(100_000),
         "]".repeat(100_000)
     );
-    assert!(look(deep.as_bytes()).unwrap().stream);
-    let odd = look(br#"{"\ud800":1,"model":"a\ud800b\u0007","messages":["\udfff"]}"#).unwrap();
+    assert!(inspect(deep.as_bytes()).unwrap().stream);
+    let odd = inspect(br#"{"\ud800":1,"model":"a\ud800b\u0007","messages":["\udfff"]}"#).unwrap();
     assert!(
         odd.model.starts_with('a') && !odd.model.contains('\u{7}'),
         "{:?}",
         odd.model
     );
     let long = format!(r#"{{"model":"{}"}}"#, "m".repeat(1_000_000));
-    assert_eq!(look(long.as_bytes()).unwrap().model.len(), MAX_MODEL_CHARS);
+    assert_eq!(
+        inspect(long.as_bytes()).unwrap().model.len(),
+        MAX_MODEL_CHARS
+    );
 }
 
 fn json() -> impl Strategy<Value = serde_json::Value> {
@@ -267,6 +274,6 @@ proptest! {
 
     #[test]
     fn any_bytes_are_looked_at_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-        let _ = look(&bytes);
+        let _ = inspect(&bytes);
     }
 }
