@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_of_one_model_share_a_template_but_not_its_name() {
+    fn streams_of_one_model_share_what_they_are_like_and_each_says_its_model() {
         let event = |id: &str, model: &str| {
             format!(
                 r#"{{"id":"{id}","model":"{model}","choices":[{{"delta":{{"content":"a"}}}}]}}"#

@@ -23,7 +23,7 @@ fn is_refused(proxy: &Proxy, key: &str) -> bool {
 }
 
 #[test]
-fn a_deleted_database_stops_service_until_it_is_back() {
+fn a_deleted_database_is_said_in_the_log_and_nothing_is_served_until_it_is_back() {
     let backend = backend();
     let (proxy, key) = Home::new(&backend).serve_alice();
     assert_eq!(proxy.chat(&key, ASK).status, 200);
@@ -48,7 +48,7 @@ fn a_deleted_database_stops_service_until_it_is_back() {
 }
 
 #[test]
-fn a_replaced_database_is_not_written_into() {
+fn a_replaced_database_is_not_written_into_behind_its_owners_back() {
     let backend = backend();
     let (proxy, key) = Home::new(&backend).serve_alice();
     fs::copy(proxy.path("test.db"), proxy.path("other.db")).unwrap();

@@ -245,7 +245,7 @@ fn images_are_counted_beside_the_tokens() {
 }
 
 #[test]
-fn shared_endpoints_are_closed_and_never_reach_the_backend() {
+fn what_all_users_would_share_is_closed_and_the_backend_never_asked() {
     let backend = says("{}");
     let (proxy, key) = Home::new(&backend)
         .set("STATEFUL_ENDPOINTS", "off")
@@ -342,7 +342,7 @@ fn upgrade(key: &str) -> Request {
 }
 
 #[test]
-fn a_realtime_socket_is_untouched_and_each_response_booked() {
+fn a_realtime_socket_passes_untouched_and_each_response_is_booked() {
     let backend = realtime();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let mut socket = proxy.start(&upgrade(&key));
@@ -363,7 +363,7 @@ fn a_realtime_socket_is_untouched_and_each_response_booked() {
 }
 
 #[test]
-fn realtime_responses_without_usage_are_estimated_each() {
+fn realtime_responses_of_which_no_usage_is_told_are_estimated_one_by_one() {
     let backend = Backend::start(|_, wire| {
         wire.write(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
@@ -392,7 +392,7 @@ fn realtime_responses_without_usage_are_estimated_each() {
 }
 
 #[test]
-fn a_realtime_transcription_is_booked_under_its_model() {
+fn a_realtime_transcription_is_booked_under_the_model_that_made_it() {
     let backend = Backend::start(|_, wire| {
         wire.write(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
@@ -462,7 +462,7 @@ fn assert_closes(bytes: &[u8], code: u16) {
 }
 
 #[test]
-fn a_refused_socket_s_connection_serves_the_next_request() {
+fn the_connection_of_a_refused_socket_serves_the_next_request_like_any_other() {
     let backend = Backend::start(|request, wire| {
         if request.head.starts_with("HEAD ") {
             wire.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
@@ -517,7 +517,7 @@ fn an_idle_realtime_socket_does_not_hold_up_the_stop() {
 }
 
 #[test]
-fn a_realtime_request_without_websocket_or_to_a_call_is_refused() {
+fn a_realtime_request_that_is_no_websocket_or_joins_a_call_is_refused() {
     let backend = says("{}");
     let (proxy, key) = Home::new(&backend).serve_alice();
     let plain = proxy.send(&Request::get("/v1/realtime?model=m").key(&key));

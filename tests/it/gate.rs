@@ -129,7 +129,7 @@ fn a_client_that_leaves_the_line_is_forgotten() {
 }
 
 #[test]
-fn a_stream_keeps_its_permit_until_it_ends() {
+fn a_stream_keeps_its_place_until_its_last_byte_or_until_its_client_leaves() {
     let turnstile = Arc::new(Turnstile::default());
     let backend = Backend::start({
         let turnstile = turnstile.clone();

@@ -28,7 +28,7 @@ fn with_store_keys_hashed_a_key_is_shown_once_and_never_stored() {
 }
 
 #[test]
-fn hashing_keys_lets_them_work_on_a_running_server() {
+fn hashing_the_keys_of_a_running_server_forgets_them_and_lets_them_work_on() {
     let backend = Backend::json(chat_completion(19, 10));
     let (proxy, alice) = Home::new(&backend).serve_alice();
     assert!(files_hold(&proxy, &alice), "clear keys are stored whole");

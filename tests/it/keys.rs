@@ -67,7 +67,7 @@ fn a_key_added_on_the_command_line_is_served_within_250_ms() {
 }
 
 #[test]
-fn a_forbidden_key_is_refused_within_250_ms() {
+fn a_forbidden_key_is_refused_within_250_ms_and_an_allowed_one_served_again() {
     let _alone = alone();
     let (_backend, proxy, key) = proxy();
     for by in ["alice", &key, "alice"] {
@@ -79,7 +79,7 @@ fn a_forbidden_key_is_refused_within_250_ms() {
 }
 
 #[test]
-fn a_change_over_http_applies_to_the_very_next_request() {
+fn a_change_over_http_is_felt_by_the_very_next_request_on_any_connection() {
     let (_backend, proxy, _) = proxy();
     for n in 0..20 {
         let name = json!({"username": format!("user {n}")}).to_string();

@@ -29,7 +29,7 @@ fn mend_ledger(proxy: &Proxy) {
 }
 
 #[test]
-fn an_answer_without_a_row_is_withheld_until_the_ledger_writes() {
+fn an_answer_that_cannot_be_written_down_is_withheld_and_new_requests_wait_for_the_database() {
     for body in [ASK, ASK_STREAM] {
         let backend = backend();
         let (proxy, key) = Home::new(&backend).serve_alice();
@@ -70,7 +70,7 @@ fn an_answer_without_a_row_is_withheld_until_the_ledger_writes() {
 }
 
 #[test]
-fn on_ledger_failure_serve_answers_now_and_writes_later() {
+fn with_on_ledger_failure_serve_answers_go_on_and_their_rows_are_written_later() {
     let backend = backend();
     let (proxy, key) = Home::new(&backend)
         .set("ON_LEDGER_FAILURE", "serve")
@@ -95,7 +95,7 @@ fn on_ledger_failure_serve_answers_now_and_writes_later() {
 }
 
 #[test]
-fn a_long_write_of_another_process_loses_no_answer() {
+fn another_process_that_writes_for_long_delays_an_answer_and_loses_none() {
     let backend = backend();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let other = proxy.writable_database();

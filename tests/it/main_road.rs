@@ -44,7 +44,7 @@ fn completion(proxy: &Proxy, key: &str, body: &str) -> Answer {
 }
 
 #[test]
-fn a_new_user_chats_and_the_costs_are_exact() {
+fn a_user_added_on_the_command_line_chats_and_the_costs_are_exact() {
     let backend = openai();
     let home = Home::new(&backend);
     let added = home.cli(&["user", "add", "alice"]);
@@ -67,7 +67,7 @@ fn a_new_user_chats_and_the_costs_are_exact() {
 }
 
 #[test]
-fn a_stream_is_counted_without_a_trace_in_it() {
+fn a_streamed_chat_is_counted_though_nobody_asked_and_looks_untouched() {
     let backend = openai();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let answer = proxy.chat(&key, ASK_STREAM);

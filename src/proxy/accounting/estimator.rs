@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn late_and_surplus_estimates_use_the_rule_of_thumb() {
+    fn what_comes_after_the_end_or_is_too_much_is_booked_by_the_rule_of_thumb() {
         let rows = rows_after(|estimator| {
             estimator.submit(estimate(vec![b'x'; MAX_WAITING_BYTES]));
             assert_eq!(estimator.shared.lock().bytes, 0);
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn awaited_estimates_come_first_and_late_ones_are_rough() {
+    fn who_waits_comes_first_and_who_has_waited_too_long_waits_for_no_count() {
         rows_after(|estimator| {
             let shared = &estimator.shared;
             let mut queue = shared.lock();

@@ -27,7 +27,7 @@ fn waiting_after(events: Vec<String>) -> (Backend, mpsc::Receiver<Option<Duratio
 }
 
 #[test]
-fn a_client_that_hangs_up_is_cancelled_within_a_second() {
+fn a_client_that_hangs_up_mid_stream_is_cancelled_within_a_second_and_counted() {
     let _alone = alone();
     let words = vec![delta(" word"); 100];
     let (backend, closed) = waiting_after(words);
@@ -73,7 +73,7 @@ fn a_client_that_resets_its_connection_is_counted_too() {
 }
 
 #[test]
-fn a_left_stream_with_running_usage_has_its_last_number() {
+fn a_client_that_leaves_a_stream_with_running_usage_is_counted_by_the_last_number() {
     let events = (1..=5).map(|n| {
         delta("word").replace(
             "}]}",
@@ -130,7 +130,7 @@ fn a_client_that_leaves_before_the_answer_cancels_its_request() {
 }
 
 #[test]
-fn a_stream_that_the_backend_breaks_off_ends_uncleanly() {
+fn a_backend_that_breaks_off_mid_stream_breaks_off_for_the_client() {
     let backend = Backend::start(|request, wire| {
         let chunked = ("Transfer-Encoding", "chunked");
         let kind = ("Content-Type", "text/event-stream");

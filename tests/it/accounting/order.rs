@@ -39,7 +39,7 @@ fn has_row(database: &rusqlite::Connection, id: &str) -> bool {
 }
 
 #[test]
-fn a_plain_answer_is_committed_before_its_last_byte_arrives() {
+fn a_plain_answer_is_in_the_database_before_its_last_byte_arrives() {
     let backend = numbering();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let request = Request::post(CHAT, ASK).key(&key);
@@ -56,7 +56,7 @@ fn a_plain_answer_is_committed_before_its_last_byte_arrives() {
 }
 
 #[test]
-fn a_stream_is_committed_before_its_done_arrives() {
+fn a_stream_is_in_the_database_before_its_done_arrives_and_done_waits_for_nothing_else() {
     let the_end = Arc::new(Turnstile::default());
     let count = AtomicUsize::new(0);
     let backend = Backend::start({

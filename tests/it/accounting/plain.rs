@@ -63,7 +63,7 @@ fn a_row_says_who_what_when_and_how_much() {
 }
 
 #[test]
-fn a_request_without_a_model_is_booked_under_the_served_one() {
+fn where_a_request_names_no_model_the_one_that_answered_is_booked() {
     for (answer, model) in [
         (
             r#"{"model":"m-2","usage":{"prompt_tokens":3,"completion_tokens":4}}"#,
@@ -323,7 +323,7 @@ fn the_served_model_is_booked_as_one_short_line() {
 }
 
 #[test]
-fn a_refused_backend_key_leaves_a_row_without_tokens() {
+fn a_backend_that_refuses_our_key_leaves_a_row_without_tokens_before_its_client_knows() {
     let backend = Backend::start(|_, wire| wire.answer("401 Unauthorized", &[], "{}"));
     let (proxy, key) = Home::new(&backend).serve_alice();
     assert_eq!(proxy.chat(&key, ASK).status, 502);

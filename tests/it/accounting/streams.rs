@@ -239,7 +239,7 @@ fn a_compressed_stream_is_counted_and_passes_untouched() {
 }
 
 #[test]
-fn usage_at_the_end_of_an_overlong_event_is_counted() {
+fn the_usage_at_the_end_of_an_event_too_long_to_be_read_is_counted() {
     let done = format!(
         r#"{{"type":"response.completed","response":{{"output":[{{"result":"{}"}}],"usage":{{"input_tokens":300,"output_tokens":40,"total_tokens":340}}}}}}"#,
         "iVBORw0K".repeat(200_000)

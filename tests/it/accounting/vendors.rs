@@ -117,7 +117,7 @@ fn a_message_delta_leaves_the_cache_counts_of_the_start() {
 }
 
 #[test]
-fn a_transcription_without_a_model_has_the_served_one() {
+fn a_transcription_without_a_model_is_booked_under_the_one_that_answered() {
     let backend = Backend::json(
         r#"{"text":"hi","model":"whisper-large","usage":{"type":"duration","seconds":2}}"#,
     );

@@ -115,7 +115,7 @@ fn two_host_headers_are_400_whoever_sends_them() {
 }
 
 #[test]
-fn no_admin_answer_can_be_read_by_a_page_of_another_origin() {
+fn no_answer_of_the_admin_side_lets_a_web_page_of_another_origin_read_it() {
     let token = "a-long-admin-token";
     let (_backend, home) = home();
     for home in [home, self::home().1.set("ADMIN_TOKEN", token)] {

@@ -86,22 +86,26 @@ fn another_host_is_403_whatever_it_says_of_itself() {
 }
 
 #[test]
-fn another_host_needs_the_right_token() {
-    in_own_namespaces(another_host_needs_the_right_token, "8m", || {
-        let (_backend, home) = home();
-        let proxy = home
-            .set("HOST", "0.0.0.0")
-            .set("ADMIN_TOKEN", TOKEN)
-            .serve();
-        connect(&proxy);
-        let call = |request: &Request| call(&proxy, SERVER[0], request).unwrap();
-        assert_admin_error(&call(&Request::get(USERS)), 401);
-        assert_admin_error(&call(&Request::get(USERS).header("Host", "localhost")), 401);
-        assert_admin_error(&call(&Request::get(USERS).key("a-wrong-admin-token")), 401);
-        assert_eq!(call(&Request::get(USERS).key(TOKEN)).status, 200);
-        let add = Request::post("/admin/gen_key", r#"{"username":"alice"}"#);
-        assert_eq!(call(&add.key(TOKEN)).status, 200);
-    });
+fn another_host_with_the_token_is_let_in_and_one_with_a_wrong_one_is_401() {
+    in_own_namespaces(
+        another_host_with_the_token_is_let_in_and_one_with_a_wrong_one_is_401,
+        "8m",
+        || {
+            let (_backend, home) = home();
+            let proxy = home
+                .set("HOST", "0.0.0.0")
+                .set("ADMIN_TOKEN", TOKEN)
+                .serve();
+            connect(&proxy);
+            let call = |request: &Request| call(&proxy, SERVER[0], request).unwrap();
+            assert_admin_error(&call(&Request::get(USERS)), 401);
+            assert_admin_error(&call(&Request::get(USERS).header("Host", "localhost")), 401);
+            assert_admin_error(&call(&Request::get(USERS).key("a-wrong-admin-token")), 401);
+            assert_eq!(call(&Request::get(USERS).key(TOKEN)).status, 200);
+            let add = Request::post("/admin/gen_key", r#"{"username":"alice"}"#);
+            assert_eq!(call(&add.key(TOKEN)).status, 200);
+        },
+    );
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn gen_key_creates_a_user_whose_key_works_at_once() {
 }
 
 #[test]
-fn json_with_parameters_is_accepted_and_another_type_is_415() {
+fn a_json_content_type_with_parameters_is_accepted_and_any_other_is_415() {
     let (_backend, proxy, _) = proxy();
     let bare = Request::post("/admin/gen_key", gen_key("bob")).without("content-type");
     let with = |kind: &str| proxy.send(&bare.clone().header("Content-Type", kind));

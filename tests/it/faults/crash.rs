@@ -135,7 +135,7 @@ pub(super) fn assert_each_has_its_row(home: &Home, held: &Held) {
 }
 
 #[test]
-fn a_killed_server_leaves_no_answer_without_a_row() {
+fn of_64_clients_none_holds_an_answer_without_a_row_however_the_server_is_killed() {
     let _alone = alone();
     let backend = numbering();
     let (mut proxy, key) = Home::new(&backend).serve_alice();
@@ -164,7 +164,7 @@ fn a_killed_server_leaves_no_answer_without_a_row() {
 }
 
 #[test]
-fn a_stop_under_load_breaks_off_no_answer_and_loses_no_row() {
+fn a_server_told_to_end_under_load_breaks_off_no_answer_and_loses_no_row() {
     let _alone = alone();
     let backend = numbering();
     let (mut proxy, key) = Home::new(&backend).serve_alice();

@@ -28,9 +28,9 @@ fn is_refused(proxy: &Proxy, key: &str) -> bool {
 }
 
 #[test]
-fn a_full_disk_withholds_answers_until_there_is_room() {
+fn on_a_full_disk_answers_are_withheld_by_503_and_with_room_again_each_has_its_row() {
     in_own_namespaces(
-        a_full_disk_withholds_answers_until_there_is_room,
+        on_a_full_disk_answers_are_withheld_by_503_and_with_room_again_each_has_its_row,
         "2m",
         || {
             let backend = numbering();
@@ -161,7 +161,7 @@ fn a_read_only_disk_is_said_in_one_line_at_start() {
 }
 
 #[test]
-fn a_database_without_write_access_is_one_line_at_start() {
+fn a_database_that_this_user_may_not_write_is_said_in_one_line_at_start() {
     let modes = [
         ("the file", 0o755, 0o444),
         ("the directory", 0o555, 0o666),

@@ -14,7 +14,7 @@ use crate::harness::{
 const LOCKED_FOR: Duration = Duration::from_secs(10);
 
 #[test]
-fn a_database_locked_for_10_s_costs_no_row() {
+fn a_database_locked_for_10_s_costs_no_row_and_no_answer_without_one_is_held() {
     let _alone = alone();
     let backend = numbering();
     let (proxy, key) = Home::new(&backend).serve_alice();

@@ -15,7 +15,7 @@ fn answering() -> Backend {
 }
 
 #[test]
-fn four_hundred_clients_share_256_file_descriptors() {
+fn four_hundred_clients_of_a_server_that_may_open_256_files_are_all_answered_in_the_end() {
     const CLIENTS: usize = 400;
     const LIMIT: u32 = 256;
     let _alone = alone();
@@ -80,7 +80,7 @@ fn four_hundred_clients_share_256_file_descriptors() {
 }
 
 #[test]
-fn a_flood_of_unknown_keys_asks_the_database_nothing() {
+fn a_flood_of_unknown_keys_costs_the_database_nothing_and_locks_nobody_out() {
     const PEERS: u8 = 40;
     const GUESSES: usize = 50;
     let _alone = alone();
@@ -122,7 +122,7 @@ fn a_flood_of_unknown_keys_asks_the_database_nothing() {
 }
 
 #[test]
-fn a_peer_that_guesses_keys_waits_and_no_one_else() {
+fn who_guesses_on_and_on_waits_and_nobody_else_does_not_even_a_right_key_beside_it() {
     const GUESSES: usize = 160;
     let _alone = alone();
     let backend = answering();
@@ -154,7 +154,7 @@ fn a_peer_that_guesses_keys_waits_and_no_one_else() {
 }
 
 #[test]
-fn log_lines_are_short_and_cannot_be_forged() {
+fn whatever_a_client_sends_its_log_lines_are_short_and_forge_nothing() {
     let backend = answering();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let evil = [

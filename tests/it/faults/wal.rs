@@ -14,7 +14,7 @@ const MIB: u64 = 1024 * 1024;
 const MOST: u64 = 64 * MIB;
 
 #[test]
-fn the_write_ahead_log_stays_small_under_constant_reports() {
+fn the_write_ahead_log_stays_small_though_reports_are_read_all_the_time() {
     let _alone = alone();
     let backend = numbering();
     let (proxy, key) = Home::new(&backend).serve_alice();

@@ -83,7 +83,7 @@ fn a_kept_connection_that_dies_under_a_request_causes_no_error() {
 }
 
 #[test]
-fn a_request_is_sent_twice_only_if_a_kept_connection_was_closed() {
+fn a_request_is_never_sent_twice_on_fresh_connections_nor_after_a_byte_of_its_answer() {
     let backend = Backend::start(|request, wire| {
         if request.model() == "a byte" {
             wire.write("H");
@@ -98,7 +98,7 @@ fn a_request_is_sent_twice_only_if_a_kept_connection_was_closed() {
 }
 
 #[test]
-fn an_answer_without_a_length_never_leaks_into_another() {
+fn an_answer_without_a_length_is_passed_whole_and_never_leaks_into_another() {
     let backend = Backend::start(|request, wire| {
         let model = request.model();
         if model.starts_with("until close") {

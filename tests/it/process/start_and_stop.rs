@@ -46,7 +46,7 @@ fn wait_for_refusals(proxy: &Proxy, key: &str) {
 }
 
 #[test]
-fn it_listens_within_a_second_and_logs_where() {
+fn it_listens_within_a_second_and_says_where_with_which_backend_and_database() {
     let _alone = alone();
     let backend = Backend::json("{}");
     let home = Home::new(&backend);
@@ -97,7 +97,7 @@ fn a_stream_in_flight_is_finished_while_new_requests_are_refused() {
 }
 
 #[test]
-fn it_ends_at_once_if_no_request_is_in_flight() {
+fn without_anything_in_flight_it_ends_at_once_even_if_clients_stay_connected() {
     let (backend, _turnstile) = halting();
     let (mut proxy, key) = Home::new(&backend).serve_alice();
     let mut idle = proxy.start(&Request::post(CHAT, ASK).key(&key));
@@ -165,7 +165,7 @@ fn a_hangup_that_was_ignored_at_the_start_ends_nothing() {
 }
 
 #[test]
-fn a_further_signal_does_not_wait_for_the_database() {
+fn a_further_signal_does_not_wait_for_a_database_that_takes_no_rows() {
     let (backend, _turnstile) = halting();
     let (mut proxy, key) = Home::new(&backend).serve_alice();
     let stream = stream(&proxy, &key);
@@ -185,7 +185,7 @@ fn a_further_signal_does_not_wait_for_the_database() {
 }
 
 #[test]
-fn a_second_signal_does_not_wait_for_a_stalled_client() {
+fn a_second_signal_does_not_wait_for_a_client_that_takes_no_bytes() {
     // More than the kernel holds for a client, in answers that are booked before they are written.
     let long = chat_completion(1, 1).replace("Hello", &"x".repeat(900_000));
     assert!(long.len() > 900_000);
@@ -212,7 +212,7 @@ fn a_second_signal_does_not_wait_for_a_stalled_client() {
 }
 
 #[test]
-fn after_the_grace_answers_are_broken_off_and_booked() {
+fn when_the_grace_is_over_what_still_runs_is_broken_off_and_counted() {
     let (backend, _turnstile) = halting();
     let (mut proxy, key) = Home::new(&backend)
         .set("SHUTDOWN_GRACE", "300ms")

@@ -58,7 +58,7 @@ fn trusting_the_authority(url: &str) -> Home {
 }
 
 #[test]
-fn a_tls_backend_is_reached_if_ssl_cert_file_trusts_it() {
+fn a_backend_behind_tls_is_reached_when_ssl_cert_file_vouches_for_it() {
     let (proxy, key) =
         trusting_the_authority(&format!("https://localhost:{}", tls_backend())).serve_alice();
     for _ in 0..3 {

@@ -29,7 +29,7 @@ fn delete(id: &str, key: &str) -> Request {
 }
 
 #[test]
-fn a_response_with_an_unusable_id_is_booked_at_once() {
+fn what_is_done_at_once_is_booked_though_its_id_is_none_to_come_back_with() {
     let backend = Backend::json(DONE.replace("resp_1", "resp/abc+="));
     let (proxy, key) = private(&backend).serve_alice();
     assert_eq!(
@@ -62,7 +62,7 @@ fn json_in_parts(wire: &mut Wire, body: &str) {
 }
 
 #[test]
-fn leaving_before_the_object_is_named_loses_nothing() {
+fn a_client_that_leaves_before_the_object_is_named_loses_neither_object_nor_account() {
     for stream in [true, false] {
         let turnstile = Arc::new(Turnstile::default());
         let gate = Arc::clone(&turnstile);
@@ -93,7 +93,7 @@ fn leaving_before_the_object_is_named_loses_nothing() {
 }
 
 #[test]
-fn leaving_between_head_and_name_loses_nothing() {
+fn a_client_that_leaves_between_head_and_name_loses_neither_object_nor_account() {
     let turnstile = Arc::new(Turnstile::default());
     let gate = Arc::clone(&turnstile);
     let backend = Backend::start(move |request, wire| {
@@ -183,7 +183,7 @@ fn a_deletion_that_is_refused_ends_no_account() {
 }
 
 #[test]
-fn a_response_deleted_early_is_billed_with_its_text_so_far() {
+fn what_is_deleted_before_it_is_done_is_booked_with_what_it_had_said() {
     for stays in [true, false] {
         let turnstile = Arc::new(Turnstile::default());
         let gate = Arc::clone(&turnstile);
@@ -295,7 +295,7 @@ fn only_row_is_of_the_text(proxy: &Proxy) {
 }
 
 #[test]
-fn a_left_stream_unknown_to_the_backend_is_billed_in_the_end() {
+fn a_stream_that_is_left_and_that_the_backend_does_not_know_is_booked_in_the_end() {
     const DAY: i64 = 24 * 3600;
     for (not_found, days) in [
         (r#"{"error":"no resp_1"}"#, 1),
@@ -317,7 +317,7 @@ fn a_left_stream_unknown_to_the_backend_is_billed_in_the_end() {
 }
 
 #[test]
-fn deleting_a_left_stream_is_not_free() {
+fn a_stream_that_is_left_and_that_the_backend_does_not_know_cannot_be_deleted_for_nothing() {
     let backend = that_keeps_nothing(r#"{"error":"no resp_1"}"#);
     let (proxy, key) = private(&backend).serve_alice();
     reads_and_leaves(&proxy, &key);
@@ -327,7 +327,7 @@ fn deleting_a_left_stream_is_not_free() {
 }
 
 #[test]
-fn the_backend_s_report_replaces_what_was_kept() {
+fn what_is_kept_of_a_stream_that_was_left_gives_way_to_what_the_backend_tells() {
     let backend = Backend::start(move |request, wire| {
         if request.head.starts_with("GET") {
             return wire.json(DONE);

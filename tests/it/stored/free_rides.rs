@@ -127,7 +127,7 @@ fn a_cancelled_response_costs_its_input_at_least() {
 }
 
 #[test]
-fn the_input_is_kept_from_the_first_event_on() {
+fn the_input_is_kept_from_the_first_event_on_whatever_becomes_of_the_server() {
     let backend = that_streams(&Arc::default());
     let (mut proxy, key) = Home::new(&backend).serve_alice();
     let body = in_background(true).to_string();
@@ -172,7 +172,7 @@ fn looked_at_and_ended(running: String, ended: String, by_cancel: bool) -> Vec<R
 }
 
 #[test]
-fn text_that_retrievals_showed_is_billed_if_cut_off() {
+fn what_looks_in_json_showed_of_a_running_response_is_booked_when_it_is_cut_off() {
     let failed = || {
         response(
             "failed",
@@ -188,7 +188,7 @@ fn text_that_retrievals_showed_is_billed_if_cut_off() {
 }
 
 #[test]
-fn a_failed_background_response_costs_its_input_and_text() {
+fn a_background_response_that_fails_costs_what_it_said_and_its_input() {
     let failed = response(
         "failed",
         300,
@@ -243,7 +243,7 @@ fn a_stream_that_was_queued_goes_on_when_its_client_has_left() {
 }
 
 #[test]
-fn a_left_stream_is_billed_completely_if_read_later() {
+fn a_stream_that_was_left_is_booked_whole_when_it_can_be_read_whole() {
     left_and_asked_for_later("/v1/responses", &["in_progress"]);
 }
 

@@ -6,7 +6,7 @@ use super::{Shelf, get, id_of, made_earlier, post, remembered, two_users, upload
 use crate::harness::{Backend, Home, Request};
 
 #[test]
-fn an_object_that_is_missing_at_the_backend_is_forgotten() {
+fn an_object_that_the_backend_does_not_know_any_more_is_forgotten() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     for (method, collection) in [
@@ -73,7 +73,7 @@ fn an_object_that_is_there_is_not_forgotten_for_another_s_404() {
 }
 
 #[test]
-fn only_the_reconciler_gives_an_open_account_up() {
+fn what_may_be_left_to_book_is_given_up_by_the_server_itself_only() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     let asked = json!({"model": "m", "background": true});
@@ -98,7 +98,7 @@ fn only_the_reconciler_gives_an_open_account_up() {
 }
 
 #[test]
-fn a_list_checks_unlisted_objects_and_forgets_missing_ones() {
+fn a_list_looks_for_what_it_has_not_found_and_forgets_what_is_gone() {
     let backend = Backend::start(|request, wire| {
         match request.head.split("HTTP").next().unwrap_or_default().trim() {
             "POST /v1/vector_stores" => {

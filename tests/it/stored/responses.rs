@@ -8,7 +8,7 @@ use super::{Shelf, get, id_of, post, two_users};
 use crate::harness::{Backend, Home, PATIENCE, Request, Turnstile, wait_until};
 
 #[test]
-fn a_response_is_booked_once_however_often_it_is_retrieved() {
+fn a_response_is_booked_when_it_is_made_and_not_again_when_it_is_looked_at() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     let id = id_of(&post(
@@ -31,7 +31,7 @@ fn a_response_is_booked_once_however_often_it_is_retrieved() {
 }
 
 #[test]
-fn a_background_response_is_billed_once_when_it_is_done() {
+fn a_background_response_is_booked_once_when_a_look_first_shows_it_done() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let asked = json!({"model": "m-1", "input": "x", "background": true});
@@ -52,7 +52,7 @@ fn a_background_response_is_billed_once_when_it_is_done() {
 }
 
 #[test]
-fn a_background_response_deleted_unseen_is_billed() {
+fn a_background_response_that_is_deleted_unseen_is_booked_all_the_same() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     let asked = json!({"model": "m-1", "input": "x", "background": true});
@@ -121,7 +121,7 @@ fn a_streamed_response_can_be_used_from_its_first_event_on() {
 }
 
 #[test]
-fn leaving_a_background_stream_keeps_its_account_open() {
+fn a_client_that_leaves_a_background_stream_does_not_end_its_account() {
     let turnstile = Arc::new(Turnstile::default());
     let gate = Arc::clone(&turnstile);
     let backend = Backend::start(move |request, wire| {

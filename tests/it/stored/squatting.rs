@@ -92,7 +92,7 @@ fn a_refused_request_leaves_no_ids_behind() {
 }
 
 #[test]
-fn a_request_gives_a_hundred_foreign_ids_at_most() {
+fn a_request_gives_a_hundred_ids_at_most_and_its_own_do_not_count() {
     let backend = conversation();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let items = |count: usize, store: bool| {

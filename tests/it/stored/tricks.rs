@@ -261,7 +261,7 @@ fn an_id_that_a_request_brings_along_becomes_nobody_s() {
 }
 
 #[test]
-fn an_id_that_a_request_gave_stays_unowned_in_lists() {
+fn an_id_that_a_request_brought_along_stays_nobody_s_when_a_list_gives_it_back() {
     let backend = Backend::start(|request, wire| match request.target() {
         "/v1/conversations" => wire.json(r#"{"id":"conv_1"}"#),
         "/v1/responses" => {
@@ -491,7 +491,7 @@ fn what_nobody_looks_at_is_booked_all_the_same() {
 }
 
 #[test]
-fn leaving_before_the_answer_loses_no_object() {
+fn a_client_that_leaves_before_the_answer_loses_neither_its_object_nor_its_account() {
     let turnstile = Arc::new(Turnstile::default());
     let gate = Arc::clone(&turnstile);
     let backend = Backend::start(move |request, wire| {
@@ -516,7 +516,7 @@ fn leaving_before_the_answer_loses_no_object() {
 }
 
 #[test]
-fn an_unreadable_object_keeps_no_other_from_being_billed() {
+fn an_object_that_cannot_be_read_or_is_gone_keeps_no_other_from_being_booked() {
     let backend = Backend::start(|request, wire| {
         let id = request.target().rsplit('/').next().unwrap_or_default();
         match (request.head.starts_with("POST"), id) {

@@ -121,7 +121,7 @@ fn each_event_arrives_before_the_backend_sends_the_next_one() {
 }
 
 #[test]
-fn a_part_of_an_event_passes_at_once() {
+fn a_part_of_an_event_passes_at_once_when_nothing_is_to_be_taken_out() {
     let turnstile = Arc::new(Turnstile::default());
     let (front, back) = (
         "data: {\"choices\":[{\"delta\":{\"cont",

@@ -118,7 +118,7 @@ fn a_text_that_quotes_a_usage_chunk_stays() {
 }
 
 #[test]
-fn stream_usage_leave_keeps_usage_chunks() {
+fn with_stream_usage_leave_a_usage_chunk_that_came_by_itself_stays() {
     let events = counted_stream(3, 1);
     let backend = Backend::sse(&events);
     let (proxy, key) = Home::new(&backend)

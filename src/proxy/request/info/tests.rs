@@ -37,7 +37,7 @@ fn a_request_for_audio_is_known() {
 }
 
 #[test]
-fn a_stream_is_made_to_ask_for_usage_and_nothing_else_changes() {
+fn a_streamed_request_is_made_to_ask_for_usage_and_nothing_else_changes() {
     for (body, expected) in [
         (
             r#"{ "stream" : true }"#,
@@ -112,7 +112,7 @@ fn a_picture_in_the_body_moves_nothing() {
 }
 
 #[test]
-fn names_in_another_case_hide_no_stream_and_no_background() {
+fn names_in_another_case_hide_neither_a_stream_nor_the_background() {
     for (body, expected) in [
         (
             r#"{"Stream":true}"#,

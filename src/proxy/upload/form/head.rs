@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_name_may_have_quotes_and_backslashes_escaped_by_go() {
+    fn a_file_name_may_have_quotes_and_backslashes_as_go_escapes_them() {
         for filename in [
             r#"a\"b.txt"#,
             r#"\"a\""#,
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_name_that_may_read_as_a_parameter_is_refused() {
+    fn a_file_name_in_which_some_reader_could_see_a_parameter_is_refused() {
         for parameters in [
             r#"name="a"; filename="b\"; name="file_id""#,
             r#"name="a"; filename="b\"; name=file_id; x=\"""#,
