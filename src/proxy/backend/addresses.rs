@@ -203,15 +203,21 @@ mod tests {
         (won, dialled.into_inner())
     }
 
-    /// Asserts that each was dialled when expected, or a little later on a busy machine.
+    /// Asserts that each address is dialled when expected, and returns the winner. A busy machine may delay a race, so it is run
+    /// up to three times.
     #[track_caller]
-    fn assert_dialled(found: &[u64], expected: &[u64]) {
+    fn race_in_time(fates: &[Fate], limit: Duration, expected: &[u64]) -> io::Result<usize> {
         let is_in_time = |(found, due): (&u64, &u64)| (*due..due + 150).contains(found);
-        let all_in_time = found.iter().zip(expected).all(is_in_time);
-        assert!(
-            found.len() == expected.len() && all_in_time,
-            "{found:?}, expected {expected:?}"
-        );
+        let mut delayed = Vec::new();
+        for _ in 0..3 {
+            let (won, dialled) = race(fates, limit);
+            let all_in_time = dialled.iter().zip(expected).all(is_in_time);
+            if dialled.len() == expected.len() && all_in_time {
+                return won;
+            }
+            delayed.push(dialled);
+        }
+        panic!("{delayed:?}, expected {expected:?}");
     }
 
     #[test]
@@ -232,9 +238,8 @@ mod tests {
         std::thread::scope(|scope| {
             for (fates, winner, dialled) in cases {
                 scope.spawn(move || {
-                    let (won, at) = race(fates, LIMIT);
+                    let won = race_in_time(fates, LIMIT, dialled);
                     assert_eq!(won.unwrap(), winner);
-                    assert_dialled(&at, dialled);
                 });
             }
         });
@@ -247,15 +252,14 @@ mod tests {
         assert_eq!(failed.unwrap_err().to_string(), "refused after 30");
         let (failed, _) = race(&[], LIMIT);
         assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::NotFound);
-        let (failed, dialled) = race(&[Refuses(30), Swallows], Duration::from_millis(400));
+        let limit = Duration::from_millis(400);
+        let failed = race_in_time(&[Refuses(30), Swallows], limit, &[0, 30]);
         assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert_dialled(&dialled, &[0, 30]);
     }
 
     #[test]
     fn each_address_gets_its_turn_within_a_short_limit() {
-        let (failed, dialled) = race(&[Fate::Swallows; 4], Duration::from_millis(800));
-        assert!(failed.is_err());
-        assert_dialled(&dialled, &[0, 200, 400, 600]);
+        let limit = Duration::from_millis(800);
+        assert!(race_in_time(&[Fate::Swallows; 4], limit, &[0, 200, 400, 600]).is_err());
     }
 }

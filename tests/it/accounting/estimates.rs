@@ -156,7 +156,7 @@ fn the_input_of_each_endpoint_is_counted() {
 #[test]
 fn a_server_that_is_stopped_right_after_its_clients_left_has_counted_them_all() {
     const CLIENTS: usize = 20;
-    const TIMES: usize = 200;
+    const TIMES: usize = 40;
     let _alone = alone();
     let (text, once, _) = TEXTS[0];
     let backend = Backend::start(move |_, wire| {
@@ -201,7 +201,7 @@ fn hostile_text_holds_up_nobody_else() {
     let (proxy, key) = Home::new(&backend).serve_alice();
     // Characters of all scripts in no order: the slowest that was found.
     let mut state = 1_u32;
-    let noise: String = (0..1_000_000)
+    let noise: String = (0..50_000)
         .filter_map(|_| {
             state ^= state << 13;
             state ^= state >> 17;
@@ -230,6 +230,6 @@ fn hostile_text_holds_up_nobody_else() {
     });
     let rows = proxy.rows();
     let hostile = rows.iter().filter(|row| row.source == "estimate");
-    assert!(hostile.clone().all(|row| row.input > 500_000), "{rows:?}");
+    assert!(hostile.clone().all(|row| row.input > 25_000), "{rows:?}");
     assert_eq!((hostile.count(), rows.len()), (3, 103));
 }

@@ -272,7 +272,7 @@ fn a_413_with_a_close_in_the_middle_of_an_upload_reaches_the_client() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || refuse_uploads(&listener));
     let (proxy, key, files) = one_place(Home::with_backend_url(&url));
-    let body = ask(&"m".repeat(20_000_000));
+    let body = ask(&"m".repeat(12_000_000));
     for _ in 0..3 {
         let answer = proxy.chat(&key, &body);
         assert_eq!(

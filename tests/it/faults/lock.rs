@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::crash::numbering;
 use crate::harness::{
-    ASK, CHAT, DONE, Home, PATIENCE, Proxy, Request, alone, ask, ask_stream, assert_openai_error,
+    ASK, CHAT, DONE, Home, PATIENCE, Proxy, Request, ask, ask_stream, assert_openai_error,
     wait_until,
 };
 
@@ -15,7 +15,6 @@ const LOCKED_FOR: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_database_locked_for_10_s_costs_no_row_and_no_answer_without_one_is_held() {
-    let _alone = alone();
     let backend = numbering();
     let (proxy, key) = Home::new(&backend).serve_alice();
     assert_eq!(proxy.chat(&key, ASK).status, 200);

@@ -7,10 +7,15 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, sleep};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::answer_for;
 use crate::harness::{Backend, CHAT, Home, Request, Wire, alone, ask};
+
+/// The proxy asks again only if a connection dies within this time.
+const IN_TIME: Duration = Duration::from_millis(100);
+/// A busy machine may delay the backend.
+const ATTEMPTS: usize = 5;
 
 /// A backend whose connections answer once and end in this way under the second request, after `delay`.
 fn dying(delay: Duration, end: fn(&mut Wire)) -> Backend {
@@ -59,18 +64,32 @@ fn a_post_whose_backend_dies_half_a_second_later_is_asked_once() {
 fn a_connection_that_was_closed_meanwhile_is_replaced_once() {
     let _alone = alone();
     for end in [Wire::close as fn(&mut Wire), Wire::reset] {
-        let backend = dying(Duration::ZERO, end);
-        let (proxy, key) = Home::new(&backend).serve_alice();
-        let mut client = proxy.open();
-        for model in ["warm", "again"] {
-            client.send(&Request::post(CHAT, ask(model)).key(&key));
-            let answer = client.answer();
-            assert_eq!((answer.status, answer.text()), (200, answer_for(model)));
-        }
-        let connections: Vec<usize> = backend.requests().iter().map(|r| r.connection).collect();
-        assert_eq!(connections, [0, 0, 1]);
-        assert_eq!(proxy.rows().len(), 2);
+        assert!(
+            (0..ATTEMPTS).any(|_| is_replaced_in_time(end)),
+            "the backend never closed in time"
+        );
     }
+}
+
+/// Checks that a request on a connection that dies at once is served on another. Returns false if the machine was too busy for
+/// the backend to close it in time.
+fn is_replaced_in_time(end: fn(&mut Wire)) -> bool {
+    let backend = dying(Duration::ZERO, end);
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let mut client = proxy.open();
+    for model in ["warm", "again"] {
+        let asked = Instant::now();
+        client.send(&Request::post(CHAT, ask(model)).key(&key));
+        let answer = client.answer();
+        if answer.status == 502 && asked.elapsed() > IN_TIME {
+            return false;
+        }
+        assert_eq!((answer.status, answer.text()), (200, answer_for(model)));
+    }
+    let connections: Vec<usize> = backend.requests().iter().map(|r| r.connection).collect();
+    assert_eq!(connections, [0, 0, 1]);
+    assert_eq!(proxy.rows().len(), 2);
+    true
 }
 
 #[test]
@@ -86,7 +105,7 @@ fn a_get_is_asked_again_for_up_to_a_second() {
     assert_eq!(backend.requests().len(), 3);
 }
 
-const LONG: usize = 24 << 20;
+const LONG: usize = 16 << 20;
 
 /// Reads a head and its body, the body after a second.
 fn read_slowly(stream: &mut TcpStream) -> usize {
@@ -153,16 +172,19 @@ fn dying_under_a_long_body(delay: Duration) -> (String, Arc<AtomicUsize>) {
 #[test]
 fn a_long_body_is_timed_from_the_moment_it_was_written() {
     let _alone = alone();
-    for (delay_ms, status, times_asked) in [(0, 200, 2), (500, 502, 1)] {
-        let (url, long) = dying_under_a_long_body(Duration::from_millis(delay_ms));
-        let (proxy, key) = Home::with_backend_url(&url).serve_alice();
-        let mut client = proxy.open();
-        client.send(&Request::post(CHAT, ask("warm")).key(&key));
-        assert_eq!(client.answer().status, 200);
-        client.send(&Request::post(CHAT, ask(&"m".repeat(LONG))).key(&key));
-        let answer = client.answer();
-        assert_eq!(answer.status, status, "{delay_ms} ms: {answer:?}");
-        let asked = long.load(Ordering::Relaxed);
-        assert_eq!(asked, times_asked, "{delay_ms} ms");
-    }
+    assert_eq!(outcome_of_a_long_body(Duration::from_millis(500)), (502, 1));
+    // Were it timed from its first byte, it would never be asked again.
+    let is_asked_again = |_| outcome_of_a_long_body(Duration::ZERO) == (200, 2);
+    assert!((0..ATTEMPTS).any(is_asked_again));
+}
+
+/// The status of a long request whose connection dies this long after it was read, and how often the backend got it.
+fn outcome_of_a_long_body(delay: Duration) -> (u16, usize) {
+    let (url, long) = dying_under_a_long_body(delay);
+    let (proxy, key) = Home::with_backend_url(&url).serve_alice();
+    let mut client = proxy.open();
+    client.send(&Request::post(CHAT, ask("warm")).key(&key));
+    assert_eq!(client.answer().status, 200);
+    client.send(&Request::post(CHAT, ask(&"m".repeat(LONG))).key(&key));
+    (client.answer().status, long.load(Ordering::Relaxed))
 }

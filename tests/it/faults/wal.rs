@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::crash::{Held, ask_until, assert_each_has_its_row, numbering};
 use crate::harness::{CHAT, Home, Request, alone, ask, ask_stream, wait_until};
 
-const LOAD: Duration = Duration::from_secs(10);
+const LOAD: Duration = Duration::from_secs(5);
 const MIB: u64 = 1024 * 1024;
-/// Twice the size from which the server makes itself a moment without readers. Without that it is 200 MiB.
+/// Twice the size at which the server makes readers wait. Without that the log grows by 20 MiB a second.
 const MOST: u64 = 64 * MIB;
 
 #[test]

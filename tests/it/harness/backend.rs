@@ -160,22 +160,17 @@ impl Wire {
         let _ = (&*self.stream).write_all(bytes.as_ref());
     }
 
-    /// A head without a framing header unless `headers` names one.
+    /// Sends a head without a framing header, unless `headers` has one.
     pub fn head(&mut self, status: &str, headers: &[(&str, &str)]) {
-        let mut head = format!("HTTP/1.1 {status}\r\n").into_bytes();
-        for (name, value) in headers {
-            head.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
-        }
-        head.extend_from_slice(b"\r\n");
-        self.write(head);
+        self.write(head(status, headers));
     }
 
+    /// Sends an answer in a single write. The proxy then sees the head together with the body.
     pub fn answer(&mut self, status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) {
         let body = body.as_ref();
         let length = body.len().to_string();
         let headers = [headers, &[("Content-Length", length.as_str())]].concat();
-        self.head(status, &headers);
-        self.write(body);
+        self.write([&head(status, &headers), body].concat());
     }
 
     pub fn json(&mut self, body: &str) {
@@ -247,6 +242,15 @@ impl Wire {
             Ok(_) | Err(_) => Some(start.elapsed()),
         }
     }
+}
+
+fn head(status: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {status}\r\n").into_bytes();
+    for (name, value) in headers {
+        head.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    }
+    head.extend_from_slice(b"\r\n");
+    head
 }
 
 fn serve(

@@ -85,7 +85,7 @@ fn a_stream_in_flight_is_finished_while_new_requests_are_refused() {
         let (rest, clean) = stream.rest();
         assert!(clean && String::from_utf8_lossy(&rest).ends_with("data: [DONE]\n\n"));
         let status = proxy
-            .exit_within(Duration::from_secs(3))
+            .exit_within(PATIENCE)
             .expect("it ends once the stream has");
         assert_eq!(status.code(), Some(0), "after SIG{signal}: {}", proxy.log());
         let row = proxy.rows().pop().unwrap();
@@ -105,7 +105,7 @@ fn without_anything_in_flight_it_ends_at_once_even_if_clients_stay_connected() {
     let _silent = proxy.open();
     proxy.signal("TERM");
     let status = proxy
-        .exit_within(Duration::from_secs(3))
+        .exit_within(PATIENCE)
         .expect("idle connections hold nobody up");
     assert_eq!(status.code(), Some(0), "{}", proxy.log());
     assert_eq!(proxy.rows().len(), 1);
@@ -124,11 +124,7 @@ fn a_second_signal_ends_it_at_once() {
         "it waits for the stream"
     );
     proxy.signal("TERM");
-    assert!(
-        proxy.exit_within(Duration::from_secs(1)).is_some(),
-        "{}",
-        proxy.log()
-    );
+    assert!(proxy.exit_within(PATIENCE).is_some(), "{}", proxy.log());
     assert!(!stream.rest().1, "the stream is broken off");
 }
 
@@ -144,7 +140,7 @@ fn a_terminal_that_hangs_up_twice_breaks_nothing_off() {
     }
     turnstile.allow(1);
     assert!(stream.rest().1, "{}", proxy.log());
-    let status = proxy.exit_within(Duration::from_secs(3)).unwrap();
+    let status = proxy.exit_within(PATIENCE).unwrap();
     assert_eq!(status.code(), Some(0), "{}", proxy.log());
 }
 
@@ -205,7 +201,7 @@ fn a_second_signal_does_not_wait_for_a_client_that_takes_no_bytes() {
     proxy.wait_for_log("stopping: signal=SIGTERM answers=0");
     assert_eq!(proxy.exit_within(Duration::from_millis(500)), None);
     proxy.signal("TERM");
-    let status = proxy.exit_within(Duration::from_secs(1));
+    let status = proxy.exit_within(PATIENCE);
     let status = status.unwrap_or_else(|| panic!("it still waits: {}", proxy.log()));
     assert_eq!(status.code(), Some(0), "{}", proxy.log());
     assert_eq!(proxy.rows().len(), rows, "what was booked stays");
@@ -223,11 +219,7 @@ fn when_the_grace_is_over_what_still_runs_is_broken_off_and_counted() {
         !stream.rest().1,
         "the client must not take this for the whole answer"
     );
-    assert!(
-        proxy.exit_within(Duration::from_secs(3)).is_some(),
-        "{}",
-        proxy.log()
-    );
+    assert!(proxy.exit_within(PATIENCE).is_some(), "{}", proxy.log());
     let row = proxy.only_row();
     assert_eq!(
         (row.status, row.source.as_str()),
@@ -251,6 +243,6 @@ fn every_delivered_answer_is_on_disk_after_the_end() {
         assert!(proxy.chat(&key, body).clean);
     }
     proxy.signal("TERM");
-    assert!(proxy.exit_within(Duration::from_secs(3)).is_some());
+    assert!(proxy.exit_within(PATIENCE).is_some());
     assert_eq!(proxy.rows().len(), 20);
 }
