@@ -19,8 +19,8 @@ use crate::store::sqlite::BUSY_TIMEOUT;
 /// millisecond or two.
 const PAGES_WHEN_QUIET: i32 = 200;
 /// Number of pages from which on the log is written back in any case. That takes some 13 ms, but so
-/// seldom that fewer than one row in a hundred waits for it: with 64 writers the p99 is 0.8 ms. At
-/// SQLite's own 1,000 (sqlite.org/pragma.html#pragma_wal_autocheckpoint) it is 2 ms.
+/// seldom that fewer than one row in a hundred waits for it: with SQLite's own 1,000
+/// (sqlite.org/pragma.html#pragma_wal_autocheckpoint) the p99 of 64 writers was 2.5 times as long.
 const PAGES_WHEN_BUSY: i32 = 2_000;
 
 const MIB: u64 = 1024 * 1024;
