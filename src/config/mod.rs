@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_is_in_the_example_of_an_env_file_with_its_default() {
+    fn env_example_lists_every_setting_with_its_default() {
         let example = include_str!("../../.env.example");
         for setting in table::SETTINGS {
             let assignment = format!("{}={}", setting.variable, setting.default);

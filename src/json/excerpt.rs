@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_picture_little_is_kept() {
+    fn little_of_a_picture_is_kept() {
         let picture = "iVBORw0KGgo".repeat(100_000);
         let body = format!(r#"{{"image_url":"data:image/png;base64,{picture}"}}"#);
         let excerpt = Excerpt::of([body.as_bytes()]).unwrap();
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_end_a_value_is_no_part_of_a_run() {
+    fn a_byte_that_may_end_a_value_is_not_part_of_a_run() {
         for byte in 0..=u8::MAX {
             let separates = byte <= b' ' || !byte.is_ascii() || br#""'#*\,[]{}"#.contains(&byte);
             let of_base64 = byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn no_number_is_cut_into_another_thing() {
+    fn shortening_keeps_the_validity_of_json() {
         let digits = "1".repeat(MIN_RUN_BLOCKS * BLOCK_BYTES);
         let some = &digits[..BLOCK_BYTES - 1];
         // Without its middle the first ends in a point, and an exponent follows. The others are
@@ -258,7 +258,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_excerpt_is_json_just_where_the_body_is(
+        fn an_excerpt_is_json_if_and_only_if_the_body_is(
             blanks in 0..2 * BLOCK_BYTES,
             stretches in prop::collection::vec(("[1.eEAt:;/,\" -]", 1..12_000_usize), 1..5),
             ones in prop::collection::vec(0..2_000_usize, 5),
@@ -275,7 +275,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_kept_says_the_same_but_for_what_is_long(value in any_value(), split: prop::sample::Index) {
+        fn an_excerpt_equals_the_body_except_for_long_strings(value in any_value(), split: prop::sample::Index) {
             let whole = value.to_string();
             let (first, second) = whole.as_bytes().split_at(split.index(whole.len()));
             let excerpt = Excerpt::of([first, second]).unwrap();
@@ -284,7 +284,7 @@ mod tests {
         }
 
         #[test]
-        fn an_excerpt_is_utf_8_just_where_the_body_is(
+        fn an_excerpt_is_utf_8_if_and_only_if_the_body_is(
             pieces in prop::collection::vec(
                 (prop::sample::select(vec![&b"A"[..], b"\xc3\xa9", b"\xc3", b"\xff", b"\xe6\x97\xa5"]), 0..12_000_usize),
                 1..5,
@@ -300,7 +300,7 @@ mod tests {
         }
 
         #[test]
-        fn each_place_is_found_again(parts in prop::collection::vec((0..20_000_usize, 0..2_000_usize), 0..4)) {
+        fn each_place_maps_back_to_the_body(parts in prop::collection::vec((0..20_000_usize, 0..2_000_usize), 0..4)) {
             let parts: Vec<Vec<u8>> = parts
                 .iter()
                 .zip(b'a'..)

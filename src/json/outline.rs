@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded() {
+    fn an_outline_has_a_bounded_size() {
         let json = [&b"[1"[..], &b",12345678".repeat(MAX_BYTES / 4)].concat();
         let kept = outline(json.chunks(60_000));
         assert_eq!(

@@ -97,7 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_new_key_has_the_prefix_and_192_bits_and_differs_from_the_next() {
+    fn each_new_key_has_the_prefix_and_192_random_bits() {
         let key = ApiKey::generate().unwrap();
         assert!(key.expose().starts_with("llmp-"));
         assert_eq!(key.expose().len(), 5 + 48);

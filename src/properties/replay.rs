@@ -50,14 +50,14 @@ macro_rules! replay {
 }
 
 replay! {
-    seeds_of_backend_body_and_their_like_hold: "backend_body";
-    seeds_of_backend_head_and_their_like_hold: "backend_head";
-    seeds_of_decode_and_their_like_hold: "decode";
-    seeds_of_path_and_their_like_hold: "path";
-    seeds_of_settings_and_their_like_hold: "settings";
-    seeds_of_splice_and_their_like_hold: "splice";
-    seeds_of_sse_and_their_like_hold: "sse";
-    seeds_of_usage_and_their_like_hold: "usage";
+    backend_body_holds_for_seeds_and_mutations: "backend_body";
+    backend_head_holds_for_seeds_and_mutations: "backend_head";
+    decode_holds_for_seeds_and_mutations: "decode";
+    path_holds_for_seeds_and_mutations: "path";
+    settings_hold_for_seeds_and_mutations: "settings";
+    splice_holds_for_seeds_and_mutations: "splice";
+    sse_holds_for_seeds_and_mutations: "sse";
+    usage_holds_for_seeds_and_mutations: "usage";
 }
 
 fn replay(name: &str) {

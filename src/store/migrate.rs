@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fourth_version_gets_its_estimates_summed_and_a_new_outcome() {
+    fn migrating_version_4_sums_estimates_and_adds_an_outcome() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.db");
         let mut connection = fourth_version(&path);

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_of_one_model_share_what_they_are_like_and_each_says_its_model() {
+    fn streams_of_a_model_share_a_template_and_keep_their_model() {
         let event = |id: &str, model: &str| {
             format!(
                 r#"{{"id":"{id}","model":"{model}","choices":[{{"delta":{{"content":"a"}}}}]}}"#
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn events_of_a_response_are_parsed_once_though_they_are_numbered() {
+    fn numbered_events_of_one_response_are_parsed_once() {
         let event = |number: u32| {
             format!(
                 r#"{{"type":"response.output_text.delta","sequence_number":{number},"item_id":"msg_1","delta":"w{number} ","logprobs":[],"obfuscation":"abc"}}"#

@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_encoding_is_that_of_the_model_asked_for_or_of_the_one_that_answered() {
+    fn the_encoding_follows_the_requested_or_the_served_model() {
         use Tokenizer::*;
         for (asked, served, expected) in [
             ("gpt-4o-mini", None, O200k),

@@ -1,4 +1,4 @@
-//! What happens to the database file while a server writes into it.
+//! Nothing is served while the database file is missing or replaced, and backups are complete.
 
 use std::fs;
 
@@ -30,7 +30,7 @@ fn is_refused(proxy: &Proxy, key: &str) -> bool {
 }
 
 #[test]
-fn a_deleted_database_is_said_in_the_log_and_nothing_is_served_until_it_is_back() {
+fn nothing_is_served_while_the_database_file_is_missing() {
     let backend = backend();
     let (proxy, key) = Home::new(&backend).serve_alice();
     assert_eq!(proxy.chat(&key, ASK).status, 200);
@@ -55,7 +55,7 @@ fn a_deleted_database_is_said_in_the_log_and_nothing_is_served_until_it_is_back(
 }
 
 #[test]
-fn a_replaced_database_is_not_written_into_behind_its_owners_back() {
+fn nothing_is_served_after_the_database_file_was_replaced() {
     let backend = backend();
     let (proxy, key) = Home::new(&backend).serve_alice();
     fs::copy(proxy.path("test.db"), proxy.path("other.db")).unwrap();
@@ -68,7 +68,7 @@ fn a_replaced_database_is_not_written_into_behind_its_owners_back() {
 }
 
 #[test]
-fn a_backup_made_while_the_server_writes_is_whole() {
+fn a_backup_made_while_the_server_writes_is_complete() {
     let backend = backend();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let backup = proxy.path("backup.db");

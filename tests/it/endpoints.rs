@@ -1,4 +1,4 @@
-//! The endpoints beside chat: each is metered in its own way, and what users would share stays closed.
+//! Each endpoint is metered in its own way, and endpoints that all users would share are closed.
 
 use crate::harness::{
     Backend, Home, PATIENCE, Proxy, Request, Row, assert_openai_error, wait_until,
@@ -64,7 +64,7 @@ fn counting_tokens_uses_none() {
 }
 
 #[test]
-fn streams_of_responses_and_messages_pass_whole_and_are_booked() {
+fn streams_of_responses_and_messages_are_complete_and_booked() {
     let responses = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"usage\":null}}\n\n\
          event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n\
          event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"model\":\"m-2\",\"usage\":{\"input_tokens\":3,\"output_tokens\":4,\"total_tokens\":7}}}\n\n";
@@ -117,7 +117,7 @@ fn transcription(body: &[u8], key: &str) -> Request {
 }
 
 #[test]
-fn a_form_passes_unchanged_and_its_audio_has_a_column_of_its_own() {
+fn a_form_passes_unchanged_and_its_audio_is_booked_separately() {
     let backend = says(r#"{"text":"hello","usage":{"type":"duration","seconds":12.5}}"#);
     let (proxy, key) = Home::new(&backend).serve_alice();
     let body = form(300_000);
@@ -245,7 +245,7 @@ fn images_are_counted_beside_the_tokens() {
 }
 
 #[test]
-fn what_all_users_would_share_is_closed_and_the_backend_never_asked() {
+fn endpoints_shared_by_all_users_are_closed() {
     let backend = says("{}");
     let (proxy, key) = Home::new(&backend)
         .set("STATEFUL_ENDPOINTS", "off")
@@ -283,7 +283,7 @@ fn what_all_users_would_share_is_closed_and_the_backend_never_asked() {
 }
 
 #[test]
-fn extra_endpoints_pass_and_their_usage_is_taken_where_found() {
+fn extra_endpoints_pass_and_their_usage_is_booked_if_found() {
     let backend = says(r#"{"results":[],"usage":{"total_tokens":56}}"#);
     let (proxy, key) = Home::new(&backend)
         .set("EXTRA_ENDPOINTS", "/v1/rerank,/tokenize")
@@ -342,7 +342,7 @@ fn upgrade(key: &str) -> Request {
 }
 
 #[test]
-fn a_realtime_socket_passes_untouched_and_each_response_is_booked() {
+fn a_realtime_socket_is_unchanged_and_each_response_booked() {
     let backend = realtime();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let mut socket = proxy.start(&upgrade(&key));
@@ -363,7 +363,7 @@ fn a_realtime_socket_passes_untouched_and_each_response_is_booked() {
 }
 
 #[test]
-fn realtime_responses_of_which_no_usage_is_told_are_estimated_one_by_one() {
+fn each_realtime_response_without_usage_is_estimated() {
     let backend = Backend::start(|_, wire| {
         wire.write(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
@@ -392,7 +392,7 @@ fn realtime_responses_of_which_no_usage_is_told_are_estimated_one_by_one() {
 }
 
 #[test]
-fn a_realtime_transcription_is_booked_under_the_model_that_made_it() {
+fn a_realtime_transcription_is_booked_under_its_own_model() {
     let backend = Backend::start(|_, wire| {
         wire.write(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
@@ -462,7 +462,7 @@ fn assert_closes(bytes: &[u8], code: u16) {
 }
 
 #[test]
-fn the_connection_of_a_refused_socket_serves_the_next_request_like_any_other() {
+fn after_a_refused_socket_its_connection_serves_requests() {
     let backend = Backend::start(|request, wire| {
         if request.head.starts_with("HEAD ") {
             wire.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
@@ -517,7 +517,7 @@ fn an_idle_realtime_socket_does_not_hold_up_the_stop() {
 }
 
 #[test]
-fn a_realtime_request_that_is_no_websocket_or_joins_a_call_is_refused() {
+fn a_realtime_request_must_be_a_websocket_and_join_no_call() {
     let backend = says("{}");
     let (proxy, key) = Home::new(&backend).serve_alice();
     let plain = proxy.send(&Request::get("/v1/realtime?model=m").key(&key));

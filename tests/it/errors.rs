@@ -1,4 +1,4 @@
-//! Errors made by the proxy itself: the right status, OpenAI's shape, nobody's key, and the next request works.
+//! Errors made by the proxy have the right status and OpenAI's shape, and the next request works.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -60,7 +60,7 @@ fn assert_says(error: &Value, kind: &str, code: &str) {
 }
 
 #[test]
-fn no_key_a_malformed_one_and_an_unknown_one_are_401() {
+fn missing_malformed_and_unknown_keys_are_401() {
     let backend = faulty();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let changed_case = key.chars().map(|c| {
@@ -237,7 +237,7 @@ fn a_backend_that_does_not_accept_in_time_is_502_or_504() {
 }
 
 #[test]
-fn a_backend_that_breaks_off_or_talks_nonsense_is_502() {
+fn a_broken_off_or_invalid_answer_is_502() {
     let backend = faulty();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let faults = [
@@ -336,7 +336,7 @@ fn the_log_names_the_user_and_the_request_id_of_a_refusal() {
 }
 
 #[test]
-fn a_backend_that_breaks_off_in_its_answer_is_told_of_once() {
+fn a_broken_off_answer_is_logged_once() {
     let backend = Backend::start(|_, wire| {
         wire.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
         wire.write("c\r\ndata: {\"a\":1\r\n");

@@ -1,4 +1,4 @@
-//! `MAX_CONCURRENT_REQUESTS`: how many at the backend at once, who is next, and when a place is free again.
+//! `MAX_CONCURRENT_REQUESTS` limits requests at the backend and serves them in order of arrival.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -94,7 +94,7 @@ fn the_third_request_waits_until_one_of_the_two_is_done() {
 }
 
 #[test]
-fn who_came_first_is_served_first() {
+fn requests_are_served_in_order_of_arrival() {
     let (backend, turnstile) = waiting();
     let (proxy, key) = Home::new(&backend)
         .set("MAX_CONCURRENT_REQUESTS", "1")
@@ -109,7 +109,7 @@ fn who_came_first_is_served_first() {
 }
 
 #[test]
-fn a_client_that_leaves_the_line_is_forgotten() {
+fn a_client_that_leaves_the_queue_is_forgotten() {
     let (backend, turnstile) = waiting();
     let (proxy, key) = Home::new(&backend)
         .set("MAX_CONCURRENT_REQUESTS", "1")
@@ -129,7 +129,7 @@ fn a_client_that_leaves_the_line_is_forgotten() {
 }
 
 #[test]
-fn a_stream_keeps_its_place_until_its_last_byte_or_until_its_client_leaves() {
+fn a_stream_keeps_its_permit_until_it_ends_or_is_dropped() {
     let turnstile = Arc::new(Turnstile::default());
     let backend = Backend::start({
         let turnstile = turnstile.clone();
@@ -169,7 +169,7 @@ fn a_stream_keeps_its_place_until_its_last_byte_or_until_its_client_leaves() {
 }
 
 #[test]
-fn an_error_gives_its_place_back() {
+fn an_error_gives_its_permit_back() {
     let backend = Backend::start(|request, wire| match request.model().as_str() {
         "closes" => wire.close(),
         "nonsense" => {
@@ -197,7 +197,7 @@ fn an_error_gives_its_place_back() {
 }
 
 #[test]
-fn a_full_gate_keeps_nobody_from_health_and_the_admin_side() {
+fn a_full_gate_leaves_health_and_admin_open() {
     let (backend, turnstile) = waiting();
     let (proxy, key) = Home::new(&backend)
         .set("MAX_CONCURRENT_REQUESTS", "1")

@@ -1,4 +1,4 @@
-//! A database that keeps hashes of keys only.
+//! With `STORE_KEYS=hashed` the database never contains a complete key.
 
 use std::fs;
 
@@ -28,7 +28,7 @@ fn with_store_keys_hashed_a_key_is_shown_once_and_never_stored() {
 }
 
 #[test]
-fn hashing_the_keys_of_a_running_server_forgets_them_and_lets_them_work_on() {
+fn keys_hashed_while_the_server_runs_are_wiped_and_still_work() {
     let backend = Backend::json(chat_completion(19, 10));
     let (proxy, alice) = Home::new(&backend).serve_alice();
     assert!(files_hold(&proxy, &alice), "clear keys are stored whole");

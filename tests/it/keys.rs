@@ -1,4 +1,4 @@
-//! Keys: what they look like, and how soon a change of one is felt by a running server.
+//! Keys are random, and a running server notices changes of keys within 250 ms.
 
 use std::collections::HashSet;
 use std::thread;
@@ -73,7 +73,7 @@ fn a_key_added_on_the_command_line_is_served_within_250_ms() {
 }
 
 #[test]
-fn a_forbidden_key_is_refused_within_250_ms_and_an_allowed_one_served_again() {
+fn a_forbidden_or_allowed_key_changes_within_250_ms() {
     let _alone = alone();
     let (_backend, proxy, key) = proxy();
     for by in ["alice", &key, "alice"] {
@@ -85,7 +85,7 @@ fn a_forbidden_key_is_refused_within_250_ms_and_an_allowed_one_served_again() {
 }
 
 #[test]
-fn a_change_over_http_is_felt_by_the_very_next_request_on_any_connection() {
+fn a_change_over_http_applies_to_the_very_next_request() {
     let (_backend, proxy, _) = proxy();
     for n in 0..20 {
         let name = json!({"username": format!("user {n}")}).to_string();
@@ -114,7 +114,7 @@ fn a_change_over_http_is_felt_by_the_very_next_request_on_any_connection() {
 }
 
 #[test]
-fn changes_under_load_are_felt_within_250_ms_too() {
+fn key_changes_under_load_apply_within_250_ms() {
     let _alone = alone();
     let (_backend, proxy, alice) = proxy();
     let bob = proxy.user("bob");
@@ -150,7 +150,7 @@ fn a_forbidden_key_stays_forbidden_over_a_restart() {
 }
 
 #[test]
-fn the_same_key_in_two_headers_is_one_key_and_two_keys_are_none() {
+fn one_key_in_two_headers_is_accepted_and_two_keys_are_not() {
     let (backend, proxy, alice) = proxy();
     let bob = proxy.user("bob");
     let get = || Request::get("/v1/models");

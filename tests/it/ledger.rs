@@ -1,4 +1,4 @@
-//! A database that cannot write: `ON_LEDGER_FAILURE`, and writers that only take their time.
+//! Answers are withheld while the database cannot be written, unless `ON_LEDGER_FAILURE` is `serve`.
 
 use crate::harness::{
     ASK, ASK_STREAM, Backend, CHAT, DONE, Home, PATIENCE, Proxy, Request, assert_openai_error,
@@ -29,7 +29,7 @@ fn mend_ledger(proxy: &Proxy) {
 }
 
 #[test]
-fn an_answer_that_cannot_be_written_down_is_withheld_and_new_requests_wait_for_the_database() {
+fn an_answer_that_cannot_be_booked_is_withheld() {
     for body in [ASK, ASK_STREAM] {
         let backend = backend();
         let (proxy, key) = Home::new(&backend).serve_alice();
@@ -70,7 +70,7 @@ fn an_answer_that_cannot_be_written_down_is_withheld_and_new_requests_wait_for_t
 }
 
 #[test]
-fn with_on_ledger_failure_serve_answers_go_on_and_their_rows_are_written_later() {
+fn on_ledger_failure_serve_writes_the_rows_later() {
     let backend = backend();
     let (proxy, key) = Home::new(&backend)
         .set("ON_LEDGER_FAILURE", "serve")
@@ -95,7 +95,7 @@ fn with_on_ledger_failure_serve_answers_go_on_and_their_rows_are_written_later()
 }
 
 #[test]
-fn another_process_that_writes_for_long_delays_an_answer_and_loses_none() {
+fn a_long_write_of_another_process_only_delays_answers() {
     let backend = backend();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let other = proxy.writable_database();

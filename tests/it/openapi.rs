@@ -305,7 +305,7 @@ fn every_documented_parameter_is_known_to_the_server() {
 }
 
 #[test]
-fn other_methods_of_a_documented_path_are_405_and_other_paths_404() {
+fn other_methods_are_405_and_other_paths_are_404() {
     let document = document();
     let (_backend, proxy) = proxy();
     for operation in operations(&document) {

@@ -1,4 +1,4 @@
-//! Refusals of the proxy's own: the status, the shape and the headers from which each kind of client takes the right step.
+//! Refusals have the status, body and headers that tell each kind of client what to do next.
 
 use serde_json::Value;
 
@@ -161,7 +161,7 @@ fn says_never(proxy: &Proxy, request: &Request, status: u16) {
 }
 
 #[test]
-fn what_a_repetition_cannot_cure_says_so() {
+fn errors_that_a_retry_cannot_fix_say_so() {
     let backend = Backend::json("{}");
     let (proxy, key) = Home::new(&backend)
         .set("MAX_BODY_SIZE", "1KiB")

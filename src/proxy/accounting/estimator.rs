@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_thread_ends_and_the_next_estimate_starts_another() {
+    fn an_idle_thread_ends_and_the_next_estimate_starts_one() {
         let rows = rows_of(Duration::from_millis(1), |estimator| {
             for _ in 0..3 {
                 estimator.submit(estimate(HELLO));
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_is_told_when_the_row_is_written() {
+    fn waiters_are_notified_when_the_row_is_written() {
         rows_after(|estimator| {
             let (sender, written) = oneshot::channel();
             let mut awaited = estimate(HELLO);
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_after_the_end_or_is_too_much_is_booked_by_the_rule_of_thumb() {
+    fn late_or_excess_estimates_use_the_rule_of_thumb() {
         let rows = rows_after(|estimator| {
             estimator.submit(estimate(vec![b'x'; MAX_WAITING_BYTES]));
             assert_eq!(estimator.shared.lock().bytes, 0);
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_comes_first_and_who_has_waited_too_long_waits_for_no_count() {
+    fn awaited_estimates_come_first_and_late_ones_are_not_counted() {
         rows_after(|estimator| {
             let shared = &estimator.shared;
             let mut queue = shared.lock();

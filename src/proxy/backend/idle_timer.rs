@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_noticed_though_the_first_look_was_at_the_end_of_a_turn() {
+    fn silence_is_noticed_if_the_first_check_ends_a_turn() {
         run(async {
             let mut idle = IdleTimer::new(LIMIT);
             // This uses up what a task may do in one turn.

@@ -70,7 +70,7 @@ fn no_setting_opens_what_stays_closed() {
 }
 
 #[test]
-fn stored_objects_are_reached_by_setting_only_and_their_ids_are_told() {
+fn stored_objects_need_the_setting_and_report_their_ids() {
     let private = Endpoints::default();
     for (method, path, ids) in [
         (Method::GET, "/v1/files", &[][..]),

@@ -175,7 +175,7 @@ fn an_answer_that_says_later_that_it_goes_on_opens_its_account() {
 }
 
 #[test]
-fn what_was_cut_short_is_billed_at_once_and_what_it_says_later_beyond_that() {
+fn an_aborted_response_is_billed_at_once_and_its_excess_later() {
     with_database(|connection| {
         let mut response = object("r", 1);
         response.is_billed = true;

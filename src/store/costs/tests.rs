@@ -13,7 +13,7 @@ fn range(start_ms: i64, end_ms: i64) -> TimeRange {
 
 proptest! {
     #[test]
-    fn every_instant_in_the_range_is_counted_exactly_once_and_no_other(
+    fn each_instant_in_the_range_is_counted_exactly_once(
         start in 0i64..20 * MS_PER_HOUR,
         length in 0i64..5 * MS_PER_HOUR,
         probe in 0i64..26 * MS_PER_HOUR,

@@ -56,7 +56,7 @@ fn totals(store: &Store) -> costs::Totals {
 }
 
 #[test]
-fn a_committed_row_is_in_the_report_at_once_and_in_its_hour_later() {
+fn a_committed_row_is_reported_at_once_and_summed_later() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     let thread = start(&store, OnFailure::Refuse);
@@ -97,7 +97,7 @@ fn a_row_that_gets_the_id_of_a_deleted_one_is_summed_too() {
 }
 
 #[test]
-fn what_is_done_behind_entries_is_done_when_they_were_handed_over() {
+fn work_queued_after_entries_runs_after_they_are_written() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     let thread = start(&store, OnFailure::Refuse);
@@ -225,7 +225,7 @@ fn summed_up_to(store: &Store) -> i64 {
 }
 
 #[test]
-fn rows_that_others_write_or_delete_meanwhile_are_summed_as_they_are() {
+fn rows_changed_by_other_processes_are_summed_correctly() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     let thread = start(&store, OnFailure::Refuse);
@@ -310,7 +310,7 @@ fn rows_that_a_trigger_changes_are_summed_as_they_are() {
 }
 
 #[test]
-fn the_log_is_written_back_in_a_quiet_moment_and_stays_short_without_one() {
+fn the_wal_is_checkpointed_when_idle_and_stays_short_when_busy() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     let thread = start(&store, OnFailure::Refuse);
@@ -358,7 +358,7 @@ fn closing_writes_what_nobody_waited_for() {
 }
 
 #[test]
-fn a_refused_row_is_told_kept_and_written_once_the_database_writes_again() {
+fn a_refused_row_is_reported_kept_and_written_later() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     let thread = start(&store, OnFailure::Refuse);

@@ -158,7 +158,7 @@ fn what_openai_s_counts_include_is_not_added() {
 }
 
 #[test]
-fn reasoning_beside_the_output_is_output_where_the_total_says_so() {
+fn reasoning_is_added_to_output_if_the_total_includes_it() {
     for (json, expected) in [
         (
             r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":135,"completion_tokens_details":{"reasoning_tokens":94}}"#,

@@ -167,7 +167,7 @@ fn the_images_of_a_long_answer_are_counted() {
 }
 
 #[test]
-fn the_objects_and_the_model_of_a_long_answer_are_read_in_any_encoding() {
+fn a_long_answer_s_objects_and_model_are_read_in_any_encoding() {
     let text = "x\\\\\\\"\\u00e9".repeat(200_000);
     let body = format!(
         r#"{{"id":"resp_1","output":[{{"id":"ig_1","result":"{text}"}},{{"id":"msg_1"}}],"model":"m","status":"completed"}}"#

@@ -204,7 +204,7 @@ fn an_event_named_error_is_known_however_it_is_split() {
 }
 
 #[test]
-fn a_long_event_is_read_without_its_long_strings_however_it_is_split() {
+fn a_long_event_is_read_without_its_long_strings_in_any_split() {
     // Around the limit too: whether it is read completely must not depend on the split.
     for (string, is_text) in [("AAAA", false), ("a b ", true)] {
         for more in [0, 1, 2, 3, 200_000] {

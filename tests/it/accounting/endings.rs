@@ -1,4 +1,4 @@
-//! Answers that do not end as they should: the client leaves, or the backend does.
+//! Answers that end early, because the client or the backend left, are booked.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn waiting_after(events: Vec<String>) -> (Backend, mpsc::Receiver<Option<Duratio
 }
 
 #[test]
-fn a_client_that_hangs_up_mid_stream_is_cancelled_within_a_second_and_counted() {
+fn a_disconnect_cancels_a_stream_within_a_second_and_is_booked() {
     let _alone = alone();
     let words = vec![delta(" word"); 100];
     let (backend, closed) = waiting_after(words);
@@ -61,7 +61,7 @@ fn a_client_that_hangs_up_mid_stream_is_cancelled_within_a_second_and_counted() 
 }
 
 #[test]
-fn a_client_that_resets_its_connection_is_counted_too() {
+fn a_connection_reset_by_the_client_is_booked() {
     let (backend, closed) = waiting_after(vec![delta(" word"); 10]);
     let (proxy, key) = Home::new(&backend).serve_alice();
     let mut client = proxy.start(&Request::post(CHAT, ASK_STREAM_USAGE).key(&key));
@@ -73,7 +73,7 @@ fn a_client_that_resets_its_connection_is_counted_too() {
 }
 
 #[test]
-fn a_client_that_leaves_a_stream_with_running_usage_is_counted_by_the_last_number() {
+fn a_disconnect_is_booked_by_the_last_running_usage() {
     let events = (1..=5).map(|n| {
         delta("word").replace(
             "}]}",
@@ -130,7 +130,7 @@ fn a_client_that_leaves_before_the_answer_cancels_its_request() {
 }
 
 #[test]
-fn a_backend_that_breaks_off_mid_stream_breaks_off_for_the_client() {
+fn a_stream_broken_off_by_the_backend_breaks_off_for_the_client() {
     let backend = Backend::start(|request, wire| {
         let chunked = ("Transfer-Encoding", "chunked");
         let kind = ("Content-Type", "text/event-stream");
@@ -214,7 +214,7 @@ fn a_backend_that_breaks_off_mid_stream_breaks_off_for_the_client() {
 }
 
 #[test]
-fn a_plain_answer_that_breaks_off_never_looks_whole() {
+fn a_broken_off_plain_answer_never_looks_complete() {
     let backend = Backend::start(|request, wire| {
         let body = chat_completion(19, 10);
         let kind = ("Content-Type", "application/json");
@@ -266,7 +266,7 @@ fn a_stream_that_broke_off_after_its_usage_is_counted_by_it() {
 }
 
 #[test]
-fn a_backend_that_falls_silent_mid_stream_is_given_up() {
+fn a_backend_silent_mid_stream_is_given_up() {
     let _alone = alone();
     let turnstile = Arc::new(Turnstile::default());
     let backend = Backend::start({

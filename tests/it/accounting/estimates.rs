@@ -51,7 +51,7 @@ fn pieces(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_client_that_leaves_mid_stream_is_booked_within_5_percent_of_what_went_by() {
+fn a_disconnected_stream_is_estimated_within_5_percent() {
     for (text, o200k, cl100k) in TEXTS {
         for (model, truth) in [("gpt-4o", o200k), ("gpt-4", cl100k), ("llama", o200k)] {
             let events = pieces(text);
@@ -77,7 +77,7 @@ fn a_client_that_leaves_mid_stream_is_booked_within_5_percent_of_what_went_by() 
 }
 
 #[test]
-fn answers_without_usage_are_counted_and_booked_before_they_are_whole() {
+fn answers_without_usage_are_estimated_before_their_last_byte() {
     let (text, truth, _) = TEXTS[0];
     let backend = Backend::start(move |request, wire| {
         if request.asks_to_stream() {
@@ -154,7 +154,7 @@ fn the_input_of_each_endpoint_is_counted() {
 }
 
 #[test]
-fn a_server_that_is_stopped_right_after_its_clients_left_has_counted_them_all() {
+fn a_server_stopped_after_disconnects_books_all_estimates() {
     const CLIENTS: usize = 20;
     const TIMES: usize = 40;
     let _alone = alone();
@@ -190,7 +190,7 @@ fn a_server_that_is_stopped_right_after_its_clients_left_has_counted_them_all() 
 }
 
 #[test]
-fn hostile_text_holds_up_nobody_else() {
+fn counting_hostile_text_delays_no_other_request() {
     let _alone = alone();
     let backend = Backend::start(|request, wire| {
         if request.model() == "hostile" {

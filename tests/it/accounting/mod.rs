@@ -1,4 +1,4 @@
-//! Every answered request has its row, with the backend's own numbers wherever it gave any.
+//! Every answered request has a row, with the backend's own numbers if it reported any.
 
 mod endings;
 mod estimates;

@@ -1,4 +1,4 @@
-//! Streams that are short, slow or not called streams.
+//! Streams that are short, slow or labelled as something else are booked.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn an_empty_stream_is_complete_and_booked_as_an_estimate() {
 }
 
 #[test]
-fn a_stream_that_its_server_calls_plain_text_is_counted_and_its_usage_chunk_taken_out() {
+fn a_stream_labelled_plain_text_is_metered_like_any_stream() {
     let backend = Backend::start(|_, wire| {
         let body = counted_stream(19, 10).concat();
         wire.answer("200 OK", &[("Content-Type", "text/plain")], body);
@@ -48,7 +48,7 @@ fn a_stream_that_its_server_calls_plain_text_is_counted_and_its_usage_chunk_take
 }
 
 #[test]
-fn a_plain_answer_that_comes_in_pieces_is_passed_on_in_pieces_and_counted() {
+fn a_plain_answer_in_pieces_passes_in_pieces_and_is_booked() {
     let body = chat_completion(19, 10);
     let (first, second) = body.split_at(40);
     let (first, second) = (first.to_owned(), second.to_owned());

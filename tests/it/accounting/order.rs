@@ -1,4 +1,4 @@
-//! The row is on disk before the client can know that its answer is whole; and the rollup agrees with the rows.
+//! A row is on disk before its client can know that the answer is complete.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,7 +39,7 @@ fn has_row(database: &rusqlite::Connection, id: &str) -> bool {
 }
 
 #[test]
-fn a_plain_answer_is_in_the_database_before_its_last_byte_arrives() {
+fn a_plain_answer_is_on_disk_before_its_last_byte_arrives() {
     let backend = numbering();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let request = Request::post(CHAT, ASK).key(&key);
@@ -56,7 +56,7 @@ fn a_plain_answer_is_in_the_database_before_its_last_byte_arrives() {
 }
 
 #[test]
-fn a_stream_is_in_the_database_before_its_done_arrives_and_done_waits_for_nothing_else() {
+fn a_stream_is_on_disk_before_its_done_arrives() {
     let the_end = Arc::new(Turnstile::default());
     let count = AtomicUsize::new(0);
     let backend = Backend::start({

@@ -1,4 +1,4 @@
-//! Counts that come before the end count no more than what came before them; errors inside of answers.
+//! Counts reported before the end count only what came before them; errors within answers are booked as errors.
 
 use crate::harness::{
     ASK_STREAM, Backend, CHAT, DONE, Home, PATIENCE, Proxy, Request, Row, delta, usage_event,
@@ -58,7 +58,7 @@ fn chat(key: &str) -> Request {
 }
 
 #[test]
-fn a_placeholder_at_the_start_is_no_count_of_the_whole() {
+fn a_placeholder_at_the_start_is_not_the_final_count() {
     let words = || vec![message_text(); 300];
     let begun = || [vec![START.to_owned()], words()].concat();
     let left = row_when_left(ask_message, begun());
@@ -86,7 +86,7 @@ fn a_placeholder_at_the_start_is_no_count_of_the_whole() {
 }
 
 #[test]
-fn a_count_at_the_start_of_a_chat_is_no_count_of_the_whole() {
+fn a_count_at_the_start_of_a_chat_is_not_the_final_one() {
     for (input, output) in [(10, 0), (10, 5)] {
         let events = [
             vec![delta("").replace("}]}", &format!(r#"}}],"usage":{{"prompt_tokens":{input},"completion_tokens":{output},"total_tokens":{}}}}}"#, input + output))],
@@ -104,7 +104,7 @@ fn a_count_at_the_start_of_a_chat_is_no_count_of_the_whole() {
 }
 
 #[test]
-fn zeros_in_every_event_count_nothing_until_the_end() {
+fn zeros_in_every_event_count_only_at_the_end() {
     let zeros = delta(" word").replace(
         "}]}",
         r#"}],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#,
@@ -164,7 +164,7 @@ fn an_error_under_status_200_is_one_without_a_stream_too() {
 }
 
 #[test]
-fn what_came_before_an_error_counts_in_a_whole_answer_too() {
+fn text_before_an_error_counts_in_a_plain_answer_too() {
     let words = " word".repeat(300);
     for (path, answer) in [
         (
@@ -238,7 +238,7 @@ fn reported(proxy: &Proxy) -> [i64; 4] {
 }
 
 #[test]
-fn only_what_the_backend_did_not_report_is_said_to_be_estimated() {
+fn only_unreported_tokens_are_marked_as_estimated() {
     let words = || vec![delta(" word"); 300];
     let with = |usage: &str| delta("").replace("}]}", &format!(r#"}}],"usage":{usage}}}"#));
     for (events, expected) in [

@@ -1,4 +1,4 @@
-//! Answers that come in one piece.
+//! Answers in one piece are booked.
 
 use serde_json::json;
 
@@ -63,7 +63,7 @@ fn a_row_says_who_what_when_and_how_much() {
 }
 
 #[test]
-fn where_a_request_names_no_model_the_one_that_answered_is_booked() {
+fn a_request_without_a_model_is_booked_under_the_served_one() {
     for (answer, model) in [
         (
             r#"{"model":"m-2","usage":{"prompt_tokens":3,"completion_tokens":4}}"#,
@@ -119,7 +119,7 @@ fn usage_is_found_wherever_it_stands_and_never_in_a_text() {
 }
 
 #[test]
-fn details_that_are_null_or_absent_count_as_none() {
+fn null_or_missing_details_count_as_zero() {
     for details in [
         "null",
         "{}",
@@ -146,7 +146,7 @@ fn an_answer_without_usage_is_an_estimate_and_not_free() {
 }
 
 #[test]
-fn one_number_from_the_backend_is_never_guessed_over() {
+fn a_reported_number_is_never_replaced_by_an_estimate() {
     let row = row_of(
         r#"{"choices":[{"message":{"content":"Hi"}}],"usage":{"prompt_tokens":777,"total_tokens":777}}"#,
     );
@@ -154,7 +154,7 @@ fn one_number_from_the_backend_is_never_guessed_over() {
 }
 
 #[test]
-fn a_compressed_answer_is_counted_and_passes_untouched() {
+fn a_compressed_answer_is_counted_and_unchanged() {
     let body = gzip(chat_completion(19, 10).as_bytes());
     let served = body.clone();
     let backend = Backend::start(move |request, wire| {
@@ -227,7 +227,7 @@ fn an_answer_of_megabytes_is_counted() {
 }
 
 #[test]
-fn an_answer_is_read_as_what_it_is_not_as_what_was_asked_for() {
+fn an_answer_is_read_by_its_own_type_not_the_requested_one() {
     let backend = Backend::start(|request, wire| {
         if request.asks_to_stream() {
             wire.json(&chat_completion(19, 10));
@@ -296,7 +296,7 @@ fn requests_that_the_backend_never_answered_leave_no_row() {
 }
 
 #[test]
-fn an_answer_with_half_a_surrogate_pair_is_counted_all_the_same() {
+fn an_answer_with_half_a_surrogate_pair_is_counted() {
     let body = chat_completion(19, 10).replacen("\"content\":\"", "\"content\":\"\\ud83d", 1);
     assert!(body.contains("\\ud83d"));
     let backend = Backend::json(body.clone());
@@ -323,7 +323,7 @@ fn the_served_model_is_booked_as_one_short_line() {
 }
 
 #[test]
-fn a_backend_that_refuses_our_key_leaves_a_row_without_tokens_before_its_client_knows() {
+fn a_refused_backend_key_leaves_a_row_before_the_answer() {
     let backend = Backend::start(|_, wire| wire.answer("401 Unauthorized", &[], "{}"));
     let (proxy, key) = Home::new(&backend).serve_alice();
     assert_eq!(proxy.chat(&key, ASK).status, 502);

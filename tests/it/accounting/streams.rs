@@ -1,4 +1,4 @@
-//! Answers that come as events.
+//! Answers in events are booked.
 
 use std::io::Read;
 
@@ -50,7 +50,7 @@ fn the_details_of_a_streams_usage_are_counted() {
 }
 
 #[test]
-fn of_usage_in_every_chunk_the_last_one_counts() {
+fn the_last_of_many_usages_in_a_stream_counts() {
     let deltas = (1..=20).map(|n| with_usage(&delta("word"), 19, n));
     let backend = Backend::sse(deltas.chain([usage_event(19, 20), DONE.to_owned()]));
     assert_eq!(row_of(&backend, ASK_STREAM).tokens(), [19, 20, 0, 0]);
@@ -113,7 +113,7 @@ fn usage_quoted_in_a_text_is_not_counted() {
 }
 
 #[test]
-fn the_ways_in_which_servers_spell_a_stream_are_all_understood() {
+fn every_known_spelling_of_a_stream_is_understood() {
     let events = counted_stream(19, 10);
     let spellings = [
         ("CRLF", events.concat().replace('\n', "\r\n")),
@@ -188,7 +188,7 @@ fn a_stream_is_counted_however_it_is_framed() {
 }
 
 #[test]
-fn a_compressed_stream_is_counted_and_passes_untouched() {
+fn a_compressed_stream_is_counted_and_unchanged() {
     let events = counted_stream(19, 10);
     let body = gzip(events.concat().as_bytes());
     let served = body.clone();
@@ -239,7 +239,7 @@ fn a_compressed_stream_is_counted_and_passes_untouched() {
 }
 
 #[test]
-fn the_usage_at_the_end_of_an_event_too_long_to_be_read_is_counted() {
+fn usage_at_the_end_of_an_oversized_event_is_counted() {
     let done = format!(
         r#"{{"type":"response.completed","response":{{"output":[{{"result":"{}"}}],"usage":{{"input_tokens":300,"output_tokens":40,"total_tokens":340}}}}}}"#,
         "iVBORw0K".repeat(200_000)

@@ -1,4 +1,4 @@
-//! Usage as gateways and vendors write it: several names for one number, and in places of their own.
+//! Usage is found under the names and in the places that gateways and vendors use.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ fn row_of_stream(last: &str) -> Row {
 }
 
 #[test]
-fn zeros_under_another_name_hide_no_counts() {
+fn zeros_under_another_name_do_not_hide_counts() {
     const OWN: &str =
         r#""prompt_tokens":12,"completion_tokens":22,"prompt_tokens_details":{"cached_tokens":5}"#;
     for other in [
@@ -117,7 +117,7 @@ fn a_message_delta_leaves_the_cache_counts_of_the_start() {
 }
 
 #[test]
-fn a_transcription_without_a_model_is_booked_under_the_one_that_answered() {
+fn a_transcription_without_a_model_is_booked_as_the_served_one() {
     let backend = Backend::json(
         r#"{"text":"hi","model":"whisper-large","usage":{"type":"duration","seconds":2}}"#,
     );

@@ -1,4 +1,4 @@
-//! Who may call the admin side.
+//! Only this machine, allowed addresses and holders of the token may call the admin API.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -115,7 +115,7 @@ fn two_host_headers_are_400_whoever_sends_them() {
 }
 
 #[test]
-fn no_answer_of_the_admin_side_lets_a_web_page_of_another_origin_read_it() {
+fn no_admin_answer_is_readable_by_another_origin() {
     let token = "a-long-admin-token";
     let (_backend, home) = home();
     for home in [home, self::home().1.set("ADMIN_TOKEN", token)] {
@@ -228,7 +228,7 @@ fn another_address_than_loopback_is_403_until_it_is_allowed() {
 }
 
 #[test]
-fn the_seeds_open_door_can_be_had() {
+fn an_allowed_network_of_everybody_opens_the_admin_side() {
     let (_backend, home) = home();
     let proxy = home.set("ADMIN_ALLOW", "0.0.0.0/0,::/0").serve();
     assert_eq!(proxy.send(&Request::get(USERS)).status, 200);
@@ -241,7 +241,7 @@ fn the_seeds_open_door_can_be_had() {
 }
 
 #[test]
-fn an_allowed_network_is_the_peers_own_and_not_one_it_claims() {
+fn an_allowed_network_matches_the_peer_not_its_headers() {
     let (_backend, home) = home();
     let proxy = home.set("ADMIN_ALLOW", "10.0.0.0/8").serve();
     assert_eq!(
@@ -254,7 +254,7 @@ fn an_allowed_network_is_the_peers_own_and_not_one_it_claims() {
 }
 
 #[test]
-fn with_a_token_everybody_needs_it_and_nothing_else() {
+fn with_a_token_set_every_caller_needs_just_the_token() {
     let (_backend, home) = home();
     let (proxy, key) = home.set("ADMIN_TOKEN", "a-long-admin-token").serve_alice();
     let wrong = [
@@ -284,7 +284,7 @@ fn with_a_token_everybody_needs_it_and_nothing_else() {
 }
 
 #[test]
-fn who_guesses_the_token_waits_and_who_has_it_does_not() {
+fn wrong_tokens_are_slowed_down_and_right_ones_are_not() {
     const GUESSES: usize = 160;
     let _alone = alone();
     let (_backend, home) = home();

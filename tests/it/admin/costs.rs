@@ -1,4 +1,4 @@
-//! `list_costs`: which rows are in, and what a query must look like.
+//! `list_costs` sums exactly the rows of its range.
 
 use serde_json::Value;
 
@@ -128,7 +128,7 @@ fn users_without_usage_are_listed_with_zeros() {
 }
 
 #[test]
-fn models_are_told_apart_only_when_asked_for() {
+fn costs_are_split_by_model_only_on_request() {
     let (_backend, proxy, key) = proxy();
     proxy.chat(&key, &ask("a"));
     proxy.chat(&key, &ask("b"));
@@ -148,7 +148,7 @@ fn models_are_told_apart_only_when_asked_for() {
 }
 
 #[test]
-fn a_query_that_makes_no_sense_is_400_and_names_the_field() {
+fn an_invalid_query_is_400_and_the_error_has_the_field() {
     let (_backend, proxy, _) = proxy();
     let wrong = [
         (

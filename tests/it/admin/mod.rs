@@ -1,4 +1,4 @@
-//! The admin side over HTTP: who may call it, what it does, what it answers.
+//! The admin API over HTTP: who may call it, what it does, what it answers.
 
 mod access;
 mod costs;

@@ -1,4 +1,4 @@
-//! `gen_key`, `list_users`, `forbid_key`.
+//! `gen_key`, `list_users` and `forbid_key` work, and refuse invalid requests.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn gen_key_creates_a_user_whose_key_works_at_once() {
 }
 
 #[test]
-fn a_json_content_type_with_parameters_is_accepted_and_any_other_is_415() {
+fn only_a_json_content_type_is_accepted() {
     let (_backend, proxy, _) = proxy();
     let bare = Request::post("/admin/gen_key", gen_key("bob")).without("content-type");
     let with = |kind: &str| proxy.send(&bare.clone().header("Content-Type", kind));
@@ -69,7 +69,7 @@ fn a_name_is_trimmed_and_may_be_128_characters_of_any_script() {
 }
 
 #[test]
-fn a_name_that_is_none_is_400_and_the_field_is_named() {
+fn an_invalid_name_is_400_and_the_error_has_the_field() {
     let (_backend, proxy, _) = proxy();
     let names = [
         json!(""),
@@ -120,7 +120,7 @@ fn a_name_that_is_taken_is_409() {
 }
 
 #[test]
-fn list_users_shows_what_the_seed_showed() {
+fn list_users_keeps_its_original_format() {
     let (_backend, proxy, key) = proxy();
     let users = proxy.get_json("/admin/list_users");
     let alice = &users["users"][0];
@@ -136,7 +136,7 @@ fn list_users_shows_what_the_seed_showed() {
 }
 
 #[test]
-fn forbid_key_takes_a_name_or_a_key_and_bites_at_once() {
+fn forbid_key_takes_a_name_or_a_key_and_acts_at_once() {
     let (_backend, proxy, alice) = proxy();
     let bob = post(&proxy, "/admin/gen_key", &gen_key("bob")).json()["api_key"]
         .as_str()
@@ -168,7 +168,7 @@ fn forbid_key_takes_a_name_or_a_key_and_bites_at_once() {
 }
 
 #[test]
-fn forbid_key_of_somebody_unknown_is_404_and_of_nobody_400() {
+fn forbid_key_of_an_unknown_user_is_404_and_of_none_400() {
     let (_backend, proxy, key) = proxy();
     for body in [
         gen_key("mallory"),

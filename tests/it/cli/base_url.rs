@@ -1,4 +1,4 @@
-//! `OPENAI_BASE_URL` beside `OPENAI_BACKEND_URL`: one of them, and errors that name the right one.
+//! `OPENAI_BASE_URL` and `OPENAI_BACKEND_URL` exclude each other, and errors have the name that was used.
 
 use super::home;
 use crate::harness::{ASK, Backend, Home, chat_completion};
@@ -31,7 +31,7 @@ fn a_base_url_and_a_backend_url_together_are_refused() {
 }
 
 #[test]
-fn an_empty_base_url_or_backend_url_is_none() {
+fn an_empty_base_url_or_backend_url_counts_as_unset() {
     let backend = Backend::json(chat_completion(1, 1));
     let base = format!("{}/v1", backend.url());
     for home in [
@@ -49,7 +49,7 @@ fn an_empty_base_url_or_backend_url_is_none() {
 }
 
 #[test]
-fn what_is_wrong_with_a_base_url_is_said_of_the_base_url() {
+fn an_invalid_base_url_is_reported_under_its_own_name() {
     for (value, accepted) in [
         ("ftp://api.example/v1", "http"),
         ("api.example/v1", "https://api.openai.com/v1"),

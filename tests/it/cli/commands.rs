@@ -71,7 +71,7 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
-fn what_cannot_be_done_ends_with_1_and_one_line_that_says_why() {
+fn a_failed_command_ends_with_1_and_one_line_that_says_why() {
     let home = home();
     home.user("alice");
     let failing: [(&[&str], &str); 5] = [
@@ -96,7 +96,7 @@ fn what_cannot_be_done_ends_with_1_and_one_line_that_says_why() {
 }
 
 #[test]
-fn names_that_are_none_and_times_that_make_no_sense_are_refused() {
+fn invalid_names_and_times_are_refused() {
     let home = home();
     home.user("alice");
     let long = "a".repeat(129);
@@ -158,7 +158,7 @@ fn forbid_and_allow_can_be_repeated() {
 }
 
 #[test]
-fn every_command_can_speak_json() {
+fn every_command_can_print_json() {
     let home = home();
     let added = home.cli(&["user", "add", "alice", "--json"]).json();
     assert_eq!(added["username"], "alice");
@@ -180,7 +180,7 @@ fn every_command_can_speak_json() {
 }
 
 #[test]
-fn times_at_the_edge_are_taken_and_a_limit_is_called_one() {
+fn times_at_the_limits_are_accepted() {
     let home = home();
     home.user("alice");
     for time in [
@@ -198,7 +198,7 @@ fn times_at_the_edge_are_taken_and_a_limit_is_called_one() {
 }
 
 #[test]
-fn a_user_is_named_alike_in_every_command() {
+fn a_user_name_is_read_alike_by_every_command() {
     let home = home();
     home.user("alice");
     for arguments in [
@@ -228,7 +228,7 @@ fn a_dimension_given_twice_makes_one_column() {
 }
 
 #[test]
-fn a_key_that_could_not_be_printed_is_said_to_be_there() {
+fn a_key_that_could_not_be_printed_is_reported_as_created() {
     for (storage, hint) in [("clear", "user list --json"), ("hashed", "cannot be shown")] {
         for arguments in [
             &["user", "add", "alice"][..],
@@ -358,7 +358,7 @@ fn a_reader_that_stops_early_causes_no_panic() {
 }
 
 #[test]
-fn arguments_that_are_no_unicode_cause_no_panic() {
+fn non_unicode_arguments_cause_no_panic() {
     use std::os::unix::ffi::OsStringExt;
     let home = home();
     let odd = std::ffi::OsString::from_vec(vec![b'a', 0xff, b'b']);

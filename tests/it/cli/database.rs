@@ -1,4 +1,4 @@
-//! Where the database is, who may read it, and when it is refused.
+//! A database is private to its owner, and an unsuitable one is refused.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -40,7 +40,7 @@ fn every_form_of_a_database_url_means_its_file() {
 }
 
 #[test]
-fn other_databases_are_refused_with_what_is_accepted_and_without_the_password() {
+fn another_database_url_is_refused_without_showing_its_password() {
     let urls = [
         "mysql://root:hunter2@db.example/llm",
         "oracle://scott:hunter2@db.example/llm",
@@ -82,7 +82,7 @@ fn assert_private(home: &Home, files: &[&str]) {
 const FILES: [&str; 3] = ["test.db", "test.db-wal", "test.db-shm"];
 
 #[test]
-fn only_its_owner_may_read_a_database_made_by_a_command_whatever_the_umask() {
+fn a_database_made_by_a_command_is_readable_by_its_owner_only() {
     let backend = Backend::json(chat_completion(1, 1));
     let home = open_minded(&backend);
     let key = home.user("alice");
@@ -100,7 +100,7 @@ fn only_its_owner_may_read_a_database_made_by_a_command_whatever_the_umask() {
 }
 
 #[test]
-fn only_its_owner_may_read_a_database_made_by_the_server_whatever_the_umask() {
+fn a_database_made_by_the_server_is_readable_by_its_owner_only() {
     let backend = Backend::json(chat_completion(1, 1));
     let proxy = open_minded(&backend).serve();
     assert_private(&proxy, &FILES);
@@ -145,7 +145,7 @@ const OF_VERSION_0_1_0: &str = concat!(
 );
 
 #[test]
-fn a_database_of_an_older_version_is_migrated_by_the_server_and_by_no_command() {
+fn only_the_server_migrates_an_older_database() {
     // A server of that version may be writing into it, in its own way.
     let home = home();
     rusqlite::Connection::open(home.path("test.db"))

@@ -107,7 +107,7 @@ fn what_stands_in_dotenv_is_taken_as_it_stands() {
 }
 
 #[test]
-fn a_line_of_dotenv_that_cannot_be_read_is_told_by_number_and_name_without_its_value() {
+fn an_invalid_env_file_line_is_reported_without_its_value() {
     let bad = [
         ("# all\nADMIN_ALLOW=10.0.0.0/8, hunter2\n", 2, "ADMIN_ALLOW"),
         ("\n\nexport HOST='hunter2\nPORT=0\n", 3, "HOST"),
@@ -159,7 +159,7 @@ fn no_help_shows_what_stands_in_dotenv() {
 }
 
 #[test]
-fn a_name_that_looks_like_a_help_flag_does_not_keep_dotenv_from_being_read() {
+fn a_name_like_a_help_flag_does_not_skip_the_env_file() {
     let home = home()
         .unset("DATABASE_URL")
         .file(".env", "DATABASE_URL=sqlite:///dotenv.db\n");
@@ -219,7 +219,7 @@ fn every_setting_of_serve_is_a_flag_too() {
 }
 
 #[test]
-fn a_bad_setting_is_one_line_with_its_name_its_value_and_what_is_accepted() {
+fn a_bad_setting_is_one_line_with_name_value_and_rule() {
     let bad = [
         ("PORT", "99999", "65535"),
         ("PORT", "http", "65535"),
@@ -352,7 +352,7 @@ fn a_port_that_is_taken_is_one_line() {
 }
 
 #[test]
-fn an_address_that_is_none_of_this_machine_is_not_called_a_port_in_use() {
+fn a_foreign_listen_address_is_not_reported_as_port_in_use() {
     for host in ["999.1.1.1", "192.0.2.1"] {
         let ran = home().set("HOST", host).refused();
         ran.assert_one_line_error();

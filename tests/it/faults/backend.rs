@@ -1,4 +1,4 @@
-//! Backends that fail in every way there is: the client is told, nobody else notices.
+//! Every failure of a backend is reported to its client and affects no other request.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -197,7 +197,7 @@ const FAULTS: &[Fault] = &[
 ];
 
 #[test]
-fn every_fault_is_told_and_gives_its_place_and_its_descriptors_back() {
+fn every_fault_is_reported_and_frees_permit_and_descriptors() {
     let backend = Backend::start(|request, wire| {
         let model = request.model();
         match FAULTS.iter().find(|fault| fault.name == model) {
@@ -244,7 +244,7 @@ fn every_fault_is_told_and_gives_its_place_and_its_descriptors_back() {
 }
 
 #[test]
-fn a_backend_that_refuses_connections_is_served_from_as_soon_as_it_listens() {
+fn a_backend_that_was_down_is_used_as_soon_as_it_listens() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
@@ -267,7 +267,7 @@ fn a_backend_that_refuses_connections_is_served_from_as_soon_as_it_listens() {
 }
 
 #[test]
-fn a_413_with_a_close_in_the_middle_of_an_upload_reaches_the_client() {
+fn a_413_and_close_during_an_upload_reaches_the_client() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || refuse_uploads(&listener));
@@ -386,7 +386,7 @@ fn framed(framing: usize, model: &str, streamed: bool, wire: &mut Wire) {
 }
 
 #[test]
-fn fifty_users_of_a_backend_that_mixes_all_framings_each_get_their_own_answers() {
+fn fifty_users_get_their_own_answers_in_any_mix_of_framings() {
     const USERS: usize = 50;
     const REQUESTS: usize = 24;
     let _alone = alone();
@@ -453,7 +453,7 @@ fn an_answer_without_a_body_is_not_followed_by_one() {
 }
 
 #[test]
-fn an_answer_without_a_body_to_a_streamed_request_is_not_followed_by_one() {
+fn a_bodiless_answer_to_a_streamed_request_stays_bodiless() {
     assert_bodiless(ask_stream);
 }
 
@@ -579,7 +579,7 @@ fn events_of_megabytes_pass_and_the_usage_behind_them_counts() {
 }
 
 #[test]
-fn an_event_and_an_answer_without_end_pass_through_bounded_memory() {
+fn endless_events_and_answers_pass_in_bounded_memory() {
     const BYTES: usize = 60_000_000;
     let _alone = alone();
     let backend = Backend::start(|request, wire| {
@@ -619,7 +619,7 @@ fn an_event_and_an_answer_without_end_pass_through_bounded_memory() {
 }
 
 #[test]
-fn usage_that_makes_no_sense_is_booked_without_overflow_or_panic() {
+fn absurd_usage_is_booked_without_overflow_or_panic() {
     let odd = [
         "null",
         "[]",

@@ -1,4 +1,4 @@
-//! Clients that leave, stall, flood and talk out of turn: they get what is theirs, and cost nobody else anything.
+//! Clients that leave, stall or send too much get their own answers and delay nobody else.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +26,7 @@ fn patient() -> Backend {
 // === Leaving ===
 
 #[test]
-fn clients_that_leave_at_any_point_cost_no_place_and_no_descriptor() {
+fn a_disconnect_at_any_point_frees_permit_and_descriptors() {
     const ROUNDS: usize = 15;
     let backend = patient();
     let home = Home::new(&backend).set("MAX_CONCURRENT_REQUESTS", "1");
@@ -82,7 +82,7 @@ fn leave(connection: Connection, round: usize) {
 /// A client that half-closes is taken for one that left: nobody could tell the two apart before a byte is written,
 /// and tokens would be spent for nobody. No known SDK does it.
 #[test]
-fn a_client_that_half_closes_after_its_request_is_taken_for_one_that_left() {
+fn a_client_that_half_closes_counts_as_disconnected() {
     let backend = patient();
     let home = Home::new(&backend).set("MAX_CONCURRENT_REQUESTS", "1");
     let (proxy, key) = home.serve_alice();
@@ -108,7 +108,7 @@ fn a_client_that_half_closes_after_its_request_is_taken_for_one_that_left() {
 // === Slowness ===
 
 #[test]
-fn clients_that_do_not_read_a_stream_hold_bounded_memory_and_up_nobody() {
+fn clients_that_do_not_read_use_bounded_memory_and_delay_nobody() {
     const CLIENTS: usize = 40;
     const PIECE: usize = 50_000;
     const PIECES: usize = 400;
@@ -179,7 +179,7 @@ fn clients_that_do_not_read_a_stream_hold_bounded_memory_and_up_nobody() {
 }
 
 #[test]
-fn a_client_that_sends_its_head_too_slowly_is_cut_and_delays_nobody() {
+fn a_slow_head_is_cut_off_and_delays_nobody() {
     let backend = patient();
     let home = Home::new(&backend).set("CLIENT_HEADER_TIMEOUT", "500ms");
     let (proxy, key) = home.serve_alice();
@@ -302,7 +302,7 @@ fn a_body_over_the_limit_is_refused_without_reading_on() {
 // === Talking out of turn ===
 
 #[test]
-fn pipelined_requests_of_every_kind_are_answered_in_order_and_booked() {
+fn pipelined_requests_are_answered_in_order_and_booked() {
     let backend = Backend::start(|request, wire| {
         let model = request.model();
         if request.asks_to_stream() {
@@ -347,7 +347,7 @@ fn pipelined_requests_of_every_kind_are_answered_in_order_and_booked() {
 }
 
 #[test]
-fn a_pipeliner_that_leaves_during_its_first_answer_has_no_second_one_made() {
+fn pipelined_requests_of_a_client_that_left_are_not_sent() {
     let backend = patient();
     let home = Home::new(&backend).set("MAX_CONCURRENT_REQUESTS", "1");
     let (proxy, key) = home.serve_alice();
@@ -367,7 +367,7 @@ fn a_pipeliner_that_leaves_during_its_first_answer_has_no_second_one_made() {
 }
 
 #[test]
-fn expect_100_continue_is_answered_once_and_only_to_who_may_send() {
+fn expect_100_continue_is_answered_once_to_valid_keys_only() {
     let backend = patient();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let expecting = |key: &str, body: &str| {
@@ -409,7 +409,7 @@ fn expect_100_continue_is_answered_once_and_only_to_who_may_send() {
 }
 
 #[test]
-fn a_body_that_is_shorter_or_longer_than_announced_ends_only_its_own_connection() {
+fn a_body_of_the_wrong_length_ends_only_its_own_connection() {
     let backend = patient();
     let (proxy, key, files) = one_place(Home::new(&backend));
     for _ in 0..10 {

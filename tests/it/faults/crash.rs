@@ -1,4 +1,4 @@
-//! The server's own end, by kill -9 and by SIGTERM, under a load of every kind.
+//! `kill -9` and SIGTERM under load lose no row of a delivered answer.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -135,7 +135,7 @@ pub(super) fn assert_each_has_its_row(home: &Home, held: &Held) {
 }
 
 #[test]
-fn of_64_clients_none_holds_an_answer_without_a_row_however_the_server_is_killed() {
+fn no_client_holds_an_answer_without_a_row_after_a_kill() {
     let _alone = alone();
     let backend = numbering();
     let (mut proxy, key) = Home::new(&backend).serve_alice();
@@ -164,7 +164,7 @@ fn of_64_clients_none_holds_an_answer_without_a_row_however_the_server_is_killed
 }
 
 #[test]
-fn a_server_told_to_end_under_load_breaks_off_no_answer_and_loses_no_row() {
+fn sigterm_under_load_breaks_off_no_answer_and_loses_no_row() {
     let _alone = alone();
     let backend = numbering();
     let (mut proxy, key) = Home::new(&backend).serve_alice();

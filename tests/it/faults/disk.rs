@@ -1,4 +1,4 @@
-//! A disk that is full, a disk that may not be written.
+//! A full or read-only disk withholds answers and loses no row.
 
 use std::fs::{File, Permissions, set_permissions};
 use std::io::Write;
@@ -28,40 +28,36 @@ fn is_refused(proxy: &Proxy, key: &str) -> bool {
 }
 
 #[test]
-fn on_a_full_disk_answers_are_withheld_by_503_and_with_room_again_each_has_its_row() {
-    in_own_namespaces(
-        on_a_full_disk_answers_are_withheld_by_503_and_with_room_again_each_has_its_row,
-        "2m",
-        || {
-            let backend = numbering();
-            let (proxy, key) = Home::new(&backend).serve_alice();
-            assert_eq!(proxy.chat(&key, ASK).status, 200);
-            let filler = proxy.path("filler");
-            for _ in 0..3 {
-                fill(&filler);
-                let withheld = proxy.chat(&key, ASK);
-                let error = assert_openai_error(&withheld, 503);
-                assert_eq!(error["code"], "ledger_unavailable");
-                assert_no_service(&proxy, &key, &backend);
-                std::fs::remove_file(&filler).unwrap();
-                wait_until("requests are served again", PATIENCE, || {
-                    proxy.chat(&key, ASK).status == 200
-                });
-                let streamed = proxy.chat(&key, ASK_STREAM);
-                assert!(streamed.clean && streamed.status == 200, "{streamed:?}");
-            }
-            // What the backend has answered is booked, each once: the withheld ones too, their tokens are spent.
-            assert_eq!(proxy.rows().len(), backend.requests().len());
-            let log = proxy.log();
-            assert!(
-                log.contains("full") && log.contains("writes again"),
-                "{log}"
-            );
-            assert!(!log.contains("panicked"), "{log}");
-            let errors = log.lines().filter(|line| line.contains("ERROR store"));
-            assert_eq!(errors.count(), 3, "one each time: {log}");
-        },
-    );
+fn a_full_disk_withholds_answers_and_loses_no_row() {
+    in_own_namespaces(a_full_disk_withholds_answers_and_loses_no_row, "2m", || {
+        let backend = numbering();
+        let (proxy, key) = Home::new(&backend).serve_alice();
+        assert_eq!(proxy.chat(&key, ASK).status, 200);
+        let filler = proxy.path("filler");
+        for _ in 0..3 {
+            fill(&filler);
+            let withheld = proxy.chat(&key, ASK);
+            let error = assert_openai_error(&withheld, 503);
+            assert_eq!(error["code"], "ledger_unavailable");
+            assert_no_service(&proxy, &key, &backend);
+            std::fs::remove_file(&filler).unwrap();
+            wait_until("requests are served again", PATIENCE, || {
+                proxy.chat(&key, ASK).status == 200
+            });
+            let streamed = proxy.chat(&key, ASK_STREAM);
+            assert!(streamed.clean && streamed.status == 200, "{streamed:?}");
+        }
+        // What the backend has answered is booked, each once: the withheld ones too, their tokens are spent.
+        assert_eq!(proxy.rows().len(), backend.requests().len());
+        let log = proxy.log();
+        assert!(
+            log.contains("full") && log.contains("writes again"),
+            "{log}"
+        );
+        assert!(!log.contains("panicked"), "{log}");
+        let errors = log.lines().filter(|line| line.contains("ERROR store"));
+        assert_eq!(errors.count(), 3, "one each time: {log}");
+    });
 }
 
 /// New requests are refused before the backend is asked, the rest of the server says what is wrong or works.
@@ -88,9 +84,9 @@ fn assert_no_service(proxy: &Proxy, key: &str, backend: &Backend) {
 }
 
 #[test]
-fn a_disk_that_fills_up_under_load_again_and_again_costs_no_row() {
+fn a_disk_that_fills_up_repeatedly_under_load_loses_no_row() {
     in_own_namespaces(
-        a_disk_that_fills_up_under_load_again_and_again_costs_no_row,
+        a_disk_that_fills_up_repeatedly_under_load_loses_no_row,
         "12m",
         || {
             let backend = numbering();
@@ -161,7 +157,7 @@ fn a_read_only_disk_is_said_in_one_line_at_start() {
 }
 
 #[test]
-fn a_database_that_this_user_may_not_write_is_said_in_one_line_at_start() {
+fn a_read_only_database_is_a_one_line_error_at_start() {
     let modes = [
         ("the file", 0o755, 0o444),
         ("the directory", 0o555, 0o666),

@@ -1,4 +1,4 @@
-//! Bodies meant to be read by the proxy in one way and by the backend in another: no free rides, no crashes.
+//! JSON that the proxy and the backend may read differently is booked all the same, and crashes nothing.
 
 use serde_json::{Value, json};
 
@@ -103,7 +103,7 @@ const TRICKS: &[(&str, bool)] = &[
 ];
 
 #[test]
-fn each_streamed_answer_is_booked_and_its_usage_shown_only_to_who_asked() {
+fn each_stream_is_booked_and_shows_usage_only_on_request() {
     let backend = literal();
     let (proxy, key) = Home::new(&backend).serve_alice();
     for (body, asked_for_usage) in TRICKS {
@@ -147,7 +147,7 @@ fn each_streamed_answer_is_booked_and_its_usage_shown_only_to_who_asked() {
 }
 
 #[test]
-fn what_is_no_json_object_is_refused_and_never_reaches_the_backend() {
+fn a_body_that_is_no_json_object_never_reaches_the_backend() {
     let backend = literal();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let stream = r#"{"stream":true}"#;
@@ -191,7 +191,7 @@ fn what_is_no_json_object_is_refused_and_never_reaches_the_backend() {
 }
 
 #[test]
-fn nesting_of_any_depth_crashes_nothing_and_is_booked_when_it_is_answered() {
+fn deep_nesting_crashes_nothing_and_is_booked_if_answered() {
     let backend = literal();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let depth = 20_000;
@@ -252,7 +252,7 @@ fn a_compressed_body_is_415_and_never_reaches_the_backend() {
 }
 
 #[test]
-fn names_of_models_are_booked_short_and_shown_without_control_characters() {
+fn model_names_are_booked_short_and_without_control_characters() {
     let backend = literal();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let names = [

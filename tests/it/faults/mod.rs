@@ -1,17 +1,17 @@
-//! What production does to proxies: backends that fail in every way, clients that do, hostile bytes, crashes,
-//! exhausted resources. After each of them the same server serves on, with every place and descriptor back.
+//! Failing backends, failing clients, hostile bytes, crashes and exhausted resources. After each fault the same server goes on
+//! serving, and every permit and descriptor is free again.
 
 mod backend;
 mod clients;
 mod crash;
-mod crowds;
 mod disk;
 mod json;
-mod lock;
-mod pace;
-mod replay;
+mod locked_database;
+mod many_clients;
 mod resources;
+mod retries;
 mod secrets;
+mod slow_bodies;
 mod smuggling;
 mod wal;
 

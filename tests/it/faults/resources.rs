@@ -1,4 +1,4 @@
-//! Too few descriptors, too many strangers, lines meant to forge a log.
+//! A lack of descriptors, floods of unknown keys and forged log lines do no harm.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ fn answering() -> Backend {
 }
 
 #[test]
-fn four_hundred_clients_of_a_server_that_may_open_256_files_are_all_answered_in_the_end() {
+fn a_server_out_of_descriptors_answers_every_client_in_the_end() {
     const CLIENTS: usize = 400;
     const LIMIT: u32 = 256;
     let _alone = alone();
@@ -80,7 +80,7 @@ fn four_hundred_clients_of_a_server_that_may_open_256_files_are_all_answered_in_
 }
 
 #[test]
-fn a_flood_of_unknown_keys_costs_the_database_nothing_and_locks_nobody_out() {
+fn unknown_keys_cost_no_database_work_and_lock_nobody_out() {
     const PEERS: u8 = 40;
     const GUESSES: usize = 50;
     let _alone = alone();
@@ -122,7 +122,7 @@ fn a_flood_of_unknown_keys_costs_the_database_nothing_and_locks_nobody_out() {
 }
 
 #[test]
-fn who_guesses_on_and_on_waits_and_nobody_else_does_not_even_a_right_key_beside_it() {
+fn guessing_keys_slows_down_only_the_guesses() {
     const GUESSES: usize = 160;
     let _alone = alone();
     let backend = answering();
@@ -154,7 +154,7 @@ fn who_guesses_on_and_on_waits_and_nobody_else_does_not_even_a_right_key_beside_
 }
 
 #[test]
-fn whatever_a_client_sends_its_log_lines_are_short_and_forge_nothing() {
+fn log_lines_are_short_and_unforgeable_whatever_clients_send() {
     let backend = answering();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let evil = [

@@ -1,4 +1,4 @@
-//! The backend's key, the admin token and the users' keys: in no log at any level, in no answer, in no process list.
+//! The backend's key, the admin token and users' keys appear in no log, no answer and no process list.
 
 use std::cell::RefCell;
 

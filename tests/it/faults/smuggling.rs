@@ -281,7 +281,7 @@ const FRAMINGS: &[(&str, &str, Goes)] = &[
 ];
 
 #[test]
-fn framing_that_can_be_read_in_two_ways_never_becomes_two_requests() {
+fn ambiguous_framing_never_becomes_two_requests() {
     let backend = answering();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let ask = ask("fine");
@@ -321,7 +321,7 @@ fn framing_that_can_be_read_in_two_ways_never_becomes_two_requests() {
 }
 
 #[test]
-fn a_head_that_can_be_read_in_two_ways_is_refused_or_passed_on_clean() {
+fn an_ambiguous_head_is_refused_or_rewritten() {
     let backend = answering();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let auth = format!("Authorization: Bearer {key}");
@@ -493,7 +493,7 @@ fn no_client_adds_a_forbidden_header_in_whatever_spelling() {
 
 /// Of the others, `h2c` has its test in `wire`.
 #[test]
-fn an_offer_to_upgrade_to_websocket_is_refused_or_passed_over_and_swallows_nothing() {
+fn a_websocket_upgrade_swallows_no_following_request() {
     let backend = answering();
     let (proxy, key) = Home::new(&backend).serve_alice();
     for connection in ["Upgrade", "keep-alive"] {
@@ -646,7 +646,7 @@ const PATHS: &[&str] = &[
 ];
 
 #[test]
-fn no_spelling_of_a_path_leads_to_the_admin_side_or_to_another_endpoint() {
+fn no_spelling_of_a_path_reaches_admin_or_another_endpoint() {
     let backend = answering();
     let home = Home::new(&backend).set("ADMIN_TOKEN", "0123456789abcdef0123456789abcdef");
     let (proxy, key) = home.serve_alice();

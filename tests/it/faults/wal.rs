@@ -1,4 +1,4 @@
-//! The write-ahead log beside the database, while somebody is always reading.
+//! The write-ahead log stays small even if the database is read all the time.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
@@ -14,7 +14,7 @@ const MIB: u64 = 1024 * 1024;
 const MOST: u64 = 64 * MIB;
 
 #[test]
-fn the_write_ahead_log_stays_small_though_reports_are_read_all_the_time() {
+fn the_wal_stays_small_under_constant_reads() {
     let _alone = alone();
     let backend = numbering();
     let (proxy, key) = Home::new(&backend).serve_alice();

@@ -1,4 +1,4 @@
-//! Connections to the backend: kept, closed under our feet, and never mixing up two answers.
+//! Connections to the backend are reused and never mix up two answers.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -92,7 +92,7 @@ fn a_kept_connection_that_dies_under_a_request_causes_no_error() {
 }
 
 #[test]
-fn a_request_is_never_sent_twice_on_fresh_connections_nor_after_a_byte_of_its_answer() {
+fn a_request_is_repeated_on_reused_silent_connections_only() {
     let backend = Backend::start(|request, wire| {
         if request.model() == "a byte" {
             wire.write("H");
@@ -107,7 +107,7 @@ fn a_request_is_never_sent_twice_on_fresh_connections_nor_after_a_byte_of_its_an
 }
 
 #[test]
-fn an_answer_without_a_length_is_passed_whole_and_never_leaks_into_another() {
+fn an_answer_without_a_length_is_complete_and_leaks_nowhere() {
     let backend = Backend::start(|request, wire| {
         let model = request.model();
         if model.starts_with("until close") {

@@ -1,4 +1,4 @@
-//! The server as a process: how it starts and ends, and what its connections to the backend go through.
+//! The server as a process: how it starts and ends, and how it keeps connections to the backend.
 
 mod connections;
 mod start_and_stop;

@@ -1,4 +1,4 @@
-//! Starting, draining, ending.
+//! The server starts fast, drains on the first signal and ends on the second.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ fn wait_for_refusals(proxy: &Proxy, key: &str) {
 }
 
 #[test]
-fn it_listens_within_a_second_and_says_where_with_which_backend_and_database() {
+fn it_listens_within_a_second_and_logs_its_settings() {
     let _alone = alone();
     let backend = Backend::json("{}");
     let home = Home::new(&backend);
@@ -70,7 +70,7 @@ fn it_listens_within_a_second_and_says_where_with_which_backend_and_database() {
 }
 
 #[test]
-fn a_stream_in_flight_is_finished_while_new_requests_are_refused() {
+fn a_running_stream_is_finished_while_new_requests_get_503() {
     for signal in ["TERM", "INT", "HUP"] {
         let (backend, turnstile) = halting();
         let (mut proxy, key) = Home::new(&backend).serve_alice();
@@ -97,7 +97,7 @@ fn a_stream_in_flight_is_finished_while_new_requests_are_refused() {
 }
 
 #[test]
-fn without_anything_in_flight_it_ends_at_once_even_if_clients_stay_connected() {
+fn an_idle_server_ends_at_once_despite_open_connections() {
     let (backend, _turnstile) = halting();
     let (mut proxy, key) = Home::new(&backend).serve_alice();
     let mut idle = proxy.start(&Request::post(CHAT, ASK).key(&key));
@@ -161,7 +161,7 @@ fn a_hangup_that_was_ignored_at_the_start_ends_nothing() {
 }
 
 #[test]
-fn a_further_signal_does_not_wait_for_a_database_that_takes_no_rows() {
+fn a_second_signal_does_not_wait_for_a_locked_database() {
     let (backend, _turnstile) = halting();
     let (mut proxy, key) = Home::new(&backend).serve_alice();
     let stream = stream(&proxy, &key);
@@ -181,7 +181,7 @@ fn a_further_signal_does_not_wait_for_a_database_that_takes_no_rows() {
 }
 
 #[test]
-fn a_second_signal_does_not_wait_for_a_client_that_takes_no_bytes() {
+fn a_second_signal_does_not_wait_for_a_stalled_client() {
     // More than the kernel holds for a client, in answers that are booked before they are written.
     let long = chat_completion(1, 1).replace("Hello", &"x".repeat(900_000));
     assert!(long.len() > 900_000);
@@ -208,7 +208,7 @@ fn a_second_signal_does_not_wait_for_a_client_that_takes_no_bytes() {
 }
 
 #[test]
-fn when_the_grace_is_over_what_still_runs_is_broken_off_and_counted() {
+fn after_the_grace_running_answers_are_cut_off_and_booked() {
     let (backend, _turnstile) = halting();
     let (mut proxy, key) = Home::new(&backend)
         .set("SHUTDOWN_GRACE", "300ms")

@@ -1,4 +1,4 @@
-//! Headers that belong to one connection, to one host, or to a trick: they end here, in either direction.
+//! Headers that concern one connection or one host, or that override the request, are removed in both directions.
 
 use crate::harness::{
     ASK, ASK_STREAM, Backend, CHAT, Home, Request, chat_completion, counted_stream,
@@ -21,7 +21,7 @@ fn assert_none_crosses(names: &[&str], connection: Option<&str>) {
 }
 
 #[test]
-fn headers_of_the_connection_end_here_named_or_not() {
+fn hop_by_hop_headers_are_removed() {
     let names = [
         "HTTP2-Settings",
         "http2-settings",
@@ -39,7 +39,7 @@ fn headers_of_the_connection_end_here_named_or_not() {
 }
 
 #[test]
-fn a_name_with_an_underscore_ends_here() {
+fn headers_with_an_underscore_are_removed() {
     let names = [
         "X_Forwarded_For",
         "HTTP_X_API_KEY",
@@ -54,7 +54,7 @@ fn a_name_with_an_underscore_ends_here() {
 }
 
 #[test]
-fn overrides_of_method_path_and_host_end_here() {
+fn headers_that_override_method_path_or_host_are_removed() {
     let names = [
         "X-HTTP-Method-Override",
         "X-HTTP-Method",
@@ -77,7 +77,7 @@ fn overrides_of_method_path_and_host_end_here() {
 }
 
 #[test]
-fn what_a_backend_says_of_its_own_host_does_not_bind_ours() {
+fn headers_about_the_backend_s_host_are_removed() {
     let staying = [
         ("Strict-Transport-Security", "max-age=31536000"),
         ("Alt-Svc", "h3=\":443\"; ma=86400"),

@@ -1,7 +1,7 @@
-//! What crosses, what does not, and the one edit.
+//! What passes through unchanged, what is removed, and the one edit of a request.
 
 mod headers;
-mod held_lines;
+mod held_back;
 mod http10;
 mod request;
 mod response;

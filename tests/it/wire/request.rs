@@ -1,4 +1,4 @@
-//! What of a request reaches the backend.
+//! What the backend gets of a request.
 
 use serde_json::json;
 
@@ -109,7 +109,7 @@ fn the_backend_is_never_asked_for_a_coding_that_hides_the_usage() {
 }
 
 #[test]
-fn the_operators_organisation_and_project_take_the_clients_place() {
+fn the_operator_s_organization_replaces_the_client_s() {
     let backend = Backend::json(chat_completion(1, 1));
     let home = Home::new(&backend)
         .set("OPENAI_ORG_ID", "org-ours")

@@ -1,4 +1,4 @@
-//! What of an answer reaches the client, and when.
+//! What the client gets of an answer, and when.
 
 use std::sync::Arc;
 
@@ -121,7 +121,7 @@ fn each_event_arrives_before_the_backend_sends_the_next_one() {
 }
 
 #[test]
-fn a_part_of_an_event_passes_at_once_when_nothing_is_to_be_taken_out() {
+fn part_of_an_event_passes_at_once_if_nothing_is_removed() {
     let turnstile = Arc::new(Turnstile::default());
     let (front, back) = (
         "data: {\"choices\":[{\"delta\":{\"cont",

@@ -1,4 +1,4 @@
-//! The one edit: a streamed request that does not ask for usage is made to ask.
+//! A streamed request that does not ask for usage gets one insertion that asks for it.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -112,7 +112,7 @@ fn not_asking() -> Vec<(&'static str, Value, usize)> {
 }
 
 #[test]
-fn a_streamed_request_that_does_not_ask_is_made_to_ask_by_one_insertion() {
+fn one_insertion_makes_a_streamed_request_ask_for_usage() {
     let backend = streaming();
     let (proxy, key) = Home::new(&backend).serve_alice();
     for (body, expected, removed) in not_asking() {
@@ -192,7 +192,7 @@ fn stream_usage_leave_sends_every_body_as_it_is() {
 }
 
 #[test]
-fn whatever_the_body_the_backend_sees_it_and_at_most_one_insertion() {
+fn any_body_reaches_the_backend_with_at_most_one_insertion() {
     let backend = streaming();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let config = ProptestConfig {

@@ -1,4 +1,4 @@
-//! The chunk that comes of the edit is taken out again, and nothing else is.
+//! The usage chunk that only the proxy asked for is removed, and nothing else.
 
 use crate::harness::{
     ASK_STREAM, ASK_STREAM_USAGE, Backend, DONE, Home, Proxy, counted_stream, delta, usage_event,
@@ -32,7 +32,7 @@ fn a_client_that_asked_gets_every_byte() {
 }
 
 #[test]
-fn a_client_that_did_not_ask_gets_every_byte_but_the_usage_chunk() {
+fn a_client_that_did_not_ask_misses_only_the_usage_chunk() {
     let events = [
         delta_with_null_usage("Hi"),
         delta_with_null_usage(" you"),
@@ -118,7 +118,7 @@ fn a_text_that_quotes_a_usage_chunk_stays() {
 }
 
 #[test]
-fn with_stream_usage_leave_a_usage_chunk_that_came_by_itself_stays() {
+fn stream_usage_leave_keeps_an_unrequested_usage_chunk() {
     let events = counted_stream(3, 1);
     let backend = Backend::sse(&events);
     let (proxy, key) = Home::new(&backend)

@@ -1,4 +1,4 @@
-//! A backend that refuses the option which this proxy adds is asked once more without it.
+//! A request is sent once more without the usage option if the backend refuses the option.
 
 use crate::harness::{
     ASK_STREAM, Backend, CHAT, DONE, Home, PATIENCE, Request, ask_stream, assert_openai_error,

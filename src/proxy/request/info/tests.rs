@@ -37,7 +37,7 @@ fn a_request_for_audio_is_known() {
 }
 
 #[test]
-fn a_streamed_request_is_made_to_ask_for_usage_and_nothing_else_changes() {
+fn a_streamed_request_asks_for_usage_and_is_otherwise_unchanged() {
     for (body, expected) in [
         (
             r#"{ "stream" : true }"#,
@@ -112,7 +112,7 @@ fn a_picture_in_the_body_moves_nothing() {
 }
 
 #[test]
-fn names_in_another_case_hide_neither_a_stream_nor_the_background() {
+fn stream_and_background_are_found_in_any_case() {
     for (body, expected) in [
         (
             r#"{"Stream":true}"#,

@@ -56,7 +56,7 @@ fn references_are_found_wherever_they_stand() {
 }
 
 #[test]
-fn names_count_in_whatever_case_and_what_they_spare_to_the_letter() {
+fn names_match_in_any_case_and_exceptions_exactly() {
     for body in [
         r#"{"Previous_Response_ID":"x"}"#,
         "{\"previou\u{17f}_response_id\":\"x\"}",

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_name_may_have_quotes_and_backslashes_as_go_escapes_them() {
+    fn a_file_name_may_contain_quotes_escaped_as_go_does() {
         for filename in [
             r#"a\"b.txt"#,
             r#"\"a\""#,
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_name_in_which_some_reader_could_see_a_parameter_is_refused() {
+    fn a_file_name_that_may_contain_a_parameter_is_refused() {
         for parameters in [
             r#"name="a"; filename="b\"; name="file_id""#,
             r#"name="a"; filename="b\"; name=file_id; x=\"""#,

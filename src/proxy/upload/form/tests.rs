@@ -22,7 +22,7 @@ fn form(parts: &[(&str, &str)]) -> Vec<u8> {
 }
 
 #[test]
-fn fields_are_found_wherever_they_stand_and_however_they_are_split() {
+fn fields_are_found_in_any_place_and_any_split() {
     let body = form(&[
         (
             "name=\"file\"; filename=\"a.wav\"",

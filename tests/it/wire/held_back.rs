@@ -1,4 +1,4 @@
-//! While the usage event is looked for, nothing but the data of an unfinished event is held back.
+//! Only the data of an unfinished event is held back while the usage event is looked for.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ fn step_by_step(pieces: &[&str]) {
 }
 
 #[test]
-fn a_line_that_is_no_data_leaves_as_it_ends() {
+fn a_line_without_data_is_passed_as_soon_as_it_ends() {
     step_by_step(&[
         ": keep-alive\n",
         ": keep-alive\n",
@@ -47,12 +47,12 @@ fn a_line_that_is_no_data_leaves_as_it_ends() {
 }
 
 #[test]
-fn done_with_one_line_feed_leaves_at_once() {
+fn done_with_one_line_feed_is_passed_at_once() {
     step_by_step(&[&delta("a"), "data: [DONE]\n", "\n"]);
 }
 
 #[test]
-fn done_with_one_line_feed_leaves_behind_its_row() {
+fn done_with_one_line_feed_is_passed_after_its_row() {
     let turnstile = Arc::new(Turnstile::default());
     let gate = Arc::clone(&turnstile);
     let backend = Backend::start(move |_, wire| {
@@ -72,7 +72,7 @@ fn done_with_one_line_feed_leaves_behind_its_row() {
 }
 
 #[test]
-fn a_usage_event_without_choices_is_taken_out() {
+fn a_usage_event_without_choices_is_removed() {
     for (kind, choices) in [
         ("text/event-stream", "\"choices\":null,"),
         ("text/event-stream", ""),

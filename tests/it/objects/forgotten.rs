@@ -1,4 +1,4 @@
-//! What is gone at the backend is forgotten, so that nobody goes on looking for it, and nothing else is.
+//! Objects that the backend has deleted are forgotten, and no others.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{Shelf, get, id_of, made_earlier, post, remembered, two_users, upload
 use crate::harness::{Backend, Home, Request};
 
 #[test]
-fn an_object_that_the_backend_does_not_know_any_more_is_forgotten() {
+fn an_object_unknown_to_the_backend_is_forgotten() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     for (method, collection) in [
@@ -37,7 +37,7 @@ fn an_object_that_the_backend_does_not_know_any_more_is_forgotten() {
 }
 
 #[test]
-fn an_object_that_is_there_is_not_forgotten_for_another_s_404() {
+fn an_object_is_not_forgotten_for_a_404_of_another() {
     let backend = Backend::start(|request, wire| match request.target() {
         "/v1/files" => wire.json(r#"{"id":"file-1"}"#),
         "/v1/vector_stores" => wire.json(r#"{"id":"vs_1"}"#),
@@ -73,7 +73,7 @@ fn an_object_that_is_there_is_not_forgotten_for_another_s_404() {
 }
 
 #[test]
-fn what_may_be_left_to_book_is_given_up_by_the_server_itself_only() {
+fn only_the_server_gives_up_on_unbilled_objects() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     let asked = json!({"model": "m", "background": true});
@@ -98,7 +98,7 @@ fn what_may_be_left_to_book_is_given_up_by_the_server_itself_only() {
 }
 
 #[test]
-fn a_list_looks_for_what_it_has_not_found_and_forgets_what_is_gone() {
+fn a_list_looks_up_missing_objects_and_forgets_deleted_ones() {
     let backend = Backend::start(|request, wire| {
         match request.head.split("HTTP").next().unwrap_or_default().trim() {
             "POST /v1/vector_stores" => {

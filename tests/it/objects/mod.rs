@@ -1,21 +1,21 @@
-//! What users store at the backend: each has only one's own.
+//! Objects stored at the backend: each user reaches their own only.
 
-mod accounts;
+mod aborted;
 mod audio;
 mod batches;
+mod billing;
 mod bodies;
 mod chats;
-mod crowds;
+mod client_ids;
+mod crowded;
+mod forgotten;
 mod forms;
-mod free_rides;
-mod gone;
+mod hidden_references;
 mod lists;
-mod names;
-mod oracles;
-mod owners;
+mod member_names;
+mod ownership;
 mod responses;
-mod squatting;
-mod tricks;
+mod unknown_ids;
 
 use std::sync::{
     Arc, Mutex,

@@ -1,4 +1,4 @@
-//! Bodies where none belongs, and bodies that say that they are something else than JSON in UTF-8.
+//! A body must be JSON in UTF-8 and belong to its method. Other bodies are dropped or refused.
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ fn with_body(method: &str, target: &str, body: &str) -> Request {
 }
 
 #[test]
-fn a_body_where_none_belongs_is_dropped() {
+fn a_body_on_a_bodiless_method_is_dropped() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     let made = |path: &str| super::id_of(&post(&proxy, &alice, path, &json!({"model": "m"})));
@@ -94,7 +94,7 @@ fn typed(target: &str, types: &[&str], key: &str, body: &[u8]) -> Request {
 }
 
 #[test]
-fn only_json_in_utf_8_is_taken_for_json() {
+fn only_utf_8_json_is_accepted_as_json() {
     let backend = Backend::json("{}");
     let home = Home::new(&backend)
         .set("STATEFUL_ENDPOINTS", "private")
@@ -159,7 +159,7 @@ fn only_json_in_utf_8_is_taken_for_json() {
 }
 
 #[test]
-fn what_goes_on_says_that_it_is_json() {
+fn forwarded_bodies_are_labelled_as_json() {
     let backend = Backend::json(chat_completion(1, 1));
     let (proxy, key) = Home::new(&backend).serve_alice();
     let types: [&[&str]; 8] = [
@@ -198,7 +198,7 @@ fn in_both_modes(check: impl Fn(&Proxy, &str, &Backend)) {
 }
 
 #[test]
-fn a_body_that_is_no_utf_8_is_refused_whatever_it_says() {
+fn a_body_that_is_not_utf_8_is_refused_whatever_its_label() {
     let utf_16 = |little: bool| -> Vec<u8> {
         let units = r#"{"model":"m"}"#.encode_utf16();
         units
@@ -291,7 +291,7 @@ fn no_request_may_override_its_method_or_path() {
 }
 
 #[test]
-fn a_query_names_no_stored_object() {
+fn a_query_with_a_stored_object_s_id_is_refused() {
     let backend = Backend::json("{}");
     let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
     let (proxy, key) = home.serve_alice();

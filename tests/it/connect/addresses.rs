@@ -1,4 +1,4 @@
-//! A backend's name with several addresses, one of which swallows everything (RFC 8305).
+//! If a backend's name has several addresses, a silent one costs a quarter of a second (RFC 8305).
 
 use std::time::{Duration, Instant};
 

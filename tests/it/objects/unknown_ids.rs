@@ -1,4 +1,4 @@
-//! Another user's id and an id that never was get the same answer, wherever they stand.
+//! Another user's id and an id that never existed get the same answer.
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ fn same_answer(answers: [(u16, String); 2], ids: [&str; 2]) {
 }
 
 #[test]
-fn a_foreign_item_or_request_id_is_as_an_unknown_one() {
+fn another_user_s_item_id_is_answered_as_unknown() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let made = post(&proxy, &alice, "/v1/responses", &json!({"model": "m"}));
@@ -45,7 +45,7 @@ fn a_foreign_item_or_request_id_is_as_an_unknown_one() {
 }
 
 #[test]
-fn a_foreign_cursor_below_one_s_own_object_is_as_an_unknown_one() {
+fn another_user_s_cursor_in_an_own_object_is_unknown() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let file = upload(&proxy, &alice, "x");

@@ -1,4 +1,4 @@
-//! TCP keep-alive towards the backend, as the kernel tells it. Linux only.
+//! Connections to the backend have TCP keep-alive. Linux only.
 
 use crate::harness::{ASK, Backend, Home, PATIENCE, Request, chat_completion, wait_until};
 

@@ -1,4 +1,4 @@
-//! A body that comes more slowly than 1 kB/s.
+//! A body that arrives at less than 1 kB/s is cut off and delays nobody.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use super::{answer_for, assert_serves, one_place};
 use crate::harness::{Backend, CHAT, Home, Request, ask, assert_openai_error};
 
 #[test]
-fn a_client_that_sends_its_body_at_less_than_1_kb_per_s_is_cut_after_30_s_and_delays_nobody() {
+fn a_body_slower_than_1_kb_per_s_is_cut_off_after_30_s() {
     let backend = Backend::start(|request, wire| wire.json(&answer_for(&request.model())));
     let (proxy, key, _) = one_place(Home::new(&backend));
     let announced = |bytes: &str| {

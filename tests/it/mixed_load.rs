@@ -1,4 +1,4 @@
-//! The look-alike of OpenAI's API behind the proxy: thousands of mixed requests, and the ledger equals what it gave out.
+//! After thousands of mixed requests the ledger equals what the example backend has reported.
 
 use std::thread;
 

@@ -1,4 +1,4 @@
-//! What is made in the background is booked whatever becomes of its client, its id or the backend, and never twice.
+//! Background objects are billed exactly once, whatever happens to the client, the id or the backend.
 
 use std::sync::{
     Arc,
@@ -29,7 +29,7 @@ fn delete(id: &str, key: &str) -> Request {
 }
 
 #[test]
-fn what_is_done_at_once_is_booked_though_its_id_is_none_to_come_back_with() {
+fn a_finished_object_with_an_unusable_id_is_billed() {
     let backend = Backend::json(DONE.replace("resp_1", "resp/abc+="));
     let (proxy, key) = private(&backend).serve_alice();
     assert_eq!(
@@ -62,7 +62,7 @@ fn json_in_parts(wire: &mut Wire, body: &str) {
 }
 
 #[test]
-fn a_client_that_leaves_before_the_object_is_named_loses_neither_object_nor_account() {
+fn a_disconnect_before_the_object_s_id_loses_nothing() {
     for stream in [true, false] {
         let turnstile = Arc::new(Turnstile::default());
         let gate = Arc::clone(&turnstile);
@@ -93,7 +93,7 @@ fn a_client_that_leaves_before_the_object_is_named_loses_neither_object_nor_acco
 }
 
 #[test]
-fn a_client_that_leaves_between_head_and_name_loses_neither_object_nor_account() {
+fn a_disconnect_between_head_and_id_loses_nothing() {
     let turnstile = Arc::new(Turnstile::default());
     let gate = Arc::clone(&turnstile);
     let backend = Backend::start(move |request, wire| {
@@ -123,7 +123,7 @@ fn a_client_that_leaves_between_head_and_name_loses_neither_object_nor_account()
 }
 
 #[test]
-fn a_batch_whose_maker_leaves_before_it_is_named_is_booked() {
+fn a_batch_whose_client_leaves_before_its_id_is_billed() {
     let turnstile = Arc::new(Turnstile::default());
     let gate = Arc::clone(&turnstile);
     let backend = Backend::start(move |request, wire| {
@@ -169,7 +169,7 @@ fn that_deletes(
 }
 
 #[test]
-fn a_deletion_that_is_refused_ends_no_account() {
+fn a_refused_deletion_leaves_the_object_to_be_billed() {
     let is_done = Arc::new(AtomicBool::new(false));
     let backend = that_deletes(&is_done, |wire| {
         wire.answer("409 Conflict", &[JSON], r#"{"error":{"message":"busy"}}"#);
@@ -183,7 +183,7 @@ fn a_deletion_that_is_refused_ends_no_account() {
 }
 
 #[test]
-fn what_is_deleted_before_it_is_done_is_booked_with_what_it_had_said() {
+fn an_object_deleted_while_it_runs_is_billed_for_its_text() {
     for stays in [true, false] {
         let turnstile = Arc::new(Turnstile::default());
         let gate = Arc::clone(&turnstile);
@@ -210,7 +210,7 @@ fn what_is_deleted_before_it_is_done_is_booked_with_what_it_had_said() {
 }
 
 #[test]
-fn what_cannot_be_read_keeps_nothing_else_from_being_booked() {
+fn an_unreadable_object_does_not_block_other_bills() {
     const ODD: usize = 12;
     let backend = Backend::start(|request, wire| {
         if request.head.starts_with("POST") {
@@ -236,7 +236,7 @@ fn what_cannot_be_read_keeps_nothing_else_from_being_booked() {
 }
 
 #[test]
-fn a_look_that_books_nothing_has_no_numbers_in_the_log() {
+fn a_poll_that_bills_nothing_logs_no_token_counts() {
     let backend = Backend::json(DONE);
     let (proxy, key) = private(&backend).serve_alice();
     id_of(&post(&proxy, &key, "/v1/responses", &json!({"model": "m"})));
@@ -295,7 +295,7 @@ fn only_row_is_of_the_text(proxy: &Proxy) {
 }
 
 #[test]
-fn a_stream_that_is_left_and_that_the_backend_does_not_know_is_booked_in_the_end() {
+fn an_abandoned_stream_unknown_to_the_backend_is_billed() {
     const DAY: i64 = 24 * 3600;
     for (not_found, days) in [
         (r#"{"error":"no resp_1"}"#, 1),
@@ -317,7 +317,7 @@ fn a_stream_that_is_left_and_that_the_backend_does_not_know_is_booked_in_the_end
 }
 
 #[test]
-fn a_stream_that_is_left_and_that_the_backend_does_not_know_cannot_be_deleted_for_nothing() {
+fn an_abandoned_stream_is_billed_before_it_is_deleted() {
     let backend = that_keeps_nothing(r#"{"error":"no resp_1"}"#);
     let (proxy, key) = private(&backend).serve_alice();
     reads_and_leaves(&proxy, &key);
@@ -327,7 +327,7 @@ fn a_stream_that_is_left_and_that_the_backend_does_not_know_cannot_be_deleted_fo
 }
 
 #[test]
-fn what_is_kept_of_a_stream_that_was_left_gives_way_to_what_the_backend_tells() {
+fn reported_usage_replaces_the_estimate_of_an_abandoned_stream() {
     let backend = Backend::start(move |request, wire| {
         if request.head.starts_with("GET") {
             return wire.json(DONE);

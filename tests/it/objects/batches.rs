@@ -1,4 +1,4 @@
-//! Batches: what their lines ask for is looked at, what they use is booked once, what they write is their maker's.
+//! The lines of a batch are checked, its usage is billed once, and its output files belong to its owner.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::harness::assert_openai_error;
 const LINE: &str = r#"{"custom_id":"1","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[]}}"#;
 
 #[test]
-fn a_batch_is_booked_once_and_its_files_are_its_maker_s() {
+fn a_batch_is_billed_once_and_its_files_belong_to_its_owner() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let input = upload(&proxy, &alice, &format!("{LINE}\n{LINE}\n"));
@@ -44,7 +44,7 @@ fn a_batch_is_booked_once_and_its_files_are_its_maker_s() {
 }
 
 #[test]
-fn a_list_that_shows_a_batch_done_books_it() {
+fn a_list_that_shows_a_finished_batch_bills_it() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let input = upload(&proxy, &alice, LINE);
@@ -64,7 +64,7 @@ fn a_list_that_shows_a_batch_done_books_it() {
 }
 
 #[test]
-fn a_batch_s_lines_may_refer_to_one_s_own_objects_only() {
+fn batch_lines_may_refer_to_own_objects_only() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let response = id_of(&post(
@@ -91,7 +91,7 @@ fn a_batch_s_lines_may_refer_to_one_s_own_objects_only() {
 }
 
 #[test]
-fn a_batch_of_what_is_not_served_or_cannot_be_read_is_refused() {
+fn a_batch_of_unserved_or_unreadable_lines_is_refused() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     for line in [

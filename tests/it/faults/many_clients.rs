@@ -1,4 +1,4 @@
-//! Ten thousand who say nothing, two hundred who read slowly, fifty who are told much: what each of them costs.
+//! Ten thousand idle connections, two hundred slow readers and fifty fast streams use bounded memory.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::harness::{
 };
 
 #[test]
-fn ten_thousand_idle_connections_cost_little_each_and_delay_nobody() {
+fn ten_thousand_idle_connections_use_little_and_delay_nobody() {
     const WANTED: u64 = 10_000;
     /// For the rest of this process and of the server.
     const SPARE: u64 = 1_000;
@@ -113,7 +113,7 @@ fn two_hundred_slow_readers_of_20_mb_stay_within_150_mb() {
 /// A busy worker reads what comes fast on a stream a few events at a time: nothing of it may be lost, nor wait for ever. How many
 /// events come together is told, and up to the machine.
 #[test]
-fn fifty_fast_streams_at_once_pass_whole_and_those_left_in_the_middle_are_booked() {
+fn fifty_fast_streams_are_complete_or_booked_as_client_gone() {
     const STAYING: usize = 25;
     const LEAVING: usize = 25;
     const EVENTS: usize = 500;

@@ -1,4 +1,4 @@
-//! What others make, or hold, keeps no user from one's own.
+//! The objects and uploads of other users do not keep a user from their own.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{Shelf, get, id_of, post, two_users};
 use crate::harness::{ASK, Backend, Home, PATIENCE, Request, chat_completion, wait_until};
 
 #[test]
-fn one_s_own_are_listed_though_others_made_thousands() {
+fn own_objects_are_listed_among_thousands_of_others() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     let own: Vec<String> = (0..5)
@@ -39,7 +39,7 @@ fn one_s_own_are_listed_though_others_made_thousands() {
 }
 
 #[test]
-fn uploads_that_trickle_leave_places_to_others() {
+fn slow_uploads_leave_permits_to_others() {
     let backend = Backend::start(|_, wire| wire.json(&chat_completion(1, 1)));
     let home = Home::new(&backend).set("MAX_CONCURRENT_REQUESTS", "4");
     let (alice, bob) = (home.user("alice"), home.user("bob"));

@@ -1,4 +1,4 @@
-//! Other spellings of the members that name stored objects, and other things than text where an id belongs.
+//! Members that refer to stored objects are recognised in every naming style, and their values must be ids.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn send(proxy: &crate::harness::Proxy, key: &str, body: &str) -> crate::harness:
 }
 
 #[test]
-fn a_name_in_another_style_is_the_same_name() {
+fn a_member_name_in_another_style_is_recognised() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let made = |path: &str| id_of(&post(&proxy, &alice, path, &json!({"model": "m"})));
@@ -61,7 +61,7 @@ fn a_name_in_another_style_is_the_same_name() {
 }
 
 #[test]
-fn while_closed_a_name_in_another_style_is_refused_too() {
+fn with_stored_objects_off_other_styles_are_refused_too() {
     let backend = Backend::json("{}");
     let (proxy, key) = Home::new(&backend)
         .set("STATEFUL_ENDPOINTS", "off")
@@ -124,7 +124,7 @@ fn an_id_is_text_and_an_item_is_an_object() {
 }
 
 #[test]
-fn users_own_words_are_not_refused() {
+fn ordinary_words_are_not_refused() {
     let bodies: [(&str, Value); 12] = [
         (
             RESPONSES,

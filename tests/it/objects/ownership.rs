@@ -1,4 +1,4 @@
-//! Another user's object is as none at all, wherever it is named.
+//! An object of another user is treated as unknown wherever it is referred to.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{Shelf, get, id_of, post, two_users, upload};
 use crate::harness::{Backend, Home, Request, assert_openai_error};
 
 #[test]
-fn an_object_is_its_maker_s_and_nobody_else_s() {
+fn an_object_belongs_to_its_owner_only() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     for collection in [
@@ -42,7 +42,7 @@ fn an_object_is_its_maker_s_and_nobody_else_s() {
 }
 
 #[test]
-fn objects_that_the_proxy_did_not_see_made_are_nobody_s() {
+fn objects_made_behind_the_proxy_are_unowned() {
     let shelf = Shelf::start();
     shelf.put("files", json!({"id": "file-of-the-operator"}));
     let (proxy, alice, _) = two_users(&shelf);
@@ -54,7 +54,7 @@ fn objects_that_the_proxy_did_not_see_made_are_nobody_s() {
 }
 
 #[test]
-fn a_file_comes_back_to_its_owner_as_it_went() {
+fn a_file_is_returned_to_its_owner_unchanged() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let id = upload(&proxy, &alice, "the content");
@@ -65,7 +65,7 @@ fn a_file_comes_back_to_its_owner_as_it_went() {
 }
 
 #[test]
-fn a_body_may_refer_to_one_s_own_objects_only() {
+fn a_body_may_refer_to_own_objects_only() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let file = upload(&proxy, &alice, "x");
@@ -134,7 +134,7 @@ fn a_body_may_refer_to_one_s_own_objects_only() {
 }
 
 #[test]
-fn a_forbidden_user_s_objects_stay_where_they_are() {
+fn a_forbidden_user_s_objects_are_kept() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let id = upload(&proxy, &alice, "x");
@@ -191,7 +191,7 @@ fn closed_endpoints_name_the_setting_that_opens_them() {
 }
 
 #[test]
-fn what_is_always_closed_stays_closed() {
+fn always_closed_endpoints_stay_closed() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     for path in [

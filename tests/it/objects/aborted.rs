@@ -1,4 +1,4 @@
-//! What was generated in the background is booked though its client cancels, deletes or hides it.
+//! Background responses that are cancelled, deleted or fail are billed for what they generated.
 
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ fn read_and_end(how: impl Fn(&Proxy, &str)) -> Vec<Row> {
 }
 
 #[test]
-fn a_cancelled_background_stream_is_booked_with_what_was_read() {
+fn a_cancelled_background_stream_is_billed_for_its_text() {
     read_and_end(|proxy, key| {
         let cancelled = post(proxy, key, "/v1/responses/resp_1/cancel", &json!({}));
         assert_eq!(cancelled.status, 200);
@@ -90,7 +90,7 @@ fn a_cancelled_background_stream_is_booked_with_what_was_read() {
 }
 
 #[test]
-fn a_deleted_background_stream_is_booked_with_what_was_read() {
+fn a_deleted_background_stream_is_billed_for_its_text() {
     read_and_end(|proxy, key| {
         let delete = Request::new("DELETE", "/v1/responses/resp_1").key(key);
         assert_eq!(proxy.send(&delete).status, 200);
@@ -99,7 +99,7 @@ fn a_deleted_background_stream_is_booked_with_what_was_read() {
 }
 
 #[test]
-fn what_a_later_stream_shows_of_a_cancelled_response_is_booked() {
+fn text_in_a_later_stream_of_a_cancelled_response_is_billed() {
     let turnstile = Arc::new(Turnstile::default());
     let backend = that_streams(&turnstile);
     let (proxy, key) = Home::new(&backend).serve_alice();
@@ -127,7 +127,7 @@ fn a_cancelled_response_costs_its_input_at_least() {
 }
 
 #[test]
-fn the_input_is_kept_from_the_first_event_on_whatever_becomes_of_the_server() {
+fn the_input_is_on_record_from_the_first_event_on() {
     let backend = that_streams(&Arc::default());
     let (mut proxy, key) = Home::new(&backend).serve_alice();
     let body = in_background(true).to_string();
@@ -172,7 +172,7 @@ fn looked_at_and_ended(running: String, ended: String, by_cancel: bool) -> Vec<R
 }
 
 #[test]
-fn what_looks_in_json_showed_of_a_running_response_is_booked_when_it_is_cut_off() {
+fn text_seen_by_polling_is_billed_if_the_response_is_aborted() {
     let failed = || {
         response(
             "failed",
@@ -188,7 +188,7 @@ fn what_looks_in_json_showed_of_a_running_response_is_booked_when_it_is_cut_off(
 }
 
 #[test]
-fn a_background_response_that_fails_costs_what_it_said_and_its_input() {
+fn a_failed_background_response_costs_its_input_and_text() {
     let failed = response(
         "failed",
         300,
@@ -238,17 +238,17 @@ fn left_and_asked_for_later(target: &str, begin: &'static [&'static str]) {
 }
 
 #[test]
-fn a_stream_that_was_queued_goes_on_when_its_client_has_left() {
+fn a_queued_stream_continues_after_its_client_left() {
     left_and_asked_for_later("/v1/responses?background=true", &["queued", "in_progress"]);
 }
 
 #[test]
-fn a_stream_that_was_left_is_booked_whole_when_it_can_be_read_whole() {
+fn an_abandoned_stream_is_billed_in_full_if_it_can_be_read() {
     left_and_asked_for_later("/v1/responses", &["in_progress"]);
 }
 
 #[test]
-fn an_answer_that_is_queued_opens_an_account_whatever_was_asked() {
+fn a_queued_answer_is_billed_later_whatever_was_requested() {
     for (target, body) in [
         (
             "/v1/responses",
@@ -285,7 +285,7 @@ fn an_answer_that_is_queued_opens_an_account_whatever_was_asked() {
 }
 
 #[test]
-fn an_id_of_the_client_s_own_choice_is_refused() {
+fn a_response_id_chosen_by_the_client_is_refused() {
     let backend = Backend::json("{}");
     let (proxy, key) = Home::new(&backend).serve_alice();
     for name in ["request_id", "requestId", "Request_ID"] {
@@ -297,7 +297,7 @@ fn an_id_of_the_client_s_own_choice_is_refused() {
 }
 
 #[test]
-fn a_response_whose_id_is_known_already_has_a_row_all_the_same() {
+fn a_response_with_a_known_id_still_has_a_row() {
     let backend = Backend::start(|request, wire| {
         if request.asks_to_stream() {
             wire.sse(&[

@@ -1,4 +1,4 @@
-//! The road every operator and every client takes first.
+//! The first steps of every operator and client: add a user, chat, read the costs.
 
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ fn completion(proxy: &Proxy, key: &str, body: &str) -> Answer {
 }
 
 #[test]
-fn a_user_added_on_the_command_line_chats_and_the_costs_are_exact() {
+fn a_new_user_chats_and_the_costs_are_exact() {
     let backend = openai();
     let home = Home::new(&backend);
     let added = home.cli(&["user", "add", "alice"]);
@@ -67,7 +67,7 @@ fn a_user_added_on_the_command_line_chats_and_the_costs_are_exact() {
 }
 
 #[test]
-fn a_streamed_chat_is_counted_though_nobody_asked_and_looks_untouched() {
+fn a_streamed_chat_is_counted_and_looks_unchanged() {
     let backend = openai();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let answer = proxy.chat(&key, ASK_STREAM);
@@ -122,7 +122,7 @@ fn models_are_listed_and_looked_up_and_cost_nothing() {
 }
 
 #[test]
-fn costs_are_the_same_in_the_command_line_and_over_http() {
+fn costs_are_the_same_on_the_command_line_and_over_http() {
     let backend = openai();
     let (proxy, alice) = Home::new(&backend).serve_alice();
     let bob = proxy.user("bob");

@@ -1,5 +1,5 @@
-//! A kept connection that dies under a request: a fresh one takes its place only where the backend had no time to work
-//! on the request (RFC 9110 section 9.2.2).
+//! A request whose kept connection dies is sent again only if the backend cannot have worked on it
+//! (RFC 9110 section 9.2.2).
 
 use std::collections::HashSet;
 use std::io::{Read, Write};
@@ -35,7 +35,7 @@ fn dying(delay: Duration, end: fn(&mut Wire)) -> Backend {
 }
 
 #[test]
-fn a_post_whose_backend_dies_half_a_second_later_is_asked_once() {
+fn a_post_whose_backend_dies_later_is_not_repeated() {
     let _alone = alone();
     for (delay_ms, end) in [
         (500, Wire::close as fn(&mut Wire)),
@@ -61,7 +61,7 @@ fn a_post_whose_backend_dies_half_a_second_later_is_asked_once() {
 }
 
 #[test]
-fn a_connection_that_was_closed_meanwhile_is_replaced_once() {
+fn a_connection_closed_while_idle_is_replaced_once() {
     let _alone = alone();
     for end in [Wire::close as fn(&mut Wire), Wire::reset] {
         assert!(
@@ -93,7 +93,7 @@ fn is_replaced_in_time(end: fn(&mut Wire)) -> bool {
 }
 
 #[test]
-fn a_get_is_asked_again_for_up_to_a_second() {
+fn a_get_is_repeated_for_up_to_a_second() {
     let _alone = alone();
     let backend = dying(Duration::from_millis(400), Wire::close);
     let (proxy, key) = Home::new(&backend).serve_alice();

@@ -1,4 +1,4 @@
-//! Stored and background responses: remembered before they leave, booked once.
+//! Stored and background responses are recorded before their id is sent, and billed once.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::{Shelf, get, id_of, post, two_users};
 use crate::harness::{Backend, Home, PATIENCE, Request, Turnstile, wait_until};
 
 #[test]
-fn a_response_is_booked_when_it_is_made_and_not_again_when_it_is_looked_at() {
+fn a_response_is_booked_once_however_often_it_is_read() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     let id = id_of(&post(
@@ -31,7 +31,7 @@ fn a_response_is_booked_when_it_is_made_and_not_again_when_it_is_looked_at() {
 }
 
 #[test]
-fn a_background_response_is_booked_once_when_a_look_first_shows_it_done() {
+fn a_background_response_is_billed_by_the_first_poll_after_it() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let asked = json!({"model": "m-1", "input": "x", "background": true});
@@ -52,7 +52,7 @@ fn a_background_response_is_booked_once_when_a_look_first_shows_it_done() {
 }
 
 #[test]
-fn a_background_response_that_is_deleted_unseen_is_booked_all_the_same() {
+fn a_background_response_deleted_unseen_is_billed() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     let asked = json!({"model": "m-1", "input": "x", "background": true});
@@ -64,7 +64,7 @@ fn a_background_response_that_is_deleted_unseen_is_booked_all_the_same() {
 }
 
 #[test]
-fn looks_at_once_book_once() {
+fn concurrent_polls_bill_once() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     let asked = json!({"model": "m-1", "input": "x", "background": true});
@@ -121,7 +121,7 @@ fn a_streamed_response_can_be_used_from_its_first_event_on() {
 }
 
 #[test]
-fn a_client_that_leaves_a_background_stream_does_not_end_its_account() {
+fn a_background_stream_is_billed_after_its_client_left() {
     let turnstile = Arc::new(Turnstile::default());
     let gate = Arc::clone(&turnstile);
     let backend = Backend::start(move |request, wire| {
@@ -149,7 +149,7 @@ fn a_client_that_leaves_a_background_stream_does_not_end_its_account() {
 }
 
 #[test]
-fn what_is_not_stored_is_not_remembered() {
+fn responses_that_are_not_stored_are_not_recorded() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     let asked = json!({"model": "m-1", "input": "x", "store": false});
@@ -180,7 +180,7 @@ fn objects_survive_a_kill() {
 }
 
 #[test]
-fn a_response_with_a_long_picture_is_known_too() {
+fn a_response_with_a_long_picture_is_recorded() {
     let picture = "A".repeat(3 << 20);
     let body = json!({"id": "resp_long", "status": "completed", "output": [{"id": "ig_1", "result": picture}], "usage": {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}});
     // The members in the order in which OpenAI writes them.
@@ -197,7 +197,7 @@ fn a_response_with_a_long_picture_is_known_too() {
 }
 
 #[test]
-fn what_follows_a_long_picture_is_its_maker_s_too() {
+fn objects_after_a_long_picture_are_recorded() {
     let picture = "A".repeat(2 << 20);
     let body = format!(
         r#"{{"id":"resp_1","status":"completed","model":"m-2","output":[{{"id":"ig_1","type":"image_generation_call","result":"{picture}"}},
@@ -243,7 +243,7 @@ fn what_follows_a_long_picture_is_its_maker_s_too() {
 }
 
 #[test]
-fn an_id_does_not_leave_before_its_object_is_remembered() {
+fn an_id_is_sent_only_after_its_object_is_recorded() {
     let turnstile = Arc::new(Turnstile::default());
     let gate = Arc::clone(&turnstile);
     let backend = Backend::start(move |request, wire| {

@@ -1,4 +1,4 @@
-//! Ways to name another user's object without being seen, and users' own words that only look like names.
+//! Hidden references to another user's objects are found, and ordinary words are not taken for references.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ fn form(field: &str, value: &str) -> String {
 const FORM: &str = "multipart/form-data; boundary=XX";
 
 #[test]
-fn a_form_may_name_one_s_own_objects_only() {
+fn a_form_may_refer_to_own_objects_only() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let file = upload(&proxy, &alice, "x");
@@ -69,7 +69,7 @@ fn a_file_name_with_quotes_passes_and_hides_no_field() {
 }
 
 #[test]
-fn what_a_form_s_field_may_not_name_json_may_not_either() {
+fn json_members_follow_the_rules_of_form_fields() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let video = id_of(&post(&proxy, &alice, "/v1/videos", &json!({"prompt": "x"})));
@@ -94,7 +94,7 @@ fn what_a_form_s_field_may_not_name_json_may_not_either() {
 }
 
 #[test]
-fn what_takes_forms_takes_nothing_that_cannot_be_searched() {
+fn form_endpoints_refuse_bodies_that_cannot_be_searched() {
     let shelf = Shelf::start();
     let (proxy, _, bob) = two_users(&shelf);
     for (kind, body, status) in [
@@ -133,7 +133,7 @@ fn what_takes_forms_takes_nothing_that_cannot_be_searched() {
 }
 
 #[test]
-fn a_name_in_another_case_is_the_same_name() {
+fn a_member_name_in_another_case_is_recognised() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let made = |path: &str| id_of(&post(&proxy, &alice, path, &json!({"model": "m"})));
@@ -175,7 +175,7 @@ fn a_name_in_another_case_is_the_same_name() {
 }
 
 #[test]
-fn while_closed_a_name_in_another_case_is_refused_too() {
+fn with_stored_objects_off_other_cases_are_refused_too() {
     let backend = Backend::json("{}");
     let (proxy, key) = Home::new(&backend)
         .set("STATEFUL_ENDPOINTS", "off")
@@ -243,7 +243,7 @@ fn items_are_known_by_their_ids_alone() {
 }
 
 #[test]
-fn an_id_that_a_request_brings_along_becomes_nobody_s() {
+fn a_client_s_item_id_becomes_unowned() {
     let backend = Backend::start(|request, wire| {
         let data = &request.json()["items"];
         wire.json(&json!({"id": "conv_1", "data": data}).to_string());
@@ -261,7 +261,7 @@ fn an_id_that_a_request_brings_along_becomes_nobody_s() {
 }
 
 #[test]
-fn an_id_that_a_request_brought_along_stays_nobody_s_when_a_list_gives_it_back() {
+fn a_client_s_item_id_stays_unowned_after_a_list() {
     let backend = Backend::start(|request, wire| match request.target() {
         "/v1/conversations" => wire.json(r#"{"id":"conv_1"}"#),
         "/v1/responses" => {
@@ -302,7 +302,7 @@ fn an_id_that_a_request_brought_along_stays_nobody_s_when_a_list_gives_it_back()
 }
 
 #[test]
-fn an_object_of_another_kind_is_none() {
+fn an_object_of_another_kind_is_unknown() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     let file = upload(&proxy, &alice, "x");
@@ -311,7 +311,7 @@ fn an_object_of_another_kind_is_none() {
 }
 
 #[test]
-fn users_own_words_are_no_references() {
+fn ordinary_words_are_not_references() {
     let bodies = [
         json!({"metadata": {"conversation": "chat 17", "video_id": "yt-1"}}),
         json!({"prompt": {"variables": {"conversation": "Hello"}}}),
@@ -330,7 +330,7 @@ fn users_own_words_are_no_references() {
 }
 
 #[test]
-fn store_false_is_about_responses_only() {
+fn store_false_applies_to_responses_only() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     let file = upload(&proxy, &alice, "{}");
@@ -376,7 +376,7 @@ fn looked_at(status: &'static str, body: Value) -> Backend {
 }
 
 #[test]
-fn what_cannot_be_booked_now_is_not_deleted() {
+fn an_object_that_cannot_be_billed_now_is_not_deleted() {
     let backend = looked_at("429 Too Many Requests", json!({}));
     let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
     let (proxy, key) = home.serve_alice();
@@ -396,7 +396,7 @@ fn what_cannot_be_booked_now_is_not_deleted() {
 }
 
 #[test]
-fn a_background_response_that_tells_no_usage_is_estimated() {
+fn a_background_response_without_usage_is_estimated() {
     let done = json!({"id": "resp_1", "status": "cancelled", "model": "gpt-4o",
         "output": [{"type": "message", "content": [{"type": "output_text", "text": "one two three four five"}]}]});
     for method in ["GET", "DELETE"] {
@@ -421,7 +421,7 @@ fn a_background_response_that_tells_no_usage_is_estimated() {
 }
 
 #[test]
-fn a_batch_that_is_done_at_once_is_booked() {
+fn a_batch_that_finishes_at_once_is_billed() {
     let backend = Backend::start(|request, wire| {
         if request.head.starts_with("GET /v1/files") {
             wire.answer("200 OK", &[], r#"{"url":"/v1/responses","body":{}}"#);
@@ -445,7 +445,7 @@ fn a_batch_that_is_done_at_once_is_booked() {
 }
 
 #[test]
-fn what_nobody_looks_at_is_booked_all_the_same() {
+fn an_object_that_nobody_polls_is_billed() {
     let shelf = Shelf::start();
     let home = Home::new(&shelf.backend)
         .set("STATEFUL_ENDPOINTS", "private")
@@ -491,7 +491,7 @@ fn what_nobody_looks_at_is_booked_all_the_same() {
 }
 
 #[test]
-fn a_client_that_leaves_before_the_answer_loses_neither_its_object_nor_its_account() {
+fn a_disconnect_before_the_answer_loses_no_object_and_no_bill() {
     let turnstile = Arc::new(Turnstile::default());
     let gate = Arc::clone(&turnstile);
     let backend = Backend::start(move |request, wire| {
@@ -516,7 +516,7 @@ fn a_client_that_leaves_before_the_answer_loses_neither_its_object_nor_its_accou
 }
 
 #[test]
-fn an_object_that_cannot_be_read_or_is_gone_keeps_no_other_from_being_booked() {
+fn an_unreadable_or_missing_object_blocks_no_other_bill() {
     let backend = Backend::start(|request, wire| {
         let id = request.target().rsplit('/').next().unwrap_or_default();
         match (request.head.starts_with("POST"), id) {

@@ -1,4 +1,4 @@
-//! What an answer of a chat said aloud can be named in its next request, by whom it answered.
+//! The id of an answer's audio may be used in later requests by the user who got the answer only.
 
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ fn naming(id: &str) -> Value {
 }
 
 #[test]
-fn an_answer_s_audio_is_named_by_whom_it_answered_only() {
+fn an_answer_s_audio_may_be_used_by_its_owner_only() {
     let backend = speaker();
     let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
     let (alice, bob) = (home.user("alice"), home.user("bob"));
@@ -69,7 +69,7 @@ fn an_answer_s_audio_is_named_by_whom_it_answered_only() {
 }
 
 #[test]
-fn what_was_not_asked_to_be_said_aloud_is_not_looked_at() {
+fn answers_without_audio_are_not_searched_for_it() {
     let backend = speaker();
     let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
     let (proxy, alice) = home.serve_alice();
@@ -83,7 +83,7 @@ fn what_was_not_asked_to_be_said_aloud_is_not_looked_at() {
 }
 
 #[test]
-fn while_stored_objects_are_closed_audio_is_named_by_anybody() {
+fn with_stored_objects_off_any_audio_id_passes() {
     let backend = speaker();
     let (proxy, key) = Home::new(&backend)
         .set("STATEFUL_ENDPOINTS", "off")

@@ -1,4 +1,4 @@
-//! Stored chat completions: each user's own can be listed, read, changed and deleted.
+//! Each user can list, read, change and delete their own stored chat completions.
 
 use serde_json::json;
 
@@ -39,7 +39,7 @@ fn serve() -> (Backend, Proxy, String, String) {
 }
 
 #[test]
-fn a_stored_chat_is_its_maker_s() {
+fn a_stored_chat_belongs_to_its_owner() {
     let (backend, proxy, alice, bob) = serve();
     assert_eq!(proxy.chat(&alice, STORE).status, 200);
     let list = get(&proxy, &alice, CHAT).json();
@@ -81,7 +81,7 @@ fn a_streamed_chat_is_stored_under_the_id_of_its_first_event() {
 }
 
 #[test]
-fn a_chat_that_is_not_stored_is_nobody_s() {
+fn a_chat_that_is_not_stored_is_unowned() {
     let (_backend, proxy, alice, _) = serve();
     id_of(&proxy.chat(&alice, ASK));
     assert_openai_error(&get(&proxy, &alice, &format!("{CHAT}/chatcmpl-1")), 404);

@@ -1,4 +1,4 @@
-//! Fields of forms that name stored objects, however a form is written and split.
+//! Form fields that refer to stored objects are checked in every spelling and every split.
 
 use std::{
     io::{Read, Write},
@@ -39,7 +39,7 @@ fn objects(shelf: &Shelf) -> (Proxy, [String; 2], [String; 3]) {
 }
 
 #[test]
-fn what_some_servers_take_for_a_value_is_looked_up() {
+fn every_possible_reading_of_a_field_is_checked() {
     let shelf = Shelf::start();
     let (proxy, [alice, bob], [file, video, _]) = objects(&shelf);
     for (target, head, id) in [
@@ -104,7 +104,7 @@ fn what_some_servers_take_for_a_value_is_looked_up() {
 }
 
 #[test]
-fn a_field_s_name_in_another_style_is_the_same_name() {
+fn a_field_name_in_another_style_is_recognised() {
     let shelf = Shelf::start();
     let (proxy, [_, bob], [file, video, files]) = objects(&shelf);
     for name in [
@@ -152,7 +152,7 @@ fn a_field_s_name_in_another_style_is_the_same_name() {
 }
 
 #[test]
-fn an_odd_head_or_delimiter_is_refused() {
+fn a_malformed_part_head_or_delimiter_is_refused() {
     let shelf = Shelf::start();
     let (proxy, [_, bob], [file, _, files]) = objects(&shelf);
     let usual = part("name=\"note\"", "x");
@@ -271,7 +271,7 @@ fn no_byte_of_an_id_leaves_before_it_is_checked() {
 }
 
 #[test]
-fn a_file_s_content_flows_while_it_comes_in() {
+fn file_content_is_forwarded_while_it_arrives() {
     let (url, got) = silent_backend();
     let (proxy, key) = Home::with_backend_url(&url).serve_alice();
     let mut connection = proxy.open();
@@ -291,7 +291,7 @@ fn a_file_s_content_flows_while_it_comes_in() {
 }
 
 #[test]
-fn one_s_own_id_passes_however_the_form_is_split() {
+fn an_own_id_passes_in_any_split_of_the_form() {
     let backend = Backend::json(r#"{"id":"file-7"}"#);
     let home = Home::new(&backend).set("STATEFUL_ENDPOINTS", "private");
     let (proxy, key) = home.serve_alice();

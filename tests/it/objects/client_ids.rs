@@ -1,4 +1,4 @@
-//! Ids that a client gives to its items, and ids that come twice.
+//! Ids that clients give to their items make nobody an owner, and repeated ids do no harm.
 
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ fn by_reference(id: &str) -> Value {
 }
 
 #[test]
-fn an_id_that_was_given_is_nobody_s_when_a_list_shows_it() {
+fn a_client_s_item_id_is_unowned_when_a_list_shows_it() {
     let backend = conversation();
     let (proxy, key) = Home::new(&backend).serve_alice();
     id_of(&post(&proxy, &key, "/v1/conversations", &json!({})));
@@ -69,7 +69,7 @@ fn an_id_that_was_given_is_nobody_s_when_a_list_shows_it() {
 }
 
 #[test]
-fn an_id_that_a_batch_gives_is_nobody_s_too() {
+fn an_item_id_in_a_batch_is_unowned() {
     let backend = conversation();
     let (proxy, key) = Home::new(&backend).serve_alice();
     id_of(&post(&proxy, &key, "/v1/conversations", &json!({})));
@@ -92,7 +92,7 @@ fn a_refused_request_leaves_no_ids_behind() {
 }
 
 #[test]
-fn a_request_gives_a_hundred_ids_at_most_and_its_own_do_not_count() {
+fn at_most_a_hundred_foreign_ids_are_recorded_a_request() {
     let backend = conversation();
     let (proxy, key) = Home::new(&backend).serve_alice();
     let items = |count: usize, store: bool| {
@@ -113,7 +113,7 @@ fn a_request_gives_a_hundred_ids_at_most_and_its_own_do_not_count() {
 }
 
 #[test]
-fn a_given_id_expires() {
+fn a_client_s_item_id_expires() {
     let backend = conversation();
     let (proxy, key) = Home::new(&backend)
         .set("RECONCILE_INTERVAL", "5ms")
@@ -127,7 +127,7 @@ fn a_given_id_expires() {
 
 /// A backend like Ollama: ids are short, and come again.
 #[test]
-fn ids_that_come_again_refuse_nobody_s_chat() {
+fn repeated_ids_do_not_refuse_a_chat() {
     let backend = Backend::json(
         r#"{"id":"resp_7","status":"completed","output":[{"id":"msg_7","type":"message"}],"usage":{"input_tokens":3,"output_tokens":4}}"#,
     );

@@ -1,7 +1,7 @@
-//! The ways to a backend: TLS, and the HTTP proxies that companies put in between.
+//! A backend is reached over TLS and through HTTP proxies.
 //!
 //! `authority.pem`, `server.pem` and `server.key` were made for this test: a certificate for `localhost`, signed by an
-//! authority whose own key was thrown away. Valid until 2120 and good for nothing else.
+//! authority whose key was thrown away. They are valid until 2120.
 
 mod addresses;
 mod base_url;
@@ -58,7 +58,7 @@ fn trusting_the_authority(url: &str) -> Home {
 }
 
 #[test]
-fn a_backend_behind_tls_is_reached_when_ssl_cert_file_vouches_for_it() {
+fn a_tls_backend_is_reached_with_ssl_cert_file() {
     let (proxy, key) =
         trusting_the_authority(&format!("https://localhost:{}", tls_backend())).serve_alice();
     for _ in 0..3 {
@@ -72,7 +72,7 @@ fn a_backend_behind_tls_is_reached_when_ssl_cert_file_vouches_for_it() {
 }
 
 #[test]
-fn what_is_wrong_with_tls_is_a_502_and_the_log_says_what_to_do() {
+fn a_tls_error_is_a_502_and_the_log_says_what_to_do() {
     let port = tls_backend();
     let no_tls = TcpListener::bind("127.0.0.1:0").unwrap();
     let plain_port = no_tls.local_addr().unwrap().port();
@@ -168,7 +168,7 @@ fn https_proxy_is_asked_for_a_tunnel_with_its_credentials() {
 }
 
 #[test]
-fn no_proxy_leads_around_the_proxy() {
+fn no_proxy_bypasses_the_http_proxy() {
     let forwarding = forwarding();
     let backend = Backend::json(chat_completion(1, 1));
     for no_proxy in ["127.0.0.1", "example.com,127.0.0.1", "*"] {

@@ -1,4 +1,4 @@
-//! `OPENAI_BASE_URL`: what every SDK means by it, for every path that is served.
+//! `OPENAI_BASE_URL` means what it means to SDKs, for every served path.
 
 use crate::harness::{ASK, Backend, CHAT, Home, Request, chat_completion};
 
@@ -82,7 +82,7 @@ fn a_base_url_that_ends_in_v1_is_a_backend_url_that_does() {
 }
 
 #[test]
-fn a_plain_http_proxy_is_told_the_base_url_as_a_whole() {
+fn a_plain_http_proxy_gets_the_complete_base_url() {
     let forwarding = Backend::json(chat_completion(1, 1));
     let home = with_base("http://backend.invalid/v1beta/openai")
         .set("HTTP_PROXY", &forwarding.url())

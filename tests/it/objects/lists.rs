@@ -1,4 +1,4 @@
-//! Lists show one's own objects only, and their paging means what it means without a proxy.
+//! Lists contain a user's own objects only, and paging works as it does without a proxy.
 
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ fn made_in_turn(proxy: &Proxy, keys: [&str; 2], each: usize) -> [Vec<String>; 2]
 }
 
 #[test]
-fn a_list_is_one_s_own_newest_first_with_right_ends() {
+fn a_list_has_own_objects_newest_first_with_correct_ends() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let [mut own, _] = made_in_turn(&proxy, [&alice, &bob], 3);
@@ -48,7 +48,7 @@ fn a_list_is_one_s_own_newest_first_with_right_ends() {
 }
 
 #[test]
-fn paging_goes_through_all_of_one_s_own_and_nothing_else() {
+fn paging_visits_exactly_the_own_objects() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let [own, _] = made_in_turn(&proxy, [&alice, &bob], 130);
@@ -97,7 +97,7 @@ fn a_page_between_two_ids_keeps_within_both() {
 }
 
 #[test]
-fn another_s_cursor_is_as_an_unknown_one() {
+fn another_user_s_cursor_is_answered_as_unknown() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
     let [_, foreign] = made_in_turn(&proxy, [&alice, &bob], 1);
@@ -110,7 +110,7 @@ fn another_s_cursor_is_as_an_unknown_one() {
 }
 
 #[test]
-fn what_is_in_an_object_is_not_written_anew() {
+fn listed_objects_are_passed_byte_for_byte() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     let id = id_of(&post(&proxy, &alice, "/v1/vector_stores", &json!({})));
