@@ -209,3 +209,6 @@ pub fn closed_background() -> ApiError {
     )
     .with_param("background")
 }
+
+#[cfg(test)]
+mod tests;
