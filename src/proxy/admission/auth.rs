@@ -189,6 +189,124 @@ fn malformed() -> ApiError {
 mod tests {
     use super::*;
 
+    const ALICE: &str = "llmp-alice";
+    const BOB: &str = "llmp-bob";
+
+    fn user(id: i64, key: &str, is_active: bool) -> User {
+        let api_key = ApiKey::from_text(key);
+        User {
+            id,
+            username: key.trim_start_matches("llmp-").to_owned(),
+            key_hash: api_key.hash(),
+            api_key,
+            created_at_ms: 0,
+            is_active,
+        }
+    }
+
+    /// A table with alice, and with bob, whose key is forbidden.
+    fn alice_and_bob() -> KeyTable {
+        let keys = KeyTable::default();
+        keys.refresh(|| Ok(vec![user(1, ALICE, true), user(2, BOB, false)]))
+            .unwrap();
+        keys
+    }
+
+    fn headers(fields: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            let name = header::HeaderName::from_bytes(name.as_bytes()).unwrap();
+            headers.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_key_is_found_in_every_header_that_clients_use() {
+        let keys = alice_and_bob();
+        let socket = format!("realtime, {KEY_PROTOCOL}{ALICE}");
+        for fields in [
+            &[("authorization", "Bearer llmp-alice")][..],
+            &[("api-key", ALICE)],
+            &[("x-api-key", ALICE)],
+            &[("api-key", ALICE), ("x-api-key", ALICE)],
+            &[("authorization", "bearer llmp-alice"), ("api-key", BOB)],
+            &[("sec-websocket-protocol", &socket)],
+        ] {
+            let caller = keys.authenticate(&headers(fields));
+            assert_eq!(caller.unwrap().username, "alice", "{fields:?}");
+            let known = keys.identify(&headers(fields));
+            assert_eq!(known.unwrap().id, 1, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn missing_unknown_and_ambiguous_keys_are_401() {
+        let keys = alice_and_bob();
+        let two = format!("{KEY_PROTOCOL}{ALICE}, {KEY_PROTOCOL}{BOB}");
+        for fields in [
+            &[][..],
+            &[("authorization", "Bearer llmp-carol")],
+            &[("authorization", "Bearer \"llmp-alice\"")],
+            &[("authorization", "Basic llmp-alice")],
+            &[
+                ("authorization", "Bearer llmp-alice"),
+                ("authorization", "Bearer llmp-alice"),
+            ],
+            // A malformed credential is not passed over.
+            &[("authorization", "Bearer "), ("api-key", ALICE)],
+            &[("api-key", "")],
+            &[("api-key", ALICE), ("api-key", ALICE)],
+            &[("api-key", ALICE), ("x-api-key", BOB)],
+            &[("sec-websocket-protocol", &two)],
+            &[("sec-websocket-protocol", "realtime")],
+        ] {
+            let error = keys.authenticate(&headers(fields)).unwrap_err();
+            assert_eq!(error.status().as_u16(), 401, "{fields:?}");
+            assert!(keys.identify(&headers(fields)).is_none(), "{fields:?}");
+        }
+        let quoted = headers(&[("api-key", "'llmp-alice'")]);
+        let error = keys.authenticate(&quoted).unwrap_err();
+        assert!(error.to_string().contains("quotes"), "{error}");
+    }
+
+    #[test]
+    fn a_forbidden_key_is_403_and_still_identified() {
+        let keys = alice_and_bob();
+        let bob = headers(&[("api-key", BOB)]);
+        let error = keys.authenticate(&bob).unwrap_err();
+        assert_eq!(error.status().as_u16(), 403);
+        assert_eq!(keys.identify(&bob).unwrap().username, "bob");
+    }
+
+    #[test]
+    fn a_refresh_replaces_all_users_and_a_failed_one_none() {
+        let keys = alice_and_bob();
+        let alice = keys.authenticate(&headers(&[("api-key", ALICE)])).unwrap();
+        assert!(keys.still_allows(&alice));
+        let failed = keys.refresh(|| {
+            let (path, reason) = ("test.db".into(), "locked".to_owned());
+            Err(StoreError::Unavailable { path, reason })
+        });
+        assert!(failed.is_err() && keys.still_allows(&alice));
+        // The key now belongs to another user.
+        keys.refresh(|| Ok(vec![user(3, ALICE, true)])).unwrap();
+        assert!(!keys.still_allows(&alice));
+        keys.refresh(|| Ok(vec![user(1, ALICE, false)])).unwrap();
+        assert!(!keys.still_allows(&alice));
+        keys.refresh(|| Ok(Vec::new())).unwrap();
+        assert!(!keys.still_allows(&alice));
+        assert!(keys.identify(&headers(&[("api-key", ALICE)])).is_none());
+    }
+
+    #[test]
+    fn only_a_key_of_our_form_is_worth_a_second_look() {
+        let key = ApiKey::generate().unwrap();
+        assert!(has_our_form(&headers(&[("api-key", key.expose())])));
+        assert!(!has_our_form(&headers(&[("api-key", "sk-1234")])));
+        assert!(!has_our_form(&headers(&[])));
+    }
+
     #[test]
     fn a_bearer_token_is_found_whatever_the_case_of_the_scheme() {
         assert_eq!(bearer(b"Bearer abc"), Some(&b"abc"[..]));

@@ -217,3 +217,6 @@ pub fn closed_background() -> ApiError {
     )
     .with_param("background")
 }
+
+#[cfg(test)]
+mod tests;

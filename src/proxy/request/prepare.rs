@@ -159,3 +159,6 @@ fn prepare(
     }
     Ok(prepared)
 }
+
+#[cfg(test)]
+mod tests;

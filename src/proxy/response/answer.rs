@@ -287,3 +287,81 @@ pub fn may_report_missing(status: StatusCode, headers: &HeaderMap) -> bool {
         && headers.contains_key(header::CONTENT_TYPE)
         && is_json(headers)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(fields: &[(header::HeaderName, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name.clone(), header::HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn an_answer_is_read_by_its_type_and_by_what_was_requested() {
+        let plain = |media_type, status| (false, media_type, status);
+        let stream = |media_type, status| (true, media_type, status);
+        for ((stream, media_type, status), form) in [
+            (plain("text/event-stream", 200), Form::Events),
+            (plain("Text/Event-Stream; charset=utf-8", 200), Form::Events),
+            (plain("application/json", 200), Form::Json),
+            (plain("text/plain", 200), Form::Json),
+            (stream("application/json", 200), Form::Undecided),
+            (stream("Application/JSON;x=y", 200), Form::Undecided),
+            (stream("text/plain", 200), Form::Events),
+            (stream("", 200), Form::Events),
+            (stream("text/plain", 500), Form::Json),
+            (stream("text/event-stream", 500), Form::Events),
+            (stream("text/event-stream", 204), Form::Json),
+            (stream("text/event-stream", 304), Form::Json),
+        ] {
+            let expected = Expected {
+                stream,
+                usage_only_events: UsageOnlyEvents::Pass,
+            };
+            let headers = headers(&[(header::CONTENT_TYPE, media_type)]);
+            let status = StatusCode::from_u16(status).unwrap();
+            let found = form_of(&headers, status, expected);
+            assert_eq!(found, form, "{media_type:?}, {status}, stream: {stream}");
+        }
+    }
+
+    #[test]
+    fn an_encoding_is_known_only_if_it_is_the_only_one() {
+        let encoding = |values: &[&'static str]| {
+            let fields: Vec<_> = values
+                .iter()
+                .map(|v| (header::CONTENT_ENCODING, *v))
+                .collect();
+            encoding_of(&headers(&fields))
+        };
+        assert_eq!(encoding(&[]), Encoding::Identity);
+        for (value, expected) in [
+            ("", Encoding::Identity),
+            ("identity", Encoding::Identity),
+            (" GZIP ", Encoding::Gzip),
+            ("x-gzip", Encoding::Gzip),
+            ("deflate", Encoding::Deflate),
+            ("br", Encoding::Brotli),
+            ("zstd", Encoding::Zstd),
+            ("gzip, br", Encoding::Unknown),
+            ("compress", Encoding::Unknown),
+        ] {
+            assert_eq!(encoding(&[value]), expected, "{value}");
+        }
+        assert_eq!(encoding(&["gzip", "gzip"]), Encoding::Unknown);
+    }
+
+    #[test]
+    fn only_a_404_in_json_may_report_a_missing_object() {
+        let json = headers(&[(header::CONTENT_TYPE, "application/json")]);
+        assert!(may_report_missing(StatusCode::NOT_FOUND, &json));
+        assert!(!may_report_missing(StatusCode::GONE, &json));
+        assert!(!may_report_missing(StatusCode::NOT_FOUND, &headers(&[])));
+        let html = headers(&[(header::CONTENT_TYPE, "text/html")]);
+        assert!(!may_report_missing(StatusCode::NOT_FOUND, &html));
+    }
+}
