@@ -235,7 +235,7 @@ mod tests {
         ] {
             let caller = keys.authenticate(&headers(fields));
             assert_eq!(caller.unwrap().username, "alice", "{fields:?}");
-            let known = keys.identify(&headers(fields));
+            let known = keys.caller_for_log(&headers(fields));
             assert_eq!(known.unwrap().id, 1, "{fields:?}");
         }
     }
@@ -263,7 +263,10 @@ mod tests {
         ] {
             let error = keys.authenticate(&headers(fields)).unwrap_err();
             assert_eq!(error.status().as_u16(), 401, "{fields:?}");
-            assert!(keys.identify(&headers(fields)).is_none(), "{fields:?}");
+            assert!(
+                keys.caller_for_log(&headers(fields)).is_none(),
+                "{fields:?}"
+            );
         }
         let quoted = headers(&[("api-key", "'llmp-alice'")]);
         let error = keys.authenticate(&quoted).unwrap_err();
@@ -276,7 +279,7 @@ mod tests {
         let bob = headers(&[("api-key", BOB)]);
         let error = keys.authenticate(&bob).unwrap_err();
         assert_eq!(error.status().as_u16(), 403);
-        assert_eq!(keys.identify(&bob).unwrap().username, "bob");
+        assert_eq!(keys.caller_for_log(&bob).unwrap().username, "bob");
     }
 
     #[test]
@@ -296,7 +299,10 @@ mod tests {
         assert!(!keys.still_allows(&alice));
         keys.refresh(|| Ok(Vec::new())).unwrap();
         assert!(!keys.still_allows(&alice));
-        assert!(keys.identify(&headers(&[("api-key", ALICE)])).is_none());
+        assert!(
+            keys.caller_for_log(&headers(&[("api-key", ALICE)]))
+                .is_none()
+        );
     }
 
     #[test]

@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn an_id_is_in_flight_as_long_as_one_request_gives_it() {
         let all = GivenIds::default();
-        let give = |ids: [&str; 2]| Giving::start(&all, ids.map(str::to_owned).to_vec());
+        let give = |ids: [&str; 2]| ReservedIds::start(&all, ids.map(str::to_owned).to_vec());
         let (first, second) = (give(["msg_1", "msg_2"]), give(["msg_2", "msg_2"]));
         assert_eq!(first.ids(), ["msg_1", "msg_2"]);
         assert!(all.contains("msg_1") && all.contains("msg_2") && !all.contains("msg_3"));

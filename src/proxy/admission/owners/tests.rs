@@ -167,7 +167,7 @@ fn only_ids_that_are_not_own_count_as_given() {
         alice,
         dir: _dir,
     } = fixture(&[("file-a", FILE, 1), ("file-b", FILE, 2)]);
-    let count = |ids: Vec<String>| wait(owners.count_given(&alice, ids));
+    let count = |ids: Vec<String>| wait(owners.reserve(&alice, ids));
     let ids = ["file-a", "file-b", "file-x"].map(str::to_owned);
     let giving = count(ids.to_vec()).unwrap();
     assert_eq!(giving.ids(), ["file-b", "file-x"]);
