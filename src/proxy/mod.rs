@@ -91,17 +91,13 @@ async fn forward(
     }
     let (stream_usage, refusals) = (shared.stream_usage, &shared.usage_option_refusals);
     let mut prepared = PreparedRequest::of(endpoint, &context.body, stream_usage, refusals).await?;
+    let mut outlives_client = false;
     if prepared.concerns_objects() {
-        Box::pin(objects::check_body(
-            worker,
-            &mut context,
-            &prepared,
-            &route.ids,
-        ))
-        .await?;
+        let checked = objects::check_body(worker, &mut context, &prepared, &route.ids);
+        Box::pin(checked).await?;
+        outlives_client = objects::outlives_client(&context, &prepared);
     }
     context.model = std::mem::take(&mut prepared.model);
-    let outlives_client = objects::outlives_client(&context, &prepared);
 
     // When is it their turn?
     let exchange = worker.admit(context).await?;
