@@ -246,7 +246,8 @@ mod tests {
             ),
             (format!("{digits}//{digits}"), false),
         ] {
-            // A block may begin at any byte of the value: every place near the ends of a block, some of those between.
+            // A block may begin at any byte of the value: every place near the ends of a block,
+            // some of those between.
             let between = (64..BLOCK_BYTES - 64).step_by(13);
             for blanks in (0..64).chain(between).chain(BLOCK_BYTES - 64..BLOCK_BYTES) {
                 let body = format!("{{\"file_id\":\"x\",\"y\":{}{value}}}", " ".repeat(blanks));

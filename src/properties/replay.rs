@@ -9,8 +9,8 @@ use std::{
 
 use super::{random::Random, *};
 
-/// A target, its property, and how many mutations a test run can afford: about half a second each on one core. `fuzz/run`
-/// tries many more.
+/// A target, its property, and how many mutations a test run can afford: about half a second each
+/// on one core. `fuzz/run` tries many more.
 type Target = (&'static str, fn(&[u8]), usize);
 
 const TARGETS: [Target; 8] = [

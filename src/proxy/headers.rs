@@ -380,8 +380,8 @@ fn is_idempotency_key(name: &str) -> bool {
 }
 
 /// Returns an idempotency key that no other user's request can have. All users share the backend's
-/// key, so that they are one client to the backend. The result is the same whenever the same user
-/// sends the same value.
+/// key, so that they are one client to the backend. The result is the same whenever the same value
+/// comes with the same key in the same header.
 fn distinct_per_user(headers: &HeaderMap, value: &[u8]) -> Vec<u8> {
     let mut digest = Sha256::new();
     for name in ["authorization", "api-key", "x-api-key"] {

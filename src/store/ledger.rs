@@ -1,10 +1,10 @@
 //! The ledger: usage rows and the owners of stored objects queue up, and one thread writes whatever
 //! is queued in one transaction and wakes those who wait.
 //!
-//! No row waits for a batch to fill: the rows that came in during the last commit are the next
-//! batch. A lone row is written at once, and a thousand at a time share one commit
-//! (docs/benchmarks.md has the figures). The thread also notices when another process changed a
-//! user, because its connection is open anyway.
+//! The rows that came in during the last commit are the next batch; after a batch of a dozen the
+//! next one is collected for a millisecond. A lone row is written at once, and a thousand at a time
+//! share one commit (docs/benchmarks.md has the figures). The thread also notices when another
+//! process changed a user, because its connection is open anyway.
 
 mod file;
 mod queue;

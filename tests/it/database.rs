@@ -3,18 +3,11 @@
 use std::fs;
 
 use crate::harness::{
-    ASK, ASK_STREAM, Backend, Home, PATIENCE, Proxy, assert_openai_error, chat_completion,
-    counted_stream, wait_until,
+    ASK, ASK_STREAM, Backend, Home, PATIENCE, Proxy, assert_openai_error, wait_until,
 };
 
 fn backend() -> Backend {
-    Backend::start(|request, wire| {
-        if request.asks_to_stream() {
-            wire.sse(&counted_stream(19, 10));
-        } else {
-            wire.json(&chat_completion(19, 10));
-        }
-    })
+    Backend::chats(19, 10)
 }
 
 /// Checks that a client gets no complete answer, because its row cannot be written.

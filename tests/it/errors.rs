@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::harness::{
     ASK, ASK_STREAM, BACKEND_KEY, Backend, CHAT, Home, PATIENCE, Proxy, Request, ask,
-    assert_openai_error, chat_completion, wait_until,
+    assert_openai_error, bind_silently, chat_completion, wait_until,
 };
 
 /// A backend whose answer is chosen by the model asked for.
@@ -394,17 +394,10 @@ fn a_request_that_is_not_http_ends_only_its_own_connection() {
 
 /// A listener whose queue is full, and what fills it.
 fn full_listener() -> (TcpListener, Vec<std::net::TcpStream>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .unwrap();
-    let _inside = runtime.enter();
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let listener = socket.listen(1).unwrap().into_std().unwrap();
-    let address = listener.local_addr().unwrap();
+    let (socket, address) = bind_silently();
+    socket.listen(1).unwrap();
     let connect =
         |_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
     let filling = (0..4).filter_map(connect).collect();
-    (listener, filling)
+    (socket.into(), filling)
 }

@@ -1,10 +1,10 @@
 //! The first steps of every operator and client: add a user, chat, read the costs.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::{
     ASK, ASK_STREAM, Answer, Backend, CHAT, COMPLETIONS, DONE, Home, Proxy, Request,
-    chat_completion, counted_stream, delta, legacy_completion, usage_event,
+    chat_completion, counted_stream, delta, legacy_completion, totals, usage_event,
 };
 
 const LEGACY: &str = r#"{"model":"gpt-3.5-turbo-instruct","prompt":"Say hello"}"#;
@@ -190,18 +190,4 @@ fn health_needs_no_key() {
     let (proxy, _) = Home::new(&backend).serve_alice();
     assert_eq!(proxy.get_json("/health"), json!({"status": "ok"}));
     assert!(backend.requests().is_empty(), "the backend is not asked");
-}
-
-fn totals(costs: &Value) -> [i64; 4] {
-    [
-        "total_input_tokens",
-        "total_output_tokens",
-        "total_cached_tokens",
-        "total_requests",
-    ]
-    .map(|total| {
-        costs[total]
-            .as_i64()
-            .unwrap_or_else(|| panic!("{total} is a number: {costs}"))
-    })
 }

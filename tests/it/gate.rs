@@ -6,8 +6,8 @@ use std::thread;
 
 use crate::harness::{
     ASK, ASK_STREAM, Backend, CHAT, Connection, DONE, Home, PATIENCE, Proxy, Request, Turnstile,
-    ask, ask_stream, chat_completion, delta, proxy_has_let_go_of, proxy_has_read_all_of,
-    wait_until,
+    ask, ask_stream, chat_completion, delta, wait_until, wait_until_proxy_let_go_of,
+    wait_until_proxy_read_all_of,
 };
 
 /// A backend that answers a request only when the turnstile lets it.
@@ -27,7 +27,7 @@ fn waiting() -> (Backend, Arc<Turnstile>) {
 /// Sends a chat for `model` and waits until it stands in line (or is at the backend).
 fn queue(proxy: &Proxy, key: &str, model: &str) -> Connection {
     let connection = proxy.start(&Request::post(CHAT, ask(model)).key(key));
-    proxy_has_read_all_of(&connection, proxy);
+    wait_until_proxy_read_all_of(&connection, proxy);
     connection
 }
 
@@ -120,7 +120,7 @@ fn a_client_that_leaves_the_queue_is_forgotten() {
     let mut last = queue(&proxy, &key, "last");
     let port = leaving.port();
     drop(leaving);
-    proxy_has_let_go_of(port, &proxy);
+    wait_until_proxy_let_go_of(port, &proxy);
     turnstile.allow(2);
     assert_eq!(first.answer().status, 200);
     assert_eq!(last.answer().status, 200);

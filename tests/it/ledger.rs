@@ -2,17 +2,11 @@
 
 use crate::harness::{
     ASK, ASK_STREAM, Backend, CHAT, DONE, Home, PATIENCE, Proxy, Request, assert_openai_error,
-    chat_completion, counted_stream, wait_until,
+    wait_until,
 };
 
 fn backend() -> Backend {
-    Backend::start(|request, wire| {
-        if request.asks_to_stream() {
-            wire.sse(&counted_stream(19, 10));
-        } else {
-            wire.json(&chat_completion(19, 10));
-        }
-    })
+    Backend::chats(19, 10)
 }
 
 /// Makes every insert of a row fail, as a full disk does, until `mend`.

@@ -38,8 +38,8 @@ const MAX_IDLE: Duration = Duration::from_secs(600);
 /// Time that a stopping server counts for. Estimates that are still in line then get the rule of
 /// thumb.
 const MAX_CLOSING: Duration = Duration::from_secs(2);
-/// A longer body is not even counted by the rule of thumb if the worker has to do it, which would
-/// be held up. It counts by its length.
+/// Longer evidence counts by its length if a worker has to count it, because even the rule of thumb
+/// would hold the worker up.
 const MAX_READ_BY_WORKER_BYTES: usize = 1024 * 1024;
 
 /// A row without all of its tokens, and what the missing ones are counted from.

@@ -40,7 +40,7 @@ pub struct WorkerAccounting {
 
 impl WorkerAccounting {
     /// Submits a row for estimation. The receiver gets the result of its commit.
-    fn count_and_tell(&self, mut estimate: Estimate) -> oneshot::Receiver<Result<(), NotWritten>> {
+    fn submit_awaited(&self, mut estimate: Estimate) -> oneshot::Receiver<Result<(), NotWritten>> {
         let (sender, written) = oneshot::channel();
         estimate.written = Some(sender);
         self.estimator.submit(estimate);
@@ -211,7 +211,7 @@ impl Exchange {
             .accounting
             .ledger
             .commit(objects.into_iter().chain(row));
-        let counted = estimate.map(|estimate| self.accounting.count_and_tell(*estimate));
+        let counted = estimate.map(|estimate| self.accounting.submit_awaited(*estimate));
         async move {
             entries.await?;
             match counted {

@@ -18,7 +18,7 @@ pub struct Numbers {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Missing {
     Nothing,
-    /// There are no numbers at all, and a row gets no estimate.
+    /// There are no numbers at all. A row gets no estimate, but what is kept with an account does.
     #[default]
     All,
     Parts {

@@ -44,8 +44,8 @@ pub struct ObjectRecorder {
     given_up: Option<Entry>,
     /// Ids of items that come with the request. A backend that returns them has not made them.
     given_ids: Vec<String>,
-    /// Those of the ids that are none of the user's own, if the backend may keep the items. Until
-    /// that is written nobody becomes their owner.
+    /// Those of the ids that are none of the user's own, if the backend may keep the items. Nobody
+    /// becomes their owner before the ids are written as given.
     giving: Option<ReservedIds>,
     /// The ids that all requests in flight give.
     given_by_all: GivenIds,

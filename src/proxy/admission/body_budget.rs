@@ -10,8 +10,8 @@ use actix_web::http::StatusCode;
 
 /// The budget is given out in steps of this length.
 const STEP_BYTES: usize = 4 * 1024;
-/// The least budget for all bodies together. It is many times what the default limits of body
-/// length and concurrency can use.
+/// The least budget for all bodies together: sixteen bodies of the default greatest length, and
+/// many thousands of usual ones.
 const MIN_BUDGET_BYTES: usize = 1024 * 1024 * 1024;
 
 /// The budget for bodies, shared by all workers.

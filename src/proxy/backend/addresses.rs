@@ -203,8 +203,8 @@ mod tests {
         (won, dialled.into_inner())
     }
 
-    /// Asserts that each address is dialled when expected, and returns the winner. A busy machine may delay a race, so it is run
-    /// up to three times.
+    /// Asserts that each address is dialled when expected, and returns the winner. A busy machine
+    /// may delay a race, so it is run up to three times.
     #[track_caller]
     fn race_in_time(fates: &[Fate], limit: Duration, expected: &[u64]) -> io::Result<usize> {
         let is_in_time = |(found, due): (&u64, &u64)| (*due..due + 150).contains(found);

@@ -88,8 +88,8 @@ impl Connector {
         }
     }
 
-    /// Looks the name up for each connection, by the operating system's resolver on the blocking
-    /// pool.
+    /// Connects, opens the tunnel and sets up TLS. The name is looked up for each connection, by
+    /// the operating system's resolver on the blocking pool.
     pub(super) async fn connect_io(&self, limit: Duration) -> io::Result<Io> {
         let url = &self.settings.url;
         let (host, port) = match &self.settings.http_proxy {

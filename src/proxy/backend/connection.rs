@@ -333,7 +333,7 @@ fn poll_read_small(
 
 /// The rest of a request that is to be written.
 struct Unsent<'a> {
-    /// Pieces of the request. Only those that were written are empty.
+    /// Pieces of the request. No piece that is still to be written is empty.
     pieces: SmallVec<[Bytes; 2]>,
     /// Number of the pieces that were written.
     written: usize,

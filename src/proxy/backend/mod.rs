@@ -179,10 +179,10 @@ impl Backend {
 
     /// Sends a request and waits for the head of the answer.
     ///
-    /// A kept connection that ends within a round trip of the request, before the first byte of an
-    /// answer, had been closed by the backend while it was idle: the request is sent once more, on
-    /// a new connection. If it ends later, the backend may have worked on the request, which is
-    /// then not sent again (RFC 9110 section 9.2.2).
+    /// A kept connection that ends within a round trip of the request (100 ms; 1 s for GET and
+    /// HEAD), before the first byte of an answer, had been closed by the backend while it was idle:
+    /// the request is sent once more, on a new connection. If it ends later, the backend may have
+    /// worked on the request, which is then not sent again (RFC 9110 section 9.2.2).
     ///
     /// `on_connected` is called when there is a connection and the request is about to be written.
     ///

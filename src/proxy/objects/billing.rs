@@ -82,8 +82,8 @@ pub async fn before_deletion(
     Ok(())
 }
 
-/// Returns how much a response says. One that was cancelled may report less than what had passed of
-/// it.
+/// Returns whether the report of a response is complete. One that was cancelled may report less
+/// than what had passed of it.
 fn extent_of(stored: &AnswerObjects) -> Extent {
     match stored.status.as_deref() {
         Some("cancelled") => Extent::Cut,

@@ -140,6 +140,8 @@ async fn give_up_oldest(worker: &Worker) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Gets one object from the backend, and bills it if it is done.
+///
 /// # Errors
 /// 502 if the backend does not answer, which may be the object's own fault or not.
 async fn poll_object(worker: &Worker, object: OpenAccount) -> Result<(), ApiError> {

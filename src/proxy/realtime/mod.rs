@@ -70,7 +70,7 @@ pub async fn open(
             .await;
         }
     };
-    exchange.open_socket();
+    exchange.mark_socket_open();
     let headers = end_to_end(&socket.headers);
     let tunnel = Tunnel::new(socket, payload, exchange, Arc::clone(shared));
     let mut response = HttpResponse::build(StatusCode::SWITCHING_PROTOCOLS)

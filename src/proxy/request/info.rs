@@ -178,8 +178,8 @@ fn asks_audio(audio: Option<&RawValue>, modalities: Option<&RawValue>) -> bool {
     has(audio, '{', "") || has(modalities, '[', "\"audio\"")
 }
 
-/// Returns a model name that is fit for tables and logs: without control characters and lone
-/// surrogates, and not too long. Empty for null and for a name of blanks.
+/// Returns a model name that is fit for tables and logs: control characters and lone surrogates are
+/// replaced, and a long name is cut. Empty for null.
 fn clean_model(json: &str) -> String {
     if json == "null" {
         return String::new();
@@ -192,7 +192,7 @@ fn clean_model(json: &str) -> String {
     clean_text(&text_of(json).unwrap_or(Cow::Borrowed(json)))
 }
 
-/// Returns the beginning of a text, without control characters.
+/// Returns the beginning of a text, with control characters replaced by U+FFFD.
 pub fn clean_text(text: &str) -> String {
     if is_clean(text) {
         return text.to_owned();

@@ -14,7 +14,8 @@ const OVERRIDES: [&str; 6] = [
     "x_original_uri",
     "x_rewrite_url",
 ];
-/// Names that override if a mark is before them. Without one they are words like others.
+/// Names that override if they begin with a character other than a letter or a digit, as `_method`
+/// does.
 const MARKED: [&str; 6] = ["method", "http_method", "path", "url", "uri", "route"];
 
 /// Returns whether a parameter, field or member of this name may override the method or the path.

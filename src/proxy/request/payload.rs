@@ -37,7 +37,8 @@ const MIN_BYTES_PER_WINDOW: usize = 30_000;
 ///
 /// # Errors
 /// The error that `make_room` returns for the length so far; 413 above `limit_bytes`, without
-/// reading on; 400 if the client breaks off; 415 for a compressed body.
+/// reading on; 400 if the client breaks off; 415 for a compressed body; 426 for an offer of a
+/// WebSocket.
 pub async fn read_body(
     headers: &HeaderMap,
     payload: &mut web::Payload,

@@ -11,8 +11,8 @@ use crate::proxy::{
 /// Finds the endpoint of a request.
 ///
 /// # Errors
-/// 404 for a path that is not served, 405 for another method, 400 for a query or an offer of a
-/// WebSocket that the endpoint does not take.
+/// 404 for a path that is not served, 405 for another method, 400 for a query that the endpoint
+/// does not take, 426 for an offer of a WebSocket.
 pub fn route<'r>(endpoints: &Endpoints, request: &'r HttpRequest) -> Result<Route<'r>, ApiError> {
     let path = request.uri().path();
     let found = endpoints

@@ -93,7 +93,7 @@ pub async fn answer(
     let body = if !read_ahead.is_empty() {
         collect(body, read_ahead, exchange, streams, length, detached).await?
     } else if body.is_complete() {
-        nothing(exchange, length).await?
+        book_empty(exchange, length).await?
     } else if form == Form::Events {
         let relay = Relay::new(body, exchange, length, Bytes::new());
         relay.coalesced(streams.coalescer()).into_body(detached)
@@ -198,7 +198,7 @@ fn withheld_error(exchange: &mut Exchange) -> ApiError {
 }
 
 /// Books an answer without a body: an empty one, or the answer to HEAD.
-async fn nothing(mut exchange: Box<Exchange>, length: Option<u64>) -> Result<BoxBody, ApiError> {
+async fn book_empty(mut exchange: Box<Exchange>, length: Option<u64>) -> Result<BoxBody, ApiError> {
     match exchange.commit(Outcome::Completed).await {
         Ok(()) => Ok(BoxBody::new(HeadOnlyBody(length))),
         Err(_) => Err(withheld_error(&mut exchange)),

@@ -8,6 +8,8 @@ pub mod read;
 pub mod relay;
 pub mod retry;
 pub mod send;
+#[cfg(test)]
+mod tests;
 
 use std::rc::Rc;
 

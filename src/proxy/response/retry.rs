@@ -15,7 +15,7 @@ use crate::proxy::{
     request::usage_option::UsageOptionRefusals,
 };
 
-/// A longer refusal is passed on unread.
+/// A longer refusal is passed on without a search for the option's name.
 const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 
 /// The request as its client sent it.

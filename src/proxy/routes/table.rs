@@ -36,8 +36,8 @@ pub(super) const ENDPOINTS: [Endpoint; 19] = [
 ];
 
 /// Endpoints that are served with `STATEFUL_ENDPOINTS=private`. A segment in braces is the id of
-/// the caller's own object, or, if the braces are empty, of a part of the object before it. A
-/// literal segment comes before an id in the same place.
+/// the caller's own object, or, if the braces are empty, of a part of the object before it. In the
+/// order of lines, a path with a literal segment comes before one with an id in its place.
 #[rustfmt::skip]
 pub(super) const STATEFUL: [Endpoint; 65] = [
     line("GET", "/v1/chat/completions", Plain, Free, Listed(ObjectKind::ChatCompletion)),

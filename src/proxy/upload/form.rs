@@ -243,7 +243,7 @@ impl FormScan {
         if field != Field::Other && rest.len() <= MAX_VALUE_BYTES {
             return None;
         }
-        if self.is_too_long_an_id(field) {
+        if self.must_be_id(field) {
             return self.refuse("has too long an id");
         }
         self.state = State::Content(Field::Other);
@@ -252,14 +252,14 @@ impl FormScan {
         (gone > 0).then_some(gone)
     }
 
-    fn is_too_long_an_id(&self, field: Field) -> bool {
+    fn must_be_id(&self, field: Field) -> bool {
         matches!(field, Field::Refers(_)) && !self.referring.may_be_file
     }
 
     /// The last of doubled fields counts, as with most servers.
     fn take_value(&mut self, field: Field, value: &[u8]) {
         if value.len() > MAX_VALUE_BYTES {
-            if self.is_too_long_an_id(field) {
+            if self.must_be_id(field) {
                 self.problem = Some("has too long an id");
             }
             return;

@@ -159,7 +159,7 @@ impl<'a> ClientUpload<'a> {
 /// Checks whether a body can pass as it comes.
 ///
 /// # Errors
-/// 415 for a compressed body, which could not be looked into; 400 for one that offers to be a
+/// 415 for a compressed body, which could not be looked into; 426 for one that offers to be a
 /// WebSocket.
 pub fn check(headers: &HeaderMap) -> Result<(), ApiError> {
     payload::refuse_encoded(headers)?;

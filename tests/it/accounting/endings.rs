@@ -129,67 +129,40 @@ fn a_client_that_leaves_before_the_answer_cancels_its_request() {
     assert_eq!(proxy.chat(&key, ASK).status, 200, "the only permit is back");
 }
 
+/// What a chunked answer ends with behind its first event, when it is cut in these places.
+const CUTS: [(&str, &str); 5] = [
+    ("between chunks", ""),
+    ("inside a chunk", "100\r\ndata: {"),
+    ("inside a chunk's size", "10"),
+    ("before the last line", "0\r\n"),
+    ("nonsense for a chunk's size", "zz\r\nmore\r\n0\r\n\r\n"),
+];
+
 #[test]
 fn a_stream_broken_off_by_the_backend_breaks_off_for_the_client() {
     let backend = Backend::start(|request, wire| {
-        let chunked = ("Transfer-Encoding", "chunked");
-        let kind = ("Content-Type", "text/event-stream");
+        let way = request.model();
         let first = delta("Hello");
-        match request.model().as_str() {
-            "length" => {
-                wire.head("200 OK", &[kind, ("Content-Length", "5000")]);
-                wire.write(&first);
-                wire.close();
-            }
-            "between chunks" => {
-                wire.head("200 OK", &[kind, chunked]);
-                wire.chunk(&first);
-                wire.close();
-            }
-            "inside a chunk" => {
-                wire.head("200 OK", &[kind, chunked]);
-                wire.chunk(&first);
-                wire.write("100\r\ndata: {");
-                wire.close();
-            }
-            "inside a chunk's size" => {
-                wire.head("200 OK", &[kind, chunked]);
-                wire.chunk(&first);
-                wire.write("10");
-                wire.close();
-            }
-            "before the last line" => {
-                wire.head("200 OK", &[kind, chunked]);
-                wire.chunk(&first);
-                wire.write("0\r\n");
-                wire.close();
-            }
-            "nonsense for a chunk's size" => {
-                wire.head("200 OK", &[kind, chunked]);
-                wire.chunk(&first);
-                wire.write("zz\r\nmore\r\n0\r\n\r\n");
-                wire.close();
-            }
-            _ => {
-                wire.head("200 OK", &[kind, chunked]);
-                wire.chunk(&first);
-                // Only once the event has been read on: a reset may overtake what is still on its way.
-                let _ = wire.closed_by_peer_within(Duration::from_millis(200));
-                wire.reset();
-            }
+        if way == "length" {
+            let kind = ("Content-Type", "text/event-stream");
+            wire.head("200 OK", &[kind, ("Content-Length", "5000")]);
+            wire.write(&first);
+            return wire.close();
         }
+        wire.sse_head();
+        wire.chunk(&first);
+        if let Some((_, end)) = CUTS.iter().find(|(name, _)| *name == way) {
+            wire.write(end);
+            return wire.close();
+        }
+        // Only once the event has been passed on: a reset may overtake what is still on its way.
+        let _ = wire.closed_by_peer_within(Duration::from_millis(200));
+        wire.reset();
     });
     let (proxy, key) = Home::new(&backend).serve_alice();
-    let ways = [
-        "length",
-        "between chunks",
-        "inside a chunk",
-        "inside a chunk's size",
-        "before the last line",
-        "nonsense for a chunk's size",
-        "reset",
-    ];
-    for (index, way) in ways.into_iter().enumerate() {
+    let cuts = CUTS.map(|(name, _)| name);
+    let ways = ["length", "reset"].into_iter().chain(cuts);
+    for (index, way) in ways.enumerate() {
         let answer = proxy.chat(&key, &ask_stream(way));
         assert_eq!(answer.status, 200, "{way}");
         assert!(

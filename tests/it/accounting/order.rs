@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::harness::{
     ASK, ASK_STREAM, ASK_STREAM_USAGE, Backend, CHAT, DONE, Home, PATIENCE, Request, Turnstile,
-    chat_completion, counted_stream, wait_until,
+    Wire, chat_completion, counted_stream, wait_until,
 };
 
 /// Answers everything, and numbers the answers in `x-request-id`.
@@ -14,13 +14,7 @@ fn numbering() -> Backend {
     Backend::start(move |request, wire| {
         let id = format!("req-{}", count.fetch_add(1, Ordering::Relaxed));
         if request.asks_to_stream() {
-            let headers = [
-                ("Content-Type", "text/event-stream"),
-                ("Transfer-Encoding", "chunked"),
-                ("x-request-id", &id),
-            ];
-            wire.head("200 OK", &headers);
-            wire.chunks(counted_stream(19, 10));
+            begin_stream(wire, &id);
             wire.end();
         } else {
             wire.answer(
@@ -30,6 +24,17 @@ fn numbering() -> Backend {
             );
         }
     })
+}
+
+/// Sends a stream but for its end.
+fn begin_stream(wire: &mut Wire, id: &str) {
+    let headers = [
+        ("Content-Type", "text/event-stream"),
+        ("Transfer-Encoding", "chunked"),
+        ("x-request-id", id),
+    ];
+    wire.head("200 OK", &headers);
+    wire.chunks(counted_stream(19, 10));
 }
 
 fn has_row(database: &rusqlite::Connection, id: &str) -> bool {
@@ -63,13 +68,7 @@ fn a_stream_is_on_disk_before_its_done_arrives() {
         let the_end = the_end.clone();
         move |_, wire| {
             let id = format!("req-{}", count.fetch_add(1, Ordering::Relaxed));
-            let headers = [
-                ("Content-Type", "text/event-stream"),
-                ("Transfer-Encoding", "chunked"),
-                ("x-request-id", &id),
-            ];
-            wire.head("200 OK", &headers);
-            wire.chunks(counted_stream(19, 10));
+            begin_stream(wire, &id);
             the_end.pass();
             wire.end();
         }

@@ -1,9 +1,7 @@
 //! `list_costs` sums exactly the rows of its range.
 
-use serde_json::Value;
-
 use super::{assert_admin_error, proxy};
-use crate::harness::{ASK, PATIENCE, Proxy, Request, ask, wait_until};
+use crate::harness::{ASK, PATIENCE, Proxy, Request, ask, totals, wait_until};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -13,25 +11,11 @@ fn iso(ms: i64) -> String {
 
 /// Alice's totals (input, output, cached, requests) for a query.
 #[track_caller]
-fn totals(proxy: &Proxy, query: &str) -> [i64; 4] {
+fn alice_totals(proxy: &Proxy, query: &str) -> [i64; 4] {
     let costs = proxy.get_json(&format!("/admin/list_costs?{query}"));
     let alice = &costs["costs"][0];
     assert_eq!(alice["username"], "alice", "{costs}");
-    sums(alice)
-}
-
-fn sums(costs: &Value) -> [i64; 4] {
-    [
-        "total_input_tokens",
-        "total_output_tokens",
-        "total_cached_tokens",
-        "total_requests",
-    ]
-    .map(|total| {
-        costs[total]
-            .as_i64()
-            .unwrap_or_else(|| panic!("{total} is a number: {costs}"))
-    })
+    totals(alice)
 }
 
 #[test]
@@ -48,7 +32,7 @@ fn both_bounds_are_inclusive_and_each_may_stand_alone() {
     ];
     for (start, end, expected) in bounds {
         let query = format!("start_time={}&end_time={}", iso(start), iso(end));
-        assert_eq!(totals(&proxy, &query), expected, "{query}");
+        assert_eq!(alice_totals(&proxy, &query), expected, "{query}");
         let ran = proxy.cli(&[
             "costs",
             "--json",
@@ -57,22 +41,25 @@ fn both_bounds_are_inclusive_and_each_may_stand_alone() {
             "--end-time",
             &iso(end),
         ]);
-        assert_eq!(sums(&ran.json()["costs"][0]), expected, "{ran:?}");
+        assert_eq!(totals(&ran.json()["costs"][0]), expected, "{ran:?}");
     }
     assert_eq!(
-        totals(&proxy, &format!("start_time={}", iso(at))),
+        alice_totals(&proxy, &format!("start_time={}", iso(at))),
         in_window
     );
     assert_eq!(
-        totals(&proxy, &format!("start_time={}", iso(at + 1))),
+        alice_totals(&proxy, &format!("start_time={}", iso(at + 1))),
         outside
     );
-    assert_eq!(totals(&proxy, &format!("end_time={}", iso(at))), in_window);
     assert_eq!(
-        totals(&proxy, &format!("end_time={}", iso(at - 1))),
+        alice_totals(&proxy, &format!("end_time={}", iso(at))),
+        in_window
+    );
+    assert_eq!(
+        alice_totals(&proxy, &format!("end_time={}", iso(at - 1))),
         outside
     );
-    assert_eq!(totals(&proxy, "last_hours=1"), in_window);
+    assert_eq!(alice_totals(&proxy, "last_hours=1"), in_window);
 }
 
 #[test]
@@ -92,18 +79,18 @@ fn a_time_may_have_a_zone_an_offset_or_none_and_may_be_a_date() {
         date.to_owned(),
     ] {
         assert_eq!(
-            totals(&proxy, &format!("start_time={start}"))[3],
+            alice_totals(&proxy, &format!("start_time={start}"))[3],
             1,
             "{start}"
         );
         assert_eq!(
-            totals(&proxy, &format!("end_time={start}"))[3],
+            alice_totals(&proxy, &format!("end_time={start}"))[3],
             0,
             "{start}"
         );
     }
     assert_eq!(
-        totals(
+        alice_totals(
             &proxy,
             "start_time=2020-01-01T00:00:00Z&end_time=2020-02-08T00:00:00Z"
         ),
@@ -123,7 +110,7 @@ fn users_without_usage_are_listed_with_zeros() {
         .iter()
         .find(|user| user["username"] == "bob")
         .unwrap();
-    assert_eq!(sums(bob), [0; 4]);
+    assert_eq!(totals(bob), [0; 4]);
     assert_eq!(bob["model_costs"], serde_json::json!([]));
 }
 
@@ -141,7 +128,7 @@ fn costs_are_split_by_model_only_on_request() {
     let models = costs["costs"][0]["model_costs"].as_array().unwrap();
     let mut models: Vec<_> = models
         .iter()
-        .map(|model| (model["model"].as_str().unwrap(), sums(model)))
+        .map(|model| (model["model"].as_str().unwrap(), totals(model)))
         .collect();
     models.sort_unstable();
     assert_eq!(models, [("a", [38, 20, 0, 2]), ("b", [19, 10, 0, 1])]);
@@ -244,6 +231,6 @@ fn assert_windows(proxy: &Proxy, database: &rusqlite::Connection, windows: &[(i6
             Ok(columns.map(|column| row.get(column).unwrap()))
         });
         let query = format!("start_time={}&end_time={}", iso(start), iso(end));
-        assert_eq!(totals(proxy, &query), expected.unwrap(), "{query}");
+        assert_eq!(alice_totals(proxy, &query), expected.unwrap(), "{query}");
     }
 }

@@ -122,20 +122,14 @@ fn invalid_names_and_times_are_refused() {
             "{ran:?}"
         );
     }
-    assert_eq!(
-        home.cli(&["user", "list", "--json"]).json()["users"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(home.users().len(), 1);
 }
 
 #[test]
 fn forbid_and_allow_can_be_repeated() {
     let home = home();
     let key = home.user("alice");
-    let active = || home.cli(&["user", "list", "--json"]).json()["users"][0]["is_active"].clone();
+    let active = || home.users()[0]["is_active"].clone();
     for who in ["alice", &key] {
         for (command, then) in [
             ("forbid", false),
@@ -173,10 +167,7 @@ fn every_command_can_print_json() {
         home.cli(&["costs", "--json"]).json()["costs"][0]["username"],
         "alice"
     );
-    assert_eq!(
-        home.cli(&["user", "list", "--json"]).json()["users"][0]["username"],
-        "alice"
-    );
+    assert_eq!(home.users()[0]["username"], "alice");
 }
 
 #[test]

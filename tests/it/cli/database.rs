@@ -227,13 +227,7 @@ fn a_database_deleted_between_runs_starts_anew() {
         let _ = std::fs::remove_file(home.path(file));
     }
     home.user("alice");
-    assert_eq!(
-        home.cli(&["user", "list", "--json"]).json()["users"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(home.users().len(), 1);
 }
 
 #[test]
@@ -245,11 +239,5 @@ fn commands_at_the_same_time_do_not_disturb_each_other() {
             scope.spawn(move || home.user(&format!("user {n}")));
         }
     });
-    assert_eq!(
-        home.cli(&["user", "list", "--json"]).json()["users"]
-            .as_array()
-            .unwrap()
-            .len(),
-        8
-    );
+    assert_eq!(home.users().len(), 8);
 }

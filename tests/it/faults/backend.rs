@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{answer_for, assert_no_leak, assert_serves, files_in_peace, one_place};
 use crate::harness::{
     ASK, ASK_STREAM, Backend, CHAT, DONE, Home, PATIENCE, Request, Row, Wire, alone, ask,
-    ask_stream, delta, usage_event,
+    ask_stream, bind_silently, delta, usage_event,
 };
 
 /// One way to fail, chosen by its name as the model.
@@ -245,23 +245,15 @@ fn every_fault_is_reported_and_frees_permit_and_descriptors() {
 
 #[test]
 fn a_backend_that_was_down_is_used_as_soon_as_it_listens() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .unwrap();
-    let _inside = runtime.enter();
-    // Bound but not listening: the port refuses, and is nobody else's.
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let url = format!("http://{}", socket.local_addr().unwrap());
+    let (socket, address) = bind_silently();
+    let url = format!("http://{address}");
     let (proxy, key, files) = one_place(Home::with_backend_url(&url));
     for body in [ASK, ASK_STREAM].repeat(20) {
         assert_eq!(proxy.chat(&key, body).status, 502);
     }
     assert_no_leak(&proxy, files);
-    let listener = socket.listen(16).unwrap().into_std().unwrap();
-    listener.set_nonblocking(false).unwrap();
-    thread::spawn(move || refuse_uploads(&listener));
+    socket.listen(16).unwrap();
+    thread::spawn(move || refuse_uploads(&socket.into()));
     assert_serves(&proxy, &key, "refused connections");
     assert_eq!(proxy.rows().len(), 1, "what reached nobody has no row");
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{answer_for, assert_no_leak, assert_serves, files_in_peace, one_place};
 use crate::harness::{
     ASK, ASK_STREAM, Backend, CHAT, Connection, Home, PATIENCE, Proxy, Request, alone, ask,
-    ask_stream, assert_openai_error, delta, proxy_has_let_go_of, wait_until,
+    ask_stream, assert_openai_error, delta, wait_until, wait_until_proxy_let_go_of,
 };
 
 /// Answers by the model: `silent` and `stream` wait until the proxy hangs up.
@@ -360,7 +360,7 @@ fn pipelined_requests_of_a_client_that_left_are_not_sent() {
     backend.wait_for_requests(1);
     let port = connection.port();
     drop(connection);
-    proxy_has_let_go_of(port, &proxy);
+    wait_until_proxy_let_go_of(port, &proxy);
     assert_serves(&proxy, &key, "a pipeliner that left");
     let models: Vec<_> = backend.requests().iter().map(|seen| seen.model()).collect();
     assert_eq!(models, ["silent", "fine"]);

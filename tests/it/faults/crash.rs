@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::harness::{
-    Backend, CHAT, Connection, DONE, Home, PATIENCE, Request, alone, ask, ask_stream,
+    Backend, CHAT, Connection, DONE, Home, PATIENCE, Proxy, Request, alone, ask, ask_stream,
     chat_completion, delta, usage_event, wait_until,
 };
 
@@ -134,30 +134,36 @@ pub(super) fn assert_each_has_its_row(home: &Home, held: &Held) {
     );
 }
 
+/// Runs `act` while 64 clients ask all the time. `act` gets the proxy and the port that the clients connect to.
+fn under_load(proxy: &mut Proxy, key: &str, held: &Held, act: impl FnOnce(&mut Proxy, &AtomicU16)) {
+    let requests = [ask("a"), ask_stream("b")].map(|body| Request::post(CHAT, body).key(key));
+    let stop = AtomicBool::new(false);
+    let port = AtomicU16::new(proxy.port());
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| ask_until(&stop, &port, &requests, held));
+        }
+        act(proxy, &port);
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
 #[test]
 fn no_client_holds_an_answer_without_a_row_after_a_kill() {
     let _alone = alone();
     let backend = numbering();
     let (mut proxy, key) = Home::new(&backend).serve_alice();
-    let requests = [ask("a"), ask_stream("b")].map(|body| Request::post(CHAT, body).key(&key));
-    let stop = AtomicBool::new(false);
-    let port = AtomicU16::new(proxy.address().port());
     let held = Held::default();
-    thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            scope.spawn(|| ask_until(&stop, &port, &requests, &held));
-        }
+    under_load(&mut proxy, &key, &held, |proxy, port| {
         for _ in 0..KILLS {
-            let count = || held.ids.lock().unwrap().len();
-            let before = count();
-            wait_until("answers arrive", PATIENCE, || count() > before + 150);
-            // Nobody may connect to a port that is nobody's: another test could get it.
+            let before = held.count();
+            wait_until("answers arrive", PATIENCE, || held.count() > before + 150);
+            // Nobody may connect to a port that is free: another test could get it.
             port.store(0, Ordering::Relaxed);
             proxy.kill9();
             proxy.restart();
-            port.store(proxy.address().port(), Ordering::Relaxed);
+            port.store(proxy.port(), Ordering::Relaxed);
         }
-        stop.store(true, Ordering::Relaxed);
     });
     proxy.kill9();
     assert_each_has_its_row(&proxy, &held);
@@ -168,37 +174,27 @@ fn sigterm_under_load_breaks_off_no_answer_and_loses_no_row() {
     let _alone = alone();
     let backend = numbering();
     let (mut proxy, key) = Home::new(&backend).serve_alice();
-    let requests = [ask("a"), ask_stream("b")].map(|body| Request::post(CHAT, body).key(&key));
-    let stop = AtomicBool::new(false);
-    let port = AtomicU16::new(proxy.address().port());
     let held = Held::default();
-    thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            scope.spawn(|| ask_until(&stop, &port, &requests, &held));
-        }
-        let count = || held.ids.lock().unwrap().len();
-        wait_until("answers arrive", PATIENCE, || count() > 300);
+    let mut ended = None;
+    under_load(&mut proxy, &key, &held, |proxy, port| {
+        wait_until("answers arrive", PATIENCE, || held.count() > 300);
         proxy.signal("TERM");
-        let ended = proxy.exit_within(PATIENCE);
+        ended = proxy.exit_within(PATIENCE);
         port.store(0, Ordering::Relaxed);
-        stop.store(true, Ordering::Relaxed);
-        assert!(
-            ended.is_some_and(|status| status.success()),
-            "{}",
-            proxy.log()
-        );
     });
-    assert_eq!(
-        held.broken.load(Ordering::Relaxed),
-        0,
-        "no answer is broken off"
+    assert!(
+        ended.is_some_and(|status| status.success()),
+        "{}",
+        proxy.log()
     );
+    let broken = held.broken.load(Ordering::Relaxed);
+    assert_eq!(broken, 0, "no answer is broken off");
     assert_each_has_its_row(&proxy, &held);
     let rows = proxy.rows();
     assert_eq!(
         rows.len(),
-        held.ids.lock().unwrap().len(),
-        "and every row is an answer that arrived"
+        held.count(),
+        "every row is an answer that arrived"
     );
     assert!(
         rows.iter().all(|row| row.outcome == "completed"),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{PATIENCE, reset, wait_until};
+use super::{PATIENCE, chat_completion, counted_stream, reset, wait_until};
 
 pub struct Backend {
     address: SocketAddr,
@@ -19,7 +19,7 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// `script` is called once a request, on the thread of the request's connection.
+    /// Starts a backend. `script` is called once per request, on the thread of the request's connection.
     pub fn start(script: impl Fn(&Seen, &mut Wire) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let backend = Self {
@@ -64,6 +64,17 @@ impl Backend {
         Self::start(move |_, wire| wire.sse(&events))
     }
 
+    /// Answers streamed chats with events and others with JSON, with these numbers of tokens.
+    pub fn chats(input: u64, output: u64) -> Self {
+        Self::start(move |request, wire| {
+            if request.asks_to_stream() {
+                wire.sse(&counted_stream(input, output));
+            } else {
+                wire.json(&chat_completion(input, output));
+            }
+        })
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -101,9 +112,9 @@ impl Drop for Backend {
     }
 }
 
-/// One request as it came, to the byte.
+/// One request as it came, byte for byte.
 pub struct Seen {
-    /// Which of the backend's connections it came on.
+    /// The number of the connection that it came on.
     pub connection: usize,
     pub head: String,
     pub body: Vec<u8>,
@@ -142,13 +153,13 @@ impl Seen {
         self.json()["stream"] == true
     }
 
-    /// The model asked for: what scripts choose their behaviour by.
+    /// Returns the requested model, by which scripts choose their behaviour.
     pub fn model(&self) -> String {
         self.json()["model"].as_str().unwrap_or_default().to_owned()
     }
 }
 
-/// The script's side of a connection. Writes to a client that is gone are no error: the test looks elsewhere.
+/// The script's side of a connection. Writing to a client that has left is no error: the test checks the client's side.
 pub struct Wire {
     stream: Arc<TcpStream>,
     unread: Vec<u8>,
@@ -195,7 +206,7 @@ impl Wire {
         self.write(frame);
     }
 
-    /// Each piece in a chunk of its own.
+    /// Sends each piece in a chunk of its own.
     pub fn chunks<E: AsRef<[u8]>>(&mut self, pieces: impl IntoIterator<Item = E>) {
         for piece in pieces {
             self.chunk(piece);
@@ -212,19 +223,19 @@ impl Wire {
         self.end();
     }
 
-    /// FIN. Nothing can be sent after it.
+    /// Sends FIN. Nothing can be sent after it.
     pub fn close(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);
         self.open = false;
     }
 
-    /// RST, as from a backend that crashed; sent when the script returns.
+    /// Sends RST when the script returns, as a crashed backend does.
     pub fn reset(&mut self) {
         reset(&self.stream);
         self.open = false;
     }
 
-    /// How long it took the proxy to close this connection, if it did within `limit`.
+    /// Returns how long it took the proxy to close this connection, or `None` if it took longer than `limit`.
     pub fn closed_by_peer_within(&mut self, limit: Duration) -> Option<Duration> {
         let start = Instant::now();
         self.stream.set_read_timeout(Some(limit)).unwrap();

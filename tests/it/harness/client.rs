@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use super::{PATIENCE, reset};
 
@@ -30,7 +31,7 @@ impl Request {
         Self::new("GET", target)
     }
 
-    /// A POST of JSON, or of what is said to be JSON.
+    /// Makes a POST whose body is labelled as JSON.
     pub fn post(target: &str, body: impl Into<Vec<u8>>) -> Self {
         let request = Self::new("POST", target).header("Content-Type", "application/json");
         Self {
@@ -39,7 +40,7 @@ impl Request {
         }
     }
 
-    /// A body as it is, with the framing that the headers give it.
+    /// Sets the body. Its framing is that of the headers.
     pub fn with_body(self, body: impl Into<Vec<u8>>) -> Self {
         Self {
             body: body.into(),
@@ -85,7 +86,7 @@ impl Request {
     }
 }
 
-/// An answer with its whole body; `clean` tells whether the body ended as its framing promised.
+/// An answer with its complete body. `clean` is true if the body ended as its framing announced.
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -136,7 +137,7 @@ enum Framing {
     Ended { clean: bool },
 }
 
-/// One connection to the proxy. Dropping it hangs up.
+/// One connection to the proxy. Dropping it closes the connection.
 pub struct Connection {
     stream: TcpStream,
     host: String,
@@ -155,20 +156,12 @@ impl Connection {
         Self::over(TcpStream::connect(address)?, address)
     }
 
-    /// Comes from another of this machine's addresses: on Linux all of 127.0.0.0/8 are.
+    /// Connects from another address of this machine. On Linux all of 127.0.0.0/8 are.
     pub fn open_from(source: IpAddr, address: SocketAddr) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()
-            .unwrap();
-        let connect = async {
-            let socket = tokio::net::TcpSocket::new_v4()?;
-            socket.bind((source, 0).into())?;
-            socket.connect(address).await?.into_std()
-        };
-        let stream = runtime.block_on(connect).unwrap();
-        stream.set_nonblocking(false).unwrap();
-        Self::over(stream, address).unwrap()
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        Self::over(socket.into(), address).unwrap()
     }
 
     fn over(stream: TcpStream, address: SocketAddr) -> std::io::Result<Self> {
@@ -193,34 +186,34 @@ impl Connection {
         self.send_bytes(&bytes);
     }
 
-    /// A proxy that has refused and closed is no error here: its answer tells.
+    /// Sends bytes. A proxy that has refused the request and closed the connection is no error: its answer is checked instead.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
     }
 
-    /// FIN: says that nothing more is sent, and goes on reading.
+    /// Sends FIN. Answers can still be read.
     pub fn finish_sending(&self) {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Every byte that still comes, framing and all, up to the end of the connection.
+    /// Returns every byte up to the end of the connection, framing included.
     pub fn raw_rest(&mut self) -> Vec<u8> {
         while self.fill().is_some() {}
         std::mem::take(&mut self.unread)
     }
 
-    /// Hangs up with RST.
+    /// Closes the connection with RST.
     pub fn reset(self) {
         reset(&self.stream);
     }
 
-    /// The next head; its body is then read by `read_some`, `event` or `rest`.
+    /// Returns the next head. Its body is then read by `read_some`, `event` or `rest`.
     #[track_caller]
     pub fn head(&mut self) -> Answer {
         self.try_head().expect("the proxy answers")
     }
 
-    /// `None` when the connection ended before an answer came.
+    /// Returns the next head, or `None` if the connection ended before it came.
     pub fn try_head(&mut self) -> Option<Answer> {
         let head = self.take_through(b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&head).into_owned();
@@ -251,7 +244,7 @@ impl Connection {
         Some(answer)
     }
 
-    /// The next bytes of the body: as much of it as has come, or one chunk. `None` at its end.
+    /// Returns the next bytes of the body: as many as have come, or one chunk. `None` at its end.
     pub fn read_some(&mut self) -> Option<Vec<u8>> {
         match self.framing {
             Framing::Ended { .. } => None,
@@ -278,7 +271,7 @@ impl Connection {
         }
     }
 
-    /// The next event of a stream, blank line included, as soon as its last byte is here.
+    /// Returns the next event of a stream, blank line included, as soon as its last byte has come.
     pub fn event(&mut self) -> Option<String> {
         loop {
             let ends = ["\n\n", "\r\n\r\n"].map(|end| {
@@ -294,7 +287,7 @@ impl Connection {
         }
     }
 
-    /// What is left of the body, and whether it ended as its framing promised.
+    /// Returns the rest of the body, and whether it ended as its framing announced.
     pub fn rest(&mut self) -> (Vec<u8>, bool) {
         let mut body = std::mem::take(&mut self.decoded);
         while let Some(bytes) = self.read_some() {
@@ -323,7 +316,7 @@ impl Connection {
         None
     }
 
-    /// The next chunk; empty for the last one, its trailers read.
+    /// Returns the next chunk. The last one is empty; its trailers are read.
     fn take_chunk(&mut self) -> Option<Vec<u8>> {
         let line = self.take_through(b"\r\n")?;
         let size = String::from_utf8_lossy(&line);
@@ -354,7 +347,7 @@ impl Connection {
         Some(self.unread.drain(..length).collect())
     }
 
-    /// `None` at the end of the connection, be it FIN or RST; silence for too long fails the test.
+    /// Reads more bytes. `None` at the end of the connection, by FIN or RST. Silence for too long fails the test.
     fn fill(&mut self) -> Option<()> {
         let mut bytes = [0; 16384];
         match self.stream.read(&mut bytes) {

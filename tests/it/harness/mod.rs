@@ -1,6 +1,6 @@
-//! What every test stands on: the spawned binary ([`Home`], [`Proxy`]), a backend that does on the wire
-//! whatever a test tells it ([`Backend`]), a client that sees every byte ([`Connection`]), and the few words
-//! the tests share. Blocking sockets and threads only, so that a test reads in the order in which things happen.
+//! The harness: the spawned binary ([`Home`], [`Proxy`]), a scripted backend that can do anything on the wire ([`Backend`]), and a
+//! client that sees every byte ([`Connection`]). It uses blocking sockets and threads, so that a test reads in the order in
+//! which things happen.
 
 mod backend;
 mod client;
@@ -9,21 +9,23 @@ mod payload;
 mod proxy;
 mod sockets;
 
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use socket2::{Domain, SockRef, Socket, Type};
 
 pub use backend::{Backend, Seen, Wire};
 pub use client::{Answer, Connection, Request};
 pub use namespaces::{in_own_namespaces, shell};
 pub use payload::*;
 pub use proxy::{BACKEND_KEY, Home, Proxy, Ran, Row};
-pub use sockets::{proxy_has_let_go_of, proxy_has_read_all_of};
+pub use sockets::{wait_until_proxy_let_go_of, wait_until_proxy_read_all_of};
 
-/// Long enough for anything that does happen, short enough to report what does not.
+/// Deadline of every wait. It is far longer than anything takes that does happen.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Returns as soon as `condition` holds; fails the test when it does not within `limit`.
+/// Returns as soon as `condition` holds. Fails the test if it does not hold within `limit`.
 #[track_caller]
 pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -33,13 +35,13 @@ pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bo
     }
 }
 
-/// Held by tests that load the machine and by tests that measure a time, so that they never meet.
+/// Returns a lock that is held by tests that load the machine and by tests that measure a time, so that they never run at once.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets one side of a test go on only as far as the other has allowed: `pass` waits for an `allow`.
+/// Makes one side of a test wait for the other: each `pass` waits for an `allow`.
 #[derive(Default)]
 pub struct Turnstile {
     allowed: Mutex<usize>,
@@ -52,7 +54,7 @@ impl Turnstile {
         self.changed.notify_all();
     }
 
-    /// False when nobody allowed it in time: the scripts end then, and the test fails where it looks.
+    /// Waits for an `allow`. Returns false if there is none in time: the script ends then, and the test fails at its own check.
     pub fn pass(&self) -> bool {
         let allowed = self.allowed.lock().unwrap();
         let (mut allowed, wait) = self
@@ -67,7 +69,7 @@ impl Turnstile {
     }
 }
 
-/// Checks that an error is one of ours and has the shape from which SDKs build their exceptions.
+/// Checks that an error was made by the proxy and has the shape from which SDKs build their exceptions. Returns its `error`.
 #[track_caller]
 pub fn assert_openai_error(answer: &Answer, status: u16) -> serde_json::Value {
     assert_eq!(answer.status, status, "{answer:?}");
@@ -102,16 +104,41 @@ pub fn assert_openai_error(answer: &Answer, status: u16) -> serde_json::Value {
 
 /// Ends a connection with RST instead of FIN, as a crashed peer does.
 fn reset(stream: &TcpStream) {
-    // The standard library cannot set SO_LINGER; tokio can, once it holds the socket.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .unwrap();
-    let _inside = runtime.enter();
-    let twin = stream.try_clone().unwrap();
-    twin.set_nonblocking(true).unwrap();
-    tokio::net::TcpStream::from_std(twin)
-        .unwrap()
-        .set_zero_linger()
-        .unwrap();
+    let socket = SockRef::from(stream);
+    socket.set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+/// Returns a socket that is bound to a free port and does not listen yet: connections to it are refused.
+pub fn bind_silently() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let free_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&free_port.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
+/// Checks that 160 wrong keys or tokens of one peer, each on a connection of its own, are slowed down, and that neither a right
+/// one nor another peer is.
+#[track_caller]
+pub fn assert_guesses_are_slowed_down(proxy: &Proxy, guess: &Request, right: &Request) {
+    const GUESSES: usize = 160;
+    let _alone = alone();
+    let start = Instant::now();
+    let mut guessing: Vec<_> = (0..GUESSES).map(|_| proxy.start(guess)).collect();
+    for connection in guessing.iter_mut().take(50) {
+        assert_eq!(connection.answer().status, 401);
+    }
+    let sent = start.elapsed();
+    assert_eq!(proxy.send(right).status, 200);
+    let mut other = Connection::open_from([127, 1, 1, 1].into(), proxy.address());
+    other.send(guess);
+    assert_eq!(other.answer().status, 401);
+    let refused = start.elapsed();
+    for connection in guessing.iter_mut().skip(50) {
+        assert_eq!(connection.answer().status, 401);
+    }
+    let all = start.elapsed();
+    eprintln!("50 guesses {sent:?}, a right one and another peer {refused:?}, all {all:?}");
+    assert!(refused < sent + Duration::from_millis(500), "{refused:?}");
+    assert!(all > Duration::from_millis(700), "{all:?}");
 }

@@ -1,5 +1,5 @@
-//! Another network and another disk without a trace on this machine's: a test runs itself again in namespaces of its
-//! own, which end with it, whatever happens. Linux only; needs root, or user namespaces for everybody.
+//! Networks and disks of a test's own: the test runs itself again in new namespaces, which end with it. Linux only; needs root,
+//! or unprivileged user namespaces.
 
 use std::any::type_name;
 use std::process::{Command, Stdio};
@@ -11,13 +11,13 @@ use super::Ran;
 
 /// Set in the process that runs inside.
 const INSIDE: &str = "LLMPROXY_TEST_INSIDE";
-/// Root may have namespaces; anybody may who is root in a user namespace.
+/// Root may make namespaces, and so may anybody in a user namespace.
 const WAYS: [&str; 2] = ["-mn", "-Urmn"];
 /// More than any test inside takes.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs `body` where it may set up networks and mounts, on temporary files that have `disk` (as in `2m`) of room.
-/// `test` is the test function that calls this; where nobody may have namespaces, it ends with a word about that.
+/// Runs `body` where it may set up networks and mounts, with a temporary directory of size `disk` (as in `2m`). `test` is the test
+/// function that calls this. The test is skipped with a message if namespaces cannot be made.
 #[track_caller]
 pub fn in_own_namespaces<T: Fn()>(_test: T, disk: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {

@@ -1,8 +1,8 @@
-//! Requests and answers as OpenAI words them, short.
+//! Short requests and answers in OpenAI's format.
 
 use std::io::Write;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub const CHAT: &str = "/v1/chat/completions";
 pub const COMPLETIONS: &str = "/v1/completions";
@@ -56,7 +56,7 @@ pub fn delta(text: &str) -> String {
     ) + "\n\n"
 }
 
-/// The usage-only event with which a stream ends when usage was asked for.
+/// The usage-only event at the end of a stream whose request asked for usage.
 pub fn usage_event(input: u64, output: u64) -> String {
     let total = input + output;
     format!(
@@ -64,7 +64,7 @@ pub fn usage_event(input: u64, output: u64) -> String {
     ) + "\n\n"
 }
 
-/// A short chat stream that says its usage before the end, event by event.
+/// The events of a short chat stream that reports its usage before the end.
 pub fn counted_stream(input: u64, output: u64) -> [String; 4] {
     [
         delta("Hello"),
@@ -72,6 +72,22 @@ pub fn counted_stream(input: u64, output: u64) -> [String; 4] {
         usage_event(input, output),
         DONE.to_owned(),
     ]
+}
+
+/// Returns the totals of a user in a cost report: input, output and cached tokens, and requests.
+#[track_caller]
+pub fn totals(costs: &Value) -> [i64; 4] {
+    [
+        "total_input_tokens",
+        "total_output_tokens",
+        "total_cached_tokens",
+        "total_requests",
+    ]
+    .map(|total| {
+        costs[total]
+            .as_i64()
+            .unwrap_or_else(|| panic!("{total} is a number: {costs}"))
+    })
 }
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! The real binary: its home (a directory and settings of its own), its commands, and its running server.
+//! The real binary: its home (a directory and settings of its own), its commands and its running server.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -15,10 +15,10 @@ use tempfile::TempDir;
 
 use super::{Answer, Backend, CHAT, Connection, PATIENCE, Request, wait_until};
 
-/// The key that must never be seen on the clients' side, nor in any output.
+/// The backend's key, which clients must never see, and which must be in no output.
 pub const BACKEND_KEY: &str = "sk-backend-secret";
 
-/// A working directory, an environment that holds nothing but what is set here, and the arguments of `serve`.
+/// A working directory, an environment with nothing but what is set here, and the arguments of `serve`.
 pub struct Home {
     dir: TempDir,
     environment: Vec<(String, String)>,
@@ -66,7 +66,7 @@ impl Home {
         self
     }
 
-    /// Runs every command through words of the shell that end in one which runs a command: `umask 0; exec`.
+    /// Runs every command by a line of shell that ends in a command which runs another: `umask 0; exec`.
     pub fn launched_by(mut self, words: &str) -> Self {
         self.launcher = Some(words.to_owned());
         self
@@ -123,14 +123,14 @@ impl Home {
         }
     }
 
-    /// A running proxy with one user, `alice`, and her key.
+    /// Starts a proxy with one user, `alice`. Returns it and her key.
     #[track_caller]
     pub fn serve_alice(self) -> (Proxy, String) {
         let key = self.user("alice");
         (self.serve(), key)
     }
 
-    /// What a `serve` says that does not get as far as listening.
+    /// Runs a `serve` that must end before it listens.
     #[track_caller]
     pub fn refused(&self) -> Ran {
         Ran::of(self.command(&["serve"]).args(&self.arguments))
@@ -141,7 +141,7 @@ impl Home {
         self.open(flags)
     }
 
-    /// For tests that put into the file what takes too long to come about.
+    /// Opens the database for tests that write rows which take too long to come about.
     pub fn writable_database(&self) -> rusqlite::Connection {
         self.open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
     }
@@ -152,7 +152,7 @@ impl Home {
         database
     }
 
-    /// The ledger as it stands on disk, oldest row first.
+    /// Returns the rows on disk, oldest first.
     pub fn rows(&self) -> Vec<Row> {
         let database = self.database();
         let mut statement = database
@@ -180,7 +180,20 @@ impl Home {
         rows.unwrap().map(Result::unwrap).collect()
     }
 
-    /// The ledger's only row, once it is there: the row of a client that hung up is written after the fact.
+    /// Returns the tokens and the source of each row, oldest first.
+    pub fn booked(&self) -> Vec<([i64; 4], String)> {
+        let rows = self.rows().into_iter();
+        rows.map(|row| (row.tokens(), row.source)).collect()
+    }
+
+    /// Returns the users as `user list --json` prints them.
+    #[track_caller]
+    pub fn users(&self) -> Vec<Value> {
+        let listed = self.cli(&["user", "list", "--json"]).json();
+        listed["users"].as_array().unwrap().clone()
+    }
+
+    /// Waits for the ledger's only row and returns it. The row of a client that disconnected is written later.
     #[track_caller]
     pub fn only_row(&self) -> Row {
         wait_until("the ledger has a row", PATIENCE, || !self.rows().is_empty());
@@ -325,7 +338,7 @@ impl Proxy {
         answer.json()
     }
 
-    /// Everything the server has written to stderr so far.
+    /// Returns everything that the server has written so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -338,7 +351,7 @@ impl Proxy {
         self.port
     }
 
-    /// The lines of a busy log come a moment after what they tell of.
+    /// Waits until the log contains a text. Lines of a busy log come a moment after their event.
     #[track_caller]
     pub fn wait_for_log(&self, text: &str) {
         wait_until(&format!("the log says {text:?}"), PATIENCE, || {
@@ -346,13 +359,13 @@ impl Proxy {
         });
     }
 
-    /// How many descriptors the server has open. Linux only.
+    /// Returns the number of descriptors that the server has open. Linux only.
     pub fn open_files(&self) -> usize {
         let directory = format!("/proc/{}/fd", self.child.id());
         std::fs::read_dir(directory).unwrap().count()
     }
 
-    /// A figure of `/proc/PID/status` in kB: `VmRSS` for the memory in use, `VmHWM` for the most there was.
+    /// Returns a figure of `/proc/PID/status` in kB: `VmRSS` for the memory in use, `VmHWM` for the peak.
     #[track_caller]
     pub fn memory_kb(&self, figure: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -380,7 +393,7 @@ impl Proxy {
         assert!(sent.unwrap().success());
     }
 
-    /// How the server ended, if it did within `limit`.
+    /// Returns how the server ended, or `None` if it is still running after `limit`.
     pub fn exit_within(&mut self, limit: Duration) -> Option<ExitStatus> {
         wait_for_exit(&mut self.child, limit)
     }
@@ -413,7 +426,7 @@ fn spawn(home: &Home) -> (Child, u16, Arc<Mutex<String>>) {
     let mut child = command.spawn().unwrap();
     let log = Arc::new(Mutex::new(String::new()));
     let (listens, port) = mpsc::channel();
-    // One thread a pipe, to the end: a server whose pipe is full stands still.
+    // Each pipe is read to its end by a thread, because a server whose pipe is full stops.
     collect(child.stdout.take().unwrap(), log.clone(), None);
     collect(child.stderr.take().unwrap(), log.clone(), Some(listens));
     if let Ok(port) = port.recv_timeout(PATIENCE) {

@@ -1,5 +1,5 @@
-//! What the kernel knows of the proxy's side of a connection: the only way to see from outside that the proxy has
-//! read a request, or has noticed that its client is gone. Linux only; elsewhere a pause has to do.
+//! The kernel's view of the proxy's side of a connection. It is the only way to see from outside that the proxy has read a request
+//! or noticed a disconnect. Linux only; elsewhere the tests pause instead.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::{Connection, PATIENCE, Proxy, wait_until};
 
 /// Waits until the proxy has taken everything out of the connection's receive queue, and lets it act on that.
 #[track_caller]
-pub fn proxy_has_read_all_of(connection: &Connection, proxy: &Proxy) {
+pub fn wait_until_proxy_read_all_of(connection: &Connection, proxy: &Proxy) {
     let read = |queue: u64| queue == 0;
     wait_until("the proxy reads the request", PATIENCE, || {
         receive_queue(connection.port(), proxy).is_none_or(read)
@@ -18,7 +18,7 @@ pub fn proxy_has_read_all_of(connection: &Connection, proxy: &Proxy) {
 
 /// Waits until the proxy has closed its side of a connection that its client closed.
 #[track_caller]
-pub fn proxy_has_let_go_of(client_port: u16, proxy: &Proxy) {
+pub fn wait_until_proxy_let_go_of(client_port: u16, proxy: &Proxy) {
     wait_until("the proxy notices that its client left", PATIENCE, || {
         receive_queue(client_port, proxy).is_none()
     });

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Shelf, get, id_of, post, two_users, upload};
+use super::{Shelf, get, id_of, new_response, post, two_users, upload};
 use crate::harness::assert_openai_error;
 
 const LINE: &str = r#"{"custom_id":"1","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[]}}"#;
@@ -67,12 +67,7 @@ fn a_list_that_shows_a_finished_batch_bills_it() {
 fn batch_lines_may_refer_to_own_objects_only() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
-    let response = id_of(&post(
-        &proxy,
-        &alice,
-        "/v1/responses",
-        &json!({"model": "m"}),
-    ));
+    let response = new_response(&proxy, &alice);
     let line = json!({"custom_id": "2", "method": "POST", "url": "/v1/responses", "body": {"model": "m", "previous_response_id": response}});
     let lines = format!("{LINE}\n\n{line}");
     let batch = |key: &str| {

@@ -7,9 +7,10 @@ use std::sync::{
 
 use serde_json::{Value, json};
 
-use super::{get, id_of, made_earlier, post, remembered, upload};
+use super::{get, id_of, made_earlier, new_response, post, remembered, upload};
 use crate::harness::{
-    Backend, Home, PATIENCE, Proxy, Request, Seen, Turnstile, Wire, proxy_has_let_go_of, wait_until,
+    Backend, Home, PATIENCE, Proxy, Request, Seen, Turnstile, Wire, wait_until,
+    wait_until_proxy_let_go_of,
 };
 
 const DONE: &str = r#"{"id":"resp_1","status":"completed","model":"m-2","usage":{"input_tokens":3,"output_tokens":4,"total_tokens":7}}"#;
@@ -49,7 +50,7 @@ fn leaves(proxy: &Proxy, turnstile: &Turnstile, asked: usize, backend: &Backend,
     backend.wait_for_requests(asked);
     let port = client.port();
     drop(client);
-    proxy_has_let_go_of(port, proxy);
+    wait_until_proxy_let_go_of(port, proxy);
     turnstile.allow(1);
 }
 
@@ -113,7 +114,7 @@ fn a_disconnect_between_head_and_id_loses_nothing() {
     assert_eq!(client.read_some().as_deref(), Some(&b": wait\n\n"[..]));
     let port = client.port();
     drop(client);
-    proxy_has_let_go_of(port, &proxy);
+    wait_until_proxy_let_go_of(port, &proxy);
     turnstile.allow(1);
     wait_until("the response is known", PATIENCE, || {
         get(&proxy, &key, "/v1/responses/resp_1").status == 200
@@ -239,7 +240,7 @@ fn an_unreadable_object_does_not_block_other_bills() {
 fn a_poll_that_bills_nothing_logs_no_token_counts() {
     let backend = Backend::json(DONE);
     let (proxy, key) = private(&backend).serve_alice();
-    id_of(&post(&proxy, &key, "/v1/responses", &json!({"model": "m"})));
+    new_response(&proxy, &key);
     for _ in 0..2 {
         assert_eq!(get(&proxy, &key, "/v1/responses/resp_1").status, 200);
     }

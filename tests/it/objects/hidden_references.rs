@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Shelf, get, id_of, made_earlier, post, remembered, two_users, upload};
+use super::{Shelf, get, id_of, made_earlier, new_response, post, remembered, two_users, upload};
 use crate::harness::{
     Answer, Backend, Home, PATIENCE, Proxy, Request, Turnstile, assert_openai_error, wait_until,
 };
@@ -196,12 +196,7 @@ fn with_stored_objects_off_other_cases_are_refused_too() {
 fn a_body_that_cannot_be_searched_is_refused() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
-    let id = id_of(&post(
-        &proxy,
-        &alice,
-        "/v1/responses",
-        &json!({"model": "m"}),
-    ));
+    let id = new_response(&proxy, &alice);
     let mut body = format!(r#"{{"user":"?","previous_response_id":"{id}"}}"#).into_bytes();
     body[9] = 0xff;
     let answer = send(&proxy, &bob, "/v1/responses", "application/json", body);
@@ -213,12 +208,7 @@ fn a_body_that_cannot_be_searched_is_refused() {
 fn items_are_known_by_their_ids_alone() {
     let shelf = Shelf::start();
     let (proxy, alice, bob) = two_users(&shelf);
-    let response = id_of(&post(
-        &proxy,
-        &alice,
-        "/v1/responses",
-        &json!({"model": "m"}),
-    ));
+    let response = new_response(&proxy, &alice);
     let item = format!("msg-of-{response}");
     let bodies = [
         json!({"input": [{"id": item}]}),

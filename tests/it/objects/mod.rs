@@ -201,7 +201,13 @@ pub fn id_of(answer: &Answer) -> String {
     answer.json()["id"].as_str().expect("an id").to_owned()
 }
 
-/// Uploads a file with this content.
+/// Makes a stored response and returns its id.
+#[track_caller]
+pub fn new_response(proxy: &Proxy, key: &str) -> String {
+    id_of(&post(proxy, key, "/v1/responses", &json!({"model": "m"})))
+}
+
+/// Uploads a file with this content and returns its id.
 #[track_caller]
 pub fn upload(proxy: &Proxy, key: &str, content: &str) -> String {
     let body = format!(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Shelf, get, id_of, post, two_users};
+use super::{Shelf, get, id_of, new_response, post, two_users};
 use crate::harness::{Backend, Home, PATIENCE, Request, Turnstile, wait_until};
 
 #[test]
@@ -165,12 +165,7 @@ fn responses_that_are_not_stored_are_not_recorded() {
 fn objects_survive_a_kill() {
     let shelf = Shelf::start();
     let (mut proxy, alice, _) = two_users(&shelf);
-    let id = id_of(&post(
-        &proxy,
-        &alice,
-        "/v1/responses",
-        &json!({"model": "m"}),
-    ));
+    let id = new_response(&proxy, &alice);
     proxy.kill9();
     proxy.restart();
     assert_eq!(

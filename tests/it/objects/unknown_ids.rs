@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Shelf, get, id_of, post, two_users, upload};
+use super::{Shelf, get, id_of, new_response, post, two_users, upload};
 use crate::harness::{Backend, Home, Request};
 
 /// Status and body of both answers, the ids in them made alike.
@@ -51,7 +51,7 @@ fn another_user_s_cursor_in_an_own_object_is_unknown() {
     let file = upload(&proxy, &alice, "x");
     let own = upload(&proxy, &bob, "y");
     let store = id_of(&post(&proxy, &bob, "/v1/vector_stores", &json!({})));
-    let response = id_of(&post(&proxy, &bob, "/v1/responses", &json!({"model": "m"})));
+    let response = new_response(&proxy, &bob);
     let before = shelf.backend.requests().len();
     for (path, foreign) in [
         (format!("/v1/vector_stores/{store}/files"), file.as_str()),

@@ -231,13 +231,7 @@ fn after_the_grace_running_answers_are_cut_off_and_booked() {
 
 #[test]
 fn every_delivered_answer_is_on_disk_after_the_end() {
-    let backend = Backend::start(|request, wire| {
-        if request.asks_to_stream() {
-            wire.sse(&counted_stream(19, 10));
-        } else {
-            wire.json(&chat_completion(19, 10));
-        }
-    });
+    let backend = Backend::chats(19, 10);
     let (mut proxy, key) = Home::new(&backend).serve_alice();
     for body in [ASK, ASK_STREAM].repeat(10) {
         assert!(proxy.chat(&key, body).clean);

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::harness::{
     ASK, ASK_STREAM, BACKEND_KEY, Backend, CHAT, Home, Request, assert_openai_error,
-    chat_completion, counted_stream,
+    chat_completion,
 };
 
 #[test]
@@ -154,13 +154,7 @@ fn the_azure_way_to_give_the_key_works() {
 
 #[test]
 fn the_body_crosses_to_the_byte() {
-    let backend = Backend::start(|request, wire| {
-        if request.asks_to_stream() {
-            wire.sse(&counted_stream(1, 1));
-        } else {
-            wire.json(&chat_completion(1, 1));
-        }
-    });
+    let backend = Backend::chats(1, 1);
     let (proxy, key) = Home::new(&backend).serve_alice();
     let bodies = [
         "\r\n\t { \"model\" :\t\"m\" , \"messages\" : [ ] }\n\n ",
@@ -183,13 +177,7 @@ fn the_body_crosses_to_the_byte() {
 
 #[test]
 fn a_body_of_megabytes_crosses_whole() {
-    let backend = Backend::start(|request, wire| {
-        if request.asks_to_stream() {
-            wire.sse(&counted_stream(1, 1));
-        } else {
-            wire.json(&chat_completion(1, 1));
-        }
-    });
+    let backend = Backend::chats(1, 1);
     let (proxy, key) = Home::new(&backend).serve_alice();
     let picture: Vec<String> = (0..300_000).map(|n| n.to_string()).collect();
     let picture = picture.join("iVBORw");

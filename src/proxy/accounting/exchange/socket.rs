@@ -15,7 +15,7 @@ use crate::{
 
 impl Exchange {
     /// Notes that a socket is open. What it uses is booked part by part, and not at its end.
-    pub fn open_socket(&mut self) {
+    pub fn mark_socket_open(&mut self) {
         self.set_answer(
             StatusCode::SWITCHING_PROTOCOLS.as_u16(),
             None,
@@ -62,7 +62,7 @@ impl Exchange {
         text: Text,
     ) -> impl Future<Output = Result<(), NotWritten>> + use<> {
         let estimate = self.part_estimate(started, text, Outcome::Completed);
-        let written = self.accounting.count_and_tell(estimate);
+        let written = self.accounting.submit_awaited(estimate);
         async move { written.await.unwrap_or(Err(NotWritten)) }
     }
 

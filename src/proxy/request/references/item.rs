@@ -13,7 +13,8 @@ pub struct Item {
     has_content: bool,
 }
 
-/// Kinds of items, by `type`. If it is doubled, in whatever spelling, the last of these counts.
+/// Kinds of items, by `type`. If it is doubled, in whatever spelling, the kind that comes last in
+/// this list counts.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ItemKind {
     #[default]

@@ -54,7 +54,8 @@ pub const REQUEST_ID: &str = "request_id";
 const FILES_OF_FORMS: [Known; 1] = [("input_reference", ObjectKind::File)];
 /// Members in which an object is an item of a conversation. The backend may know it by its `id`.
 const ITEMS: [&str; 2] = ["input", "items"];
-const ITEM_DEPTH: usize = 3;
+/// Depth of a member of a chat's message, in which [`AUDIO`] is.
+const MESSAGE_DEPTH: usize = 3;
 /// Members that hold the users' own words, and descriptions of tools: what looks like a reference
 /// in them is none. Annotations and results are text about files, in earlier answers; `env` and
 /// `headers` are for a shell and a server of tools, and `chat_template_kwargs` for vLLM's template.
@@ -481,7 +482,8 @@ impl<'de> PartReader<'de> for Within<'de, '_, '_> {
         if member.name == "variables" {
             // A user fills text into a prompt, or an object that says what it is.
             below = Member::default();
-        } else if *depth == ITEM_DEPTH && below.loose.is("audio") && member.loose.is("messages") {
+        } else if *depth == MESSAGE_DEPTH && below.loose.is("audio") && member.loose.is("messages")
+        {
             below.holder = Some((AUDIO, ObjectKind::Audio));
         }
         search.value(value, below, *depth);
