@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_spreadsheet_would_run_is_quoted() {
+    fn cells_that_a_spreadsheet_would_run_are_quoted() {
         assert_eq!(no_formula("=1+1"), "'=1+1");
         assert_eq!(no_formula("gpt-4.1"), "gpt-4.1");
     }

@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_by_line_and_name() {
+    fn an_unreadable_line_is_reported_by_number_and_name() {
         for (text, message) in [
             (
                 "A=1\nB=10.0.0.0/8, ::1\n",
@@ -348,7 +348,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_quoted_comes_back(values in prop::collection::vec("(\\PC|[\\\\'\"$# \n\t]){0,12}", 0..4)) {
+        fn quoted_values_are_read_back(values in prop::collection::vec("(\\PC|[\\\\'\"$# \n\t]){0,12}", 0..4)) {
             let double = |value: &str| {
                 let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
                 format!("A=\"{escaped}\" # x\n")

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_before_the_document_broke_off_stays() {
+    fn members_read_before_the_document_broke_off_are_kept() {
         let mut notes = Notes::default();
         let cut = r#"{"a":1,"list":[1,2,"#;
         assert!(for_each_member(&mut Deserializer::from_str(cut), &mut notes).is_err());

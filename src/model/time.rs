@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_and_the_field_named() {
+    fn an_invalid_time_is_refused_with_its_field() {
         for text in [
             "",
             "yesterday",
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn hours_have_a_limit_that_is_told() {
+    fn too_many_hours_are_refused_with_the_limit() {
         for hours in ["8766001", "99999999999", "1e300"] {
             let error = TimeRange::parse(Some(hours), None, None, 0).unwrap_err();
             assert!(error.to_string().contains("at most 8766000"), "{error}");

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn every_accepted_form_names_its_file() {
+    fn every_accepted_url_leads_to_its_file() {
         assert_eq!(path("sqlite+aiosqlite:///./llm_proxy.db"), "./llm_proxy.db");
         assert_eq!(path("sqlite+pysqlite:///rel.db"), "rel.db");
         assert_eq!(path("sqlite:///rel/a.db"), "rel/a.db");

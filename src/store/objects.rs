@@ -236,7 +236,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_object_belongs_to_who_made_it_first_until_it_is_forgotten() {
+    fn an_object_belongs_to_its_first_maker_until_forgotten() {
         with_database(|connection| {
             let foreign = |user_id, ids: &[&str]| {
                 let claims: Vec<Claim> = ids.iter().map(|id| claim(id, ObjectKind::File)).collect();
@@ -281,7 +281,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_id_that_was_given_is_nobody_s_and_stands_in_nobody_s_way() {
+    fn a_client_s_item_id_is_unowned_and_blocks_nothing() {
         use ObjectKind::{File, Given, Item, Response};
         let made = |kind, user_id, origin| StoredObject {
             kind,

@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_weighed_whole() {
+    fn unreadable_json_is_estimated_by_its_length() {
         for body in [
             &br#"{"messages":[{"content":"half a \ud83d"}]}"#[..],
             br#"{"messages":[{"content":"cut"#,

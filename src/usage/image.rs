@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_of_each_format_tells_the_size() {
+    fn the_header_of_each_format_has_the_size() {
         let mut webp = b"RIFF....WEBPVP8X....\0\0\0\0".to_vec();
         webp.extend([0x1f, 0x03, 0, 0x57, 0x02, 0]);
         let lossless = b"RIFF....WEBPVP8L....\x2f\x1f\xc3\x95\x00";
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_an_address_or_no_picture_has_the_size_of_the_example() {
+    fn addresses_and_non_pictures_get_the_default_size() {
         for url in [
             "https://example.com/a.png",
             "data:image/png;base64,",
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_is_decoded_as_far_as_it_is_any() {
+    fn base64_is_decoded_as_far_as_it_is_valid() {
         for (base64, expected) in [
             ("AAEC_-8=", &b"\0\x01\x02\xff\xef"[..]),
             ("AAEC/+8", b"\0\x01\x02\xff\xef"),

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_tells_its_id_status_items_and_containers() {
+    fn a_response_s_id_status_items_and_containers_are_found() {
         let stored = read(
             r#"{"id":"resp_1","object":"response","status":"completed","output":[{"id":"rs_1","type":"reasoning"},
                {"type":"code_interpreter_call","id":"ci_1","container_id":"cntr_1"},{"id":"msg_1","content":[{"id":"no"}]}],
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_and_an_upload_tell_their_files() {
+    fn files_of_a_batch_and_an_upload_are_found() {
         let batch = read(
             r#"{"id":"batch_1","status":"finalizing","output_file_id":"file-o","error_file_id":null}"#,
         );
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chat_tells_its_audio() {
+    fn the_id_of_a_chat_s_audio_is_found() {
         let whole = read(
             r#"{"id":"chatcmpl-1","audio":{"id":"no"},"choices":[{"id":"no","message":{"id":"no","audio":{"id":"audio_1","data":"AA=="}}},
                {"message":{"audio":null}}]}"#,
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_odd_is_read_as_far_as_it_goes() {
+    fn truncated_json_is_read_as_far_as_it_goes() {
         let cut =
             read(r#"{"id":"resp_1","status":"completed","output":[{"id":"ig_1","result":"iVBORw0"#);
         assert_eq!(cut.id.as_deref(), Some("resp_1"));

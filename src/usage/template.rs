@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_reads_may_be_no_unicode() {
+    fn unread_members_may_be_invalid_unicode() {
         let (text, _) = read(&[&b"{\"x\":\"\xff\",\"delta\":\"a\"}"[..]; 2]);
         assert_eq!(text.kept(), "aa");
     }
@@ -279,7 +279,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_it_reads_what_a_parser_reads(
+        fn a_template_reads_what_a_parser_reads(
             shapes in prop::collection::vec((0usize..6, ".{0,6}|[\"\\\\a{}:,\u{1}]{0,6}", "[a-z0-9\"\\\\]{0,4}"), 1..12),
         ) {
             let events: Vec<String> = shapes

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded_and_ends_with_a_whole_character() {
+    fn kept_text_is_bounded_and_ends_with_a_complete_character() {
         let mut text = of_pieces(std::iter::repeat_n("漢", 30_000));
         assert_eq!(text.kept().len(), MAX_KEPT_BYTES / 3 * 3);
         assert_eq!(text.kept().len() as u64 + text.further_bytes(), 90_000);

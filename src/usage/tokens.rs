@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_the_kept_text_of_a_stream_counts_like_it() {
+    fn text_beyond_the_kept_part_of_a_stream_counts_alike() {
         for sample in &SAMPLES {
             let mut text = Text::default();
             let times = 200_000 / sample.text.len() as u64;

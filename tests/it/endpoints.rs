@@ -50,7 +50,7 @@ fn each_json_endpoint_is_booked_by_the_usage_that_it_has() {
 }
 
 #[test]
-fn counting_tokens_uses_none() {
+fn counting_tokens_is_free() {
     let backend = says(r#"{"input_tokens":14}"#);
     let (proxy, key) = Home::new(&backend).serve_alice();
     for path in ["/v1/messages/count_tokens", "/v1/responses/input_tokens"] {

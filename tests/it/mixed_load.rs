@@ -44,7 +44,7 @@ fn request(n: usize) -> (&'static str, Value) {
 }
 
 #[test]
-fn the_sums_of_a_mixed_crowd_equal_what_the_backend_gave_out() {
+fn the_ledger_equals_the_usage_the_backend_reported() {
     let backend = backend::start(backend::Settings::default()).unwrap();
     let (proxy, _) = Home::with_backend_url(&backend.url()).serve_alice();
     let keys: Vec<String> = (0..4).map(|n| proxy.user(&format!("user-{n}"))).collect();

@@ -189,7 +189,7 @@ fn errors_that_a_retry_cannot_fix_say_so() {
 }
 
 #[test]
-fn anthropic_s_request_id_is_booked_where_there_is_no_other() {
+fn anthropic_s_request_id_is_booked_if_it_is_the_only_one() {
     for (headers, expected) in [
         (&[("request-id", "req_a")][..], "req_a"),
         (

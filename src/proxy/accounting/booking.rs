@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_of_what_is_not_done_books_what_was_prepared() {
+    fn deleting_an_unfinished_object_books_its_estimate() {
         let deletion = Facts {
             deletes_unfinished: true,
             path_id: Some("resp_1"),
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_bills_an_open_account_once() {
+    fn a_poll_bills_an_open_account_once() {
         let (running, done, cancelled) = (
             stored("in_progress"),
             stored("completed"),

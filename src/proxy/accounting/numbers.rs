@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_follows_the_metering_and_the_report() {
+    fn missing_numbers_follow_from_metering_and_report() {
         for (metering, body, expected) in [
             (Metering::Text, BOTH, (3, 2, Missing::Nothing)),
             (Metering::Text, INPUT, (3, 0, parts(false, true))),

@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_is_found_whatever_the_case_of_the_scheme() {
+    fn a_bearer_token_is_found_in_any_case_of_the_scheme() {
         assert_eq!(bearer(b"Bearer abc"), Some(&b"abc"[..]));
         assert_eq!(bearer(b"bearer  abc "), Some(&b"abc"[..]));
         for value in [

@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_chunks_are_told_after_the_data_before_them() {
+    fn malformed_chunks_are_reported_after_earlier_data() {
         for bad in [
             "x\r\n",
             "-1\r\n",

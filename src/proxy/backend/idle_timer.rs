@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_noticed_though_the_timer_fired_when_nobody_looked() {
+    fn silence_is_noticed_if_the_timer_fired_unobserved() {
         run(async {
             let mut idle = IdleTimer::new(LIMIT);
             assert!(!is_over(&mut idle).await);

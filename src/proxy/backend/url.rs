@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_refused_without_repeating_it() {
+    fn an_unusable_url_is_refused_without_repeating_it() {
         for text in [
             "",
             "api.openai.com",

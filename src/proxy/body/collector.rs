@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_joined_and_what_they_came_in_is_let_go() {
+    fn short_parts_are_joined_and_their_buffers_released() {
         for announced in [0, 3, 1000, u64::MAX] {
             let mut collected = BytesCollector::of_announced(announced);
             let mut buffer = BytesMut::from(&b"abcdef"[..]);

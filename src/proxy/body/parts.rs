@@ -169,7 +169,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_say_what_the_whole_says(
+        fn parts_read_like_the_complete_body(
             lengths in prop::collection::vec(prop_oneof![0..9_usize, 16_000..17_000_usize], 0..6),
             places in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
         ) {

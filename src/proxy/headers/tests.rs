@@ -101,7 +101,7 @@ fn credentials_addresses_and_hop_by_hop_headers_stay_here() {
 }
 
 #[test]
-fn what_an_answer_says_of_the_backend_s_host_stays_with_it() {
+fn headers_about_the_backend_s_host_are_dropped() {
     let mut headers = HeaderMap::new();
     let mut add = |name: &'static str| {
         headers.append(
@@ -152,7 +152,7 @@ fn an_empty_key_sends_no_authorization() {
 }
 
 #[test]
-fn a_plain_http_proxy_is_told_the_whole_url() {
+fn a_plain_http_proxy_gets_the_complete_url() {
     let url: BackendUrl = "http://backend:81/p".parse().unwrap();
     let proxy = HttpProxy {
         host: "proxy".into(),

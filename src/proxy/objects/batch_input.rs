@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_looked_at_like_a_request() {
+    fn a_batch_line_is_checked_like_a_request() {
         let line = r#"{"custom_id":"1","method":"POST","url":"/v1/responses","body":{"input":"x","previous_response_id":"resp_1"}}"#;
         assert_eq!(check(line).ok().unwrap(), ["resp_1"]);
         assert!(check("  \r\n").ok().unwrap().is_empty());

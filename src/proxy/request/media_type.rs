@@ -270,7 +270,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_taken_has_one_boundary_for_every_reader(
+        fn an_accepted_form_has_one_boundary_for_every_reader(
             pieces in prop::collection::vec(prop::sample::select(vec![
                 "boundary=", "boundary", "Boundary =", "boundary*0=", "; ", ";", "\"", "=", "x", "-1", "xboundary=a", "charset=",
             ]), 0..12),

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_worker_coalesces_what_is_fast_and_short() {
+    fn a_busy_worker_coalesces_fast_and_short_reads() {
         let worker = ReadCoalescer::new();
         let mut fast = StreamCoalescer::new(&worker);
         let now = read_for_a_while(&mut fast, SPAN / (BUSY_READS * 2));
@@ -218,7 +218,7 @@ mod tests {
 
     /// The stream's last waker is woken, although it was polled with another one before.
     #[test]
-    fn the_tick_wakes_who_waits_and_ends_with_the_last() {
+    fn the_tick_wakes_waiters_and_ends_with_the_last() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()

@@ -149,7 +149,7 @@ fn an_account_is_billed_once_and_with_the_larger_numbers() {
 }
 
 #[test]
-fn an_answer_that_says_later_that_it_goes_on_opens_its_account() {
+fn a_late_report_of_more_work_opens_the_account() {
     with_database(|connection| {
         let mut response = object("r", 1);
         response.is_billed = true;
@@ -205,7 +205,7 @@ fn an_aborted_response_is_billed_at_once_and_its_excess_later() {
 }
 
 #[test]
-fn what_was_kept_is_estimated_and_what_was_reported_is_not() {
+fn kept_counts_are_estimates_and_reported_ones_are_not() {
     for (source, output, expected) in [
         (UsageSource::Backend, 20, (0, 300)),
         (UsageSource::Backend, 400, (0, 0)),

@@ -334,7 +334,7 @@ fn the_wal_is_checkpointed_when_idle_and_stays_short_when_busy() {
 }
 
 #[test]
-fn closing_writes_what_nobody_waited_for() {
+fn closing_writes_rows_that_nobody_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     let thread = start(&store, OnFailure::Refuse);
@@ -386,7 +386,7 @@ fn a_refused_row_is_reported_kept_and_written_later() {
 }
 
 #[test]
-fn when_told_to_serve_a_failing_database_holds_nobody_up() {
+fn on_failure_serve_delays_no_answer() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     let thread = start(&store, OnFailure::Serve);

@@ -11,7 +11,7 @@ fn usage_of(answer: &Answer) -> Option<Usage> {
 }
 
 #[test]
-fn openai_s_usage_is_read_whole() {
+fn openai_s_usage_is_read_completely() {
     let answer = read_answer(
             br#"{"id":"x","model":"gpt-4.1-mini-2025","choices":[{"message":{"role":"assistant","content":"hi"}}],
                 "usage":{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29,
@@ -52,7 +52,7 @@ fn a_zero_is_a_zero_and_details_may_be_null() {
 }
 
 #[test]
-fn what_is_no_usage_is_none() {
+fn a_malformed_usage_is_no_usage() {
     for json in [
         "{}",
         "[]",
@@ -102,7 +102,7 @@ fn a_megabyte_of_unfinished_usage_objects_is_given_up_soon() {
 }
 
 #[test]
-fn events_are_told_apart() {
+fn kinds_of_events_are_distinguished() {
     let kind = |data: &str| read_event(data.as_bytes(), &mut Text::default()).0;
     assert_eq!(kind(" [DONE] "), EventKind::Done);
     assert_eq!(

@@ -31,7 +31,7 @@ fn the_last_usage_of_a_piece_is_found() {
 }
 
 #[test]
-fn the_endpoint_s_own_names_win_whatever_stands_beside_them() {
+fn the_endpoint_s_own_names_take_precedence() {
     const OWN: &str = r#""prompt_tokens":12,"completion_tokens":22"#;
     const OTHER: &str = r#""input_tokens":12,"output_tokens":22"#;
     for beside in [
@@ -68,7 +68,7 @@ fn the_endpoint_s_own_names_win_whatever_stands_beside_them() {
 }
 
 #[test]
-fn details_under_two_names_are_one_number_too() {
+fn details_under_two_names_count_once() {
     const COUNTS: &str = r#""prompt_tokens":12,"completion_tokens":22"#;
     for (details, expected) in [
         (
@@ -114,7 +114,7 @@ fn details_under_two_names_are_one_number_too() {
 }
 
 #[test]
-fn what_anthropic_keeps_apart_is_input_too() {
+fn anthropic_s_cache_tokens_count_as_input() {
     let apart = r#"{"input_tokens":10,"cache_creation_input_tokens":200,"cache_read_input_tokens":3000,"output_tokens":4}"#;
     for dialect in [Messages, Completions, Unknown, Responses] {
         assert_eq!(read(dialect, apart), [3210, 4, 3000, 0]);
@@ -127,7 +127,7 @@ fn what_anthropic_keeps_apart_is_input_too() {
 }
 
 #[test]
-fn what_openai_s_counts_include_is_not_added() {
+fn tokens_that_openai_includes_are_not_added() {
     for (json, expected) in [
         (
             r#"{"prompt_tokens":2006,"completion_tokens":300,"total_tokens":2306,"prompt_tokens_details":{"cached_tokens":1920},

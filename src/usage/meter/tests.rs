@@ -93,7 +93,7 @@ fn broken_and_unknown_encodings_pass_unread() {
 }
 
 #[test]
-fn what_cannot_be_decoded_counts_by_its_length() {
+fn an_undecodable_body_counts_by_its_length() {
     for encoding in [Encoding::Brotli, Encoding::Zstd, Encoding::Unknown] {
         for mut meter in [
             Meter::json(encoding, None),
@@ -227,7 +227,7 @@ fn events(stream: &str) -> Reading {
 }
 
 #[test]
-fn text_behind_the_last_count_is_uncounted() {
+fn text_after_the_last_count_is_uncounted() {
     const START: &str = "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":25,\"output_tokens\":1}}}\n\n";
     const TEXT: &str =
         "data: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"word \"}}\n\n";
@@ -260,7 +260,7 @@ fn text_behind_the_last_count_is_uncounted() {
 }
 
 #[test]
-fn usage_in_a_vendor_s_place_counts_where_there_is_no_other() {
+fn usage_in_a_vendor_s_place_counts_if_it_is_the_only_one() {
     const USAGE: &str = r#""usage":{"prompt_tokens":3,"completion_tokens":4}"#;
     const OTHER: &str = r#"{"prompt_tokens":30,"completion_tokens":40}"#;
     for event in [
@@ -356,7 +356,7 @@ fn the_usage_of_a_long_last_event_is_read_wherever_it_stands() {
 }
 
 #[test]
-fn an_answer_called_json_is_what_its_first_byte_says() {
+fn an_answer_labelled_json_is_read_by_its_first_byte() {
     let undecided = || {
         Meter::undecided(
             UsageOnlyEvents::TakeOut,

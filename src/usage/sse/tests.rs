@@ -129,7 +129,7 @@ fn let_out(policy: UsageOnlyEvents, reads: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn what_is_no_data_leaves_with_its_read() {
+fn lines_without_data_leave_with_their_read() {
     for reads in [
         [": keep-alive\n", ": keep-alive\n", "data: a\n\n"],
         ["event: x\r\n", "id: 1\r\n", "retry: 5\r\n\r\n"],
@@ -180,7 +180,7 @@ fn done_is_reported_and_leaves_as_its_line_ends() {
 }
 
 #[test]
-fn an_event_named_error_is_known_however_it_is_split() {
+fn an_error_event_is_recognised_in_any_split() {
     let stream = "event: error\ndata: a\n\nevent: errors\ndata: b\n\nevent:error\n\ndata: c\n\nevent:error\nid: 1\ndata:d\n\n";
     for size in 1..stream.len() {
         let (mut scanner, mut named) = (Scanner::new(UsageOnlyEvents::TakeOut), Vec::new());

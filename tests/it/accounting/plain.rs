@@ -15,7 +15,7 @@ fn row_of(answer: &str) -> Row {
 }
 
 #[test]
-fn a_row_says_who_what_when_and_how_much() {
+fn a_row_has_user_model_time_and_tokens() {
     let answer = json!({
         "model": "gpt-4.1-mini-2025-04-14",
         "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],

@@ -61,7 +61,7 @@ fn this_machine_may_call_by_any_of_its_own_names() {
 }
 
 #[test]
-fn this_machine_is_known_behind_an_ipv6_socket_too() {
+fn this_machine_is_recognised_behind_an_ipv6_socket() {
     if std::net::TcpListener::bind("[::1]:0").is_err() {
         eprintln!("skipped: this machine has no IPv6");
         return;
@@ -81,7 +81,7 @@ fn this_machine_is_known_behind_an_ipv6_socket_too() {
 
 /// RFC 9112, 3.2: which of the two a reverse proxy has looked at, nobody knows.
 #[test]
-fn two_host_headers_are_400_whoever_sends_them() {
+fn two_host_headers_are_400() {
     let (_backend, home) = home();
     let token = "a-long-admin-token";
     let pairs = [

@@ -179,7 +179,7 @@ fn only_the_server_migrates_an_older_database() {
 }
 
 #[test]
-fn whoever_makes_a_new_database_by_adding_a_user_is_told() {
+fn adding_a_user_reports_a_new_database() {
     let home = home().unset("DATABASE_URL");
     let first = home.cli(&["user", "add", "alice"]);
     assert_eq!(

@@ -86,7 +86,7 @@ fn the_seeds_dotenv_is_all_that_serve_needs() {
 }
 
 #[test]
-fn what_stands_in_dotenv_is_taken_as_it_stands() {
+fn values_of_the_env_file_are_read_as_they_are() {
     let backend = Backend::json(chat_completion(19, 10));
     let home = Home::new(&backend)
         .unset("OPENAI_API_KEY")
@@ -143,7 +143,7 @@ fn variables_without_a_flag_are_read_from_dotenv_too() {
 }
 
 #[test]
-fn no_help_shows_what_stands_in_dotenv() {
+fn no_help_text_shows_values_of_the_env_file() {
     let home = home()
         .unset("OPENAI_API_KEY")
         .file(".env", "OPENAI_API_KEY=hunter2\nPORT=4711\n");
@@ -170,7 +170,7 @@ fn a_name_like_a_help_flag_does_not_skip_the_env_file() {
 }
 
 #[test]
-fn a_variable_that_is_no_utf_8_is_named() {
+fn a_variable_that_is_not_utf_8_is_reported() {
     use std::os::unix::ffi::OsStringExt;
     let odd = std::ffi::OsString::from_vec(vec![b'a', 0xff, b'b']);
     let ran = Ran::of(home().command(&["serve"]).env("OPENAI_ORG_ID", odd));
@@ -270,7 +270,7 @@ fn a_missing_key_for_the_backend_is_one_line() {
 }
 
 #[test]
-fn a_bad_secret_is_named_but_not_shown() {
+fn a_bad_secret_is_reported_and_not_shown() {
     for (name, value) in [
         ("OPENAI_API_KEY", "sk-hunter2\nx"),
         ("ADMIN_TOKEN", "hunter2\nx"),

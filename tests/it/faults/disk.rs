@@ -124,8 +124,8 @@ fn a_disk_that_fills_up_repeatedly_under_load_loses_no_row() {
 }
 
 #[test]
-fn a_read_only_disk_is_said_in_one_line_at_start() {
-    in_own_namespaces(a_read_only_disk_is_said_in_one_line_at_start, "4m", || {
+fn a_read_only_disk_is_a_one_line_error_at_start() {
+    in_own_namespaces(a_read_only_disk_is_a_one_line_error_at_start, "4m", || {
         let home = Home::with_backend_url("http://127.0.0.1:9");
         let remount = |how: &str| {
             shell(&format!("mount -o remount,bind,{how} \"$TMPDIR\""));

@@ -77,7 +77,7 @@ impl Watched {
 }
 
 #[test]
-fn whatever_goes_wrong_no_secret_is_logged_answered_or_listed() {
+fn no_failure_shows_a_secret_in_logs_answers_or_lists() {
     let backend = faulty();
     let home = Home::new(&backend)
         .set("OPENAI_API_KEY", BACKEND_KEY)

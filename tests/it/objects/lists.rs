@@ -124,7 +124,7 @@ fn listed_objects_are_passed_byte_for_byte() {
 }
 
 #[test]
-fn a_list_that_the_ledger_refuses_has_its_line_in_the_log() {
+fn a_list_that_the_ledger_refuses_is_logged() {
     let shelf = Shelf::start();
     let (proxy, alice, _) = two_users(&shelf);
     let input = upload(&proxy, &alice, r#"{"url":"/v1/responses","body":{}}"#);

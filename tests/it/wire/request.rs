@@ -8,7 +8,7 @@ use crate::harness::{
 };
 
 #[test]
-fn secrets_and_hop_by_hop_headers_stay_behind() {
+fn secrets_and_hop_by_hop_headers_are_removed() {
     let backend = Backend::json(chat_completion(1, 1));
     let (proxy, key) = Home::new(&backend).serve_alice();
     let kept_back = [
@@ -153,7 +153,7 @@ fn the_azure_way_to_give_the_key_works() {
 }
 
 #[test]
-fn the_body_crosses_to_the_byte() {
+fn the_body_reaches_the_backend_byte_for_byte() {
     let backend = Backend::chats(1, 1);
     let (proxy, key) = Home::new(&backend).serve_alice();
     let bodies = [
@@ -176,7 +176,7 @@ fn the_body_crosses_to_the_byte() {
 }
 
 #[test]
-fn a_body_of_megabytes_crosses_whole() {
+fn a_body_of_megabytes_reaches_the_backend_complete() {
     let backend = Backend::chats(1, 1);
     let (proxy, key) = Home::new(&backend).serve_alice();
     let picture: Vec<String> = (0..300_000).map(|n| n.to_string()).collect();
@@ -202,7 +202,7 @@ fn a_body_of_megabytes_crosses_whole() {
 }
 
 #[test]
-fn a_body_sent_in_chunks_crosses_whole() {
+fn a_body_sent_in_chunks_reaches_the_backend_complete() {
     let backend = Backend::json(chat_completion(1, 1));
     let (proxy, key) = Home::new(&backend).serve_alice();
     let (front, back) = ASK.split_at(20);
@@ -234,7 +234,7 @@ fn a_client_that_waits_for_100_continue_gets_it() {
 }
 
 #[test]
-fn an_offer_to_upgrade_to_h2c_is_left_behind() {
+fn an_h2c_upgrade_offer_is_removed() {
     let backend = Backend::json(chat_completion(1, 1));
     let (proxy, key) = Home::new(&backend).serve_alice();
     // What Java's HttpClient sends with its first request to a plain-text server.

@@ -194,7 +194,7 @@ fn an_answer_of_any_kind_and_size_passes_to_the_byte() {
 }
 
 #[test]
-fn the_backends_own_errors_pass_as_they_are() {
+fn the_backend_s_errors_are_passed_unchanged() {
     let error = r#"{ "error": {"message": "Rate limit reached for gpt-4.1", "type": "requests", "code": "rate_limit_exceeded"} }"#;
     let backend = Backend::start(move |request, wire| {
         let status = format!("{} Whatever", request.model());
@@ -222,7 +222,7 @@ fn the_backends_own_errors_pass_as_they_are() {
 }
 
 #[test]
-fn a_backend_that_refuses_our_key_is_502_without_its_words() {
+fn a_refused_backend_key_is_502_without_the_backend_s_text() {
     let backend = Backend::start(|_, wire| {
         let quote =
             format!(r#"{{"error":{{"message":"Incorrect API key provided: {BACKEND_KEY}."}}}}"#);

@@ -45,7 +45,7 @@ fn a_refused_option_is_left_out_and_the_model_remembered() {
 }
 
 #[test]
-fn a_refusal_of_the_client_s_own_option_is_its_business() {
+fn a_refusal_of_the_client_s_own_option_is_passed_on() {
     let backend = refusing("400 Bad Request");
     let (proxy, key) = Home::new(&backend).serve_alice();
     let body = r#"{"model":"m","stream":true,"stream_options":{"x":1},"messages":[]}"#;
@@ -55,7 +55,7 @@ fn a_refusal_of_the_client_s_own_option_is_its_business() {
 }
 
 #[test]
-fn another_refusal_passes_as_it_came() {
+fn other_refusals_are_passed_unchanged() {
     let long = format!(r#"{{"error":"{}"}}"#, "x".repeat(200_000));
     for (status, body) in [
         (
@@ -108,7 +108,7 @@ fn a_refusal_that_breaks_off_breaks_off() {
 }
 
 #[test]
-fn a_backend_that_is_gone_the_second_time_is_502() {
+fn a_backend_that_is_down_on_the_retry_is_502() {
     let backend = Backend::start(|request, wire| {
         if request.text().contains("stream_options") {
             return wire.answer("400 Bad Request", &[JSON], REFUSAL);

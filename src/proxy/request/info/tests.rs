@@ -171,7 +171,7 @@ fn stream_and_background_are_found_in_any_case() {
 }
 
 #[test]
-fn what_asks_by_itself_or_does_not_stream_stays() {
+fn a_body_that_asks_or_does_not_stream_is_unchanged() {
     for body in [
         r#"{"stream":true,"stream_options":{"include_usage":true}}"#,
         r#"{"stream":false}"#,
@@ -186,7 +186,7 @@ fn what_asks_by_itself_or_does_not_stream_stays() {
 }
 
 #[test]
-fn what_is_no_object_is_400() {
+fn a_body_that_is_no_object_is_400() {
     for body in [
         "",
         "[]",
@@ -255,7 +255,7 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
 
 proptest! {
     #[test]
-    fn the_edited_body_says_the_same_but_for_include_usage(value in json()) {
+    fn the_edited_body_differs_only_in_include_usage(value in json()) {
         crate::properties::splice(value.to_string().as_bytes());
         crate::properties::splice(format!("{value:#}").as_bytes());
         let serde_json::Value::Object(mut expected) = value else { return Ok(()) };
@@ -273,7 +273,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_looked_at_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+    fn any_bytes_are_searched_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
         let _ = inspect(&bytes);
     }
 }

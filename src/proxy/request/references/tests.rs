@@ -79,7 +79,7 @@ fn names_match_in_any_case_and_exceptions_exactly() {
 }
 
 #[test]
-fn names_count_in_whatever_style() {
+fn member_names_match_in_any_style() {
     for body in [
         r#"{"previousResponseId":"x"}"#,
         r#"{"previousresponseid":"x"}"#,
@@ -109,7 +109,7 @@ fn names_count_in_whatever_style() {
 }
 
 #[test]
-fn what_is_no_text_where_an_id_belongs_is_refused() {
+fn a_value_other_than_text_is_refused_as_an_id() {
     for body in [
         r#"{"previous_response_id":5}"#,
         r#"{"previous_response_id":false}"#,
@@ -144,7 +144,7 @@ fn what_is_no_text_where_an_id_belongs_is_refused() {
 }
 
 #[test]
-fn where_a_form_is_taken_a_string_refers_to_what_a_field_would() {
+fn form_endpoints_read_json_strings_like_form_fields() {
     for body in [
         r#"{"video":"x"}"#,
         r#"{"characters":["x"]}"#,
@@ -167,7 +167,7 @@ fn where_a_form_is_taken_a_string_refers_to_what_a_field_would() {
 }
 
 #[test]
-fn what_is_no_reference_is_none() {
+fn ordinary_members_are_not_references() {
     for body in [
         "{}",
         r#"{"previous_response_id":null,"conversation":null}"#,
@@ -197,7 +197,7 @@ fn what_is_no_reference_is_none() {
 }
 
 #[test]
-fn only_what_the_backend_looks_up_must_be_known() {
+fn only_ids_that_the_backend_looks_up_must_be_known() {
     for (body, is_looked_up) in [
         (r#"{"input":[{"id":"x"}]}"#, true),
         (
@@ -236,7 +236,7 @@ fn only_what_the_backend_looks_up_must_be_known() {
 }
 
 #[test]
-fn what_cannot_be_searched_is_refused() {
+fn a_body_that_cannot_be_searched_for_references_is_refused() {
     for body in [
         &b"{\"user\":\"\xff\",\"previous_response_id\":\"x\"}"[..],
         b"{\"previous_response_id\":\"x\"",
@@ -247,7 +247,7 @@ fn what_cannot_be_searched_is_refused() {
 }
 
 #[test]
-fn what_is_too_deep_is_refused() {
+fn a_body_nested_too_deeply_is_refused() {
     let deep = format!(
         r#"{{"a":{}{},"file_id":"x"}}"#,
         "[".repeat(100_000),
@@ -320,7 +320,7 @@ fn any_body() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn the_quick_look_passes_over_nothing_that_is_found(body in any_body()) {
+    fn the_quick_search_misses_no_reference(body in any_body()) {
         for taken in [Taken::AsJson, Taken::AsForm] {
             let found = search(&body, taken);
             let is_nothing = found.as_ref().is_ok_and(Vec::is_empty);

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_split_at_semicolons_before_quotes_is_refused() {
+    fn a_part_that_a_semicolon_could_split_is_refused() {
         assert_eq!(
             name_of("name=\"a\"; filename=\"x;\u{1c}name=file_id;\""),
             None
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_all_servers_take_for_a_file_is_one_to_all() {
+    fn a_part_is_a_file_only_if_all_servers_take_it_for_one() {
         for (head, is_file, is_file_to_all) in [
             ("name=\"a\"", false, false),
             ("name=\"a\"\r\nContent-Type: text/plain", false, false),
@@ -256,7 +256,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_taken_has_one_name_for_every_reader(
+        fn an_accepted_part_has_one_name_for_every_reader(
             pieces in prop::collection::vec(prop::sample::select(vec![
                 "name=\"a\"", "name=b", "; ", "filename=\"", "\"", "\\", "\\\"", "\\\\", "name=", "x", "=", "c.txt", "filename=d",
             ]), 0..12),

@@ -54,7 +54,7 @@ fn a_file_called_model_is_a_file() {
 }
 
 #[test]
-fn fields_that_refer_to_stored_objects_are_told() {
+fn fields_that_refer_to_stored_objects_are_reported() {
     for (head, kind) in [
         ("name=\"video[id]\"", Some(ObjectKind::Video)),
         (
@@ -127,7 +127,7 @@ fn fields_that_refer_to_stored_objects_are_told() {
 }
 
 #[test]
-fn what_could_be_read_in_two_ways_is_refused() {
+fn an_ambiguous_form_is_refused() {
     const PART: &str = "Content-Disposition: form-data; name=\"a\"\r\n\r\nx";
     let whole = format!("--xX\r\n{PART}\r\n--xX--\r\n");
     assert!(scan(&[whole.as_bytes()]).is_ok());
@@ -167,7 +167,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
 }
 
 #[test]
-fn what_is_endless_is_not_kept() {
+fn endless_parts_are_not_kept() {
     let mut scan = FormScan::new(TYPE).unwrap();
     let begin = b"--xX\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n";
     scan.push(begin).unwrap();
@@ -221,7 +221,7 @@ proptest! {
     }
 
     #[test]
-    fn no_part_of_an_id_leaves_before_all_of_it_is_told(
+    fn no_part_of_an_id_is_sent_before_it_is_complete(
         fields in prop::collection::vec(prop::sample::select(vec![
             ("name=\"file_id\"", "\u{1}\u{2}\u{3}"), ("name=\"video[id]\"", "\u{4}"), ("name=\"fileIds[]\"", ""),
             ("name=\"a\"", "text"), ("name=\"file\"; filename=\"a\"", "--x\r\n\r\n--x"), ("name=model", "m"),
