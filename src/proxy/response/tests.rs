@@ -275,7 +275,7 @@ fn an_answer_that_cannot_be_booked_breaks_off_without_its_end() {
 }
 
 #[test]
-fn an_answer_broken_off_by_the_backend_breaks_off_for_the_client() {
+fn an_answer_that_the_backend_breaks_off_ends_with_an_error() {
     run(async {
         let mut passage = Passage::begin(EVENTS_OF_LENGTH).await;
         passage.write(DELTA).await;
