@@ -87,7 +87,8 @@ pub fn booking(effect: ObjectEffect, account: AccountState, facts: &Facts<'_>) -
     }
     let answer_id = facts.stored.and_then(|stored| stored.id.as_deref());
     let Some(id) = facts.path_id.or(answer_id) else {
-        // Nobody can come back to it, so that no more will be known of it than now.
+        // An object without an id cannot be asked for again, so that this is all that will be
+        // known.
         return as_usual;
     };
     let account = Account {

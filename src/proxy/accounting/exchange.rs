@@ -86,7 +86,7 @@ struct AnswerHead {
 enum Stage {
     /// The request was not sent, or not answered: there is nothing to book.
     Unsent,
-    /// The request is being sent: from here on it may use tokens, whoever leaves.
+    /// The request is being sent: from here on it may use tokens, even if the client leaves.
     Sent,
     /// The row is handed over.
     Booked,

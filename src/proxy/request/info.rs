@@ -41,7 +41,7 @@ pub struct BodyInfo {
 /// What the backend is asked to store of the answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StorageOptions {
-    /// `background` of a response: the answer comes later, for whoever asks for it.
+    /// `background` of a response: the answer is made without the client, who asks for it later.
     pub background: bool,
     /// `store`, if it is true or false.
     pub store: Option<bool>,

@@ -68,7 +68,7 @@ struct Referring {
 enum State {
     /// Scanning has not come to the first delimiter.
     Start,
-    /// In the content of a part, from the line end on that ends its head.
+    /// The content of a part, from the line end that ends its head.
     Content(Field),
     /// After a delimiter. Two dashes are the end.
     AfterDelimiter,
