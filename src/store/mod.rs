@@ -156,8 +156,8 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 
 fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // In WAL mode NORMAL keeps the file consistent at any moment and every commit through a killed
-    // process; only a power cut may take back the last commits
+    // With NORMAL in WAL mode the file is always consistent, and a commit survives the death of the
+    // process; only a power cut may undo the last commits
     // (sqlite.org/pragma.html#pragma_synchronous). The ledger sets FULL on request.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     // A long reader makes the WAL grow; give the space back afterwards

@@ -317,8 +317,8 @@ mod tests {
     const HELLO: &[u8] = br#"{"messages":[{"role":"user","content":"Hello!"}]}"#;
 
     fn estimate(body: impl Into<Bytes>) -> Estimate {
-        Estimate {
-            row: UsageRow {
+        Estimate::of(
+            UsageRow {
                 user_id: 1,
                 started_at_ms: 1_000,
                 endpoint: "/v1/chat/completions",
@@ -333,18 +333,12 @@ mod tests {
                 first_byte_ms: None,
                 backend_request_id: None,
             },
-            evidence: Evidence {
+            Evidence {
                 body: vec![body.into()],
                 input: Input::Messages,
                 ..Evidence::default()
             },
-            share: BodyShare::default(),
-            objects: Vec::new(),
-            purpose: Purpose::Booked,
-            forgets: None,
-            written: None,
-            access: None,
-        }
+        )
     }
 
     /// Returns the input tokens of all rows that are written, sorted.

@@ -25,7 +25,7 @@ use crate::proxy::{
 use crate::{
     model::{Entry, ObjectKind, Outcome},
     store::objects::OwnObject,
-    usage::{Meter, UsageOnlyEvents},
+    usage::Meter,
 };
 
 /// Objects in a page of the backend, and the default lengths of OpenAI's API reference. Files have
@@ -117,10 +117,7 @@ pub async fn own_page(
                 return Err(unreadable());
             }
             // The backend says what is wrong with the query.
-            let expected = Expected {
-                stream: false,
-                usage_only_events: UsageOnlyEvents::Pass,
-            };
+            let expected = Expected::unedited(false);
             return answer::answer(
                 response,
                 Bytes::new(),

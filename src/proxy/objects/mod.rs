@@ -111,8 +111,8 @@ pub async fn check_body(
 
 /// Refuses a body that concerns stored objects while they are closed.
 fn refuse_objects(prepared: &PreparedRequest) -> Result<(), ApiError> {
-    // Nobody can guess the id of audio, and it cannot be asked for, so that it stays with the user
-    // whom it was sent to.
+    // A reference to audio may pass: its id cannot be guessed and no request returns it, so that
+    // only the user whose answer had it can name it.
     let mut looked_up = prepared
         .references
         .iter()

@@ -165,7 +165,7 @@ async fn poll_object(worker: &Worker, object: OpenAccount) -> Result<(), ApiErro
                 let mut stored = AnswerObjects::default();
                 stored.read(&body);
                 if stored.is_final() {
-                    // Nobody waits for it, and a row that could not be written is found again.
+                    // The next round finds a row again that could not be written.
                     let _ = billing::bill_response(worker, &id, user_id, &body).await;
                 }
                 Vec::new()

@@ -28,7 +28,6 @@ use super::{
     routes::Endpoint,
     state::Worker,
 };
-use crate::usage::UsageOnlyEvents;
 
 use tunnel::Tunnel;
 
@@ -54,10 +53,7 @@ pub async fn open(
     let socket = match opened.map_err(|error| error_of(&error))? {
         Opened::Socket(socket) => socket,
         Opened::Refused(response) => {
-            let expected = Expected {
-                stream: false,
-                usage_only_events: UsageOnlyEvents::Pass,
-            };
+            let expected = Expected::unedited(false);
             let read_ahead = Bytes::new();
             return answer::answer(
                 response,

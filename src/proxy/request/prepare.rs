@@ -102,6 +102,17 @@ pub struct Expected {
     pub usage_only_events: UsageOnlyEvents,
 }
 
+impl Expected {
+    /// Returns what is expected of the answer to a request that went on without an edit.
+    #[must_use]
+    pub fn unedited(stream: bool) -> Self {
+        Self {
+            stream,
+            usage_only_events: UsageOnlyEvents::Pass,
+        }
+    }
+}
+
 fn prepare(
     endpoint: Endpoint,
     body: &BodyParts,
@@ -118,10 +129,7 @@ fn prepare(
         ),
         body: body.clone(),
         unedited: None,
-        expected: Expected {
-            stream: false,
-            usage_only_events: UsageOnlyEvents::Pass,
-        },
+        expected: Expected::unedited(false),
     };
     match endpoint.body {
         routes::Body::Plain | routes::Body::Socket => return Ok(prepared),

@@ -318,10 +318,7 @@ mod tests {
             (stream("text/event-stream", 204), Form::Json),
             (stream("text/event-stream", 304), Form::Json),
         ] {
-            let expected = Expected {
-                stream,
-                usage_only_events: UsageOnlyEvents::Pass,
-            };
+            let expected = Expected::unedited(stream);
             let headers = headers(&[(header::CONTENT_TYPE, media_type)]);
             let status = StatusCode::from_u16(status).unwrap();
             let found = form_of(&headers, status, expected);

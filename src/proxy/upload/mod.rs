@@ -38,7 +38,6 @@ use super::{
     routes::Stateful,
     state::Worker,
 };
-use crate::usage::UsageOnlyEvents;
 
 use form::{Fields, PassingForm};
 
@@ -79,10 +78,7 @@ pub async fn forward(
             return Err(client_error.unwrap_or_else(|| error_of(&error)));
         }
     };
-    let expected = Expected {
-        stream: fields.stream,
-        usage_only_events: UsageOnlyEvents::Pass,
-    };
+    let expected = Expected::unedited(fields.stream);
     let read_ahead = Bytes::new();
     answer::answer(
         response,

@@ -158,7 +158,7 @@ fn no_client_holds_an_answer_without_a_row_after_a_kill() {
         for _ in 0..KILLS {
             let before = held.count();
             wait_until("answers arrive", PATIENCE, || held.count() > before + 150);
-            // Nobody may connect to a port that is free: another test could get it.
+            // Clients stop connecting before the port is free, because another test could get it.
             port.store(0, Ordering::Relaxed);
             proxy.kill9();
             proxy.restart();
