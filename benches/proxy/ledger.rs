@@ -135,6 +135,7 @@ async fn write_in_turn(
 fn row() -> UsageRow {
     UsageRow {
         user_id: 1,
+        key_id: 1,
         started_at_ms: now_ms(),
         endpoint: "/v1/chat/completions",
         model: "gpt-4o-mini".to_owned(),
@@ -145,6 +146,8 @@ fn row() -> UsageRow {
             cached: 4,
             ..Usage::default()
         },
+        service_tier: None,
+        is_batch: false,
         estimated: EstimatedTokens::default(),
         status: 200,
         outcome: Outcome::Completed,

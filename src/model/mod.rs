@@ -15,5 +15,7 @@ pub use key::{ApiKey, KeyHash};
 pub use object::{Account, Claim, Entry, Extent, ObjectKind, Origin, Progress, StoredObject};
 pub use secret::Secret;
 pub use time::{TimeError, TimeRange, format_utc, format_utc_date, ms_ago, now_ms};
-pub use usage::{EstimatedTokens, Outcome, Usage, UsageRow, UsageSource};
+pub use usage::{
+    EstimatedTokens, Outcome, ServiceTier, Usage, UsageClasses, UsageRow, UsageSource,
+};
 pub use user::{NameError, User, UserName, is_unprintable};

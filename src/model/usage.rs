@@ -1,30 +1,138 @@
 //! Token counts and the row of the ledger that holds them.
 
-/// The usage of one answer. `cached` is a part of `input`, `reasoning` a part of `output`, all in
-/// tokens. Some endpoints are billed by audio or images instead, which are never a part of the
-/// tokens.
+/// The usage of one answer. `input` and `output` are all tokens of a side; the other token counts are
+/// parts of them. Some endpoints are billed by audio, images or calls instead, which are never a part
+/// of the tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     pub input: u64,
     pub output: u64,
+    /// Part of `input`: read from a cache.
     pub cached: u64,
+    /// Part of `output`.
     pub reasoning: u64,
-    /// Milliseconds of audio.
+    /// Milliseconds of audio that are billed by time.
     pub audio_ms: u64,
+    /// Images that are billed by number.
     pub images: u64,
+    /// Classes that few answers have.
+    pub classes: UsageClasses,
+}
+
+/// The classes of usage that few answers have. The token counts are parts of `input` or `output`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UsageClasses {
+    /// Part of `input`: written into a cache that lives for five minutes, or for the time that the
+    /// backend sets if it has only one. Never a part of `cached`.
+    pub cache_write_5m: u64,
+    /// Part of `input`: written into a cache that lives for an hour.
+    pub cache_write_1h: u64,
+    /// Part of `input`: sound, cached or not.
+    pub audio_input: u64,
+    /// Part of `input`: pictures, cached or not.
+    pub image_input: u64,
+    /// Part of `cached` and of `audio_input`.
+    pub cached_audio: u64,
+    /// Part of `cached` and of `image_input`.
+    pub cached_image: u64,
+    /// Part of `output`: sound.
+    pub audio_output: u64,
+    /// Part of `output`: pictures.
+    pub image_output: u64,
+    /// Searches of the web that the backend ran.
+    pub web_searches: u64,
+    /// Searches of stored files that the backend ran.
+    pub file_searches: u64,
+    /// Calls of the backend's code interpreter.
+    pub code_calls: u64,
 }
 
 impl Usage {
     /// Adds two usages. A sum that does not fit is the largest number.
     #[must_use]
     pub fn saturating_add(self, other: Self) -> Self {
+        self.combine(other, u64::saturating_add)
+    }
+
+    /// Subtracts a usage, field by field. What would be negative is 0.
+    #[must_use]
+    pub fn saturating_sub(self, other: Self) -> Self {
+        self.combine(other, u64::saturating_sub)
+    }
+
+    /// Returns the larger of each count.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        self.combine(other, u64::max)
+    }
+
+    fn combine(self, other: Self, op: fn(u64, u64) -> u64) -> Self {
+        let (a, b) = (self.classes, other.classes);
         Self {
-            input: self.input.saturating_add(other.input),
-            output: self.output.saturating_add(other.output),
-            cached: self.cached.saturating_add(other.cached),
-            reasoning: self.reasoning.saturating_add(other.reasoning),
-            audio_ms: self.audio_ms.saturating_add(other.audio_ms),
-            images: self.images.saturating_add(other.images),
+            input: op(self.input, other.input),
+            output: op(self.output, other.output),
+            cached: op(self.cached, other.cached),
+            reasoning: op(self.reasoning, other.reasoning),
+            audio_ms: op(self.audio_ms, other.audio_ms),
+            images: op(self.images, other.images),
+            classes: UsageClasses {
+                cache_write_5m: op(a.cache_write_5m, b.cache_write_5m),
+                cache_write_1h: op(a.cache_write_1h, b.cache_write_1h),
+                audio_input: op(a.audio_input, b.audio_input),
+                image_input: op(a.image_input, b.image_input),
+                cached_audio: op(a.cached_audio, b.cached_audio),
+                cached_image: op(a.cached_image, b.cached_image),
+                audio_output: op(a.audio_output, b.audio_output),
+                image_output: op(a.image_output, b.image_output),
+                web_searches: op(a.web_searches, b.web_searches),
+                file_searches: op(a.file_searches, b.file_searches),
+                code_calls: op(a.code_calls, b.code_calls),
+            },
+        }
+    }
+}
+
+/// The class of service that the backend used for an answer, or that was asked for. It has a price of
+/// its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ServiceTier {
+    /// `default`, and Anthropic's `standard`.
+    Default,
+    Flex,
+    Priority,
+    /// Another word of the backend, at most [`ServiceTier::MAX_CHARS`] printable ASCII characters.
+    Other(Box<str>),
+}
+
+impl ServiceTier {
+    /// The longest word of a tier; longer ones are cut.
+    pub const MAX_CHARS: usize = 32;
+
+    /// Returns the tier for a word of a request or an answer; `None` for `auto` and an empty one,
+    /// which say nothing.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "" | "auto" => None,
+            "default" | "standard" => Some(Self::Default),
+            "flex" => Some(Self::Flex),
+            "priority" => Some(Self::Priority),
+            other => {
+                let printable = other.chars().filter(char::is_ascii_graphic);
+                let cut: String = printable.take(Self::MAX_CHARS).collect();
+                (!cut.is_empty()).then(|| Self::Other(cut.into()))
+            }
+        }
+    }
+
+    /// Returns the word that the database holds.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Default => "default",
+            Self::Flex => "flex",
+            Self::Priority => "priority",
+            Self::Other(word) => word,
         }
     }
 }
@@ -66,6 +174,9 @@ pub enum UsageSource {
 #[derive(Debug, Clone)]
 pub struct UsageRow {
     pub user_id: i64,
+    /// The key that the request came with. 0 if the row is about an object that another request
+    /// made: it is booked to the key of that request.
+    pub key_id: i64,
     /// Unix time in milliseconds when the request arrived.
     pub started_at_ms: i64,
     /// The path without query, such as `/v1/chat/completions`.
@@ -75,6 +186,10 @@ pub struct UsageRow {
     /// The model that the backend says it used.
     pub served_model: Option<String>,
     pub usage: Usage,
+    /// The class of service of the answer, or else of the request, if either says one.
+    pub service_tier: Option<ServiceTier>,
+    /// Whether the request was a part of a batch, which has prices of its own.
+    pub is_batch: bool,
     /// The part of the usage that is estimated: nothing unless the source is
     /// [`UsageSource::Estimate`].
     pub estimated: EstimatedTokens,

@@ -271,7 +271,7 @@ impl ReportedCounts {
             cached: self.cached,
             reasoning: self.reasoning,
             audio_ms: self.audio_ms.unwrap_or(0),
-            images: 0,
+            ..Usage::default()
         }
     }
 }

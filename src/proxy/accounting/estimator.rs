@@ -320,11 +320,14 @@ mod tests {
         Estimate::of(
             UsageRow {
                 user_id: 1,
+                key_id: 1,
                 started_at_ms: 1_000,
                 endpoint: "/v1/chat/completions",
                 model: "gpt-4o".to_owned(),
                 served_model: None,
                 usage: Usage::default(),
+                service_tier: None,
+                is_batch: false,
                 estimated: EstimatedTokens::default(),
                 status: 200,
                 outcome: Outcome::ClientGone,

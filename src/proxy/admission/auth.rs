@@ -20,6 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Caller {
     pub id: i64,
+    pub key_id: i64,
     pub username: String,
     key_hash: KeyHash,
     is_active: bool,
@@ -52,6 +53,7 @@ impl KeyTable {
             .map(|user| {
                 let caller = Caller {
                     id: user.id,
+                    key_id: user.id,
                     username: user.username,
                     key_hash: user.key_hash,
                     is_active: user.is_active,

@@ -196,11 +196,14 @@ fn row_of(endpoint: &'static str, user_id: i64, json: &[u8]) -> UsageRow {
     let usage = answer.counts.usage(Dialect::Responses);
     UsageRow {
         user_id,
+        key_id: 0,
         started_at_ms: now_ms(),
         endpoint,
         model: answer.model.unwrap_or_else(|| "unknown".to_owned()),
         served_model: None,
         usage: usage.unwrap_or_default(),
+        service_tier: None,
+        is_batch: false,
         estimated: EstimatedTokens::default(),
         status: 200,
         outcome: if answer.is_error {

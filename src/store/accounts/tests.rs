@@ -7,6 +7,7 @@ use crate::store::objects::{
 fn row(input: u64, output: u64, source: UsageSource) -> UsageRow {
     UsageRow {
         user_id: 1,
+        key_id: 1,
         started_at_ms: 1_000,
         endpoint: "/v1/responses",
         model: "m".to_owned(),
@@ -16,6 +17,8 @@ fn row(input: u64, output: u64, source: UsageSource) -> UsageRow {
             output,
             ..Usage::default()
         },
+        service_tier: None,
+        is_batch: false,
         estimated: EstimatedTokens::default(),
         status: 200,
         outcome: Outcome::Completed,

@@ -11,6 +11,7 @@ use crate::{
 fn row(user_id: i64, model: &str, input: u64) -> UsageRow {
     UsageRow {
         user_id,
+        key_id: user_id,
         started_at_ms: 1_000,
         endpoint: "/v1/chat/completions",
         model: model.to_owned(),
@@ -22,6 +23,8 @@ fn row(user_id: i64, model: &str, input: u64) -> UsageRow {
             reasoning: 0,
             ..Usage::default()
         },
+        service_tier: None,
+        is_batch: false,
         estimated: EstimatedTokens::default(),
         status: 200,
         outcome: Outcome::Completed,

@@ -23,21 +23,20 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-const USAGE_OF_4: Usage = Usage {
-    input: 3,
-    output: 4,
-    cached: 0,
-    reasoning: 0,
-    audio_ms: 0,
-    images: 0,
-};
+fn usage_of_4() -> Usage {
+    Usage {
+        input: 3,
+        output: 4,
+        ..Usage::default()
+    }
+}
 
 #[test]
 fn gzip_is_read_and_passed_untouched() {
     let json = gzip(br#"{"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
     let halves = json.split_at(json.len() / 2);
     let (reading, out) = run(Meter::json(Encoding::Gzip, None), &[halves.0, halves.1]);
-    assert_eq!((usage_of(&reading), out), (Some(USAGE_OF_4), json));
+    assert_eq!((usage_of(&reading), out), (Some(usage_of_4()), json));
     let events = gzip(b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\ndata: [DONE]\n\n");
     let (reading, out) = run(
         Meter::events(
@@ -49,7 +48,7 @@ fn gzip_is_read_and_passed_untouched() {
     );
     assert_eq!(
         (usage_of(&reading), reading.done, out),
-        (Some(USAGE_OF_4), true, events)
+        (Some(usage_of_4()), true, events)
     );
 }
 
@@ -68,7 +67,7 @@ fn brotli_and_zstd_are_read_however_they_are_split() {
             );
             assert_eq!(
                 (usage_of(&reading), out.as_slice()),
-                (Some(USAGE_OF_4), encoded),
+                (Some(usage_of_4()), encoded),
                 "{encoding:?} cut at {cut}"
             );
         }
@@ -141,7 +140,7 @@ fn the_usage_of_a_long_answer_is_found_wherever_it_stands() {
                 let (reading, out) = run(Meter::json(Encoding::Identity, length), &reads);
                 assert_eq!(
                     usage_of(&reading),
-                    Some(USAGE_OF_4),
+                    Some(usage_of_4()),
                     "{before} before, {after} after, in pieces of {size}"
                 );
                 assert_eq!(out, body.as_bytes());
@@ -160,7 +159,7 @@ fn the_images_of_a_long_answer_are_counted() {
         let (reading, _) = run(Meter::json(Encoding::Identity, None), &reads);
         assert_eq!(
             (usage_of(&reading), reading.items),
-            (Some(USAGE_OF_4), 3),
+            (Some(usage_of_4()), 3),
             "{chunk}"
         );
     }
@@ -212,7 +211,7 @@ fn the_last_usage_of_a_stream_counts() {
         ),
         &[stream.as_bytes()],
     );
-    assert_eq!(usage_of(&reading), Some(USAGE_OF_4));
+    assert_eq!(usage_of(&reading), Some(usage_of_4()));
     assert_eq!(out, stream.as_bytes());
     assert!(reading.text.is_empty(), "all of it is counted");
 }
@@ -270,9 +269,9 @@ fn usage_in_a_vendor_s_place_counts_if_it_is_the_only_one() {
         format!(r#"{{{USAGE},"x_vendor":{{"usage":{OTHER}}},"choices":[{{}}]}}"#),
     ] {
         let reading = events(&format!("data: {event}\n\n"));
-        assert_eq!(usage_of(&reading), Some(USAGE_OF_4), "{event}");
+        assert_eq!(usage_of(&reading), Some(usage_of_4()), "{event}");
         let (reading, _) = run(Meter::json(Encoding::Identity, None), &[event.as_bytes()]);
-        assert_eq!(usage_of(&reading), Some(USAGE_OF_4), "{event}");
+        assert_eq!(usage_of(&reading), Some(usage_of_4()), "{event}");
     }
 }
 
@@ -350,7 +349,7 @@ fn the_usage_of_a_long_last_event_is_read_wherever_it_stands() {
         ),
     ] {
         let reading = events(&format!("data: {event}\n\n"));
-        assert_eq!(usage_of(&reading), Some(USAGE_OF_4));
+        assert_eq!(usage_of(&reading), Some(usage_of_4()));
         assert!(reading.done && !reading.has_uncounted_text(true));
     }
 }
@@ -367,13 +366,13 @@ fn an_answer_labelled_json_is_read_by_its_first_byte() {
     let usage =
         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\n";
     let (reading, out) = run(undecided(), &[b"\n", usage.as_bytes(), b"data: [DONE]\n\n"]);
-    assert_eq!(usage_of(&reading), Some(USAGE_OF_4));
+    assert_eq!(usage_of(&reading), Some(usage_of_4()));
     assert_eq!(out, b"\ndata: [DONE]\n\n");
     let json = br#" {"usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
     let (reading, out) = run(undecided(), &[&json[..1], &json[1..]]);
     assert_eq!(
         (usage_of(&reading), &out[..]),
-        (Some(USAGE_OF_4), &json[..])
+        (Some(usage_of_4()), &json[..])
     );
 }
 

@@ -86,11 +86,14 @@ impl Exchange {
         let duration_ms = millis_since(started);
         UsageRow {
             user_id: self.caller().id,
+            key_id: self.caller().key_id,
             started_at_ms: now_ms() - duration_ms,
             endpoint: self.endpoint.path,
             model: self.model_or_unknown(),
             served_model: None,
             usage: Usage::default(),
+            service_tier: None,
+            is_batch: false,
             estimated: EstimatedTokens::default(),
             status: StatusCode::OK.as_u16(),
             outcome,

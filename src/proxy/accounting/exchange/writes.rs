@@ -133,11 +133,14 @@ impl Exchange {
         let model = chosen.map_or_else(|| self.model_or_unknown(), str::to_owned);
         let row = UsageRow {
             user_id: self.caller().id,
+            key_id: self.caller().key_id,
             started_at_ms: self.started_at_ms,
             endpoint: self.endpoint.path,
             model,
             served_model,
             usage,
+            service_tier: None,
+            is_batch: false,
             estimated: EstimatedTokens::default(),
             status: self.status(),
             outcome,
