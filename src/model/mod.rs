@@ -4,6 +4,7 @@
 
 mod dimension;
 mod key;
+mod money;
 mod object;
 mod secret;
 mod time;
@@ -12,6 +13,7 @@ mod user;
 
 pub use dimension::{Dimension, DimensionError};
 pub use key::{ApiKey, KeyHash};
+pub use money::NanoUsd;
 pub use object::{Account, Claim, Entry, Extent, ObjectKind, Origin, Progress, StoredObject};
 pub use secret::Secret;
 pub use time::{TimeError, TimeRange, format_utc, format_utc_date, ms_ago, now_ms};
