@@ -24,8 +24,10 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand serve 'Run the proxy'
-            cand user 'Add, list, forbid and allow users'
-            cand costs 'Show who used how many tokens'
+            cand user 'Add, list, rename, rotate, forbid and delete users'
+            cand key 'Add, list, change and revoke single keys of users'
+            cand group 'Put users into groups, such as courses or teams'
+            cand costs 'Show who used how many tokens, and what they cost'
             cand generate 'Write completions/, man/ and docs/settings.md into a directory'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -50,6 +52,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --shutdown-grace 'Time that answers have to finish after SIGTERM'
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
             cand --ledger-sync 'When a usage row is safe: normal, full'
             cand --on-ledger-failure 'What to do while rows cannot be written: refuse, serve'
             cand --admin-token 'Token that opens /admin to every machine'
@@ -67,16 +70,30 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
             cand -V 'Print version'
             cand --version 'Print version'
-            cand add 'Add a user and print the new key'
-            cand list 'List all users with masked keys'
-            cand forbid 'Stop a user''s key at once'
-            cand allow 'Allow a forbidden user''s key again'
+            cand add 'Add users and print their new keys'
+            cand list 'List users with masked keys'
+            cand show 'Show a user with all keys'
+            cand set 'Put a user into a group, or out of any'
+            cand rename 'Give a user another name'
+            cand delete 'Delete a user for good'
+            cand rotate 'Give a user a new key in the place of the old one'
+            cand forbid 'Stop all keys of a user at once'
+            cand allow 'Allow a forbidden user''s keys again'
             cand hash-keys 'Replace all stored keys by their hashes, which cannot be undone'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'llmproxy;user;add'= {
+            cand --from 'Add the users of a CSV file: all or none'
+            cand --keys-to 'Write the new keys into a new file that only you can read, instead of printing them'
+            cand --group 'Put the users into this group'
+            cand --key 'Use this key instead of a random one; `-` reads it from standard input'
+            cand --label 'Note what the key is for'
+            cand --expires 'Let the key expire after a time such as 90d, or at a date such as 2027-03-31'
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
             cand --json 'Print the JSON that the HTTP admin API returns'
             cand -h 'Print help (see more with ''--help'')'
@@ -85,7 +102,88 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --version 'Print version'
         }
         &'llmproxy;user;list'= {
+            cand --group 'Show only users who are in this group'
             cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --inactive 'Show only users who cannot use the proxy: forbidden, or without a key that works'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand --csv 'Print CSV with a header line'
+            cand --table 'Print a table with lines around it also in a pipe'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;user;show'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;user;set'= {
+            cand --group 'Put the user into this group'
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --no-group 'Take the user out of the group'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;user;rename'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;user;delete'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --yes 'Do not ask'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;user;rotate'= {
+            cand --grace 'Let the old key work on for a time such as 24h'
+            cand --key-id 'Replace the key with this id; `llmproxy key list NAME` shows ids'
+            cand --key 'Use this key instead of a random one; `-` reads it from standard input'
+            cand --label 'Note what the key is for'
+            cand --expires 'Let the key expire after a time such as 90d, or at a date such as 2027-03-31'
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
             cand --json 'Print the JSON that the HTTP admin API returns'
             cand -h 'Print help (see more with ''--help'')'
@@ -95,6 +193,10 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         }
         &'llmproxy;user;forbid'= {
             cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
             cand --json 'Print the JSON that the HTTP admin API returns'
             cand -h 'Print help (see more with ''--help'')'
@@ -104,6 +206,10 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         }
         &'llmproxy;user;allow'= {
             cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
             cand --json 'Print the JSON that the HTTP admin API returns'
             cand -h 'Print help (see more with ''--help'')'
@@ -113,23 +219,43 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         }
         &'llmproxy;user;hash-keys'= {
             cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
             cand -V 'Print version'
             cand --version 'Print version'
         }
         &'llmproxy;user;help'= {
-            cand add 'Add a user and print the new key'
-            cand list 'List all users with masked keys'
-            cand forbid 'Stop a user''s key at once'
-            cand allow 'Allow a forbidden user''s key again'
+            cand add 'Add users and print their new keys'
+            cand list 'List users with masked keys'
+            cand show 'Show a user with all keys'
+            cand set 'Put a user into a group, or out of any'
+            cand rename 'Give a user another name'
+            cand delete 'Delete a user for good'
+            cand rotate 'Give a user a new key in the place of the old one'
+            cand forbid 'Stop all keys of a user at once'
+            cand allow 'Allow a forbidden user''s keys again'
             cand hash-keys 'Replace all stored keys by their hashes, which cannot be undone'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'llmproxy;user;help;add'= {
         }
         &'llmproxy;user;help;list'= {
+        }
+        &'llmproxy;user;help;show'= {
+        }
+        &'llmproxy;user;help;set'= {
+        }
+        &'llmproxy;user;help;rename'= {
+        }
+        &'llmproxy;user;help;delete'= {
+        }
+        &'llmproxy;user;help;rotate'= {
         }
         &'llmproxy;user;help;forbid'= {
         }
@@ -139,17 +265,238 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         }
         &'llmproxy;user;help;help'= {
         }
+        &'llmproxy;key'= {
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand add 'Give a user a further key and print it'
+            cand list 'List keys with their ids, masked'
+            cand set 'Change label or end of a key'
+            cand revoke 'Stop one key for good'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'llmproxy;key;add'= {
+            cand --key 'Use this key instead of a random one; `-` reads it from standard input'
+            cand --label 'Note what the key is for'
+            cand --expires 'Let the key expire after a time such as 90d, or at a date such as 2027-03-31'
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;key;list'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand --csv 'Print CSV with a header line'
+            cand --table 'Print a table with lines around it also in a pipe'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;key;set'= {
+            cand --label 'Note what the key is for; an empty text removes the note'
+            cand --expires 'Let the key expire after a time such as 90d, or at a date; `never` removes the end'
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;key;revoke'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;key;help'= {
+            cand add 'Give a user a further key and print it'
+            cand list 'List keys with their ids, masked'
+            cand set 'Change label or end of a key'
+            cand revoke 'Stop one key for good'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'llmproxy;key;help;add'= {
+        }
+        &'llmproxy;key;help;list'= {
+        }
+        &'llmproxy;key;help;set'= {
+        }
+        &'llmproxy;key;help;revoke'= {
+        }
+        &'llmproxy;key;help;help'= {
+        }
+        &'llmproxy;group'= {
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand add 'Make a group'
+            cand list 'List all groups with the number of their users'
+            cand show 'Show a group with its users'
+            cand set 'Take users into a group, or out of it'
+            cand rename 'Give a group another name'
+            cand delete 'Delete a group; its users stay'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'llmproxy;group;add'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;group;list'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand --csv 'Print CSV with a header line'
+            cand --table 'Print a table with lines around it also in a pipe'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;group;show'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;group;set'= {
+            cand --add 'Take this user into the group; may be given several times'
+            cand --remove 'Take this user out of the group; may be given several times'
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;group;rename'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;group;delete'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --yes 'Do not ask'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;group;help'= {
+            cand add 'Make a group'
+            cand list 'List all groups with the number of their users'
+            cand show 'Show a group with its users'
+            cand set 'Take users into a group, or out of it'
+            cand rename 'Give a group another name'
+            cand delete 'Delete a group; its users stay'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'llmproxy;group;help;add'= {
+        }
+        &'llmproxy;group;help;list'= {
+        }
+        &'llmproxy;group;help;show'= {
+        }
+        &'llmproxy;group;help;set'= {
+        }
+        &'llmproxy;group;help;rename'= {
+        }
+        &'llmproxy;group;help;delete'= {
+        }
+        &'llmproxy;group;help;help'= {
+        }
         &'llmproxy;costs'= {
             cand --last-hours 'Show only the last N hours, for example 24 or 0.5'
             cand --start-time 'Show only requests from this time on'
             cand --end-time 'Show only requests up to this time'
-            cand --by 'Split the sums by endpoint, model, user or day (UTC); several are separated by commas'
+            cand --month 'Show only this month, or the one that is named'
+            cand --since 'Show only what came since, for example 7d or 2026-11-01'
+            cand --by 'Split the sums by endpoint, model, user, group, key, hour, day, week or month'
             cand --user 'Show only this user'
+            cand --group 'Show only users who are in this group now'
+            cand --sort 'Sort by cost, tokens or requests, the largest first, or by name'
+            cand --top 'Show only the first N lines'
             cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --today 'Show only today'
+            cand --yesterday 'Show only yesterday'
             cand --by-model 'Print a line for each user and model'
+            cand --all 'List users who used nothing, too'
             cand --json 'Print the JSON that the HTTP admin API returns'
             cand --csv 'Print CSV with a header line'
+            cand --table 'Print a table with lines around it also in a pipe'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
             cand -V 'Print version'
@@ -164,29 +511,80 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         }
         &'llmproxy;help'= {
             cand serve 'Run the proxy'
-            cand user 'Add, list, forbid and allow users'
-            cand costs 'Show who used how many tokens'
+            cand user 'Add, list, rename, rotate, forbid and delete users'
+            cand key 'Add, list, change and revoke single keys of users'
+            cand group 'Put users into groups, such as courses or teams'
+            cand costs 'Show who used how many tokens, and what they cost'
             cand generate 'Write completions/, man/ and docs/settings.md into a directory'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'llmproxy;help;serve'= {
         }
         &'llmproxy;help;user'= {
-            cand add 'Add a user and print the new key'
-            cand list 'List all users with masked keys'
-            cand forbid 'Stop a user''s key at once'
-            cand allow 'Allow a forbidden user''s key again'
+            cand add 'Add users and print their new keys'
+            cand list 'List users with masked keys'
+            cand show 'Show a user with all keys'
+            cand set 'Put a user into a group, or out of any'
+            cand rename 'Give a user another name'
+            cand delete 'Delete a user for good'
+            cand rotate 'Give a user a new key in the place of the old one'
+            cand forbid 'Stop all keys of a user at once'
+            cand allow 'Allow a forbidden user''s keys again'
             cand hash-keys 'Replace all stored keys by their hashes, which cannot be undone'
         }
         &'llmproxy;help;user;add'= {
         }
         &'llmproxy;help;user;list'= {
         }
+        &'llmproxy;help;user;show'= {
+        }
+        &'llmproxy;help;user;set'= {
+        }
+        &'llmproxy;help;user;rename'= {
+        }
+        &'llmproxy;help;user;delete'= {
+        }
+        &'llmproxy;help;user;rotate'= {
+        }
         &'llmproxy;help;user;forbid'= {
         }
         &'llmproxy;help;user;allow'= {
         }
         &'llmproxy;help;user;hash-keys'= {
+        }
+        &'llmproxy;help;key'= {
+            cand add 'Give a user a further key and print it'
+            cand list 'List keys with their ids, masked'
+            cand set 'Change label or end of a key'
+            cand revoke 'Stop one key for good'
+        }
+        &'llmproxy;help;key;add'= {
+        }
+        &'llmproxy;help;key;list'= {
+        }
+        &'llmproxy;help;key;set'= {
+        }
+        &'llmproxy;help;key;revoke'= {
+        }
+        &'llmproxy;help;group'= {
+            cand add 'Make a group'
+            cand list 'List all groups with the number of their users'
+            cand show 'Show a group with its users'
+            cand set 'Take users into a group, or out of it'
+            cand rename 'Give a group another name'
+            cand delete 'Delete a group; its users stay'
+        }
+        &'llmproxy;help;group;add'= {
+        }
+        &'llmproxy;help;group;list'= {
+        }
+        &'llmproxy;help;group;show'= {
+        }
+        &'llmproxy;help;group;set'= {
+        }
+        &'llmproxy;help;group;rename'= {
+        }
+        &'llmproxy;help;group;delete'= {
         }
         &'llmproxy;help;costs'= {
         }

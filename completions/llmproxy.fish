@@ -28,8 +28,10 @@ complete -c llmproxy -n "__fish_llmproxy_needs_command" -l env-file -d 'Read set
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "serve" -d 'Run the proxy'
-complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "user" -d 'Add, list, forbid and allow users'
-complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "costs" -d 'Show who used how many tokens'
+complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "user" -d 'Add, list, rename, rotate, forbid and delete users'
+complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "key" -d 'Add, list, change and revoke single keys of users'
+complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "group" -d 'Put users into groups, such as courses or teams'
+complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l openai-backend-url -d 'URL of the server to forward to' -r
@@ -52,6 +54,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l client-heade
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l shutdown-grace -d 'Time that answers have to finish after SIGTERM' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l ledger-sync -d 'When a usage row is safe: normal, full' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l on-ledger-failure -d 'What to do while rows cannot be written: refuse, serve' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l admin-token -d 'Token that opens /admin to every machine' -r
@@ -60,68 +63,323 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l rust-log -d 
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -s V -l version -d 'Print version'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -s V -l version -d 'Print version'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -f -a "add" -d 'Add a user and print the new key'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -f -a "list" -d 'List all users with masked keys'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -f -a "forbid" -d 'Stop a user\'s key at once'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -f -a "allow" -d 'Allow a forbidden user\'s key again'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -f -a "hash-keys" -d 'Replace all stored keys by their hashes, which cannot be undone'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list forbid allow hash-keys help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "add" -d 'Add users and print their new keys'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "list" -d 'List users with masked keys'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "show" -d 'Show a user with all keys'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "set" -d 'Put a user into a group, or out of any'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "rename" -d 'Give a user another name'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "delete" -d 'Delete a user for good'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "rotate" -d 'Give a user a new key in the place of the old one'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "forbid" -d 'Stop all keys of a user at once'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "allow" -d 'Allow a forbidden user\'s keys again'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "hash-keys" -d 'Replace all stored keys by their hashes, which cannot be undone'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l from -d 'Add the users of a CSV file: all or none' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l keys-to -d 'Write the new keys into a new file that only you can read, instead of printing them' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l group -d 'Put the users into this group' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l key -d 'Use this key instead of a random one; `-` reads it from standard input' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l label -d 'Note what the key is for' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l expires -d 'Let the key expire after a time such as 90d, or at a date such as 2027-03-31' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l json -d 'Print the JSON that the HTTP admin API returns'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l group -d 'Show only users who are in this group' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l inactive -d 'Show only users who cannot use the proxy: forbidden, or without a key that works'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l csv -d 'Print CSV with a header line'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l table -d 'Print a table with lines around it also in a pipe'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l group -d 'Put the user into this group' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l no-group -d 'Take the user out of the group'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -l yes -d 'Do not ask'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l grace -d 'Let the old key work on for a time such as 24h' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l key-id -d 'Replace the key with this id; `llmproxy key list NAME` shows ids' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l key -d 'Use this key instead of a random one; `-` reads it from standard input' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l label -d 'Note what the key is for' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l expires -d 'Let the key expire after a time such as 90d, or at a date such as 2027-03-31' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l json -d 'Print the JSON that the HTTP admin API returns'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l json -d 'Print the JSON that the HTTP admin API returns'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l json -d 'Print the JSON that the HTTP admin API returns'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -s V -l version -d 'Print version'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "add" -d 'Add a user and print the new key'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "list" -d 'List all users with masked keys'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "forbid" -d 'Stop a user\'s key at once'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "allow" -d 'Allow a forbidden user\'s key again'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "add" -d 'Add users and print their new keys'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "list" -d 'List users with masked keys'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show a user with all keys'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "set" -d 'Put a user into a group, or out of any'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "rename" -d 'Give a user another name'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete a user for good'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "rotate" -d 'Give a user a new key in the place of the old one'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "forbid" -d 'Stop all keys of a user at once'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "allow" -d 'Allow a forbidden user\'s keys again'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "hash-keys" -d 'Replace all stored keys by their hashes, which cannot be undone'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and not __fish_seen_subcommand_from add list set revoke help" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and not __fish_seen_subcommand_from add list set revoke help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and not __fish_seen_subcommand_from add list set revoke help" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and not __fish_seen_subcommand_from add list set revoke help" -f -a "add" -d 'Give a user a further key and print it'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and not __fish_seen_subcommand_from add list set revoke help" -f -a "list" -d 'List keys with their ids, masked'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and not __fish_seen_subcommand_from add list set revoke help" -f -a "set" -d 'Change label or end of a key'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and not __fish_seen_subcommand_from add list set revoke help" -f -a "revoke" -d 'Stop one key for good'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and not __fish_seen_subcommand_from add list set revoke help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l key -d 'Use this key instead of a random one; `-` reads it from standard input' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l label -d 'Note what the key is for' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l expires -d 'Let the key expire after a time such as 90d, or at a date such as 2027-03-31' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l csv -d 'Print CSV with a header line'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l table -d 'Print a table with lines around it also in a pipe'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l label -d 'Note what the key is for; an empty text removes the note' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l expires -d 'Let the key expire after a time such as 90d, or at a date; `never` removes the end' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "add" -d 'Give a user a further key and print it'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "list" -d 'List keys with their ids, masked'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "set" -d 'Change label or end of a key'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "revoke" -d 'Stop one key for good'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -f -a "add" -d 'Make a group'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -f -a "list" -d 'List all groups with the number of their users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -f -a "show" -d 'Show a group with its users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -f -a "set" -d 'Take users into a group, or out of it'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -f -a "rename" -d 'Give a group another name'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -f -a "delete" -d 'Delete a group; its users stay'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l csv -d 'Print CSV with a header line'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l table -d 'Print a table with lines around it also in a pipe'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l add -d 'Take this user into the group; may be given several times' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l remove -d 'Take this user out of the group; may be given several times' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -l yes -d 'Do not ask'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "add" -d 'Make a group'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "list" -d 'List all groups with the number of their users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show a group with its users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "set" -d 'Take users into a group, or out of it'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "rename" -d 'Give a group another name'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete a group; its users stay'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l last-hours -d 'Show only the last N hours, for example 24 or 0.5' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l start-time -d 'Show only requests from this time on' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l end-time -d 'Show only requests up to this time' -r -f
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l by -d 'Split the sums by endpoint, model, user or day (UTC); several are separated by commas' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l month -d 'Show only this month, or the one that is named' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l since -d 'Show only what came since, for example 7d or 2026-11-01' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l by -d 'Split the sums by endpoint, model, user, group, key, hour, day, week or month' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l user -d 'Show only this user' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l group -d 'Show only users who are in this group now' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l sort -d 'Sort by cost, tokens or requests, the largest first, or by name' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l top -d 'Show only the first N lines' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l today -d 'Show only today'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l yesterday -d 'Show only yesterday'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l by-model -d 'Print a line for each user and model'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l all -d 'List users who used nothing, too'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l json -d 'Print the JSON that the HTTP admin API returns'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l csv -d 'Print CSV with a header line'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l table -d 'Print a table with lines around it also in a pipe'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -s h -l help -d 'Print help'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -s V -l version -d 'Print version'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user costs generate help" -f -a "serve" -d 'Run the proxy'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user costs generate help" -f -a "user" -d 'Add, list, forbid and allow users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user costs generate help" -f -a "costs" -d 'Show who used how many tokens'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user costs generate help" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user costs generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "add" -d 'Add a user and print the new key'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "list" -d 'List all users with masked keys'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "forbid" -d 'Stop a user\'s key at once'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "allow" -d 'Allow a forbidden user\'s key again'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs generate help" -f -a "serve" -d 'Run the proxy'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs generate help" -f -a "user" -d 'Add, list, rename, rotate, forbid and delete users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs generate help" -f -a "key" -d 'Add, list, change and revoke single keys of users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs generate help" -f -a "group" -d 'Put users into groups, such as courses or teams'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs generate help" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs generate help" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "add" -d 'Add users and print their new keys'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "list" -d 'List users with masked keys'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "show" -d 'Show a user with all keys'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "set" -d 'Put a user into a group, or out of any'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "rename" -d 'Give a user another name'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "delete" -d 'Delete a user for good'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "rotate" -d 'Give a user a new key in the place of the old one'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "forbid" -d 'Stop all keys of a user at once'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "allow" -d 'Allow a forbidden user\'s keys again'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "hash-keys" -d 'Replace all stored keys by their hashes, which cannot be undone'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "add" -d 'Give a user a further key and print it'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "list" -d 'List keys with their ids, masked'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "set" -d 'Change label or end of a key'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "revoke" -d 'Stop one key for good'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "add" -d 'Make a group'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "list" -d 'List all groups with the number of their users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "show" -d 'Show a group with its users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "set" -d 'Take users into a group, or out of it'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "rename" -d 'Give a group another name'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "delete" -d 'Delete a group; its users stay'

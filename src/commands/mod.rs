@@ -2,18 +2,29 @@
 
 mod costs;
 mod generate;
+mod group;
+mod key;
+mod listing;
 mod logging;
 mod serve;
 mod tables;
+mod target;
 mod user;
 
+use std::io::IsTerminal;
+
+use anyhow::Context;
 use clap::ArgMatches;
 
 use crate::{
-    cli::{Cli, Command, UserCommand},
+    cli::{
+        Cli, Command,
+        people::{GroupCommand, KeyCommand, ListOutputArgs, UserCommand},
+    },
     config::{SettingError, env_file::Variables},
-    store::StoreError,
 };
+
+use listing::Listing;
 
 /// Runs a parsed command line.
 ///
@@ -23,12 +34,33 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
     let matches = deepest(matches);
     match cli.command {
         Command::Serve(settings) => serve::run(&settings, matches, variables),
-        Command::User(UserCommand::Add(args)) => user::add(&args, matches),
-        Command::User(UserCommand::List(args)) => user::list(&args, matches),
-        Command::User(UserCommand::Forbid(args)) => user::forbid(&args, matches),
-        Command::User(UserCommand::Allow(args)) => user::allow(&args, matches),
-        Command::User(UserCommand::HashKeys(args)) => user::hash_keys(&args, matches),
-        Command::Costs(args) => costs::run(&args, matches),
+        Command::User(command) => match command {
+            UserCommand::Add(args) => user::add(&args, matches, variables),
+            UserCommand::List(args) => user::list(&args, matches, variables),
+            UserCommand::Show(args) => user::show(&args, matches, variables),
+            UserCommand::Set(args) => user::set(&args, matches, variables),
+            UserCommand::Rename(args) => user::rename(&args, matches, variables),
+            UserCommand::Delete(args) => user::delete(&args, matches, variables),
+            UserCommand::Rotate(args) => user::rotate(&args, matches, variables),
+            UserCommand::Forbid(args) => user::forbid(&args, matches, variables),
+            UserCommand::Allow(args) => user::allow(&args, matches, variables),
+            UserCommand::HashKeys(args) => user::hash_keys(&args, matches, variables),
+        },
+        Command::Key(command) => match command {
+            KeyCommand::Add(args) => key::add(&args, matches, variables),
+            KeyCommand::List(args) => key::list(&args, matches, variables),
+            KeyCommand::Set(args) => key::set(&args, matches, variables),
+            KeyCommand::Revoke(args) => key::revoke(&args, matches, variables),
+        },
+        Command::Group(command) => match command {
+            GroupCommand::Add(args) => group::add(&args, matches, variables),
+            GroupCommand::List(args) => group::list(&args, matches, variables),
+            GroupCommand::Show(args) => group::show(&args, matches, variables),
+            GroupCommand::Set(args) => group::set(&args, matches, variables),
+            GroupCommand::Rename(args) => group::rename(&args, matches, variables),
+            GroupCommand::Delete(args) => group::delete(&args, matches, variables),
+        },
+        Command::Costs(args) => costs::run(&args, matches, variables),
         Command::Generate { dir } => generate::run(&dir),
     }
 }
@@ -55,9 +87,64 @@ fn deepest(matches: &ArgMatches) -> &ArgMatches {
         .map_or(matches, |(_, inner)| deepest(inner))
 }
 
-/// Opens the database for a command that does not create one.
-fn open_existing(path: &crate::store::DatabasePath) -> Result<crate::store::Store, StoreError> {
-    crate::store::Store::open(path, crate::store::IfMissing::Refuse)
+/// Prints a list as its flags say: JSON, CSV, a table on a terminal, aligned text in a pipe.
+fn print_list(
+    output: &ListOutputArgs,
+    json: &impl serde::Serialize,
+    listing: &Listing,
+    if_empty: &str,
+) -> anyhow::Result<()> {
+    if output.json {
+        return print_json(json);
+    }
+    if listing.rows.is_empty() && !output.csv {
+        return print(if_empty);
+    }
+    print_raw_list(output, listing, listing)
+}
+
+/// Prints a list that is no JSON. `on_terminal` is the form for a table.
+fn print_raw_list(
+    output: &ListOutputArgs,
+    listing: &Listing,
+    on_terminal: &Listing,
+) -> anyhow::Result<()> {
+    if output.csv {
+        print(&listing.csv()?)
+    } else if output.table || std::io::stdout().is_terminal() {
+        print(&on_terminal.boxed(comfy_table::Table::new().width()))
+    } else {
+        print(&listing.aligned())
+    }
+}
+
+/// Asks on a terminal whether something is to be done. A script must say so with `--yes`.
+fn confirm(is_confirmed: bool, question: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    if is_confirmed {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(WrongUsage("nothing was changed: confirm with --yes".to_owned()).into());
+    }
+    let mut stderr = std::io::stderr();
+    write!(stderr, "{question} [y/N] ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    anyhow::bail!("nothing was changed")
+}
+
+/// Reads a secret from the first line of standard input.
+fn read_secret_line() -> anyhow::Result<String> {
+    let mut line = String::new();
+    std::io::stdin()
+        .read_line(&mut line)
+        .context("cannot read standard input")?;
+    Ok(line.trim().to_owned())
 }
 
 /// Prints a line to stdout. A reader that closed the pipe (`| head`) is no error.

@@ -11,6 +11,7 @@ use clap::ArgMatches;
 
 use super::logging;
 use crate::{
+    admin::AdminContext,
     config::{Config, ServeSettings, env_file::Variables},
     model::Secret,
     proxy::{
@@ -32,8 +33,8 @@ use crate::{
     server::{AdminAccess, AdminParts, ServerParts, listen, until_signalled},
     store::{
         Store, StoreError,
-        ledger::{Ledger, LedgerThread},
-        users::{self, KeyStorage},
+        keys::{self, KeyStorage},
+        ledger::{KeyHooks, Ledger, LedgerThread},
     },
 };
 
@@ -58,12 +59,17 @@ pub(super) fn run(
     }
     let keys = Arc::new(KeyTable::default());
     let ledger = {
-        let keys = Arc::clone(&keys);
+        let (changed, used) = (Arc::clone(&keys), Arc::clone(&keys));
         LedgerThread::start(
             &store,
             config.ledger_sync,
             config.on_ledger_failure,
-            Box::new(move |connection| keys.refresh(|| users::list(connection))),
+            KeyHooks {
+                on_change: Box::new(move |connection| {
+                    changed.refresh(|| keys::holders(connection))
+                }),
+                take_uses: Box::new(move || used.take_uses()),
+            },
         )?
     };
     let estimator = Estimator::new(ledger.handle());
@@ -140,11 +146,14 @@ fn serve(
         has_reconciler: AtomicBool::new(false),
     };
     let admin = AdminParts {
-        store: store.clone(),
-        keys: Arc::clone(keys),
+        context: AdminContext {
+            store: store.clone(),
+            key_storage: config.key_storage,
+            calendar: config.calendar.clone(),
+            on_change: Some(refresh_keys(keys)),
+        },
         access: AdminAccess::new(config.admin_token.as_ref(), config.admin_allow.clone()),
         max_body_bytes: config.max_body_bytes,
-        key_storage: config.key_storage,
         throttle,
     };
     let parts = ServerParts {
@@ -169,6 +178,18 @@ fn serve(
             .run(drain, config.shutdown_grace)
             .await
             .context("the server failed")
+    })
+}
+
+/// Returns the function that refreshes the keys of this process. The change that calls for it is in
+/// the database, and the ledger's thread refreshes the keys within 250 ms anyway.
+fn refresh_keys(keys: &Arc<KeyTable>) -> Arc<dyn Fn(&rusqlite::Connection) + Send + Sync> {
+    let keys = Arc::clone(keys);
+    Arc::new(move |connection| {
+        if let Err(error) = keys.refresh(|| keys::holders(connection)) {
+            let error = error.to_string();
+            log::error!("admin: cannot refresh the keys: error={error:?}");
+        }
     })
 }
 
@@ -209,7 +230,7 @@ fn warn_of_open_doors(config: &Config) {
 
 /// Warns of existing keys in clear text, because `STORE_KEYS` is about new keys only.
 fn warn_of_clear_keys(store: &Store) -> Result<(), StoreError> {
-    let clear = users::clear_keys(&*store.connection()?)?;
+    let clear = keys::in_clear(&*store.connection()?)?;
     if clear > 0 {
         log::warn!(
             "STORE_KEYS=hashed, but older keys are stored in clear text: hash them with `llmproxy user hash-keys`, which cannot be undone: keys={clear}"

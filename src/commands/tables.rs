@@ -1,466 +1,720 @@
-//! Tables for the terminal: numbers are aligned and grouped, and names cannot contain control
-//! characters.
+//! What the lists of users, keys, groups and costs have in their columns.
 
-use std::ops::Range;
-
-use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, presets};
-
+use super::listing::{
+    Cell, Column,
+    ColumnKind::{Name, Number, Text},
+    Listing, grouped,
+};
 use crate::{
-    model::{User, is_unprintable},
+    model::NanoUsd,
     store::{
-        costs::{CostReport, Split, SplitCosts, SplitReport, Totals},
-        users::NewKey,
+        groups::GroupEntry,
+        keys::{IssuedKey, KeyEntry, KeyState},
+        reports::{CostReport, SortBy, SplitReport, Totals},
+        users::UserEntry,
     },
 };
 
-/// Formats the complete key of a new user.
-pub(super) fn new_key(new: &NewKey) -> String {
-    let mut table = table(["user", "key"]);
-    table.add_row([printable(&new.username), new.api_key.clone()]);
-    fitted(table, 0..1)
+/// Width of the longest bar behind a figure.
+const BAR_CHARS: u64 = 8;
+const NANOS_PER_CENT: i64 = 10_000_000;
+
+/// Lists new keys in clear.
+pub(super) fn issued(keys: &[IssuedKey]) -> Listing {
+    let has_group = keys.iter().any(|key| key.group.is_some());
+    let has_end = keys.iter().any(|key| key.expires_at.is_some());
+    let has_label = keys.iter().any(|key| key.label.is_some());
+    Listing {
+        columns: vec![
+            Column::new("user", "username", Name),
+            Column::new("key", "api_key", Text),
+            Column::new("id", "key_id", Number).rank(2).shown_if(false),
+            Column::new("group", "group", Name)
+                .rank(3)
+                .shown_if(has_group),
+            Column::new("label", "label", Name)
+                .rank(4)
+                .shown_if(has_label),
+            Column::new("expires", "expires_at", Text)
+                .rank(1)
+                .shown_if(has_end),
+        ],
+        rows: keys
+            .iter()
+            .map(|key| {
+                vec![
+                    Cell::text(&key.username),
+                    Cell::text(&key.api_key),
+                    Cell::number(key.key_id),
+                    Cell::optional(key.group.as_deref()),
+                    Cell::optional(key.label.as_deref()),
+                    Cell::optional(key.expires_at.as_deref()),
+                ]
+            })
+            .collect(),
+        total: None,
+    }
 }
 
-pub(super) fn users(users: &[User]) -> String {
-    let mut table = table(["id", "name", "key", "created", "status"]);
-    for user in users {
-        table.add_row([
-            number(user.id),
-            Cell::new(printable(&user.username)),
-            Cell::new(user.api_key.masked()),
-            Cell::new(user.created_at()),
-            Cell::new(if user.is_active {
-                "active"
-            } else {
-                "forbidden"
-            }),
-        ]);
+pub(super) fn users(users: &[UserEntry]) -> Listing {
+    let has_group = users.iter().any(|user| user.group.is_some());
+    let has_keys = users.iter().any(|user| user.active_keys != 1);
+    let has_end = users.iter().any(|user| user.expires_at.is_some());
+    let row = |user: &UserEntry| {
+        let status = match (user.is_active, user.active_keys) {
+            (false, _) => "forbidden",
+            (true, 0) => "no key",
+            (true, _) => "active",
+        };
+        vec![
+            // An id is a name: it has no thousands.
+            id(user.id),
+            Cell::text(&user.username),
+            Cell::optional(user.group.as_deref()),
+            Cell::optional(user.key.as_deref()),
+            Cell::number(user.active_keys),
+            Cell::text(&user.created_at),
+            Cell::optional(user.expires_at.as_deref()),
+            Cell::optional(user.last_used_at.as_deref()),
+            Cell::text(status),
+        ]
+    };
+    Listing {
+        columns: vec![
+            Column::new("id", "id", Number).rank(2),
+            Column::new("name", "username", Name),
+            Column::new("group", "group", Name)
+                .rank(3)
+                .shown_if(has_group),
+            Column::new("key", "key", Text).rank(1),
+            Column::new("keys", "active_keys", Number)
+                .rank(5)
+                .shown_if(has_keys),
+            Column::new("created", "created_at", Text).rank(6),
+            Column::new("expires", "expires_at", Text)
+                .rank(4)
+                .shown_if(has_end),
+            Column::new("last used", "last_used_at", Text).rank(7),
+            Column::new("status", "status", Text),
+        ],
+        rows: users.iter().map(row).collect(),
+        total: None,
     }
-    fitted(table, 1..2)
+}
+
+pub(super) fn keys(keys: &[KeyEntry]) -> Listing {
+    let has_label = keys.iter().any(|key| key.label.is_some());
+    let has_end = keys.iter().any(|key| key.expires_at.is_some());
+    let row = |key: &KeyEntry| {
+        let status = match key.status {
+            KeyState::Active => "active",
+            KeyState::Expired => "expired",
+            KeyState::Revoked => "revoked",
+            KeyState::Forbidden => "forbidden",
+        };
+        vec![
+            id(key.id),
+            Cell::text(&key.username),
+            Cell::optional(key.label.as_deref()),
+            Cell::text(&key.key),
+            Cell::text(&key.created_at),
+            Cell::optional(key.expires_at.as_deref()),
+            Cell::optional(key.last_used_at.as_deref()),
+            Cell::text(status),
+        ]
+    };
+    Listing {
+        columns: vec![
+            Column::new("id", "id", Number),
+            Column::new("user", "username", Name),
+            Column::new("label", "label", Name)
+                .rank(2)
+                .shown_if(has_label),
+            Column::new("key", "key", Text).rank(1),
+            Column::new("created", "created_at", Text).rank(5),
+            Column::new("expires", "expires_at", Text)
+                .rank(3)
+                .shown_if(has_end),
+            Column::new("last used", "last_used_at", Text).rank(4),
+            Column::new("status", "status", Text),
+        ],
+        rows: keys.iter().map(row).collect(),
+        total: None,
+    }
+}
+
+pub(super) fn groups(groups: &[GroupEntry]) -> Listing {
+    let row = |group: &GroupEntry| {
+        vec![
+            id(group.id),
+            Cell::text(&group.name),
+            Cell::number(group.users),
+            Cell::text(&group.created_at),
+        ]
+    };
+    Listing {
+        columns: vec![
+            Column::new("id", "id", Number).rank(1),
+            Column::new("group", "name", Name),
+            Column::new("users", "users", Number),
+            Column::new("created", "created_at", Text).rank(2),
+        ],
+        rows: groups.iter().map(row).collect(),
+        total: None,
+    }
 }
 
 /// A report as lines of labels and sums.
-pub(super) struct Lines {
-    /// Titles of the labels in a table.
-    titles: Vec<&'static str>,
-    /// Names of the labels in CSV.
-    pub(super) members: Vec<&'static str>,
-    pub(super) sums: Vec<(Vec<String>, Totals)>,
+#[derive(Debug)]
+pub(super) struct CostLines {
+    /// Title in tables and name in CSV of each label.
+    labels: Vec<(&'static str, &'static str)>,
+    lines: Vec<(Vec<String>, Totals)>,
+    total: Totals,
+    /// Models that were priced by another model's price, and that one.
+    pub(super) priced_as: Vec<(String, String)>,
 }
 
-impl Lines {
-    /// Makes a line for each user, or for each user and model.
-    pub(super) fn of_users(report: &CostReport, split: Split) -> Self {
-        let (titles, members) = match split {
-            Split::None => (vec!["user"], vec!["username"]),
-            Split::ByModel => (vec!["user", "model"], vec!["username", "model"]),
-        };
+impl CostLines {
+    /// Makes a line for each user, or for each user and model where the report has models.
+    pub(super) fn of_users(report: CostReport, has_unused: bool) -> Self {
+        let has_models = report.costs.iter().any(|user| user.model_costs.is_some());
+        let mut labels = vec![("user", "username")];
+        if has_models {
+            labels.push(("model", "model"));
+        }
         let mut lines = Vec::new();
-        for user in &report.costs {
-            let name = || user.username.clone();
-            match &user.model_costs {
-                None => lines.push((vec![name()], user.totals)),
+        let mut priced_as = Vec::new();
+        for user in report.costs {
+            if user.totals.is_nothing() && !has_unused {
+                continue;
+            }
+            let name = marked(user.username, user.is_deleted);
+            match user.model_costs {
+                None => lines.push((vec![name], user.totals)),
                 Some(models) if models.is_empty() => {
-                    lines.push((vec![name(), "-".to_owned()], user.totals));
+                    lines.push((vec![name, "-".to_owned()], user.totals));
                 }
                 Some(models) => {
-                    let of_models = models
-                        .iter()
-                        .map(|model| (vec![name(), model.model.clone()], model.totals));
-                    lines.extend(of_models);
+                    for model in models {
+                        if let Some(price) = model.priced_as {
+                            priced_as.push((model.model.clone(), price));
+                        }
+                        lines.push((vec![name.clone(), model.model], model.totals));
+                    }
                 }
             }
         }
         Self {
-            titles,
-            members,
-            sums: lines,
+            labels,
+            lines,
+            total: report.total,
+            priced_as: sorted(priced_as),
         }
     }
 
     /// Makes a line for each combination of values.
-    pub(super) fn of_split(report: &SplitReport) -> Self {
-        let line = |costs: &SplitCosts| {
-            let labels = costs.values.iter().map(|(_, value)| value.clone());
-            (labels.collect(), costs.totals)
-        };
+    pub(super) fn of_split(report: SplitReport, by: &[crate::model::Dimension]) -> Self {
+        let mut priced_as = Vec::new();
+        let mut lines = Vec::new();
+        for line in report.costs {
+            let labels: Vec<String> = by
+                .iter()
+                .map(|dimension| {
+                    let found = line.values.iter().find(|(of, _)| of == dimension);
+                    let value = found.map(|(_, value)| value.clone()).unwrap_or_default();
+                    let is_user = *dimension == crate::model::Dimension::User;
+                    if *dimension == crate::model::Dimension::Model
+                        && let Some(price) = &line.priced_as
+                    {
+                        priced_as.push((value.clone(), price.clone()));
+                    }
+                    marked(value, is_user && line.is_deleted)
+                })
+                .collect();
+            lines.push((labels, line.totals));
+        }
         Self {
-            titles: report.by.iter().map(|by| by.word()).collect(),
-            members: report.by.iter().map(|by| by.member()).collect(),
-            sums: report.costs.iter().map(line).collect(),
+            labels: by.iter().map(|by| (by.word(), by.member())).collect(),
+            lines,
+            total: report.total,
+            priced_as: sorted(priced_as),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Makes the list. Figures that are 0 in all lines are shown in CSV only. With `bars` the figure
+    /// that the lines are sorted by has a bar behind it.
+    pub(super) fn listing(&self, bars: Option<SortBy>) -> Listing {
+        let labels = self
+            .labels
+            .iter()
+            .map(|(title, member)| Column::new(title, member, Name));
+        let figures = Figures::of(&self.total, self.lines.iter().map(|(_, totals)| totals));
+        let columns = labels.chain(figures.columns()).collect();
+        let largest = |figure: fn(&Totals) -> u64| {
+            let all = self.lines.iter().map(|(_, totals)| figure(totals));
+            all.max().unwrap_or(0)
+        };
+        let bar = bars.and_then(|sort| {
+            let figure = figure_of(sort)?;
+            Some((sort, figure, largest(figure)))
+        });
+        let rows = self
+            .lines
+            .iter()
+            .map(|(labels, totals)| {
+                let labels = labels.iter().map(Cell::text);
+                labels.chain(figures.cells(totals, bar)).collect()
+            })
+            .collect();
+        let has_total = self.lines.len() > 1 || self.labels.len() > 1;
+        let total = has_total.then(|| {
+            let mut labels = vec![Cell::text("TOTAL")];
+            labels.resize(self.labels.len(), Cell::text(""));
+            labels
+                .into_iter()
+                .chain(figures.cells(&self.total, bar.map(|(sort, figure, _)| (sort, figure, 0))))
+                .collect()
+        });
+        Listing {
+            columns,
+            rows,
+            total,
         }
     }
 }
 
-/// Formats the lines and their total. Audio, images and estimates have columns if there are any.
-/// `estimated` is the number of input and output tokens that the backend did not report.
-pub(super) fn costs(lines: &Lines) -> String {
-    costs_within(lines, Table::new().width())
+/// A figure that lines are sorted by, and its largest value.
+type Bar = (SortBy, fn(&Totals) -> u64, u64);
+
+fn figure_of(sort: SortBy) -> Option<fn(&Totals) -> u64> {
+    match sort {
+        SortBy::Cost => Some(|totals| u64::try_from(totals.cost.0).unwrap_or(0)),
+        SortBy::Tokens => Some(Totals::tokens),
+        SortBy::Requests => Some(|totals| u64::try_from(totals.requests).unwrap_or(0)),
+        SortBy::Name => None,
+    }
 }
 
-/// Formats the lines for a terminal of so many columns, if there is one. If labels in columns would
-/// be broken too often, they are put below each other.
-fn costs_within(lines: &Lines, terminal_columns: Option<u16>) -> String {
-    let in_columns = || costs_table(lines, Labels::InColumns);
-    let Some(columns) = terminal_columns else {
-        return in_columns().to_string();
-    };
-    fit(in_columns(), 0..lines.titles.len(), columns)
-        .or_else(|| fit(costs_table(lines, Labels::Stacked), 0..1, columns))
-        .unwrap_or_else(|| in_columns().to_string())
+/// The figures of a report, in the order of their columns.
+struct Figures<'a> {
+    total: &'a Totals,
+    /// Places of dollars and of seconds that are needed so that lines add up to their total.
+    second_places: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Labels {
-    InColumns,
-    /// All labels in one column, each in a line.
-    Stacked,
-}
+impl<'a> Figures<'a> {
+    fn of<'t>(total: &'a Totals, lines: impl Iterator<Item = &'t Totals>) -> Self {
+        let needed = lines.map(|totals| match totals.usage.audio_ms {
+            ms if ms % 1000 == 0 => 0,
+            ms if ms % 100 == 0 => 1,
+            ms if ms % 10 == 0 => 2,
+            _ => 3,
+        });
+        Self {
+            total,
+            second_places: needed.max().unwrap_or(0),
+        }
+    }
 
-impl Labels {
-    fn cells(self, labels: &[impl AsRef<str>]) -> Vec<String> {
-        let labels = labels.iter().map(|label| printable(label.as_ref()));
-        match self {
-            Self::InColumns => labels.collect(),
-            Self::Stacked => {
-                let lines = labels.collect::<Vec<_>>().join("\n");
-                vec![lines.trim_end().to_owned()]
+    fn columns(&self) -> Vec<Column> {
+        let total = self.total;
+        let usage = &total.usage;
+        let classes = &usage.classes;
+        let number = |title, member, rank, is_shown| {
+            Column::new(title, member, Number)
+                .rank(rank)
+                .shown_if(is_shown)
+        };
+        let estimated = total.estimated_input_tokens + total.estimated_output_tokens;
+        // The order of the first columns of CSV is that of earlier versions.
+        vec![
+            number("requests", "total_requests", 3, true),
+            number("input", "total_input_tokens", 1, true),
+            number("cached", "total_cached_tokens", 4, true),
+            number("output", "total_output_tokens", 2, true),
+            number("reasoning", "total_reasoning_tokens", 9, false),
+            number("audio s", "total_audio_seconds", 6, usage.audio_ms > 0),
+            number("images", "total_images", 6, usage.images > 0),
+            number("estimated_requests", "estimated_requests", 9, false),
+            number("estimated", "estimated_input_tokens", 7, estimated > 0),
+            number("estimated_output", "estimated_output_tokens", 9, false),
+            number(
+                "written 5m",
+                "total_cache_write_5m_tokens",
+                8,
+                classes.cache_write_5m > 0,
+            ),
+            number(
+                "written 1h",
+                "total_cache_write_1h_tokens",
+                8,
+                classes.cache_write_1h > 0,
+            ),
+            number(
+                "audio in",
+                "total_audio_input_tokens",
+                8,
+                classes.audio_input > 0,
+            ),
+            number(
+                "image in",
+                "total_image_input_tokens",
+                8,
+                classes.image_input > 0,
+            ),
+            number(
+                "audio out",
+                "total_audio_output_tokens",
+                8,
+                classes.audio_output > 0,
+            ),
+            number(
+                "image out",
+                "total_image_output_tokens",
+                8,
+                classes.image_output > 0,
+            ),
+            number(
+                "searches",
+                "total_web_searches",
+                8,
+                classes.web_searches > 0,
+            ),
+            number(
+                "file searches",
+                "total_file_searches",
+                8,
+                classes.file_searches > 0,
+            ),
+            number("code calls", "total_code_calls", 8, classes.code_calls > 0),
+            number(
+                "unpriced",
+                "unpriced_requests",
+                5,
+                total.unpriced_requests > 0,
+            ),
+            number("cost $", "cost_usd", 0, true),
+        ]
+    }
+
+    fn cells(&self, totals: &Totals, bar: Option<Bar>) -> Vec<Cell> {
+        let count = |count: u64| Cell::number(i64::try_from(count).unwrap_or(i64::MAX));
+        let usage = &totals.usage;
+        let classes = &usage.classes;
+        let mut cells = vec![
+            Cell::number(totals.requests),
+            count(usage.input),
+            count(usage.cached),
+            count(usage.output),
+            count(usage.reasoning),
+            seconds(usage.audio_ms, self.second_places),
+            count(usage.images),
+            Cell::number(totals.estimated_requests),
+            Cell {
+                shown: grouped(totals.estimated_input_tokens + totals.estimated_output_tokens),
+                plain: totals.estimated_input_tokens.to_string(),
+            },
+            Cell::number(totals.estimated_output_tokens),
+            count(classes.cache_write_5m),
+            count(classes.cache_write_1h),
+            count(classes.audio_input),
+            count(classes.image_input),
+            count(classes.audio_output),
+            count(classes.image_output),
+            count(classes.web_searches),
+            count(classes.file_searches),
+            count(classes.code_calls),
+            Cell::number(totals.unpriced_requests),
+            Cell {
+                shown: dollars(totals.cost),
+                plain: totals.cost.to_string(),
+            },
+        ];
+        if let Some((sort, figure, largest)) = bar {
+            let place = match sort {
+                SortBy::Cost => Some(cells.len() - 1),
+                SortBy::Requests => Some(0),
+                // Behind the larger part of the tokens.
+                SortBy::Tokens => Some(1),
+                SortBy::Name => None,
+            };
+            if let Some(cell) = place.and_then(|place| cells.get_mut(place)) {
+                cell.shown = format!("{} {}", cell.shown, bar_of(figure(totals), largest));
             }
         }
+        cells
     }
 }
 
-fn costs_table(lines: &Lines, labels: Labels) -> Table {
-    let mut sum = Totals::default();
-    for (_, totals) in &lines.sums {
-        sum.add(totals);
-    }
-    let audio = sum.total_audio_ms > 0;
-    let images = sum.total_images > 0;
-    let estimated_tokens = |totals: &Totals| {
-        let tokens = totals.estimated_input_tokens;
-        tokens.saturating_add(totals.estimated_output_tokens)
+/// Draws a bar of at most [`BAR_CHARS`] characters, in eighths.
+fn bar_of(value: u64, largest: u64) -> String {
+    const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    let parts = if largest == 0 {
+        0
+    } else {
+        let parts = u128::from(value) * u128::from(BAR_CHARS * 8) / u128::from(largest);
+        usize::try_from(parts).unwrap_or(0)
     };
-    let estimates = estimated_tokens(&sum) > 0;
-    let all_audio_ms = lines.sums.iter().map(|(_, totals)| totals.total_audio_ms);
-    let decimals = decimals_of(all_audio_ms);
-    let numbers = |totals: &Totals| {
-        let columns = [
-            ("requests", number(totals.total_requests), true),
-            ("input", number(totals.total_input_tokens), true),
-            ("cached", number(totals.total_cached_tokens), true),
-            ("output", number(totals.total_output_tokens), true),
-            ("estimated", number(estimated_tokens(totals)), estimates),
-            ("audio s", seconds(totals.total_audio_ms, decimals), audio),
-            ("images", number(totals.total_images), images),
-        ];
-        columns.into_iter().filter(|(_, _, shown)| *shown)
-    };
-    let header = labels.cells(&lines.titles);
-    let label_columns = header.len();
-    let titles = numbers(&sum).map(|(title, _, _)| title.to_owned());
-    let mut table = table(header.into_iter().chain(titles));
-    let mut add_line = |of_line: &[String], totals: &Totals| {
-        let cells = labels.cells(of_line).into_iter().map(Cell::new);
-        let numbers = numbers(totals).map(|(_, number, _)| number);
-        table.add_row(cells.chain(numbers));
-    };
-    for (of_line, totals) in &lines.sums {
-        add_line(of_line, totals);
+    let mut bar: String = "█".repeat(parts / 8);
+    if parts % 8 > 0 {
+        bar.push(EIGHTHS[parts % 8]);
     }
-    if lines.sums.len() > 1 || lines.titles.len() > 1 {
-        let mut of_sum = vec![String::new(); lines.titles.len()];
-        "TOTAL".clone_into(&mut of_sum[0]);
-        add_line(&of_sum, &sum);
-    }
-    for column in table.column_iter_mut().skip(label_columns) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    if labels == Labels::Stacked {
-        // The terminal is narrow then, and a row has several lines.
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 0));
-        }
-    }
-    table
+    let width = usize::try_from(BAR_CHARS).unwrap_or(0);
+    format!("{bar:<width$}")
 }
 
-/// Least number of characters of a name in a line.
-const MIN_NAME_COLUMNS: u16 = 12;
-
-/// Fits the table to the terminal if that is possible.
-fn fitted(table: Table, breakable: Range<usize>) -> String {
-    let whole = table.to_string();
-    let columns = Table::new().width();
-    let fits = columns.and_then(|columns| fit(table, breakable, columns));
-    fits.unwrap_or(whole)
-}
-
-/// Fits the table to so many columns of a terminal by breaking long texts in the breakable columns.
-/// Numbers and keys are never broken. Returns `None` if that would leave too little of a line.
-fn fit(mut table: Table, breakable: Range<usize>, terminal_columns: u16) -> Option<String> {
-    let widths = table.column_max_content_widths();
-    let spared = widths.get(breakable.clone()).unwrap_or_default().iter();
-    let spared = spared.map(|width| usize::from(width.saturating_sub(MIN_NAME_COLUMNS)));
-    // The first line has the table's frame or its titles, whose characters are a column wide each.
-    let width = table.lines().next()?.chars().count();
-    if width.saturating_sub(spared.sum()) > usize::from(terminal_columns) {
-        return None;
+/// Formats dollars with two places, or with the first two digits that are not 0 where the amount is
+/// under a cent.
+pub(super) fn dollars(amount: NanoUsd) -> String {
+    let sign = if amount.0 < 0 { "-" } else { "" };
+    let nanos = amount.0.unsigned_abs();
+    let mut places = 2_usize;
+    if nanos > 0 && nanos < NANOS_PER_CENT.unsigned_abs() {
+        // 9 places minus the digits behind the second one.
+        let digits = nanos.to_string().len();
+        places = (9 - digits + 2).min(9);
     }
-    table
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(terminal_columns);
-    for (index, column) in table.column_iter_mut().enumerate() {
-        if !breakable.contains(&index) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
+    let unit = 10_u64.pow(u32::try_from(9 - places).unwrap_or(0));
+    let rounded = (nanos + unit / 2) / unit;
+    let whole_unit = 10_u64.pow(u32::try_from(places).unwrap_or(2));
+    let whole = i64::try_from(rounded / whole_unit).unwrap_or(i64::MAX);
+    let fraction = rounded % whole_unit;
+    format!("{sign}{}.{fraction:0places$}", grouped(whole))
+}
+
+/// Formats milliseconds as seconds such as `1,234.5`.
+fn seconds(ms: u64, places: usize) -> Cell {
+    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    let mut shown = grouped(ms / 1000);
+    if places > 0 {
+        shown.push('.');
+        shown.push_str(&format!("{:03}", ms % 1000)[..places]);
     }
-    Some(table.trim_fmt())
+    let plain = format!("{}.{:03}", ms / 1000, ms % 1000);
+    let plain = plain.trim_end_matches('0').trim_end_matches('.').to_owned();
+    Cell { shown, plain }
 }
 
-fn table(header: impl Into<Row>) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(header);
-    table
+/// Returns the cell of an id, which is a name and has no thousands.
+fn id(id: i64) -> Cell {
+    Cell::text(id.to_string())
 }
 
-/// Returns how many decimals the seconds need so that none is rounded and lines add up to their
-/// total.
-fn decimals_of(all_ms: impl Iterator<Item = i64>) -> usize {
-    let needed = all_ms.map(|ms| match ms {
-        _ if ms % 1000 == 0 => 0,
-        _ if ms % 100 == 0 => 1,
-        _ if ms % 10 == 0 => 2,
-        _ => 3,
-    });
-    needed.max().unwrap_or(0)
-}
-
-/// Formats milliseconds as seconds such as `1,234.5`, right-aligned.
-fn seconds(ms: i64, decimals: usize) -> Cell {
-    let mut text = grouped(ms / 1000);
-    if decimals > 0 {
-        text.push('.');
-        text.push_str(&format!("{:03}", ms % 1000)[..decimals]);
+fn marked(name: String, is_deleted: bool) -> String {
+    // A user who was removed by hand is called so already.
+    if is_deleted && !name.starts_with("(deleted") {
+        return format!("{name} (deleted)");
     }
-    Cell::new(text).set_alignment(CellAlignment::Right)
+    name
 }
 
-/// Formats a number such as `1,234,567`, right-aligned.
-fn number(value: i64) -> Cell {
-    Cell::new(grouped(value)).set_alignment(CellAlignment::Right)
-}
-
-fn grouped(value: i64) -> String {
-    let digits = value.unsigned_abs().to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    if value < 0 {
-        text.insert(0, '-');
-    }
-    text
-}
-
-/// Escapes characters that would move the cursor. Names and models come from people and clients.
-fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped = is_unprintable(c).then(|| c.escape_unicode());
-            let plain = escaped.is_none().then_some(c);
-            plain.into_iter().chain(escaped.into_iter().flatten())
-        })
-        .collect()
+fn sorted(mut pairs: Vec<(String, String)>) -> Vec<(String, String)> {
+    pairs.sort();
+    pairs.dedup();
+    pairs
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        model::Dimension,
-        store::costs::{ModelCosts, UserCosts},
+        model::{Dimension, Usage},
+        store::reports::{ModelCosts, SplitCosts, UserCosts},
     };
 
-    fn totals(n: i64) -> Totals {
+    fn totals(n: u32) -> Totals {
         Totals {
-            total_input_tokens: n * 1000,
-            total_output_tokens: n,
-            total_cached_tokens: n * 10,
-            total_requests: n,
+            requests: n.into(),
+            usage: Usage {
+                input: u64::from(n) * 1000,
+                output: n.into(),
+                cached: u64::from(n) * 10,
+                ..Usage::default()
+            },
+            cost: NanoUsd(i64::from(n) * 2_500_000),
             ..Totals::default()
         }
     }
 
+    fn user(username: &str, n: u32, model_costs: Option<Vec<ModelCosts>>) -> UserCosts {
+        UserCosts {
+            username: username.to_owned(),
+            is_deleted: false,
+            totals: totals(n),
+            model_costs,
+        }
+    }
+
+    fn report(costs: Vec<UserCosts>) -> CostReport {
+        let mut total = Totals::default();
+        for user in &costs {
+            total.add(&user.totals);
+        }
+        CostReport { costs, total }
+    }
+
     #[test]
     fn the_costs_table_looks_like_this() {
-        let report = CostReport {
-            costs: vec![
-                UserCosts {
-                    username: "alice".into(),
-                    totals: totals(1234),
-                    model_costs: None,
-                },
-                UserCosts {
-                    username: "bob\u{1b}[2J".into(),
-                    totals: totals(0),
-                    model_costs: None,
-                },
-            ],
-        };
-        insta::assert_snapshot!(costs(&Lines::of_users(&report, Split::None)), @r"
-        ┌──────────────┬──────────┬───────────┬────────┬────────┐
-        │ user         ┆ requests ┆     input ┆ cached ┆ output │
-        ╞══════════════╪══════════╪═══════════╪════════╪════════╡
-        │ alice        ┆    1,234 ┆ 1,234,000 ┆ 12,340 ┆  1,234 │
-        │ bob\u{1b}[2J ┆        0 ┆         0 ┆      0 ┆      0 │
-        │ TOTAL        ┆    1,234 ┆ 1,234,000 ┆ 12,340 ┆  1,234 │
-        └──────────────┴──────────┴───────────┴────────┴────────┘
+        let users = report(vec![user("alice", 1234, None), user("bob", 1, None)]);
+        let lines = CostLines::of_users(users, false);
+        insta::assert_snapshot!(lines.listing(None).boxed(None), @r"
+        ┌───────┬──────────┬───────────┬────────┬────────┬────────┐
+        │ user  ┆ requests ┆     input ┆ cached ┆ output ┆ cost $ │
+        ╞═══════╪══════════╪═══════════╪════════╪════════╪════════╡
+        │ alice ┆    1,234 ┆ 1,234,000 ┆ 12,340 ┆  1,234 ┆   3.09 │
+        │ bob   ┆        1 ┆     1,000 ┆     10 ┆      1 ┆ 0.0025 │
+        │ TOTAL ┆    1,235 ┆ 1,235,000 ┆ 12,350 ┆  1,235 ┆   3.09 │
+        └───────┴──────────┴───────────┴────────┴────────┴────────┘
+        ");
+        insta::assert_snapshot!(lines.listing(Some(SortBy::Cost)).boxed(None), @r"
+        ┌───────┬──────────┬───────────┬────────┬────────┬─────────────────┐
+        │ user  ┆ requests ┆     input ┆ cached ┆ output ┆          cost $ │
+        ╞═══════╪══════════╪═══════════╪════════╪════════╪═════════════════╡
+        │ alice ┆    1,234 ┆ 1,234,000 ┆ 12,340 ┆  1,234 ┆   3.09 ████████ │
+        │ bob   ┆        1 ┆     1,000 ┆     10 ┆      1 ┆ 0.0025          │
+        │ TOTAL ┆    1,235 ┆ 1,235,000 ┆ 12,350 ┆  1,235 ┆   3.09          │
+        └───────┴──────────┴───────────┴────────┴────────┴─────────────────┘
+        ");
+        insta::assert_snapshot!(lines.listing(None).aligned(), @r"
+        user   requests    input  cached  output       cost_$
+        alice      1234  1234000   12340    1234  3.085000000
+        bob           1     1000      10       1  0.002500000
         ");
     }
 
     #[test]
     fn by_model_a_line_per_user_and_model() {
-        let models = vec![
-            ModelCosts {
-                model: "gpt-4.1-mini".into(),
-                totals: totals(1),
-            },
-            ModelCosts {
-                model: "o3".into(),
-                totals: totals(2),
-            },
-        ];
-        let report = CostReport {
-            costs: vec![
-                UserCosts {
-                    username: "alice".into(),
-                    totals: totals(3),
-                    model_costs: Some(models),
-                },
-                UserCosts {
-                    username: "bob".into(),
-                    totals: totals(0),
-                    model_costs: Some(vec![]),
-                },
-            ],
-        };
-        insta::assert_snapshot!(costs(&Lines::of_users(&report, Split::ByModel)), @r"
-        ┌───────┬──────────────┬──────────┬───────┬────────┬────────┐
-        │ user  ┆ model        ┆ requests ┆ input ┆ cached ┆ output │
-        ╞═══════╪══════════════╪══════════╪═══════╪════════╪════════╡
-        │ alice ┆ gpt-4.1-mini ┆        1 ┆ 1,000 ┆     10 ┆      1 │
-        │ alice ┆ o3           ┆        2 ┆ 2,000 ┆     20 ┆      2 │
-        │ bob   ┆ -            ┆        0 ┆     0 ┆      0 ┆      0 │
-        │ TOTAL ┆              ┆        3 ┆ 3,000 ┆     30 ┆      3 │
-        └───────┴──────────────┴──────────┴───────┴────────┴────────┘
-        ");
-    }
-
-    #[test]
-    fn seconds_of_audio_add_up() {
-        let user = |username: &str, total_audio_ms| UserCosts {
-            username: username.into(),
-            totals: Totals {
-                total_audio_ms,
-                ..Totals::default()
-            },
-            model_costs: None,
-        };
-        let report = CostReport {
-            costs: vec![
-                user("alice", 1_234_500),
-                user("bob", 50),
-                user("carol", 7_000),
-            ],
-        };
-        insta::assert_snapshot!(costs(&Lines::of_users(&report, Split::None)), @r"
-        ┌───────┬──────────┬───────┬────────┬────────┬──────────┐
-        │ user  ┆ requests ┆ input ┆ cached ┆ output ┆  audio s │
-        ╞═══════╪══════════╪═══════╪════════╪════════╪══════════╡
-        │ alice ┆        0 ┆     0 ┆      0 ┆      0 ┆ 1,234.50 │
-        │ bob   ┆        0 ┆     0 ┆      0 ┆      0 ┆     0.05 │
-        │ carol ┆        0 ┆     0 ┆      0 ┆      0 ┆     7.00 │
-        │ TOTAL ┆        0 ┆     0 ┆      0 ┆      0 ┆ 1,241.55 │
-        └───────┴──────────┴───────┴────────┴────────┴──────────┘
-        ");
-    }
-
-    #[test]
-    fn in_a_narrow_terminal_labels_are_broken_and_numbers_never() {
-        let user = |username: &str, n| UserCosts {
-            username: username.into(),
+        let model = |model: &str, n: u32| ModelCosts {
+            model: model.to_owned(),
+            priced_as: None,
             totals: totals(n),
-            model_costs: None,
         };
-        let report = CostReport {
-            costs: vec![
-                user("alice.liddell@wonderland.example.org", 997_831),
-                user("bob", 12),
-            ],
-        };
-        insta::assert_snapshot!(costs_within(&Lines::of_users(&report, Split::None), Some(72)), @r"
-        ┌───────────────────────┬──────────┬─────────────┬───────────┬─────────┐
-        │ user                  ┆ requests ┆       input ┆    cached ┆  output │
-        ╞═══════════════════════╪══════════╪═════════════╪═══════════╪═════════╡
-        │ alice.liddell@wonderl ┆  997,831 ┆ 997,831,000 ┆ 9,978,310 ┆ 997,831 │
-        │ and.example.org       ┆          ┆             ┆           ┆         │
-        │ bob                   ┆       12 ┆      12,000 ┆       120 ┆      12 │
-        │ TOTAL                 ┆  997,843 ┆ 997,843,000 ┆ 9,978,430 ┆ 997,843 │
-        └───────────────────────┴──────────┴─────────────┴───────────┴─────────┘
+        let users = report(vec![
+            user(
+                "alice",
+                3,
+                Some(vec![model("gpt-4.1-mini", 1), model("o3", 2)]),
+            ),
+            user("bob", 0, Some(vec![])),
+        ]);
+        let lines = CostLines::of_users(users, true);
+        insta::assert_snapshot!(lines.listing(None).boxed(Some(80)), @r"
+        ┌───────┬──────────────┬──────────┬───────┬────────┬────────┬────────┐
+        │ user  ┆ model        ┆ requests ┆ input ┆ cached ┆ output ┆ cost $ │
+        ╞═══════╪══════════════╪══════════╪═══════╪════════╪════════╪════════╡
+        │ alice ┆ gpt-4.1-mini ┆        1 ┆ 1,000 ┆     10 ┆      1 ┆ 0.0025 │
+        │ alice ┆ o3           ┆        2 ┆ 2,000 ┆     20 ┆      2 ┆ 0.0050 │
+        │ bob   ┆ -            ┆        0 ┆     0 ┆      0 ┆      0 ┆   0.00 │
+        │ TOTAL ┆              ┆        3 ┆ 3,000 ┆     30 ┆      3 ┆ 0.0075 │
+        └───────┴──────────────┴──────────┴───────┴────────┴────────┴────────┘
+        ");
+    }
+
+    #[test]
+    fn in_a_narrow_terminal_columns_are_dropped_by_rank_and_numbers_never_broken() {
+        let users = report(vec![
+            user("alice.liddell@wonderland.example.org", 997_831, None),
+            user("bob", 12, None),
+        ]);
+        let listing = CostLines::of_users(users, false).listing(None);
+        insta::assert_snapshot!(listing.boxed(Some(80)), @r"
+        ┌────────────────────┬──────────┬─────────────┬───────────┬─────────┬──────────┐
+        │ user               ┆ requests ┆       input ┆    cached ┆  output ┆   cost $ │
+        ╞════════════════════╪══════════╪═════════════╪═══════════╪═════════╪══════════╡
+        │ alice.liddell@wond ┆  997,831 ┆ 997,831,000 ┆ 9,978,310 ┆ 997,831 ┆ 2,494.58 │
+        │ erland.example.org ┆          ┆             ┆           ┆         ┆          │
+        │ bob                ┆       12 ┆      12,000 ┆       120 ┆      12 ┆     0.03 │
+        │ TOTAL              ┆  997,843 ┆ 997,843,000 ┆ 9,978,430 ┆ 997,843 ┆ 2,494.61 │
+        └────────────────────┴──────────┴─────────────┴───────────┴─────────┴──────────┘
+        ");
+        insta::assert_snapshot!(listing.boxed(Some(40)), @r"
+        ┌───────────────────────────┬──────────┐
+        │ user                      ┆   cost $ │
+        ╞═══════════════════════════╪══════════╡
+        │ alice.liddell@wonderland. ┆ 2,494.58 │
+        │ example.org               ┆          │
+        │ bob                       ┆     0.03 │
+        │ TOTAL                     ┆ 2,494.61 │
+        └───────────────────────────┴──────────┘
         ");
     }
 
     #[test]
     fn where_many_labels_find_no_room_they_stand_below_each_other() {
+        let by = [
+            Dimension::Endpoint,
+            Dimension::Model,
+            Dimension::User,
+            Dimension::Period(crate::model::Period::Day),
+        ];
         let line = |model: &str, n| SplitCosts {
-            values: vec![
-                (Dimension::Endpoint, "/v1/chat/completions".into()),
-                (Dimension::Model, model.into()),
-                (Dimension::User, "alice".into()),
-                (Dimension::Day, "2026-02-08".into()),
-            ],
+            values: by
+                .into_iter()
+                .zip(["/v1/chat/completions", model, "alice", "2026-02-08"].map(str::to_owned))
+                .collect(),
+            is_deleted: false,
+            priced_as: None,
             totals: totals(n),
         };
+        let mut total = totals(997_831);
+        total.add(&totals(1));
         let report = SplitReport {
-            by: vec![
-                Dimension::Endpoint,
-                Dimension::Model,
-                Dimension::User,
-                Dimension::Day,
-            ],
             costs: vec![line("gpt-4.1-mini", 997_831), line("o3", 1)],
+            total,
         };
-        let lines = Lines::of_split(&report);
-        insta::assert_snapshot!(costs_within(&lines, Some(80)), @r"
-        ───────────────────────────────────────────────────────────
-        endpoint             requests       input    cached  output
+        let listing = CostLines::of_split(report, &by).listing(None);
+        insta::assert_snapshot!(listing.boxed(Some(80)), @r"
+        ────────────────────────────────────────────────────────────────────
+        endpoint             requests       input    cached  output   cost $
         model
         user
         day
-        ═══════════════════════════════════════════════════════════
-        /v1/chat/completions  997,831 997,831,000 9,978,310 997,831
+        ════════════════════════════════════════════════════════════════════
+        /v1/chat/completions  997,831 997,831,000 9,978,310 997,831 2,494.58
         gpt-4.1-mini
         alice
         2026-02-08
-        ───────────────────────────────────────────────────────────
-        /v1/chat/completions        1       1,000        10       1
+        ────────────────────────────────────────────────────────────────────
+        /v1/chat/completions        1       1,000        10       1   0.0025
         o3
         alice
         2026-02-08
-        ───────────────────────────────────────────────────────────
-        TOTAL                 997,832 997,832,000 9,978,320 997,832
-        ───────────────────────────────────────────────────────────
+        ────────────────────────────────────────────────────────────────────
+        TOTAL                 997,832 997,832,000 9,978,320 997,832 2,494.58
+        ────────────────────────────────────────────────────────────────────
         ");
-        let wide = costs_within(&lines, Some(120));
-        assert_eq!(wide, costs_within(&lines, None), "there is room");
-        let too_narrow = costs_within(&lines, Some(30));
-        assert_eq!(too_narrow, wide, "the terminal breaks whole lines");
+    }
+
+    #[test]
+    fn dollars_have_two_places_or_the_first_two_digits() {
+        for (nanos, text) in [
+            (0, "0.00"),
+            (1, "0.000000001"),
+            (12, "0.000000012"),
+            (123, "0.00000012"),
+            (125_000, "0.00013"),
+            (9_950_000, "0.0100"),
+            (9_940_000, "0.0099"),
+            (10_000_000, "0.01"),
+            (12_345_000_000, "12.35"),
+            (1_234_567_890_000_000, "1,234,567.89"),
+            (-1_500_000_000, "-1.50"),
+        ] {
+            assert_eq!(dollars(NanoUsd(nanos)), text, "{nanos}");
+        }
+    }
+
+    #[test]
+    fn bars_are_drawn_in_eighths() {
+        assert_eq!(bar_of(8, 8), "████████");
+        assert_eq!(bar_of(0, 8), "        ");
+        assert_eq!(bar_of(1, 64), "▏       ");
+        assert_eq!(bar_of(33, 64), "████▏   ");
+        assert_eq!(bar_of(5, 0), "        ");
     }
 }

@@ -1,101 +1,461 @@
-//! `llmproxy user …`. The commands change the database file, and a running server notices it.
+//! `llmproxy user …`. The commands change the database file or ask a server to; a running server
+//! notices changes of the file.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    fs::OpenOptions,
+    io::{IsTerminal, Read, Write},
+    path::Path,
+};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::ArgMatches;
 
-use super::{WrongUsage, note, open_existing, print, print_json, tables};
+use super::{
+    WrongUsage, confirm, note, print, print_json, print_list, read_secret_line, tables,
+    target::Target,
+};
 use crate::{
-    cli::{UserAccessArgs, UserAddArgs, UserHashKeysArgs, UserListArgs},
-    model::{ApiKey, UserName},
+    admin::{
+        AddUsers, AdminError, AllowKey, DeleteUser, ForbidKey, GenerateKey, HashKeys, ListUsers,
+        Operation, RenameUser, RotateKey, SetUser, ShowUser, UserLine, closest,
+    },
+    cli::people::{
+        DeleteArgs, HashKeysArgs, KeyOptionArgs, UserAccessArgs, UserAddArgs, UserArgs,
+        UserListArgs, UserRenameArgs, UserRotateArgs, UserSetArgs,
+    },
+    config::env_file::Variables,
+    model::ApiKey,
     store::{
-        IfMissing, PooledConnection, Store, StoreError,
-        users::{self, KeyAccess, KeyStatus, UserList, UserSelector},
+        IfMissing,
+        keys::{IssuedKey, KeyState, RotatedKey},
+        users::KeyStatus,
     },
 };
 
-pub(super) fn add(args: &UserAddArgs, matches: &ArgMatches) -> anyhow::Result<()> {
-    let path = args.database.path(matches)?;
-    let name = UserName::parse(&args.name).map_err(|error| WrongUsage(error.to_string()))?;
-    let storage = args.keys.storage(matches)?;
-    let store = Store::open(&path, IfMissing::Create)?;
-    if store.is_new() {
-        // The command may have been run in the wrong directory.
-        note(&format!(
-            "created a new database at \"{}\"",
-            path.as_path().display()
-        ));
-    }
-    let new =
-        users::add(&*store.connection()?, &name, storage).map_err(|error| store.explain(error))?;
-    let text = if args.output.json {
-        serde_json::to_string(&new)?
-    } else if std::io::stdout().is_terminal() {
-        tables::new_key(&new)
+/// The columns that a file of users may have.
+const COLUMNS: [&str; 5] = ["name", "group", "label", "key", "expires"];
+
+pub(super) fn add(
+    args: &UserAddArgs,
+    matches: &ArgMatches,
+    variables: &Variables,
+) -> anyhow::Result<()> {
+    let lines = match &args.from {
+        Some(path) => lines_of(path)?,
+        None => lines_of_names(args)?,
+    };
+    // Before the users exist: a file that cannot be made must not cost them their keys.
+    let mut file = args.keys_to.as_deref().map(new_private_file).transpose()?;
+    let target = Target::open(&args.target, matches, variables, IfMissing::Create)?;
+    let is_one = args.from.is_none() && lines.len() == 1;
+    let issued = if is_one {
+        vec![target.run(one(lines)?)?]
     } else {
-        new.api_key
+        let added = target.run(AddUsers { users: lines });
+        added.map_err(name_each_mistake)?.users
+    };
+    let text = if args.output.json {
+        if is_one {
+            serde_json::to_string(&issued[0])?
+        } else {
+            serde_json::to_string(&serde_json::json!({ "users": issued }))?
+        }
+    } else if let Some(file) = &mut file {
+        let path = args.keys_to.as_deref().unwrap_or(Path::new("-"));
+        writeln!(file, "{}", tables::issued(&issued).csv()?)
+            .and_then(|()| file.sync_all())
+            .with_context(|| {
+                let path = path.display();
+                format!("the users exist now, but their keys cannot be written to \"{path}\"; give them new ones with `llmproxy user rotate`")
+            })?;
+        let users = if issued.len() == 1 { "user" } else { "users" };
+        let count = issued.len();
+        return print(&format!(
+            "added {count} {users}; the keys are in \"{}\"",
+            path.display()
+        ));
+    } else {
+        text_of(&issued, is_one)?
     };
     // A closed pipe is an error here, because its reader has not got the key.
     writeln!(std::io::stdout(), "{text}").with_context(|| {
-        let name = name.as_str();
-        let way = way_to_the_key(&store, name);
-        format!("user {name:?} exists now, but the key cannot be printed; {way}")
+        let name = issued.first().map_or("", |key| key.username.as_str());
+        format!(
+            "user {name:?} exists now, but the key cannot be printed; {}",
+            way_to_the_key(&target, name)
+        )
     })
 }
 
 /// Says how an operator can see a key that could not be printed.
-fn way_to_the_key(store: &Store, name: &str) -> &'static str {
-    let find = |connection: PooledConnection| {
-        users::find(&connection, &UserSelector::Name(name.to_owned()))
+fn way_to_the_key(target: &Target, name: &str) -> &'static str {
+    let show = ShowUser {
+        username: Some(name.to_owned()),
     };
-    match store.connection().and_then(find) {
-        Ok(user) if user.api_key.is_masked() => {
-            "keys are hashed, so it cannot be shown again: add a user of another name"
+    match target.run(show) {
+        Ok(shown) if shown.user.api_key.is_none() => {
+            "keys are hashed, so it cannot be shown again: get a new one with `llmproxy user rotate`"
         }
         _ => "`llmproxy user list --json` shows it",
     }
 }
 
-pub(super) fn list(args: &UserListArgs, matches: &ArgMatches) -> anyhow::Result<()> {
-    let store = open_existing(&args.database.path(matches)?)?;
-    let users = users::list(&*store.connection()?).map_err(|error| store.explain(error))?;
-    if args.output.json {
-        print_json(&UserList::from(users))
-    } else if users.is_empty() {
-        print("no users yet: add one with `llmproxy user add NAME`")
+/// Formats new keys: a table on a terminal; in a pipe the key alone, or CSV for several.
+fn text_of(issued: &[IssuedKey], is_one: bool) -> anyhow::Result<String> {
+    if std::io::stdout().is_terminal() {
+        let width = comfy_table::Table::new().width();
+        return Ok(tables::issued(issued).boxed(width));
+    }
+    match issued {
+        [key] if is_one => Ok(key.api_key.clone()),
+        keys => tables::issued(keys).csv(),
+    }
+}
+
+/// Prints what is wrong with each line, and returns the error of the whole.
+fn name_each_mistake(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<AdminError>() {
+        Some(AdminError::Entries(lines)) => {
+            for line in lines {
+                note(line);
+            }
+            anyhow::anyhow!("no user was added, because of these mistakes")
+        }
+        _ => error,
+    }
+}
+
+fn one(mut lines: Vec<UserLine>) -> anyhow::Result<GenerateKey> {
+    let line = lines.pop().context("no name was given")?;
+    Ok(GenerateKey {
+        username: Some(line.username),
+        group: line.group,
+        options: crate::admin::KeyOptions {
+            key: line.key,
+            label: line.label,
+            expires: line.expires,
+        },
+    })
+}
+
+fn lines_of_names(args: &UserAddArgs) -> anyhow::Result<Vec<UserLine>> {
+    let options = key_options(&args.options)?;
+    if options.key.is_some() && args.names.len() > 1 {
+        return Err(
+            WrongUsage("--key is for one user; several cannot share a key".to_owned()).into(),
+        );
+    }
+    let line = |name: &String| UserLine {
+        username: name.clone(),
+        group: args.group.clone(),
+        key: options.key.clone(),
+        label: options.label.clone(),
+        expires: options.expires.clone(),
+        line: None,
+    };
+    Ok(args.names.iter().map(line).collect())
+}
+
+/// Returns the options of a new key; the key itself may be on standard input.
+pub(super) fn key_options(args: &KeyOptionArgs) -> anyhow::Result<crate::admin::KeyOptions> {
+    let key = match args.key.as_deref() {
+        Some("-") => Some(read_secret_line()?),
+        other => other.map(str::to_owned),
+    };
+    Ok(crate::admin::KeyOptions {
+        key,
+        label: args.label.clone(),
+        expires: args.expires.clone(),
+    })
+}
+
+/// Reads a CSV file of users.
+fn lines_of(path: &Path) -> anyhow::Result<Vec<UserLine>> {
+    let shown = path.display();
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin()
+            .read_to_end(&mut bytes)
+            .context("cannot read standard input")?;
     } else {
-        print(&tables::users(&users))
+        bytes = std::fs::read(path).with_context(|| format!("cannot read \"{shown}\""))?;
+    }
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(text);
+    let header = reader
+        .headers()
+        .context("the first line is no header")?
+        .clone();
+    let mut places = Vec::new();
+    for title in &header {
+        let known = COLUMNS.iter().position(|column| {
+            let title = title.to_ascii_lowercase();
+            title == *column || *column == "name" && title == "username"
+        });
+        match known {
+            Some(place) if places.contains(&place) => {
+                bail!("\"{shown}\" has two columns {title:?}")
+            }
+            Some(place) => places.push(place),
+            None => {
+                let advice = match closest(title, COLUMNS) {
+                    Some(close) => format!("did you mean {close:?}?"),
+                    None => format!("known are {}", COLUMNS.join(", ")),
+                };
+                bail!("\"{shown}\" has an unknown column {title:?}: {advice}");
+            }
+        }
+    }
+    if !places.contains(&0) {
+        bail!(
+            "\"{shown}\" has no column \"name\"; its first line must name the columns, such as name,group,expires"
+        );
+    }
+    let mut lines = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| {
+            let line = error.position().map_or(0, csv::Position::line);
+            anyhow::anyhow!("\"{shown}\", line {line}: it has another number of columns than the first line, or is not UTF-8")
+        })?;
+        let value = |column: usize| {
+            let place = places.iter().position(|place| *place == column)?;
+            let text = record.get(place)?;
+            (!text.is_empty()).then(|| text.to_owned())
+        };
+        lines.push(UserLine {
+            username: value(0).unwrap_or_default(),
+            group: value(1),
+            label: value(2),
+            key: value(3),
+            expires: value(4),
+            line: record.position().map(csv::Position::line),
+        });
+    }
+    if lines.is_empty() {
+        bail!("\"{shown}\" has no users");
+    }
+    Ok(lines)
+}
+
+/// Makes a file that only its owner can read. An existing one is never written to.
+fn new_private_file(path: &Path) -> anyhow::Result<std::fs::File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(path)
+        .with_context(|| format!("cannot create \"{}\", so no user was added", path.display()))
+}
+
+pub(super) fn list(
+    args: &UserListArgs,
+    matches: &ArgMatches,
+    variables: &Variables,
+) -> anyhow::Result<()> {
+    let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
+    let list = target.run(ListUsers {
+        group: args.group.clone(),
+        inactive: args.inactive.then_some(true),
+    })?;
+    let is_filtered = args.group.is_some() || args.inactive;
+    let if_empty = if is_filtered {
+        "no user is like that"
+    } else {
+        "no users yet: add one with `llmproxy user add NAME`"
+    };
+    let listing = tables::users(&list.users);
+    print_list(&args.output, &list, &listing, if_empty)
+}
+
+pub(super) fn show(
+    args: &UserArgs,
+    matches: &ArgMatches,
+    variables: &Variables,
+) -> anyhow::Result<()> {
+    let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
+    let shown = target.run(ShowUser {
+        username: Some(args.name.clone()),
+    })?;
+    if args.output.json {
+        return print_json(&shown);
+    }
+    let width = comfy_table::Table::new().width();
+    print(&tables::users(std::slice::from_ref(&shown.user)).boxed(width))?;
+    print(&tables::keys(&shown.keys).boxed(width))
+}
+
+pub(super) fn set(
+    args: &UserSetArgs,
+    matches: &ArgMatches,
+    variables: &Variables,
+) -> anyhow::Result<()> {
+    let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
+    let user = target.run(SetUser {
+        username: Some(args.name.clone()),
+        group: Some(args.group.clone()),
+    })?;
+    if args.output.json {
+        return print_json(&user);
+    }
+    let name = &user.username;
+    match &user.group {
+        Some(group) => print(&format!("{name:?} is in the group {group:?}")),
+        None => print(&format!("{name:?} is in no group")),
+    }
+}
+
+pub(super) fn rename(
+    args: &UserRenameArgs,
+    matches: &ArgMatches,
+    variables: &Variables,
+) -> anyhow::Result<()> {
+    let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
+    let user = target.run(RenameUser {
+        username: Some(args.old.clone()),
+        new_username: Some(args.new.clone()),
+    })?;
+    if args.output.json {
+        return print_json(&user);
+    }
+    print(&format!("{:?} is called {:?} now", args.old, user.username))
+}
+
+pub(super) fn delete(
+    args: &DeleteArgs,
+    matches: &ArgMatches,
+    variables: &Variables,
+) -> anyhow::Result<()> {
+    let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
+    let shown = target.run(ShowUser {
+        username: Some(args.name.clone()),
+    })?;
+    let name = &shown.user.username;
+    confirm(
+        args.yes,
+        &format!("Delete user {name:?} for good? All keys stop; the usage stays booked."),
+    )?;
+    let deleted = target.run(DeleteUser {
+        username: Some(name.clone()),
+    })?;
+    if args.output.json {
+        return print_json(&deleted);
+    }
+    print(&format!(
+        "user {name:?} is deleted; the usage stays booked under the name"
+    ))
+}
+
+pub(super) fn rotate(
+    args: &UserRotateArgs,
+    matches: &ArgMatches,
+    variables: &Variables,
+) -> anyhow::Result<()> {
+    let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
+    // The key that is replaced may stand for its user.
+    let is_key = ApiKey::looks_like_one(args.name.trim()) && args.key_id.is_none();
+    let rotated = target.run(RotateKey {
+        username: Some(args.name.clone()),
+        key_id: args.key_id,
+        api_key: is_key.then(|| args.name.clone()),
+        grace: Some(args.grace.clone()),
+        options: key_options(&args.options)?,
+    })?;
+    let text = if args.output.json {
+        serde_json::to_string(&rotated)?
+    } else {
+        text_of(std::slice::from_ref(&rotated.new), true)?
+    };
+    writeln!(std::io::stdout(), "{text}").with_context(|| {
+        let name = &rotated.new.username;
+        format!(
+            "the key of {name:?} is replaced, but the new one cannot be printed; {}",
+            way_to_the_key(&target, name)
+        )
+    })?;
+    if !args.output.json {
+        explain_rotation(&rotated);
+    }
+    Ok(())
+}
+
+/// Says on stderr what became of the old key, and which keys go on working.
+fn explain_rotation(rotated: &RotatedKey) {
+    let name = &rotated.new.username;
+    match &rotated.replaced {
+        None => note(&format!("{name:?} had no key that worked")),
+        Some(old) if old.status == KeyState::Revoked => {
+            note(&format!("key {} ({}) has stopped", old.id, old.key));
+        }
+        Some(old) => {
+            let until = old.expires_at.as_deref().unwrap_or("-");
+            note(&format!("key {} ({}) works until {until}", old.id, old.key));
+        }
+    }
+    if rotated.other_active_keys > 0 {
+        let count = rotated.other_active_keys;
+        let keys = if count == 1 { "key" } else { "keys" };
+        note(&format!(
+            "{count} other {keys} of {name:?} go on working; `llmproxy key list` shows them"
+        ));
     }
 }
 
 /// Hashes the keys, which cannot be undone.
-pub(super) fn hash_keys(args: &UserHashKeysArgs, matches: &ArgMatches) -> anyhow::Result<()> {
-    let store = open_existing(&args.database.path(matches)?)?;
-    let hashed =
-        users::hash_keys(&mut *store.connection()?).map_err(|error| store.explain(error))?;
-    let keys = if hashed == 1 { "key" } else { "keys" };
+pub(super) fn hash_keys(
+    args: &HashKeysArgs,
+    matches: &ArgMatches,
+    variables: &Variables,
+) -> anyhow::Result<()> {
+    let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
+    let hashed = target.run(HashKeys {})?;
+    if args.output.json {
+        return print_json(&hashed);
+    }
+    let count = hashed.hashed;
+    let keys = if count == 1 { "key" } else { "keys" };
     print(&format!(
-        "hashed {hashed} {keys}; new keys are stored as hashes, too, and all keys go on working"
+        "hashed {count} {keys}; new keys are stored as hashes, too, and all keys go on working"
     ))
 }
 
-pub(super) fn forbid(args: &UserAccessArgs, matches: &ArgMatches) -> anyhow::Result<()> {
-    set_access(args, matches, KeyAccess::Forbidden)
-}
-
-pub(super) fn allow(args: &UserAccessArgs, matches: &ArgMatches) -> anyhow::Result<()> {
-    set_access(args, matches, KeyAccess::Allowed)
-}
-
-fn set_access(
+pub(super) fn forbid(
     args: &UserAccessArgs,
     matches: &ArgMatches,
-    access: KeyAccess,
+    variables: &Variables,
 ) -> anyhow::Result<()> {
-    let store = open_existing(&args.database.path(matches)?)?;
-    let status =
-        set_access_of(&store, args.who.trim(), access).map_err(|error| store.explain(error))?;
+    set_access(args, matches, variables, |username, api_key| ForbidKey {
+        username,
+        api_key,
+    })
+}
+
+pub(super) fn allow(
+    args: &UserAccessArgs,
+    matches: &ArgMatches,
+    variables: &Variables,
+) -> anyhow::Result<()> {
+    set_access(args, matches, variables, |username, api_key| AllowKey {
+        username,
+        api_key,
+    })
+}
+
+fn set_access<O: Operation<Answer = KeyStatus>>(
+    args: &UserAccessArgs,
+    matches: &ArgMatches,
+    variables: &Variables,
+    operation: impl Fn(Option<String>, Option<String>) -> O,
+) -> anyhow::Result<()> {
+    let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
+    let who = args.who.trim().to_owned();
+    let status = if ApiKey::looks_like_one(&who) {
+        target.run(operation(None, Some(who)))?
+    } else {
+        target.run(operation(Some(who), None))?
+    };
     if args.output.json {
         return print_json(&status);
     }
@@ -104,28 +464,5 @@ fn set_access(
     } else {
         "forbidden"
     };
-    print(&format!("the key of {:?} is {word}", status.username))
-}
-
-/// Finds the user by a key if the text looks like one, or else by name.
-fn set_access_of(store: &Store, who: &str, access: KeyAccess) -> Result<KeyStatus, StoreError> {
-    let connection = store.connection()?;
-    let by_name = UserSelector::Name(who.to_owned());
-    if !ApiKey::looks_like_one(who) {
-        return users::set_access(&connection, &by_name, access);
-    }
-    match users::set_access(
-        &connection,
-        &UserSelector::Key(ApiKey::from_text(who)),
-        access,
-    ) {
-        // The error about a name would repeat the key.
-        Err(StoreError::UnknownKey) => {
-            users::set_access(&connection, &by_name, access).map_err(|error| match error {
-                StoreError::UnknownUser { .. } => StoreError::UnknownKey,
-                other => other,
-            })
-        }
-        other => other,
-    }
+    print(&format!("the keys of {:?} are {word}", status.username))
 }

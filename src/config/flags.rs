@@ -14,6 +14,7 @@ use super::table;
 const BACKEND: &str = "Backend";
 const SERVER: &str = "Server";
 const DATABASE: &str = "Database";
+const REMOTE: &str = "Remote server";
 const ADMIN: &str = "Admin API";
 const LOG: &str = "Log";
 
@@ -139,6 +140,9 @@ pub struct ServeSettings {
     #[command(flatten)]
     pub(super) keys: KeySettings,
 
+    #[command(flatten)]
+    pub(super) zone: ZoneSettings,
+
     /// When a usage row is safe: normal, full
     ///
     /// normal: rows survive a crash of the proxy. full: each commit waits for the disk, so that
@@ -202,4 +206,40 @@ pub struct KeySettings {
     /// keys.
     #[arg(long, env = table::STORE_KEYS.variable, hide_env_values = true, default_value = table::STORE_KEYS.default, value_name = "clear|hashed", help_heading = DATABASE)]
     pub(super) store_keys: String,
+}
+
+/// The setting of the commands that have to do with days.
+#[derive(Debug, Args)]
+pub struct ZoneSettings {
+    /// Time zone in which days, weeks and months begin
+    ///
+    /// Reports split and cut by it. Times without an offset in --start-time and --end-time are UTC
+    /// all the same.
+    #[arg(long, env = table::TIME_ZONE.variable, hide_env_values = true, default_value = table::TIME_ZONE.default, value_name = "ZONE", help_heading = DATABASE)]
+    pub(super) time_zone: String,
+}
+
+/// The settings of the commands that administer: the database file, or a server that has it.
+#[derive(Debug, Args)]
+pub struct TargetSettings {
+    #[command(flatten)]
+    pub(super) database: DatabaseSettings,
+
+    #[command(flatten)]
+    pub(super) keys: KeySettings,
+
+    #[command(flatten)]
+    pub(super) zone: ZoneSettings,
+
+    /// Administer a running server over HTTP instead of the database file
+    ///
+    /// The server's ADMIN_TOKEN is read from the variable ADMIN_TOKEN, from `.env`, or from the file
+    /// of --admin-token-file. It is never an argument, because other users of the machine can see
+    /// those.
+    #[arg(long, env = table::LLMPROXY_SERVER.variable, hide_env_values = true, value_name = "URL", help_heading = REMOTE)]
+    pub(super) server: Option<String>,
+
+    /// File that contains the ADMIN_TOKEN of the server
+    #[arg(long, env = table::ADMIN_TOKEN_FILE.variable, hide_env_values = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = REMOTE)]
+    pub(super) admin_token_file: Option<std::path::PathBuf>,
 }

@@ -12,7 +12,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::ArgMatches;
 use ipnet::IpNet;
 
-pub use flags::{DatabaseSettings, KeySettings, ServeSettings};
+pub use flags::{DatabaseSettings, KeySettings, ServeSettings, TargetSettings, ZoneSettings};
 pub use reader::SettingError;
 
 use self::{
@@ -20,7 +20,7 @@ use self::{
     reader::{Reader, given, or_default},
 };
 use crate::{
-    model::Secret,
+    model::{Calendar, Secret},
     proxy::{
         backend::{BackendUrl, HttpProxy, UrlError},
         request::prepare::StreamUsage,
@@ -28,8 +28,8 @@ use crate::{
     },
     store::{
         DatabasePath,
+        keys::KeyStorage,
         ledger::{OnFailure, Sync},
-        users::KeyStorage,
     },
 };
 
@@ -44,6 +44,8 @@ pub struct Config {
     pub port: u16,
     pub database: DatabasePath,
     pub key_storage: KeyStorage,
+    /// Of `TIME_ZONE`.
+    pub calendar: Calendar,
     /// 0 means unlimited.
     pub max_concurrent_requests: usize,
     pub queue_timeout: Duration,
@@ -93,6 +95,7 @@ impl Config {
             port: read.value(&table::PORT, &settings.port, |text| text.parse().ok())?,
             database: settings.database.path(matches)?,
             key_storage: settings.keys.storage(matches)?,
+            calendar: settings.zone.calendar(matches)?,
             max_concurrent_requests: read.value(
                 &table::MAX_CONCURRENT_REQUESTS,
                 &settings.max_concurrent_requests,
@@ -209,6 +212,90 @@ fn endpoints(settings: &ServeSettings, read: &Reader<'_>) -> Result<Endpoints, S
     Ok(endpoints.with_stateful(stateful))
 }
 
+/// A running server that commands administer.
+#[derive(Debug)]
+pub struct RemoteServer {
+    /// Scheme, host and port, without a path.
+    pub url: String,
+    pub token: Option<Secret>,
+    /// `SSL_CERT_FILE`: root certificates to trust besides the embedded ones.
+    pub extra_roots: Option<PathBuf>,
+}
+
+impl TargetSettings {
+    /// Returns the server that is administered, unless it is the database file.
+    ///
+    /// # Errors
+    /// [`SettingError`] for a URL or a token that cannot be used.
+    pub fn remote(
+        &self,
+        matches: &ArgMatches,
+        variables: &Variables,
+    ) -> Result<Option<RemoteServer>, SettingError> {
+        let Some(text) = given(self.server.as_deref()) else {
+            return Ok(None);
+        };
+        let read = Reader { matches };
+        let url = read.value(&table::LLMPROXY_SERVER, text, server_url)?;
+        let token_of_file = match &self.admin_token_file {
+            Some(path) => Some(read.secret_file(&table::ADMIN_TOKEN_FILE, path)?),
+            None => None,
+        };
+        let token = token_of_file.or_else(|| variables.get(table::ADMIN_TOKEN.variable));
+        Ok(Some(RemoteServer {
+            url,
+            token: read.admin_token(token.as_deref())?,
+            extra_roots: extra_roots(variables),
+        }))
+    }
+
+    /// Returns the path of the database.
+    ///
+    /// # Errors
+    /// [`SettingError`] if the setting names none.
+    pub fn database_path(&self, matches: &ArgMatches) -> Result<DatabasePath, SettingError> {
+        self.database.path(matches)
+    }
+
+    /// Returns what the database keeps of new keys.
+    ///
+    /// # Errors
+    /// [`SettingError`] if the setting is neither of the two words.
+    pub fn key_storage(&self, matches: &ArgMatches) -> Result<KeyStorage, SettingError> {
+        self.keys.storage(matches)
+    }
+
+    /// Returns the calendar of the time zone.
+    ///
+    /// # Errors
+    /// [`SettingError`] if there is no zone of the name.
+    pub fn calendar(&self, matches: &ArgMatches) -> Result<Calendar, SettingError> {
+        self.zone.calendar(matches)
+    }
+}
+
+/// Reads the URL of a server: scheme, host and port.
+fn server_url(text: &str) -> Option<String> {
+    let url = url::Url::parse(text.trim()).ok()?;
+    let is_plain = matches!(url.scheme(), "http" | "https")
+        && url.host().is_some()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    is_plain.then(|| url.as_str().trim_end_matches('/').to_owned())
+}
+
+impl ZoneSettings {
+    /// Returns the calendar of the time zone.
+    ///
+    /// # Errors
+    /// [`SettingError`] if there is no zone of the name.
+    pub fn calendar(&self, matches: &ArgMatches) -> Result<Calendar, SettingError> {
+        Reader { matches }.value(&table::TIME_ZONE, &self.time_zone, Calendar::of_zone)
+    }
+}
+
 impl KeySettings {
     /// Returns what the database keeps of new keys.
     ///
@@ -247,9 +334,8 @@ mod tests {
     #[test]
     fn the_table_and_the_flags_have_the_same_settings_and_defaults() {
         let command = crate::cli::Cli::command();
-        let serve = command.find_subcommand("serve").unwrap();
-        let flags: Vec<_> = serve
-            .get_arguments()
+        let flags: Vec<_> = crate::cli::with_settings(&command)
+            .into_iter()
             .filter_map(|argument| {
                 let variable = argument.get_env()?.to_str()?;
                 let default = argument.get_default_values().first();

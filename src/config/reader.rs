@@ -156,6 +156,18 @@ impl Reader<'_> {
             .transpose()
     }
 
+    /// Reads a secret from a file. The error does not repeat it.
+    pub(super) fn secret_file(
+        &self,
+        setting: &Setting,
+        path: &std::path::Path,
+    ) -> Result<String, SettingError> {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| self.error(setting.variable, Some(&shown), error.to_string()))?;
+        Ok(text.trim().to_owned())
+    }
+
     pub(super) fn header_value(
         &self,
         setting: &Setting,

@@ -86,9 +86,24 @@ pub const DATABASE_URL: Setting = setting(
      sqlite:relative.db or a bare path",
 );
 pub const STORE_KEYS: Setting = setting("STORE_KEYS", "clear", "clear or hashed");
+pub const TIME_ZONE: Setting = setting(
+    "TIME_ZONE",
+    "UTC",
+    "the IANA name of a time zone, such as Europe/Berlin, America/New_York or UTC",
+);
 pub const LEDGER_SYNC: Setting = setting("LEDGER_SYNC", "normal", "normal or full");
 pub const ON_LEDGER_FAILURE: Setting = setting("ON_LEDGER_FAILURE", "refuse", "refuse or serve");
 pub const ADMIN_TOKEN: Setting = setting("ADMIN_TOKEN", "", HEADER_VALUE);
+pub const LLMPROXY_SERVER: Setting = setting(
+    "LLMPROXY_SERVER",
+    "",
+    "the http:// or https:// URL of a running llmproxy, such as http://127.0.0.1:8000",
+);
+pub const ADMIN_TOKEN_FILE: Setting = setting(
+    "ADMIN_TOKEN_FILE",
+    "",
+    "the path of a file that has nothing but the token",
+);
 pub const ADMIN_ALLOW: Setting = setting(
     "ADMIN_ALLOW",
     "",
@@ -101,7 +116,7 @@ pub const RUST_LOG: Setting = setting(
 );
 
 /// Every setting that has a flag.
-pub const SETTINGS: [&Setting; 25] = [
+pub const SETTINGS: [&Setting; 28] = [
     &OPENAI_BACKEND_URL,
     &OPENAI_BASE_URL,
     &OPENAI_API_KEY,
@@ -122,10 +137,13 @@ pub const SETTINGS: [&Setting; 25] = [
     &SHUTDOWN_GRACE,
     &DATABASE_URL,
     &STORE_KEYS,
+    &TIME_ZONE,
     &LEDGER_SYNC,
     &ON_LEDGER_FAILURE,
     &ADMIN_TOKEN,
     &ADMIN_ALLOW,
+    &LLMPROXY_SERVER,
+    &ADMIN_TOKEN_FILE,
     &RUST_LOG,
 ];
 

@@ -2,23 +2,48 @@
 
 use std::{fmt, str::FromStr};
 
-/// A way to split sums. Several may be combined.
+/// A way to split sums. Several may be combined, one of them of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dimension {
     Endpoint,
     Model,
     User,
-    /// A calendar day in UTC.
-    Day,
+    Group,
+    Key,
+    /// Spans of time begin and end in the configured time zone.
+    Period(Period),
 }
 
-/// The error for a word that is no dimension.
+/// A calendar span of time. A week begins on Monday.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Period {
+    Hour,
+    Day,
+    Week,
+    Month,
+}
+
+/// The error for a list of dimensions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is none of endpoint, model, user, day")]
-pub struct DimensionError(String);
+pub enum DimensionError {
+    #[error("{0:?} is none of endpoint, model, user, group, key, hour, day, week, month")]
+    Unknown(String),
+    #[error("{0} and {1} cannot be used together")]
+    TwoPeriods(Dimension, Dimension),
+}
 
 impl Dimension {
-    const ALL: [Self; 4] = [Self::Endpoint, Self::Model, Self::User, Self::Day];
+    const ALL: [Self; 9] = [
+        Self::Endpoint,
+        Self::Model,
+        Self::User,
+        Self::Group,
+        Self::Key,
+        Self::Period(Period::Hour),
+        Self::Period(Period::Day),
+        Self::Period(Period::Week),
+        Self::Period(Period::Month),
+    ];
 
     /// The word for it in `by` and in tables.
     #[must_use]
@@ -27,7 +52,12 @@ impl Dimension {
             Self::Endpoint => "endpoint",
             Self::Model => "model",
             Self::User => "user",
-            Self::Day => "day",
+            Self::Group => "group",
+            Self::Key => "key",
+            Self::Period(Period::Hour) => "hour",
+            Self::Period(Period::Day) => "day",
+            Self::Period(Period::Week) => "week",
+            Self::Period(Period::Month) => "month",
         }
     }
 
@@ -40,29 +70,44 @@ impl Dimension {
         }
     }
 
+    /// Returns the span of time, if it is one.
+    #[must_use]
+    pub fn period(self) -> Option<Period> {
+        match self {
+            Self::Period(period) => Some(period),
+            _ => None,
+        }
+    }
+
     /// Reads a list such as `day,model`. A doubled word counts once.
     ///
     /// # Errors
-    /// The first word that is no dimension.
+    /// The first word that is no dimension, or two spans of time.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, DimensionError> {
         let words = text.split(',').map(str::trim);
         let list: Result<Vec<_>, _> = words
             .filter(|word| !word.is_empty())
             .map(str::parse)
             .collect();
-        Ok(Self::without_doubles(&list?))
+        Self::checked(&list?)
     }
 
     /// Returns the list with only the first of doubled dimensions.
-    #[must_use]
-    pub fn without_doubles(list: &[Self]) -> Vec<Self> {
-        let mut singles = Vec::new();
+    fn checked(list: &[Self]) -> Result<Vec<Self>, DimensionError> {
+        let mut singles: Vec<Self> = Vec::new();
         for dimension in list {
-            if !singles.contains(dimension) {
-                singles.push(*dimension);
+            if singles.contains(dimension) {
+                continue;
             }
+            let is_period = |known: &&Self| known.period().is_some();
+            if dimension.period().is_some()
+                && let Some(other) = singles.iter().find(is_period)
+            {
+                return Err(DimensionError::TwoPeriods(*other, *dimension));
+            }
+            singles.push(*dimension);
         }
-        singles
+        Ok(singles)
     }
 }
 
@@ -73,7 +118,7 @@ impl FromStr for Dimension {
         let found = Self::ALL
             .into_iter()
             .find(|dimension| dimension.word().eq_ignore_ascii_case(text.trim()));
-        found.ok_or_else(|| DimensionError(text.chars().take(40).collect()))
+        found.ok_or_else(|| DimensionError::Unknown(text.chars().take(40).collect()))
     }
 }
 
@@ -89,14 +134,21 @@ mod tests {
 
     #[test]
     fn a_list_is_read_in_order_and_without_doubles() {
+        let day = Dimension::Period(Period::Day);
         assert_eq!(
             Dimension::parse_list(" day, Model,day,"),
-            Ok(vec![Dimension::Day, Dimension::Model])
+            Ok(vec![day, Dimension::Model])
         );
         assert_eq!(Dimension::parse_list(""), Ok(vec![]));
         assert_eq!(
-            Dimension::parse_list("day,week").unwrap_err().to_string(),
-            r#""week" is none of endpoint, model, user, day"#
+            Dimension::parse_list("day,year").unwrap_err().to_string(),
+            r#""year" is none of endpoint, model, user, group, key, hour, day, week, month"#
+        );
+        assert_eq!(
+            Dimension::parse_list("day,model,month")
+                .unwrap_err()
+                .to_string(),
+            "day and month cannot be used together"
         );
     }
 }

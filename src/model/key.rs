@@ -10,6 +10,18 @@ const PREFIX: &str = "llmp-";
 /// Number of random bytes in a key: 192 bits.
 const RANDOM_BYTES: usize = 24;
 
+/// The shortest key that an operator may choose.
+const MIN_GIVEN_CHARS: usize = 20;
+
+/// Why a text cannot be a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GivenKeyError {
+    #[error("key must have at least {MIN_GIVEN_CHARS} characters")]
+    TooShort,
+    #[error("key must consist of printable ASCII characters without spaces")]
+    NotPrintable,
+}
+
 /// A user's complete key. `Debug` and [`ApiKey::masked`] show only its ends; [`ApiKey::expose`]
 /// shows it.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,6 +30,20 @@ pub struct ApiKey(String);
 /// SHA-256 of a key: what keys are looked up by, so that the time a look-up takes says nothing
 /// about stored keys.
 pub type KeyHash = [u8; 32];
+
+/// A key and the user it belongs to, as a running server needs them.
+#[derive(Debug, Clone)]
+pub struct KeyHolder {
+    pub key_id: i64,
+    pub key_hash: KeyHash,
+    pub user_id: i64,
+    pub username: String,
+    /// `false` if the user is forbidden.
+    pub is_active: bool,
+    /// Unix time in milliseconds from which on the key does not work.
+    pub expires_at_ms: Option<i64>,
+    pub is_revoked: bool,
+}
 
 impl ApiKey {
     /// A new key: `llmp-` and 48 hexadecimal digits from the operating system's generator.
@@ -28,6 +54,21 @@ impl ApiKey {
         let mut random = [0u8; RANDOM_BYTES];
         getrandom::fill(&mut random)?;
         Ok(Self(format!("{PREFIX}{}", HEXLOWER.encode(&random))))
+    }
+
+    /// Takes a key that an operator chose, such as one that is moved here from another service.
+    ///
+    /// # Errors
+    /// [`GivenKeyError`] if it is short, or has characters that a header cannot carry.
+    pub fn given(text: &str) -> Result<Self, GivenKeyError> {
+        let text = text.trim();
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(GivenKeyError::NotPrintable);
+        }
+        if text.len() < MIN_GIVEN_CHARS {
+            return Err(GivenKeyError::TooShort);
+        }
+        Ok(Self(text.to_owned()))
     }
 
     /// Takes a key as it stands in the database or came from an operator.

@@ -2,6 +2,7 @@
 //! the rules: a name that exists is valid, a range that exists is not backwards, a key never prints
 //! itself.
 
+mod calendar;
 mod dimension;
 mod key;
 mod money;
@@ -11,13 +12,14 @@ mod time;
 mod usage;
 mod user;
 
-pub use dimension::{Dimension, DimensionError};
-pub use key::{ApiKey, KeyHash};
-pub use money::NanoUsd;
+pub use calendar::{Calendar, Periods};
+pub use dimension::{Dimension, DimensionError, Period};
+pub use key::{ApiKey, GivenKeyError, KeyHash, KeyHolder};
+pub use money::{AmountError, NanoUsd};
 pub use object::{Account, Claim, Entry, Extent, ObjectKind, Origin, Progress, StoredObject};
 pub use secret::Secret;
-pub use time::{TimeError, TimeRange, format_utc, format_utc_date, ms_ago, now_ms};
+pub use time::{TimeError, TimeRange, format_seconds, format_utc, format_utc_date, ms_ago, now_ms};
 pub use usage::{
     EstimatedTokens, Outcome, ServiceTier, Usage, UsageClasses, UsageRow, UsageSource,
 };
-pub use user::{NameError, User, UserName, is_unprintable};
+pub use user::{NameError, UserName, is_unprintable};

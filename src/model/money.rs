@@ -1,6 +1,12 @@
 //! Amounts of money, in integers: no float touches them.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+const NANOS_PER_USD: i64 = 1_000_000_000;
+/// Decimal places of a nano-dollar.
+const PLACES: usize = 9;
 
 /// An amount in billionths of a dollar, which may be negative.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +36,52 @@ impl fmt::Display for NanoUsd {
     }
 }
 
+/// The error for a text that is no amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is no amount in dollars with at most nine places, such as 12.50")]
+pub struct AmountError;
+
+/// Reads dollars with at most nine places, such as `12.5` or `-0.000000001`.
+impl FromStr for NanoUsd {
+    type Err = AmountError;
+
+    fn from_str(text: &str) -> Result<Self, AmountError> {
+        let (is_negative, digits) = match text.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || fraction.len() > PLACES || !is_number(whole) || !is_number(fraction)
+        {
+            return Err(AmountError);
+        }
+        let dollars: i64 = whole.parse().map_err(|_| AmountError)?;
+        let nanos: i64 = format!("{fraction:0<PLACES$}")
+            .parse()
+            .map_err(|_| AmountError)?;
+        let nanos = dollars
+            .checked_mul(NANOS_PER_USD)
+            .and_then(|amount| amount.checked_add(nanos))
+            .ok_or(AmountError)?;
+        Ok(Self(if is_negative { -nanos } else { nanos }))
+    }
+}
+
+/// In JSON an amount is a decimal string, because a reader's numbers may be floats.
+impl Serialize for NanoUsd {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for NanoUsd {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,9 +93,28 @@ mod tests {
             (1, "0.000000001"),
             (-1, "-0.000000001"),
             (12_345_678_901, "12.345678901"),
-            (i64::MIN, "-9223372036.854775808"),
         ] {
             assert_eq!(NanoUsd(nanos).to_string(), text);
+            assert_eq!(text.parse(), Ok(NanoUsd(nanos)));
+        }
+        assert_eq!(NanoUsd(i64::MIN).to_string(), "-9223372036.854775808");
+    }
+
+    #[test]
+    fn an_amount_has_at_most_nine_places() {
+        assert_eq!("12.5".parse(), Ok(NanoUsd(12_500_000_000)));
+        assert_eq!("7".parse(), Ok(NanoUsd(7_000_000_000)));
+        for text in [
+            "",
+            ".5",
+            "1.0000000001",
+            "1e3",
+            "+1",
+            "1,5",
+            "- 1",
+            "99999999999999",
+        ] {
+            assert_eq!(text.parse::<NanoUsd>(), Err(AmountError), "{text}");
         }
     }
 }

@@ -37,6 +37,8 @@ pub struct StoredObject {
     pub id: String,
     pub kind: ObjectKind,
     pub user_id: i64,
+    /// The key that it was made with; 0 for an object that uses nothing of its own.
+    pub key_id: i64,
     /// Unix time in milliseconds.
     pub made_at_ms: i64,
     /// Whether its usage has a row, or it uses nothing. A batch and a background response use their

@@ -26,6 +26,16 @@ pub enum TimeError {
     TooManyHours,
     #[error("last_hours cannot be combined with start_time or end_time")]
     Combined,
+    #[error(
+        "period must be today, yesterday, week, last-week, month, last-month, or a month such as 2026-11"
+    )]
+    NotAPeriod,
+    #[error(
+        "since must be an age such as 7d, or a time such as 2026-11-01 or 2026-11-01T09:00:00Z"
+    )]
+    NotSince,
+    #[error("only one of last_hours, start_time with end_time, period and since can be used")]
+    TwoRanges,
     #[error("end_time is before start_time")]
     Backwards,
 }
@@ -38,6 +48,8 @@ impl TimeError {
             Self::NotATime { field } => field,
             Self::NotHours | Self::TooManyHours | Self::Combined => "last_hours",
             Self::Backwards => "end_time",
+            Self::NotAPeriod => "period",
+            Self::NotSince | Self::TwoRanges => "since",
         }
     }
 }
@@ -102,6 +114,12 @@ impl TimeRange {
         })
     }
 
+    /// Returns the range from the first to the last of these Unix milliseconds.
+    #[must_use]
+    pub fn of_ms(start_ms: Option<i64>, end_ms: Option<i64>) -> Self {
+        Self { start_ms, end_ms }
+    }
+
     /// First millisecond inside the range.
     #[must_use]
     pub fn start_ms(&self) -> Option<i64> {
@@ -136,6 +154,12 @@ pub fn ms_ago(age: Duration) -> i64 {
 #[must_use]
 pub fn format_utc(unix_ms: i64) -> String {
     Timestamp::from_millisecond(unix_ms).map_or_else(|_| unix_ms.to_string(), |t| t.to_string())
+}
+
+/// Unix milliseconds as UTC ISO 8601 in whole seconds: always of the same form.
+#[must_use]
+pub fn format_seconds(unix_ms: i64) -> String {
+    format_utc(unix_ms.div_euclid(1000) * 1000)
 }
 
 /// A day, counted from 1970-01-01, as `2026-02-28`.

@@ -1,45 +1,32 @@
-//! Users and the rule for their names.
+//! The rule for the names of users and groups.
 
-use crate::model::{ApiKey, KeyHash, format_utc};
+use super::ApiKey;
 
-/// The longest user name, in characters.
+/// The longest name, in characters.
 const MAX_CHARS: usize = 128;
 
-/// A user as the database holds it.
-#[derive(Debug, Clone)]
-pub struct User {
-    pub id: i64,
-    pub username: String,
-    /// The complete key, or a masked one if only hashes are kept.
-    pub api_key: ApiKey,
-    pub key_hash: KeyHash,
-    /// Unix time in milliseconds.
-    pub created_at_ms: i64,
-    /// `false` once the key is forbidden.
-    pub is_active: bool,
-}
-
-impl User {
-    /// UTC in ISO 8601, whole seconds: always of the same form.
-    #[must_use]
-    pub fn created_at(&self) -> String {
-        format_utc(self.created_at_ms.div_euclid(1000) * 1000)
-    }
-}
-
-/// A valid user name: 1 to 128 characters, trimmed, without control characters.
+/// A valid name of a user or a group: 1 to 128 visible characters, trimmed, that no table or command
+/// takes for something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserName(String);
 
-/// Why a text is no user name.
+/// Why a text is no name. Each completes the noun, as in "username must not be empty".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    #[error("username must not be empty")]
+    #[error("must not be empty")]
     Empty,
-    #[error("username must have at most {MAX_CHARS} characters")]
+    #[error("must have at most {MAX_CHARS} characters")]
     TooLong,
-    #[error("username must not contain control characters")]
+    #[error("must not contain control characters")]
     Control,
+    #[error(
+        "contains an invisible character (U+{0:04X}), so that it would look like another name; write it without"
+    )]
+    Invisible(u32),
+    #[error("must not be TOTAL or -, which tables of costs use")]
+    Reserved,
+    #[error("looks like a key; choose a name that does not begin with llmp-")]
+    Key,
 }
 
 impl UserName {
@@ -55,8 +42,17 @@ impl UserName {
         if name.chars().any(is_unprintable) {
             return Err(NameError::Control);
         }
+        if let Some(invisible) = name.chars().find(|c| is_invisible(*c)) {
+            return Err(NameError::Invisible(u32::from(invisible)));
+        }
         if name.chars().count() > MAX_CHARS {
             return Err(NameError::TooLong);
+        }
+        if name == "-" || name.eq_ignore_ascii_case("total") {
+            return Err(NameError::Reserved);
+        }
+        if ApiKey::looks_like_one(&name.to_ascii_lowercase()) {
+            return Err(NameError::Key);
         }
         Ok(Self(name.to_owned()))
     }
@@ -65,6 +61,20 @@ impl UserName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Returns whether a character cannot be seen, or looks like the usual space without being one
+/// (Unicode's `Default_Ignorable_Code_Point` and white space).
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace() && c != ' '
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}'
+                | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 /// Control characters, and the invisible ones that reorder or break a line of a table or log
@@ -95,6 +105,34 @@ mod tests {
         assert_eq!(UserName::parse(&"é".repeat(129)), Err(NameError::TooLong));
         assert_eq!(UserName::parse("a\u{7}b"), Err(NameError::Control));
         assert_eq!(UserName::parse("a\u{202e}b"), Err(NameError::Control));
+    }
+
+    #[test]
+    fn names_that_look_like_something_else_are_refused() {
+        for name in ["TOTAL", "total", "-"] {
+            assert_eq!(UserName::parse(name), Err(NameError::Reserved), "{name}");
+        }
+        assert_eq!(UserName::parse("llmp-0123"), Err(NameError::Key));
+        assert_eq!(UserName::parse("LLMP-0123"), Err(NameError::Key));
+        for name in [
+            "al\u{200b}ice",
+            "alice\u{ad}",
+            "ali\u{a0}ce",
+            "a\u{fe0f}",
+            "a\u{3000}b",
+        ] {
+            let refused = UserName::parse(name);
+            assert!(
+                matches!(refused, Err(NameError::Invisible(_))),
+                "{name:?}: {refused:?}"
+            );
+        }
+        assert!(UserName::parse("total recall").is_ok());
+        assert!(UserName::parse("--").is_ok());
+        assert_eq!(
+            UserName::parse("a\u{200b}").unwrap_err().to_string(),
+            "contains an invisible character (U+200B), so that it would look like another name; write it without"
+        );
     }
 
     proptest! {

@@ -156,7 +156,7 @@ impl ApiError {
 
     /// Returns the 401 for a request: there is no key, or an unknown one.
     #[must_use]
-    pub fn unauthorized(code: &'static str, message: &'static str) -> Self {
+    pub fn unauthorized(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self::invalid_request(StatusCode::UNAUTHORIZED, Some(code), message)
     }
 

@@ -18,15 +18,15 @@ pub use access::AdminAccess;
 pub use admin::admin_routes;
 
 use crate::{
+    admin::AdminContext,
     proxy::{
         self,
-        admission::{auth::KeyTable, gate::Drain, throttle::Throttle},
+        admission::{gate::Drain, throttle::Throttle},
         backend::Connector,
         error::{ApiError, ErrorShape},
         objects::reconciler,
         state::{Shared, Worker},
     },
-    store::{Store, users::KeyStorage},
 };
 
 /// Time after which an idle client connection is closed. It is longer than the pools of the common
@@ -57,11 +57,9 @@ pub struct ServerParts {
 
 /// Everything that the admin API needs.
 pub struct AdminParts {
-    pub store: Store,
-    pub keys: Arc<KeyTable>,
+    pub context: AdminContext,
     pub access: AdminAccess,
     pub throttle: Arc<Throttle>,
-    pub key_storage: KeyStorage,
     pub max_body_bytes: usize,
 }
 

@@ -22,7 +22,7 @@ macro_rules! select_pending {
 }
 
 // Index for all but the last two: the primary key of objects.
-const ACCOUNT: &str = "SELECT user_id, made_at_ms, is_settled, model, served_model, outcome, input_tokens, output_tokens \
+const ACCOUNT: &str = "SELECT user_id, key_id, made_at_ms, is_settled, model, served_model, outcome, input_tokens, output_tokens \
      FROM objects WHERE id = ?1";
 const UPDATE_ACCOUNT: &str = "UPDATE objects SET is_settled = ?2, model = ?3, served_model = ?4, outcome = ?5, input_tokens = ?6, \
      output_tokens = ?7 WHERE id = ?1";
@@ -73,7 +73,7 @@ pub(super) fn bill<'r>(
     }
     if is_the_backend_s_word(row, extent) {
         write_account(connection, &account.id, true, row, None)?;
-        return Ok(Some(Cow::Borrowed(row)));
+        return Ok(Some(known.with_its_key(row)));
     }
     let billed = known.larger(row);
     write_account(connection, &account.id, true, &billed, Some(billed.usage))?;
@@ -87,6 +87,8 @@ fn is_the_backend_s_word(row: &UsageRow, extent: Extent) -> bool {
 /// The account of an object as it stands.
 struct KnownAccount {
     id: String,
+    /// The key that the object was made with.
+    key_id: i64,
     is_billed: bool,
     /// Whether the object uses tokens after its answer has ended.
     is_kept: bool,
@@ -120,6 +122,7 @@ impl KnownAccount {
             let outcome: Option<String> = known.get("outcome")?;
             Ok(Some(Self {
                 id: account.id.clone(),
+                key_id: known.get("key_id")?,
                 is_billed: known.get("is_settled")?,
                 is_kept: outcome.is_some(),
                 model: known.get("model")?,
@@ -130,10 +133,20 @@ impl KnownAccount {
         known.optional().map(Option::flatten)
     }
 
+    /// Returns the row booked to the key that the object was made with, whoever looks at it.
+    fn with_its_key<'r>(&self, row: &'r UsageRow) -> Cow<'r, UsageRow> {
+        if row.key_id == self.key_id {
+            return Cow::Borrowed(row);
+        }
+        let mut row = row.clone();
+        row.key_id = self.key_id;
+        Cow::Owned(row)
+    }
+
     /// Returns the row with the larger of its own tokens and the known ones.
     fn larger(&self, row: &UsageRow) -> UsageRow {
         let (input, output) = self.tokens.unwrap_or_default();
-        let mut larger = row.clone();
+        let mut larger = self.with_its_key(row).into_owned();
         if input > row.usage.input {
             (larger.usage.input, larger.estimated.input) = (input, input);
             larger.source = UsageSource::Estimate;

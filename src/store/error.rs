@@ -65,8 +65,18 @@ pub enum StoreError {
     NameTaken { username: String },
     #[error("no user is called {username:?}; `llmproxy user list` shows all")]
     UnknownUser { username: String },
-    #[error("no user has this key; `llmproxy user list` shows all")]
+    #[error("no user has this key; `llmproxy key list` shows all")]
     UnknownKey,
+    #[error("no key has the id {id}; `llmproxy key list` shows all")]
+    UnknownKeyId { id: i64 },
+    #[error("this key is known already; choose another, or leave it out to get a random one")]
+    KeyTaken,
+    #[error("no group is called {name:?}; make it with `llmproxy group add {name:?}`")]
+    UnknownGroup { name: String },
+    #[error("{username:?} is not in the group {group:?}")]
+    NotInGroup { username: String, group: String },
+    #[error("group name {name:?} is taken; choose another")]
+    GroupTaken { name: String },
     #[error(
         "keys are hashed, but a reader of the database kept old pages from being wiped; run the command again"
     )]
@@ -78,6 +88,21 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Returns whether the error lies in what was asked, and not in the database.
+    pub(super) fn is_about_input(&self) -> bool {
+        matches!(
+            self,
+            Self::NameTaken { .. }
+                | Self::UnknownUser { .. }
+                | Self::UnknownKey
+                | Self::UnknownKeyId { .. }
+                | Self::KeyTaken
+                | Self::UnknownGroup { .. }
+                | Self::NotInGroup { .. }
+                | Self::GroupTaken { .. }
+        )
+    }
+
     /// Turns SQLite's result code (sqlite.org/rescode.html) into words.
     pub(super) fn from_sqlite(path: &Path, source: &rusqlite::Error) -> Self {
         let path = path.to_owned();

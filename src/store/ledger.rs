@@ -7,6 +7,7 @@
 //! process changed a user, because its connection is open anyway.
 
 mod file;
+mod pricing;
 mod queue;
 mod rollup;
 mod row;
@@ -23,11 +24,12 @@ use std::{
 use super::{Store, StoreError};
 
 pub use queue::{Ledger, NotWritten, OnFailure};
-pub use watch::OnUsersChanged;
+pub use watch::KeyHooks;
 pub use worker_ledger::WorkerLedger;
 pub use writer::Sync;
 
 use file::FileWatch;
+use pricing::Pricer;
 use queue::Shared;
 use rollup::Rollup;
 use wal::WalWatch;
@@ -50,19 +52,20 @@ impl LedgerThread {
         store: &Store,
         sync: Sync,
         on_failure: OnFailure,
-        on_users_changed: OnUsersChanged,
+        hooks: KeyHooks,
     ) -> Result<Self, StoreError> {
         let connection = store.own_connection()?;
         writer::prepare(&connection, sync)
             .map_err(|e| StoreError::from_sqlite(store.path(), &e))?;
         let ledger = Ledger::new(on_failure);
         let mut writer = Writer {
-            users: UsersWatch::new(&connection, on_users_changed)?,
+            users: UsersWatch::new(&connection, hooks)?,
             wal: WalWatch::new(store.path(), &connection),
             connection,
             file: FileWatch::new(store.path().to_owned()),
             shared: Arc::clone(&ledger.shared),
             rollup: Rollup::new(),
+            pricer: Pricer::default(),
             is_busy: false,
         };
         let thread = thread::Builder::new()

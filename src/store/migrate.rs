@@ -14,7 +14,7 @@ use super::{StoreError, sqlite::BUSY_TIMEOUT};
 const WAL_RETRY_PAUSE: Duration = Duration::from_millis(5);
 
 /// Numbered files, never edited after a release; the index plus one is the schema's version.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/001_init.sql"),
     include_str!("migrations/002_rollup.sql"),
     include_str!("migrations/003_objects.sql"),
@@ -22,6 +22,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/005_estimates.sql"),
     include_str!("migrations/006_expiring_objects.sql"),
     include_str!("migrations/007_estimated_parts.sql"),
+    include_str!("migrations/008_people_and_money.sql"),
 ];
 
 /// The choice if the database is of an older version.

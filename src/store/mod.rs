@@ -2,13 +2,17 @@
 //! each. Every call here blocks: servers call it from the blocking pool or the ledger's own thread.
 
 pub mod accounts;
-pub mod costs;
 mod error;
+pub mod groups;
+pub mod keys;
 pub mod ledger;
 mod location;
 mod lookups;
+mod measures;
 mod migrate;
 pub mod objects;
+pub mod prices;
+pub mod reports;
 mod sqlite;
 pub mod users;
 

@@ -9,13 +9,13 @@ use super::StoreError;
 use crate::model::{Claim, ObjectKind, Origin, StoredObject};
 
 // An id that occurs in the answers to two users belongs to the first of them.
-const REMEMBER: &str = "INSERT INTO objects (id, kind, user_id, made_at_ms, is_settled) VALUES (?1, ?2, ?3, ?4, ?5) \
+const REMEMBER: &str = "INSERT INTO objects (id, kind, user_id, made_at_ms, is_settled, key_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
      ON CONFLICT DO NOTHING";
 // Index for all that follow: the primary key of objects. The column is_settled says what is_billed
 // does in the code; released migrations are never edited, so it keeps its name.
 /// Gives an id that no user owns to a new object, except to an item whose id the same user has
 /// given before.
-const TAKE_OVER: &str = "UPDATE objects SET kind = ?2, user_id = ?3, made_at_ms = ?4, is_settled = ?5, model = NULL, \
+const TAKE_OVER: &str = "UPDATE objects SET kind = ?2, user_id = ?3, made_at_ms = ?4, is_settled = ?5, key_id = ?6, model = NULL, \
      served_model = NULL, outcome = NULL, input_tokens = NULL, output_tokens = NULL \
      WHERE id = ?1 AND (kind = 'closed' OR kind = 'given' AND NOT (?2 = 'item' AND user_id = ?3))";
 /// Opens the account of an object whose answer says later that it goes on.
@@ -43,6 +43,7 @@ pub(super) fn remember(connection: &Connection, object: &StoredObject) -> rusqli
         object.user_id,
         object.made_at_ms,
         object.is_billed,
+        object.key_id,
     ];
     if connection.prepare_cached(REMEMBER)?.execute(values)? == 1 {
         return Ok(());
@@ -204,6 +205,7 @@ pub(super) mod tests {
             id: id.to_owned(),
             kind: ObjectKind::File,
             user_id,
+            key_id: 1,
             made_at_ms: 1,
             is_billed: false,
             origin: Origin::Produced,

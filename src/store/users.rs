@@ -1,53 +1,70 @@
-//! Users: add, list, forbid, allow. What the HTTP admin API and the command line both call, and the
-//! JSON both print.
+//! Users: add, list, rename, delete, forbid, allow. What the HTTP admin API and the command line both
+//! call, and the JSON both print.
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
-use serde::Serialize;
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, named_params, params};
+use serde::{Deserialize, Serialize};
 
-use super::StoreError;
-use crate::model::{ApiKey, User, UserName, now_ms};
+use super::{
+    StoreError, groups,
+    keys::{self, IssuedKey, KeyStorage, NewKey},
+};
+use crate::model::{ApiKey, UserName, format_seconds, now_ms};
 
-// One statement, so that no key is stored in clear while another process switches to hashes.
-const INSERT: &str = "INSERT INTO users (username, api_key, key_hash, created_at_ms) SELECT ?1, CASE WHEN EXISTS \
-     (SELECT 1 FROM settings WHERE name = 'store_keys' AND value = 'hashed') THEN ?5 ELSE ?2 END, ?3, ?4";
-const LIST: &str =
-    "SELECT id, username, api_key, key_hash, created_at_ms, is_active FROM users ORDER BY id";
-// Index: users.username UNIQUE.
-const BY_NAME: &str = "SELECT id, username, api_key, key_hash, created_at_ms, is_active FROM users WHERE username = ?1";
-// Index: users.key_hash UNIQUE.
-const BY_KEY: &str = "SELECT id, username, api_key, key_hash, created_at_ms, is_active FROM users WHERE key_hash = ?1";
+const INSERT: &str = "INSERT INTO users (username, group_id, created_at_ms) VALUES (?1, ?2, ?3)";
+// Index: users_by_name. Of a name that was given again, the user who has it now.
+const BY_NAME: &str =
+    "SELECT id, username, is_active FROM users WHERE username = ?1 AND deleted_at_ms IS NULL";
+// Index: keys.hash UNIQUE.
+const BY_KEY: &str = "SELECT users.id, username, is_active FROM keys JOIN users ON users.id = keys.user_id \
+     WHERE hash = ?1 AND deleted_at_ms IS NULL";
+const NAMES: &str = "SELECT id, username, deleted_at_ms IS NOT NULL, group_id FROM users";
 const SET_ACTIVE: &str = "UPDATE users SET is_active = ?2 WHERE id = ?1 AND is_active <> ?2";
+const RENAME: &str = "UPDATE users SET username = ?2 WHERE id = ?1";
+const SET_GROUP: &str = "UPDATE users SET group_id = ?2 WHERE id = ?1";
+const LEAVE_GROUP: &str = "UPDATE users SET group_id = NULL WHERE id = ?1 AND group_id = ?2";
+const DELETE: &str = "UPDATE users SET deleted_at_ms = ?2, is_active = 0 WHERE id = ?1";
 
-const SET_KEPT: &str = "UPDATE users SET api_key = ?2 WHERE id = ?1";
-const MARK_HASHED: &str =
-    "INSERT OR REPLACE INTO settings (name, value) VALUES ('store_keys', 'hashed')";
-
-/// Answer to `gen_key` and of `user add --json`.
-#[derive(Serialize)]
-pub struct NewKey {
-    pub username: String,
-    pub api_key: String,
-}
+/// Each user with the newest of the keys that work. Index: keys_by_user.
+const LIST: &str = "SELECT users.id, username, users.created_at_ms, is_active, groups.name AS group_name, \
+     newest.clear AS clear, newest.display AS display, newest.expires_at_ms AS expires_at_ms, \
+     (SELECT count(*) FROM keys WHERE user_id = users.id AND revoked_at_ms IS NULL \
+        AND (expires_at_ms IS NULL OR expires_at_ms > :now)) AS active_keys, \
+     (SELECT max(last_used_at_ms) FROM keys WHERE user_id = users.id) AS last_used_at_ms \
+     FROM users LEFT JOIN groups ON groups.id = users.group_id \
+     LEFT JOIN keys AS newest ON newest.id = (SELECT id FROM keys WHERE user_id = users.id AND revoked_at_ms IS NULL \
+        AND (expires_at_ms IS NULL OR expires_at_ms > :now) ORDER BY id DESC LIMIT 1) \
+     WHERE deleted_at_ms IS NULL AND (:id IS NULL OR users.id = :id) AND (:group_id IS NULL OR group_id = :group_id) \
+     ORDER BY users.id";
 
 /// An entry of `list_users`.
-#[derive(Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct UserEntry {
     pub id: i64,
     pub username: String,
-    pub api_key: String,
-    /// UTC ISO 8601.
+    /// The newest key that works. `None` if only its hash is kept, or if there is none.
+    pub api_key: Option<String>,
+    /// UTC ISO 8601, as all times here.
     pub created_at: String,
     pub is_active: bool,
+    pub group: Option<String>,
+    /// First and last characters of that key.
+    pub key: Option<String>,
+    /// Number of keys that are neither expired nor revoked.
+    pub active_keys: i64,
+    /// When that key expires.
+    pub expires_at: Option<String>,
+    /// When any of the user's keys was last used, to the minute.
+    pub last_used_at: Option<String>,
 }
 
 /// Answer to `list_users` and of `user list --json`.
-#[derive(Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct UserList {
     pub users: Vec<UserEntry>,
 }
 
 /// Answer to `forbid_key` and `allow_key`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct KeyStatus {
     pub username: String,
     pub is_active: bool,
@@ -60,62 +77,157 @@ pub enum UserSelector {
     Key(ApiKey),
 }
 
-/// Whether a key may be used.
+/// Whether a user's keys may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyAccess {
     Allowed,
     Forbidden,
 }
 
-/// The form in which the database keeps a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyStorage {
-    /// The complete key, so that it can be shown again.
-    Clear,
-    /// Its hash, and a few characters to recognise it by.
-    Hashed,
+/// A user who is to be added.
+#[derive(Debug)]
+pub struct NewUser {
+    pub name: UserName,
+    pub group: Option<String>,
+    pub key: NewKey,
 }
 
-/// Makes a user with a new key. A database that was switched to hashes keeps hashes, whatever is
-/// asked.
+/// The identity of a user who is not deleted.
+#[derive(Debug, Clone)]
+pub struct UserIdentity {
+    pub id: i64,
+    pub username: String,
+    pub is_active: bool,
+}
+
+/// The name of a user, who may be deleted.
+#[derive(Debug, Clone)]
+pub struct KnownUser {
+    pub username: String,
+    pub is_deleted: bool,
+    pub group_id: Option<i64>,
+}
+
+/// Users that a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct UserFilter {
+    pub group: Option<String>,
+    /// Only users who cannot use the proxy: forbidden, or without a key that works.
+    pub is_inactive: bool,
+}
+
+/// Adds users with a key each: all or none.
 ///
 /// # Errors
-/// [`StoreError::NameTaken`], or an error of the database.
+/// The place of a user in the list and what is wrong with it, for each that cannot be added; or an
+/// error of the database.
 pub fn add(
-    connection: &Connection,
-    name: &UserName,
+    connection: &mut Connection,
+    users: Vec<NewUser>,
     storage: KeyStorage,
-) -> Result<NewKey, StoreError> {
-    let key = ApiKey::generate().map_err(StoreError::NoRandom)?;
-    let kept = match storage {
-        KeyStorage::Hashed => key.masked(),
-        KeyStorage::Clear => key.expose().to_owned(),
-    };
-    let inserted = connection.execute(
-        INSERT,
-        params![name.as_str(), kept, key.hash(), now_ms(), key.masked()],
-    );
-    match inserted {
-        Ok(_) => Ok(NewKey {
-            username: name.as_str().to_owned(),
-            api_key: key.expose().to_owned(),
-        }),
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-            Err(StoreError::NameTaken {
-                username: name.as_str().to_owned(),
-            })
-        }
-        Err(error) => Err(error.into()),
+) -> Result<Result<Vec<IssuedKey>, Vec<(usize, StoreError)>>, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let (added, refused) = try_all(&transaction, users, storage)?;
+    if !refused.is_empty() {
+        return Ok(Err(refused));
     }
+    transaction.commit()?;
+    Ok(Ok(added))
 }
 
-/// Returns all users, in the order they were added.
+/// Returns the users that could not be added, as [`add`] does, and adds none.
 ///
 /// # Errors
 /// If the database fails.
-pub fn list(connection: &Connection) -> Result<Vec<User>, StoreError> {
+pub fn check(
+    connection: &mut Connection,
+    users: Vec<NewUser>,
+    storage: KeyStorage,
+) -> Result<Vec<(usize, StoreError)>, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let (_, refused) = try_all(&transaction, users, storage)?;
+    Ok(refused)
+}
+
+fn try_all(
+    connection: &Connection,
+    users: Vec<NewUser>,
+    storage: KeyStorage,
+) -> Result<(Vec<IssuedKey>, Vec<(usize, StoreError)>), StoreError> {
+    let storage = keys::storage(connection, storage)?;
+    let mut added = Vec::with_capacity(users.len());
+    let mut refused = Vec::new();
+    for (place, user) in users.into_iter().enumerate() {
+        match add_one(connection, user, storage) {
+            Ok(issued) => added.push(issued),
+            Err(error) if error.is_about_input() => refused.push((place, error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((added, refused))
+}
+
+fn add_one(
+    connection: &Connection,
+    user: NewUser,
+    storage: KeyStorage,
+) -> Result<IssuedKey, StoreError> {
+    let username = user.name.as_str();
+    refuse_taken(connection, username)?;
+    let group_id = user
+        .group
+        .as_deref()
+        .map(|group| groups::find(connection, group))
+        .transpose()?;
+    connection
+        .prepare_cached(INSERT)?
+        .execute(params![username, group_id, now_ms()])?;
+    let user_id = connection.last_insert_rowid();
+    let issued = keys::insert(connection, user_id, username, user.key, storage)?;
+    Ok(IssuedKey {
+        group: user.group,
+        ..issued
+    })
+}
+
+/// Returns users, in the order they were added.
+///
+/// # Errors
+/// [`StoreError::UnknownGroup`], or an error of the database.
+pub fn list(connection: &Connection, filter: &UserFilter) -> Result<Vec<UserEntry>, StoreError> {
+    let group_id = filter
+        .group
+        .as_deref()
+        .map(|group| groups::find(connection, group))
+        .transpose()?;
+    let mut users = entries(connection, None, group_id)?;
+    if filter.is_inactive {
+        users.retain(|user| !user.is_active || user.active_keys == 0);
+    }
+    Ok(users)
+}
+
+/// Returns the entry of the user with an id.
+///
+/// # Errors
+/// [`StoreError::UnknownUser`], or an error of the database.
+pub fn entry(connection: &Connection, id: i64) -> Result<UserEntry, StoreError> {
+    let mut entries = entries(connection, Some(id), None)?;
+    entries.pop().ok_or_else(|| StoreError::UnknownUser {
+        username: id.to_string(),
+    })
+}
+
+fn entries(
+    connection: &Connection,
+    id: Option<i64>,
+    group_id: Option<i64>,
+) -> Result<Vec<UserEntry>, StoreError> {
     let mut statement = connection.prepare_cached(LIST)?;
-    let users = statement.query_map([], read_user)?;
+    let users = statement.query_map(
+        named_params! { ":now": now_ms(), ":id": id, ":group_id": group_id },
+        read_entry,
+    )?;
     Ok(users.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -123,31 +235,71 @@ pub fn list(connection: &Connection) -> Result<Vec<User>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::UnknownUser`], [`StoreError::UnknownKey`], or an error of the database.
-pub fn find(connection: &Connection, who: &UserSelector) -> Result<User, StoreError> {
+pub fn find(connection: &Connection, who: &UserSelector) -> Result<UserIdentity, StoreError> {
     match who {
         UserSelector::Name(name) => connection
-            .query_row(BY_NAME, [name], read_user)
+            .prepare_cached(BY_NAME)?
+            .query_row([name], read_identity)
             .optional()?
             .ok_or_else(|| StoreError::UnknownUser {
                 username: name.clone(),
             }),
         UserSelector::Key(key) => connection
-            .query_row(BY_KEY, [key.hash()], read_user)
+            .prepare_cached(BY_KEY)?
+            .query_row([key.hash()], read_identity)
             .optional()?
             .ok_or(StoreError::UnknownKey),
     }
 }
 
-/// Forbids or allows a user's key; doing it twice changes nothing.
+/// Finds a user as people write one: by a key if the text looks like one, or else by name.
 ///
 /// # Errors
-/// The errors of [`find`].
+/// The errors of [`find`]. None repeats the text if it looks like a key.
+pub fn find_by_text(connection: &Connection, text: &str) -> Result<UserIdentity, StoreError> {
+    let text = text.trim();
+    let by_name = find(connection, &UserSelector::Name(text.to_owned()));
+    match by_name {
+        Err(StoreError::UnknownUser { username }) => {
+            match find(connection, &UserSelector::Key(ApiKey::from_text(text))) {
+                Err(StoreError::UnknownKey) if !ApiKey::looks_like_one(text) => {
+                    Err(StoreError::UnknownUser { username })
+                }
+                other => other,
+            }
+        }
+        other => other,
+    }
+}
+
+/// Returns all users by id, also deleted ones, for reports.
+///
+/// # Errors
+/// If the database fails.
+pub fn names(
+    connection: &Connection,
+) -> Result<std::collections::BTreeMap<i64, KnownUser>, StoreError> {
+    let mut statement = connection.prepare_cached(NAMES)?;
+    let users = statement.query_map([], |row| {
+        let user = KnownUser {
+            username: row.get(1)?,
+            is_deleted: row.get(2)?,
+            group_id: row.get(3)?,
+        };
+        Ok((row.get(0)?, user))
+    })?;
+    Ok(users.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Forbids or allows a user's keys; doing it twice changes nothing.
+///
+/// # Errors
+/// If the database fails.
 pub fn set_access(
     connection: &Connection,
-    who: &UserSelector,
+    user: UserIdentity,
     access: KeyAccess,
 ) -> Result<KeyStatus, StoreError> {
-    let user = find(connection, who)?;
     let is_active = access == KeyAccess::Allowed;
     connection.execute(SET_ACTIVE, params![user.id, is_active])?;
     Ok(KeyStatus {
@@ -156,47 +308,86 @@ pub fn set_access(
     })
 }
 
-/// Replaces all complete keys by their hashes, for good. Returns how many it replaced.
+/// Gives a user another name. Usage and keys stay the user's. Returns the user's id.
 ///
 /// # Errors
-/// [`StoreError::NotWiped`] if the keys are hashed but old pages may still hold some, or an error
-/// of the database.
-pub fn hash_keys(connection: &mut Connection) -> Result<usize, StoreError> {
-    // Overwrites what is deleted (sqlite.org/pragma.html#pragma_secure_delete).
-    connection.pragma_update(None, "secure_delete", true)?;
+/// [`StoreError::UnknownUser`], [`StoreError::NameTaken`], or an error of the database.
+pub fn rename(connection: &mut Connection, old: &str, new: &UserName) -> Result<i64, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut hashed = 0;
-    for user in list(&transaction)?
-        .iter()
-        .filter(|user| !user.api_key.is_masked())
-    {
-        hashed += transaction.execute(SET_KEPT, params![user.id, user.api_key.masked()])?;
+    let user = find_by_text(&transaction, old)?;
+    if user.username != new.as_str() {
+        refuse_taken(&transaction, new.as_str())?;
     }
-    transaction.execute(MARK_HASHED, [])?;
+    transaction.execute(RENAME, params![user.id, new.as_str()])?;
     transaction.commit()?;
-    // Old pages may hold keys too: in the file, and in the WAL until it is cut.
-    connection.execute_batch("VACUUM")?;
-    let is_busy: bool =
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    if is_busy {
-        return Err(StoreError::NotWiped);
-    }
-    Ok(hashed)
+    Ok(user.id)
 }
 
-/// Returns how many keys the database holds in clear.
+/// Puts a user into a group, or out of any. Returns the user's id.
 ///
 /// # Errors
-/// If the database fails.
-pub fn clear_keys(connection: &Connection) -> Result<usize, StoreError> {
-    let users = list(connection)?;
-    Ok(users
-        .iter()
-        .filter(|user| !user.api_key.is_masked())
-        .count())
+/// [`StoreError::UnknownUser`], [`StoreError::UnknownGroup`], or an error of the database.
+pub fn set_group(
+    connection: &mut Connection,
+    name: &str,
+    group: Option<&str>,
+) -> Result<i64, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let user = find_by_text(&transaction, name)?;
+    let group_id = group
+        .map(|group| groups::find(&transaction, group))
+        .transpose()?;
+    transaction.execute(SET_GROUP, params![user.id, group_id])?;
+    transaction.commit()?;
+    Ok(user.id)
 }
 
-/// Returns the counter that moves whenever a user changes, whichever program changes it.
+/// Takes users into a group and others out of it: all or none.
+///
+/// # Errors
+/// [`StoreError::UnknownGroup`], [`StoreError::UnknownUser`], [`StoreError::NotInGroup`], or an error
+/// of the database.
+pub fn move_all(
+    connection: &mut Connection,
+    group: &str,
+    into: &[String],
+    out: &[String],
+) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let group_id = groups::find(&transaction, group)?;
+    for name in into {
+        let user = find_by_text(&transaction, name)?;
+        transaction.execute(SET_GROUP, params![user.id, group_id])?;
+    }
+    for name in out {
+        let user = find_by_text(&transaction, name)?;
+        if transaction.execute(LEAVE_GROUP, params![user.id, group_id])? == 0 {
+            return Err(StoreError::NotInGroup {
+                username: user.username,
+                group: group.trim().to_owned(),
+            });
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Deletes a user: all keys stop, the name is free, and the usage stays booked under the name.
+///
+/// # Errors
+/// [`StoreError::UnknownUser`], or an error of the database.
+pub fn delete(connection: &mut Connection, name: &str) -> Result<String, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let user = find_by_text(&transaction, name)?;
+    let now_ms = now_ms();
+    keys::revoke_all(&transaction, user.id, now_ms)?;
+    transaction.execute(DELETE, params![user.id, now_ms])?;
+    transaction.commit()?;
+    Ok(user.username)
+}
+
+/// Returns the counter that moves whenever something changes that a running server keeps in memory,
+/// whichever program changes it.
 ///
 /// # Errors
 /// If the database fails.
@@ -205,29 +396,40 @@ pub fn version(connection: &Connection) -> Result<i64, StoreError> {
     Ok(statement.query_row([], |row| row.get(0))?)
 }
 
-impl From<Vec<User>> for UserList {
-    fn from(users: Vec<User>) -> Self {
-        let users = users
-            .into_iter()
-            .map(|user| UserEntry {
-                created_at: user.created_at(),
-                id: user.id,
-                username: user.username,
-                api_key: user.api_key.expose().to_owned(),
-                is_active: user.is_active,
-            })
-            .collect();
-        Self { users }
+fn refuse_taken(connection: &Connection, username: &str) -> Result<(), StoreError> {
+    let by_name = UserSelector::Name(username.to_owned());
+    match find(connection, &by_name) {
+        Ok(user) => Err(StoreError::NameTaken {
+            username: user.username,
+        }),
+        Err(StoreError::UnknownUser { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
-fn read_user(row: &Row<'_>) -> rusqlite::Result<User> {
-    Ok(User {
+fn read_identity(row: &Row<'_>) -> rusqlite::Result<UserIdentity> {
+    Ok(UserIdentity {
         id: row.get(0)?,
         username: row.get(1)?,
-        api_key: ApiKey::from_text(row.get::<_, String>(2)?),
-        key_hash: row.get(3)?,
-        created_at_ms: row.get(4)?,
-        is_active: row.get(5)?,
+        is_active: row.get(2)?,
+    })
+}
+
+fn read_entry(row: &Row<'_>) -> rusqlite::Result<UserEntry> {
+    let time = |column: &str| {
+        let at_ms: Option<i64> = row.get(column)?;
+        Ok::<_, rusqlite::Error>(at_ms.map(format_seconds))
+    };
+    Ok(UserEntry {
+        id: row.get("id")?,
+        username: row.get("username")?,
+        api_key: row.get("clear")?,
+        created_at: format_seconds(row.get("created_at_ms")?),
+        is_active: row.get("is_active")?,
+        group: row.get("group_name")?,
+        key: row.get("display")?,
+        active_keys: row.get("active_keys")?,
+        expires_at: time("expires_at_ms")?,
+        last_used_at: time("last_used_at_ms")?,
     })
 }

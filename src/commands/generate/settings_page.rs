@@ -35,8 +35,8 @@ refused.
 
 /// Returns the whole page.
 pub(super) fn text(command: &Command) -> String {
-    let serve = command.find_subcommand("serve").unwrap_or(command);
-    let settings: Vec<Entry<'_>> = serve.get_arguments().filter_map(Entry::of).collect();
+    let flags = crate::cli::with_settings(command).into_iter();
+    let settings: Vec<Entry<'_>> = flags.filter_map(Entry::of).collect();
     let mut page = INTRODUCTION.to_owned();
     for setting in &settings {
         let _ = writeln!(

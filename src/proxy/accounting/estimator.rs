@@ -309,7 +309,7 @@ mod tests {
         model::{EstimatedTokens, Outcome, UsageSource},
         store::{
             DatabasePath, IfMissing, Store,
-            ledger::{LedgerThread, OnFailure, Sync},
+            ledger::{KeyHooks, LedgerThread, OnFailure, Sync},
         },
         usage::Input,
     };
@@ -354,9 +354,9 @@ mod tests {
         let path = dir.path().join("rows.db");
         let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
         let store = Store::open(&location, IfMissing::Create).unwrap();
-        let on_users_changed = Box::new(|_: &rusqlite::Connection| Ok(()));
         let ledger =
-            LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, on_users_changed).unwrap();
+            LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, KeyHooks::default())
+                .unwrap();
         work(&Estimator::with_max_idle(ledger.handle(), max_idle));
         assert_eq!(ledger.close(), 0);
         let connection = store.connection().unwrap();

@@ -10,7 +10,10 @@ use super::{
 use crate::{
     model::{Account, Claim, Entry, ObjectKind, Origin, StoredObject, ms_ago, now_ms},
     proxy::{
-        admission::given_ids::{GivenIds, ReservedIds},
+        admission::{
+            auth::Caller,
+            given_ids::{GivenIds, ReservedIds},
+        },
         request::StorageOptions,
         routes::ObjectEffect,
     },
@@ -26,6 +29,7 @@ const MIN_AGE: Duration = Duration::from_secs(60);
 pub struct ObjectRecorder {
     effect: ObjectEffect,
     user_id: i64,
+    key_id: i64,
     /// The object that the path identifies.
     path_id: Option<String>,
     /// The state of that object's account.
@@ -63,14 +67,15 @@ impl ObjectRecorder {
     #[must_use]
     pub fn new(
         effect: ObjectEffect,
-        user_id: i64,
+        caller: &Caller,
         path_id: Option<&str>,
         account: AccountState,
         given_by_all: &GivenIds,
     ) -> Self {
         Self {
             effect,
-            user_id,
+            user_id: caller.id,
+            key_id: caller.key_id,
             path_id: path_id.map(str::to_owned),
             account,
             is_background: false,
@@ -87,7 +92,7 @@ impl ObjectRecorder {
 
     /// Records a chat whose answer is stored, or has audio that a later chat may refer to.
     #[must_use]
-    pub fn of_chat(storage: StorageOptions, user_id: i64, given_by_all: &GivenIds) -> Self {
+    pub fn of_chat(storage: StorageOptions, caller: &Caller, given_by_all: &GivenIds) -> Self {
         let effect = if storage.store == Some(true) {
             ObjectEffect::Made(ObjectKind::ChatCompletion)
         } else {
@@ -95,7 +100,7 @@ impl ObjectRecorder {
         };
         Self {
             keeps_audio: storage.audio,
-            ..Self::new(effect, user_id, None, AccountState::Closed, given_by_all)
+            ..Self::new(effect, caller, None, AccountState::Closed, given_by_all)
         }
     }
 
@@ -229,6 +234,7 @@ impl ObjectRecorder {
             id: id.clone(),
             kind,
             user_id: self.user_id,
+            key_id: self.key_id,
             made_at_ms,
             is_billed,
             origin: Origin::Produced,
@@ -346,6 +352,7 @@ pub fn part_entry(id: &str, kind: ObjectKind, user_id: i64, origin: Origin) -> E
         id: id.to_owned(),
         kind,
         user_id,
+        key_id: 0,
         made_at_ms: now_ms(),
         is_billed: true,
         origin,

@@ -4,7 +4,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, LazyLock, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
@@ -12,11 +16,11 @@ use arc_swap::ArcSwap;
 
 use crate::proxy::{error::ApiError, headers::KEY_PROTOCOL};
 use crate::{
-    model::{ApiKey, KeyHash, User},
+    model::{ApiKey, KeyHash, KeyHolder, format_seconds, now_ms},
     store::StoreError,
 };
 
-/// The user behind a request.
+/// The user behind a request, and the key that it came with.
 #[derive(Debug)]
 pub struct Caller {
     pub id: i64,
@@ -24,41 +28,61 @@ pub struct Caller {
     pub username: String,
     key_hash: KeyHash,
     is_active: bool,
+    is_revoked: bool,
+    expires_at_ms: Option<i64>,
+    last_use: Arc<LastUse>,
 }
 
-/// All users by the hash of their key.
+/// When a key was last used: milliseconds since [`CLOCK_START`] plus one, or 0 if it was not used
+/// since this process started.
+#[derive(Debug, Default)]
+struct LastUse {
+    used_ms: AtomicU64,
+    /// The part of it that was taken by [`KeyTable::take_uses`].
+    taken_ms: AtomicU64,
+}
+
+/// The start of the clock of [`LastUse`].
+static CLOCK_START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// All keys by their hash.
 #[derive(Default)]
 pub struct KeyTable {
     callers: ArcSwap<HashMap<KeyHash, Arc<Caller>>>,
-    /// Held while users are read and swapped in, so that an older reading never replaces a newer
+    /// Held while keys are read and swapped in, so that an older reading never replaces a newer
     /// one.
     refreshing: Mutex<()>,
 }
 
 impl KeyTable {
-    /// Replaces the snapshot by what `read_users` returns.
+    /// Replaces the snapshot by what `read_keys` returns.
     ///
     /// # Errors
     /// [`StoreError`] of the reading; the old snapshot stays.
     pub fn refresh(
         &self,
-        read_users: impl FnOnce() -> Result<Vec<User>, StoreError>,
+        read_keys: impl FnOnce() -> Result<Vec<KeyHolder>, StoreError>,
     ) -> Result<(), StoreError> {
         let _one_at_a_time = self
             .refreshing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let callers = read_users()?
+        let before = self.callers.load();
+        let callers = read_keys()?
             .into_iter()
-            .map(|user| {
+            .map(|holder| {
+                let known = before.get(&holder.key_hash);
                 let caller = Caller {
-                    id: user.id,
-                    key_id: user.id,
-                    username: user.username,
-                    key_hash: user.key_hash,
-                    is_active: user.is_active,
+                    id: holder.user_id,
+                    key_id: holder.key_id,
+                    username: holder.username,
+                    key_hash: holder.key_hash,
+                    is_active: holder.is_active,
+                    is_revoked: holder.is_revoked,
+                    expires_at_ms: holder.expires_at_ms,
+                    last_use: known.map_or_else(Arc::default, |known| Arc::clone(&known.last_use)),
                 };
-                (user.key_hash, Arc::new(caller))
+                (caller.key_hash, Arc::new(caller))
             })
             .collect();
         self.callers.store(Arc::new(callers));
@@ -68,7 +92,7 @@ impl KeyTable {
     /// Finds the caller of a request.
     ///
     /// # Errors
-    /// 401 without a known key, 403 for a forbidden one.
+    /// 401 without a known key and for one that is revoked or expired, 403 for a forbidden user.
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Caller>, ApiError> {
         let key = key_of(headers)?;
         let Some(caller) = self.holder_of(key) else {
@@ -83,10 +107,27 @@ impl KeyTable {
                 "Incorrect API key provided. Ask the operator of this proxy for a key; it starts with llmp-.",
             ));
         };
+        if caller.is_revoked {
+            return Err(ApiError::unauthorized(
+                "invalid_api_key",
+                "This API key has been revoked. Ask the operator of this proxy for a new one.",
+            ));
+        }
         if !caller.is_active {
             return Err(ApiError::forbidden(
                 "api_key_disabled",
                 "This API key has been disabled by the operator of this proxy.",
+            ));
+        }
+        if let Some(expires_at_ms) = caller.expires_at_ms
+            && expires_at_ms <= now_ms()
+        {
+            let end = format_seconds(expires_at_ms);
+            return Err(ApiError::unauthorized(
+                "invalid_api_key",
+                format!(
+                    "This API key expired at {end}. Ask the operator of this proxy for a new one."
+                ),
             ));
         }
         Ok(caller)
@@ -107,8 +148,38 @@ impl KeyTable {
     pub fn still_allows(&self, caller: &Caller) -> bool {
         let callers = self.callers.load();
         let now = callers.get(&caller.key_hash);
-        now.is_some_and(|now| now.is_active && now.id == caller.id)
+        now.is_some_and(|now| {
+            let has_expired = now.expires_at_ms.is_some_and(|end_ms| end_ms <= now_ms());
+            now.is_active && !now.is_revoked && !has_expired && now.id == caller.id
+        })
     }
+
+    /// Returns the keys that were used since the last call: their ids and the Unix time in
+    /// milliseconds of the last use.
+    #[must_use]
+    pub fn take_uses(&self) -> Vec<(i64, i64)> {
+        let (now_unix_ms, now_clock_ms) = (now_ms(), clock_ms(Instant::now()));
+        let callers = self.callers.load();
+        let uses = callers.values().filter_map(|caller| {
+            let used_ms = caller.last_use.used_ms.load(Ordering::Relaxed);
+            let taken_ms = caller.last_use.taken_ms.swap(used_ms, Ordering::Relaxed);
+            let age_ms = i64::try_from(now_clock_ms.saturating_sub(used_ms)).unwrap_or(0);
+            (used_ms != taken_ms).then_some((caller.key_id, now_unix_ms - age_ms))
+        });
+        uses.collect()
+    }
+}
+
+impl Caller {
+    /// Notes that the key is used.
+    pub fn note_use(&self, at: Instant) {
+        self.last_use.used_ms.store(clock_ms(at), Ordering::Relaxed);
+    }
+}
+
+fn clock_ms(at: Instant) -> u64 {
+    let elapsed = at.saturating_duration_since(*CLOCK_START);
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX - 1) + 1
 }
 
 /// Returns whether the request has a key of the form that this proxy gives out, known or not.
@@ -194,22 +265,22 @@ mod tests {
     const ALICE: &str = "llmp-alice";
     const BOB: &str = "llmp-bob";
 
-    fn user(id: i64, key: &str, is_active: bool) -> User {
-        let api_key = ApiKey::from_text(key);
-        User {
-            id,
+    fn holder(id: i64, key: &str, is_active: bool) -> KeyHolder {
+        KeyHolder {
+            key_id: 10 + id,
+            key_hash: ApiKey::from_text(key).hash(),
+            user_id: id,
             username: key.trim_start_matches("llmp-").to_owned(),
-            key_hash: api_key.hash(),
-            api_key,
-            created_at_ms: 0,
             is_active,
+            expires_at_ms: None,
+            is_revoked: false,
         }
     }
 
     /// A table with alice, and with bob, whose key is forbidden.
     fn alice_and_bob() -> KeyTable {
         let keys = KeyTable::default();
-        keys.refresh(|| Ok(vec![user(1, ALICE, true), user(2, BOB, false)]))
+        keys.refresh(|| Ok(vec![holder(1, ALICE, true), holder(2, BOB, false)]))
             .unwrap();
         keys
     }
@@ -285,6 +356,52 @@ mod tests {
     }
 
     #[test]
+    fn an_expired_key_is_401_and_says_when_it_ended() {
+        let keys = KeyTable::default();
+        let alice = headers(&[("api-key", ALICE)]);
+        let with_end = |expires_at_ms| KeyHolder {
+            expires_at_ms: Some(expires_at_ms),
+            ..holder(1, ALICE, true)
+        };
+        keys.refresh(|| Ok(vec![with_end(now_ms() + 60_000)]))
+            .unwrap();
+        let caller = keys.authenticate(&alice).unwrap();
+        assert!(keys.still_allows(&caller));
+        keys.refresh(|| Ok(vec![with_end(1_000)])).unwrap();
+        let error = keys.authenticate(&alice).unwrap_err();
+        assert_eq!(error.status().as_u16(), 401);
+        assert!(
+            error
+                .to_string()
+                .contains("expired at 1970-01-01T00:00:01Z"),
+            "{error}"
+        );
+        assert!(!keys.still_allows(&caller));
+        let revoked = KeyHolder {
+            is_revoked: true,
+            ..holder(1, ALICE, true)
+        };
+        keys.refresh(|| Ok(vec![revoked])).unwrap();
+        let error = keys.authenticate(&alice).unwrap_err();
+        assert_eq!(error.status().as_u16(), 401);
+        assert!(error.to_string().contains("revoked"), "{error}");
+    }
+
+    #[test]
+    fn each_use_of_a_key_is_taken_once_also_over_a_refresh() {
+        let keys = alice_and_bob();
+        assert_eq!(keys.take_uses(), []);
+        let alice = keys.authenticate(&headers(&[("api-key", ALICE)])).unwrap();
+        alice.note_use(Instant::now());
+        keys.refresh(|| Ok(vec![holder(1, ALICE, true)])).unwrap();
+        let uses = keys.take_uses();
+        assert_eq!(uses.len(), 1);
+        assert_eq!(uses[0].0, 11);
+        assert!((now_ms() - uses[0].1).abs() < 10_000);
+        assert_eq!(keys.take_uses(), []);
+    }
+
+    #[test]
     fn a_refresh_replaces_all_users_and_a_failed_one_none() {
         let keys = alice_and_bob();
         let alice = keys.authenticate(&headers(&[("api-key", ALICE)])).unwrap();
@@ -295,9 +412,9 @@ mod tests {
         });
         assert!(failed.is_err() && keys.still_allows(&alice));
         // The key now belongs to another user.
-        keys.refresh(|| Ok(vec![user(3, ALICE, true)])).unwrap();
+        keys.refresh(|| Ok(vec![holder(3, ALICE, true)])).unwrap();
         assert!(!keys.still_allows(&alice));
-        keys.refresh(|| Ok(vec![user(1, ALICE, false)])).unwrap();
+        keys.refresh(|| Ok(vec![holder(1, ALICE, false)])).unwrap();
         assert!(!keys.still_allows(&alice));
         keys.refresh(|| Ok(Vec::new())).unwrap();
         assert!(!keys.still_allows(&alice));

@@ -63,6 +63,7 @@ impl AdmissionControl {
             }
             other => other?,
         };
+        caller.note_use(started);
         Ok(Arrival {
             caller,
             started,

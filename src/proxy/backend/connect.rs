@@ -215,7 +215,7 @@ async fn open_tunnel(
 }
 
 /// Makes the TLS settings with Mozilla's roots, which are embedded, and those of `SSL_CERT_FILE`.
-fn tls_config(extra_roots: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+pub fn tls_config(extra_roots: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
     let mut roots = RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
     };

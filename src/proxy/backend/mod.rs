@@ -27,7 +27,7 @@ use actix_web::http::{StatusCode, header::HeaderMap};
 use bytes::Bytes;
 
 pub use body::{Body, BodyError};
-pub use connect::{Connector, TlsError};
+pub use connect::{Connector, TlsError, tls_config};
 pub use connection::Io;
 pub use http_proxy::HttpProxy;
 pub use url::{BACKEND_URL, BASE_URL, BackendUrl, UrlError, below_v1};

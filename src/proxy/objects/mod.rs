@@ -7,6 +7,8 @@ pub mod lists;
 pub mod reconciler;
 mod subrequest;
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
 use super::{
@@ -46,7 +48,7 @@ pub async fn check_path(
     let path_id = route.ids.first().map(|(_, id)| *id);
     let recorder = ObjectRecorder::new(
         route.endpoint.effect,
-        caller.id,
+        caller,
         path_id,
         account,
         &owners.giving,
@@ -80,10 +82,10 @@ pub async fn check_body(
         .await?;
     let storage = prepared.storage;
     if endpoint.effect == ObjectEffect::Chat && (storage.audio || storage.store == Some(true)) {
-        let user_id = context.arrival.caller.id;
+        let caller = Arc::clone(&context.arrival.caller);
         context.recorder = Some(Box::new(ObjectRecorder::of_chat(
             storage,
-            user_id,
+            &caller,
             &owners.giving,
         )));
     }

@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{WorkerStreams, answer::answer};
 use crate::{
-    model::{ApiKey, User},
+    model::{ApiKey, KeyHolder},
     proxy::{
         accounting::{
             estimator::Estimator,
@@ -40,7 +40,7 @@ use crate::{
     },
     store::{
         DatabasePath, IfMissing, Store,
-        ledger::{LedgerThread, OnFailure, Sync, WorkerLedger},
+        ledger::{KeyHooks, LedgerThread, OnFailure, Sync, WorkerLedger},
     },
     usage::UsageOnlyEvents,
 };
@@ -72,9 +72,9 @@ impl Passage {
         let dir = tempfile::tempdir().unwrap();
         let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
         let store = Store::open(&location, IfMissing::Create).unwrap();
-        let on_users_changed = Box::new(|_: &rusqlite::Connection| Ok(()));
         let ledger =
-            LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, on_users_changed).unwrap();
+            LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, KeyHooks::default())
+                .unwrap();
         let exchange = exchange(&store, &ledger).await;
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -170,15 +170,16 @@ impl Passage {
 async fn exchange(store: &Store, ledger: &LedgerThread) -> Box<Exchange> {
     let api_key = ApiKey::from_text("llmp-key");
     let keys = KeyTable::default();
-    let user = User {
-        id: 1,
-        username: "alice".to_owned(),
+    let holder = KeyHolder {
+        key_id: 1,
         key_hash: api_key.hash(),
-        api_key,
-        created_at_ms: 0,
+        user_id: 1,
+        username: "alice".to_owned(),
         is_active: true,
+        expires_at_ms: None,
+        is_revoked: false,
     };
-    keys.refresh(|| Ok(vec![user])).unwrap();
+    keys.refresh(|| Ok(vec![holder])).unwrap();
     let drain = Arc::<Drain>::default();
     let admission = AdmissionControl {
         keys: Arc::new(keys),

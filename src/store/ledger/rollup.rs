@@ -7,15 +7,16 @@
 
 use std::{
     collections::HashMap,
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, ToSql, params_from_iter};
 
 use super::row::InsertedRow;
-use crate::{
-    model::{EstimatedTokens, Usage, UsageSource},
-    store::sqlite::{BUSY_TIMEOUT, data_version, in_transaction, signed},
+use crate::store::{
+    measures::{self, KEY_OF_ROW, MeasureValues},
+    sqlite::{BUSY_TIMEOUT, data_version, in_transaction},
 };
 
 /// Rows that are summed in one transaction, about a millisecond's work where they are read back.
@@ -30,39 +31,42 @@ const LAST_OF_BATCH: &str = "SELECT max(id), (SELECT max(id) FROM usage_logs) FR
 /// Finds triggers that are not this program's. They may change what is written, on this very
 /// connection.
 const HAS_OTHER_TRIGGERS: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' \
-     AND name NOT IN ('users_inserted', 'users_updated', 'users_deleted', 'usage_logs_deleted'))";
+     AND tbl_name NOT IN ('users', 'groups', 'keys', 'prices') AND name <> 'usage_logs_deleted')";
 const SUMMED_UP: &str = "UPDATE usage_rollup SET last_id = ?1";
 
-/// Adds to hours that are there already. Indexes: the primary keys of usage_logs and usage_hourly.
-macro_rules! add_to_hours {
-    ($sums:literal) => {
-        concat!(
-            "INSERT INTO usage_hourly (hour, user_id, endpoint, model, requests, requests_ok, input_tokens, \
-             output_tokens, cached_tokens, reasoning_tokens, audio_ms, images, \
-             estimated_requests, estimated_input_tokens, estimated_output_tokens) ",
-            $sums,
-            " ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, \
-             requests_ok = requests_ok + excluded.requests_ok, input_tokens = input_tokens + excluded.input_tokens, \
-             output_tokens = output_tokens + excluded.output_tokens, \
-             cached_tokens = cached_tokens + excluded.cached_tokens, \
-             reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens, \
-             audio_ms = audio_ms + excluded.audio_ms, images = images + excluded.images, \
-             estimated_requests = estimated_requests + excluded.estimated_requests, \
-             estimated_input_tokens = estimated_input_tokens + excluded.estimated_input_tokens, \
-             estimated_output_tokens = estimated_output_tokens + excluded.estimated_output_tokens"
-        )
-    };
+/// Sums the next rows of the table. Index: the primary key of usage_logs.
+static ADD_BATCH: LazyLock<String> = LazyLock::new(|| {
+    let sums: Vec<String> = measures::of_row()
+        .map(|value| format!("sum({value})"))
+        .collect();
+    add_to_hours(&format!(
+        "SELECT started_at_ms / 3600000, user_id, {KEY_OF_ROW}, endpoint, model, {} FROM usage_logs \
+         WHERE id > (SELECT last_id FROM usage_rollup) AND id <= ?1 GROUP BY 1, 2, 3, 4, 5",
+        sums.join(", ")
+    ))
+});
+static ADD_SUMS: LazyLock<String> = LazyLock::new(|| {
+    let places = vec!["?"; BUCKET_COLUMNS + measures::MEASURES].join(", ");
+    add_to_hours(&format!("VALUES ({places})"))
+});
+/// Number of columns in the primary key of usage_hourly.
+const BUCKET_COLUMNS: usize = 5;
+
+/// Returns the statement that adds sums to hours, which may be there already. Index: the primary key
+/// of usage_hourly.
+fn add_to_hours(sums: &str) -> String {
+    let columns: Vec<&str> = measures::columns().collect();
+    let additions: Vec<String> = columns
+        .iter()
+        .map(|column| format!("{column} = {column} + excluded.{column}"))
+        .collect();
+    format!(
+        "INSERT INTO usage_hourly (hour, user_id, key_id, endpoint, model, {}) {sums} \
+         ON CONFLICT DO UPDATE SET {}",
+        columns.join(", "),
+        additions.join(", ")
+    )
 }
-const ADD_BATCH: &str = add_to_hours!(
-    "SELECT started_at_ms / 3600000, user_id, endpoint, model, count(*), sum(status BETWEEN 200 AND 299), \
-     sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(reasoning_tokens), sum(audio_ms), sum(images), \
-     sum(usage_source = 'estimate' AND status BETWEEN 200 AND 299), \
-     sum(iif(usage_source = 'estimate', coalesce(estimated_input_tokens, input_tokens), 0)), \
-     sum(iif(usage_source = 'estimate', coalesce(estimated_output_tokens, output_tokens), 0)) \
-     FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup) AND id <= ?1 GROUP BY 1, 2, 3, 4"
-);
-const ADD_SUMS: &str =
-    add_to_hours!("VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)");
 
 /// The rows that are not summed up yet, and when they are due.
 pub(super) struct Rollup {
@@ -77,7 +81,7 @@ pub(super) struct Rollup {
 struct PendingSums {
     data_version: i64,
     last_id: i64,
-    hours: HashMap<Bucket, Sums>,
+    hours: HashMap<Bucket, MeasureValues>,
 }
 
 /// The primary key of usage_hourly.
@@ -85,18 +89,9 @@ struct PendingSums {
 struct Bucket {
     hour: i64,
     user_id: i64,
+    key_id: i64,
     endpoint: &'static str,
     model: String,
-}
-
-#[derive(Default)]
-struct Sums {
-    requests: u64,
-    requests_ok: u64,
-    usage: Usage,
-    /// How many of the successful requests are estimated.
-    estimated_requests: u64,
-    estimated: EstimatedTokens,
 }
 
 impl Rollup {
@@ -184,24 +179,20 @@ impl Rollup {
 }
 
 impl PendingSums {
-    fn add(&mut self, InsertedRow { id, row }: &InsertedRow<'_>) {
+    fn add(&mut self, InsertedRow { id, row, cost }: &InsertedRow<'_>) {
         let bucket = Bucket {
             hour: row.started_at_ms / MS_PER_HOUR,
             user_id: row.user_id,
+            key_id: if row.key_id == 0 {
+                row.user_id
+            } else {
+                row.key_id
+            },
             endpoint: row.endpoint,
             model: row.model.clone(),
         };
         let sums = self.hours.entry(bucket).or_default();
-        let is_ok = u64::from((200..300).contains(&row.status));
-        sums.requests += 1;
-        sums.requests_ok += is_ok;
-        sums.usage = sums.usage.saturating_add(row.usage);
-        if row.source == UsageSource::Estimate {
-            sums.estimated_requests += is_ok;
-            let EstimatedTokens { input, output } = row.estimated;
-            sums.estimated.input = sums.estimated.input.saturating_add(input);
-            sums.estimated.output = sums.estimated.output.saturating_add(output);
-        }
+        sums.add(&MeasureValues::of(row, cost.amount));
         self.last_id = self.last_id.max(*id);
     }
 
@@ -209,25 +200,17 @@ impl PendingSums {
         if self.hours.is_empty() {
             return Ok(());
         }
-        let mut add = connection.prepare_cached(ADD_SUMS)?;
+        let mut add = connection.prepare_cached(&ADD_SUMS)?;
         for (bucket, sums) in self.hours {
-            add.execute(params![
-                bucket.hour,
-                bucket.user_id,
-                bucket.endpoint,
-                bucket.model,
-                signed(sums.requests),
-                signed(sums.requests_ok),
-                signed(sums.usage.input),
-                signed(sums.usage.output),
-                signed(sums.usage.cached),
-                signed(sums.usage.reasoning),
-                signed(sums.usage.audio_ms),
-                signed(sums.usage.images),
-                signed(sums.estimated_requests),
-                signed(sums.estimated.input),
-                signed(sums.estimated.output),
-            ])?;
+            let key: [&dyn ToSql; BUCKET_COLUMNS] = [
+                &bucket.hour,
+                &bucket.user_id,
+                &bucket.key_id,
+                &bucket.endpoint,
+                &bucket.model,
+            ];
+            let values = sums.0.iter().map(|value| value as &dyn ToSql);
+            add.execute(params_from_iter(key.into_iter().chain(values)))?;
         }
         connection
             .prepare_cached(SUMMED_UP)?
@@ -246,7 +229,7 @@ fn sum_up_batch(connection: &Connection) -> rusqlite::Result<bool> {
     let Some((last, last_of_all)) = last else {
         return Ok(true);
     };
-    connection.prepare_cached(ADD_BATCH)?.execute([last])?;
+    connection.prepare_cached(&ADD_BATCH)?.execute([last])?;
     connection.prepare_cached(SUMMED_UP)?.execute([last])?;
     Ok(last == last_of_all)
 }

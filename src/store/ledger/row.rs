@@ -1,52 +1,64 @@
-//! Inserts usage rows.
+//! Inserts usage rows, with what they cost.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write, sync::LazyLock};
 
 use rusqlite::{CachedStatement, Connection, Statement, ToSql};
 
+use super::pricing::{Cost, Pricer};
 use crate::{
-    model::{UsageRow, UsageSource},
-    store::sqlite::signed,
+    model::{UsageClasses, UsageRow, UsageSource},
+    store::{
+        measures::{COMMON_COUNTS, COUNTS, counts},
+        sqlite::signed,
+    },
 };
 
-macro_rules! insert_row {
-    ($further_columns:literal, $further_values:literal) => {
-        concat!(
-            "INSERT INTO usage_logs (started_at_ms, user_id, endpoint, model, served_model, \
-             input_tokens, output_tokens, cached_tokens, reasoning_tokens, audio_ms, images, status, outcome, usage_source, \
-             duration_ms, first_byte_ms, backend_request_id",
-            $further_columns,
-            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17",
-            $further_values,
-            ")"
-        )
-    };
-}
-const INSERT_ROW: &str = insert_row!("", "");
-/// Inserts a row with an estimate, which has two more columns. They stay NULL in the other rows,
-/// which are nearly all.
-const INSERT_ESTIMATE: &str = insert_row!(
-    ", estimated_input_tokens, estimated_output_tokens",
-    ", ?18, ?19"
-);
+const COMMON_COLUMNS: &str = "started_at_ms, user_id, key_id, endpoint, model, served_model, service_tier, status, \
+     outcome, usage_source, duration_ms, first_byte_ms, backend_request_id, cost_nano_usd, price_id";
+/// Inserts a row without the columns that nearly no row needs. Those have their defaults then.
+static INSERT_ROW: LazyLock<String> = LazyLock::new(|| insert(&[], &COUNTS[..COMMON_COUNTS]));
+static INSERT_FULL_ROW: LazyLock<String> = LazyLock::new(|| {
+    let further = [
+        "is_batch",
+        "estimated_input_tokens",
+        "estimated_output_tokens",
+    ];
+    insert(&further, &COUNTS)
+});
 
-/// A row and the id under which it was inserted.
+fn insert(further: &[&str], counts: &[&str]) -> String {
+    let mut columns = COMMON_COLUMNS.to_owned();
+    for column in further.iter().chain(counts) {
+        // Writing to a string cannot fail.
+        let _ = write!(columns, ", {column}");
+    }
+    let places = vec!["?"; columns.split(',').count()].join(", ");
+    format!("INSERT INTO usage_logs ({columns}) VALUES ({places})")
+}
+
+/// A row, the id under which it was inserted, and what it costs.
 pub(super) struct InsertedRow<'a> {
     pub(super) id: i64,
     pub(super) row: Cow<'a, UsageRow>,
+    pub(super) cost: Cost,
 }
 
 /// Inserts the rows of one transaction. The statement for nearly all of them is looked up once.
 pub(super) struct RowInserter<'c> {
     connection: &'c Connection,
+    pricer: &'c mut Pricer,
     insert_row: CachedStatement<'c>,
 }
 
 impl<'c> RowInserter<'c> {
-    pub(super) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
+    pub(super) fn new(
+        connection: &'c Connection,
+        pricer: &'c mut Pricer,
+    ) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
-            insert_row: connection.prepare_cached(INSERT_ROW)?,
+            pricer,
+            insert_row: connection.prepare_cached(&INSERT_ROW)?,
         })
     }
 
@@ -54,19 +66,28 @@ impl<'c> RowInserter<'c> {
         &mut self,
         row: Cow<'a, UsageRow>,
     ) -> rusqlite::Result<InsertedRow<'a>> {
-        if row.source == UsageSource::Estimate {
-            let mut statement = self.connection.prepare_cached(INSERT_ESTIMATE)?;
-            bind_and_run(&mut statement, &row)?;
+        let cost = self.pricer.price(self.connection, &row)?;
+        let is_full = row.source == UsageSource::Estimate
+            || row.is_batch
+            || row.usage.classes != UsageClasses::default();
+        if is_full {
+            let mut statement = self.connection.prepare_cached(&INSERT_FULL_ROW)?;
+            bind_and_run(&mut statement, &row, cost, true)?;
         } else {
-            bind_and_run(&mut self.insert_row, &row)?;
+            bind_and_run(&mut self.insert_row, &row, cost, false)?;
         }
         let id = self.connection.last_insert_rowid();
-        Ok(InsertedRow { id, row })
+        Ok(InsertedRow { id, row, cost })
     }
 }
 
-/// Binds and runs [`INSERT_ROW`], or [`INSERT_ESTIMATE`] for a row with an estimate.
-fn bind_and_run(insert: &mut Statement<'_>, row: &UsageRow) -> rusqlite::Result<()> {
+/// Binds and runs [`INSERT_ROW`], or [`INSERT_FULL_ROW`].
+fn bind_and_run(
+    insert: &mut Statement<'_>,
+    row: &UsageRow,
+    cost: Cost,
+    is_full: bool,
+) -> rusqlite::Result<()> {
     let mut place = 0;
     let mut bind = |value: &dyn ToSql| {
         place += 1;
@@ -74,30 +95,29 @@ fn bind_and_run(insert: &mut Statement<'_>, row: &UsageRow) -> rusqlite::Result<
     };
     bind(&row.started_at_ms)?;
     bind(&row.user_id)?;
+    bind(&row.key_id)?;
     bind(&row.endpoint)?;
     bind(&row.model)?;
     bind(&row.served_model)?;
-    let usage = &row.usage;
-    let counts = [
-        usage.input,
-        usage.output,
-        usage.cached,
-        usage.reasoning,
-        usage.audio_ms,
-        usage.images,
-    ];
-    for tokens in counts {
-        bind(&signed(tokens))?;
-    }
+    bind(&row.service_tier.as_ref().map(|tier| tier.as_str()))?;
     bind(&row.status)?;
     bind(&row.outcome.as_str())?;
     bind(&row.source.as_str())?;
     bind(&row.duration_ms)?;
     bind(&row.first_byte_ms)?;
     bind(&row.backend_request_id)?;
-    if row.source == UsageSource::Estimate {
-        bind(&signed(row.estimated.input))?;
-        bind(&signed(row.estimated.output))?;
+    bind(&cost.amount.map(|amount| amount.0))?;
+    bind(&cost.price_id)?;
+    if is_full {
+        let estimated = (row.source == UsageSource::Estimate).then_some(row.estimated);
+        bind(&row.is_batch)?;
+        bind(&estimated.map(|estimated| signed(estimated.input)))?;
+        bind(&estimated.map(|estimated| signed(estimated.output)))?;
+    }
+    let counts = counts(&row.usage);
+    let bound = if is_full { COUNTS.len() } else { COMMON_COUNTS };
+    for count in &counts[..bound] {
+        bind(count)?;
     }
     insert.raw_execute()?;
     Ok(())

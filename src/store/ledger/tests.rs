@@ -4,8 +4,11 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
-    model::{Dimension, Entry, EstimatedTokens, Outcome, TimeRange, Usage, UsageRow, UsageSource},
-    store::{DatabasePath, IfMissing, costs},
+    model::{Dimension, Entry, EstimatedTokens, Outcome, Usage, UsageRow, UsageSource},
+    store::{
+        DatabasePath, IfMissing, measures,
+        reports::{self, Ranking, Scope, Split, Totals},
+    },
 };
 
 fn row(user_id: i64, model: &str, input: u64) -> UsageRow {
@@ -42,7 +45,7 @@ fn open(dir: &tempfile::TempDir) -> Store {
 }
 
 fn start(store: &Store, on_failure: OnFailure) -> LedgerThread {
-    LedgerThread::start(store, Sync::Normal, on_failure, Box::new(|_| Ok(()))).unwrap()
+    LedgerThread::start(store, Sync::Normal, on_failure, KeyHooks::default()).unwrap()
 }
 
 fn commit(ledger: &Ledger, row: UsageRow) -> Result<(), NotWritten> {
@@ -51,11 +54,11 @@ fn commit(ledger: &Ledger, row: UsageRow) -> Result<(), NotWritten> {
     written.blocking_recv().unwrap()
 }
 
-fn totals(store: &Store) -> costs::Totals {
+fn totals(store: &Store) -> Totals {
     let mut connection = store.connection().unwrap();
-    let window = TimeRange::default();
-    let report = costs::split_report(&mut connection, window, &[Dimension::User], None).unwrap();
-    report.costs[0].totals
+    let by = [Dimension::User];
+    let report = reports::split_report(&mut connection, &Scope::default(), &by, Ranking::default());
+    report.unwrap().costs[0].totals
 }
 
 #[test]
@@ -65,7 +68,7 @@ fn a_committed_row_is_reported_at_once_and_summed_later() {
     let thread = start(&store, OnFailure::Refuse);
     for count in 1..=1_100 {
         commit(&thread.handle(), row(7, "m", 10)).unwrap();
-        assert_eq!(totals(&store).total_input_tokens, 10 * count);
+        assert_eq!(totals(&store).usage.input, 10 * count);
     }
     let before = totals(&store);
     assert_eq!(thread.close(), 0);
@@ -96,7 +99,7 @@ fn a_row_that_gets_the_id_of_a_deleted_one_is_summed_too() {
         let gone = connection.execute("DELETE FROM usage_logs WHERE id > 1", []);
         assert!(gone.unwrap() > 0);
     }
-    assert_eq!(totals(&store).total_requests, 6);
+    assert_eq!(totals(&store).requests, 6);
 }
 
 #[test]
@@ -123,7 +126,7 @@ fn work_queued_after_entries_runs_after_they_are_written() {
         behind();
     });
     assert_eq!(thread.close(), 0);
-    assert_eq!(totals(&store).total_requests, 2);
+    assert_eq!(totals(&store).requests, 2);
 }
 
 #[test]
@@ -166,25 +169,31 @@ fn rows_changed_by_hand_count_once_the_hours_are_summed_anew() {
     by_hand
         .execute("UPDATE usage_logs SET input_tokens = 100", [])
         .unwrap();
-    assert_eq!(totals(&store).total_input_tokens, 30, "the sums stand");
+    assert_eq!(totals(&store).usage.input, 30, "the sums stand");
     by_hand.execute_batch(RECOUNT).unwrap();
-    assert_eq!(totals(&store).total_input_tokens, 300, "at once");
+    assert_eq!(totals(&store).usage.input, 300, "at once");
     commit(&thread.handle(), row(7, "m", 10)).unwrap();
     assert_eq!(thread.close(), 0);
-    assert_eq!(totals(&store).total_input_tokens, 310);
+    assert_eq!(totals(&store).usage.input, 310);
     assert_eq!(summed_up_to(&store), 4);
     assert_hours_agree(&store);
 }
 
 /// What is summed is what the rows say; in one statement, for the ledger may go on.
 fn assert_hours_agree(store: &Store) {
-    let differences = "WITH hours AS (SELECT hour, user_id, endpoint, model, requests, requests_ok, input_tokens, \
-         output_tokens, cached_tokens, reasoning_tokens, audio_ms, images FROM usage_hourly), \
-         rows AS (SELECT started_at_ms / 3600000, user_id, endpoint, model, count(*), sum(status / 100 = 2), \
-         sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(reasoning_tokens), sum(audio_ms), sum(images) \
-         FROM usage_logs WHERE id <= (SELECT last_id FROM usage_rollup) GROUP BY 1, 2, 3, 4) \
+    let columns: Vec<&str> = measures::columns().collect();
+    let columns = columns.join(", ");
+    let sums: Vec<String> = measures::of_row()
+        .map(|value| format!("sum({value})"))
+        .collect();
+    let sums = sums.join(", ");
+    let differences = &format!(
+        "WITH hours AS (SELECT hour, user_id, key_id, endpoint, model, {columns} FROM usage_hourly), \
+         rows AS (SELECT started_at_ms / 3600000, user_id, iif(key_id = 0, user_id, key_id), endpoint, model, {sums} \
+         FROM usage_logs WHERE id <= (SELECT last_id FROM usage_rollup) GROUP BY 1, 2, 3, 4, 5) \
          SELECT (SELECT count(*) FROM (SELECT * FROM hours EXCEPT SELECT * FROM rows)), \
-         (SELECT count(*) FROM (SELECT * FROM rows EXCEPT SELECT * FROM hours))";
+         (SELECT count(*) FROM (SELECT * FROM rows EXCEPT SELECT * FROM hours))"
+    );
     let connection = store.connection().unwrap();
     let found: (i64, i64) = connection
         .query_row(differences, [], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -208,6 +217,12 @@ fn hours_are_summed_as_the_table_would() {
         row.usage.reasoning = index % 4;
         row.usage.audio_ms = 10 + index % 5;
         row.usage.images = 100 + index % 6;
+        if index % 13 == 0 {
+            row.usage.classes.cache_write_1h = index;
+            row.usage.classes.web_searches = 2;
+            row.is_batch = index % 2 == 0;
+        }
+        row.key_id = i64::try_from(index % 4).unwrap();
         row.endpoint = if index % 11 == 0 {
             "/v1/embeddings"
         } else {
@@ -235,8 +250,9 @@ fn rows_changed_by_other_processes_are_summed_correctly() {
     let others = store.connection().unwrap();
     // What is summed already stays so.
     let changes = [
-        "INSERT INTO usage_logs SELECT max(id) + 1, 1000, 8, '/v1/x', 'n', NULL, 5, 5, 0, 0, 200, 'completed', \
-         'backend', 1, NULL, NULL, 0, 0, NULL, NULL FROM usage_logs",
+        "INSERT INTO usage_logs (id, started_at_ms, user_id, endpoint, model, input_tokens, output_tokens, \
+         cached_tokens, reasoning_tokens, status, outcome, usage_source, duration_ms) \
+         SELECT max(id) + 1, 1000, 8, '/v1/x', 'n', 5, 5, 0, 0, 200, 'completed', 'backend', 1 FROM usage_logs",
         "DELETE FROM usage_logs WHERE id > (SELECT max(id) - 3 FROM usage_logs) \
          AND id > (SELECT last_id FROM usage_rollup)",
         "CREATE TABLE notes (note TEXT)",
@@ -254,7 +270,7 @@ fn rows_changed_by_other_processes_are_summed_correctly() {
     }
     assert_eq!(thread.close(), 0);
     assert_hours_agree(&store);
-    assert_eq!(totals(&store).total_requests, 1_200 - gone);
+    assert_eq!(totals(&store).requests, 1_200 - gone);
     assert_eq!(summed_up_to(&store), 1_204 - gone);
 }
 
@@ -264,9 +280,10 @@ fn many_rows_of_others_are_summed_without_a_pause() {
     let store = open(&dir);
     let thread = start(&store, OnFailure::Refuse);
     commit(&thread.handle(), row(7, "m", 10)).unwrap();
-    let doubled = "INSERT INTO usage_logs SELECT id + (SELECT max(id) FROM usage_logs), started_at_ms, user_id, \
-         endpoint, model, served_model, input_tokens, output_tokens, cached_tokens, reasoning_tokens, status, outcome, \
-         usage_source, duration_ms, first_byte_ms, backend_request_id, audio_ms, images, NULL, NULL FROM usage_logs";
+    let doubled = "INSERT INTO usage_logs (id, started_at_ms, user_id, endpoint, model, input_tokens, output_tokens, \
+         cached_tokens, reasoning_tokens, status, outcome, usage_source, duration_ms) \
+         SELECT id + (SELECT max(id) FROM usage_logs), started_at_ms, user_id, endpoint, model, input_tokens, \
+         output_tokens, cached_tokens, reasoning_tokens, status, outcome, usage_source, duration_ms FROM usage_logs";
     for _ in 0..14 {
         store.connection().unwrap().execute(doubled, []).unwrap();
     }
@@ -286,8 +303,10 @@ fn rows_that_a_trigger_changes_are_summed_as_they_are() {
         "BEFORE INSERT ON usage_logs WHEN NEW.user_id = 8 BEGIN SELECT RAISE(IGNORE)",
         "AFTER INSERT ON usage_logs WHEN NEW.user_id = 8 BEGIN DELETE FROM usage_logs WHERE id = NEW.id",
         "AFTER INSERT ON usage_logs BEGIN UPDATE usage_logs SET model = 'other' WHERE id = NEW.id",
-        "AFTER INSERT ON usage_logs WHEN NEW.user_id = 8 BEGIN INSERT INTO usage_logs SELECT max(id) + 1, \
-         1000, 9, '/v1/x', 'n', NULL, 5, 5, 0, 0, 200, 'completed', 'backend', 1, NULL, NULL, 0, 0, NULL, NULL FROM usage_logs",
+        "AFTER INSERT ON usage_logs WHEN NEW.user_id = 8 BEGIN INSERT INTO usage_logs (id, \
+         started_at_ms, user_id, endpoint, model, input_tokens, output_tokens, cached_tokens, reasoning_tokens, status, \
+         outcome, usage_source, duration_ms) SELECT max(id) + 1, \
+         1000, 9, '/v1/x', 'n', 5, 5, 0, 0, 200, 'completed', 'backend', 1 FROM usage_logs",
     ] {
         let dir = tempfile::tempdir().unwrap();
         let store = open(&dir);
@@ -348,15 +367,15 @@ fn closing_writes_rows_that_nobody_waited_for() {
     }
     assert_eq!(thread.close(), 0);
     let mut connection = store.connection().unwrap();
-    let report = costs::report(
+    let report = reports::report(
         &mut connection,
-        TimeRange::default(),
-        costs::Split::ByModel,
-        None,
+        &Scope::default(),
+        Split::ByModel,
+        Ranking::default(),
     )
     .unwrap();
     assert_eq!(report.costs[0].username, "(deleted user 1)");
-    assert_eq!(report.costs[0].totals.total_input_tokens, 10_000);
+    assert_eq!(report.costs[0].totals.usage.input, 10_000);
     assert_eq!(report.costs[0].model_costs.as_ref().unwrap().len(), 3);
 }
 

@@ -1,38 +1,66 @@
-//! Notices changes of users made by other connections, on the ledger's own connection.
+//! Notices changes of users and keys made by other connections, on the ledger's own connection, and
+//! writes when keys were last used.
 
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::store::{StoreError, sqlite::data_version, users};
+use crate::store::{
+    StoreError, keys,
+    sqlite::{data_version, in_transaction},
+    users,
+};
 
 /// Interval between two looks whether another process changed the users. A forbidden key stops
 /// working within about this.
 pub(super) const USERS_POLL: Duration = Duration::from_millis(50);
+/// Interval between two writes of when keys were last used.
+const NOTE_USES_EVERY: Duration = Duration::from_secs(60);
+/// Interval between two looks whether any key was used.
+const LOOK_FOR_USES_EVERY: Duration = Duration::from_secs(1);
 
-/// The function that is called on the ledger's thread whenever a user may have changed.
-pub type OnUsersChanged = Box<dyn FnMut(&Connection) -> Result<(), StoreError> + Send>;
+/// The function that is called on the ledger's thread whenever users, keys or prices may have
+/// changed.
+pub type OnChange = Box<dyn FnMut(&Connection) -> Result<(), StoreError> + Send>;
+/// The function that returns the keys that were used since its last call: ids, and the Unix time in
+/// milliseconds of the last use.
+pub type TakeUses = Box<dyn FnMut() -> Vec<(i64, i64)> + Send>;
 
-/// Notices changes of users made by other connections.
+/// What the ledger's thread does for a server beside writing rows.
+pub struct KeyHooks {
+    pub on_change: OnChange,
+    pub take_uses: TakeUses,
+}
+
+/// Hooks that do nothing.
+impl Default for KeyHooks {
+    fn default() -> Self {
+        Self {
+            on_change: Box::new(|_| Ok(())),
+            take_uses: Box::new(Vec::new),
+        }
+    }
+}
+
+/// Notices changes of users and keys made by other connections.
 pub(super) struct UsersWatch {
-    on_change: OnUsersChanged,
+    hooks: KeyHooks,
     data_version: i64,
     users_version: i64,
     next_look: Instant,
+    next_look_for_uses: Instant,
 }
 
 impl UsersWatch {
-    pub(super) fn new(
-        connection: &Connection,
-        on_change: OnUsersChanged,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn new(connection: &Connection, hooks: KeyHooks) -> Result<Self, StoreError> {
         let mut watch = Self {
-            on_change,
+            hooks,
             data_version: data_version(connection)?,
             users_version: users::version(connection)?,
             next_look: Instant::now(),
+            next_look_for_uses: Instant::now(),
         };
-        (watch.on_change)(connection)?;
+        (watch.hooks.on_change)(connection)?;
         Ok(watch)
     }
 
@@ -47,6 +75,27 @@ impl UsersWatch {
             log::error!("ledger: cannot read the users, keys stay as they were: {error}");
             self.next_look = now + Duration::from_secs(1);
         }
+        if now >= self.next_look_for_uses {
+            let has_noted = self.note_uses(connection);
+            let pause = if has_noted {
+                NOTE_USES_EVERY
+            } else {
+                LOOK_FOR_USES_EVERY
+            };
+            self.next_look_for_uses = now + pause;
+        }
+    }
+
+    /// Writes when keys were last used. Returns whether there was anything to write.
+    pub(super) fn note_uses(&mut self, connection: &Connection) -> bool {
+        let uses = (self.hooks.take_uses)();
+        if uses.is_empty() {
+            return false;
+        }
+        if let Err(error) = in_transaction(connection, || keys::note_uses(connection, &uses)) {
+            log::warn!("ledger: cannot write when keys were last used: {error}");
+        }
+        true
     }
 
     /// Reloads the users if they changed. Their counter is read only if `data_version` moved, which
@@ -58,7 +107,7 @@ impl UsersWatch {
         }
         let users_version = users::version(connection)?;
         if users_version != self.users_version {
-            (self.on_change)(connection)?;
+            (self.hooks.on_change)(connection)?;
             self.users_version = users_version;
         }
         self.data_version = data_version;

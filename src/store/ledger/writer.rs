@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::{
     file::FileWatch,
+    pricing::Pricer,
     queue::{NotWritten, OnFailure, Queue, Shared, WriteRequest},
     rollup::Rollup,
     row::{InsertedRow, RowInserter},
@@ -54,6 +55,7 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) users: UsersWatch,
     pub(super) rollup: Rollup,
+    pub(super) pricer: Pricer,
     /// Whether the last batch had [`BUSY_ROWS`] or more.
     pub(super) is_busy: bool,
 }
@@ -82,6 +84,7 @@ impl Writer {
                 let (left, lost) = (entries_in(&batch) + queue.entries, queue.lost);
                 drop(queue);
                 if left == 0 {
+                    self.users.note_uses(&self.connection);
                     self.rollup.finish(&self.connection, close_by);
                 }
                 if left == 0 || Instant::now() > close_by {
@@ -147,6 +150,7 @@ impl Writer {
         }
         match write_entries(
             &self.connection,
+            &mut self.pricer,
             batch.iter().flat_map(|request| &request.entries),
         ) {
             Ok(written) => {
@@ -190,7 +194,7 @@ impl Writer {
     fn write_singly(&mut self, batch: &mut Vec<WriteRequest>) {
         while let Some(request) = batch.first_mut() {
             while let Some(entry) = request.entries.first() {
-                match write_entries(&self.connection, std::iter::once(entry)) {
+                match write_entries(&self.connection, &mut self.pricer, std::iter::once(entry)) {
                     Ok(written) => self.rollup.add(&written),
                     Err(error) if is_about_a_row(&error) => {
                         log::error!(
@@ -232,11 +236,12 @@ pub(super) fn prepare(connection: &Connection, sync: Sync) -> rusqlite::Result<(
 /// Writes all entries in one transaction, or none. Returns the rows that came of them.
 fn write_entries<'a>(
     connection: &Connection,
+    pricer: &mut Pricer,
     entries: impl Iterator<Item = &'a Entry>,
 ) -> rusqlite::Result<Vec<InsertedRow<'a>>> {
     in_transaction(connection, || {
         let mut written = Vec::with_capacity(entries.size_hint().0);
-        let mut inserter = RowInserter::new(connection)?;
+        let mut inserter = RowInserter::new(connection, pricer)?;
         let mut insert = |row: Cow<'a, UsageRow>| {
             written.push(inserter.insert(row)?);
             Ok::<_, rusqlite::Error>(())

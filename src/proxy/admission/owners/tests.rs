@@ -4,11 +4,11 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::*;
 use crate::{
-    model::{ApiKey, Entry, Origin, StoredObject, User},
+    model::{ApiKey, Entry, KeyHolder, Origin, StoredObject},
     proxy::{admission::auth::KeyTable, error::ErrorShape},
     store::{
         DatabasePath, IfMissing,
-        ledger::{LedgerThread, OnFailure, Sync},
+        ledger::{KeyHooks, LedgerThread, OnFailure, Sync},
     },
 };
 
@@ -26,14 +26,14 @@ fn fixture(objects: &[(&str, ObjectKind, i64)]) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
     let store = Store::open(&location, IfMissing::Create).unwrap();
-    let on_users_changed = Box::new(|_: &rusqlite::Connection| Ok(()));
-    let thread = LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, on_users_changed);
+    let thread = LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, KeyHooks::default());
     let thread = thread.unwrap();
     let made = objects.iter().map(|(id, kind, user_id)| {
         Entry::Made(StoredObject {
             id: (*id).to_owned(),
             kind: *kind,
             user_id: *user_id,
+            key_id: *user_id,
             made_at_ms: 1,
             is_billed: true,
             origin: Origin::Produced,
@@ -51,16 +51,17 @@ fn fixture(objects: &[(&str, ObjectKind, i64)]) -> Fixture {
 
 fn caller(id: i64) -> Arc<Caller> {
     let api_key = ApiKey::from_text("llmp-key");
-    let user = User {
-        id,
-        username: "alice".to_owned(),
+    let holder = KeyHolder {
+        key_id: id,
         key_hash: api_key.hash(),
-        api_key,
-        created_at_ms: 0,
+        user_id: id,
+        username: "alice".to_owned(),
         is_active: true,
+        expires_at_ms: None,
+        is_revoked: false,
     };
     let keys = KeyTable::default();
-    keys.refresh(|| Ok(vec![user])).unwrap();
+    keys.refresh(|| Ok(vec![holder])).unwrap();
     let mut headers = HeaderMap::new();
     let value = HeaderValue::from_static("llmp-key");
     headers.insert(HeaderName::from_static("api-key"), value);

@@ -1,6 +1,9 @@
 //! The command line: every command, flag and help text. Completions, man pages and docs/settings.md
 //! are generated from it.
 
+pub mod money;
+pub mod people;
+
 use std::{
     ffi::{OsStr, OsString},
     io::ErrorKind,
@@ -8,10 +11,9 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 
-use crate::config::{DatabaseSettings, KeySettings, ServeSettings, env_file::Variables};
-use crate::model::Dimension;
+use crate::config::{ServeSettings, env_file::Variables};
 
 /// Env file that is read if it exists, unless `--env-file` names another one.
 const DEFAULT_ENV_FILE: &str = ".env";
@@ -47,20 +49,30 @@ pub enum Command {
     #[command(after_long_help = SERVE_EXAMPLES)]
     Serve(Box<ServeSettings>),
 
-    /// Add, list, forbid and allow users
+    /// Add, list, rename, rotate, forbid and delete users
     ///
     /// The commands work on the database file, whether the server runs or not. A running server
     /// notices changes within 250 ms.
-    #[command(subcommand, after_long_help = USER_EXAMPLES)]
-    User(UserCommand),
+    #[command(subcommand, after_long_help = people::USER_EXAMPLES)]
+    User(people::UserCommand),
 
-    /// Show who used how many tokens
+    /// Add, list, change and revoke single keys of users
     ///
-    /// The command works on the database file, whether the server runs or not. Bounds are
-    /// inclusive. Times are ISO 8601 with `Z`, an offset or neither (UTC). A date alone means its
-    /// midnight.
-    #[command(after_long_help = COSTS_EXAMPLES)]
-    Costs(CostsArgs),
+    /// A user may have any number of keys, for example one for each machine. Usage is booked to user
+    /// and key.
+    #[command(subcommand, after_long_help = people::KEY_EXAMPLES)]
+    Key(people::KeyCommand),
+
+    /// Put users into groups, such as courses or teams
+    #[command(subcommand, after_long_help = people::GROUP_EXAMPLES)]
+    Group(people::GroupCommand),
+
+    /// Show who used how many tokens, and what they cost
+    ///
+    /// Bounds are inclusive. Times are ISO 8601 with `Z`, an offset or neither (UTC). A date alone
+    /// means its midnight. Days, weeks and months are those of TIME_ZONE.
+    #[command(after_long_help = money::COSTS_EXAMPLES, args_conflicts_with_subcommands = true)]
+    Costs(money::CostsArgs),
 
     /// Write completions/, man/ and docs/settings.md into a directory
     #[command(hide = true)]
@@ -71,173 +83,17 @@ pub enum Command {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub enum UserCommand {
-    /// Add a user and print the new key
-    ///
-    /// The key is printed in a table on a terminal, and alone in a pipe.
-    #[command(after_long_help = USER_ADD_EXAMPLES)]
-    Add(UserAddArgs),
-
-    /// List all users with masked keys
-    #[command(after_long_help = USER_LIST_EXAMPLES)]
-    List(UserListArgs),
-
-    /// Stop a user's key at once
-    ///
-    /// The user and the usage so far stay in the database. It is no error to forbid a user twice.
-    #[command(after_long_help = USER_FORBID_EXAMPLES)]
-    Forbid(UserAccessArgs),
-
-    /// Allow a forbidden user's key again
-    #[command(after_long_help = USER_ALLOW_EXAMPLES)]
-    Allow(UserAccessArgs),
-
-    /// Replace all stored keys by their hashes, which cannot be undone
-    ///
-    /// All keys go on working, but they cannot be shown again: lists show their first and last
-    /// characters. New keys are hashed, too, and shown only when they are made. Older backups still
-    /// contain the keys.
-    #[command(after_long_help = USER_HASH_KEYS_EXAMPLES)]
-    HashKeys(UserHashKeysArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct UserAddArgs {
-    /// Name of the new user: 1 to 128 characters
-    #[arg(value_name = "NAME")]
-    pub name: String,
-
-    #[command(flatten)]
-    pub output: OutputArgs,
-
-    #[command(flatten)]
-    pub database: DatabaseSettings,
-
-    #[command(flatten)]
-    pub keys: KeySettings,
-}
-
-#[derive(Debug, Args)]
-pub struct UserListArgs {
-    #[command(flatten)]
-    pub output: OutputArgs,
-
-    #[command(flatten)]
-    pub database: DatabaseSettings,
-}
-
-#[derive(Debug, Args)]
-pub struct UserHashKeysArgs {
-    #[command(flatten)]
-    pub database: DatabaseSettings,
-}
-
-#[derive(Debug, Args)]
-pub struct UserAccessArgs {
-    /// Name of the user, or the key itself
-    #[arg(value_name = "NAME|KEY", value_hint = ValueHint::Other)]
-    pub who: String,
-
-    #[command(flatten)]
-    pub output: OutputArgs,
-
-    #[command(flatten)]
-    pub database: DatabaseSettings,
-}
-
-#[derive(Debug, Args)]
-pub struct CostsArgs {
-    /// Show only the last N hours, for example 24 or 0.5
-    #[arg(long, value_name = "N", value_hint = ValueHint::Other, conflicts_with_all = ["start_time", "end_time"], allow_negative_numbers = true)]
-    pub last_hours: Option<String>,
-
-    /// Show only requests from this time on
-    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
-    pub start_time: Option<String>,
-
-    /// Show only requests up to this time
-    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
-    pub end_time: Option<String>,
-
-    /// Print a line for each user and model
-    #[arg(long, conflicts_with = "by")]
-    pub by_model: bool,
-
-    /// Split the sums by endpoint, model, user or day (UTC); several are separated by commas
-    #[arg(long, value_name = "endpoint|model|user|day", value_delimiter = ',', value_hint = ValueHint::Other)]
-    pub by: Vec<Dimension>,
-
-    /// Show only this user
-    #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
-    pub user: Option<String>,
-
-    #[command(flatten)]
-    pub output: OutputArgs,
-
-    /// Print CSV with a header line
-    ///
-    /// A name that a spreadsheet would take for a formula gets a ' in front.
-    #[arg(long, conflicts_with = "json")]
-    pub csv: bool,
-
-    #[command(flatten)]
-    pub database: DatabaseSettings,
-}
-
-#[derive(Debug, Args)]
-pub struct OutputArgs {
-    /// Print the JSON that the HTTP admin API returns
-    #[arg(long)]
-    pub json: bool,
-}
-
 const EXAMPLES: &str = "\
 Examples:
   OPENAI_API_KEY=sk-... llmproxy serve
   llmproxy user add alice
-  llmproxy costs --last-hours 24 --by-model";
+  llmproxy costs --month --by-model";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
   OPENAI_API_KEY=sk-... llmproxy serve
   OPENAI_API_KEY= llmproxy serve --openai-backend-url http://127.0.0.1:8080 --port 9000
   llmproxy --env-file /etc/llmproxy.env serve";
-
-const USER_EXAMPLES: &str = "\
-Examples:
-  llmproxy user add alice
-  llmproxy user forbid alice";
-
-const USER_LIST_EXAMPLES: &str = "\
-Examples:
-  llmproxy user list
-  llmproxy user list --json --database-url sqlite:////var/lib/llmproxy/llm_proxy.db";
-
-const USER_FORBID_EXAMPLES: &str = "\
-Examples:
-  llmproxy user forbid alice
-  llmproxy user forbid llmp-...";
-
-const USER_ALLOW_EXAMPLES: &str = "\
-Examples:
-  llmproxy user allow alice";
-
-const USER_HASH_KEYS_EXAMPLES: &str = "\
-Examples:
-  llmproxy user hash-keys";
-
-const USER_ADD_EXAMPLES: &str = "\
-Examples:
-  llmproxy user add alice
-  KEY=$(llmproxy user add alice)";
-
-const COSTS_EXAMPLES: &str = "\
-Examples:
-  llmproxy costs --last-hours 24 --by-model
-  llmproxy costs --start-time 2026-02-01 --end-time 2026-02-28T23:59:59.999Z --json
-  llmproxy costs --by day,model --user alice
-  llmproxy costs --by endpoint,user --csv > costs.csv";
 
 /// Parses the command line. The matches say where each value came from.
 ///
@@ -292,6 +148,28 @@ pub fn variables(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Var
             Err(error).with_context(|| format!("cannot read the env file \"{}\"", path.display()))
         }
     }
+}
+
+/// Returns the flags that are settings, each once: those of `serve`, then those that only the
+/// administering commands have.
+#[must_use]
+pub fn with_settings(command: &clap::Command) -> Vec<&clap::Arg> {
+    let serve = command.find_subcommand("serve");
+    let user_list = command
+        .find_subcommand("user")
+        .and_then(|user| user.find_subcommand("list"));
+    let mut flags: Vec<&clap::Arg> = Vec::new();
+    for flag in [serve, user_list]
+        .into_iter()
+        .flatten()
+        .flat_map(clap::Command::get_arguments)
+    {
+        let is_new = flags.iter().all(|known| known.get_env() != flag.get_env());
+        if flag.get_env().is_some() && is_new {
+            flags.push(flag);
+        }
+    }
+    flags
 }
 
 /// Returns the name of the variable that is not UTF-8. clap reports an argument without its name.

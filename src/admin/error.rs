@@ -1,0 +1,46 @@
+//! Why an operation was not done.
+
+use crate::store::StoreError;
+
+/// Why an operation was not done. The input is at fault in all but some of the store's errors.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// A member has a value that cannot be used.
+    #[error("{message}")]
+    Field {
+        field: &'static str,
+        message: String,
+    },
+    /// A member has a name that is not known.
+    #[error("{0}")]
+    UnknownMember(String),
+    /// The body is no JSON object. The text says where it breaks off, and quotes nothing.
+    #[error("{0}")]
+    NotAnObject(String),
+    /// Some of several entries cannot be used, so that none was: a line for each.
+    #[error("nothing was changed:\n{}", .0.join("\n"))]
+    Entries(Vec<String>),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AdminError {
+    /// Returns the error of a member's value.
+    pub(super) fn field(field: &'static str, message: impl Into<String>) -> Self {
+        Self::Field {
+            field,
+            message: message.into(),
+        }
+    }
+
+    /// Returns the error of a member that is missing.
+    pub(super) fn missing(field: &'static str) -> Self {
+        Self::field(field, format!("{field} is missing"))
+    }
+}
+
+impl From<rusqlite::Error> for AdminError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}

@@ -1,0 +1,174 @@
+//! Reads the members of an operation out of a query or a JSON object. Unknown names and wrong types
+//! are refused, because a misspelt filter would be a wrong answer.
+
+use serde_json::{Map, Value};
+
+use super::{AdminError, Operation};
+
+/// The least likeness of two names at which one is taken for a misspelling of the other
+/// (Jaro-Winkler, 0 to 1).
+const MIN_LIKENESS: f64 = 0.8;
+
+/// A member that an operation may have.
+#[derive(Debug, Clone, Copy)]
+pub struct Member {
+    pub name: &'static str,
+    pub kind: Kind,
+}
+
+/// The type of a member's value. In a query all values are texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Number,
+    Flag,
+    List,
+    Object,
+}
+
+impl Member {
+    #[must_use]
+    pub const fn text(name: &'static str) -> Self {
+        Self {
+            name,
+            kind: Kind::Text,
+        }
+    }
+
+    #[must_use]
+    pub const fn number(name: &'static str) -> Self {
+        Self {
+            name,
+            kind: Kind::Number,
+        }
+    }
+
+    #[must_use]
+    pub const fn flag(name: &'static str) -> Self {
+        Self {
+            name,
+            kind: Kind::Flag,
+        }
+    }
+
+    #[must_use]
+    pub const fn list(name: &'static str) -> Self {
+        Self {
+            name,
+            kind: Kind::List,
+        }
+    }
+
+    #[must_use]
+    pub const fn object(name: &'static str) -> Self {
+        Self {
+            name,
+            kind: Kind::Object,
+        }
+    }
+}
+
+/// Reads an operation from a query. If a parameter is repeated, the last one counts.
+///
+/// # Errors
+/// [`AdminError`] names the parameter that is unknown or has a wrong value.
+pub fn of_query<O: Operation>(query: &str) -> Result<O, AdminError> {
+    let mut members = Map::new();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        let member = known::<O>(&name, "query parameter")?;
+        let value = match member.kind {
+            Kind::Text => Value::from(value.into_owned()),
+            Kind::Flag => flag(member.name, &value)?,
+            Kind::Number => match value.trim().parse::<i64>() {
+                Ok(number) => Value::from(number),
+                Err(_) => return Err(wrong_type(*member)),
+            },
+            Kind::List | Kind::Object => return Err(wrong_type(*member)),
+        };
+        members.insert(member.name.to_owned(), value);
+    }
+    finish(members)
+}
+
+/// Reads an operation from a JSON object. A member that is null counts as missing where it has no
+/// meaning of its own.
+///
+/// # Errors
+/// [`AdminError`] names the member that is unknown or has a wrong value.
+pub fn of_body<O: Operation>(body: &[u8]) -> Result<O, AdminError> {
+    let members: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
+        // The message of serde may quote the body, and the body may contain a key.
+        let (line, column) = (error.line(), error.column());
+        AdminError::NotAnObject(format!(
+            "The body must be a JSON object (problem at line {line}, column {column})."
+        ))
+    })?;
+    for (name, value) in &members {
+        let member = known::<O>(name, "member")?;
+        let fits = value.is_null()
+            || match member.kind {
+                Kind::Text => value.is_string(),
+                Kind::Number => value.is_i64(),
+                Kind::Flag => value.is_boolean(),
+                Kind::List => value.is_array(),
+                Kind::Object => value.is_object(),
+            };
+        if !fits {
+            return Err(wrong_type(*member));
+        }
+    }
+    finish(members)
+}
+
+fn finish<O: Operation>(members: Map<String, Value>) -> Result<O, AdminError> {
+    serde_json::from_value(Value::Object(members)).map_err(|error| {
+        // Only the elements of a list are not checked above.
+        AdminError::UnknownMember(error.to_string())
+    })
+}
+
+fn flag(name: &'static str, text: &str) -> Result<Value, AdminError> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(Value::Bool(true)),
+        "false" | "0" | "no" | "off" => Ok(Value::Bool(false)),
+        _ => Err(AdminError::field(
+            name,
+            format!("{name} must be true or false"),
+        )),
+    }
+}
+
+fn wrong_type(member: Member) -> AdminError {
+    let name = member.name;
+    let what = match member.kind {
+        Kind::Text => "a string",
+        Kind::Number => "a whole number",
+        Kind::Flag => "true or false",
+        Kind::List => "a list",
+        Kind::Object => "an object",
+    };
+    AdminError::field(name, format!("{name} must be {what}"))
+}
+
+fn known<O: Operation>(name: &str, noun: &str) -> Result<&'static Member, AdminError> {
+    let found = O::MEMBERS.iter().find(|member| member.name == name);
+    found.ok_or_else(|| {
+        let shown: String = name.chars().take(60).collect();
+        let names = O::MEMBERS.iter().map(|member| member.name);
+        let advice = match closest(name, names.clone()) {
+            Some(close) => format!("did you mean {close:?}?"),
+            None if O::MEMBERS.is_empty() => "there are none here".to_owned(),
+            None => format!("known are {}", names.collect::<Vec<_>>().join(", ")),
+        };
+        AdminError::UnknownMember(format!("unknown {noun} {shown:?}: {advice}"))
+    })
+}
+
+/// Returns the known name that a text is most likely a misspelling of, if any is close.
+pub fn closest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |name: &str| strsim::jaro_winkler(&text.to_lowercase(), &name.to_lowercase());
+    let ranked = known.into_iter().map(|name| (likeness(name), name));
+    let best = ranked.max_by(|a, b| a.0.total_cmp(&b.0));
+    best.filter(|(likeness, _)| *likeness >= MIN_LIKENESS)
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,454 @@
+//! Operations on users.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AdminContext, AdminError, Member, Method, Operation};
+use crate::{
+    model::{ApiKey, Calendar, NameError, UserName, now_ms},
+    store::{
+        keys::{self, IssuedKey, KeyEntry, NewKey},
+        users::{
+            self, KeyAccess, KeyStatus, NewUser, UserEntry, UserFilter, UserList, UserSelector,
+        },
+    },
+};
+
+/// The most users that one request adds.
+const MAX_USERS: usize = 100_000;
+/// The longest label of a key, in characters.
+const MAX_LABEL_CHARS: usize = 128;
+/// The most mistakes that are listed.
+const MAX_MISTAKES: usize = 20;
+
+/// Adds a user and returns the new key.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct GenerateKey {
+    pub username: Option<String>,
+    #[serde(flatten)]
+    pub options: KeyOptions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+/// What a new key may be told.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct KeyOptions {
+    /// The key itself, such as one that is moved here from another service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// An age such as `90d`, or a time in ISO 8601.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+}
+
+/// Adds several users: all or none.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct AddUsers {
+    pub users: Vec<UserLine>,
+}
+
+/// A user who is to be added.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserLine {
+    pub username: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// The line of the file that it comes from, for messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+}
+
+/// The keys of new users, in the order in which they were given.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct IssuedKeys {
+    pub users: Vec<IssuedKey>,
+}
+
+/// Lists users.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct ListUsers {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Only users who cannot use the proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inactive: Option<bool>,
+}
+
+/// Shows one user with all keys.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct ShowUser {
+    pub username: Option<String>,
+}
+
+/// A user with all keys.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UserWithKeys {
+    #[serde(flatten)]
+    pub user: UserEntry,
+    pub keys: Vec<KeyEntry>,
+}
+
+/// Puts a user into a group, or with null out of any.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct SetUser {
+    pub username: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "nullable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub group: Option<Option<String>>,
+}
+
+/// Gives a user another name.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct RenameUser {
+    pub username: Option<String>,
+    pub new_username: Option<String>,
+}
+
+/// Deletes a user. The usage stays booked under the name.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct DeleteUser {
+    pub username: Option<String>,
+}
+
+/// A user who was deleted.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DeletedUser {
+    pub username: String,
+    pub is_deleted: bool,
+}
+
+/// Stops all keys of a user.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct ForbidKey {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<String>,
+}
+
+/// Allows the keys of a forbidden user again.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct AllowKey {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<String>,
+}
+
+impl Operation for GenerateKey {
+    type Answer = IssuedKey;
+    const METHOD: Method = Method::Post;
+    const PATH: &'static str = "/admin/gen_key";
+    const MEMBERS: &'static [Member] = &[
+        Member::text("username"),
+        Member::text("group"),
+        Member::text("key"),
+        Member::text("label"),
+        Member::text("expires"),
+    ];
+
+    fn run(self, context: &AdminContext) -> Result<IssuedKey, AdminError> {
+        let username = required("username", self.username)?;
+        let user = NewUser {
+            name: user_name("username", &username)?,
+            group: self.group,
+            key: self.options.parse(&context.calendar)?,
+        };
+        let added = users::add(&mut *context.connection()?, vec![user], context.key_storage)?;
+        match added {
+            Ok(mut issued) => issued.pop().ok_or_else(|| AdminError::missing("username")),
+            Err(mut refused) => match refused.pop() {
+                Some((_, error)) => Err(error.into()),
+                None => Err(AdminError::missing("username")),
+            },
+        }
+    }
+}
+
+impl Operation for AddUsers {
+    type Answer = IssuedKeys;
+    const METHOD: Method = Method::Post;
+    const PATH: &'static str = "/admin/add_users";
+    const MEMBERS: &'static [Member] = &[Member::list("users")];
+
+    fn run(self, context: &AdminContext) -> Result<IssuedKeys, AdminError> {
+        if self.users.is_empty() {
+            return Err(AdminError::missing("users"));
+        }
+        if self.users.len() > MAX_USERS {
+            let message = format!("users must have at most {MAX_USERS} entries");
+            return Err(AdminError::field("users", message));
+        }
+        let places: Vec<String> = self
+            .users
+            .iter()
+            .enumerate()
+            .map(|(index, user)| match user.line {
+                Some(line) => format!("line {line}"),
+                None => format!("entry {}", index + 1),
+            })
+            .collect();
+        let mut mistakes: Vec<(usize, String)> = Vec::new();
+        let mut new = Vec::with_capacity(self.users.len());
+        let mut origins = Vec::with_capacity(self.users.len());
+        for (index, line) in self.users.into_iter().enumerate() {
+            match line.parse(&context.calendar) {
+                Ok(user) => {
+                    new.push(user);
+                    origins.push(index);
+                }
+                Err(error) => mistakes.push((index, error.to_string())),
+            }
+        }
+        // The database is asked even so, so that all mistakes are named at once.
+        let is_complete = mistakes.is_empty();
+        let mut connection = context.connection()?;
+        let refused = if is_complete {
+            match users::add(&mut connection, new, context.key_storage)? {
+                Ok(users) => return Ok(IssuedKeys { users }),
+                Err(refused) => refused,
+            }
+        } else {
+            users::check(&mut connection, new, context.key_storage)?
+        };
+        let of_store = refused
+            .into_iter()
+            .map(|(place, error)| (origins[place], error.to_string()));
+        mistakes.extend(of_store);
+        mistakes.sort_by_key(|(index, _)| *index);
+        let more = mistakes.len().saturating_sub(MAX_MISTAKES);
+        let mut lines: Vec<String> = mistakes
+            .into_iter()
+            .take(MAX_MISTAKES)
+            .map(|(index, message)| format!("{}: {message}", places[index]))
+            .collect();
+        if more > 0 {
+            lines.push(format!("and {more} more"));
+        }
+        Err(AdminError::Entries(lines))
+    }
+}
+
+impl UserLine {
+    fn parse(self, calendar: &Calendar) -> Result<NewUser, AdminError> {
+        let options = KeyOptions {
+            key: self.key,
+            label: self.label,
+            expires: self.expires,
+        };
+        Ok(NewUser {
+            name: user_name("username", &self.username)?,
+            group: self.group.filter(|group| !group.trim().is_empty()),
+            key: options.parse(calendar)?,
+        })
+    }
+}
+
+impl KeyOptions {
+    /// Checks key, label and end. Empty texts count as missing.
+    pub(super) fn parse(self, calendar: &Calendar) -> Result<NewKey, AdminError> {
+        let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        let key = given(self.key)
+            .map(|text| ApiKey::given(&text))
+            .transpose()
+            .map_err(|error| AdminError::field("key", error.to_string()))?;
+        let label = given(self.label)
+            .map(|text| label("label", &text))
+            .transpose()?;
+        let expires_at_ms = given(self.expires)
+            .map(|text| end_ms("expires", &text, calendar))
+            .transpose()?;
+        Ok(NewKey {
+            key,
+            label,
+            expires_at_ms,
+        })
+    }
+}
+
+impl Operation for ListUsers {
+    type Answer = UserList;
+    const METHOD: Method = Method::Get;
+    const PATH: &'static str = "/admin/list_users";
+    const MEMBERS: &'static [Member] = &[Member::text("group"), Member::flag("inactive")];
+
+    fn run(self, context: &AdminContext) -> Result<UserList, AdminError> {
+        let filter = UserFilter {
+            group: self.group,
+            is_inactive: self.inactive.unwrap_or(false),
+        };
+        let users = users::list(&*context.connection()?, &filter)?;
+        Ok(UserList { users })
+    }
+}
+
+impl Operation for ShowUser {
+    type Answer = UserWithKeys;
+    const METHOD: Method = Method::Get;
+    const PATH: &'static str = "/admin/show_user";
+    const MEMBERS: &'static [Member] = &[Member::text("username")];
+
+    fn run(self, context: &AdminContext) -> Result<UserWithKeys, AdminError> {
+        let username = required("username", self.username)?;
+        let connection = context.connection()?;
+        let id = users::find_by_text(&connection, &username)?.id;
+        let user = users::entry(&connection, id)?;
+        let keys = keys::of_user(&connection, id)?;
+        Ok(UserWithKeys { user, keys })
+    }
+}
+
+impl Operation for SetUser {
+    type Answer = UserEntry;
+    const METHOD: Method = Method::Post;
+    const PATH: &'static str = "/admin/set_user";
+    const MEMBERS: &'static [Member] = &[Member::text("username"), Member::text("group")];
+
+    fn run(self, context: &AdminContext) -> Result<UserEntry, AdminError> {
+        let username = required("username", self.username)?;
+        let group = self.group.ok_or_else(|| AdminError::missing("group"))?;
+        let mut connection = context.connection()?;
+        let id = users::set_group(&mut connection, &username, group.as_deref())?;
+        Ok(users::entry(&connection, id)?)
+    }
+}
+
+impl Operation for RenameUser {
+    type Answer = UserEntry;
+    const METHOD: Method = Method::Post;
+    const PATH: &'static str = "/admin/rename_user";
+    const MEMBERS: &'static [Member] = &[Member::text("username"), Member::text("new_username")];
+
+    fn run(self, context: &AdminContext) -> Result<UserEntry, AdminError> {
+        let username = required("username", self.username)?;
+        let new = required("new_username", self.new_username)?;
+        let new = user_name("new_username", &new)?;
+        let mut connection = context.connection()?;
+        let id = users::rename(&mut connection, &username, &new)?;
+        Ok(users::entry(&connection, id)?)
+    }
+}
+
+impl Operation for DeleteUser {
+    type Answer = DeletedUser;
+    const METHOD: Method = Method::Post;
+    const PATH: &'static str = "/admin/delete_user";
+    const MEMBERS: &'static [Member] = &[Member::text("username")];
+
+    fn run(self, context: &AdminContext) -> Result<DeletedUser, AdminError> {
+        let username = required("username", self.username)?;
+        let username = users::delete(&mut *context.connection()?, &username)?;
+        Ok(DeletedUser {
+            username,
+            is_deleted: true,
+        })
+    }
+}
+
+impl Operation for ForbidKey {
+    type Answer = KeyStatus;
+    const METHOD: Method = Method::Post;
+    const PATH: &'static str = "/admin/forbid_key";
+    const MEMBERS: &'static [Member] = &[Member::text("username"), Member::text("api_key")];
+
+    fn run(self, context: &AdminContext) -> Result<KeyStatus, AdminError> {
+        set_access(context, self.username, self.api_key, KeyAccess::Forbidden)
+    }
+}
+
+impl Operation for AllowKey {
+    type Answer = KeyStatus;
+    const METHOD: Method = Method::Post;
+    const PATH: &'static str = "/admin/allow_key";
+    const MEMBERS: &'static [Member] = &[Member::text("username"), Member::text("api_key")];
+
+    fn run(self, context: &AdminContext) -> Result<KeyStatus, AdminError> {
+        set_access(context, self.username, self.api_key, KeyAccess::Allowed)
+    }
+}
+
+fn set_access(
+    context: &AdminContext,
+    username: Option<String>,
+    api_key: Option<String>,
+    access: KeyAccess,
+) -> Result<KeyStatus, AdminError> {
+    let who = match (username, api_key) {
+        (Some(name), None) => UserSelector::Name(name.trim().to_owned()),
+        (None, Some(key)) => UserSelector::Key(ApiKey::from_text(key.trim())),
+        (None, None) => {
+            let message = "username or api_key is missing";
+            return Err(AdminError::field("username", message));
+        }
+        (Some(_), Some(_)) => {
+            let message = "send username or api_key, not both";
+            return Err(AdminError::field("username", message));
+        }
+    };
+    let connection = context.connection()?;
+    let user = users::find(&connection, &who)?;
+    Ok(users::set_access(&connection, user, access)?)
+}
+
+/// Returns the value of a member that must be there.
+pub(super) fn required(name: &'static str, value: Option<String>) -> Result<String, AdminError> {
+    value.ok_or_else(|| AdminError::missing(name))
+}
+
+/// Checks the name of a new user or group, and calls it by the member.
+pub(super) fn user_name(field: &'static str, text: &str) -> Result<UserName, AdminError> {
+    UserName::parse(text)
+        .map_err(|error: NameError| AdminError::field(field, format!("{field} {error}")))
+}
+
+pub(super) fn label(field: &'static str, text: &str) -> Result<String, AdminError> {
+    let label = text.trim();
+    if label.chars().any(crate::model::is_unprintable) {
+        let message = format!("{field} must not contain control characters");
+        return Err(AdminError::field(field, message));
+    }
+    if label.chars().count() > MAX_LABEL_CHARS {
+        let message = format!("{field} must have at most {MAX_LABEL_CHARS} characters");
+        return Err(AdminError::field(field, message));
+    }
+    Ok(label.to_owned())
+}
+
+/// Reads the end of a key, which must be in the future.
+pub(super) fn end_ms(
+    field: &'static str,
+    text: &str,
+    calendar: &Calendar,
+) -> Result<i64, AdminError> {
+    let now_ms = now_ms();
+    let end_ms = calendar.parse_end_ms(text, now_ms).ok_or_else(|| {
+        let message = format!(
+            "{field} must be an age such as 90d, or a time such as 2027-03-31 or 2027-03-31T18:00:00Z"
+        );
+        AdminError::field(field, message)
+    })?;
+    if end_ms <= now_ms {
+        let message = format!("{field} is in the past");
+        return Err(AdminError::field(field, message));
+    }
+    Ok(end_ms)
+}
+
+/// Reads a member for which null has a meaning: `Some(None)`.
+pub(super) fn nullable<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
