@@ -47,6 +47,8 @@ pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
     const PATH: &'static str;
     /// All members that the JSON or the query may have.
     const MEMBERS: &'static [Member];
+    /// The longest JSON. A user name and a key have less than 1 KiB.
+    const MAX_BODY_BYTES: usize = 64 * 1024;
 
     /// Runs the operation. It blocks.
     ///

@@ -182,6 +182,8 @@ impl Operation for AddUsers {
     const METHOD: Method = Method::Post;
     const PATH: &'static str = "/admin/add_users";
     const MEMBERS: &'static [Member] = &[Member::list("users")];
+    /// 100,000 users have less.
+    const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
     fn run(self, context: &AdminContext) -> Result<IssuedKeys, AdminError> {
         if self.users.is_empty() {

@@ -4,7 +4,11 @@ use anyhow::Context;
 use clap::ArgMatches;
 
 use super::{
-    WrongUsage, listing::Listing, note, print, print_raw_list, tables::CostLines, target::Target,
+    WrongUsage,
+    listing::Listing,
+    note, print, print_raw_list,
+    tables::CostLines,
+    target::{Target, of_input},
 };
 use crate::{
     admin::{ListCosts, Window},
@@ -24,9 +28,14 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     let by = Dimension::parse_list(args.by.as_deref().unwrap_or_default())
         .map_err(|error| WrongUsage(format!("--by: {error}")))?;
+    let window = window(&args.window);
+    // Before there is a database: a wrong time is wrong usage in any case.
+    window
+        .parse(&args.target.calendar(matches)?)
+        .map_err(of_input)?;
     let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
     let report = target.run(ListCosts {
-        window: window(&args.window),
+        window,
         by_model: args.by_model.then_some(true),
         by: args.by.clone().filter(|_| !by.is_empty()),
         username: args.user.clone(),

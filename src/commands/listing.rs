@@ -28,7 +28,7 @@ pub(super) struct Listing {
 pub(super) struct Column {
     /// Title in a table and in aligned text.
     pub(super) title: &'static str,
-    /// Name in CSV.
+    /// Name in CSV; empty if the column is no part of it.
     pub(super) member: &'static str,
     pub(super) kind: ColumnKind,
     /// 0 is never dropped; of the others the largest is dropped first.
@@ -187,9 +187,13 @@ impl Listing {
     /// Formats CSV (RFC 4180) with LF as line end.
     pub(super) fn csv(&self) -> anyhow::Result<String> {
         let mut out = csv::Writer::from_writer(Vec::new());
-        out.write_record(self.columns.iter().map(|column| column.member))?;
+        let is_in_csv = |column: &&Column| !column.member.is_empty();
+        let members = self.columns.iter().filter(is_in_csv);
+        out.write_record(members.map(|column| column.member))?;
         for row in &self.rows {
-            let cells = row.iter().zip(&self.columns).map(|(cell, column)| {
+            let cells = row.iter().zip(&self.columns);
+            let cells = cells.filter(|(_, column)| is_in_csv(column));
+            let cells = cells.map(|(cell, column)| {
                 if column.kind == ColumnKind::Number {
                     cell.plain.clone()
                 } else {

@@ -15,6 +15,8 @@ use crate::{
     },
 };
 
+/// Place of the cost among the figures.
+const COST_PLACE: usize = 12;
 /// Width of the longest bar behind a figure.
 const BAR_CHARS: u64 = 8;
 const NANOS_PER_CENT: i64 = 10_000_000;
@@ -341,8 +343,17 @@ impl<'a> Figures<'a> {
             number("audio s", "total_audio_seconds", 6, usage.audio_ms > 0),
             number("images", "total_images", 6, usage.images > 0),
             number("estimated_requests", "estimated_requests", 9, false),
-            number("estimated", "estimated_input_tokens", 7, estimated > 0),
-            number("estimated_output", "estimated_output_tokens", 9, false),
+            number("estimated input", "estimated_input_tokens", 9, false),
+            number("estimated output", "estimated_output_tokens", 9, false),
+            // Both together, which CSV has apart.
+            number("estimated", "", 7, estimated > 0),
+            number(
+                "unpriced",
+                "unpriced_requests",
+                5,
+                total.unpriced_requests > 0,
+            ),
+            number("cost $", "cost_usd", 0, true),
             number(
                 "written 5m",
                 "total_cache_write_5m_tokens",
@@ -392,13 +403,6 @@ impl<'a> Figures<'a> {
                 classes.file_searches > 0,
             ),
             number("code calls", "total_code_calls", 8, classes.code_calls > 0),
-            number(
-                "unpriced",
-                "unpriced_requests",
-                5,
-                total.unpriced_requests > 0,
-            ),
-            number("cost $", "cost_usd", 0, true),
         ]
     }
 
@@ -415,11 +419,14 @@ impl<'a> Figures<'a> {
             seconds(usage.audio_ms, self.second_places),
             count(usage.images),
             Cell::number(totals.estimated_requests),
-            Cell {
-                shown: grouped(totals.estimated_input_tokens + totals.estimated_output_tokens),
-                plain: totals.estimated_input_tokens.to_string(),
-            },
+            Cell::number(totals.estimated_input_tokens),
             Cell::number(totals.estimated_output_tokens),
+            Cell::number(totals.estimated_input_tokens + totals.estimated_output_tokens),
+            Cell::number(totals.unpriced_requests),
+            Cell {
+                shown: dollars(totals.cost),
+                plain: totals.cost.to_string(),
+            },
             count(classes.cache_write_5m),
             count(classes.cache_write_1h),
             count(classes.audio_input),
@@ -429,15 +436,10 @@ impl<'a> Figures<'a> {
             count(classes.web_searches),
             count(classes.file_searches),
             count(classes.code_calls),
-            Cell::number(totals.unpriced_requests),
-            Cell {
-                shown: dollars(totals.cost),
-                plain: totals.cost.to_string(),
-            },
         ];
         if let Some((sort, figure, largest)) = bar {
             let place = match sort {
-                SortBy::Cost => Some(cells.len() - 1),
+                SortBy::Cost => Some(COST_PLACE),
                 SortBy::Requests => Some(0),
                 // Behind the larger part of the tokens.
                 SortBy::Tokens => Some(1),

@@ -63,7 +63,7 @@ impl Target {
 }
 
 /// Turns an error of the input into one of wrong usage. Flags are written with hyphens.
-fn of_input(error: AdminError) -> anyhow::Error {
+pub(super) fn of_input(error: AdminError) -> anyhow::Error {
     match error {
         AdminError::Field { field, message } => {
             let flag = field.replace('_', "-");

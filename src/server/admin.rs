@@ -13,9 +13,6 @@ use crate::{
     store::StoreError,
 };
 
-/// Largest body of a request. A list of 100,000 users has less.
-const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
-
 type Parts = web::Data<AdminParts>;
 
 /// Serves all paths below `/admin`.
@@ -27,6 +24,7 @@ pub fn routes() -> Scope {
 struct Route {
     method: &'static str,
     path: &'static str,
+    max_body_bytes: usize,
     answer: fn(&AdminContext, Input) -> Result<Vec<u8>, AdminError>,
 }
 
@@ -44,6 +42,7 @@ impl Route {
                 Method::Post => "POST",
             },
             path: O::PATH,
+            max_body_bytes: O::MAX_BODY_BYTES,
             answer: answer::<O>,
         }
     }
@@ -124,7 +123,7 @@ async fn serve(
     let input = if route.method == "GET" {
         Input::Query(request.query_string().to_owned())
     } else {
-        let limit_bytes = parts.max_body_bytes.min(MAX_BODY_BYTES);
+        let limit_bytes = parts.max_body_bytes.min(route.max_body_bytes);
         Input::Body(read_body(request, payload, limit_bytes).await?)
     };
     let answered = web::block(move || (route.answer)(&parts.context, input)).await;

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+use crate::model::ApiKey;
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error(
@@ -61,9 +63,9 @@ pub enum StoreError {
     DiskFull { path: PathBuf },
     #[error("cannot use the database {path:?}: {reason}")]
     Unavailable { path: PathBuf, reason: String },
-    #[error("username {username:?} is taken; choose another")]
+    #[error("username {:?} is taken; choose another", shown(.username))]
     NameTaken { username: String },
-    #[error("no user is called {username:?}; `llmproxy user list` shows all")]
+    #[error("no user is called {:?}; `llmproxy user list` shows all", shown(.username))]
     UnknownUser { username: String },
     #[error("no user has this key; `llmproxy key list` shows all")]
     UnknownKey,
@@ -71,11 +73,11 @@ pub enum StoreError {
     UnknownKeyId { id: i64 },
     #[error("this key is known already; choose another, or leave it out to get a random one")]
     KeyTaken,
-    #[error("no group is called {name:?}; make it with `llmproxy group add {name:?}`")]
+    #[error("no group is called {:?}; `llmproxy group list` shows all", shown(.name))]
     UnknownGroup { name: String },
-    #[error("{username:?} is not in the group {group:?}")]
+    #[error("{:?} is not in the group {:?}", shown(.username), shown(.group))]
     NotInGroup { username: String, group: String },
-    #[error("group name {name:?} is taken; choose another")]
+    #[error("group name {:?} is taken; choose another", shown(.name))]
     GroupTaken { name: String },
     #[error(
         "keys are hashed, but a reader of the database kept old pages from being wiped; run the command again"
@@ -85,6 +87,21 @@ pub enum StoreError {
     NoRandom(getrandom::Error),
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+}
+
+/// The longest part of a name that a message quotes.
+const MAX_SHOWN_CHARS: usize = 128;
+
+/// Returns a name as messages quote it: shortened, and masked if it may be a key.
+fn shown(name: &str) -> String {
+    if ApiKey::looks_like_one(name) {
+        return ApiKey::from_text(name).masked();
+    }
+    if name.chars().count() <= MAX_SHOWN_CHARS {
+        return name.to_owned();
+    }
+    let beginning: String = name.chars().take(MAX_SHOWN_CHARS).collect();
+    format!("{beginning}…")
 }
 
 impl StoreError {

@@ -19,7 +19,8 @@ fn with_store_keys_hashed_a_key_is_shown_once_and_never_stored() {
     let home = Home::new(&Backend::json("{}")).set("STORE_KEYS", "hashed");
     let key = home.user("alice");
     assert!(key.starts_with("llmp-") && !files_hold(&home, &key));
-    let listed = home.users()[0]["api_key"].clone();
+    assert!(home.users()[0]["api_key"].is_null());
+    let listed = home.users()[0]["key"].clone();
     let listed = listed.as_str().unwrap();
     assert!(
         listed.len() < 20 && key.starts_with(&listed[..9]),

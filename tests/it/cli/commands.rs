@@ -53,7 +53,7 @@ fn wrong_usage_ends_with_2() {
         &["nothing"],
         &["user"],
         &["user", "add"],
-        &["user", "add", "a", "b"],
+        &["user", "add", "a", "--from", "b.csv"],
         &["user", "forbid"],
         &["serve", "--no-such-flag"],
         &["costs", "--last-hours"],
@@ -298,6 +298,7 @@ fn the_costs_table_has_the_exact_numbers() {
     for arguments in [
         &["costs"][..],
         &["costs", "--by-model"],
+        &["costs", "--all"],
         &["costs", "--last-hours", "1", "--user", "alice"],
     ] {
         let ran = proxy.cli(arguments);
@@ -317,7 +318,7 @@ fn the_costs_table_has_the_exact_numbers() {
         );
         assert_eq!(
             ran.stdout.contains("bob"),
-            !arguments.contains(&"--user"),
+            arguments.contains(&"--all"),
             "{}",
             ran.stdout
         );

@@ -146,7 +146,7 @@ fn a_read_only_disk_is_a_one_line_error_at_start() {
             assert!(ran.stderr.contains("read-only"), "what to look at: {ran:?}");
         }
         // SQLite can read there if the last process left its -wal and -shm behind.
-        let costs = home.cli(&["costs"]);
+        let costs = home.cli(&["costs", "--all"]);
         assert!(
             costs.stdout.contains("alice") || costs.stderr.contains("read-only"),
             "{costs:?}"
