@@ -52,7 +52,7 @@ stems! {
     CacheReadImage = "cache_read_input_image_token_cost",
     CacheWrite = "cache_creation_input_token_cost",
     CacheWrite1h = "cache_creation_input_token_cost_above_1hr",
-    /// No class of usage has it; it is kept so that a price shows whole.
+    /// The price of OpenAI's long-lived cache. A model has this one or the one for an hour.
     CacheWrite12h = "cache_creation_input_token_cost_above_12hr",
     Reasoning = "output_cost_per_reasoning_token",
     AudioInput = "input_cost_per_audio_token",
@@ -164,7 +164,7 @@ fn tier(text: &str) -> Option<(&str, &str)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use proptest::prelude::*;
 
     use super::*;

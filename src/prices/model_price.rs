@@ -98,12 +98,7 @@ impl ModelPrice {
             let _ = write!(json, "{separator}\"{name}\":\"{price}\"");
             separator = ",";
         }
-        let provider = match self.provider() {
-            Provider::Other => None,
-            Provider::OpenAi => Some("openai"),
-            Provider::Xai => Some("xai"),
-        };
-        if let Some(provider) = provider {
+        if let Some(provider) = self.provider().as_str() {
             let _ = write!(json, "{separator}\"litellm_provider\":\"{provider}\"");
             separator = ",";
         }

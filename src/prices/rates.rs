@@ -50,6 +50,9 @@ pub struct Rates {
     pub code_session: Option<Rate>,
 }
 
+/// Anthropic's price of a search of the web: 10 dollars a thousand with all models, some of which
+/// LiteLLM's file has without it. OpenAI's differs from model to model, so that it has none here.
+const ANTHROPIC_WEB_SEARCH: Rate = 10_000_000_000_000 * QUARTERS;
 /// OpenAI's price of a thousand searches of files: 2.50 dollars with all models, which is why
 /// models do not have it. LiteLLM's constant `OPENAI_FILE_SEARCH_COST_PER_1K_CALLS` says the same.
 const OPENAI_FILE_SEARCH_1K: Rate = 2_500_000_000_000_000 * QUARTERS;
@@ -70,8 +73,7 @@ impl Rates {
     pub fn choose(price: &ModelPrice, conditions: Conditions<'_>) -> Self {
         let chosen = choose(price, conditions);
         let own = |stem: Stem| chosen[stem as usize].map(|choice| choice.rate);
-        let is_openai = price.provider() == Provider::OpenAi;
-        let provider_wide = |rate: Rate| is_openai.then_some(rate);
+        let by = |provider: Provider, rate: Rate| (price.provider() == provider).then_some(rate);
 
         let input = own(Stem::Input);
         // SPEC: cached input costs half where no price says otherwise. LiteLLM takes the whole.
@@ -79,6 +81,8 @@ impl Rates {
         let cached = own(Stem::CacheRead).or(own(Stem::CacheHit)).or(half_input);
         // Only Anthropic charges more for writing into a cache, and each of its models says so.
         let cache_write_5m = own(Stem::CacheWrite).or(input);
+        // Anthropic's long-lived cache lives for an hour, OpenAI's for twelve.
+        let long_write = own(Stem::CacheWrite1h).or(own(Stem::CacheWrite12h));
         // What only has pictures or sound as output: each token of it is of that kind.
         let output = own(Stem::Output)
             .or(own(Stem::ImageOutput))
@@ -102,7 +106,7 @@ impl Rates {
             cached_audio: own(Stem::CacheReadAudio).or(cached),
             cached_image: own(Stem::CacheReadImage).or(cached),
             cache_write_5m,
-            cache_write_1h: own(Stem::CacheWrite1h).or(cache_write_5m),
+            cache_write_1h: long_write.or(cache_write_5m),
             audio_input: own(Stem::AudioInput).or(input),
             image_input: own(Stem::ImageInput).or(input),
             output,
@@ -112,9 +116,9 @@ impl Rates {
             second,
             image: own(Stem::OutputImage).or(own(Stem::InputImage)),
             request,
-            web_search: own(Stem::WebSearch),
-            file_search_1k: own(Stem::FileSearch1k).or(provider_wide(OPENAI_FILE_SEARCH_1K)),
-            code_session: own(Stem::CodeSession).or(provider_wide(OPENAI_CODE_SESSION)),
+            web_search: own(Stem::WebSearch).or(by(Provider::Anthropic, ANTHROPIC_WEB_SEARCH)),
+            file_search_1k: own(Stem::FileSearch1k).or(by(Provider::OpenAi, OPENAI_FILE_SEARCH_1K)),
+            code_session: own(Stem::CodeSession).or(by(Provider::OpenAi, OPENAI_CODE_SESSION)),
         }
     }
 

@@ -33,7 +33,7 @@ pub enum PricesError {
     #[error("line {line}, column {column}: {model:?}.{member:?}: {value} {problem}")]
     Price {
         line: usize,
-        /// The column in which the value ends.
+        /// The column in which the value begins.
         column: usize,
         model: String,
         member: String,
@@ -74,22 +74,32 @@ fn read_object<'j, R: PartReader<'j>>(
     let Err(error) = read.and_then(|_| parser.end()) else {
         return Ok(());
     };
-    let (line, column) = (error.line(), error.column());
     Err(match mistake(reader) {
-        Some((model, mistake)) => PricesError::Price {
-            line,
-            column,
-            model,
-            member: mistake.member,
-            value: mistake.value,
-            problem: mistake.problem,
-        },
+        Some((model, mistake)) => {
+            let (line, column) = place(json, mistake.address.wrapping_sub(json.as_ptr().addr()));
+            PricesError::Price {
+                line,
+                column,
+                model,
+                member: mistake.member,
+                value: mistake.value,
+                problem: mistake.problem,
+            }
+        }
         None => PricesError::Json {
-            line,
-            column,
+            line: error.line(),
+            column: error.column(),
             problem: without_place(&error),
         },
     })
+}
+
+/// Returns the line and column of a byte, both from 1.
+fn place(json: &[u8], at: usize) -> (usize, usize) {
+    let before = &json[..at.min(json.len())];
+    let lines = memchr::memchr_iter(b'\n', before).count();
+    let start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+    (lines + 1, before.len() - start + 1)
 }
 
 /// Returns what serde_json says, without the place that it puts behind.
@@ -101,6 +111,8 @@ fn without_place(error: &serde_json::Error) -> String {
 
 /// A value that is no price.
 struct Mistake {
+    /// Where it stands in memory. serde_json would report the place of what follows it.
+    address: usize,
     member: String,
     value: String,
     problem: UnitPriceError,
@@ -205,11 +217,7 @@ impl<'de> PartReader<'de> for ModelReader<'_> {
             b"max_output_tokens" => self.limits.max_output_tokens = tokens(object)?,
             b"litellm_provider" => {
                 let MaybeText(provider) = object.next_value()?;
-                self.provider = match provider.as_deref() {
-                    Some("openai") => Provider::OpenAi,
-                    Some("xai") => Provider::Xai,
-                    _ => Provider::Other,
-                };
+                self.provider = Provider::parse(&provider.unwrap_or_default());
             }
             _ => {
                 let Some(index) = self.fields.index(name) else {
@@ -225,8 +233,9 @@ impl<'de> PartReader<'de> for ModelReader<'_> {
                     }
                     Err(problem) => {
                         self.mistake = Some(Mistake {
+                            address: value.get().as_ptr().addr(),
                             member: String::from_utf8_lossy(name).into_owned(),
-                            value: value.get().chars().take(MAX_SHOWN_CHARS).collect(),
+                            value: shown(value.get()),
                             problem,
                         });
                         return Err(de::Error::custom("no price"));
@@ -236,6 +245,12 @@ impl<'de> PartReader<'de> for ModelReader<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns the beginning of a value, on one line.
+fn shown(json: &str) -> String {
+    let one_line = |c: char| if c.is_control() { ' ' } else { c };
+    json.chars().map(one_line).take(MAX_SHOWN_CHARS).collect()
 }
 
 /// Reads a count of tokens that is more than 0.
@@ -297,5 +312,100 @@ fn search_price(json: &str) -> Result<Option<UnitPrice>, UnitPriceError> {
     match sizes.problem {
         Some(problem) => Err(problem),
         None => Ok(sizes.medium.or(sizes.high).or(sizes.low)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prices::{Catalog, ModelPrice};
+
+    fn parse(json: &str) -> Result<Catalog, PricesError> {
+        Catalog::parse(json.as_bytes())
+    }
+
+    fn texts(json: &str) -> Vec<String> {
+        let prices = parse(json).unwrap();
+        prices.iter().map(|price| format!("{price:?}")).collect()
+    }
+
+    #[test]
+    fn a_document_of_the_file_s_form_is_read() {
+        let json = r#"{
+            "sample_spec": {"input_cost_per_token": 1, "max_output_tokens": "max output tokens"},
+            "_comment": "no model", "$list": [1, {"input_cost_per_token": "x"}], "nothing": null,
+            "b": {"input_cost_per_token": 2.5e-08, "output_cost_per_token": "1e-6",
+                  "ocr_cost_per_page": -1, "mode": "chat", "max_input_tokens": 128000,
+                  "max_output_tokens": 16384.0, "input_cost_per_token_flex": null},
+            "aé": {"input_cost_per_token": 1, "input_cost_per_token": 2,
+                   "search_context_cost_per_query": {"search_context_size_low": 1,
+                       "search_context_size_medium": 2, "search_context_size_high": 3}},
+            "unpriced": {"mode": "chat", "max_output_tokens": 1},
+            "c": {"input_cost_per_token": 1},
+            "c": {"output_cost_per_token": 1, "search_context_cost_per_query": 4}
+        }"#;
+        assert_eq!(
+            texts(json),
+            [
+                r#"aé: {"input_cost_per_token":"2","search_context_cost_per_query":"2"}"#,
+                concat!(
+                    r#"b: {"input_cost_per_token":"0.000000025","output_cost_per_token":"0.000001","#,
+                    r#""max_input_tokens":128000,"max_output_tokens":16384}"#
+                ),
+                r#"c: {"output_cost_per_token":"1","search_context_cost_per_query":"4"}"#,
+            ]
+        );
+        assert_eq!(texts("{}"), [""; 0]);
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_line_and_member() {
+        for (json, message) in [
+            (
+                "{\n \"m\": {},\n \"gpt-5\": {\n  \"input_cost_per_token\": \"abc\"\n }\n}",
+                r#"line 4, column 27: "gpt-5"."input_cost_per_token": "abc" is no price"#,
+            ),
+            (
+                r#"{"m":{"output_cost_per_token_flex":-1e-9}}"#,
+                r#"line 1, column 36: "m"."output_cost_per_token_flex": -1e-9 is negative"#,
+            ),
+            (
+                "{\"m\":{\"input_cost_per_token\":{\n}}}",
+                r#"line 1, column 30: "m"."input_cost_per_token": { } is no price"#,
+            ),
+            (
+                r#"{"m":{"input_cost_per_token":true}}"#,
+                r#"line 1, column 30: "m"."input_cost_per_token": true is no price"#,
+            ),
+            (
+                r#"{"m":{"search_context_cost_per_query":{"search_context_size_low":-1}}}"#,
+                concat!(
+                    r#"line 1, column 39: "m"."search_context_cost_per_query": "#,
+                    r#"{"search_context_size_low":-1} is negative"#
+                ),
+            ),
+            (
+                r#"{"m":{"input_cost_per_second":10000}}"#,
+                concat!(
+                    r#"line 1, column 31: "m"."input_cost_per_second": 10000 "#,
+                    "is more than 9,223 dollars a unit"
+                ),
+            ),
+            (
+                "{\n\"m\": {",
+                "line 2, column 6: EOF while parsing an object",
+            ),
+            ("", "line 1, column 0: EOF while parsing a value"),
+            (
+                "[]",
+                "line 1, column 0: invalid type: sequence, expected an object",
+            ),
+            ("{} x", "line 1, column 4: trailing characters"),
+        ] {
+            assert_eq!(parse(json).unwrap_err().to_string(), message, "{json}");
+        }
+        let error = ModelPrice::parse("m", r#"{"input_cost_per_token":"abc"}"#).unwrap_err();
+        let message = r#"line 1, column 25: "m"."input_cost_per_token": "abc" is no price"#;
+        assert_eq!(error.to_string(), message);
     }
 }

@@ -10,6 +10,8 @@ use super::{field::Field, unit::UnitPrice};
 pub enum Provider {
     #[default]
     Other,
+    /// Its searches of the web cost the same with all models.
+    Anthropic,
     /// Its searches of files and containers cost the same with all models.
     OpenAi,
     /// Its thresholds hold from their number on, not above it.
@@ -52,6 +54,26 @@ pub struct ModelDraft {
     pub prices: Vec<(u16, UnitPrice)>,
     pub limits: ModelLimits,
     pub provider: Provider,
+}
+
+impl Provider {
+    /// The word of LiteLLM's file, which the others have no use for.
+    #[must_use]
+    pub const fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Other => None,
+            Self::Anthropic => Some("anthropic"),
+            Self::OpenAi => Some("openai"),
+            Self::Xai => Some("xai"),
+        }
+    }
+
+    #[must_use]
+    pub fn parse(word: &str) -> Self {
+        let mut known = [Self::Anthropic, Self::OpenAi, Self::Xai].into_iter();
+        let found = known.find(|provider| provider.as_str() == Some(word));
+        found.unwrap_or_default()
+    }
 }
 
 impl Tables {
