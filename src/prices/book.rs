@@ -11,6 +11,7 @@ pub struct SetPrice {
     pub model: String,
     /// Unix time in milliseconds.
     pub from_ms: i64,
+    /// Its name is that of the model.
     pub price: ModelPrice,
 }
 
@@ -63,9 +64,9 @@ impl PriceBook {
     }
 
     /// Returns the price of a request at a time. The model that was asked for goes before the one
-    /// that the backend says it used, a name as it is before other spellings of it, and those before
-    /// the base of a dated snapshot; each is looked for in all layers. A name as it is costs no
-    /// allocation.
+    /// that the backend says it used, a name as it is before other spellings of it, and those
+    /// before the base of a dated snapshot; each is looked for in all layers. A name as it is costs
+    /// no allocation.
     #[must_use]
     pub fn find(&self, model: &str, served_model: Option<&str>, at_ms: i64) -> Option<FoundPrice> {
         first_name(model, served_model, |name| self.find_name(name, at_ms))

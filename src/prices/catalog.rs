@@ -8,8 +8,8 @@ use super::{
     tables::Tables,
 };
 
-/// A set of prices. Cloning it copies a pointer. LiteLLM's whole file takes 0.4 MB, and the snapshot
-/// 0.07 MB.
+/// A set of prices. Cloning it copies a pointer. LiteLLM's whole file takes 0.4 MB, and the
+/// snapshot 0.07 MB.
 #[derive(Clone, Default)]
 pub struct Catalog(Arc<Tables>);
 

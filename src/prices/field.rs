@@ -1,6 +1,6 @@
-//! The grammar of the names that prices have in LiteLLM's file: what is priced, from which length of
-//! the input on, and for which class of service. `input_cost_per_token_above_272k_tokens_flex` is
-//! the price of input tokens, above 272,000 tokens of input, for the tier `flex`.
+//! The grammar of the names that prices have in LiteLLM's file: what is priced, from which length
+//! of the input on, and for which class of service. `input_cost_per_token_above_272k_tokens_flex`
+//! is the price of input tokens, above 272,000 tokens of input, for the tier `flex`.
 //!
 //! Names that are not of this grammar, such as `ocr_cost_per_page`, price what the ledger does not
 //! count.
@@ -74,6 +74,14 @@ stems! {
     WebSearch = "search_context_cost_per_query",
     FileSearch1k = "file_search_cost_per_1k_calls",
     CodeSession = "code_interpreter_cost_per_session",
+}
+
+impl Stem {
+    /// Returns whether the unit is a token, so that people read its price by the million.
+    #[must_use]
+    pub fn is_per_token(self) -> bool {
+        self.as_str().contains("token")
+    }
 }
 
 impl Field {

@@ -1,4 +1,5 @@
-use proptest::prelude::*;
+//! Costs by hand. What a second calculator says and what holds of any usage is beside this.
+
 use serde::Deserialize;
 
 use super::*;
@@ -7,30 +8,10 @@ use crate::{
     prices::{Field, Stem, UnitPrice, snapshot},
 };
 
-/// The cases that `contrib/prices/cross-check` writes.
-#[derive(Deserialize)]
-struct Fixture {
-    calculator: String,
-    cases: Vec<Case>,
-}
+mod cross_check;
+mod properties;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    model: String,
-    usage: Counts,
-    tier: Option<String>,
-    #[serde(default)]
-    batch: bool,
-    litellm: String,
-    /// Our figure where it differs, the sum by which it comes about, and the reason.
-    ours: Option<String>,
-    #[serde(default, rename = "sum")]
-    terms: Vec<(u64, String)>,
-    right: Option<String>,
-    why: Option<String>,
-}
-
+/// The classes of a usage, all in one place.
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 struct Counts {
@@ -77,38 +58,6 @@ impl Counts {
             },
         }
     }
-}
-
-#[test]
-fn two_hundred_usages_cost_what_a_second_calculator_says() {
-    let fixture: Fixture = serde_json::from_str(include_str!("fixture.json")).unwrap();
-    assert_eq!(fixture.calculator, "litellm 1.110.2");
-    let prices = snapshot();
-    let mut wrong = Vec::new();
-    for case in &fixture.cases {
-        let price = prices.get(&case.model).unwrap();
-        let tier = case.tier.as_deref().and_then(ServiceTier::parse);
-        let usage = case.usage.usage();
-        let cost = price.cost(&usage, tier.as_ref(), case.batch);
-        let cost = cost.map_or("none".to_owned(), |cost| cost.to_string());
-        let expected = case.ours.as_ref().unwrap_or(&case.litellm);
-        if cost != *expected {
-            let (tier, batch) = (&case.tier, case.batch);
-            wrong.push(format!(
-                "{} {tier:?} batch={batch} {usage:?}: {cost}, not {expected}",
-                case.model
-            ));
-        }
-        // A declared difference is one, has a reason, and is no larger than it looks.
-        if let Some(ours) = &case.ours {
-            assert_ne!(*ours, case.litellm);
-            assert!(case.why.as_ref().is_some_and(|why| why.len() > 20));
-            assert!(matches!(case.right.as_deref(), Some("ours" | "litellm")));
-            assert_eq!(case.terms.is_empty(), ours == "none");
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(fixture.cases.len() >= 200, "{}", fixture.cases.len());
 }
 
 /// A model with one price of each stem, in dollars: prime numbers, so that each shows in the sum.
@@ -175,6 +124,21 @@ fn each_token_is_counted_in_one_class() {
     let others = 2 * 41 + 3 * 43 + 2 * 47 + 53 + 59;
     let cost = price_of(ALL).cost(&usage.usage(), None, false);
     assert_eq!(dollars(cost), Some(input + cached + output + others));
+}
+
+#[test]
+fn the_example_of_the_page_about_money_is_right() {
+    let usage = Counts {
+        input: 300_000,
+        cached: 100_000,
+        output: 2_000,
+        reasoning: 1_500,
+        ..Counts::default()
+    };
+    let price = snapshot().get("gpt-5.4").unwrap();
+    let cost = price.cost(&usage.usage(), Some(&ServiceTier::Flex), false);
+    let page = include_str!("../../../docs/money.md");
+    assert!(page.contains(&format!("**{}**", cost.unwrap())));
 }
 
 #[test]
@@ -252,7 +216,8 @@ fn the_largest_counts_and_prices_are_the_largest_cost() {
         ..Counts::default()
     };
     let price = model(
-        r#"{"input_cost_per_token":9223,"output_cost_per_token":9223,"input_cost_per_second":9223}"#,
+        r#"{"input_cost_per_token":9223,"output_cost_per_token":9223,
+            "input_cost_per_second":9223}"#,
     );
     assert_eq!(
         price.cost(&usage.usage(), None, false),
@@ -331,97 +296,4 @@ fn what_providers_sell_at_one_price_needs_no_price_of_the_model() {
     assert_eq!(cost("anthropic", searches), Some(NanoUsd(30_000_000)));
     assert_eq!(cost("anthropic", usage), None);
     assert_eq!(cost("azure", usage), None);
-}
-
-fn any_counts() -> impl Strategy<Value = Usage> {
-    prop::array::uniform17(0..5000_u64).prop_map(|c| {
-        let counts = Counts {
-            input: c[0],
-            output: c[1],
-            cached: c[2],
-            reasoning: c[3],
-            audio_ms: c[4],
-            images: c[5],
-            cache_write_5m: c[6],
-            cache_write_1h: c[7],
-            audio_input: c[8],
-            image_input: c[9],
-            cached_audio: c[10],
-            cached_image: c[11],
-            audio_output: c[12],
-            image_output: c[13],
-            web_searches: c[14],
-            file_searches: c[15],
-            code_calls: c[16],
-        };
-        counts.usage()
-    })
-}
-
-proptest! {
-    #[test]
-    fn every_token_is_in_exactly_one_class(usage in any_counts()) {
-        let t = TokenClasses::of(&usage);
-        let input = t.text_input + t.audio_input + t.image_input + t.cached_text + t.cached_audio
-            + t.cached_image + t.written_5m + t.written_for_hour;
-        prop_assert_eq!(input, usage.input);
-        prop_assert_eq!(t.text_output + t.reasoning + t.audio_output + t.image_output, usage.output);
-    }
-
-    #[test]
-    fn more_of_anything_that_is_no_part_never_costs_less(
-        usage in any_counts(),
-        more in prop::array::uniform6(0..3_u64),
-        dollars in prop::collection::vec(0..100_u32, ALL.len()),
-    ) {
-        let stems = ALL.iter().zip(&dollars).map(|((stem, _), dollars)| (*stem, *dollars));
-        let price = price_of(stems);
-        let [input, output, audio_ms, images, searches, calls] = more;
-        let mut larger = usage;
-        larger.input += input;
-        larger.output += output;
-        larger.audio_ms += audio_ms;
-        larger.images += images;
-        larger.classes.web_searches += searches;
-        larger.classes.code_calls += calls;
-        prop_assert!(price.cost(&usage, None, false) <= price.cost(&larger, None, false));
-    }
-
-    /// Rounded once: a sum of parts that are rounded alone may be off by half a nano-dollar each.
-    #[test]
-    fn a_cost_is_the_sum_of_its_sides(
-        usage in any_counts(),
-        femtos in prop::collection::vec(0..10_000_000_i64, ALL.len()),
-    ) {
-        let fields = ALL.iter().zip(&femtos).map(|((stem, _), femtos)| {
-            (Field::of(*stem), UnitPrice::from_femto_usd(*femtos))
-        });
-        let price = ModelPrice::from_fields("m", fields);
-        let nanos = |usage: &Usage| price.cost(usage, None, false).unwrap().0;
-        let mut input = usage;
-        (input.output, input.reasoning) = (0, 0);
-        (input.classes.audio_output, input.classes.image_output) = (0, 0);
-        let output = usage.saturating_sub(input);
-        prop_assert!((nanos(&usage) - nanos(&input) - nanos(&output)).abs() <= 1);
-        // A thousand times as much is rounded no more often.
-        let mut thousandfold = Usage::default();
-        for _ in 0..1000 {
-            thousandfold = thousandfold.saturating_add(usage);
-        }
-        if usage.classes.code_calls == 0 {
-            prop_assert!((nanos(&thousandfold) - 1000 * nanos(&usage)).abs() <= 500);
-        }
-    }
-
-    #[test]
-    fn any_price_is_read_back_from_its_canonical_text(
-        fields in prop::collection::vec((crate::prices::field::tests::any_field(), any::<u64>()), 0..12),
-    ) {
-        let fields = fields.into_iter().map(|(field, femtos)| {
-            (field, UnitPrice::from_femto_usd(i64::try_from(femtos / 2).unwrap()))
-        });
-        let price = ModelPrice::from_fields("m", fields);
-        let again = ModelPrice::parse("m", &price.canonical()).unwrap();
-        prop_assert_eq!(again, price);
-    }
 }
