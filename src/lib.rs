@@ -11,6 +11,7 @@ pub mod commands;
 pub mod config;
 pub mod json;
 pub mod model;
+pub mod prices;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 pub mod proxy;

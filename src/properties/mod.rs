@@ -9,6 +9,7 @@
 mod backend;
 mod decode;
 mod path;
+mod prices;
 mod random;
 #[cfg(test)]
 mod replay;
@@ -21,6 +22,7 @@ mod usage;
 pub use backend::{backend_body, backend_head};
 pub use decode::decode;
 pub use path::path;
+pub use prices::prices;
 pub use settings::settings;
 pub use splice::splice;
 pub use sse::sse;

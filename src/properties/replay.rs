@@ -13,11 +13,12 @@ use super::{random::Random, *};
 /// on one core. `fuzz/run` tries many more.
 type Target = (&'static str, fn(&[u8]), usize);
 
-const TARGETS: [Target; 8] = [
+const TARGETS: [Target; 9] = [
     ("backend_body", backend_body, 2_000),
     ("backend_head", backend_head, 4_000),
     ("decode", decode, 300),
     ("path", path, 1_500),
+    ("prices", prices, 1_000),
     ("settings", settings, 1_000),
     ("splice", splice, 5_000),
     ("sse", sse, 600),
@@ -54,6 +55,7 @@ replay! {
     backend_head_holds_for_seeds_and_mutations: "backend_head";
     decode_holds_for_seeds_and_mutations: "decode";
     path_holds_for_seeds_and_mutations: "path";
+    prices_hold_for_seeds_and_mutations: "prices";
     settings_hold_for_seeds_and_mutations: "settings";
     splice_holds_for_seeds_and_mutations: "splice";
     sse_holds_for_seeds_and_mutations: "sse";

@@ -1,0 +1,151 @@
+//! What an answer costs: each class of its usage times its price, rounded once.
+
+use super::{
+    model_price::ModelPrice,
+    rates::{Conditions, QUARTERS, Rate, Rates},
+};
+use crate::model::{NanoUsd, ServiceTier, Usage};
+
+/// The unit of sums is a thousandth of a [`Rate`], so that milliseconds and prices of a thousand
+/// calls are whole.
+const PARTS: i128 = 1000;
+/// Femto-dollars in a nano-dollar.
+const FEMTOS: i128 = 1_000_000;
+
+/// Tokens of an answer, each in exactly one class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct TokenClasses {
+    text_input: u64,
+    audio_input: u64,
+    image_input: u64,
+    cached_text: u64,
+    cached_audio: u64,
+    cached_image: u64,
+    written_5m: u64,
+    written_for_hour: u64,
+    text_output: u64,
+    reasoning: u64,
+    audio_output: u64,
+    image_output: u64,
+}
+
+impl ModelPrice {
+    /// Returns what an answer with this usage costs, or `None` if the model has no price for a part
+    /// of it: such an answer is not free. Prices of a request count once, whatever the usage is, so
+    /// an answer that nobody is billed for must not be asked about.
+    #[must_use]
+    pub fn cost(
+        &self,
+        usage: &Usage,
+        tier: Option<&ServiceTier>,
+        is_batch: bool,
+    ) -> Option<NanoUsd> {
+        let conditions = Conditions {
+            input_tokens: usage.input,
+            tier,
+            is_batch,
+        };
+        let rates = Rates::choose(self, conditions);
+        if !rates.is_priced() {
+            return None;
+        }
+        Some(round(sum(&rates, usage)?))
+    }
+}
+
+/// Adds up in thousandths of a rate's unit.
+fn sum(rates: &Rates, usage: &Usage) -> Option<i128> {
+    let tokens = TokenClasses::of(usage);
+    let classes = &usage.classes;
+    // A container of the code interpreter serves all calls of an answer.
+    let code_sessions = classes.code_calls.min(1);
+    let whole = [
+        (tokens.text_input, rates.input),
+        (tokens.audio_input, rates.audio_input),
+        (tokens.image_input, rates.image_input),
+        (tokens.cached_text, rates.cached),
+        (tokens.cached_audio, rates.cached_audio),
+        (tokens.cached_image, rates.cached_image),
+        (tokens.written_5m, rates.cache_write_5m),
+        (tokens.written_for_hour, rates.cache_write_1h),
+        (tokens.text_output, rates.output),
+        (tokens.reasoning, rates.reasoning),
+        (tokens.audio_output, rates.audio_output),
+        (tokens.image_output, rates.image_output),
+        (usage.images, rates.image),
+        (classes.web_searches, rates.web_search),
+        (code_sessions, rates.code_session),
+        (1, rates.request.or(Some(0))),
+    ];
+    let thousandths = [
+        (usage.audio_ms, rates.second),
+        (classes.file_searches, rates.file_search_1k),
+    ];
+    let whole = whole.map(|(count, rate)| term(count, rate, PARTS));
+    let thousandths = thousandths.map(|(count, rate)| term(count, rate, 1));
+    let mut terms = whole.into_iter().chain(thousandths);
+    terms.try_fold(0_i128, |sum, term| Some(sum.saturating_add(term?)))
+}
+
+/// Multiplies. What was not used needs no price.
+fn term(count: u64, rate: Option<Rate>, parts: i128) -> Option<i128> {
+    if count == 0 {
+        return Some(0);
+    }
+    let per_unit = rate?.saturating_mul(parts);
+    Some(per_unit.saturating_mul(i128::from(count)))
+}
+
+/// Rounds half up to nano-dollars.
+fn round(sum: i128) -> NanoUsd {
+    let unit = PARTS * QUARTERS * FEMTOS;
+    let nanos = sum.saturating_add(unit / 2) / unit;
+    NanoUsd(i64::try_from(nanos).unwrap_or(i64::MAX))
+}
+
+impl TokenClasses {
+    /// Takes the parts out of their sums. Parts that are larger than their sum are cut, so that no
+    /// token counts twice: first what was cached or written, then sound, then pictures.
+    fn of(usage: &Usage) -> Self {
+        let classes = &usage.classes;
+        let mut input = usage.input;
+        let cached = take(&mut input, usage.cached);
+        let written_5m = take(&mut input, classes.cache_write_5m);
+        let written_for_hour = take(&mut input, classes.cache_write_1h);
+        let mut cached_text = cached;
+        let cached_audio = classes.cached_audio.min(classes.audio_input);
+        let cached_audio = take(&mut cached_text, cached_audio);
+        let cached_image = classes.cached_image.min(classes.image_input);
+        let cached_image = take(&mut cached_text, cached_image);
+        let audio_input = take(&mut input, classes.audio_input - cached_audio);
+        let image_input = take(&mut input, classes.image_input - cached_image);
+        let mut output = usage.output;
+        let audio_output = take(&mut output, classes.audio_output);
+        let image_output = take(&mut output, classes.image_output);
+        let reasoning = take(&mut output, usage.reasoning);
+        Self {
+            text_input: input,
+            audio_input,
+            image_input,
+            cached_text,
+            cached_audio,
+            cached_image,
+            written_5m,
+            written_for_hour,
+            text_output: output,
+            reasoning,
+            audio_output,
+            image_output,
+        }
+    }
+}
+
+/// Takes a part out of what is left of its sum, and returns how much of it was there.
+fn take(left: &mut u64, part: u64) -> u64 {
+    let taken = part.min(*left);
+    *left -= taken;
+    taken
+}
+
+#[cfg(test)]
+mod tests;
