@@ -9,6 +9,7 @@ use super::subrequest;
 use crate::proxy::{
     accounting::{
         estimator::{Estimate, Purpose},
+        numbers::ServiceClass,
         recorder::part_entry,
         request_context::RequestContext,
     },
@@ -26,7 +27,7 @@ use crate::{
         accounts::{AccountState, KeptUsage, OpenAccount},
         ledger::NotWritten,
     },
-    usage::{AnswerObjects, AnswerText, Dialect, Evidence, read_answer},
+    usage::{AnswerObjects, AnswerText, Content, Dialect, Evidence, read_answer},
 };
 
 /// Bills a background response before it is deleted, because nobody can ask for it afterwards. If
@@ -193,7 +194,10 @@ pub fn entries_of_batch(id: &str, user_id: i64, json: &[u8]) -> Vec<Entry> {
 
 fn row_of(endpoint: &'static str, user_id: i64, json: &[u8]) -> UsageRow {
     let answer = read_answer(json);
-    let usage = answer.counts.usage(Dialect::Responses);
+    let usage = answer.counts.usage(Dialect::Responses, Content::Text);
+    let ServiceClass { tier, is_batch } = ServiceClass::of(answer.tier());
+    let mut booked = usage.unwrap_or_default();
+    answer.calls.note_in(&mut booked.classes);
     UsageRow {
         user_id,
         key_id: 0,
@@ -201,9 +205,9 @@ fn row_of(endpoint: &'static str, user_id: i64, json: &[u8]) -> UsageRow {
         endpoint,
         model: answer.model.unwrap_or_else(|| "unknown".to_owned()),
         served_model: None,
-        usage: usage.unwrap_or_default(),
-        service_tier: None,
-        is_batch: false,
+        usage: booked,
+        service_tier: tier,
+        is_batch: is_batch || endpoint == BATCHES,
         estimated: EstimatedTokens::default(),
         status: 200,
         outcome: if answer.is_error {

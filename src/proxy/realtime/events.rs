@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::{
     model::Usage,
-    usage::{Dialect, Text, read_event, transcription_model},
+    usage::{Content, Dialect, Text, read_event, transcription_model},
 };
 
 /// A response that is being made.
@@ -47,7 +47,8 @@ pub fn read_server_event(
     }
     if says("input_audio_transcription.completed\"") {
         let (_, event) = read_event(message, &mut Text::default());
-        return Some(Part::Transcription(event.counts.usage(Dialect::Responses)));
+        let usage = event.counts.usage(Dialect::Responses, Content::AudioInput);
+        return Some(Part::Transcription(usage));
     }
     let is_done = says("\"response.done\"");
     let has_usage = says("\"usage\"");
@@ -62,7 +63,7 @@ pub fn read_server_event(
         _ => &mut no_text,
     };
     let (_, event) = read_event(message, text);
-    let usage = event.counts.usage(Dialect::Responses);
+    let usage = event.counts.usage(Dialect::Responses, Content::Text);
     if !is_done {
         return usage.map(|usage| Part::Reported(Instant::now(), usage));
     }

@@ -1,5 +1,8 @@
 use super::*;
-use crate::{model::Usage, usage::Dialect};
+use crate::{
+    model::Usage,
+    usage::{Content, Dialect},
+};
 use proptest::prelude::*;
 
 fn usage(json: &str) -> Option<Usage> {
@@ -7,7 +10,7 @@ fn usage(json: &str) -> Option<Usage> {
 }
 
 fn usage_of(answer: &Answer) -> Option<Usage> {
-    answer.counts.usage(Dialect::Completions)
+    answer.counts.usage(Dialect::Completions, Content::Text)
 }
 
 #[test]

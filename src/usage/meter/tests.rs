@@ -1,9 +1,12 @@
 use super::*;
-use crate::{model::Usage, usage::Dialect};
+use crate::{
+    model::Usage,
+    usage::{Content, Dialect},
+};
 use proptest::prelude::*;
 
 fn usage_of(reading: &Reading) -> Option<Usage> {
-    reading.counts().usage(Dialect::Completions)
+    reading.counts().usage(Dialect::Completions, Content::Text)
 }
 
 fn run(mut meter: Meter, reads: &[&[u8]]) -> (Reading, Vec<u8>) {
