@@ -143,7 +143,7 @@ impl Numbers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::usage::Encoding;
+    use crate::{model::UsageClasses, usage::Encoding};
 
     /// Returns the input, the output and what is missing of an answer in JSON.
     fn of_json(metering: Metering, body: &'static str) -> (u64, u64, Missing) {
@@ -186,6 +186,46 @@ mod tests {
         ] {
             assert_eq!(of_json(metering, body), expected, "{metering:?} {body}");
         }
+    }
+
+    /// Returns the classes of an answer in JSON.
+    fn classes_of(content: Content, body: &'static str) -> UsageClasses {
+        let mut meter = Meter::json(Encoding::Identity, None);
+        meter.push(body.into(), &mut |_| {});
+        meter.finish(&mut |_| {});
+        let metered = Metered {
+            metering: Metering::Text,
+            dialect: Dialect::Responses,
+            content,
+            meter: Some(&meter),
+            is_complete: true,
+        };
+        metered.numbers().usage.classes
+    }
+
+    #[test]
+    fn classes_follow_from_report_content_and_calls() {
+        let found = classes_of(
+            Content::Text,
+            r#"{"output":[{"type":"web_search_call"},{"type":"code_interpreter_call","container_id":"c"},{"type":"file_search_call"}],
+                "usage":{"input_tokens":9,"input_tokens_details":{"cache_write_tokens":4},"output_tokens":2}}"#,
+        );
+        let expected = UsageClasses {
+            cache_write_5m: 4,
+            web_searches: 1,
+            file_searches: 1,
+            code_calls: 1,
+            ..UsageClasses::default()
+        };
+        assert_eq!(found, expected);
+        // Calls are billed though nothing else is known.
+        let found = classes_of(Content::Text, r#"{"output":[{"type":"web_search_call"}]}"#);
+        assert_eq!(found.web_searches, 1);
+        let picture = r#"{"data":[{}],"usage":{"input_tokens":9,"output_tokens":50}}"#;
+        assert_eq!(classes_of(Content::ImageOutput, picture).image_output, 50);
+        let speech =
+            r#"{"type":"speech.audio.done","usage":{"input_tokens":14,"output_tokens":101}}"#;
+        assert_eq!(classes_of(Content::AudioOutput, speech).audio_output, 101);
     }
 
     #[test]
