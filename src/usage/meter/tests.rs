@@ -382,10 +382,7 @@ fn an_answer_labelled_json_is_read_by_its_first_byte() {
 /// A stream of the responses API: its usage, and the calls of its tools in the order of
 /// `UsageClasses`, and its tier.
 fn of_responses(events: &[&str]) -> (Usage, [u64; 3], Option<String>) {
-    let stream: String = events
-        .iter()
-        .map(|data| format!("data: {data}\n\n"))
-        .collect();
+    let stream = format!("data: {}\n\n", events.join("\n\ndata: "));
     let meter = || {
         Meter::events(
             UsageOnlyEvents::Pass,
