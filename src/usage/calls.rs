@@ -126,8 +126,8 @@ impl<'de> PartReader<'de> for ToolCalls {
 #[derive(Default)]
 struct Item<'a> {
     kind: Option<Kind>,
-    /// The action opens a page that was found, or searches within one, which is not billed (OpenAI's
-    /// guide to web search).
+    /// The action opens a page that was found, or searches within one, which is not billed
+    /// (OpenAI's guide to web search).
     only_reads: bool,
     is_failed: bool,
     container: MaybeText<'a>,
