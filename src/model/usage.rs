@@ -43,7 +43,8 @@ pub struct UsageClasses {
     pub web_searches: u64,
     /// Searches of stored files that the backend ran.
     pub file_searches: u64,
-    /// Calls of the backend's code interpreter.
+    /// Containers in which the backend's code interpreter ran. A container is billed once, however
+    /// many calls run in it.
     pub code_calls: u64,
 }
 

@@ -66,7 +66,7 @@ fn read(shape: Shape, encoding: Encoding, reads: &[&[u8]]) -> (Said, Vec<u8>) {
     let generated = meter.take_generated();
     let reading = meter.reading();
     let said = (
-        *reading.counts(),
+        reading.counts().clone(),
         reading.model.clone(),
         generated,
         reading.done,

@@ -5,8 +5,12 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::splits::each_split;
-use crate::usage::{
-    AnswerText, Counts, Encoding, EventKind, Meter, Templates, Text, UsageOnlyEvents, read_event,
+use crate::{
+    model::{ServiceTier, UsageClasses},
+    usage::{
+        AnswerText, Counts, Encoding, EventKind, Meter, Templates, Text, UsageOnlyEvents,
+        read_event,
+    },
 };
 
 /// The scanner's limits: of longer data only an outline is read, longer unfinished data is not held
@@ -56,9 +60,16 @@ pub fn sse(input: &[u8]) {
     });
 }
 
-/// The content of a stream: its counts, its first model, its text that is not counted, whether it
+/// The content of a stream: its counts, calls and tier, its first model, its text that is not counted, whether it
 /// is done and whether it failed.
-type Said = (Counts, Option<String>, AnswerText, [bool; 2]);
+type Said = (
+    Counts,
+    UsageClasses,
+    Option<ServiceTier>,
+    Option<String>,
+    AnswerText,
+    [bool; 2],
+);
 
 /// An event that has data.
 struct Event {
@@ -159,8 +170,12 @@ fn said(meter: &mut Meter) -> Said {
     meter.finish(&mut |_| {});
     let generated = meter.take_generated();
     let reading = meter.reading();
+    let mut calls = UsageClasses::default();
+    reading.note_calls(&mut calls);
     (
-        *reading.counts(),
+        reading.counts().clone(),
+        calls,
+        reading.service_tier().cloned(),
         reading.model.clone(),
         generated,
         [reading.done, reading.is_error],

@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 
 use super::splits::each_split;
 use crate::{
-    model::Usage,
+    model::{Usage, UsageClasses},
     usage::{
-        AnswerText, Dialect, Encoding, EventKind, Evidence, Input, Meter, Text, Tokenizer,
+        AnswerText, Content, Dialect, Encoding, EventKind, Evidence, Input, Meter, Text, Tokenizer,
         read_answer, read_event,
     },
 };
@@ -25,26 +25,25 @@ pub fn usage(body: &[u8]) {
         Dialect::Messages,
         Dialect::Unknown,
     ] {
-        let Some(usage) = answer.counts.usage(dialect) else {
-            continue;
-        };
-        // Input may come with what was read from a cache and written into it, output with the
-        // reasoning beside it.
-        let limits = [
-            (usage.input, 3 * MAX_TOKENS),
-            (usage.output, 2 * MAX_TOKENS),
-            (usage.cached, usage.input),
-            (usage.reasoning, usage.output),
-            (usage.audio_ms, MAX_TOKENS),
-        ];
-        assert!(
-            limits.iter().all(|(count, limit)| count <= limit),
-            "{usage:?}"
-        );
+        for content in [
+            Content::Text,
+            Content::AudioInput,
+            Content::AudioOutput,
+            Content::ImageOutput,
+        ] {
+            if let Some(usage) = answer.counts.usage(dialect, content) {
+                has_parts_within_sums(usage);
+            }
+        }
     }
     let is_of_chat = !has_other_shapes(body);
     if is_of_chat && let Some(expected) = plain_reading(body) {
-        assert_eq!(answer.counts.usage(Dialect::Completions), expected);
+        let found = answer.counts.usage(Dialect::Completions, Content::Text);
+        let without_classes = found.map(|usage| Usage {
+            classes: UsageClasses::default(),
+            ..usage
+        });
+        assert_eq!(without_classes, expected);
     }
 
     let (kind, event) = read_event(body, &mut Text::default());
@@ -66,6 +65,11 @@ pub fn usage(body: &[u8]) {
         let is_same = *counts == answer.counts || Some(counts) == answer.vendor_counts.reported();
         assert!(is_same, "{counts:?} {answer:?}");
         assert_eq!(meter.reading().model, answer.model);
+        assert_eq!(meter.reading().service_tier(), answer.tier());
+        let mut classes = [UsageClasses::default(); 2];
+        answer.calls.note_in(&mut classes[0]);
+        meter.reading().note_calls(&mut classes[1]);
+        assert_eq!(classes[0], classes[1]);
     });
     let _ = read_answer(&body[..body.len() / 2]);
     let _ = read_answer(&body[body.len() / 2..]);
@@ -83,12 +87,48 @@ pub fn usage(body: &[u8]) {
     }
 }
 
+/// Promises that no part is larger than its whole, and that the parts of a whole that do not
+/// overlap fit into it together.
+fn has_parts_within_sums(usage: Usage) {
+    let classes = usage.classes;
+    let UsageClasses {
+        cache_write_5m,
+        cache_write_1h,
+        audio_input,
+        image_input,
+        cached_audio,
+        cached_image,
+        audio_output,
+        image_output,
+        ..
+    } = classes;
+    // Input may come with what was read from a cache and written into it, output with the
+    // reasoning beside it, and both with what a compaction has used.
+    let limits = [
+        (usage.input, 7 * MAX_TOKENS),
+        (usage.output, 3 * MAX_TOKENS),
+        (usage.cached + cache_write_5m + cache_write_1h, usage.input),
+        (audio_input + image_input, usage.input),
+        (cached_audio + cached_image, usage.cached),
+        (cached_audio, audio_input),
+        (cached_image, image_input),
+        (usage.reasoning + audio_output + image_output, usage.output),
+        (usage.audio_ms, MAX_TOKENS),
+        (classes.web_searches, MAX_TOKENS),
+    ];
+    assert!(
+        limits.iter().all(|(count, limit)| count <= limit),
+        "{usage:?}"
+    );
+}
+
 /// Returns whether a document may have members of other endpoints, which an answer and an event
 /// have differently.
 fn has_other_shapes(body: &[u8]) -> bool {
-    let names: [&[u8]; 14] = [
+    let names: [&[u8]; 15] = [
         b"\\",
         b"cache_",
+        b"item\"",
         b"num_cached",
         b"error",
         b"seconds",

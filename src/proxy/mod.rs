@@ -98,6 +98,7 @@ async fn forward(
         outlives_client = objects::outlives_client(&context, &prepared);
     }
     context.model = std::mem::take(&mut prepared.model);
+    context.service_tier = prepared.service_tier.take();
 
     // When is it their turn?
     let exchange = worker.admit(context).await?;

@@ -11,13 +11,17 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
+    calls::ToolCalls,
     counts::{Counts, UsageObject, VendorCounts, find_counts},
     slots::{SlotRecorder, Slots},
     strings::{NullSink, OnlyUsage, Strings, TextSink},
     text::Text,
 };
-use crate::json::{
-    EachPart, JsonType, MaybeText, PartReader, Seconds, for_each_member, skip_value, weight_of,
+use crate::{
+    json::{
+        EachPart, JsonType, MaybeText, PartReader, Seconds, for_each_member, skip_value, weight_of,
+    },
+    model::ServiceTier,
 };
 
 /// The content of a JSON answer, or of an event in a stream, as far as it matters for accounting.
@@ -30,8 +34,22 @@ pub struct Answer {
     pub is_error: bool,
     /// The model that answered.
     pub model: Option<String>,
+    /// The class of service, beside the usage.
+    pub service_tier: Option<ServiceTier>,
+    /// Calls of tools in the whole output so far.
+    pub calls: ToolCalls,
+    /// The call that an event reports as done.
+    pub done_call: ToolCalls,
     /// Elements of `data`: images, where images were asked for.
     pub items: u64,
+}
+
+impl Answer {
+    /// Returns the class of service that the answer reports.
+    #[must_use]
+    pub fn tier(&self) -> Option<&ServiceTier> {
+        self.counts.service_tier().or(self.service_tier.as_ref())
+    }
 }
 
 /// The purpose of an event.
@@ -67,6 +85,9 @@ pub fn read_answer(body: &[u8]) -> Answer {
         is_error: wire.is_error(),
         counts: wire.counts.or_audio_ms(wire.duration.0),
         vendor_counts: wire.vendor_counts,
+        service_tier: tier_of(&wire.service_tier),
+        calls: wire.calls,
+        done_call: ToolCalls::default(),
         model: wire.model.0.map(Cow::into_owned),
         items: wire.items,
     }
@@ -143,10 +164,18 @@ pub(super) fn read_event_with_slots(
     } else {
         EventKind::Content
     };
+    let done_call = if name == "response.output_item.done" {
+        wire.item
+    } else {
+        ToolCalls::default()
+    };
     let answer = Answer {
         counts: wire.counts,
         vendor_counts: wire.vendor_counts,
         is_error,
+        service_tier: tier_of(&wire.service_tier),
+        calls: wire.calls,
+        done_call,
         model: wire.model.0.map(Cow::into_owned),
         items: u64::from(matches!(
             name,
@@ -154,6 +183,10 @@ pub(super) fn read_event_with_slots(
         )),
     };
     (kind, answer)
+}
+
+fn tier_of(word: &MaybeText<'_>) -> Option<ServiceTier> {
+    word.0.as_deref().and_then(ServiceTier::parse)
 }
 
 /// Returns whether an event ends its stream (OpenAI's API reference, streaming events of responses,
@@ -209,7 +242,12 @@ struct WireAnswer<'a> {
     counts: Counts,
     vendor_counts: VendorCounts,
     model: MaybeText<'a>,
+    service_tier: MaybeText<'a>,
     choices: Choices,
+    /// Calls in `output`, here or in `response`.
+    calls: ToolCalls,
+    /// The call that is the `item` of an event.
+    item: ToolCalls,
     /// `type`
     name: MaybeText<'a>,
     /// `object`
@@ -282,6 +320,11 @@ impl<'de, T: TextSink> PartReader<'de> for AnswerReader<'de, '_, T> {
             (b"type", _) => answer.name = object.next_value()?,
             (b"object", _) => answer.object = object.next_value()?,
             (b"error", _) => answer.error = object.next_value()?,
+            (b"service_tier", _) => answer.service_tier = object.next_value()?,
+            (b"output", Shape::Answer) if !sink.wants_text() => {
+                answer.calls = ToolCalls::read_output(object)?;
+            }
+            (b"item", Shape::Event) => answer.item = ToolCalls::read_item(object)?,
             (b"delta", Shape::Event) | (b"output" | b"content" | b"text", Shape::Answer) => {
                 object.next_value_seed(Strings::of_text(*sink))?;
             }
@@ -296,8 +339,12 @@ impl<'de, T: TextSink> PartReader<'de> for AnswerReader<'de, '_, T> {
                 let nested = NestedAnswer::read(object)?;
                 answer.counts.update(&nested.counts);
                 answer.error.0 |= nested.error.0;
+                answer.calls = nested.calls;
                 if nested.model.0.is_some() {
                     answer.model = nested.model;
+                }
+                if nested.service_tier.0.is_some() {
+                    answer.service_tier = nested.service_tier;
                 }
             }
             // A vendor's own member, such as `x_groq`.
@@ -317,6 +364,8 @@ impl<'de, T: TextSink> PartReader<'de> for AnswerReader<'de, '_, T> {
 struct NestedAnswer<'a> {
     counts: Counts,
     model: MaybeText<'a>,
+    service_tier: MaybeText<'a>,
+    calls: ToolCalls,
     error: Presence,
 }
 
@@ -333,6 +382,8 @@ impl<'de> PartReader<'de> for NestedAnswer<'de> {
         match name {
             b"usage" => self.counts = object.next_value::<UsageObject>()?.0.unwrap_or_default(),
             b"model" => self.model = object.next_value()?,
+            b"service_tier" => self.service_tier = object.next_value()?,
+            b"output" => self.calls = ToolCalls::read_output(object)?,
             b"error" => self.error = object.next_value()?,
             _ => skip_value(object)?,
         }

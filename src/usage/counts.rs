@@ -6,20 +6,28 @@
 //! by `seconds`. Anthropic's: `input_tokens` without `cache_read_input_tokens` and
 //! `cache_creation_input_tokens`, which are input too. Gateways fill in several of these at once,
 //! so each number is kept under the name that it came with until the endpoint says which name
-//! counts.
+//! counts. The classes that few answers have are in [`rare`].
+
+mod rare;
 
 use serde::{Deserialize, Deserializer, de::MapAccess};
 
 use crate::{
-    json::{Count, JsonType, PartReader, Seconds, for_each_part, skip_value},
-    model::Usage,
+    json::{Count, EachPart, JsonType, MaybeText, PartReader, Seconds, for_each_part, skip_value},
+    model::{ServiceTier, Usage, UsageClasses},
 };
+
+pub use rare::Content;
+use rare::{Class, Iterations, Part, RareCounts, Totals};
 
 /// Limits of the search for a usage object in text that is no complete JSON: its longest length,
 /// and how many places are tried from the end. Without these a megabyte of `{"usage":{"usage":…`
 /// would be read a hundred thousand times.
 const MAX_USAGE_BYTES: usize = 16 * 1024;
 const MAX_USAGE_TRIES: usize = 256;
+
+/// Anthropic's `speed` of an answer that has a price of its own.
+const FAST: &str = "fast";
 
 /// The API that an endpoint belongs to: which names its usage objects have, and what they mean.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,7 +47,7 @@ pub enum Dialect {
 }
 
 /// Counts that usage objects have reported; `None` where none has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     input: AliasedCount,
     output: AliasedCount,
@@ -55,6 +63,9 @@ pub struct Counts {
     cache_read: Option<u64>,
     cache_written: Option<u64>,
     audio_ms: Option<u64>,
+    rare: RareCounts,
+    /// Anthropic's `service_tier`, or the `speed` that has a price of its own.
+    tier: Option<ServiceTier>,
 }
 
 /// Counts in the places where single vendors put them, which few answers have: nothing is stored
@@ -82,6 +93,7 @@ pub struct ReportedCounts {
     pub cached: u64,
     pub reasoning: u64,
     pub audio_ms: Option<u64>,
+    pub classes: UsageClasses,
 }
 
 impl AliasedCount {
@@ -123,11 +135,25 @@ impl Counts {
         })
     }
 
+    /// Returns the tokens that were written into a cache by Anthropic's names.
+    fn cache_written(&self) -> Option<u64> {
+        let [five, hour] = [Class::CacheWrite5m, Class::CacheWrite1h].map(|c| self.rare.get(c));
+        let split =
+            (five.is_some() || hour.is_some()).then(|| five.unwrap_or(0) + hour.unwrap_or(0));
+        self.cache_written.or(split)
+    }
+
+    /// Returns the class of service, if the usage object has one.
+    #[must_use]
+    pub fn service_tier(&self) -> Option<&ServiceTier> {
+        self.tier.as_ref()
+    }
+
     /// Returns the counts in the meaning of an endpoint's names. One of input and output may be
     /// known through the total. A total alone is the input, which is what rerankers report.
     #[must_use]
-    pub fn reported(&self, dialect: Dialect) -> ReportedCounts {
-        let cache = self.cache_read.unwrap_or(0) + self.cache_written.unwrap_or(0);
+    pub fn reported(&self, dialect: Dialect, content: Content) -> ReportedCounts {
+        let cache = self.cache_read.unwrap_or(0) + self.cache_written().unwrap_or(0);
         let output = self.output.of(dialect);
         let input = self.input.of(dialect).map(|input| {
             if cache > 0 && self.is_cache_beside(dialect, input, output, cache) {
@@ -158,14 +184,49 @@ impl Counts {
             Dialect::Messages => self.cache_read.or(details),
             _ => details.or(self.cache_read),
         };
-        // Parts are never larger than their sum, whatever a backend writes.
-        ReportedCounts {
-            input,
-            output,
-            cached: cached.unwrap_or(0).min(input.unwrap_or(0)),
-            reasoning: reasoning.min(output.unwrap_or(0)),
-            audio_ms: self.audio_ms,
+        let mut totals = Totals {
+            input: input.unwrap_or(0),
+            output: output.unwrap_or(0),
+            cached: cached.unwrap_or(0),
+            reasoning,
+            cache_write: self
+                .cache_written()
+                .unwrap_or(0)
+                .max(self.rare.count(Class::CacheWrite)),
+            cache_write_1h: self.rare.count(Class::CacheWrite1h),
+        };
+        let is_counted = input.is_some() && output.is_some();
+        if dialect == Dialect::Messages && is_counted && !self.rare.is_zero() {
+            self.add_extra_iterations(&mut totals);
         }
+        // Parts are never larger than their sum, whatever a backend writes.
+        totals.cached = totals.cached.min(totals.input);
+        totals.reasoning = totals.reasoning.min(totals.output);
+        ReportedCounts {
+            input: input.map(|_| totals.input),
+            output: output.map(|_| totals.output),
+            cached: totals.cached,
+            reasoning: totals.reasoning,
+            audio_ms: self.audio_ms,
+            classes: self.rare.classes(totals, content),
+        }
+    }
+
+    /// Adds the iterations that are billed besides, unless the counts include them already, as a
+    /// gateway may write them.
+    fn add_extra_iterations(&self, totals: &mut Totals) {
+        let input = self.input.of(Dialect::Messages).unwrap_or(0);
+        let output = self.output.of(Dialect::Messages).unwrap_or(0);
+        if input + output >= self.rare.count(Class::IterationTokens) {
+            return;
+        }
+        let cache_read = self.rare.count(Class::ExtraCacheRead);
+        let cache_write = self.rare.count(Class::ExtraCacheWrite);
+        totals.input += self.rare.count(Class::ExtraInput) + cache_read + cache_write;
+        totals.output += self.rare.count(Class::ExtraOutput);
+        totals.cached += cache_read;
+        totals.cache_write += cache_write;
+        totals.cache_write_1h += self.rare.count(Class::ExtraCacheWrite1h);
     }
 
     /// Returns whether cached tokens are reported beside the input and not inside it. That is
@@ -196,11 +257,11 @@ impl Counts {
 
     /// Returns the usage if enough was reported to make one. A missing count is 0.
     #[must_use]
-    pub fn usage(&self, dialect: Dialect) -> Option<Usage> {
+    pub fn usage(&self, dialect: Dialect, content: Content) -> Option<Usage> {
         if !self.is_reported() {
             return None;
         }
-        Some(self.reported(dialect).usage())
+        Some(self.reported(dialect, content).usage())
     }
 
     /// Takes in a later usage object. Its counts replace earlier ones and leave the rest:
@@ -227,6 +288,16 @@ impl Counts {
         ];
         for (count, later) in pairs {
             *count = later.or(*count);
+        }
+        self.rare.update(&later.rare);
+        self.set_tier(later.tier.clone());
+    }
+
+    /// Sets the class of service, unless the speed is known, which has the higher price.
+    fn set_tier(&mut self, tier: Option<ServiceTier>) {
+        let is_fast = self.tier.as_ref().is_some_and(|tier| tier.as_str() == FAST);
+        if !is_fast && tier.is_some() {
+            self.tier = tier;
         }
     }
 
@@ -271,7 +342,8 @@ impl ReportedCounts {
             cached: self.cached,
             reasoning: self.reasoning,
             audio_ms: self.audio_ms.unwrap_or(0),
-            ..Usage::default()
+            images: 0,
+            classes: self.classes,
         }
     }
 }
@@ -331,39 +403,58 @@ impl<'de> PartReader<'de> for Counts {
             }
             // In the singular for audio and realtime, and with some vendors.
             b"prompt_tokens_details" | b"prompt_token_details" => {
-                let details: UsageObject = object.next_value()?;
-                self.cached.completions = details.cached().or(self.cached.completions);
+                let details = self.rare.read_part(Part::Input, object)?;
+                self.cached.completions = details.cached.or(self.cached.completions);
                 return Ok(());
             }
             b"input_tokens_details" | b"input_token_details" => {
-                let details: UsageObject = object.next_value()?;
-                self.cached.responses = details.cached().or(self.cached.responses);
+                let details = self.rare.read_part(Part::Input, object)?;
+                self.cached.responses = details.cached.or(self.cached.responses);
                 return Ok(());
             }
             b"completion_tokens_details" => {
-                let details: UsageObject = object.next_value()?;
-                self.reasoning.completions = details.reasoning().or(self.reasoning.completions);
+                let details = self.rare.read_part(Part::Output, object)?;
+                self.reasoning.completions = details.reasoning.or(self.reasoning.completions);
                 return Ok(());
             }
             b"output_tokens_details" | b"output_token_details" => {
-                let details: UsageObject = object.next_value()?;
-                self.reasoning.responses = details.reasoning().or(self.reasoning.responses);
+                let details = self.rare.read_part(Part::Output, object)?;
+                self.reasoning.responses = details.reasoning.or(self.reasoning.responses);
+                return Ok(());
+            }
+            b"cache_creation" => {
+                return self.rare.read_part(Part::CacheCreation, object).map(drop);
+            }
+            b"server_tool_use" => {
+                return self.rare.read_part(Part::ServerToolUse, object).map(drop);
+            }
+            // Perplexity's name.
+            b"num_search_queries" => return self.rare.read_count(Class::WebSearches, object),
+            b"iterations" => {
+                let mut iterations = Iterations::default();
+                if object.next_value_seed(EachPart(&mut iterations))? == JsonType::List {
+                    iterations.write_to(&mut self.rare);
+                }
+                return Ok(());
+            }
+            b"service_tier" => {
+                let MaybeText(word) = object.next_value()?;
+                let tier = word.and_then(|word| ServiceTier::parse(&word));
+                self.set_tier(tier);
+                return Ok(());
+            }
+            // The other speed is the usual one, and says nothing.
+            b"speed" => {
+                let MaybeText(word) = object.next_value()?;
+                if word.as_deref() == Some(FAST) {
+                    self.tier = ServiceTier::parse(FAST);
+                }
                 return Ok(());
             }
             _ => return skip_value(object),
         };
         *count = object.next_value::<Count>()?.0.or(*count);
         Ok(())
-    }
-}
-
-impl UsageObject {
-    fn cached(&self) -> Option<u64> {
-        self.0.and_then(|details| details.plain_cached)
-    }
-
-    fn reasoning(&self) -> Option<u64> {
-        self.0.and_then(|details| details.plain_reasoning)
     }
 }
 

@@ -131,7 +131,9 @@ impl JsonBuffer {
     fn search(&mut self) {
         /// A member's name, like `"usage"` no part of any text.
         const IMAGE: &[u8] = b"\"b64_json\"";
-        self.counts = find_counts(&self.held).or(self.counts);
+        if let Some(counts) = find_counts(&self.held) {
+            self.counts = Some(counts);
+        }
         let from = self.searched.saturating_sub(IMAGE.len() - 1);
         self.images += memchr::memmem::find_iter(&self.held[from..], IMAGE).count() as u64;
         self.searched = self.held.len();
@@ -142,13 +144,21 @@ impl JsonBuffer {
             return read_answer(&self.held);
         }
         self.search();
+        // What the outline has of the usage is in the counts already.
+        let outline = self.outline.as_ref();
+        let outlined = outline.map(|outline| read_answer(outline.json()));
+        let Answer {
+            model,
+            service_tier,
+            calls,
+            ..
+        } = outlined.unwrap_or_default();
         Answer {
-            counts: self.counts.unwrap_or_default(),
+            counts: self.counts.take().unwrap_or_default(),
             items: self.images,
-            model: self
-                .outline
-                .as_ref()
-                .and_then(|outline| read_answer(outline.json()).model),
+            model,
+            service_tier,
+            calls,
             ..Answer::default()
         }
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::{
     answer::{Answer, EventKind, carries_text},
+    calls::ToolCalls,
     counts::{Counts, VendorCounts},
     decode::{Decoder, Encoding},
     estimate::AnswerText,
@@ -16,6 +17,7 @@ use super::{
     template::{EventReader, Templates},
     text::{Mark, Text},
 };
+use crate::model::{ServiceTier, UsageClasses};
 
 /// The content of an answer so far.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +37,11 @@ pub struct Reading {
     /// The reported usage, in the usual place and in those of single vendors.
     counts: Counts,
     vendor_counts: VendorCounts,
+    /// The class of service, beside the usage.
+    service_tier: Option<ServiceTier>,
+    /// Calls of tools, as the whole output lists them, and as they were reported one by one.
+    calls: ToolCalls,
+    done_calls: ToolCalls,
     /// Images that came, where images were asked for.
     pub items: u64,
     pub model: Option<String>,
@@ -291,6 +298,18 @@ impl Reading {
         }
     }
 
+    /// Returns the class of service that the answer reported last.
+    #[must_use]
+    pub fn service_tier(&self) -> Option<&ServiceTier> {
+        self.counts().service_tier().or(self.service_tier.as_ref())
+    }
+
+    /// Notes the calls of tools in the usage of the answer.
+    pub fn note_calls(&self, classes: &mut UsageClasses) {
+        self.calls.note_in(classes);
+        self.done_calls.note_in(classes);
+    }
+
     /// Returns whether a stream has generated text that no reported count can include. The last
     /// count of a complete answer includes all, even if it is 0.
     #[must_use]
@@ -345,6 +364,13 @@ impl Reading {
         self.vendor_counts.take_over(answer.vendor_counts);
         self.is_error |= answer.is_error;
         self.items = self.items.saturating_add(answer.items);
+        self.done_calls.add(answer.done_call);
+        if !answer.calls.is_empty() {
+            self.calls = answer.calls;
+        }
+        if answer.service_tier.is_some() {
+            self.service_tier = answer.service_tier;
+        }
         if self.model.is_none() {
             self.model = answer.model;
         }

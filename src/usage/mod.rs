@@ -2,6 +2,7 @@
 //! hostile: any bytes, split anywhere.
 
 mod answer;
+mod calls;
 mod counts;
 mod decode;
 mod estimate;
@@ -21,7 +22,8 @@ mod tokens;
 mod websocket;
 
 pub use answer::{Answer, EventKind, read_answer, read_event};
-pub use counts::{Counts, Dialect, ReportedCounts, VendorCounts, find_counts};
+pub use calls::ToolCalls;
+pub use counts::{Content, Counts, Dialect, ReportedCounts, VendorCounts, find_counts};
 pub use decode::Encoding;
 pub use estimate::{AnswerText, Evidence, Input};
 pub use meter::{Meter, Reading};

@@ -54,6 +54,8 @@ impl EventReader {
             && answer.counts == Counts::default()
             && answer.vendor_counts == VendorCounts::default()
             && answer.items == 0
+            && answer.calls.is_empty()
+            && answer.done_call.is_empty()
             && !answer.is_error;
         let has_text = |slots: &Slots| {
             slots

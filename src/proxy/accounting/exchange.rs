@@ -16,7 +16,7 @@ use super::{
     request_context::RequestContext,
 };
 use crate::{
-    model::{Account, Outcome, Progress, Usage, UsageSource, now_ms},
+    model::{Account, Outcome, Progress, ServiceTier, Usage, UsageSource, now_ms},
     proxy::{
         admission::{Arrival, auth::Caller, body_budget::BodyShare, gate::Permit},
         body::BodyParts,
@@ -54,6 +54,8 @@ pub struct Exchange {
     access: Access,
     endpoint: Endpoint,
     model: String,
+    /// The class of service that the request asks for.
+    service_tier: Option<ServiceTier>,
     /// The request's body, if its input may have to be estimated.
     body: BodyParts,
     share: BodyShare,
@@ -105,6 +107,7 @@ impl Exchange {
             arrival,
             endpoint,
             model,
+            service_tier,
             body,
             share,
             recorder,
@@ -120,6 +123,7 @@ impl Exchange {
             },
             endpoint,
             model,
+            service_tier,
             body,
             share,
             started_at_ms: now_ms() - elapsed_ms,

@@ -4,6 +4,6 @@ pub mod access_log;
 mod booking;
 pub mod estimator;
 pub mod exchange;
-mod numbers;
+pub mod numbers;
 pub mod recorder;
 pub mod request_context;

@@ -1,10 +1,10 @@
-//! Decides which of an answer's numbers the backend reported and which are to be estimated. Pure:
-//! it sees the meter only.
+//! Decides which of an answer's numbers the backend reported and which are to be estimated, and
+//! what else decides about its price. Pure: it sees the meter only.
 
 use crate::{
-    model::Usage,
+    model::{ServiceTier, Usage},
     proxy::routes::Metering,
-    usage::{Dialect, Meter, ReportedCounts},
+    usage::{Content, Dialect, Meter, ReportedCounts},
 };
 
 /// What the backend reported of an answer's usage.
@@ -31,6 +31,7 @@ pub enum Missing {
 pub struct Metered<'a> {
     pub metering: Metering,
     pub dialect: Dialect,
+    pub content: Content,
     /// `None` if there is no answer, or none that was read.
     pub meter: Option<&'a Meter>,
     /// The answer came to its end.
@@ -46,8 +47,9 @@ impl Metered<'_> {
         };
         let reading = meter.reading();
         let counts = reading.counts();
-        let reported = counts.reported(self.dialect);
+        let reported = counts.reported(self.dialect, self.content);
         let mut usage = reported.usage();
+        reading.note_calls(&mut usage.classes);
         if self.metering == Metering::Images {
             usage.images = reading.items;
         }
@@ -88,6 +90,39 @@ impl Metered<'_> {
     }
 }
 
+/// What a price depends on beside the usage.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ServiceClass {
+    pub tier: Option<ServiceTier>,
+    pub is_batch: bool,
+}
+
+impl ServiceClass {
+    /// Returns the class for a tier that was reported or asked for. Anthropic reports `batch` as
+    /// one.
+    #[must_use]
+    pub fn of(tier: Option<&ServiceTier>) -> Self {
+        let is_batch = tier.is_some_and(|tier| tier.as_str() == "batch");
+        Self {
+            tier: tier.filter(|_| !is_batch).cloned(),
+            is_batch,
+        }
+    }
+}
+
+/// Returns whether a model searches the web once for each chat, which no answer reports (OpenAI's
+/// guide to web search: with these models chat completions always search). Other models that take
+/// `web_search_options` may search or not, and count by what they report.
+#[must_use]
+pub fn searches_always(model: &str, served_model: Option<&str>) -> bool {
+    let has_name = |model: &str| {
+        ["-search-preview", "-search-api"]
+            .iter()
+            .any(|part| model.contains(part))
+    };
+    has_name(model) || served_model.is_some_and(has_name)
+}
+
 impl Numbers {
     /// Returns what is missing if there is no answer, or none that was read.
     fn unread(metering: Metering) -> Self {
@@ -108,7 +143,7 @@ impl Numbers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::usage::Encoding;
+    use crate::{model::UsageClasses, usage::Encoding};
 
     /// Returns the input, the output and what is missing of an answer in JSON.
     fn of_json(metering: Metering, body: &'static str) -> (u64, u64, Missing) {
@@ -118,6 +153,7 @@ mod tests {
         let numbers = Metered {
             metering,
             dialect: Dialect::Completions,
+            content: Content::Text,
             meter: Some(&meter),
             is_complete: true,
         }
@@ -150,6 +186,67 @@ mod tests {
         ] {
             assert_eq!(of_json(metering, body), expected, "{metering:?} {body}");
         }
+    }
+
+    /// Returns the classes of an answer in JSON.
+    fn classes_of(content: Content, body: &'static str) -> UsageClasses {
+        let mut meter = Meter::json(Encoding::Identity, None);
+        meter.push(body.into(), &mut |_| {});
+        meter.finish(&mut |_| {});
+        let metered = Metered {
+            metering: Metering::Text,
+            dialect: Dialect::Responses,
+            content,
+            meter: Some(&meter),
+            is_complete: true,
+        };
+        metered.numbers().usage.classes
+    }
+
+    #[test]
+    fn classes_follow_from_report_content_and_calls() {
+        let found = classes_of(
+            Content::Text,
+            r#"{"output":[{"type":"web_search_call"},{"type":"code_interpreter_call","container_id":"c"},{"type":"file_search_call"}],
+                "usage":{"input_tokens":9,"input_tokens_details":{"cache_write_tokens":4},"output_tokens":2}}"#,
+        );
+        let expected = UsageClasses {
+            cache_write_5m: 4,
+            web_searches: 1,
+            file_searches: 1,
+            code_calls: 1,
+            ..UsageClasses::default()
+        };
+        assert_eq!(found, expected);
+        // Calls are billed though nothing else is known.
+        let found = classes_of(Content::Text, r#"{"output":[{"type":"web_search_call"}]}"#);
+        assert_eq!(found.web_searches, 1);
+        let picture = r#"{"data":[{}],"usage":{"input_tokens":9,"output_tokens":50}}"#;
+        assert_eq!(classes_of(Content::ImageOutput, picture).image_output, 50);
+        let speech =
+            r#"{"type":"speech.audio.done","usage":{"input_tokens":14,"output_tokens":101}}"#;
+        assert_eq!(classes_of(Content::AudioOutput, speech).audio_output, 101);
+    }
+
+    #[test]
+    fn a_batch_is_no_tier() {
+        for (tier, expected, is_batch) in [
+            (None, None, false),
+            (Some("standard"), Some(ServiceTier::Default), false),
+            (Some("flex"), Some(ServiceTier::Flex), false),
+            (Some("batch"), None, true),
+        ] {
+            let class = ServiceClass::of(tier.and_then(ServiceTier::parse).as_ref());
+            assert_eq!((class.tier, class.is_batch), (expected, is_batch));
+        }
+    }
+
+    #[test]
+    fn search_models_are_known_by_their_names() {
+        assert!(searches_always("gpt-4o-search-preview-2025-03-11", None));
+        assert!(searches_always("search", Some("gpt-5-search-api")));
+        assert!(!searches_always("gpt-5", Some("gpt-5-2025-08-07")));
+        assert!(!searches_always("search-preview-of-mine", None));
     }
 
     #[test]

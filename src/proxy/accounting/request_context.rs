@@ -3,10 +3,13 @@
 use actix_web::HttpRequest;
 
 use super::recorder::ObjectRecorder;
-use crate::proxy::{
-    admission::{Arrival, body_budget::BodyShare},
-    body::BodyParts,
-    routes::Endpoint,
+use crate::{
+    model::ServiceTier,
+    proxy::{
+        admission::{Arrival, body_budget::BodyShare},
+        body::BodyParts,
+        routes::Endpoint,
+    },
 };
 
 /// What is known of a request before it goes to the backend.
@@ -16,6 +19,8 @@ pub struct RequestContext<'a> {
     pub endpoint: Endpoint,
     /// Empty if the request names none.
     pub model: String,
+    /// The class of service that the request asks for.
+    pub service_tier: Option<ServiceTier>,
     pub body: BodyParts,
     /// The body's part of the budget for bodies.
     pub share: BodyShare,
@@ -32,6 +37,7 @@ impl<'a> RequestContext<'a> {
             arrival,
             endpoint,
             model: String::new(),
+            service_tier: None,
             body: BodyParts::default(),
             share: BodyShare::default(),
             recorder: None,

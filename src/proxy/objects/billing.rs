@@ -9,6 +9,7 @@ use super::subrequest;
 use crate::proxy::{
     accounting::{
         estimator::{Estimate, Purpose},
+        numbers::ServiceClass,
         recorder::part_entry,
         request_context::RequestContext,
     },
@@ -26,7 +27,7 @@ use crate::{
         accounts::{AccountState, KeptUsage, OpenAccount},
         ledger::NotWritten,
     },
-    usage::{AnswerObjects, AnswerText, Dialect, Evidence, read_answer},
+    usage::{AnswerObjects, AnswerText, Content, Dialect, Evidence, read_answer},
 };
 
 /// Bills a background response before it is deleted, because nobody can ask for it afterwards. If
@@ -193,7 +194,10 @@ pub fn entries_of_batch(id: &str, user_id: i64, json: &[u8]) -> Vec<Entry> {
 
 fn row_of(endpoint: &'static str, user_id: i64, json: &[u8]) -> UsageRow {
     let answer = read_answer(json);
-    let usage = answer.counts.usage(Dialect::Responses);
+    let usage = answer.counts.usage(Dialect::Responses, Content::Text);
+    let ServiceClass { tier, is_batch } = ServiceClass::of(answer.tier());
+    let mut booked = usage.unwrap_or_default();
+    answer.calls.note_in(&mut booked.classes);
     UsageRow {
         user_id,
         key_id: 0,
@@ -201,9 +205,9 @@ fn row_of(endpoint: &'static str, user_id: i64, json: &[u8]) -> UsageRow {
         endpoint,
         model: answer.model.unwrap_or_else(|| "unknown".to_owned()),
         served_model: None,
-        usage: usage.unwrap_or_default(),
-        service_tier: None,
-        is_batch: false,
+        usage: booked,
+        service_tier: tier,
+        is_batch: is_batch || endpoint == BATCHES,
         estimated: EstimatedTokens::default(),
         status: 200,
         outcome: if answer.is_error {
@@ -218,5 +222,48 @@ fn row_of(endpoint: &'static str, user_id: i64, json: &[u8]) -> UsageRow {
         duration_ms: 0,
         first_byte_ms: None,
         backend_request_id: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ServiceTier, UsageClasses};
+
+    #[test]
+    fn a_batch_is_booked_as_one_with_its_classes() {
+        // OpenAI's API reference, the batch object.
+        let batch = br#"{"id":"batch_1","object":"batch","model":"gpt-5-2025-08-07","status":"completed","output_file_id":"file-1",
+            "usage":{"input_tokens":1500,"input_tokens_details":{"cached_tokens":1024},"output_tokens":500,
+                "output_tokens_details":{"reasoning_tokens":300},"total_tokens":2000}}"#;
+        let entries = entries_of_batch("batch_1", 7, batch);
+        let [_, Entry::Billed { row, .. }] = &entries[..] else {
+            panic!("a file and a row");
+        };
+        let usage = row.usage;
+        let tokens = [usage.input, usage.output, usage.cached, usage.reasoning];
+        assert_eq!(tokens, [1500, 500, 1024, 300]);
+        assert!(row.is_batch);
+        assert_eq!(row.service_tier, None);
+    }
+
+    #[test]
+    fn a_background_response_is_booked_with_its_classes_and_tier() {
+        let response = br#"{"id":"resp_1","object":"response","background":true,"status":"completed","service_tier":"flex","model":"gpt-5",
+            "output":[{"type":"web_search_call","action":{"type":"search"}},{"type":"code_interpreter_call","container_id":"cntr_1"}],
+            "usage":{"input_tokens":328,"input_tokens_details":{"cached_tokens":8,"cache_write_tokens":20},"output_tokens":52,"total_tokens":380}}"#;
+        let row = row_of(RESPONSES, 7, response);
+        assert_eq!(
+            row.usage.classes,
+            UsageClasses {
+                cache_write_5m: 20,
+                web_searches: 1,
+                code_calls: 1,
+                ..UsageClasses::default()
+            }
+        );
+        assert_eq!(row.service_tier, Some(ServiceTier::Flex));
+        assert!(!row.is_batch);
+        assert_eq!(row.source, UsageSource::Backend);
     }
 }

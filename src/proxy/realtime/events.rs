@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::{
     model::Usage,
-    usage::{Dialect, Text, read_event, transcription_model},
+    usage::{Content, Dialect, Text, read_event, transcription_model},
 };
 
 /// A response that is being made.
@@ -47,7 +47,8 @@ pub fn read_server_event(
     }
     if says("input_audio_transcription.completed\"") {
         let (_, event) = read_event(message, &mut Text::default());
-        return Some(Part::Transcription(event.counts.usage(Dialect::Responses)));
+        let usage = event.counts.usage(Dialect::Responses, Content::AudioInput);
+        return Some(Part::Transcription(usage));
     }
     let is_done = says("\"response.done\"");
     let has_usage = says("\"usage\"");
@@ -62,7 +63,7 @@ pub fn read_server_event(
         _ => &mut no_text,
     };
     let (_, event) = read_event(message, text);
-    let usage = event.counts.usage(Dialect::Responses);
+    let usage = event.counts.usage(Dialect::Responses, Content::Text);
     if !is_done {
         return usage.map(|usage| Part::Reported(Instant::now(), usage));
     }
@@ -71,4 +72,44 @@ pub fn read_server_event(
         Some(usage) => Part::Reported(done.since, usage),
         None => Part::Unreported(done),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_and_a_transcription_have_their_classes() {
+        // The examples of OpenAI's API reference.
+        let done = br#"{"event_id":"event_1","type":"response.done","response":{"object":"realtime.response","id":"resp_1","status":"completed",
+            "output":[],"usage":{"total_tokens":253,"input_tokens":132,"output_tokens":121,
+                "input_token_details":{"text_tokens":119,"audio_tokens":13,"image_tokens":0,"cached_tokens":64,
+                    "cached_tokens_details":{"text_tokens":64,"audio_tokens":0,"image_tokens":0}},
+                "output_token_details":{"text_tokens":30,"audio_tokens":91}}}}"#;
+        let part = read_server_event(done, &mut None, Instant::now());
+        let Some(Part::Reported(_, usage)) = part else {
+            panic!("a response");
+        };
+        assert_eq!((usage.input, usage.cached, usage.output), (132, 64, 121));
+        let classes = usage.classes;
+        assert_eq!((classes.audio_input, classes.audio_output), (13, 91));
+
+        let transcribed = |usage: &str| {
+            let event = format!(
+                r#"{{"type":"conversation.item.input_audio_transcription.completed","item_id":"msg_1","transcript":"Hello","usage":{usage}}}"#
+            );
+            match read_server_event(event.as_bytes(), &mut None, Instant::now()) {
+                Some(Part::Transcription(Some(usage))) => {
+                    [usage.input, usage.classes.audio_input, usage.audio_ms]
+                }
+                _ => panic!("a transcription"),
+            }
+        };
+        let details = r#"{"type":"tokens","total_tokens":48,"input_tokens":38,"input_token_details":{"text_tokens":10,"audio_tokens":28},"output_tokens":10}"#;
+        assert_eq!(transcribed(details), [38, 28, 0]);
+        let plain = r#"{"total_tokens":22,"input_tokens":13,"output_tokens":9}"#;
+        assert_eq!(transcribed(plain), [13, 13, 0]);
+        let seconds = r#"{"type":"duration","seconds":2.5}"#;
+        assert_eq!(transcribed(seconds), [0, 0, 2_500]);
+    }
 }

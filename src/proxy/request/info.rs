@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     json::{Excerpt, LooseName, PartReader, fold, for_each_member, skip_value, text_of},
+    model::ServiceTier,
     proxy::error::ApiError,
 };
 
@@ -29,6 +30,8 @@ pub struct BodyInfo {
     pub model: String,
     pub stream: bool,
     pub storage: StorageOptions,
+    /// The class of service that is asked for.
+    pub service_tier: Option<ServiceTier>,
     /// A member of this body makes some frameworks take the request for another.
     pub overrides_request: bool,
     /// The edit that makes a streamed request ask for usage. `None` if it asks by itself or is no
@@ -85,6 +88,7 @@ pub fn inspect(body: &Excerpt<'_>) -> Result<BodyInfo, ApiError> {
             }),
             audio: asks_audio(members.audio, members.modalities),
         },
+        service_tier: members.service_tier.and_then(tier_of),
         overrides_request: members.overrides_request,
         splice: splice.map(|splice| splice.in_whole(body)),
         sends_stream_options: members.stream_options.folded.is_some(),
@@ -133,6 +137,7 @@ struct Members<'a> {
     /// Some readers take the first of doubled members, so that any of them counts.
     background: bool,
     store: Option<&'a RawValue>,
+    service_tier: Option<&'a RawValue>,
     audio: Option<&'a RawValue>,
     modalities: Option<&'a RawValue>,
     overrides_request: bool,
@@ -148,6 +153,7 @@ impl<'de> PartReader<'de> for Members<'de> {
             b"background" => self.background |= next_is_true(object)?,
             b"stream_options" => self.stream_options.note(object.next_value()?, is_exact),
             b"store" if is_exact => self.store = Some(object.next_value()?),
+            b"service_tier" if is_exact => self.service_tier = Some(object.next_value()?),
             b"audio" => self.audio = Some(object.next_value()?),
             b"modalities" => self.modalities = Some(object.next_value()?),
             // Other names that begin with a letter mean nothing to a lenient reader, unless they
@@ -167,6 +173,16 @@ impl<'de> PartReader<'de> for Members<'de> {
 
 fn next_is_true<'de, A: MapAccess<'de>>(object: &mut A) -> Result<bool, A::Error> {
     Ok(is_true(object.next_value::<&RawValue>()?.get()))
+}
+
+/// Returns the class of service that a request asks for. Two words have other names in answers
+/// (OpenAI's and Anthropic's API references, `service_tier`).
+fn tier_of(value: &RawValue) -> Option<ServiceTier> {
+    match text_of(value.get())?.as_ref() {
+        "standard_only" => Some(ServiceTier::Default),
+        "fast" => Some(ServiceTier::Priority),
+        word => ServiceTier::parse(word),
+    }
 }
 
 /// Returns whether a chat asks for audio: by `audio`, which chooses a voice, or by a word of

@@ -14,7 +14,11 @@ use crate::proxy::{
     request,
     routes::{self, Endpoint, ObjectEffect},
 };
-use crate::{json::Excerpt, model::ObjectKind, usage::UsageOnlyEvents};
+use crate::{
+    json::Excerpt,
+    model::{ObjectKind, ServiceTier},
+    usage::UsageOnlyEvents,
+};
 
 /// Longest body that a worker itself looks into. A longer one goes to the blocking pool, because
 /// the worst of 64 MiB takes a second.
@@ -30,6 +34,8 @@ pub enum StreamUsage {
 /// The body as it goes out, and what is expected of the answer.
 pub struct PreparedRequest {
     pub model: String,
+    /// The class of service that is asked for.
+    pub service_tier: Option<ServiceTier>,
     pub body: BodyParts,
     /// The body without the edit, which a backend may refuse. `None` if there is no edit, or the
     /// client itself sent `stream_options`.
@@ -120,6 +126,7 @@ fn prepare(
 ) -> Result<PreparedRequest, ApiError> {
     let mut prepared = PreparedRequest {
         model: String::new(),
+        service_tier: None,
         references: Vec::new(),
         storage: StorageOptions::default(),
         is_json: false,
@@ -156,6 +163,7 @@ fn prepare(
     prepared.references = references::references(&excerpt, taken)?;
     prepared.storage = look.storage;
     prepared.model = look.model;
+    prepared.service_tier = look.service_tier;
     prepared.expected.stream = look.stream;
     if let Some(splice) = look.splice
         && endpoint.body == routes::Body::JsonAskingUsage

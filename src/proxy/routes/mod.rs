@@ -12,12 +12,13 @@ use smallvec::SmallVec;
 use super::error::ApiError;
 use crate::{
     model::ObjectKind,
-    usage::{Dialect, is_id},
+    usage::{Content, Dialect, is_id},
 };
 
 use path::{as_read_carelessly, is_below, is_unambiguous};
 use table::{CLOSED, CLOSED_LISTS, ENDPOINTS, STATEFUL};
 
+pub const CHAT: &str = "/v1/chat/completions";
 /// Paths of the two endpoints whose objects may use their tokens later.
 pub const RESPONSES: &str = "/v1/responses";
 pub const BATCHES: &str = "/v1/batches";
@@ -327,12 +328,21 @@ impl Endpoint {
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         match self.path {
-            "/v1/chat/completions" | "/v1/completions" | "/v1/embeddings" | "/v1/moderations" => {
-                Dialect::Completions
-            }
+            CHAT | "/v1/completions" | "/v1/embeddings" | "/v1/moderations" => Dialect::Completions,
             "/v1/messages" => Dialect::Messages,
             _ if self.method == "*" => Dialect::Unknown,
             _ => Dialect::Responses,
+        }
+    }
+
+    /// Returns what its tokens are of if the usage object does not say.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        match (self.path, self.metering) {
+            ("/v1/audio/speech", _) => Content::AudioOutput,
+            ("/v1/audio/transcriptions" | "/v1/audio/translations", _) => Content::AudioInput,
+            (_, Metering::Images) => Content::ImageOutput,
+            _ => Content::Text,
         }
     }
 

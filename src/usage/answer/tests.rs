@@ -1,5 +1,8 @@
 use super::*;
-use crate::{model::Usage, usage::Dialect};
+use crate::{
+    model::Usage,
+    usage::{Content, Dialect},
+};
 use proptest::prelude::*;
 
 fn usage(json: &str) -> Option<Usage> {
@@ -7,7 +10,7 @@ fn usage(json: &str) -> Option<Usage> {
 }
 
 fn usage_of(answer: &Answer) -> Option<Usage> {
-    answer.counts.usage(Dialect::Completions)
+    answer.counts.usage(Dialect::Completions, Content::Text)
 }
 
 #[test]
@@ -27,6 +30,43 @@ fn openai_s_usage_is_read_completely() {
     };
     assert_eq!(usage_of(&answer), Some(expected));
     assert_eq!(answer.model.as_deref(), Some("gpt-4.1-mini-2025"));
+}
+
+#[test]
+fn the_tier_is_read_beside_the_usage_or_in_it() {
+    for (json, expected) in [
+        (
+            r#"{"service_tier":"default","usage":{"prompt_tokens":1}}"#,
+            Some("default"),
+        ),
+        (r#"{"service_tier":"flex"}"#, Some("flex")),
+        (r#"{"service_tier":"auto"}"#, None),
+        (r#"{"service_tier":null}"#, None),
+        (r#"{"service_tier":["flex"]}"#, None),
+        (r#"{"service_tier":"on_demand"}"#, Some("on_demand")),
+        (
+            r#"{"usage":{"input_tokens":1,"service_tier":"standard"}}"#,
+            Some("default"),
+        ),
+        (
+            r#"{"type":"message_start","message":{"usage":{"input_tokens":1,"service_tier":"priority"}}}"#,
+            Some("priority"),
+        ),
+        (
+            r#"{"type":"response.completed","response":{"service_tier":"priority"}}"#,
+            Some("priority"),
+        ),
+        (r#"{"metadata":{"service_tier":"flex"}}"#, None),
+    ] {
+        let tier = |answer: &Answer| answer.tier().map(|tier| tier.as_str().to_owned());
+        assert_eq!(
+            tier(&read_answer(json.as_bytes())).as_deref(),
+            expected,
+            "{json}"
+        );
+        let (_, event) = read_event(json.as_bytes(), &mut Text::default());
+        assert_eq!(tier(&event).as_deref(), expected, "{json}");
+    }
 }
 
 #[test]

@@ -1,9 +1,12 @@
 use super::*;
-use crate::{model::Usage, usage::Dialect};
+use crate::{
+    model::Usage,
+    usage::{Content, Dialect},
+};
 use proptest::prelude::*;
 
 fn usage_of(reading: &Reading) -> Option<Usage> {
-    reading.counts().usage(Dialect::Completions)
+    reading.counts().usage(Dialect::Completions, Content::Text)
 }
 
 fn run(mut meter: Meter, reads: &[&[u8]]) -> (Reading, Vec<u8>) {
@@ -374,6 +377,143 @@ fn an_answer_labelled_json_is_read_by_its_first_byte() {
         (usage_of(&reading), &out[..]),
         (Some(usage_of_4()), &json[..])
     );
+}
+
+/// A stream of the responses API: its usage, and the calls of its tools in the order of
+/// `UsageClasses`, and its tier.
+fn of_responses(events: &[&str]) -> (Usage, [u64; 3], Option<String>) {
+    let stream = format!("data: {}\n\n", events.join("\n\ndata: "));
+    let meter = || {
+        Meter::events(
+            UsageOnlyEvents::Pass,
+            Encoding::Identity,
+            &Templates::default(),
+        )
+    };
+    let read = |reads: &[&[u8]]| {
+        let (reading, _) = run(meter(), reads);
+        let mut calls = UsageClasses::default();
+        reading.note_calls(&mut calls);
+        let usage = reading.counts().usage(Dialect::Responses, Content::Text);
+        (
+            usage.unwrap_or_default(),
+            [calls.web_searches, calls.file_searches, calls.code_calls],
+            reading.service_tier().map(|tier| tier.as_str().to_owned()),
+        )
+    };
+    let whole = read(&[stream.as_bytes()]);
+    for size in [1, 7, 100] {
+        let reads: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
+        assert_eq!(read(&reads), whole, "in reads of {size} bytes");
+    }
+    whole
+}
+
+const CREATED: &str = r#"{"type":"response.created","response":{"id":"resp_1","service_tier":"auto","output":[],"usage":null}}"#;
+const SEARCH_ADDED: &str = r#"{"type":"response.output_item.added","item":{"type":"web_search_call","id":"ws_1","status":"in_progress"}}"#;
+const SEARCH_DONE: &str = r#"{"type":"response.output_item.done","item":{"type":"web_search_call","id":"ws_1","action":{"type":"search","query":"q"}}}"#;
+const PAGE_DONE: &str = r#"{"item":{"type":"web_search_call","id":"ws_2","action":{"type":"open_page"}},"type":"response.output_item.done"}"#;
+const CODE_DONE: &str = r#"{"type":"response.output_item.done","item":{"type":"code_interpreter_call","id":"ci_1","container_id":"cntr_1"}}"#;
+const FILES_DONE: &str = r#"{"type":"response.output_item.done","item":{"type":"file_search_call","id":"fs_1","results":null}}"#;
+const COMPLETED: &str = r#"{"type":"response.completed","response":{"id":"resp_1","service_tier":"flex","output":[
+    {"type":"web_search_call","action":{"type":"search"}},{"type":"web_search_call","action":{"type":"open_page"}},
+    {"type":"code_interpreter_call","container_id":"cntr_1"},{"type":"file_search_call"},{"type":"message"}],
+    "usage":{"input_tokens":328,"input_tokens_details":{"cached_tokens":8,"cache_write_tokens":20},"output_tokens":52,"total_tokens":380}}}"#;
+
+#[test]
+fn calls_in_a_stream_are_counted_once() {
+    let completed = COMPLETED.replace('\n', "");
+    let all = [
+        CREATED,
+        SEARCH_ADDED,
+        SEARCH_DONE,
+        PAGE_DONE,
+        CODE_DONE,
+        CODE_DONE,
+        FILES_DONE,
+    ];
+    let with_end = |end: &str| of_responses(&[&all[..], &[end]].concat());
+    let flex = Some("flex".to_owned());
+    let (usage, calls, tier) = with_end(&completed);
+    assert_eq!((calls, &tier), ([1, 1, 1], &flex));
+    assert_eq!((usage.input, usage.cached), (328, 8));
+    assert_eq!(usage.classes.cache_write_5m, 20);
+
+    let incomplete = completed.replace("response.completed", "response.incomplete");
+    assert_eq!(with_end(&incomplete).1, [1, 1, 1]);
+    let (_, calls, tier) = of_responses(&[CREATED, &completed]);
+    assert_eq!((calls, &tier), ([1, 1, 1], &flex), "only the end has them");
+    let empty = r#"{"type":"response.completed","response":{"output":[],"usage":{"input_tokens":1,"output_tokens":1}}}"#;
+    assert_eq!(with_end(empty).1, [1, 1, 1], "only the events have them");
+    let (_, calls, tier) = of_responses(&all);
+    assert_eq!((calls, tier), ([1, 1, 1], None), "it breaks off");
+    assert_eq!(of_responses(&[CREATED, SEARCH_ADDED]).1, [0, 0, 0]);
+}
+
+#[test]
+fn the_tier_of_a_chat_s_chunks_is_known() {
+    let chunk = |text: &str| {
+        format!(
+            r#"{{"id":"c","model":"gpt-5","service_tier":"priority","choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#
+        )
+    };
+    let chunks = ["a", "b", "c"].map(chunk);
+    let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+    let (_, _, tier) = of_responses(&chunks);
+    assert_eq!(tier.as_deref(), Some("priority"));
+}
+
+#[test]
+fn a_stream_of_messages_has_classes_from_both_ends() {
+    let start = r#"{"type":"message_start","message":{"model":"c","usage":{"input_tokens":25,"cache_creation_input_tokens":300,"cache_read_input_tokens":7,
+        "cache_creation":{"ephemeral_5m_input_tokens":100,"ephemeral_1h_input_tokens":200},"output_tokens":1,"service_tier":"priority"}}}"#.replace('\n', "");
+    let delta = r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":15,"server_tool_use":{"web_search_requests":2}}}"#;
+    let stream = format!(
+        "event: message_start\ndata: {start}\n\ndata: {delta}\n\ndata: {{\"type\":\"message_stop\"}}\n\n"
+    );
+    let meter = Meter::events(
+        UsageOnlyEvents::Pass,
+        Encoding::Identity,
+        &Templates::default(),
+    );
+    let (reading, _) = run(meter, &[stream.as_bytes()]);
+    let usage = reading
+        .counts()
+        .usage(Dialect::Messages, Content::Text)
+        .unwrap();
+    assert_eq!((usage.input, usage.output, usage.cached), (332, 15, 7));
+    assert_eq!(
+        usage.classes,
+        UsageClasses {
+            cache_write_5m: 100,
+            cache_write_1h: 200,
+            web_searches: 2,
+            ..UsageClasses::default()
+        }
+    );
+    assert_eq!(reading.service_tier(), Some(&ServiceTier::Priority));
+}
+
+#[test]
+fn a_long_json_answer_has_its_classes() {
+    let text = "words ".repeat(300_000);
+    let json = format!(
+        r#"{{"id":"resp_1","service_tier":"flex","output":[{{"type":"web_search_call","action":{{"type":"search"}}}},{{"type":"message","content":[{{"type":"output_text","text":"{text}"}}]}}],
+            "usage":{{"input_tokens":328,"input_tokens_details":{{"cached_tokens":8,"cache_write_tokens":20}},"output_tokens":52,"total_tokens":380}}}}"#
+    );
+    for length in [None, Some(json.len() as u64)] {
+        let meter = Meter::json(Encoding::Identity, length).with_objects();
+        let reads: Vec<&[u8]> = json.as_bytes().chunks(10_000).collect();
+        let (reading, _) = run(meter, &reads);
+        let mut usage = reading
+            .counts()
+            .usage(Dialect::Responses, Content::Text)
+            .unwrap();
+        reading.note_calls(&mut usage.classes);
+        assert_eq!(usage.classes.cache_write_5m, 20);
+        assert_eq!(usage.classes.web_searches, 1);
+        assert_eq!(reading.service_tier(), Some(&ServiceTier::Flex));
+    }
 }
 
 proptest! {

@@ -1,5 +1,6 @@
 //! Every answered request has a row, with the backend's own numbers if it reported any.
 
+mod classes;
 mod endings;
 mod estimates;
 mod odd_streams;

@@ -41,6 +41,12 @@ fn a_batch_is_billed_once_and_its_files_belong_to_its_owner() {
         (row.endpoint.as_str(), row.model.as_deref()),
         ("/v1/batches", Some("m-2"))
     );
+    let is_batch = "SELECT is_batch FROM usage_logs";
+    let is_batch: i64 = proxy
+        .database()
+        .query_row(is_batch, [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(is_batch, 1);
 }
 
 #[test]

@@ -9,12 +9,12 @@ use crate::{
             access_log::Booked,
             booking::{Booking, Facts},
             estimator::{Estimate, Purpose},
-            numbers::{Metered, Missing, Numbers},
+            numbers::{Metered, Missing, Numbers, ServiceClass, searches_always},
         },
         request::clean_text,
-        routes::{Metering, ObjectEffect},
+        routes::{CHAT, Metering, ObjectEffect},
     },
-    usage::{AnswerText, Evidence, Input, Meter},
+    usage::{AnswerText, Evidence, Input, Meter, Reading},
 };
 
 /// Everything that is to be written at an answer's end.
@@ -118,7 +118,7 @@ impl Exchange {
 
     /// Makes the row from what the backend reported. The second value is what it did not report.
     pub(super) fn row(&mut self, outcome: Outcome) -> (UsageRow, Missing) {
-        let Numbers { usage, missing } = self.numbers(outcome);
+        let Numbers { mut usage, missing } = self.numbers(outcome);
         let source = match missing {
             Missing::Nothing => UsageSource::Backend,
             Missing::All => UsageSource::None,
@@ -131,6 +131,10 @@ impl Exchange {
         let served = served_model.as_deref().filter(|name| !name.is_empty());
         let chosen = served.filter(|_| self.model.is_empty());
         let model = chosen.map_or_else(|| self.model_or_unknown(), str::to_owned);
+        if self.answers_chat() && searches_always(&model, served) {
+            usage.classes.web_searches = usage.classes.web_searches.max(1);
+        }
+        let ServiceClass { tier, is_batch } = self.service_class();
         let row = UsageRow {
             user_id: self.caller().id,
             key_id: self.caller().key_id,
@@ -139,8 +143,8 @@ impl Exchange {
             model,
             served_model,
             usage,
-            service_tier: None,
-            is_batch: false,
+            service_tier: tier,
+            is_batch,
             estimated: EstimatedTokens::default(),
             status: self.status(),
             outcome,
@@ -189,10 +193,27 @@ impl Exchange {
         Metered {
             metering: self.metering(),
             dialect: self.endpoint.dialect(),
+            content: self.endpoint.content(),
             meter: self.meter.as_ref(),
             is_complete: outcome == Outcome::Completed,
         }
         .numbers()
+    }
+
+    /// Returns whether a chat is answered by more than an error.
+    fn answers_chat(&self) -> bool {
+        let is_failed = self.reading().is_none_or(|reading| reading.is_error);
+        self.endpoint.path == CHAT && !is_failed && !self.is_error()
+    }
+
+    /// Returns the class of service by the answer, or else by the request.
+    fn service_class(&self) -> ServiceClass {
+        let answered = self.reading().and_then(Reading::service_tier);
+        let class = ServiceClass::of(answered.or(self.service_tier.as_ref()));
+        ServiceClass {
+            is_batch: class.is_batch || self.endpoint.effect == ObjectEffect::Batch,
+            ..class
+        }
     }
 
     /// Returns whether text has passed that is in no count so far.

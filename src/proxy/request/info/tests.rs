@@ -37,6 +37,28 @@ fn a_request_for_audio_is_known() {
 }
 
 #[test]
+fn the_tier_that_a_request_asks_for_is_known() {
+    for (body, expected) in [
+        (r#"{"service_tier":"flex"}"#, Some("flex")),
+        (
+            r#"{"service_tier":"default","service_tier":"priority"}"#,
+            Some("priority"),
+        ),
+        (r#"{"service_tier":"fast"}"#, Some("priority")),
+        (r#"{"service_tier":"standard_only"}"#, Some("default")),
+        (r#"{"service_tier":"auto"}"#, None),
+        (r#"{"service_tier":"fl\u0065x"}"#, Some("flex")),
+        (r#"{"service_tier":null}"#, None),
+        (r#"{"service_tier":{"a":"flex"}}"#, None),
+        (r#"{"Service_Tier":"flex"}"#, None),
+        (r#"{"metadata":{"service_tier":"flex"}}"#, None),
+    ] {
+        let found = inspect(body.as_bytes()).unwrap().service_tier;
+        assert_eq!(found.as_ref().map(ServiceTier::as_str), expected, "{body}");
+    }
+}
+
+#[test]
 fn a_streamed_request_asks_for_usage_and_is_otherwise_unchanged() {
     for (body, expected) in [
         (
