@@ -31,6 +31,8 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('key', 'key', [CompletionResultType]::ParameterValue, 'Add, list, change and revoke single keys of users')
             [CompletionResult]::new('group', 'group', [CompletionResultType]::ParameterValue, 'Put users into groups, such as courses or teams')
             [CompletionResult]::new('costs', 'costs', [CompletionResultType]::ParameterValue, 'Show who used how many tokens, and what they cost')
+            [CompletionResult]::new('price', 'price', [CompletionResultType]::ParameterValue, 'List, check and set prices of models')
+            [CompletionResult]::new('usage', 'usage', [CompletionResultType]::ParameterValue, 'Show what you have used, with your own key')
             [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Write completions/, man/ and docs/settings.md into a directory')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
@@ -57,6 +59,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--ledger-sync', '--ledger-sync', [CompletionResultType]::ParameterName, 'When a usage row is safe: normal, full')
             [CompletionResult]::new('--on-ledger-failure', '--on-ledger-failure', [CompletionResultType]::ParameterName, 'What to do while rows cannot be written: refuse, serve')
             [CompletionResult]::new('--admin-token', '--admin-token', [CompletionResultType]::ParameterName, 'Token that opens /admin to every machine')
@@ -98,6 +101,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -113,6 +117,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -130,6 +135,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -145,6 +151,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -160,6 +167,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -174,6 +182,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -194,6 +203,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -208,6 +218,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -222,6 +233,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -236,6 +248,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -313,6 +326,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -327,6 +341,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -345,6 +360,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -359,6 +375,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -411,6 +428,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -425,6 +443,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -441,6 +460,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -457,6 +477,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -471,6 +492,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -485,6 +507,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -541,6 +564,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
@@ -548,6 +572,185 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--yesterday', '--yesterday', [CompletionResultType]::ParameterName, 'Show only yesterday')
             [CompletionResult]::new('--by-model', '--by-model', [CompletionResultType]::ParameterName, 'Print a line for each user and model')
             [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'List users who used nothing, too')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
+            [CompletionResult]::new('--csv', '--csv', [CompletionResultType]::ParameterName, 'Print CSV with a header line')
+            [CompletionResult]::new('--table', '--table', [CompletionResultType]::ParameterName, 'Print a table with lines around it also in a pipe')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('reprice', 'reprice', [CompletionResultType]::ParameterValue, 'Price usage of the past anew, and book the difference')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'llmproxy;costs;reprice' {
+            [CompletionResult]::new('--last-hours', '--last-hours', [CompletionResultType]::ParameterName, 'Show only the last N hours, for example 24 or 0.5')
+            [CompletionResult]::new('--start-time', '--start-time', [CompletionResultType]::ParameterName, 'Show only requests from this time on')
+            [CompletionResult]::new('--end-time', '--end-time', [CompletionResultType]::ParameterName, 'Show only requests up to this time')
+            [CompletionResult]::new('--month', '--month', [CompletionResultType]::ParameterName, 'Show only this month, or the one that is named')
+            [CompletionResult]::new('--since', '--since', [CompletionResultType]::ParameterName, 'Show only what came since, for example 7d or 2026-11-01')
+            [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'Only requests that asked for this model')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
+            [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--today', '--today', [CompletionResultType]::ParameterName, 'Show only today')
+            [CompletionResult]::new('--yesterday', '--yesterday', [CompletionResultType]::ParameterName, 'Show only yesterday')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Say what would change, and change nothing')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
+            [CompletionResult]::new('--csv', '--csv', [CompletionResultType]::ParameterName, 'Print CSV with a header line')
+            [CompletionResult]::new('--table', '--table', [CompletionResultType]::ParameterName, 'Print a table with lines around it also in a pipe')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'llmproxy;costs;help' {
+            [CompletionResult]::new('reprice', 'reprice', [CompletionResultType]::ParameterValue, 'Price usage of the past anew, and book the difference')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'llmproxy;costs;help;reprice' {
+            break
+        }
+        'llmproxy;costs;help;help' {
+            break
+        }
+        'llmproxy;price' {
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List prices: of one model with all details, or of all models whose names contain a text')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Name the models in the ledger whose requests have no price')
+            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Set the price of a model, from now or another time on')
+            [CompletionResult]::new('unset', 'unset', [CompletionResultType]::ParameterValue, 'Withdraw the latest price that was set for a model')
+            [CompletionResult]::new('fetch-file', 'fetch-file', [CompletionResultType]::ParameterValue, 'Get the newest price file of LiteLLM, for PRICES_FILE')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'llmproxy;price;list' {
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
+            [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
+            [CompletionResult]::new('--csv', '--csv', [CompletionResultType]::ParameterName, 'Print CSV with a header line')
+            [CompletionResult]::new('--table', '--table', [CompletionResultType]::ParameterName, 'Print a table with lines around it also in a pipe')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'llmproxy;price;check' {
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
+            [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
+            [CompletionResult]::new('--csv', '--csv', [CompletionResultType]::ParameterName, 'Print CSV with a header line')
+            [CompletionResult]::new('--table', '--table', [CompletionResultType]::ParameterName, 'Print a table with lines around it also in a pipe')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'llmproxy;price;set' {
+            [CompletionResult]::new('--input', '--input', [CompletionResultType]::ParameterName, 'Dollars for a million input tokens')
+            [CompletionResult]::new('--cached', '--cached', [CompletionResultType]::ParameterName, 'Dollars for a million cached input tokens; half of --input if it is not set')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Dollars for a million output tokens')
+            [CompletionResult]::new('--like', '--like', [CompletionResultType]::ParameterName, 'Take the price of another model for what is not given')
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Time from which on the price holds, for example 2026-12-01')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
+            [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'llmproxy;price;unset' {
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
+            [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'llmproxy;price;fetch-file' {
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Where to get it: an https:// or http:// URL, or a local file')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Write the file also if it lacks models or changes prices a lot')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'llmproxy;price;help' {
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List prices: of one model with all details, or of all models whose names contain a text')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Name the models in the ledger whose requests have no price')
+            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Set the price of a model, from now or another time on')
+            [CompletionResult]::new('unset', 'unset', [CompletionResultType]::ParameterValue, 'Withdraw the latest price that was set for a model')
+            [CompletionResult]::new('fetch-file', 'fetch-file', [CompletionResultType]::ParameterValue, 'Get the newest price file of LiteLLM, for PRICES_FILE')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'llmproxy;price;help;list' {
+            break
+        }
+        'llmproxy;price;help;check' {
+            break
+        }
+        'llmproxy;price;help;set' {
+            break
+        }
+        'llmproxy;price;help;unset' {
+            break
+        }
+        'llmproxy;price;help;fetch-file' {
+            break
+        }
+        'llmproxy;price;help;help' {
+            break
+        }
+        'llmproxy;usage' {
+            [CompletionResult]::new('--last-hours', '--last-hours', [CompletionResultType]::ParameterName, 'Show only the last N hours, for example 24 or 0.5')
+            [CompletionResult]::new('--start-time', '--start-time', [CompletionResultType]::ParameterName, 'Show only requests from this time on')
+            [CompletionResult]::new('--end-time', '--end-time', [CompletionResultType]::ParameterName, 'Show only requests up to this time')
+            [CompletionResult]::new('--month', '--month', [CompletionResultType]::ParameterName, 'Show only this month, or the one that is named')
+            [CompletionResult]::new('--since', '--since', [CompletionResultType]::ParameterName, 'Show only what came since, for example 7d or 2026-11-01')
+            [CompletionResult]::new('--by', '--by', [CompletionResultType]::ParameterName, 'Split by day, model or key, or several of them, separated by commas')
+            [CompletionResult]::new('--base-url', '--base-url', [CompletionResultType]::ParameterName, 'Address of the proxy, as SDKs take it: http://host:8000/v1')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--today', '--today', [CompletionResultType]::ParameterName, 'Show only today')
+            [CompletionResult]::new('--yesterday', '--yesterday', [CompletionResultType]::ParameterName, 'Show only yesterday')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
             [CompletionResult]::new('--csv', '--csv', [CompletionResultType]::ParameterName, 'Print CSV with a header line')
             [CompletionResult]::new('--table', '--table', [CompletionResultType]::ParameterName, 'Print a table with lines around it also in a pipe')
@@ -571,6 +774,8 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('key', 'key', [CompletionResultType]::ParameterValue, 'Add, list, change and revoke single keys of users')
             [CompletionResult]::new('group', 'group', [CompletionResultType]::ParameterValue, 'Put users into groups, such as courses or teams')
             [CompletionResult]::new('costs', 'costs', [CompletionResultType]::ParameterValue, 'Show who used how many tokens, and what they cost')
+            [CompletionResult]::new('price', 'price', [CompletionResultType]::ParameterValue, 'List, check and set prices of models')
+            [CompletionResult]::new('usage', 'usage', [CompletionResultType]::ParameterValue, 'Show what you have used, with your own key')
             [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Write completions/, man/ and docs/settings.md into a directory')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
@@ -668,6 +873,36 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             break
         }
         'llmproxy;help;costs' {
+            [CompletionResult]::new('reprice', 'reprice', [CompletionResultType]::ParameterValue, 'Price usage of the past anew, and book the difference')
+            break
+        }
+        'llmproxy;help;costs;reprice' {
+            break
+        }
+        'llmproxy;help;price' {
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List prices: of one model with all details, or of all models whose names contain a text')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Name the models in the ledger whose requests have no price')
+            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Set the price of a model, from now or another time on')
+            [CompletionResult]::new('unset', 'unset', [CompletionResultType]::ParameterValue, 'Withdraw the latest price that was set for a model')
+            [CompletionResult]::new('fetch-file', 'fetch-file', [CompletionResultType]::ParameterValue, 'Get the newest price file of LiteLLM, for PRICES_FILE')
+            break
+        }
+        'llmproxy;help;price;list' {
+            break
+        }
+        'llmproxy;help;price;check' {
+            break
+        }
+        'llmproxy;help;price;set' {
+            break
+        }
+        'llmproxy;help;price;unset' {
+            break
+        }
+        'llmproxy;help;price;fetch-file' {
+            break
+        }
+        'llmproxy;help;usage' {
             break
         }
         'llmproxy;help;generate' {

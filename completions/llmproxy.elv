@@ -28,6 +28,8 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand key 'Add, list, change and revoke single keys of users'
             cand group 'Put users into groups, such as courses or teams'
             cand costs 'Show who used how many tokens, and what they cost'
+            cand price 'List, check and set prices of models'
+            cand usage 'Show what you have used, with your own key'
             cand generate 'Write completions/, man/ and docs/settings.md into a directory'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -53,6 +55,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --ledger-sync 'When a usage row is safe: normal, full'
             cand --on-ledger-failure 'What to do while rows cannot be written: refuse, serve'
             cand --admin-token 'Token that opens /admin to every machine'
@@ -92,6 +95,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -106,6 +110,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -122,6 +127,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -136,6 +142,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -150,6 +157,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -163,6 +171,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -182,6 +191,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -195,6 +205,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -208,6 +219,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -221,6 +233,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -284,6 +297,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -297,6 +311,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -314,6 +329,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -327,6 +343,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -371,6 +388,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -384,6 +402,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -399,6 +418,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -414,6 +434,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -427,6 +448,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -440,6 +462,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -487,6 +510,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -494,6 +518,167 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --yesterday 'Show only yesterday'
             cand --by-model 'Print a line for each user and model'
             cand --all 'List users who used nothing, too'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand --csv 'Print CSV with a header line'
+            cand --table 'Print a table with lines around it also in a pipe'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand reprice 'Price usage of the past anew, and book the difference'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'llmproxy;costs;reprice'= {
+            cand --last-hours 'Show only the last N hours, for example 24 or 0.5'
+            cand --start-time 'Show only requests from this time on'
+            cand --end-time 'Show only requests up to this time'
+            cand --month 'Show only this month, or the one that is named'
+            cand --since 'Show only what came since, for example 7d or 2026-11-01'
+            cand --model 'Only requests that asked for this model'
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --today 'Show only today'
+            cand --yesterday 'Show only yesterday'
+            cand --dry-run 'Say what would change, and change nothing'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand --csv 'Print CSV with a header line'
+            cand --table 'Print a table with lines around it also in a pipe'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;costs;help'= {
+            cand reprice 'Price usage of the past anew, and book the difference'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'llmproxy;costs;help;reprice'= {
+        }
+        &'llmproxy;costs;help;help'= {
+        }
+        &'llmproxy;price'= {
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand list 'List prices: of one model with all details, or of all models whose names contain a text'
+            cand check 'Name the models in the ledger whose requests have no price'
+            cand set 'Set the price of a model, from now or another time on'
+            cand unset 'Withdraw the latest price that was set for a model'
+            cand fetch-file 'Get the newest price file of LiteLLM, for PRICES_FILE'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'llmproxy;price;list'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand --csv 'Print CSV with a header line'
+            cand --table 'Print a table with lines around it also in a pipe'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;price;check'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand --csv 'Print CSV with a header line'
+            cand --table 'Print a table with lines around it also in a pipe'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;price;set'= {
+            cand --input 'Dollars for a million input tokens'
+            cand --cached 'Dollars for a million cached input tokens; half of --input if it is not set'
+            cand --output 'Dollars for a million output tokens'
+            cand --like 'Take the price of another model for what is not given'
+            cand --from 'Time from which on the price holds, for example 2026-12-01'
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;price;unset'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;price;fetch-file'= {
+            cand --from 'Where to get it: an https:// or http:// URL, or a local file'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --yes 'Write the file also if it lacks models or changes prices a lot'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;price;help'= {
+            cand list 'List prices: of one model with all details, or of all models whose names contain a text'
+            cand check 'Name the models in the ledger whose requests have no price'
+            cand set 'Set the price of a model, from now or another time on'
+            cand unset 'Withdraw the latest price that was set for a model'
+            cand fetch-file 'Get the newest price file of LiteLLM, for PRICES_FILE'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'llmproxy;price;help;list'= {
+        }
+        &'llmproxy;price;help;check'= {
+        }
+        &'llmproxy;price;help;set'= {
+        }
+        &'llmproxy;price;help;unset'= {
+        }
+        &'llmproxy;price;help;fetch-file'= {
+        }
+        &'llmproxy;price;help;help'= {
+        }
+        &'llmproxy;usage'= {
+            cand --last-hours 'Show only the last N hours, for example 24 or 0.5'
+            cand --start-time 'Show only requests from this time on'
+            cand --end-time 'Show only requests up to this time'
+            cand --month 'Show only this month, or the one that is named'
+            cand --since 'Show only what came since, for example 7d or 2026-11-01'
+            cand --by 'Split by day, model or key, or several of them, separated by commas'
+            cand --base-url 'Address of the proxy, as SDKs take it: http://host:8000/v1'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --today 'Show only today'
+            cand --yesterday 'Show only yesterday'
             cand --json 'Print the JSON that the HTTP admin API returns'
             cand --csv 'Print CSV with a header line'
             cand --table 'Print a table with lines around it also in a pipe'
@@ -515,6 +700,8 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand key 'Add, list, change and revoke single keys of users'
             cand group 'Put users into groups, such as courses or teams'
             cand costs 'Show who used how many tokens, and what they cost'
+            cand price 'List, check and set prices of models'
+            cand usage 'Show what you have used, with your own key'
             cand generate 'Write completions/, man/ and docs/settings.md into a directory'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -587,6 +774,28 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         &'llmproxy;help;group;delete'= {
         }
         &'llmproxy;help;costs'= {
+            cand reprice 'Price usage of the past anew, and book the difference'
+        }
+        &'llmproxy;help;costs;reprice'= {
+        }
+        &'llmproxy;help;price'= {
+            cand list 'List prices: of one model with all details, or of all models whose names contain a text'
+            cand check 'Name the models in the ledger whose requests have no price'
+            cand set 'Set the price of a model, from now or another time on'
+            cand unset 'Withdraw the latest price that was set for a model'
+            cand fetch-file 'Get the newest price file of LiteLLM, for PRICES_FILE'
+        }
+        &'llmproxy;help;price;list'= {
+        }
+        &'llmproxy;help;price;check'= {
+        }
+        &'llmproxy;help;price;set'= {
+        }
+        &'llmproxy;help;price;unset'= {
+        }
+        &'llmproxy;help;price;fetch-file'= {
+        }
+        &'llmproxy;help;usage'= {
         }
         &'llmproxy;help;generate'= {
         }

@@ -32,6 +32,8 @@ complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "user" -d 'Add, li
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "key" -d 'Add, list, change and revoke single keys of users'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "group" -d 'Put users into groups, such as courses or teams'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
+complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "price" -d 'List, check and set prices of models'
+complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "usage" -d 'Show what you have used, with your own key'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l openai-backend-url -d 'URL of the server to forward to' -r
@@ -55,6 +57,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l shutdown-gra
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l ledger-sync -d 'When a usage row is safe: normal, full' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l on-ledger-failure -d 'What to do while rows cannot be written: refuse, serve' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l admin-token -d 'Token that opens /admin to every machine' -r
@@ -86,6 +89,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -96,6 +100,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from list" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -108,6 +113,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -118,6 +124,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -128,6 +135,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rename" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -137,6 +145,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from delete" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -152,6 +161,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from rotate" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -161,6 +171,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from forbid" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -170,6 +181,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from allow" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -179,6 +191,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from hash-keys" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -210,6 +223,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_s
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from add" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -219,6 +233,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_s
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from list" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -232,6 +247,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_s
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from set" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -241,6 +257,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_s
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand key; and __fish_seen_subcommand_from revoke" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -265,6 +282,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from add" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -274,6 +292,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from list" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -285,6 +304,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -296,6 +316,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -305,6 +326,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from rename" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -314,6 +336,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -l prices-file -d 'File of prices that go before those in the program' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from delete" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
@@ -328,41 +351,153 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "rename" -d 'Give a group another name'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete a group; its users stay'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l last-hours -d 'Show only the last N hours, for example 24 or 0.5' -r -f
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l start-time -d 'Show only requests from this time on' -r -f
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l end-time -d 'Show only requests up to this time' -r -f
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l month -d 'Show only this month, or the one that is named' -r -f
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l since -d 'Show only what came since, for example 7d or 2026-11-01' -r -f
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l by -d 'Split the sums by endpoint, model, user, group, key, hour, day, week or month' -r -f
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l user -d 'Show only this user' -r -f
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l group -d 'Show only users who are in this group now' -r -f
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l sort -d 'Sort by cost, tokens or requests, the largest first, or by name' -r -f
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l top -d 'Show only the first N lines' -r -f
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l database-url -d 'SQLite file of users and usage' -r
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l server -d 'Administer a running server over HTTP instead of the database file' -r
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l today -d 'Show only today'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l yesterday -d 'Show only yesterday'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l by-model -d 'Print a line for each user and model'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l all -d 'List users who used nothing, too'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l json -d 'Print the JSON that the HTTP admin API returns'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l csv -d 'Print CSV with a header line'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -l table -d 'Print a table with lines around it also in a pipe'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l last-hours -d 'Show only the last N hours, for example 24 or 0.5' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l start-time -d 'Show only requests from this time on' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l end-time -d 'Show only requests up to this time' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l month -d 'Show only this month, or the one that is named' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l since -d 'Show only what came since, for example 7d or 2026-11-01' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l by -d 'Split the sums by endpoint, model, user, group, key, hour, day, week or month' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l user -d 'Show only this user' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l group -d 'Show only users who are in this group now' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l sort -d 'Sort by cost, tokens or requests, the largest first, or by name' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l top -d 'Show only the first N lines' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l today -d 'Show only today'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l yesterday -d 'Show only yesterday'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l by-model -d 'Print a line for each user and model'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l all -d 'List users who used nothing, too'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l csv -d 'Print CSV with a header line'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -l table -d 'Print a table with lines around it also in a pipe'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -f -a "reprice" -d 'Price usage of the past anew, and book the difference'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and not __fish_seen_subcommand_from reprice help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l last-hours -d 'Show only the last N hours, for example 24 or 0.5' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l start-time -d 'Show only requests from this time on' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l end-time -d 'Show only requests up to this time' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l month -d 'Show only this month, or the one that is named' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l since -d 'Show only what came since, for example 7d or 2026-11-01' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l model -d 'Only requests that asked for this model' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l today -d 'Show only today'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l yesterday -d 'Show only yesterday'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l dry-run -d 'Say what would change, and change nothing'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l csv -d 'Print CSV with a header line'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -l table -d 'Print a table with lines around it also in a pipe'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from help" -f -a "reprice" -d 'Price usage of the past anew, and book the difference'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and not __fish_seen_subcommand_from list check set unset fetch-file help" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and not __fish_seen_subcommand_from list check set unset fetch-file help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and not __fish_seen_subcommand_from list check set unset fetch-file help" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and not __fish_seen_subcommand_from list check set unset fetch-file help" -f -a "list" -d 'List prices: of one model with all details, or of all models whose names contain a text'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and not __fish_seen_subcommand_from list check set unset fetch-file help" -f -a "check" -d 'Name the models in the ledger whose requests have no price'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and not __fish_seen_subcommand_from list check set unset fetch-file help" -f -a "set" -d 'Set the price of a model, from now or another time on'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and not __fish_seen_subcommand_from list check set unset fetch-file help" -f -a "unset" -d 'Withdraw the latest price that was set for a model'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and not __fish_seen_subcommand_from list check set unset fetch-file help" -f -a "fetch-file" -d 'Get the newest price file of LiteLLM, for PRICES_FILE'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and not __fish_seen_subcommand_from list check set unset fetch-file help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from list" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from list" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from list" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from list" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from list" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from list" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from list" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from list" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from list" -l csv -d 'Print CSV with a header line'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from list" -l table -d 'Print a table with lines around it also in a pipe'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from check" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from check" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from check" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from check" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from check" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from check" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from check" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from check" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from check" -l csv -d 'Print CSV with a header line'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from check" -l table -d 'Print a table with lines around it also in a pipe'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from set" -l input -d 'Dollars for a million input tokens' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from set" -l cached -d 'Dollars for a million cached input tokens; half of --input if it is not set' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from set" -l output -d 'Dollars for a million output tokens' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from set" -l like -d 'Take the price of another model for what is not given' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from set" -l from -d 'Time from which on the price holds, for example 2026-12-01' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from set" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from set" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from set" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from set" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from set" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from set" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from set" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from set" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from set" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from unset" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from unset" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from unset" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from unset" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from unset" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from unset" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from unset" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from unset" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from unset" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from unset" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from fetch-file" -l from -d 'Where to get it: an https:// or http:// URL, or a local file' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from fetch-file" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from fetch-file" -l yes -d 'Write the file also if it lacks models or changes prices a lot'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from fetch-file" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from fetch-file" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from help" -f -a "list" -d 'List prices: of one model with all details, or of all models whose names contain a text'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from help" -f -a "check" -d 'Name the models in the ledger whose requests have no price'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from help" -f -a "set" -d 'Set the price of a model, from now or another time on'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from help" -f -a "unset" -d 'Withdraw the latest price that was set for a model'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from help" -f -a "fetch-file" -d 'Get the newest price file of LiteLLM, for PRICES_FILE'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l last-hours -d 'Show only the last N hours, for example 24 or 0.5' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l start-time -d 'Show only requests from this time on' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l end-time -d 'Show only requests up to this time' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l month -d 'Show only this month, or the one that is named' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l since -d 'Show only what came since, for example 7d or 2026-11-01' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l by -d 'Split by day, model or key, or several of them, separated by commas' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l base-url -d 'Address of the proxy, as SDKs take it: http://host:8000/v1' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l today -d 'Show only today'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l yesterday -d 'Show only yesterday'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l csv -d 'Print CSV with a header line'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l table -d 'Print a table with lines around it also in a pipe'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -s h -l help -d 'Print help'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -s V -l version -d 'Print version'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs generate help" -f -a "serve" -d 'Run the proxy'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs generate help" -f -a "user" -d 'Add, list, rename, rotate, forbid and delete users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs generate help" -f -a "key" -d 'Add, list, change and revoke single keys of users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs generate help" -f -a "group" -d 'Put users into groups, such as courses or teams'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs generate help" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs generate help" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "serve" -d 'Run the proxy'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "user" -d 'Add, list, rename, rotate, forbid and delete users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "key" -d 'Add, list, change and revoke single keys of users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "group" -d 'Put users into groups, such as courses or teams'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "price" -d 'List, check and set prices of models'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "usage" -d 'Show what you have used, with your own key'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "add" -d 'Add users and print their new keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "list" -d 'List users with masked keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "show" -d 'Show a user with all keys'
@@ -383,3 +518,9 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "set" -d 'Take users into a group, or out of it'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "rename" -d 'Give a group another name'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "delete" -d 'Delete a group; its users stay'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from costs" -f -a "reprice" -d 'Price usage of the past anew, and book the difference'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from price" -f -a "list" -d 'List prices: of one model with all details, or of all models whose names contain a text'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from price" -f -a "check" -d 'Name the models in the ledger whose requests have no price'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from price" -f -a "set" -d 'Set the price of a model, from now or another time on'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from price" -f -a "unset" -d 'Withdraw the latest price that was set for a model'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from price" -f -a "fetch-file" -d 'Get the newest price file of LiteLLM, for PRICES_FILE'

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use llmproxy::model::{format_utc, now_ms};
-use llmproxy::store::ledger::{KeyHooks, LedgerThread, OnFailure, Sync};
+use llmproxy::store::ledger::{LedgerThread, OnFailure, ServerLinks, Sync};
 use llmproxy::store::{DatabasePath, IfMissing, Store};
 use rusqlite::{Connection, params};
 use serde_json::Value;
@@ -117,8 +117,13 @@ fn build(dir: &TempDir, rows: i64, begin_ms: i64) -> io::Result<Connection> {
         .map_err(io::Error::other)?;
     let newest = (rows - NOT_SUMMED_UP).max(0);
     insert(&connection, 0..newest, rows, begin_ms).map_err(io::Error::other)?;
-    let ledger = LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, KeyHooks::default())
-        .map_err(io::Error::other)?;
+    let ledger = LedgerThread::start(
+        &store,
+        Sync::Normal,
+        OnFailure::Refuse,
+        ServerLinks::default(),
+    )
+    .map_err(io::Error::other)?;
     // Nothing was queued that could be left unwritten.
     let _ = ledger.close();
     insert(&connection, newest..rows, rows, begin_ms).map_err(io::Error::other)?;

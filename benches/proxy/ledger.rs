@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use llmproxy::model::{Entry, EstimatedTokens, Outcome, Usage, UsageRow, UsageSource, now_ms};
 use llmproxy::store::ledger::{
-    KeyHooks, Ledger, LedgerThread, NotWritten, OnFailure, Sync, WorkerLedger,
+    Ledger, LedgerThread, NotWritten, OnFailure, ServerLinks, Sync, WorkerLedger,
 };
 use llmproxy::store::{DatabasePath, IfMissing, Store};
 use tokio::task::LocalSet;
@@ -31,8 +31,13 @@ pub fn measure(duration: Duration) -> io::Result<Committed> {
     let path = dir.path().join("ledger.db");
     let location = DatabasePath::parse(&path.display().to_string()).map_err(io::Error::other)?;
     let store = Store::open(&location, IfMissing::Create).map_err(io::Error::other)?;
-    let ledger = LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, KeyHooks::default())
-        .map_err(io::Error::other)?;
+    let ledger = LedgerThread::start(
+        &store,
+        Sync::Normal,
+        OnFailure::Refuse,
+        ServerLinks::default(),
+    )
+    .map_err(io::Error::other)?;
     let workers = machine::cores().min(WORKERS_MAX);
     let begun = Instant::now();
     let running: Vec<_> = (0..workers)

@@ -21,12 +21,15 @@ pub enum AdminError {
     #[error("nothing was changed:\n{}", .0.join("\n"))]
     Entries(Vec<String>),
     #[error(transparent)]
+    Prices(#[from] super::PriceFileError),
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl AdminError {
     /// Returns the error of a member's value.
-    pub(super) fn field(field: &'static str, message: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn field(field: &'static str, message: impl Into<String>) -> Self {
         Self::Field {
             field,
             message: message.into(),

@@ -1,6 +1,7 @@
 //! Reads the members of an operation out of a query or a JSON object. Unknown names and wrong types
 //! are refused, because a misspelt filter would be a wrong answer.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{AdminError, Operation};
@@ -73,9 +74,20 @@ impl Member {
 /// # Errors
 /// [`AdminError`] names the parameter that is unknown or has a wrong value.
 pub fn of_query<O: Operation>(query: &str) -> Result<O, AdminError> {
+    of_query_members(query, O::MEMBERS)
+}
+
+/// Reads a value of such members from a query, as [`of_query`] does.
+///
+/// # Errors
+/// The errors of [`of_query`].
+pub fn of_query_members<T: DeserializeOwned>(
+    query: &str,
+    known_members: &'static [Member],
+) -> Result<T, AdminError> {
     let mut members = Map::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        let member = known::<O>(&name, "query parameter")?;
+        let member = known(known_members, &name, "query parameter")?;
         let value = match member.kind {
             Kind::Text => Value::from(value.into_owned()),
             Kind::Flag => flag(member.name, &value)?,
@@ -104,7 +116,7 @@ pub fn of_body<O: Operation>(body: &[u8]) -> Result<O, AdminError> {
         ))
     })?;
     for (name, value) in &members {
-        let member = known::<O>(name, "member")?;
+        let member = known(O::MEMBERS, name, "member")?;
         let fits = value.is_null()
             || match member.kind {
                 Kind::Text => value.is_string(),
@@ -120,7 +132,7 @@ pub fn of_body<O: Operation>(body: &[u8]) -> Result<O, AdminError> {
     finish(members)
 }
 
-fn finish<O: Operation>(members: Map<String, Value>) -> Result<O, AdminError> {
+fn finish<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T, AdminError> {
     serde_json::from_value(Value::Object(members)).map_err(|error| {
         // Only the elements of a list are not checked above.
         AdminError::UnknownMember(error.to_string())
@@ -150,14 +162,18 @@ fn wrong_type(member: Member) -> AdminError {
     AdminError::field(name, format!("{name} must be {what}"))
 }
 
-fn known<O: Operation>(name: &str, noun: &str) -> Result<&'static Member, AdminError> {
-    let found = O::MEMBERS.iter().find(|member| member.name == name);
+fn known(
+    known_members: &'static [Member],
+    name: &str,
+    noun: &str,
+) -> Result<&'static Member, AdminError> {
+    let found = known_members.iter().find(|member| member.name == name);
     found.ok_or_else(|| {
         let shown: String = name.chars().take(60).collect();
-        let names = O::MEMBERS.iter().map(|member| member.name);
+        let names = known_members.iter().map(|member| member.name);
         let advice = match closest(name, names.clone()) {
             Some(close) => format!("did you mean {close:?}?"),
-            None if O::MEMBERS.is_empty() => "there are none here".to_owned(),
+            None if known_members.is_empty() => "there are none here".to_owned(),
             None => format!("known are {}", names.collect::<Vec<_>>().join(", ")),
         };
         AdminError::UnknownMember(format!("unknown {noun} {shown:?}: {advice}"))

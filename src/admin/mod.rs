@@ -6,9 +6,13 @@ mod error;
 mod groups;
 mod keys;
 mod members;
+mod prices;
 mod users;
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rusqlite::Connection;
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,7 +23,11 @@ pub use groups::{
     AddGroup, DeleteGroup, GroupWithUsers, ListGroups, RenameGroup, SetGroup, ShowGroup,
 };
 pub use keys::{AddKey, HashKeys, HashedKeys, ListKeys, RevokeKey, RotateKey, SetKey};
-pub use members::{Kind, Member, closest, of_body, of_query};
+pub use members::{Kind, Member, closest, of_body, of_query, of_query_members};
+pub use prices::{
+    CheckPrices, ListPrices, PriceCheck, PriceEntry, PriceList, Reprice, SetPrice, UnpricedModel,
+    UnsetPrice,
+};
 pub use users::{
     AddUsers, AllowKey, DeleteUser, DeletedUser, ForbidKey, GenerateKey, IssuedKeys, KeyOptions,
     ListUsers, RenameUser, SetUser, ShowUser, UserLine, UserWithKeys,
@@ -27,6 +35,7 @@ pub use users::{
 
 use crate::{
     model::Calendar,
+    prices::Catalog,
     store::{PooledConnection, Store, StoreError, keys::KeyStorage},
 };
 
@@ -66,17 +75,72 @@ pub struct AdminContext {
     pub store: Store,
     pub key_storage: KeyStorage,
     pub calendar: Calendar,
+    /// Prices of a file, if there is one.
+    pub prices: PriceFile,
     /// Refreshes the keys of this process, if it is a server.
     pub on_change: Option<OnChange>,
 }
 
+/// The operator's file of prices.
+#[derive(Clone)]
+pub enum PriceFile {
+    /// There is none, or it was read already.
+    Read(Option<Catalog>),
+    /// It is read by the operations that need it, so that the others do not fail if it is broken.
+    Unread(PathBuf),
+}
+
+impl PriceFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Which line and member is wrong, or why it cannot be read.
+    pub fn read(path: &Path) -> Result<Catalog, PriceFileError> {
+        let named = |reason: String| PriceFileError {
+            path: path.to_owned(),
+            reason,
+        };
+        let json = std::fs::read(path).map_err(|error| named(error.to_string()))?;
+        Catalog::parse(&json).map_err(|error| named(error.to_string()))
+    }
+}
+
+/// Why a file of prices cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("PRICES_FILE=\"{path}\": {reason}")]
+pub struct PriceFileError {
+    path: PathBuf,
+    reason: String,
+}
+
 impl AdminContext {
+    /// Returns the prices of the file.
+    fn price_file(&self) -> Result<Option<Catalog>, AdminError> {
+        match &self.prices {
+            PriceFile::Read(catalog) => Ok(catalog.clone()),
+            PriceFile::Unread(path) => Ok(Some(PriceFile::read(path)?)),
+        }
+    }
+
     /// Lends a connection.
     ///
     /// # Errors
     /// If the database cannot be opened.
     fn connection(&self) -> Result<PooledConnection, StoreError> {
         self.store.connection()
+    }
+
+    /// Asks something that is no operation of an operator's.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn read<T>(
+        &self,
+        question: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, AdminError> {
+        let mut connection = self.connection()?;
+        let answer = question(&mut connection);
+        Ok(answer.map_err(|error| self.store.explain(error))?)
     }
 
     /// Runs an operation, adds to its error which file it is about, and refreshes the keys of this

@@ -74,6 +74,17 @@ pub enum Command {
     #[command(after_long_help = money::COSTS_EXAMPLES, args_conflicts_with_subcommands = true)]
     Costs(money::CostsArgs),
 
+    /// List, check and set prices of models
+    #[command(subcommand, after_long_help = money::PRICE_EXAMPLES)]
+    Price(money::PriceCommand),
+
+    /// Show what you have used, with your own key
+    ///
+    /// For people who have a key of a proxy and nothing else. The key is read from the variable
+    /// OPENAI_API_KEY or from `.env`, the address from OPENAI_BASE_URL, like in OpenAI's SDKs.
+    #[command(after_long_help = money::USAGE_EXAMPLES)]
+    Usage(Box<money::UsageArgs>),
+
     /// Write completions/, man/ and docs/settings.md into a directory
     #[command(hide = true)]
     Generate {

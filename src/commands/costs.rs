@@ -6,13 +6,13 @@ use clap::ArgMatches;
 use super::{
     WrongUsage,
     listing::Listing,
-    note, print, print_raw_list,
-    tables::CostLines,
+    note, print, print_list, print_raw_list,
+    tables::{self, CostLines},
     target::{Target, of_input},
 };
 use crate::{
-    admin::{ListCosts, Window},
-    cli::money::{CostsArgs, WindowArgs},
+    admin::{ListCosts, Reprice, Window},
+    cli::money::{CostsArgs, CostsCommand, RepriceArgs, WindowArgs},
     config::env_file::Variables,
     model::Dimension,
     store::{
@@ -26,6 +26,9 @@ pub(super) fn run(
     matches: &ArgMatches,
     variables: &Variables,
 ) -> anyhow::Result<()> {
+    if let Some(CostsCommand::Reprice(args)) = &args.command {
+        return reprice(args, matches, variables);
+    }
     let by = Dimension::parse_list(args.by.as_deref().unwrap_or_default())
         .map_err(|error| WrongUsage(format!("--by: {error}")))?;
     let window = window(&args.window);
@@ -70,6 +73,36 @@ pub(super) fn run(
             "{model} has no price of its own; that of {price} was taken"
         ));
     }
+    Ok(())
+}
+
+/// Prices usage of the past anew.
+fn reprice(args: &RepriceArgs, matches: &ArgMatches, variables: &Variables) -> anyhow::Result<()> {
+    let window = window(&args.window);
+    window
+        .parse(&args.target.calendar(matches)?)
+        .map_err(of_input)?;
+    let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
+    let done = target.run(Reprice {
+        window,
+        model: args.model.clone(),
+        dry_run: args.dry_run.then_some(true),
+    })?;
+    if !done.models.is_empty() || args.output.json {
+        let listing = tables::repriced(&done.models);
+        print_list(&args.output, &done, &listing, "")?;
+    }
+    let (rows, changed) = (done.rows, done.changed_rows);
+    let verb = if args.dry_run {
+        "would change"
+    } else {
+        "changed"
+    };
+    let delta = tables::dollars(done.cost_delta_usd);
+    let unpriced = done.unpriced_rows;
+    note(&format!(
+        "{verb} the cost of {changed} of {rows} requests, by {delta} dollars in all; {unpriced} have no price"
+    ));
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use clap::ArgMatches;
 
-use super::{confirm, print, print_json, print_list, tables, target::Target};
+use super::{confirm, print, print_json, print_list, print_table, tables, target::Target};
 use crate::{
     admin::{AddGroup, DeleteGroup, GroupWithUsers, ListGroups, RenameGroup, SetGroup, ShowGroup},
     cli::people::{GroupArgs, GroupDeleteArgs, GroupRenameArgs, GroupSetArgs, ListArgs},
@@ -106,10 +106,9 @@ fn print_group(shown: &GroupWithUsers, is_json: bool) -> anyhow::Result<()> {
     if is_json {
         return print_json(shown);
     }
-    let width = comfy_table::Table::new().width();
-    print(&tables::groups(std::slice::from_ref(&shown.group)).boxed(width))?;
+    print_table(&tables::groups(std::slice::from_ref(&shown.group)))?;
     if shown.users.is_empty() {
         return print("no users are in it");
     }
-    print(&tables::users(&shown.users).boxed(width))
+    print_table(&tables::users(&shown.users))
 }

@@ -6,7 +6,8 @@ use anyhow::Context;
 use clap::ArgMatches;
 
 use super::{
-    print, print_json, print_list, read_secret_line, tables, target::Target, user::key_options,
+    print, print_json, print_list, print_table, read_secret_line, tables, target::Target,
+    user::key_options,
 };
 use crate::{
     admin::{AddKey, ListKeys, RevokeKey, SetKey},
@@ -73,8 +74,7 @@ pub(super) fn set(
     if args.output.json {
         return print_json(&key);
     }
-    let width = comfy_table::Table::new().width();
-    print(&tables::keys(std::slice::from_ref(&key)).boxed(width))
+    print_table(&tables::keys(std::slice::from_ref(&key)))
 }
 
 pub(super) fn revoke(

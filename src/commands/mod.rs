@@ -3,12 +3,15 @@
 mod costs;
 mod generate;
 mod group;
+mod http;
 mod key;
 mod listing;
 mod logging;
+mod price;
 mod serve;
 mod tables;
 mod target;
+mod usage;
 mod user;
 
 use std::io::IsTerminal;
@@ -19,6 +22,7 @@ use clap::ArgMatches;
 use crate::{
     cli::{
         Cli, Command,
+        money::PriceCommand,
         people::{GroupCommand, KeyCommand, ListOutputArgs, UserCommand},
     },
     config::{SettingError, env_file::Variables},
@@ -61,6 +65,14 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
             GroupCommand::Delete(args) => group::delete(&args, matches, variables),
         },
         Command::Costs(args) => costs::run(&args, matches, variables),
+        Command::Price(command) => match command {
+            PriceCommand::List(args) => price::list(&args, matches, variables),
+            PriceCommand::Check(args) => price::check(&args, matches, variables),
+            PriceCommand::Set(args) => price::set(&args, matches, variables),
+            PriceCommand::Unset(args) => price::unset(&args, matches, variables),
+            PriceCommand::FetchFile(args) => price::fetch_file(&args, variables),
+        },
+        Command::Usage(args) => usage::run(&args, matches, variables),
         Command::Generate { dir } => generate::run(&dir),
     }
 }
@@ -113,6 +125,15 @@ fn print_raw_list(
         print(&listing.csv()?)
     } else if output.table || std::io::stdout().is_terminal() {
         print(&on_terminal.boxed(comfy_table::Table::new().width()))
+    } else {
+        print(&listing.aligned())
+    }
+}
+
+/// Prints a table on a terminal, and aligned text in a pipe.
+fn print_table(listing: &Listing) -> anyhow::Result<()> {
+    if std::io::stdout().is_terminal() {
+        print(&listing.boxed(comfy_table::Table::new().width()))
     } else {
         print(&listing.aligned())
     }

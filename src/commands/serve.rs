@@ -11,9 +11,10 @@ use clap::ArgMatches;
 
 use super::logging;
 use crate::{
-    admin::AdminContext,
+    admin::{AdminContext, PriceFile},
     config::{Config, ServeSettings, env_file::Variables},
     model::Secret,
+    prices::Catalog,
     proxy::{
         accounting::estimator::Estimator,
         admission::{
@@ -34,7 +35,7 @@ use crate::{
     store::{
         Store, StoreError,
         keys::{self, KeyStorage},
-        ledger::{KeyHooks, Ledger, LedgerThread},
+        ledger::{Ledger, LedgerThread, ServerLinks},
     },
 };
 
@@ -53,6 +54,11 @@ pub(super) fn run(
     // raised, it stays.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let connector = connect_settings(&config)?;
+    let price_file = config
+        .prices_file
+        .as_deref()
+        .map(PriceFile::read)
+        .transpose()?;
     let store = Store::open_for_server(&config.database)?;
     if config.key_storage == KeyStorage::Hashed {
         warn_of_clear_keys(&store)?;
@@ -64,7 +70,8 @@ pub(super) fn run(
             &store,
             config.ledger_sync,
             config.on_ledger_failure,
-            KeyHooks {
+            ServerLinks {
+                price_file: price_file.clone(),
                 on_change: Box::new(move |connection| {
                     changed.refresh(|| keys::holders(connection))
                 }),
@@ -78,6 +85,7 @@ pub(super) fn run(
         &connector,
         &store,
         &keys,
+        price_file,
         (ledger.handle(), estimator.clone()),
     );
     // Some rows may still wait for the ledger, and some of them for an estimate.
@@ -107,6 +115,7 @@ fn serve(
     connector: &Arc<Connector>,
     store: &Store,
     keys: &Arc<KeyTable>,
+    price_file: Option<Catalog>,
     (ledger, estimator): (Ledger, Estimator),
 ) -> anyhow::Result<()> {
     let drain = Arc::new(Drain::default());
@@ -150,6 +159,7 @@ fn serve(
             store: store.clone(),
             key_storage: config.key_storage,
             calendar: config.calendar.clone(),
+            prices: PriceFile::Read(price_file),
             on_change: Some(refresh_keys(keys)),
         },
         access: AdminAccess::new(config.admin_token.as_ref(), config.admin_allow.clone()),

@@ -11,8 +11,8 @@ use anyhow::{Context, bail};
 use clap::ArgMatches;
 
 use super::{
-    WrongUsage, confirm, note, print, print_json, print_list, read_secret_line, tables,
-    target::Target,
+    WrongUsage, confirm, note, print, print_json, print_list, print_table, read_secret_line,
+    tables, target::Target,
 };
 use crate::{
     admin::{
@@ -282,9 +282,8 @@ pub(super) fn show(
     if args.output.json {
         return print_json(&shown);
     }
-    let width = comfy_table::Table::new().width();
-    print(&tables::users(std::slice::from_ref(&shown.user)).boxed(width))?;
-    print(&tables::keys(&shown.keys).boxed(width))
+    print_table(&tables::users(std::slice::from_ref(&shown.user)))?;
+    print_table(&tables::keys(&shown.keys))
 }
 
 pub(super) fn set(

@@ -143,6 +143,9 @@ pub struct ServeSettings {
     #[command(flatten)]
     pub(super) zone: ZoneSettings,
 
+    #[command(flatten)]
+    pub(super) prices: PriceSettings,
+
     /// When a usage row is safe: normal, full
     ///
     /// normal: rows survive a crash of the proxy. full: each commit waits for the disk, so that
@@ -219,6 +222,17 @@ pub struct ZoneSettings {
     pub(super) time_zone: String,
 }
 
+/// The setting of the commands that price usage.
+#[derive(Debug, Args)]
+pub struct PriceSettings {
+    /// File of prices that go before those in the program
+    ///
+    /// LiteLLM's file as it is, or any part of it. `llmproxy price fetch-file` gets the newest one.
+    /// The server reads it when it starts. Prices of `llmproxy price set` go before both.
+    #[arg(long, env = table::PRICES_FILE.variable, hide_env_values = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = DATABASE)]
+    pub(super) prices_file: Option<std::path::PathBuf>,
+}
+
 /// The settings of the commands that administer: the database file, or a server that has it.
 #[derive(Debug, Args)]
 pub struct TargetSettings {
@@ -231,6 +245,9 @@ pub struct TargetSettings {
     #[command(flatten)]
     pub(super) zone: ZoneSettings,
 
+    #[command(flatten)]
+    pub(super) prices: PriceSettings,
+
     /// Administer a running server over HTTP instead of the database file
     ///
     /// The server's ADMIN_TOKEN is read from the variable ADMIN_TOKEN, from `.env`, or from the file
@@ -242,4 +259,12 @@ pub struct TargetSettings {
     /// File that contains the ADMIN_TOKEN of the server
     #[arg(long, env = table::ADMIN_TOKEN_FILE.variable, hide_env_values = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = REMOTE)]
     pub(super) admin_token_file: Option<std::path::PathBuf>,
+}
+
+/// The settings of the command for a person who has only a key. The key is no flag.
+#[derive(Debug, Args)]
+pub struct AccountSettings {
+    /// Address of the proxy, as SDKs take it: http://host:8000/v1
+    #[arg(long, value_name = "URL", value_hint = clap::ValueHint::Url, help_heading = REMOTE)]
+    pub(super) base_url: Option<String>,
 }

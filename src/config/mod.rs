@@ -12,7 +12,10 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::ArgMatches;
 use ipnet::IpNet;
 
-pub use flags::{DatabaseSettings, KeySettings, ServeSettings, TargetSettings, ZoneSettings};
+pub use flags::{
+    AccountSettings, DatabaseSettings, KeySettings, PriceSettings, ServeSettings, TargetSettings,
+    ZoneSettings,
+};
 pub use reader::SettingError;
 
 use self::{
@@ -44,6 +47,7 @@ pub struct Config {
     pub port: u16,
     pub database: DatabasePath,
     pub key_storage: KeyStorage,
+    pub prices_file: Option<PathBuf>,
     /// Of `TIME_ZONE`.
     pub calendar: Calendar,
     /// 0 means unlimited.
@@ -96,6 +100,7 @@ impl Config {
             database: settings.database.path(matches)?,
             key_storage: settings.keys.storage(matches)?,
             calendar: settings.zone.calendar(matches)?,
+            prices_file: settings.prices.path(),
             max_concurrent_requests: read.value(
                 &table::MAX_CONCURRENT_REQUESTS,
                 &settings.max_concurrent_requests,
@@ -179,7 +184,9 @@ fn backend_url(settings: &ServeSettings, read: &Reader<'_>) -> Result<BackendUrl
     }
 }
 
-fn extra_roots(variables: &Variables) -> Option<PathBuf> {
+/// Returns the file of `SSL_CERT_FILE`: root certificates to trust besides the embedded ones.
+#[must_use]
+pub fn extra_roots(variables: &Variables) -> Option<PathBuf> {
     const NAME: &str = "SSL_CERT_FILE";
     // A path need not be UTF-8.
     let in_file = || variables.in_file(NAME).map(OsString::from);
@@ -272,6 +279,12 @@ impl TargetSettings {
     pub fn calendar(&self, matches: &ArgMatches) -> Result<Calendar, SettingError> {
         self.zone.calendar(matches)
     }
+
+    /// Returns the file of prices.
+    #[must_use]
+    pub fn prices_file(&self) -> Option<PathBuf> {
+        self.prices.path()
+    }
 }
 
 /// Reads the URL of a server: scheme, host and port.
@@ -284,6 +297,63 @@ fn server_url(text: &str) -> Option<String> {
         && url.query().is_none()
         && url.fragment().is_none();
     is_plain.then(|| url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// A proxy and a key for it.
+#[derive(Debug)]
+pub struct ProxyAccount {
+    /// The proxy's address up to `/v1`, without a slash at the end.
+    pub base_url: String,
+    pub key: Secret,
+    /// `SSL_CERT_FILE`: root certificates to trust besides the embedded ones.
+    pub extra_roots: Option<PathBuf>,
+}
+
+impl AccountSettings {
+    /// Returns address and key.
+    ///
+    /// # Errors
+    /// [`SettingError`] if either is missing or cannot be used.
+    pub fn account(
+        &self,
+        matches: &ArgMatches,
+        variables: &Variables,
+    ) -> Result<ProxyAccount, SettingError> {
+        let read = Reader { matches };
+        let base = &table::OPENAI_BASE_URL;
+        let of_variable = variables.get(base.variable);
+        let text = given(self.base_url.as_deref()).or_else(|| given(of_variable.as_deref()));
+        let text = text.ok_or_else(|| {
+            read.error(
+                base.variable,
+                None,
+                "set it, or --base-url, to the address of the proxy",
+            )
+        })?;
+        let base_url = read.value(base, text, server_url)?;
+        let variable = table::OPENAI_API_KEY.variable;
+        let key = variables.get(variable);
+        let key = given(key.as_deref()).ok_or_else(|| {
+            read.error(
+                variable,
+                None,
+                "set it to your key of the proxy, which begins with llmp-",
+            )
+        })?;
+        Ok(ProxyAccount {
+            base_url,
+            key: Secret::new(key),
+            extra_roots: extra_roots(variables),
+        })
+    }
+}
+
+impl PriceSettings {
+    /// Returns the path of the file. An empty one counts as unset.
+    fn path(&self) -> Option<PathBuf> {
+        let given = self.prices_file.clone();
+        given.filter(|path| !path.as_os_str().is_empty())
+    }
 }
 
 impl ZoneSettings {

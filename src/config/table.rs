@@ -91,6 +91,11 @@ pub const TIME_ZONE: Setting = setting(
     "UTC",
     "the IANA name of a time zone, such as Europe/Berlin, America/New_York or UTC",
 );
+pub const PRICES_FILE: Setting = setting(
+    "PRICES_FILE",
+    "",
+    "the path of a JSON file in the form of LiteLLM's model_prices_and_context_window.json, or any part of it",
+);
 pub const LEDGER_SYNC: Setting = setting("LEDGER_SYNC", "normal", "normal or full");
 pub const ON_LEDGER_FAILURE: Setting = setting("ON_LEDGER_FAILURE", "refuse", "refuse or serve");
 pub const ADMIN_TOKEN: Setting = setting("ADMIN_TOKEN", "", HEADER_VALUE);
@@ -116,7 +121,7 @@ pub const RUST_LOG: Setting = setting(
 );
 
 /// Every setting that has a flag.
-pub const SETTINGS: [&Setting; 28] = [
+pub const SETTINGS: [&Setting; 29] = [
     &OPENAI_BACKEND_URL,
     &OPENAI_BASE_URL,
     &OPENAI_API_KEY,
@@ -138,6 +143,7 @@ pub const SETTINGS: [&Setting; 28] = [
     &DATABASE_URL,
     &STORE_KEYS,
     &TIME_ZONE,
+    &PRICES_FILE,
     &LEDGER_SYNC,
     &ON_LEDGER_FAILURE,
     &ADMIN_TOKEN,

@@ -72,6 +72,16 @@ impl PriceBook {
         first_name(model, served_model, |name| self.find_name(name, at_ms))
     }
 
+    /// Returns the time around a moment in which no price that was set begins to hold: the first
+    /// millisecond, and the one behind the last (Unix milliseconds).
+    #[must_use]
+    pub fn valid_ms(&self, at_ms: i64) -> (i64, i64) {
+        let begins = || self.set.iter().map(|set| set.from_ms);
+        let first = begins().filter(|from_ms| *from_ms <= at_ms).max();
+        let next = begins().filter(|from_ms| *from_ms > at_ms).min();
+        (first.unwrap_or(i64::MIN), next.unwrap_or(i64::MAX))
+    }
+
     /// Returns the limits of a model as far as a file or the snapshot has them, under the name by
     /// which [`PriceBook::find`] would find it there.
     #[must_use]

@@ -50,7 +50,7 @@ impl Route {
 
 /// Every route. No other path below `/admin` is served, and a test compares this table with
 /// docs/openapi.json.
-static ROUTES: [Route; 22] = [
+static ROUTES: [Route; 27] = [
     Route::of::<admin::GenerateKey>(),
     Route::of::<admin::AddUsers>(),
     Route::of::<admin::ListUsers>(),
@@ -73,6 +73,11 @@ static ROUTES: [Route; 22] = [
     Route::of::<admin::RenameGroup>(),
     Route::of::<admin::DeleteGroup>(),
     Route::of::<admin::ListCosts>(),
+    Route::of::<admin::ListPrices>(),
+    Route::of::<admin::CheckPrices>(),
+    Route::of::<admin::SetPrice>(),
+    Route::of::<admin::UnsetPrice>(),
+    Route::of::<admin::Reprice>(),
 ];
 
 /// Lists method and path of every route.
@@ -158,7 +163,7 @@ async fn read_body(
     Ok(body.joined().to_vec())
 }
 
-fn of_admin(error: AdminError) -> ApiError {
+pub(super) fn of_admin(error: AdminError) -> ApiError {
     let bad =
         |code, message| ApiError::invalid_request(StatusCode::BAD_REQUEST, Some(code), message);
     match error {
@@ -167,6 +172,10 @@ fn of_admin(error: AdminError) -> ApiError {
         AdminError::NotAnObject(message) => bad("invalid_json", message),
         error @ AdminError::Entries(_) => {
             bad("invalid_value", error.to_string()).with_param("users")
+        }
+        AdminError::Prices(error) => {
+            log::error!("admin: {error}");
+            unavailable()
         }
         AdminError::Store(error) => of_store(&error),
     }
@@ -181,6 +190,7 @@ fn of_store(error: &StoreError) -> ApiError {
         StoreError::UnknownUser { .. } => (StatusCode::NOT_FOUND, "unknown_user", "username"),
         StoreError::UnknownGroup { .. } => (StatusCode::NOT_FOUND, "unknown_group", "group"),
         StoreError::UnknownKey => (StatusCode::NOT_FOUND, "unknown_key", "api_key"),
+        StoreError::NoSetPrice { .. } => (StatusCode::NOT_FOUND, "unknown_price", "model"),
         StoreError::UnknownKeyId { .. } => (StatusCode::NOT_FOUND, "unknown_key", "key_id"),
         other => {
             log::error!(
@@ -193,7 +203,7 @@ fn of_store(error: &StoreError) -> ApiError {
     ApiError::invalid_request(status, Some(code), error.to_string()).with_param(param)
 }
 
-fn unavailable() -> ApiError {
+pub(super) fn unavailable() -> ApiError {
     ApiError::server(
         StatusCode::SERVICE_UNAVAILABLE,
         "database_unavailable",

@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod own_usage;
 
 use std::{
     io,
@@ -16,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use access::AdminAccess;
 pub use admin::admin_routes;
+pub use own_usage::OwnUsage;
 
 use crate::{
     admin::AdminContext,
@@ -96,6 +98,7 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
                     })),
             )
             .service(admin::routes())
+            .service(web::resource(own_usage::PATH).to(own_usage::handle))
             .default_service(web::to(proxy::handle))
     })
     .tcp_nodelay(true)

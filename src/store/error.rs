@@ -79,6 +79,8 @@ pub enum StoreError {
     NotInGroup { username: String, group: String },
     #[error("group name {:?} is taken; choose another", shown(.name))]
     GroupTaken { name: String },
+    #[error("no price was set for {:?}; `llmproxy price list` shows all", shown(.model))]
+    NoSetPrice { model: String },
     #[error(
         "keys are hashed, but a reader of the database kept old pages from being wiped; run the command again"
     )]
@@ -114,6 +116,7 @@ impl StoreError {
                 | Self::UnknownKey
                 | Self::UnknownKeyId { .. }
                 | Self::KeyTaken
+                | Self::NoSetPrice { .. }
                 | Self::UnknownGroup { .. }
                 | Self::NotInGroup { .. }
                 | Self::GroupTaken { .. }

@@ -23,13 +23,13 @@ use std::{
 
 use super::{Store, StoreError};
 
+pub(super) use pricing::Pricer;
 pub use queue::{Ledger, NotWritten, OnFailure};
-pub use watch::KeyHooks;
+pub use watch::ServerLinks;
 pub use worker_ledger::WorkerLedger;
 pub use writer::Sync;
 
 use file::FileWatch;
-use pricing::Pricer;
 use queue::Shared;
 use rollup::Rollup;
 use wal::WalWatch;
@@ -52,20 +52,21 @@ impl LedgerThread {
         store: &Store,
         sync: Sync,
         on_failure: OnFailure,
-        hooks: KeyHooks,
+        links: ServerLinks,
     ) -> Result<Self, StoreError> {
         let connection = store.own_connection()?;
         writer::prepare(&connection, sync)
             .map_err(|e| StoreError::from_sqlite(store.path(), &e))?;
+        let pricer = Pricer::new(links.price_file.clone());
         let ledger = Ledger::new(on_failure);
         let mut writer = Writer {
-            users: UsersWatch::new(&connection, hooks)?,
+            users: UsersWatch::new(&connection, links)?,
             wal: WalWatch::new(store.path(), &connection),
             connection,
             file: FileWatch::new(store.path().to_owned()),
             shared: Arc::clone(&ledger.shared),
             rollup: Rollup::new(),
-            pricer: Pricer::default(),
+            pricer,
             is_busy: false,
         };
         let thread = thread::Builder::new()

@@ -13,6 +13,7 @@ mod migrate;
 pub mod objects;
 pub mod prices;
 pub mod reports;
+pub mod reprice;
 mod sqlite;
 pub mod users;
 

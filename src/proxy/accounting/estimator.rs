@@ -309,7 +309,7 @@ mod tests {
         model::{EstimatedTokens, Outcome, UsageSource},
         store::{
             DatabasePath, IfMissing, Store,
-            ledger::{KeyHooks, LedgerThread, OnFailure, Sync},
+            ledger::{LedgerThread, OnFailure, ServerLinks, Sync},
         },
         usage::Input,
     };
@@ -354,9 +354,13 @@ mod tests {
         let path = dir.path().join("rows.db");
         let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
         let store = Store::open(&location, IfMissing::Create).unwrap();
-        let ledger =
-            LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, KeyHooks::default())
-                .unwrap();
+        let ledger = LedgerThread::start(
+            &store,
+            Sync::Normal,
+            OnFailure::Refuse,
+            ServerLinks::default(),
+        )
+        .unwrap();
         work(&Estimator::with_max_idle(ledger.handle(), max_idle));
         assert_eq!(ledger.close(), 0);
         let connection = store.connection().unwrap();

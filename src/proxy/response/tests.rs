@@ -40,7 +40,7 @@ use crate::{
     },
     store::{
         DatabasePath, IfMissing, Store,
-        ledger::{KeyHooks, LedgerThread, OnFailure, Sync, WorkerLedger},
+        ledger::{LedgerThread, OnFailure, ServerLinks, Sync, WorkerLedger},
     },
     usage::UsageOnlyEvents,
 };
@@ -72,9 +72,13 @@ impl Passage {
         let dir = tempfile::tempdir().unwrap();
         let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
         let store = Store::open(&location, IfMissing::Create).unwrap();
-        let ledger =
-            LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, KeyHooks::default())
-                .unwrap();
+        let ledger = LedgerThread::start(
+            &store,
+            Sync::Normal,
+            OnFailure::Refuse,
+            ServerLinks::default(),
+        )
+        .unwrap();
         let exchange = exchange(&store, &ledger).await;
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,26 +1,132 @@
-//! What each row costs, as it is written.
+//! What each row costs, as it is written. The price of a model is looked up once and kept until
+//! prices change.
+
+use std::collections::HashMap;
 
 use rusqlite::Connection;
 
-use crate::model::{NanoUsd, UsageRow};
+use crate::{
+    model::{NanoUsd, Usage, UsageRow, UsageSource},
+    prices::{Catalog, ModelPrice, PriceBook},
+    store::{StoreError, prices},
+};
+
+/// The most models whose prices are kept. Clients choose names.
+const MAX_MODELS: usize = 1_000;
 
 /// What a row costs, and the price it was priced by. Both are `None` without a price.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Cost {
-    pub(super) amount: Option<NanoUsd>,
-    pub(super) price_id: Option<i64>,
+pub(in crate::store) struct Cost {
+    pub(in crate::store) amount: Option<NanoUsd>,
+    pub(in crate::store) price_id: Option<i64>,
 }
 
 /// Prices rows.
-#[derive(Default)]
-pub(super) struct Pricer {}
+pub(in crate::store) struct Pricer {
+    file: Option<Catalog>,
+    /// All prices that hold; `None` until the first row is priced, because most of their memory is
+    /// for models that nobody uses.
+    book: Option<PriceBook>,
+    known: HashMap<String, KnownPrice>,
+    /// Unix times in milliseconds between which no price begins to hold: what is known, is known of
+    /// this time.
+    valid_ms: (i64, i64),
+}
+
+/// The price of a model, if it has one.
+struct KnownPrice {
+    served_model: Option<String>,
+    price: Option<(ModelPrice, i64)>,
+}
 
 impl Pricer {
-    pub(super) fn price(
-        &mut self,
-        _connection: &Connection,
-        _row: &UsageRow,
-    ) -> rusqlite::Result<Cost> {
-        Ok(Cost::default())
+    pub(in crate::store) fn new(file: Option<Catalog>) -> Self {
+        Self {
+            file,
+            book: None,
+            known: HashMap::new(),
+            valid_ms: (i64::MIN, i64::MIN),
+        }
     }
+
+    /// Forgets all prices, because they may have changed or were not written.
+    pub(in crate::store) fn forget(&mut self) {
+        self.book = None;
+        self.known.clear();
+    }
+
+    /// Returns what a row costs. A new price is kept in the database, inside the caller's
+    /// transaction; if that fails, the pricer must [forget](Self::forget).
+    pub(in crate::store) fn price(
+        &mut self,
+        connection: &Connection,
+        row: &UsageRow,
+    ) -> rusqlite::Result<Cost> {
+        let is_success = (200..300).contains(&row.status);
+        if row.usage == Usage::default() && !is_success {
+            // Nothing was used, whatever it would cost.
+            return Ok(Cost {
+                amount: Some(NanoUsd(0)),
+                price_id: None,
+            });
+        }
+        if row.source == UsageSource::None {
+            return Ok(Cost::default());
+        }
+        let Some((price, price_id)) = self.price_of(connection, row)? else {
+            return Ok(Cost::default());
+        };
+        let amount = price.cost(&row.usage, row.service_tier.as_ref(), row.is_batch);
+        Ok(Cost {
+            amount,
+            price_id: amount.and(Some(price_id)),
+        })
+    }
+
+    fn price_of(
+        &mut self,
+        connection: &Connection,
+        row: &UsageRow,
+    ) -> rusqlite::Result<Option<(ModelPrice, i64)>> {
+        let at_ms = row.started_at_ms;
+        if !(self.valid_ms.0..self.valid_ms.1).contains(&at_ms) {
+            self.known.clear();
+        } else if let Some(known) = self.known.get(&row.model)
+            && known.served_model == row.served_model
+        {
+            return Ok(known.price.clone());
+        }
+        let book = match &mut self.book {
+            Some(book) => book,
+            none => none.insert(read_book(connection, self.file.clone())?),
+        };
+        self.valid_ms = book.valid_ms(at_ms);
+        let found = book.find(&row.model, row.served_model.as_deref(), at_ms);
+        let price = match found {
+            Some(found) => {
+                let id = prices::keep(connection, &row.model, &found)?;
+                Some((found.price, id))
+            }
+            None => None,
+        };
+        if self.known.len() >= MAX_MODELS {
+            self.known.clear();
+        }
+        self.known.insert(
+            row.model.clone(),
+            KnownPrice {
+                served_model: row.served_model.clone(),
+                price: price.clone(),
+            },
+        );
+        Ok(price)
+    }
+}
+
+fn read_book(connection: &Connection, file: Option<Catalog>) -> rusqlite::Result<PriceBook> {
+    prices::book(connection, file).map_err(|error| match error {
+        StoreError::Sqlite(error) => error,
+        // Reading prices has no other errors.
+        _ => rusqlite::Error::InvalidQuery,
+    })
 }

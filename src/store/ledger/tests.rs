@@ -45,7 +45,7 @@ fn open(dir: &tempfile::TempDir) -> Store {
 }
 
 fn start(store: &Store, on_failure: OnFailure) -> LedgerThread {
-    LedgerThread::start(store, Sync::Normal, on_failure, KeyHooks::default()).unwrap()
+    LedgerThread::start(store, Sync::Normal, on_failure, ServerLinks::default()).unwrap()
 }
 
 fn commit(ledger: &Ledger, row: UsageRow) -> Result<(), NotWritten> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use crate::prices::Catalog;
 use crate::store::{
     StoreError, keys,
     sqlite::{data_version, in_transaction},
@@ -26,16 +27,19 @@ pub type OnChange = Box<dyn FnMut(&Connection) -> Result<(), StoreError> + Send>
 /// milliseconds of the last use.
 pub type TakeUses = Box<dyn FnMut() -> Vec<(i64, i64)> + Send>;
 
-/// What the ledger's thread does for a server beside writing rows.
-pub struct KeyHooks {
+/// What links the ledger's thread with the rest of a server.
+pub struct ServerLinks {
+    /// Prices of a file.
+    pub price_file: Option<Catalog>,
     pub on_change: OnChange,
     pub take_uses: TakeUses,
 }
 
-/// Hooks that do nothing.
-impl Default for KeyHooks {
+/// Links to nothing.
+impl Default for ServerLinks {
     fn default() -> Self {
         Self {
+            price_file: None,
             on_change: Box::new(|_| Ok(())),
             take_uses: Box::new(Vec::new),
         }
@@ -44,7 +48,7 @@ impl Default for KeyHooks {
 
 /// Notices changes of users and keys made by other connections.
 pub(super) struct UsersWatch {
-    hooks: KeyHooks,
+    links: ServerLinks,
     data_version: i64,
     users_version: i64,
     next_look: Instant,
@@ -52,29 +56,30 @@ pub(super) struct UsersWatch {
 }
 
 impl UsersWatch {
-    pub(super) fn new(connection: &Connection, hooks: KeyHooks) -> Result<Self, StoreError> {
+    pub(super) fn new(connection: &Connection, links: ServerLinks) -> Result<Self, StoreError> {
         let mut watch = Self {
-            hooks,
+            links,
             data_version: data_version(connection)?,
             users_version: users::version(connection)?,
             next_look: Instant::now(),
             next_look_for_uses: Instant::now(),
         };
-        (watch.hooks.on_change)(connection)?;
+        (watch.links.on_change)(connection)?;
         Ok(watch)
     }
 
-    /// Looks for changes, at most every [`USERS_POLL`].
-    pub(super) fn check(&mut self, connection: &Connection) {
+    /// Looks for changes, at most every [`USERS_POLL`]. Returns whether there were any.
+    pub(super) fn check(&mut self, connection: &Connection) -> bool {
         let now = Instant::now();
         if now < self.next_look {
-            return;
+            return false;
         }
         self.next_look = now + USERS_POLL;
-        if let Err(error) = self.look(connection) {
+        let has_changed = self.look(connection).unwrap_or_else(|error| {
             log::error!("ledger: cannot read the users, keys stay as they were: {error}");
             self.next_look = now + Duration::from_secs(1);
-        }
+            false
+        });
         if now >= self.next_look_for_uses {
             let has_noted = self.note_uses(connection);
             let pause = if has_noted {
@@ -84,11 +89,12 @@ impl UsersWatch {
             };
             self.next_look_for_uses = now + pause;
         }
+        has_changed
     }
 
     /// Writes when keys were last used. Returns whether there was anything to write.
     pub(super) fn note_uses(&mut self, connection: &Connection) -> bool {
-        let uses = (self.hooks.take_uses)();
+        let uses = (self.links.take_uses)();
         if uses.is_empty() {
             return false;
         }
@@ -100,17 +106,18 @@ impl UsersWatch {
 
     /// Reloads the users if they changed. Their counter is read only if `data_version` moved, which
     /// costs less to ask for.
-    fn look(&mut self, connection: &Connection) -> Result<(), StoreError> {
+    fn look(&mut self, connection: &Connection) -> Result<bool, StoreError> {
         let data_version = data_version(connection)?;
         if data_version == self.data_version {
-            return Ok(());
+            return Ok(false);
         }
         let users_version = users::version(connection)?;
-        if users_version != self.users_version {
-            (self.hooks.on_change)(connection)?;
+        let has_changed = users_version != self.users_version;
+        if has_changed {
+            (self.links.on_change)(connection)?;
             self.users_version = users_version;
         }
         self.data_version = data_version;
-        Ok(())
+        Ok(has_changed)
     }
 }

@@ -74,7 +74,9 @@ impl Writer {
                 self.is_busy = entries_in(&batch) >= BUSY_ROWS;
                 self.write(&mut batch);
             }
-            self.users.check(&self.connection);
+            if self.users.check(&self.connection) {
+                self.pricer.forget();
+            }
             if batch.is_empty() {
                 self.rollup.run_if_due(&self.connection);
             }
@@ -235,6 +237,19 @@ pub(super) fn prepare(connection: &Connection, sync: Sync) -> rusqlite::Result<(
 
 /// Writes all entries in one transaction, or none. Returns the rows that came of them.
 fn write_entries<'a>(
+    connection: &Connection,
+    pricer: &mut Pricer,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> rusqlite::Result<Vec<InsertedRow<'a>>> {
+    let written = insert_entries(connection, pricer, entries);
+    if written.is_err() {
+        // The prices that it kept are undone.
+        pricer.forget();
+    }
+    written
+}
+
+fn insert_entries<'a>(
     connection: &Connection,
     pricer: &mut Pricer,
     entries: impl Iterator<Item = &'a Entry>,

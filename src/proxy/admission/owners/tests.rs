@@ -8,7 +8,7 @@ use crate::{
     proxy::{admission::auth::KeyTable, error::ErrorShape},
     store::{
         DatabasePath, IfMissing,
-        ledger::{KeyHooks, LedgerThread, OnFailure, Sync},
+        ledger::{LedgerThread, OnFailure, ServerLinks, Sync},
     },
 };
 
@@ -26,7 +26,12 @@ fn fixture(objects: &[(&str, ObjectKind, i64)]) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
     let store = Store::open(&location, IfMissing::Create).unwrap();
-    let thread = LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, KeyHooks::default());
+    let thread = LedgerThread::start(
+        &store,
+        Sync::Normal,
+        OnFailure::Refuse,
+        ServerLinks::default(),
+    );
     let thread = thread.unwrap();
     let made = objects.iter().map(|(id, kind, user_id)| {
         Entry::Made(StoredObject {
