@@ -10,10 +10,10 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 
-use crate::config::{ServeSettings, env_file::Variables};
+use crate::config::{ServeSettings, env_file::Variables, misspelt_name};
 
 /// Env file that is read if it exists, unless `--env-file` names another one.
 const DEFAULT_ENV_FILE: &str = ".env";
@@ -149,9 +149,16 @@ pub fn variables(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Var
     let named = named_env_file(args);
     let path = named.clone().unwrap_or_else(|| DEFAULT_ENV_FILE.into());
     match std::fs::read(&path) {
-        Ok(bytes) => Variables::read(&bytes)
+        Ok(bytes) => {
             // The file is not added as context, because a colon would follow it.
-            .map_err(|error| anyhow!("\"{}\" {error}", path.display())),
+            let shown = path.display();
+            let variables =
+                Variables::read(&bytes).map_err(|error| anyhow!("\"{shown}\" {error}"))?;
+            if let Some((name, meant)) = misspelt_name(&variables) {
+                bail!("\"{shown}\" sets {name}, which is no setting: did you mean {meant}?");
+            }
+            Ok(variables)
+        }
         Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => {
             Ok(Variables::default())
         }

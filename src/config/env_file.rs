@@ -56,6 +56,11 @@ impl Variables {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// Returns the names in the file.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.file.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Returns the value in the environment, or else in the file.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {

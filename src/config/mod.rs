@@ -5,6 +5,7 @@
 pub mod env_file;
 mod flags;
 mod reader;
+mod spelling;
 pub mod table;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
@@ -17,6 +18,7 @@ pub use flags::{
     ZoneSettings,
 };
 pub use reader::SettingError;
+pub use spelling::misspelt_name;
 
 use self::{
     env_file::Variables,
