@@ -3,7 +3,7 @@
 
 use std::{io::Read, sync::LazyLock};
 
-use flate2::read::GzDecoder;
+use flate2::bufread::GzDecoder;
 use serde::Deserialize;
 
 use super::catalog::Catalog;
@@ -43,7 +43,12 @@ pub fn snapshot_info() -> Option<SnapshotInfo> {
 }
 
 fn unpack() -> Vec<u8> {
-    let mut json = Vec::new();
+    // The last four bytes of gzip are the length (RFC 1952, section 2.3.1). A buffer that grows
+    // takes up to twice as much.
+    let length = PACKED
+        .last_chunk()
+        .map_or(0, |end| u32::from_le_bytes(*end));
+    let mut json = Vec::with_capacity(length as usize + 1);
     match GzDecoder::new(PACKED).read_to_end(&mut json) {
         Ok(_) => json,
         Err(_) => Vec::new(),
@@ -59,6 +64,8 @@ mod tests {
     fn the_snapshot_is_small_and_says_its_source() {
         assert!(PACKED.len() <= 100_000, "{} bytes", PACKED.len());
         let info = snapshot_info().unwrap();
+        let json = unpack();
+        assert!(json.capacity() <= json.len() + 1);
         assert_eq!(info.source, "litellm 1.110.2");
         assert_eq!(info.date, "2026-11-29");
         let prices = snapshot();
