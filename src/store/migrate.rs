@@ -13,6 +13,11 @@ use super::{StoreError, sqlite::BUSY_TIMEOUT};
 /// Pause between two attempts to switch a new file to WAL.
 const WAL_RETRY_PAUSE: Duration = Duration::from_millis(5);
 
+/// Interval between two lines on how far a migration is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(2);
+/// Instructions of SQLite's machine between two looks at the clock, about a tenth of a second's.
+const PROGRESS_OPCODES: i32 = 10_000_000;
+
 /// Numbered files, never edited after a release; the index plus one is the schema's version.
 const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/001_init.sql"),
@@ -73,11 +78,52 @@ fn run(connection: &mut Connection, path: &Path, if_older: IfOlder) -> Result<()
     // Another process may have been faster while this one waited.
     let found = version(&transaction)?;
     refuse_newer(found, path)?;
-    for sql in &MIGRATIONS[usize::try_from(found).unwrap_or(0)..] {
-        transaction.execute_batch(sql)?;
+    let missing = &MIGRATIONS[usize::try_from(found).unwrap_or(0)..];
+    if found == 0 {
+        for sql in missing {
+            transaction.execute_batch(sql)?;
+        }
+    } else {
+        migrate(&transaction, path, found, missing)?;
     }
     transaction.pragma_update(None, "user_version", known())?;
     transaction.commit()?;
+    Ok(())
+}
+
+/// Runs the migrations that a database of an older version lacks, and logs how far they are. They
+/// are in the caller's transaction: one that is interrupted leaves the database as it was.
+fn migrate(
+    connection: &Connection,
+    path: &Path,
+    found: i64,
+    missing: &[&str],
+) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    // Index: the primary key of usage_logs.
+    let last_id: Option<i64> =
+        connection.query_row("SELECT max(id) FROM usage_logs", [], |row| row.get(0))?;
+    let (rows, to) = (last_id.unwrap_or(0), known());
+    log::info!("migrating the database: path={path:?} rows={rows} from={found} to={to}");
+    let mut next_report = begun + PROGRESS_EVERY;
+    for (index, sql) in missing.iter().enumerate() {
+        let step = index + 1;
+        let steps = missing.len();
+        let report = move || {
+            if Instant::now() >= next_report {
+                next_report = Instant::now() + PROGRESS_EVERY;
+                let seconds = begun.elapsed().as_secs();
+                log::info!("migrating the database: step={step} of={steps} seconds={seconds}");
+            }
+            // Whether to stop.
+            false
+        };
+        connection.progress_handler(PROGRESS_OPCODES, Some(report))?;
+        connection.execute_batch(sql)?;
+    }
+    connection.progress_handler(0, None::<fn() -> bool>)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    log::info!("the database is migrated: rows={rows} seconds={seconds:.1}");
     Ok(())
 }
 
