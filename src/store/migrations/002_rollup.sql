@@ -1,6 +1,13 @@
 -- Seconds of audio (as milliseconds) and images, which some endpoints are billed by; they are no tokens.
-ALTER TABLE usage_logs ADD COLUMN audio_ms INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE usage_logs ADD COLUMN images INTEGER NOT NULL DEFAULT 0;
+-- Only the definition of the table changes, as in the eighth migration: ALTER TABLE would check all rows for each column.
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema
+    SET sql = substr(sql, 1, length(sql) - length(') STRICT')) || ',
+    audio_ms INTEGER NOT NULL DEFAULT 0,
+    images INTEGER NOT NULL DEFAULT 0
+) STRICT'
+    WHERE type = 'table' AND name = 'usage_logs' AND sql LIKE '%) STRICT';
+PRAGMA writable_schema = RESET;
 ALTER TABLE usage_hourly ADD COLUMN audio_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE usage_hourly ADD COLUMN images INTEGER NOT NULL DEFAULT 0;
 

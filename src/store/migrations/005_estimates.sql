@@ -11,16 +11,14 @@ PRAGMA writable_schema = RESET;
 ALTER TABLE usage_hourly ADD COLUMN estimated_requests INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE usage_hourly ADD COLUMN estimated_input_tokens INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE usage_hourly ADD COLUMN estimated_output_tokens INTEGER NOT NULL DEFAULT 0;
-UPDATE usage_hourly SET
-    estimated_requests = estimates.requests,
-    estimated_input_tokens = estimates.input_tokens,
-    estimated_output_tokens = estimates.output_tokens
-    FROM (
-        SELECT started_at_ms / 3600000 AS hour, user_id, endpoint, model,
-            sum(status BETWEEN 200 AND 299) AS requests, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens
-        FROM usage_logs
-        WHERE usage_source = 'estimate' AND id <= (SELECT last_id FROM usage_rollup)
-        GROUP BY 1, 2, 3, 4
-    ) AS estimates
-    WHERE usage_hourly.hour = estimates.hour AND usage_hourly.user_id = estimates.user_id
-        AND usage_hourly.endpoint = estimates.endpoint AND usage_hourly.model = estimates.model;
+-- Their hours are there already. (An UPDATE ... FROM would compare each hour with each of these sums.)
+INSERT INTO usage_hourly (hour, user_id, endpoint, model, requests, requests_ok, input_tokens, output_tokens, cached_tokens,
+    reasoning_tokens, estimated_requests, estimated_input_tokens, estimated_output_tokens)
+SELECT started_at_ms / 3600000, user_id, endpoint, model, 0, 0, 0, 0, 0, 0,
+    sum(status BETWEEN 200 AND 299), sum(input_tokens), sum(output_tokens)
+FROM usage_logs
+WHERE usage_source = 'estimate' AND id <= (SELECT last_id FROM usage_rollup)
+GROUP BY 1, 2, 3, 4
+ON CONFLICT DO UPDATE SET estimated_requests = excluded.estimated_requests,
+    estimated_input_tokens = excluded.estimated_input_tokens,
+    estimated_output_tokens = excluded.estimated_output_tokens;

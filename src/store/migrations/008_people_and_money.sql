@@ -104,22 +104,30 @@ CREATE TRIGGER prices_updated  AFTER UPDATE ON prices WHEN NEW.source = 'set'
 
 -- Classes of usage: parts of input_tokens or output_tokens, and calls that are billed one by one. key_id 0 is the key with the id of
 -- the user. cost_nano_usd is NULL where no price was known.
-ALTER TABLE usage_logs ADD COLUMN key_id INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE usage_logs ADD COLUMN cost_nano_usd INTEGER;
-ALTER TABLE usage_logs ADD COLUMN price_id INTEGER;
-ALTER TABLE usage_logs ADD COLUMN service_tier TEXT;
-ALTER TABLE usage_logs ADD COLUMN is_batch INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE usage_logs ADD COLUMN cache_write_5m_tokens INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE usage_logs ADD COLUMN cache_write_1h_tokens INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE usage_logs ADD COLUMN audio_input_tokens INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE usage_logs ADD COLUMN image_input_tokens INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE usage_logs ADD COLUMN cached_audio_tokens INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE usage_logs ADD COLUMN cached_image_tokens INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE usage_logs ADD COLUMN audio_output_tokens INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE usage_logs ADD COLUMN image_output_tokens INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE usage_logs ADD COLUMN web_searches INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE usage_logs ADD COLUMN file_searches INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE usage_logs ADD COLUMN code_calls INTEGER NOT NULL DEFAULT 0;
+-- ALTER TABLE checks all rows of a STRICT table for each column that it adds (sqlite.org/lang_altertable.html), two seconds for each
+-- million. That a new column is at the end and has a default is all that matters to the rows, so only the definition changes.
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema
+    SET sql = substr(sql, 1, length(sql) - length(') STRICT')) || ',
+    key_id INTEGER NOT NULL DEFAULT 0,
+    cost_nano_usd INTEGER,
+    price_id INTEGER,
+    service_tier TEXT,
+    is_batch INTEGER NOT NULL DEFAULT 0,
+    cache_write_5m_tokens INTEGER NOT NULL DEFAULT 0,
+    cache_write_1h_tokens INTEGER NOT NULL DEFAULT 0,
+    audio_input_tokens INTEGER NOT NULL DEFAULT 0,
+    image_input_tokens INTEGER NOT NULL DEFAULT 0,
+    cached_audio_tokens INTEGER NOT NULL DEFAULT 0,
+    cached_image_tokens INTEGER NOT NULL DEFAULT 0,
+    audio_output_tokens INTEGER NOT NULL DEFAULT 0,
+    image_output_tokens INTEGER NOT NULL DEFAULT 0,
+    web_searches INTEGER NOT NULL DEFAULT 0,
+    file_searches INTEGER NOT NULL DEFAULT 0,
+    code_calls INTEGER NOT NULL DEFAULT 0
+) STRICT'
+    WHERE type = 'table' AND name = 'usage_logs' AND sql LIKE '%) STRICT';
+PRAGMA writable_schema = RESET;
 
 -- Who made an object, by key: what it uses later is booked to that key.
 ALTER TABLE objects ADD COLUMN key_id INTEGER NOT NULL DEFAULT 0;
@@ -165,17 +173,15 @@ SELECT hour, user_id, user_id, endpoint, model, requests, requests_ok, input_tok
 FROM usage_hourly;
 DROP TABLE usage_hourly;
 ALTER TABLE new_usage_hourly RENAME TO usage_hourly;
--- Requests that failed and yet used something have no cost either.
-UPDATE usage_hourly SET unpriced_requests = unpriced_requests + failed.requests
-    FROM (
-        SELECT started_at_ms / 3600000 AS hour, user_id, endpoint, model, count(*) AS requests
-        FROM usage_logs
-        WHERE NOT (status BETWEEN 200 AND 299) AND (input_tokens > 0 OR output_tokens > 0)
-            AND id <= (SELECT last_id FROM usage_rollup)
-        GROUP BY 1, 2, 3, 4
-    ) AS failed
-    WHERE usage_hourly.hour = failed.hour AND usage_hourly.user_id = failed.user_id
-        AND usage_hourly.endpoint = failed.endpoint AND usage_hourly.model = failed.model;
+-- Requests that failed and yet used something have no cost either. Their hours are there already. (An UPDATE ... FROM would compare
+-- each hour with each of these sums.)
+INSERT INTO usage_hourly
+SELECT started_at_ms / 3600000, user_id, user_id, endpoint, model, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, count(*),
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+FROM usage_logs
+WHERE NOT (status BETWEEN 200 AND 299) AND (input_tokens > 0 OR output_tokens > 0) AND id <= (SELECT last_id FROM usage_rollup)
+GROUP BY 1, 2, 3, 4, 5
+ON CONFLICT DO UPDATE SET unpriced_requests = unpriced_requests + excluded.unpriced_requests;
 
 -- For people who write their own reports: names instead of ids, ISO times, dollars, adjustments included.
 CREATE VIEW usage AS
