@@ -24,7 +24,10 @@ const MS_PER_HOUR: i64 = 3_600_000;
 
 const ADJUST: &str = "INSERT INTO usage_adjustments (usage_id, made_at_ms, cost_delta_nano_usd, prices_row, price_id) \
      VALUES (?1, ?2, ?3, ?4, ?5)";
-// Index: the primary key of usage_hourly.
+// Indexes: the primary keys of usage_hourly and usage_daily.
+const ADJUST_DAY: &str = "UPDATE usage_daily SET cost_nano_usd = cost_nano_usd + ?6, \
+     unpriced_requests = unpriced_requests - ?7 \
+     WHERE day = ?1 AND user_id = ?2 AND key_id = ?3 AND endpoint = ?4 AND model = ?5";
 const ADJUST_HOUR: &str = "UPDATE usage_hourly SET cost_nano_usd = cost_nano_usd + ?6, \
      unpriced_requests = unpriced_requests - ?7 \
      WHERE hour = ?1 AND user_id = ?2 AND key_id = ?3 AND endpoint = ?4 AND model = ?5";
@@ -137,7 +140,7 @@ struct StoredRow {
     endpoint: String,
     /// With its adjustments.
     cost: Option<NanoUsd>,
-    /// Whether it is a part of the hourly sums.
+    /// Whether it is a part of the sums by hour and day.
     is_summed: bool,
 }
 
@@ -160,15 +163,17 @@ fn adjust(
     connection.prepare_cached(ADJUST)?.execute(values)?;
     if stored.is_summed {
         let was_unpriced = is_first && stored.counts_as_unpriced();
-        connection.prepare_cached(ADJUST_HOUR)?.execute(params![
-            row.started_at_ms.div_euclid(MS_PER_HOUR),
-            row.user_id,
-            row.key_id,
-            stored.endpoint,
-            row.model,
-            delta.0,
-            was_unpriced,
-        ])?;
+        for (sql, span_ms) in [(ADJUST_HOUR, MS_PER_HOUR), (ADJUST_DAY, 24 * MS_PER_HOUR)] {
+            connection.prepare_cached(sql)?.execute(params![
+                row.started_at_ms.div_euclid(span_ms),
+                row.user_id,
+                row.key_id,
+                stored.endpoint,
+                row.model,
+                delta.0,
+                was_unpriced,
+            ])?;
+        }
     }
     Ok(())
 }

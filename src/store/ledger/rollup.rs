@@ -31,41 +31,56 @@ const LAST_OF_BATCH: &str = "SELECT max(id), (SELECT max(id) FROM usage_logs) FR
 /// Finds triggers that are not this program's. They may change what is written, on this very
 /// connection.
 const HAS_OTHER_TRIGGERS: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' \
-     AND tbl_name NOT IN ('users', 'groups', 'keys', 'prices') AND name <> 'usage_logs_deleted')";
+     AND tbl_name NOT IN ('users', 'groups', 'keys', 'prices') AND name NOT IN ('usage_logs_deleted', 'usage_hourly_deleted'))";
 const SUMMED_UP: &str = "UPDATE usage_rollup SET last_id = ?1";
 
-/// Sums the next rows of the table. Index: the primary key of usage_logs.
-static ADD_BATCH: LazyLock<String> = LazyLock::new(|| {
-    let sums: Vec<String> = measures::of_row()
-        .map(|value| format!("sum({value})"))
-        .collect();
-    add_to_hours(&format!(
-        "SELECT started_at_ms / 3600000, user_id, {KEY_OF_ROW}, endpoint, model, {} FROM usage_logs \
-         WHERE id > (SELECT last_id FROM usage_rollup) AND id <= ?1 GROUP BY 1, 2, 3, 4, 5",
-        sums.join(", ")
-    ))
+/// The tables of sums: hours and days. Both are written in one transaction.
+static SUM_TABLES: LazyLock<[SumTable; 2]> = LazyLock::new(|| {
+    [
+        SumTable::new("usage_hourly", "hour", MS_PER_HOUR),
+        SumTable::new("usage_daily", "day", 24 * MS_PER_HOUR),
+    ]
 });
-static ADD_SUMS: LazyLock<String> = LazyLock::new(|| {
-    let places = vec!["?"; BUCKET_COLUMNS + measures::MEASURES].join(", ");
-    add_to_hours(&format!("VALUES ({places})"))
-});
-/// Number of columns in the primary key of usage_hourly.
+/// Number of columns in the primary keys of these tables.
 const BUCKET_COLUMNS: usize = 5;
 
-/// Returns the statement that adds sums to hours, which may be there already. Index: the primary key
-/// of usage_hourly.
-fn add_to_hours(sums: &str) -> String {
-    let columns: Vec<&str> = measures::columns().collect();
-    let additions: Vec<String> = columns
-        .iter()
-        .map(|column| format!("{column} = {column} + excluded.{column}"))
-        .collect();
-    format!(
-        "INSERT INTO usage_hourly (hour, user_id, key_id, endpoint, model, {}) {sums} \
-         ON CONFLICT DO UPDATE SET {}",
-        columns.join(", "),
-        additions.join(", ")
-    )
+/// The statements that add to a table of sums. Indexes: the primary keys of usage_logs and of the
+/// table.
+struct SumTable {
+    /// Adds the next rows of the ledger.
+    add_batch: String,
+    /// Adds the sums of one bucket.
+    add_sums: String,
+}
+
+impl SumTable {
+    fn new(table: &str, span: &str, span_ms: i64) -> Self {
+        let columns: Vec<&str> = measures::columns().collect();
+        let additions: Vec<String> = columns
+            .iter()
+            .map(|column| format!("{column} = {column} + excluded.{column}"))
+            .collect();
+        let add = |sums: &str| {
+            format!(
+                "INSERT INTO {table} ({span}, user_id, key_id, endpoint, model, {}) {sums} \
+                 ON CONFLICT DO UPDATE SET {}",
+                columns.join(", "),
+                additions.join(", ")
+            )
+        };
+        let of_rows: Vec<String> = measures::of_row()
+            .map(|value| format!("sum({value})"))
+            .collect();
+        let places = vec!["?"; BUCKET_COLUMNS + measures::MEASURES].join(", ");
+        Self {
+            add_batch: add(&format!(
+                "SELECT started_at_ms / {span_ms}, user_id, {KEY_OF_ROW}, endpoint, model, {} FROM usage_logs \
+                 WHERE id > (SELECT last_id FROM usage_rollup) AND id <= ?1 GROUP BY 1, 2, 3, 4, 5",
+                of_rows.join(", ")
+            )),
+            add_sums: add(&format!("VALUES ({places})")),
+        }
+    }
 }
 
 /// The rows that are not summed up yet, and when they are due.
@@ -84,10 +99,11 @@ struct PendingSums {
     hours: HashMap<Bucket, MeasureValues>,
 }
 
-/// The primary key of usage_hourly.
+/// The primary key of usage_hourly or usage_daily.
 #[derive(PartialEq, Eq, Hash)]
 struct Bucket {
-    hour: i64,
+    /// Hours or days since 1970-01-01.
+    span: i64,
     user_id: i64,
     key_id: i64,
     endpoint: &'static str,
@@ -181,7 +197,7 @@ impl Rollup {
 impl PendingSums {
     fn add(&mut self, InsertedRow { id, row, cost }: &InsertedRow<'_>) {
         let bucket = Bucket {
-            hour: row.started_at_ms / MS_PER_HOUR,
+            span: row.started_at_ms / MS_PER_HOUR,
             user_id: row.user_id,
             key_id: if row.key_id == 0 {
                 row.user_id
@@ -200,23 +216,44 @@ impl PendingSums {
         if self.hours.is_empty() {
             return Ok(());
         }
-        let mut add = connection.prepare_cached(&ADD_SUMS)?;
-        for (bucket, sums) in self.hours {
-            let key: [&dyn ToSql; BUCKET_COLUMNS] = [
-                &bucket.hour,
-                &bucket.user_id,
-                &bucket.key_id,
-                &bucket.endpoint,
-                &bucket.model,
-            ];
-            let values = sums.0.iter().map(|value| value as &dyn ToSql);
-            add.execute(params_from_iter(key.into_iter().chain(values)))?;
+        let hours = self.hours;
+        let mut days: HashMap<Bucket, MeasureValues> = HashMap::new();
+        for (bucket, sums) in &hours {
+            let day = Bucket {
+                span: bucket.span.div_euclid(24),
+                model: bucket.model.clone(),
+                ..*bucket
+            };
+            days.entry(day).or_default().add(sums);
+        }
+        for (table, sums) in SUM_TABLES.iter().zip([&hours, &days]) {
+            write_sums(connection, table, sums)?;
         }
         connection
             .prepare_cached(SUMMED_UP)?
             .execute([self.last_id])?;
         Ok(())
     }
+}
+
+fn write_sums(
+    connection: &Connection,
+    table: &SumTable,
+    sums: &HashMap<Bucket, MeasureValues>,
+) -> rusqlite::Result<()> {
+    let mut add = connection.prepare_cached(&table.add_sums)?;
+    for (bucket, sums) in sums {
+        let key: [&dyn ToSql; BUCKET_COLUMNS] = [
+            &bucket.span,
+            &bucket.user_id,
+            &bucket.key_id,
+            &bucket.endpoint,
+            &bucket.model,
+        ];
+        let values = sums.0.iter().map(|value| value as &dyn ToSql);
+        add.execute(params_from_iter(key.into_iter().chain(values)))?;
+    }
+    Ok(())
 }
 
 /// Sums up the next rows of the table. Returns whether they were the last.
@@ -229,7 +266,11 @@ fn sum_up_batch(connection: &Connection) -> rusqlite::Result<bool> {
     let Some((last, last_of_all)) = last else {
         return Ok(true);
     };
-    connection.prepare_cached(&ADD_BATCH)?.execute([last])?;
+    for table in SUM_TABLES.iter() {
+        connection
+            .prepare_cached(&table.add_batch)?
+            .execute([last])?;
+    }
     connection.prepare_cached(SUMMED_UP)?.execute([last])?;
     Ok(last == last_of_all)
 }

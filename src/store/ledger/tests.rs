@@ -187,18 +187,23 @@ fn assert_hours_agree(store: &Store) {
         .map(|value| format!("sum({value})"))
         .collect();
     let sums = sums.join(", ");
-    let differences = &format!(
-        "WITH hours AS (SELECT hour, user_id, key_id, endpoint, model, {columns} FROM usage_hourly), \
-         rows AS (SELECT started_at_ms / 3600000, user_id, iif(key_id = 0, user_id, key_id), endpoint, model, {sums} \
-         FROM usage_logs WHERE id <= (SELECT last_id FROM usage_rollup) GROUP BY 1, 2, 3, 4, 5) \
-         SELECT (SELECT count(*) FROM (SELECT * FROM hours EXCEPT SELECT * FROM rows)), \
-         (SELECT count(*) FROM (SELECT * FROM rows EXCEPT SELECT * FROM hours))"
-    );
-    let connection = store.connection().unwrap();
-    let found: (i64, i64) = connection
-        .query_row(differences, [], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap();
-    assert_eq!(found, (0, 0), "only in the hours, only in the rows");
+    for (table, span, span_ms) in [
+        ("usage_hourly", "hour", 3_600_000),
+        ("usage_daily", "day", 86_400_000),
+    ] {
+        let differences = &format!(
+            "WITH sums AS (SELECT {span}, user_id, key_id, endpoint, model, {columns} FROM {table}), \
+             rows AS (SELECT started_at_ms / {span_ms}, user_id, iif(key_id = 0, user_id, key_id), endpoint, model, {sums} \
+             FROM usage_logs WHERE id <= (SELECT last_id FROM usage_rollup) GROUP BY 1, 2, 3, 4, 5) \
+             SELECT (SELECT count(*) FROM (SELECT * FROM sums EXCEPT SELECT * FROM rows)), \
+             (SELECT count(*) FROM (SELECT * FROM rows EXCEPT SELECT * FROM sums))"
+        );
+        let connection = store.connection().unwrap();
+        let found: (i64, i64) = connection
+            .query_row(differences, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        assert_eq!(found, (0, 0), "only in {table}, only in the rows");
+    }
 }
 
 #[test]

@@ -183,6 +183,56 @@ WHERE NOT (status BETWEEN 200 AND 299) AND (input_tokens > 0 OR output_tokens > 
 GROUP BY 1, 2, 3, 4, 5
 ON CONFLICT DO UPDATE SET unpriced_requests = unpriced_requests + excluded.unpriced_requests;
 
+-- The same sums by day (started_at_ms / 86400000): a year of them is read in a fraction of a second.
+CREATE TABLE usage_daily (
+    day                     INTEGER NOT NULL,
+    user_id                 INTEGER NOT NULL,
+    key_id                  INTEGER NOT NULL,
+    endpoint                TEXT    NOT NULL,
+    model                   TEXT    NOT NULL,
+    requests                INTEGER NOT NULL,
+    requests_ok             INTEGER NOT NULL,
+    input_tokens            INTEGER NOT NULL,
+    output_tokens           INTEGER NOT NULL,
+    cached_tokens           INTEGER NOT NULL,
+    reasoning_tokens        INTEGER NOT NULL,
+    audio_ms                INTEGER NOT NULL,
+    images                  INTEGER NOT NULL,
+    estimated_requests      INTEGER NOT NULL,
+    estimated_input_tokens  INTEGER NOT NULL,
+    estimated_output_tokens INTEGER NOT NULL,
+    cost_nano_usd           INTEGER NOT NULL,
+    unpriced_requests       INTEGER NOT NULL,
+    cache_write_5m_tokens   INTEGER NOT NULL,
+    cache_write_1h_tokens   INTEGER NOT NULL,
+    audio_input_tokens      INTEGER NOT NULL,
+    image_input_tokens      INTEGER NOT NULL,
+    cached_audio_tokens     INTEGER NOT NULL,
+    cached_image_tokens     INTEGER NOT NULL,
+    audio_output_tokens     INTEGER NOT NULL,
+    image_output_tokens     INTEGER NOT NULL,
+    web_searches            INTEGER NOT NULL,
+    file_searches           INTEGER NOT NULL,
+    code_calls              INTEGER NOT NULL,
+    PRIMARY KEY (day, user_id, key_id, endpoint, model)
+) STRICT, WITHOUT ROWID;
+INSERT INTO usage_daily
+SELECT hour / 24, user_id, key_id, endpoint, model,
+    sum(requests), sum(requests_ok), sum(input_tokens), sum(output_tokens),
+    sum(cached_tokens), sum(reasoning_tokens), sum(audio_ms), sum(images),
+    sum(estimated_requests), sum(estimated_input_tokens), sum(estimated_output_tokens), sum(cost_nano_usd),
+    sum(unpriced_requests), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(audio_input_tokens),
+    sum(image_input_tokens), sum(cached_audio_tokens), sum(cached_image_tokens), sum(audio_output_tokens),
+    sum(image_output_tokens), sum(web_searches), sum(file_searches), sum(code_calls)
+FROM usage_hourly
+GROUP BY 1, 2, 3, 4, 5;
+
+-- Who deletes the hourly sums, so that they are summed anew, deletes the daily ones with them.
+CREATE TRIGGER usage_hourly_deleted AFTER DELETE ON usage_hourly BEGIN
+    DELETE FROM usage_daily WHERE day = OLD.hour / 24 AND user_id = OLD.user_id AND key_id = OLD.key_id
+        AND endpoint = OLD.endpoint AND model = OLD.model;
+END;
+
 -- For people who write their own reports: names instead of ids, ISO times, dollars, adjustments included.
 CREATE VIEW usage AS
 SELECT usage_logs.id AS id,

@@ -1,7 +1,7 @@
-//! Sums of the ledger in a window. Whole hours come from the hourly sums; the edges of the window,
-//! hours that a calendar cuts, and what is not summed yet come from the rows. So any window is exact,
-//! and ten million rows take a fraction of a second (docs/benchmarks.md) instead of the 8.5 s that
-//! summing rows took.
+//! Sums of the ledger in a window. Whole days come from the daily sums, and whole hours beside them
+//! from the hourly ones; the edges of the window, hours that a calendar cuts, and what is not summed
+//! yet come from the rows. So any window is exact, and ten million rows take a fraction of a second
+//! (docs/benchmarks.md) instead of the 8.5 s that summing rows took.
 
 use std::{fmt::Write, sync::Arc};
 
@@ -16,15 +16,18 @@ use crate::{
 };
 
 const MS_PER_HOUR: i64 = 3_600_000;
+const HOURS_PER_DAY: i64 = 24;
+const MS_PER_DAY: i64 = HOURS_PER_DAY * MS_PER_HOUR;
 /// Bounds of open windows: far enough for any clock and small enough to multiply.
 const FAR_MS: i64 = 1 << 60;
 
-// Indexes: the primary keys of usage_hourly and usage_logs.
+// Indexes: the primary keys of usage_hourly and usage_logs; the `+` keeps the planner from walking
+// through the index by time until it finds an id.
 const FIRST_AND_LAST: &str = "SELECT min(at_ms), max(at_ms) FROM ( \
      SELECT min(hour) * 3600000 AS at_ms FROM usage_hourly UNION ALL \
      SELECT max(hour) * 3600000 + 3599999 FROM usage_hourly UNION ALL \
-     SELECT min(started_at_ms) FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup) UNION ALL \
-     SELECT max(started_at_ms) FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup))";
+     SELECT min(+started_at_ms) FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup) UNION ALL \
+     SELECT max(+started_at_ms) FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup))";
 
 /// What sums are asked for.
 #[derive(Debug, Default)]
@@ -111,7 +114,11 @@ pub(super) fn sums(connection: &Connection, query: &Query<'_>) -> Result<Sums, S
         named_params! {
             ":first_hour": windows.hours.0,
             ":last_hour": windows.hours.1,
-            ":spans": windows.spans_json(),
+            ":first_day": windows.days.0,
+            ":last_day": windows.days.1,
+            ":cut_days": json_list(windows.cut_days.iter()),
+            ":hour_spans": json_pairs(&windows.hour_spans),
+            ":spans": json_pairs(&windows.spans_ms),
             ":cut_hours": json_list(windows.cut_hours.iter()),
             ":user_ids": user_ids,
         },
@@ -170,7 +177,7 @@ fn add_period_function(connection: &Connection, starts_ms: Arc<[i64]>) -> rusqli
 
 /// Returns the statement that sums along columns.
 ///
-/// Indexes: the primary key of usage_hourly; that of usage_logs for the rows that are not summed yet
+/// Indexes: the primary keys of usage_daily and usage_hourly; that of usage_logs for the rows that are not summed yet
 /// (the `+` keeps the planner from taking the index by time there); usage_logs_by_time for the spans.
 fn statement(columns: &[Column], has_cut_hours: bool) -> String {
     let has_periods = columns
@@ -214,8 +221,11 @@ fn statement(columns: &[Column], has_cut_hours: bool) -> String {
     let _ = write!(
         sql,
         "{} FROM ( \
-         SELECT {} AS period, user_id, key_id, endpoint, model, {} FROM usage_hourly \
-         WHERE hour >= :first_hour AND hour < :last_hour {} AND {of_user} \
+         SELECT {} AS period, user_id, key_id, endpoint, model, {} FROM usage_daily \
+         WHERE day >= :first_day AND day < :last_day AND day NOT IN (SELECT value FROM json_each(:cut_days)) AND {of_user} \
+         UNION ALL \
+         SELECT {} AS period, user_id, key_id, endpoint, model, {} FROM json_each(:hour_spans) AS span CROSS JOIN usage_hourly \
+         WHERE hour >= json_extract(span.value, '$[0]') AND hour < json_extract(span.value, '$[1]') {} AND {of_user} \
          UNION ALL \
          SELECT {row_columns} FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup) \
          AND +started_at_ms >= :first_hour * 3600000 AND +started_at_ms < :last_hour * 3600000 {} AND {of_user} \
@@ -224,6 +234,8 @@ fn statement(columns: &[Column], has_cut_hours: bool) -> String {
          WHERE started_at_ms >= json_extract(span.value, '$[0]') AND started_at_ms < json_extract(span.value, '$[1]') \
          AND {of_user})",
         sums.join(", "),
+        period_of("day * 86400000"),
+        hourly.join(", "),
         period_of("hour * 3600000"),
         hourly.join(", "),
         not_cut("hour"),
@@ -243,18 +255,34 @@ fn json_list<'a>(numbers: impl Iterator<Item = &'a i64>) -> String {
     format!("[{}]", numbers.join(","))
 }
 
+fn json_pairs(pairs: &[(i64, i64)]) -> String {
+    let pairs: Vec<String> = pairs
+        .iter()
+        .map(|(start, end)| format!("[{start},{end}]"))
+        .collect();
+    format!("[{}]", pairs.join(","))
+}
+
 /// The hour of `usage_hourly` that an instant falls into.
 fn hour_of(unix_ms: i64) -> i64 {
     unix_ms.div_euclid(MS_PER_HOUR)
 }
 
-/// A range cut into whole hours and spans of milliseconds whose rows are read one by one. All are
-/// half-open, and any of them may be empty.
-#[derive(Debug, PartialEq, Eq)]
+/// A range cut into whole days, whole hours beside them, and spans of milliseconds whose rows are read
+/// one by one. All are half-open, and any of them may be empty.
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Windows {
+    /// All whole hours.
     hours: (i64, i64),
     /// Hours among them in which a period ends and the next one begins: they are among the spans.
     cut_hours: Vec<i64>,
+    /// The whole days among the hours.
+    days: (i64, i64),
+    /// Days among them in which a period ends and the next one begins: they are among the spans of
+    /// hours.
+    cut_days: Vec<i64>,
+    /// The whole hours that are in no whole day.
+    hour_spans: Vec<(i64, i64)>,
     spans_ms: Vec<(i64, i64)>,
 }
 
@@ -266,18 +294,11 @@ impl Windows {
         let last_hour = hour_of(end_ms);
         if first_hour >= last_hour {
             return Self {
-                hours: (0, 0),
-                cut_hours: Vec::new(),
                 spans_ms: vec![(start_ms, end_ms)],
+                ..Self::default()
             };
         }
-        let mut cut_hours: Vec<i64> = starts_ms
-            .iter()
-            .filter(|start| *start % MS_PER_HOUR != 0)
-            .map(|start| hour_of(*start))
-            .filter(|hour| (first_hour..last_hour).contains(hour))
-            .collect();
-        cut_hours.dedup();
+        let cut_hours = cut_by(starts_ms, MS_PER_HOUR, (first_hour, last_hour));
         let edges = [
             (start_ms, first_hour * MS_PER_HOUR),
             (last_hour * MS_PER_HOUR, end_ms),
@@ -285,22 +306,59 @@ impl Windows {
         let cuts = cut_hours
             .iter()
             .map(|hour| (hour * MS_PER_HOUR, (hour + 1) * MS_PER_HOUR));
-        let is_there = |span: &(i64, i64)| span.0 < span.1;
+        let spans_ms = joined(edges.into_iter().chain(cuts).collect());
+        let first_day = (first_hour + HOURS_PER_DAY - 1).div_euclid(HOURS_PER_DAY);
+        let last_day = last_hour.div_euclid(HOURS_PER_DAY);
+        let (days, cut_days, hour_spans) = if first_day < last_day {
+            let days = (first_day, last_day);
+            let cut_days = cut_by(starts_ms, MS_PER_DAY, days);
+            let edges = [
+                (first_hour, first_day * HOURS_PER_DAY),
+                (last_day * HOURS_PER_DAY, last_hour),
+            ];
+            let cuts = cut_days
+                .iter()
+                .map(|day| (day * HOURS_PER_DAY, (day + 1) * HOURS_PER_DAY));
+            let spans = joined(edges.into_iter().chain(cuts).collect());
+            (days, cut_days, spans)
+        } else {
+            ((0, 0), Vec::new(), vec![(first_hour, last_hour)])
+        };
         Self {
             hours: (first_hour, last_hour),
-            spans_ms: edges.into_iter().chain(cuts).filter(is_there).collect(),
             cut_hours,
+            days,
+            cut_days,
+            hour_spans,
+            spans_ms,
         }
     }
+}
 
-    fn spans_json(&self) -> String {
-        let spans: Vec<String> = self
-            .spans_ms
-            .iter()
-            .map(|(start, end)| format!("[{start},{end}]"))
-            .collect();
-        format!("[{}]", spans.join(","))
+/// Returns the places in a range, of so many milliseconds each, inside which a period begins.
+fn cut_by(starts_ms: &[i64], length_ms: i64, range: (i64, i64)) -> Vec<i64> {
+    let mut cut: Vec<i64> = starts_ms
+        .iter()
+        .filter(|start| *start % length_ms != 0)
+        .map(|start| start.div_euclid(length_ms))
+        .filter(|place| (range.0..range.1).contains(place))
+        .collect();
+    cut.dedup();
+    cut
+}
+
+/// Returns the spans in order, without empty ones, and those that touch as one.
+fn joined(mut spans: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
+    spans.retain(|span| span.0 < span.1);
+    spans.sort_unstable();
+    let mut joined: Vec<(i64, i64)> = Vec::new();
+    for span in spans {
+        match joined.last_mut() {
+            Some(last) if last.1 == span.0 => last.1 = span.1,
+            _ => joined.push(span),
+        }
     }
+    joined
 }
 
 #[cfg(test)]
@@ -310,23 +368,28 @@ mod tests {
     use proptest::prelude::*;
 
     fn covered(windows: &Windows, ms: i64) -> usize {
-        let hour = hour_of(ms);
-        let in_hours = (windows.hours.0..windows.hours.1).contains(&hour)
-            && !windows.cut_hours.contains(&hour);
+        let (hour, day) = (hour_of(ms), ms.div_euclid(MS_PER_DAY));
+        let in_days =
+            (windows.days.0..windows.days.1).contains(&day) && !windows.cut_days.contains(&day);
+        let hour_spans = windows
+            .hour_spans
+            .iter()
+            .filter(|span| (span.0..span.1).contains(&hour));
+        let in_hours = hour_spans.count() * usize::from(!windows.cut_hours.contains(&hour));
         let in_spans = windows
             .spans_ms
             .iter()
             .filter(|span| (span.0..span.1).contains(&ms));
-        usize::from(in_hours) + in_spans.count()
+        usize::from(in_days) + in_hours + in_spans.count()
     }
 
     proptest! {
         #[test]
         fn each_instant_in_the_range_is_counted_exactly_once(
-            start in 0i64..20 * MS_PER_HOUR,
-            length in 0i64..5 * MS_PER_HOUR,
-            probe in 0i64..26 * MS_PER_HOUR,
-            mut starts in prop::collection::vec((0i64..26 * 4).prop_map(|quarter| quarter * MS_PER_HOUR / 4), 0..6),
+            start in 0i64..60 * MS_PER_HOUR,
+            length in 0i64..100 * MS_PER_HOUR,
+            probe in 0i64..170 * MS_PER_HOUR,
+            mut starts in prop::collection::vec((0i64..170 * 4).prop_map(|quarter| quarter * MS_PER_HOUR / 4), 0..6),
         ) {
             starts.sort_unstable();
             let end = start + length;
@@ -363,7 +426,7 @@ mod tests {
             let plan: Vec<String> = statement
                 .query_map(
                     named_params! {
-                        ":first_hour": 0, ":last_hour": 1, ":spans": "[]", ":cut_hours": "[]", ":user_ids": None::<String>,
+                        ":first_day": 0, ":last_day": 1, ":cut_days": "[]", ":hour_spans": "[]", ":first_hour": 0, ":last_hour": 1, ":spans": "[]", ":cut_hours": "[]", ":user_ids": None::<String>,
                     },
                     |row| row.get(3),
                 )
@@ -372,6 +435,7 @@ mod tests {
                 .collect();
             let plan = plan.join("\n");
             for part in [
+                "SEARCH usage_daily USING PRIMARY KEY (day>? AND day<?)",
                 "SEARCH usage_hourly USING PRIMARY KEY (hour>? AND hour<?)",
                 "SEARCH usage_logs USING INDEX usage_logs_by_time (started_at_ms>? AND started_at_ms<?)",
                 "SEARCH usage_logs USING INTEGER PRIMARY KEY (rowid>?)",
@@ -379,7 +443,9 @@ mod tests {
                 assert!(plan.contains(part), "{part} is not in {plan}");
             }
             assert!(
-                !plan.contains("SCAN usage_logs") && !plan.contains("SCAN usage_hourly"),
+                !plan.contains("SCAN usage_logs")
+                    && !plan.contains("SCAN usage_hourly")
+                    && !plan.contains("SCAN usage_daily"),
                 "{plan}"
             );
         }
