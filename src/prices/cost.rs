@@ -11,6 +11,9 @@ use crate::model::{NanoUsd, ServiceTier, Usage};
 const PARTS: i128 = 1000;
 /// Femto-dollars in a nano-dollar.
 const FEMTOS: i128 = 1_000_000;
+/// The most that an answer costs: a million dollars. A larger amount comes of a wrong price or wrong
+/// usage, and a few of them would not fit into a sum.
+const MAX_COST: NanoUsd = NanoUsd(1_000_000_000_000_000);
 
 /// Tokens of an answer, each in exactly one class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -145,11 +148,11 @@ fn add_up(terms: &[(u64, Option<Rate>)]) -> Option<i128> {
     Some(sum)
 }
 
-/// Rounds half up to nano-dollars.
+/// Rounds half up to nano-dollars, at most [`MAX_COST`].
 fn round(sum: i128) -> NanoUsd {
     let unit = PARTS * QUARTERS * FEMTOS;
     let nanos = sum.saturating_add(unit / 2) / unit;
-    NanoUsd(i64::try_from(nanos).unwrap_or(i64::MAX))
+    i64::try_from(nanos).map_or(MAX_COST, |nanos| NanoUsd(nanos).min(MAX_COST))
 }
 
 impl TokenClasses {

@@ -31,7 +31,8 @@ const LAST_OF_BATCH: &str = "SELECT max(id), (SELECT max(id) FROM usage_logs) FR
 /// Finds triggers that are not this program's. They may change what is written, on this very
 /// connection.
 const HAS_OTHER_TRIGGERS: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' \
-     AND tbl_name NOT IN ('users', 'groups', 'keys', 'prices') AND name NOT IN ('usage_logs_deleted', 'usage_hourly_deleted'))";
+     AND tbl_name NOT IN ('users', 'groups', 'keys', 'prices') \
+     AND name NOT IN ('usage_logs_deleted', 'usage_hourly_deleted', 'usage_adjustments_deleted'))";
 const SUMMED_UP: &str = "UPDATE usage_rollup SET last_id = ?1";
 
 /// The tables of sums: hours and days. Both are written in one transaction.

@@ -85,6 +85,10 @@ CREATE TABLE usage_adjustments (
     price_id            INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX usage_adjustments_by_usage ON usage_adjustments (usage_id);
+-- An id of usage_logs is given again when the newest rows are deleted by hand.
+CREATE TRIGGER usage_adjustments_deleted AFTER DELETE ON usage_logs BEGIN
+    DELETE FROM usage_adjustments WHERE usage_id = OLD.id;
+END;
 
 -- The counter moves with all that a running server keeps in memory. last_used_at_ms is its own note.
 CREATE TRIGGER users_inserted  AFTER INSERT ON users  BEGIN UPDATE users_version SET version = version + 1; END;
@@ -227,10 +231,37 @@ SELECT hour / 24, user_id, key_id, endpoint, model,
 FROM usage_hourly
 GROUP BY 1, 2, 3, 4, 5;
 
--- Who deletes the hourly sums, so that they are summed anew, deletes the daily ones with them.
+-- Who deletes hourly sums, so that they are summed anew or because they are old, takes them out of the daily ones with them.
 CREATE TRIGGER usage_hourly_deleted AFTER DELETE ON usage_hourly BEGIN
-    DELETE FROM usage_daily WHERE day = OLD.hour / 24 AND user_id = OLD.user_id AND key_id = OLD.key_id
-        AND endpoint = OLD.endpoint AND model = OLD.model;
+    UPDATE usage_daily SET
+        requests = requests - OLD.requests,
+        requests_ok = requests_ok - OLD.requests_ok,
+        input_tokens = input_tokens - OLD.input_tokens,
+        output_tokens = output_tokens - OLD.output_tokens,
+        cached_tokens = cached_tokens - OLD.cached_tokens,
+        reasoning_tokens = reasoning_tokens - OLD.reasoning_tokens,
+        audio_ms = audio_ms - OLD.audio_ms,
+        images = images - OLD.images,
+        estimated_requests = estimated_requests - OLD.estimated_requests,
+        estimated_input_tokens = estimated_input_tokens - OLD.estimated_input_tokens,
+        estimated_output_tokens = estimated_output_tokens - OLD.estimated_output_tokens,
+        cost_nano_usd = cost_nano_usd - OLD.cost_nano_usd,
+        unpriced_requests = unpriced_requests - OLD.unpriced_requests,
+        cache_write_5m_tokens = cache_write_5m_tokens - OLD.cache_write_5m_tokens,
+        cache_write_1h_tokens = cache_write_1h_tokens - OLD.cache_write_1h_tokens,
+        audio_input_tokens = audio_input_tokens - OLD.audio_input_tokens,
+        image_input_tokens = image_input_tokens - OLD.image_input_tokens,
+        cached_audio_tokens = cached_audio_tokens - OLD.cached_audio_tokens,
+        cached_image_tokens = cached_image_tokens - OLD.cached_image_tokens,
+        audio_output_tokens = audio_output_tokens - OLD.audio_output_tokens,
+        image_output_tokens = image_output_tokens - OLD.image_output_tokens,
+        web_searches = web_searches - OLD.web_searches,
+        file_searches = file_searches - OLD.file_searches,
+        code_calls = code_calls - OLD.code_calls
+        WHERE day = OLD.hour / 24 AND user_id = OLD.user_id AND key_id = OLD.key_id AND endpoint = OLD.endpoint AND model = OLD.model;
+    DELETE FROM usage_daily
+        WHERE day = OLD.hour / 24 AND user_id = OLD.user_id AND key_id = OLD.key_id AND endpoint = OLD.endpoint AND model = OLD.model
+            AND requests = 0;
 END;
 
 -- For people who write their own reports: names instead of ids, ISO times, dollars, adjustments included.

@@ -4,6 +4,9 @@
 mod sums;
 mod totals;
 
+#[cfg(test)]
+mod tests;
+
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use rusqlite::Connection;
