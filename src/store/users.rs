@@ -96,6 +96,9 @@ pub struct UserFilter {
     pub is_inactive: bool,
 }
 
+/// The places in a list of users who cannot be added, and what is wrong with each.
+pub type RefusedUsers = Vec<(usize, StoreError)>;
+
 /// Adds users with a key each: all or none.
 ///
 /// # Errors
@@ -105,7 +108,7 @@ pub fn add(
     connection: &mut Connection,
     users: Vec<NewUser>,
     storage: KeyStorage,
-) -> Result<Result<Vec<IssuedKey>, Vec<(usize, StoreError)>>, StoreError> {
+) -> Result<Result<Vec<IssuedKey>, RefusedUsers>, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (added, refused) = try_all(&transaction, users, storage)?;
     if !refused.is_empty() {
@@ -123,7 +126,7 @@ pub fn check(
     connection: &mut Connection,
     users: Vec<NewUser>,
     storage: KeyStorage,
-) -> Result<Vec<(usize, StoreError)>, StoreError> {
+) -> Result<RefusedUsers, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (_, refused) = try_all(&transaction, users, storage)?;
     Ok(refused)
@@ -133,7 +136,7 @@ fn try_all(
     connection: &Connection,
     users: Vec<NewUser>,
     storage: KeyStorage,
-) -> Result<(Vec<IssuedKey>, Vec<(usize, StoreError)>), StoreError> {
+) -> Result<(Vec<IssuedKey>, RefusedUsers), StoreError> {
     let storage = keys::storage(connection, storage)?;
     let mut added = Vec::with_capacity(users.len());
     let mut refused = Vec::new();
