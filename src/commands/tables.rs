@@ -385,7 +385,9 @@ impl CostLines {
                 labels.chain(figures.cells(totals, bar)).collect()
             })
             .collect();
-        let has_total = self.lines.len() > 1 || self.labels.len() > 1;
+        // With --top the only line may be one of many.
+        let is_whole = matches!(&self.lines[..], [(_, totals)] if *totals == self.total);
+        let has_total = !is_whole || self.labels.len() > 1;
         let total = has_total.then(|| {
             let mut labels = vec![Cell::text("TOTAL")];
             labels.resize(self.labels.len(), Cell::text(""));
