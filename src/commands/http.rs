@@ -64,7 +64,12 @@ async fn exchange(request: HttpRequest<'_>) -> anyhow::Result<HttpAnswer> {
     let sent = match request.method {
         Method::Get => {
             let pairs = query_of(request.members);
-            call.query(&pairs)?.send().await
+            if pairs.is_empty() {
+                // Not even a question mark: the URL may be a file's.
+                call.send().await
+            } else {
+                call.query(&pairs)?.send().await
+            }
         }
         Method::Post => call.send_json(&request.members).await,
     };

@@ -385,7 +385,9 @@ impl CostLines {
                 labels.chain(figures.cells(totals, bar)).collect()
             })
             .collect();
-        let has_total = self.lines.len() > 1 || self.labels.len() > 1;
+        // With --top the only line may be one of many.
+        let is_whole = matches!(&self.lines[..], [(_, totals)] if *totals == self.total);
+        let has_total = !is_whole || self.labels.len() > 1;
         let total = has_total.then(|| {
             let mut labels = vec![Cell::text("TOTAL")];
             labels.resize(self.labels.len(), Cell::text(""));
@@ -444,7 +446,7 @@ impl<'a> Figures<'a> {
                 .rank(rank)
                 .shown_if(is_shown)
         };
-        let estimated = total.estimated_input_tokens + total.estimated_output_tokens;
+        let estimated = both_estimated(total);
         // The order of the first columns of CSV is that of earlier versions.
         vec![
             number("requests", "total_requests", 3, true),
@@ -533,7 +535,7 @@ impl<'a> Figures<'a> {
             Cell::number(totals.estimated_requests),
             Cell::number(totals.estimated_input_tokens),
             Cell::number(totals.estimated_output_tokens),
-            Cell::number(totals.estimated_input_tokens + totals.estimated_output_tokens),
+            Cell::number(both_estimated(totals)),
             Cell::number(totals.unpriced_requests),
             Cell {
                 shown: dollars(totals.cost),
@@ -563,6 +565,12 @@ impl<'a> Figures<'a> {
         }
         cells
     }
+}
+
+/// Returns the estimated tokens of input and output together.
+fn both_estimated(totals: &Totals) -> i64 {
+    let input = totals.estimated_input_tokens;
+    input.saturating_add(totals.estimated_output_tokens)
 }
 
 /// Draws a bar of at most [`BAR_CHARS`] characters, in eighths.
@@ -640,6 +648,7 @@ mod tests {
         model::{Dimension, Usage},
         store::reports::{ModelCosts, SplitCosts, UserCosts},
     };
+    use proptest::prelude::*;
 
     fn totals(n: u32) -> Totals {
         Totals {
@@ -820,6 +829,53 @@ mod tests {
             (-1_500_000_000, "-1.50"),
         ] {
             assert_eq!(dollars(NanoUsd(nanos)), text, "{nanos}");
+        }
+    }
+
+    proptest! {
+        /// Names have letters only, so that every other word of a table is a figure.
+        #[test]
+        fn no_figure_is_broken_and_no_line_too_long_at_any_width(
+            names in prop::collection::vec("[a-zA-Z]{1,70}", 1..5),
+            figures in prop::collection::vec((0..i64::MAX / 8, 0..i64::MAX / 8, 0..i64::MAX / 8), 5),
+            digits in 1_u32..19,
+            terminal in prop::sample::select(vec![40_u16, 50, 80, 100]),
+            sort in prop::sample::select(vec![None, Some(SortBy::Cost), Some(SortBy::Tokens), Some(SortBy::Requests)]),
+        ) {
+            let cut = |figure: i64| figure % 10_i64.pow(digits);
+            let tokens = |figure: i64| u64::try_from(cut(figure)).unwrap();
+            let users = names.iter().zip(&figures).map(|(name, (input, output, cost))| {
+                let mut costs = user(name, 1, None);
+                costs.totals = Totals {
+                    requests: cut(*output),
+                    usage: Usage { input: tokens(*input), output: tokens(*output), cached: tokens(*input) / 2, ..Usage::default() },
+                    // A million dollars: ten of them and a bar behind it find no room in 40 columns.
+                    cost: NanoUsd(cut(*cost) % 1_000_000_000_000_000),
+                    unpriced_requests: cut(*input),
+                    estimated_input_tokens: cut(*input),
+                    estimated_output_tokens: cut(*output),
+                    ..Totals::default()
+                };
+                costs
+            });
+            let lines = CostLines::of_users(report(users.collect()), true);
+            let listing = lines.listing(sort);
+            let table = listing.boxed(Some(terminal));
+            let rows = listing.rows.iter().chain(&listing.total);
+            let shown: Vec<String> = rows
+                .flatten()
+                .filter_map(|cell| cell.shown.split(' ').next().map(str::to_owned))
+                .collect();
+            for line in table.lines() {
+                prop_assert!(line.chars().count() <= usize::from(terminal), "{}", table);
+                for word in line.split([' ', '│', '┆']) {
+                    let is_figure = word.starts_with(|c: char| c.is_ascii_digit() || c == ',' || c == '.');
+                    prop_assert!(!is_figure || shown.iter().any(|figure| figure == word), "{word} in {}", table);
+                }
+            }
+            for (_, totals) in &lines.lines {
+                prop_assert!(table.contains(&dollars(totals.cost)), "{}", table);
+            }
         }
     }
 

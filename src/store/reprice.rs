@@ -1,9 +1,14 @@
 //! Prices rows anew. What that changes is written beside them as adjustments, which all sums
 //! include; the rows themselves stay as they are.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
-use rusqlite::{Connection, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -18,8 +23,11 @@ use crate::{
     prices::Catalog,
 };
 
-/// Rows in one transaction, so that a running server gets its turn.
-const BATCH_ROWS: i64 = 2_000;
+/// Rows in one transaction, some milliseconds' work, so that a running server gets its turn.
+const BATCH_ROWS: i64 = 500;
+/// The longest pause between two transactions. It is as long as the transaction was: a server that
+/// found the database locked would else find it locked again and again, until it gives up.
+const MAX_PAUSE: Duration = Duration::from_millis(50);
 const MS_PER_HOUR: i64 = 3_600_000;
 
 const ADJUST: &str = "INSERT INTO usage_adjustments (usage_id, made_at_ms, cost_delta_nano_usd, prices_row, price_id) \
@@ -31,6 +39,23 @@ const ADJUST_DAY: &str = "UPDATE usage_daily SET cost_nano_usd = cost_nano_usd +
 const ADJUST_HOUR: &str = "UPDATE usage_hourly SET cost_nano_usd = cost_nano_usd + ?6, \
      unpriced_requests = unpriced_requests - ?7 \
      WHERE hour = ?1 AND user_id = ?2 AND key_id = ?3 AND endpoint = ?4 AND model = ?5";
+
+// Index: usage_logs_by_time, which has all that is read.
+const END_OF_BATCH: &str = "SELECT started_at_ms, id FROM usage_logs WHERE started_at_ms >= ?1 AND (started_at_ms > ?1 OR id > ?2) \
+     AND started_at_ms <= ?3 ORDER BY started_at_ms, id LIMIT 1 OFFSET ?4";
+static ROWS_BETWEEN: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT id, started_at_ms, user_id, {KEY_OF_ROW} AS key_id, endpoint, model, served_model, service_tier, \
+         is_batch, status, usage_source, {}, id <= (SELECT last_id FROM usage_rollup) AS is_summed, \
+         coalesce(cost_nano_usd, 0) + coalesce((SELECT sum(cost_delta_nano_usd) FROM usage_adjustments \
+            WHERE usage_id = usage_logs.id), 0) AS cost, \
+         cost_nano_usd IS NOT NULL OR EXISTS (SELECT 1 FROM usage_adjustments WHERE usage_id = usage_logs.id) AS has_cost \
+         FROM usage_logs WHERE started_at_ms >= ?1 AND (started_at_ms > ?1 OR id > ?2) \
+         AND started_at_ms <= ?3 AND (started_at_ms < ?3 OR id <= ?4) \
+         AND (?5 IS NULL OR model = ?5) ORDER BY started_at_ms, id",
+        COUNTS.join(", ")
+    )
+});
 
 /// What pricing anew changes.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,66 +96,130 @@ pub fn reprice(
     file: Option<Catalog>,
     is_dry_run: bool,
 ) -> Result<Repricing, StoreError> {
+    let mut look = Pricer::for_reading(file.clone());
     let mut pricer = Pricer::new(file);
-    let mut models: BTreeMap<String, RepricedModel> = BTreeMap::new();
-    let mut result = Repricing {
-        is_dry_run,
-        ..Repricing::default()
-    };
+    let mut tally = Tally::default();
+    let mut rows = 0;
     let mut after = (range.start_ms().unwrap_or(i64::MIN), i64::MIN);
-    let end_ms = range.end_ms().unwrap_or(i64::MAX);
-    loop {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let rows = next_rows(&transaction, after, end_ms, model)?;
-        for stored in &rows {
-            let cost = pricer.price(&transaction, &stored.row)?;
-            result.rows += 1;
-            let of_model = models.entry(stored.row.model.clone()).or_default();
+    let last = (range.end_ms().unwrap_or(i64::MAX), i64::MAX);
+    while after < last {
+        let until = end_of_batch(connection, after, last)?;
+        let stored = rows_between(connection, after, until, model)?;
+        let mut batch = Batch::of(connection, &mut look, &stored)?;
+        if !is_dry_run && !batch.changes.is_empty() {
+            let begun = Instant::now();
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            // Another process may have priced them meanwhile.
+            let stored = rows_between(&transaction, after, until, model)?;
+            batch = Batch::of(&transaction, &mut pricer, &stored)?;
+            for change in &batch.changes {
+                adjust(&transaction, &stored[change.place], change)?;
+            }
+            transaction.commit()?;
+            // A server that waits for the lock looks for it now and then only.
+            std::thread::sleep(begun.elapsed().min(MAX_PAUSE));
+        }
+        rows += batch.rows;
+        tally.add(batch.tally);
+        after = until;
+    }
+    Ok(tally.into_result(rows, is_dry_run))
+}
+
+/// The sums of each model.
+#[derive(Default)]
+struct Tally {
+    models: BTreeMap<String, RepricedModel>,
+    newly_priced_rows: i64,
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.newly_priced_rows += other.newly_priced_rows;
+        for (name, added) in other.models {
+            let sums = self.models.entry(name).or_default();
+            sums.changed_rows += added.changed_rows;
+            sums.unpriced_rows += added.unpriced_rows;
+            sums.cost_before_usd = sums.cost_before_usd.saturating_add(added.cost_before_usd);
+            sums.cost_after_usd = sums.cost_after_usd.saturating_add(added.cost_after_usd);
+        }
+    }
+
+    fn into_result(self, rows: i64, is_dry_run: bool) -> Repricing {
+        let mut result = Repricing {
+            is_dry_run,
+            rows,
+            newly_priced_rows: self.newly_priced_rows,
+            ..Repricing::default()
+        };
+        for (name, mut sums) in self.models {
+            result.changed_rows += sums.changed_rows;
+            result.unpriced_rows += sums.unpriced_rows;
+            let delta = sums.cost_after_usd.saturating_sub(sums.cost_before_usd);
+            result.cost_delta_usd = result.cost_delta_usd.saturating_add(delta);
+            sums.model = name;
+            if sums.changed_rows > 0 || sums.unpriced_rows > 0 {
+                result.models.push(sums);
+            }
+        }
+        result
+    }
+}
+
+/// What pricing some rows anew comes to.
+#[derive(Default)]
+struct Batch {
+    rows: i64,
+    tally: Tally,
+    changes: Vec<Change>,
+}
+
+/// A row whose cost changes.
+struct Change {
+    /// Place of the row in its batch.
+    place: usize,
+    delta: NanoUsd,
+    price_id: i64,
+}
+
+impl Batch {
+    fn of(
+        connection: &Connection,
+        pricer: &mut Pricer,
+        stored: &[StoredRow],
+    ) -> rusqlite::Result<Self> {
+        let mut batch = Self::default();
+        for (place, stored) in stored.iter().enumerate() {
+            let cost = pricer.price(connection, &stored.row)?;
+            batch.rows += 1;
+            let model = stored.row.model.clone();
+            let sums = batch.tally.models.entry(model).or_default();
             let before = stored.cost.unwrap_or_default();
-            of_model.cost_before_usd = of_model.cost_before_usd.saturating_add(before);
+            sums.cost_before_usd = sums.cost_before_usd.saturating_add(before);
             // A price that is gone leaves the cost as it was.
-            let after_cost = cost.amount.or(stored.cost);
-            let amount = after_cost.unwrap_or_default();
-            of_model.cost_after_usd = of_model.cost_after_usd.saturating_add(amount);
-            if after_cost.is_none() {
-                of_model.unpriced_rows += i64::from(stored.counts_as_unpriced());
+            let after = cost.amount.or(stored.cost);
+            let amount = after.unwrap_or_default();
+            sums.cost_after_usd = sums.cost_after_usd.saturating_add(amount);
+            if after.is_none() {
+                sums.unpriced_rows += i64::from(stored.counts_as_unpriced());
                 continue;
             }
             // A refusal that used nothing counts nowhere as unpriced.
             let is_refusal = stored.cost.is_none() && !stored.counts_as_unpriced();
-            if cost.amount.is_none() || after_cost == stored.cost || is_refusal {
+            if cost.amount.is_none() || after == stored.cost || is_refusal {
                 continue;
             }
-            of_model.changed_rows += 1;
-            result.newly_priced_rows += i64::from(stored.cost.is_none());
-            let delta = amount.saturating_sub(before);
-            adjust(&transaction, stored, delta, cost.price_id.unwrap_or(0))?;
+            sums.changed_rows += 1;
+            batch.tally.newly_priced_rows += i64::from(stored.cost.is_none());
+            batch.changes.push(Change {
+                place,
+                delta: amount.saturating_sub(before),
+                price_id: cost.price_id.unwrap_or(0),
+            });
         }
-        match rows.last() {
-            Some(last) => after = (last.row.started_at_ms, last.id),
-            None => break,
-        }
-        if is_dry_run {
-            // The prices that it kept are undone, too.
-            transaction.rollback()?;
-            pricer.forget();
-        } else {
-            transaction.commit()?;
-        }
+        Ok(batch)
     }
-    for (name, mut of_model) in models {
-        result.changed_rows += of_model.changed_rows;
-        result.unpriced_rows += of_model.unpriced_rows;
-        let delta = of_model
-            .cost_after_usd
-            .saturating_sub(of_model.cost_before_usd);
-        result.cost_delta_usd = result.cost_delta_usd.saturating_add(delta);
-        of_model.model = name;
-        if of_model.changed_rows > 0 || of_model.unpriced_rows > 0 {
-            result.models.push(of_model);
-        }
-    }
-    Ok(result)
 }
 
 /// A row of the ledger as it stands, as far as its cost depends on it.
@@ -151,15 +240,11 @@ impl StoredRow {
     }
 }
 
-fn adjust(
-    connection: &Connection,
-    stored: &StoredRow,
-    delta: NanoUsd,
-    price_id: i64,
-) -> rusqlite::Result<()> {
+fn adjust(connection: &Connection, stored: &StoredRow, change: &Change) -> rusqlite::Result<()> {
     let is_first = stored.cost.is_none();
     let row = &stored.row;
-    let values = params![stored.id, now_ms(), delta.0, is_first, price_id];
+    let delta = change.delta.0;
+    let values = params![stored.id, now_ms(), delta, is_first, change.price_id];
     connection.prepare_cached(ADJUST)?.execute(values)?;
     if stored.is_summed {
         let was_unpriced = is_first && stored.counts_as_unpriced();
@@ -170,7 +255,7 @@ fn adjust(
                 row.key_id,
                 stored.endpoint,
                 row.model,
-                delta.0,
+                delta,
                 was_unpriced,
             ])?;
         }
@@ -178,29 +263,30 @@ fn adjust(
     Ok(())
 }
 
-/// Returns the next rows in the order of time and id. Index: usage_logs_by_time, which ends with the
-/// id.
-fn next_rows(
+/// Returns the time and id of the last row of a batch, in the order of both; `last` if fewer rows are
+/// left.
+fn end_of_batch(
     connection: &Connection,
     after: (i64, i64),
-    end_ms: i64,
+    last: (i64, i64),
+) -> rusqlite::Result<(i64, i64)> {
+    let mut statement = connection.prepare_cached(END_OF_BATCH)?;
+    let end = statement.query_row(params![after.0, after.1, last.0, BATCH_ROWS - 1], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    });
+    Ok(end.optional()?.unwrap_or(last))
+}
+
+/// Returns the rows behind a time and id up to another. Index: usage_logs_by_time, which ends with the
+/// id.
+fn rows_between(
+    connection: &Connection,
+    after: (i64, i64),
+    until: (i64, i64),
     model: Option<&str>,
 ) -> rusqlite::Result<Vec<StoredRow>> {
-    let sql = format!(
-        "SELECT id, started_at_ms, user_id, {KEY_OF_ROW} AS key_id, endpoint, model, served_model, service_tier, \
-         is_batch, status, usage_source, {}, id <= (SELECT last_id FROM usage_rollup) AS is_summed, \
-         coalesce(cost_nano_usd, 0) + coalesce((SELECT sum(cost_delta_nano_usd) FROM usage_adjustments \
-            WHERE usage_id = usage_logs.id), 0) AS cost, \
-         cost_nano_usd IS NOT NULL OR EXISTS (SELECT 1 FROM usage_adjustments WHERE usage_id = usage_logs.id) AS has_cost \
-         FROM usage_logs WHERE started_at_ms >= ?1 AND (started_at_ms > ?1 OR id > ?2) AND started_at_ms <= ?3 \
-         AND (?4 IS NULL OR model = ?4) ORDER BY started_at_ms, id LIMIT ?5",
-        COUNTS.join(", ")
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(
-        params![after.0, after.1, end_ms, model, BATCH_ROWS],
-        read_row,
-    )?;
+    let mut statement = connection.prepare_cached(&ROWS_BETWEEN)?;
+    let rows = statement.query_map(params![after.0, after.1, until.0, until.1, model], read_row)?;
     rows.collect()
 }
 

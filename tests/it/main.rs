@@ -15,6 +15,7 @@ mod hashed_keys;
 mod keys;
 mod ledger;
 mod mixed_load;
+mod money;
 mod objects;
 mod openapi;
 mod process;

@@ -31,6 +31,8 @@ pub(in crate::store) struct Pricer {
     /// Unix times in milliseconds between which no price begins to hold: what is known, is known of
     /// this time.
     valid_ms: (i64, i64),
+    /// Whether prices are kept in the database. Otherwise nothing is written, and ids are 0.
+    keeps_prices: bool,
 }
 
 /// The price of a model, if it has one.
@@ -46,6 +48,15 @@ impl Pricer {
             book: None,
             known: HashMap::new(),
             valid_ms: (i64::MIN, i64::MIN),
+            keeps_prices: true,
+        }
+    }
+
+    /// Creates a pricer that writes nothing: what it says is for looking at.
+    pub(in crate::store) fn for_reading(file: Option<Catalog>) -> Self {
+        Self {
+            keeps_prices: false,
+            ..Self::new(file)
         }
     }
 
@@ -110,10 +121,11 @@ impl Pricer {
         self.valid_ms = book.valid_ms(at_ms);
         let found = book.find(&row.model, row.served_model.as_deref(), at_ms);
         let price = match found {
-            Some(found) => {
+            Some(found) if self.keeps_prices => {
                 let id = prices::keep(connection, &row.model, &found)?;
                 Some((PreparedPrice::new(found.price), id))
             }
+            Some(found) => Some((found.price, 0)),
             None => None,
         };
         if self.known.len() >= MAX_MODELS {
