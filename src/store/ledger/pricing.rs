@@ -125,7 +125,7 @@ impl Pricer {
                 let id = prices::keep(connection, &row.model, &found)?;
                 Some((PreparedPrice::new(found.price), id))
             }
-            Some(found) => Some((found.price, 0)),
+            Some(found) => Some((PreparedPrice::new(found.price), 0)),
             None => None,
         };
         if self.known.len() >= MAX_MODELS {
