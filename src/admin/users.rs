@@ -6,10 +6,9 @@ use super::{AdminContext, AdminError, Member, Method, Operation};
 use crate::{
     model::{ApiKey, Calendar, NameError, UserName, now_ms},
     store::{
+        identity::{self, UserSelector},
         keys::{self, IssuedKey, KeyEntry, NewKey},
-        users::{
-            self, KeyAccess, KeyStatus, NewUser, UserEntry, UserFilter, UserList, UserSelector,
-        },
+        users::{self, KeyAccess, KeyStatus, NewUser, UserEntry, UserFilter, UserList},
     },
 };
 
@@ -305,7 +304,7 @@ impl Operation for ShowUser {
     fn run(self, context: &AdminContext) -> Result<UserWithKeys, AdminError> {
         let username = required("username", self.username)?;
         let connection = context.connection()?;
-        let id = users::find_by_text(&connection, &username)?.id;
+        let id = identity::find_by_text(&connection, &username)?.id;
         let user = users::entry(&connection, id)?;
         let keys = keys::of_user(&connection, id)?;
         Ok(UserWithKeys { user, keys })
@@ -400,7 +399,7 @@ fn set_access(
         }
     };
     let connection = context.connection()?;
-    let user = users::find(&connection, &who)?;
+    let user = identity::find(&connection, &who)?;
     Ok(users::set_access(&connection, user, access)?)
 }
 

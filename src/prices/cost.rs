@@ -56,6 +56,55 @@ impl ModelPrice {
     }
 }
 
+/// The price of a model, with the choice made that fits nearly all answers: no class of service but
+/// the default, no batch, and an input below all thresholds. It costs a third of choosing anew.
+#[derive(Debug, Clone)]
+pub struct PreparedPrice {
+    price: ModelPrice,
+    /// `None` if the model has no price for anything that is counted.
+    ordinary: Option<Rates>,
+    /// The least number of input tokens at which another price may count.
+    threshold_tokens: u64,
+}
+
+impl PreparedPrice {
+    #[must_use]
+    pub fn new(price: ModelPrice) -> Self {
+        let ordinary = Rates::choose(
+            &price,
+            Conditions {
+                input_tokens: 0,
+                tier: None,
+                is_batch: false,
+            },
+        );
+        let thresholds = price.fields().map(|(field, _)| field.above_tokens);
+        let lowest = thresholds.filter(|tokens| *tokens > 0).min();
+        Self {
+            ordinary: ordinary.is_priced().then_some(ordinary),
+            threshold_tokens: lowest.map_or(u64::MAX, u64::from),
+            price,
+        }
+    }
+
+    /// Returns what [`ModelPrice::cost`] returns.
+    #[must_use]
+    pub fn cost(
+        &self,
+        usage: &Usage,
+        tier: Option<&ServiceTier>,
+        is_batch: bool,
+    ) -> Option<NanoUsd> {
+        let is_ordinary = matches!(tier, None | Some(ServiceTier::Default))
+            && !is_batch
+            && usage.input < self.threshold_tokens;
+        if !is_ordinary {
+            return self.price.cost(usage, tier, is_batch);
+        }
+        Some(round(sum(self.ordinary.as_ref()?, usage)?))
+    }
+}
+
 /// Adds up in thousandths of a rate's unit.
 fn sum(rates: &Rates, usage: &Usage) -> Option<i128> {
     let tokens = TokenClasses::of(usage);
@@ -84,19 +133,19 @@ fn sum(rates: &Rates, usage: &Usage) -> Option<i128> {
         (usage.audio_ms, rates.second),
         (classes.file_searches, rates.file_search_1k),
     ];
-    let whole = whole.map(|(count, rate)| term(count, rate, PARTS));
-    let thousandths = thousandths.map(|(count, rate)| term(count, rate, 1));
-    let mut terms = whole.into_iter().chain(thousandths);
-    terms.try_fold(0_i128, |sum, term| Some(sum.saturating_add(term?)))
+    let whole = add_up(&whole)?.saturating_mul(PARTS);
+    Some(whole.saturating_add(add_up(&thousandths)?))
 }
 
-/// Multiplies. What was not used needs no price.
-fn term(count: u64, rate: Option<Rate>, parts: i128) -> Option<i128> {
-    if count == 0 {
-        return Some(0);
+/// Multiplies and adds. What was not used needs no price.
+fn add_up(terms: &[(u64, Option<Rate>)]) -> Option<i128> {
+    let mut sum = 0_i128;
+    for (count, rate) in terms {
+        if *count > 0 {
+            sum = sum.saturating_add((*rate)?.saturating_mul(i128::from(*count)));
+        }
     }
-    let per_unit = rate?.saturating_mul(parts);
-    Some(per_unit.saturating_mul(i128::from(count)))
+    Some(sum)
 }
 
 /// Rounds half up to nano-dollars, at most [`MAX_COST`].

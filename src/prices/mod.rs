@@ -19,6 +19,7 @@ mod unit;
 pub use book::{FoundPrice, PriceBook, PriceSource, SetPrice};
 pub use catalog::Catalog;
 pub use compare::{Changes, PriceChange, compare};
+pub use cost::PreparedPrice;
 pub use field::{Field, Stem};
 pub use model_price::ModelPrice;
 pub use reader::PricesError;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     StoreError,
-    users::{self, UserSelector},
+    identity::{UserSelector, find as find_user, find_by_text},
 };
 use crate::model::{ApiKey, KeyHolder, format_seconds, now_ms};
 
@@ -206,7 +206,7 @@ pub fn add(
 ) -> Result<IssuedKey, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let storage = self::storage(&transaction, storage)?;
-    let user = users::find_by_text(&transaction, username)?;
+    let user = find_by_text(&transaction, username)?;
     let issued = insert(&transaction, user.id, &user.username, new, storage)?;
     transaction.commit()?;
     Ok(issued)
@@ -228,7 +228,7 @@ pub fn rotate(
 ) -> Result<RotatedKey, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let storage = self::storage(&transaction, storage)?;
-    let user = users::find_by_text(&transaction, username)?;
+    let user = find_by_text(&transaction, username)?;
     let now_ms = now_ms();
     let of_user = query(&transaction, OF_USER, params![user.id])?;
     let works =
@@ -329,7 +329,7 @@ pub(super) fn revoke_all(
 pub fn list(connection: &Connection, username: Option<&str>) -> Result<Vec<KeyEntry>, StoreError> {
     let keys = match username {
         Some(name) => {
-            let user = users::find(connection, &UserSelector::Name(name.trim().to_owned()))?;
+            let user = find_user(connection, &UserSelector::Name(name.trim().to_owned()))?;
             query(connection, OF_USER, params![user.id])?
         }
         None => query(connection, ALL, params![])?,

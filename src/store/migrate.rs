@@ -104,7 +104,8 @@ fn migrate(
     let last_id: Option<i64> =
         connection.query_row("SELECT max(id) FROM usage_logs", [], |row| row.get(0))?;
     let (rows, to) = (last_id.unwrap_or(0), known());
-    log::info!("migrating the database: path={path:?} rows={rows} from={found} to={to}");
+    let path = path.display();
+    log::info!("migrating the database: path=\"{path}\" rows={rows} from={found} to={to}");
     let mut next_report = begun + PROGRESS_EVERY;
     for (index, sql) in missing.iter().enumerate() {
         let step = index + 1;

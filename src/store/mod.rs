@@ -4,6 +4,7 @@
 pub mod accounts;
 mod error;
 pub mod groups;
+pub mod identity;
 pub mod keys;
 pub mod ledger;
 mod location;

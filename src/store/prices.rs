@@ -107,13 +107,12 @@ pub(super) fn keep(
         .prepare_cached(KNOWN)?
         .query_row(params![found.model(), source, fields], |row| row.get(0))
         .optional()?;
-    let id = match known {
-        Some(id) => id,
-        None => {
-            let values = params![found.model(), source, fields, now_ms()];
-            connection.prepare_cached(KEEP)?.execute(values)?;
-            connection.last_insert_rowid()
-        }
+    let id = if let Some(id) = known {
+        id
+    } else {
+        let values = params![found.model(), source, fields, now_ms()];
+        connection.prepare_cached(KEEP)?.execute(values)?;
+        connection.last_insert_rowid()
     };
     note_model(connection, model, id)?;
     Ok(id)

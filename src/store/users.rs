@@ -1,22 +1,17 @@
 //! Users: add, list, rename, delete, forbid, allow. What the HTTP admin API and the command line both
 //! call, and the JSON both print.
 
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, named_params, params};
+use rusqlite::{Connection, Row, TransactionBehavior, named_params, params};
 use serde::{Deserialize, Serialize};
 
 use super::{
     StoreError, groups,
+    identity::{UserIdentity, UserSelector, find, find_by_text},
     keys::{self, IssuedKey, KeyStorage, NewKey},
 };
-use crate::model::{ApiKey, UserName, format_seconds, now_ms};
+use crate::model::{UserName, format_seconds, now_ms};
 
 const INSERT: &str = "INSERT INTO users (username, group_id, created_at_ms) VALUES (?1, ?2, ?3)";
-// Index: users_by_name. Of a name that was given again, the user who has it now.
-const BY_NAME: &str =
-    "SELECT id, username, is_active FROM users WHERE username = ?1 AND deleted_at_ms IS NULL";
-// Index: keys.hash UNIQUE.
-const BY_KEY: &str = "SELECT users.id, username, is_active FROM keys JOIN users ON users.id = keys.user_id \
-     WHERE hash = ?1 AND deleted_at_ms IS NULL";
 const NAMES: &str = "SELECT id, username, deleted_at_ms IS NOT NULL, group_id FROM users";
 const SET_ACTIVE: &str = "UPDATE users SET is_active = ?2 WHERE id = ?1 AND is_active <> ?2";
 const RENAME: &str = "UPDATE users SET username = ?2 WHERE id = ?1";
@@ -70,13 +65,6 @@ pub struct KeyStatus {
     pub is_active: bool,
 }
 
-/// The name or the key by which an operator identifies a user.
-#[derive(Debug, Clone)]
-pub enum UserSelector {
-    Name(String),
-    Key(ApiKey),
-}
-
 /// Whether a user's keys may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyAccess {
@@ -90,14 +78,6 @@ pub struct NewUser {
     pub name: UserName,
     pub group: Option<String>,
     pub key: NewKey,
-}
-
-/// The identity of a user who is not deleted.
-#[derive(Debug, Clone)]
-pub struct UserIdentity {
-    pub id: i64,
-    pub username: String,
-    pub is_active: bool,
 }
 
 /// The name of a user, who may be deleted.
@@ -116,6 +96,9 @@ pub struct UserFilter {
     pub is_inactive: bool,
 }
 
+/// The places in a list of users who cannot be added, and what is wrong with each.
+pub type RefusedUsers = Vec<(usize, StoreError)>;
+
 /// Adds users with a key each: all or none.
 ///
 /// # Errors
@@ -125,7 +108,7 @@ pub fn add(
     connection: &mut Connection,
     users: Vec<NewUser>,
     storage: KeyStorage,
-) -> Result<Result<Vec<IssuedKey>, Vec<(usize, StoreError)>>, StoreError> {
+) -> Result<Result<Vec<IssuedKey>, RefusedUsers>, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (added, refused) = try_all(&transaction, users, storage)?;
     if !refused.is_empty() {
@@ -143,7 +126,7 @@ pub fn check(
     connection: &mut Connection,
     users: Vec<NewUser>,
     storage: KeyStorage,
-) -> Result<Vec<(usize, StoreError)>, StoreError> {
+) -> Result<RefusedUsers, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (_, refused) = try_all(&transaction, users, storage)?;
     Ok(refused)
@@ -153,7 +136,7 @@ fn try_all(
     connection: &Connection,
     users: Vec<NewUser>,
     storage: KeyStorage,
-) -> Result<(Vec<IssuedKey>, Vec<(usize, StoreError)>), StoreError> {
+) -> Result<(Vec<IssuedKey>, RefusedUsers), StoreError> {
     let storage = keys::storage(connection, storage)?;
     let mut added = Vec::with_capacity(users.len());
     let mut refused = Vec::new();
@@ -229,47 +212,6 @@ fn entries(
         read_entry,
     )?;
     Ok(users.collect::<rusqlite::Result<_>>()?)
-}
-
-/// Returns the user with a name or a key.
-///
-/// # Errors
-/// [`StoreError::UnknownUser`], [`StoreError::UnknownKey`], or an error of the database.
-pub fn find(connection: &Connection, who: &UserSelector) -> Result<UserIdentity, StoreError> {
-    match who {
-        UserSelector::Name(name) => connection
-            .prepare_cached(BY_NAME)?
-            .query_row([name], read_identity)
-            .optional()?
-            .ok_or_else(|| StoreError::UnknownUser {
-                username: name.clone(),
-            }),
-        UserSelector::Key(key) => connection
-            .prepare_cached(BY_KEY)?
-            .query_row([key.hash()], read_identity)
-            .optional()?
-            .ok_or(StoreError::UnknownKey),
-    }
-}
-
-/// Finds a user as people write one: by a key if the text looks like one, or else by name.
-///
-/// # Errors
-/// The errors of [`find`]. None repeats the text if it looks like a key.
-pub fn find_by_text(connection: &Connection, text: &str) -> Result<UserIdentity, StoreError> {
-    let text = text.trim();
-    let by_name = find(connection, &UserSelector::Name(text.to_owned()));
-    match by_name {
-        Err(StoreError::UnknownUser { username }) => {
-            match find(connection, &UserSelector::Key(ApiKey::from_text(text))) {
-                Err(StoreError::UnknownKey) if !ApiKey::looks_like_one(text) => {
-                    Err(StoreError::UnknownUser { username })
-                }
-                other => other,
-            }
-        }
-        other => other,
-    }
 }
 
 /// Returns all users by id, also deleted ones, for reports.
@@ -405,14 +347,6 @@ fn refuse_taken(connection: &Connection, username: &str) -> Result<(), StoreErro
         Err(StoreError::UnknownUser { .. }) => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-fn read_identity(row: &Row<'_>) -> rusqlite::Result<UserIdentity> {
-    Ok(UserIdentity {
-        id: row.get(0)?,
-        username: row.get(1)?,
-        is_active: row.get(2)?,
-    })
 }
 
 fn read_entry(row: &Row<'_>) -> rusqlite::Result<UserEntry> {

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::{
     model::{NanoUsd, Usage, UsageRow, UsageSource},
-    prices::{Catalog, ModelPrice, PriceBook},
+    prices::{Catalog, PreparedPrice, PriceBook},
     store::{StoreError, prices},
 };
 
@@ -38,7 +38,7 @@ pub(in crate::store) struct Pricer {
 /// The price of a model, if it has one.
 struct KnownPrice {
     served_model: Option<String>,
-    price: Option<(ModelPrice, i64)>,
+    price: Option<(PreparedPrice, i64)>,
 }
 
 impl Pricer {
@@ -90,7 +90,7 @@ impl Pricer {
         let amount = price.cost(&row.usage, row.service_tier.as_ref(), row.is_batch);
         Ok(Cost {
             amount,
-            price_id: amount.and(Some(price_id)),
+            price_id: amount.and(Some(*price_id)),
         })
     }
 
@@ -98,15 +98,22 @@ impl Pricer {
         &mut self,
         connection: &Connection,
         row: &UsageRow,
-    ) -> rusqlite::Result<Option<(ModelPrice, i64)>> {
+    ) -> rusqlite::Result<Option<&(PreparedPrice, i64)>> {
         let at_ms = row.started_at_ms;
         if !(self.valid_ms.0..self.valid_ms.1).contains(&at_ms) {
             self.known.clear();
-        } else if let Some(known) = self.known.get(&row.model)
-            && known.served_model == row.served_model
-        {
-            return Ok(known.price.clone());
         }
+        let known = self.known.get(&row.model);
+        let is_known = known.is_some_and(|known| known.served_model == row.served_model);
+        if !is_known {
+            self.look_up(connection, row)?;
+        }
+        let known = self.known.get(&row.model);
+        Ok(known.and_then(|known| known.price.as_ref()))
+    }
+
+    fn look_up(&mut self, connection: &Connection, row: &UsageRow) -> rusqlite::Result<()> {
+        let at_ms = row.started_at_ms;
         let book = match &mut self.book {
             Some(book) => book,
             none => none.insert(read_book(connection, self.file.clone())?),
@@ -116,9 +123,9 @@ impl Pricer {
         let price = match found {
             Some(found) if self.keeps_prices => {
                 let id = prices::keep(connection, &row.model, &found)?;
-                Some((found.price, id))
+                Some((PreparedPrice::new(found.price), id))
             }
-            Some(found) => Some((found.price, 0)),
+            Some(found) => Some((PreparedPrice::new(found.price), 0)),
             None => None,
         };
         if self.known.len() >= MAX_MODELS {
@@ -128,10 +135,10 @@ impl Pricer {
             row.model.clone(),
             KnownPrice {
                 served_model: row.served_model.clone(),
-                price: price.clone(),
+                price,
             },
         );
-        Ok(price)
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use rusqlite::{CachedStatement, Connection, Statement, ToSql};
 
 use super::pricing::{Cost, Pricer};
 use crate::{
-    model::{UsageClasses, UsageRow, UsageSource},
+    model::{ServiceTier, UsageClasses, UsageRow, UsageSource},
     store::{
         measures::{COMMON_COUNTS, COUNTS, counts},
         sqlite::signed,
@@ -99,7 +99,7 @@ fn bind_and_run(
     bind(&row.endpoint)?;
     bind(&row.model)?;
     bind(&row.served_model)?;
-    bind(&row.service_tier.as_ref().map(|tier| tier.as_str()))?;
+    bind(&row.service_tier.as_ref().map(ServiceTier::as_str))?;
     bind(&row.status)?;
     bind(&row.outcome.as_str())?;
     bind(&row.source.as_str())?;

@@ -63,6 +63,27 @@ proptest! {
         prop_assert!(price.cost(&usage, None, false) <= price.cost(&larger, None, false));
     }
 
+    #[test]
+    fn a_prepared_price_says_what_the_price_says(
+        usage in any_counts(),
+        tokens in prop::sample::select(vec![0, 999, 1_000, 1_001, 199_999, 200_000, 200_001, 300_000]),
+        tier in prop::sample::select(vec!["auto", "default", "flex", "priority", "batch", "fast"]),
+        is_batch in any::<bool>(),
+        fields in prop::collection::vec((any_field(), 0..1_000_000_i64), 0..12),
+    ) {
+        let fields = fields.into_iter().map(|(field, femtos)| (field, UnitPrice::from_femto_usd(femtos * 1_000)));
+        let of_snapshot = crate::prices::snapshot().get("gemini/gemini-2.5-pro").unwrap();
+        for price in [ModelPrice::from_fields("m", fields), of_snapshot] {
+            let usage = Usage { input: usage.input + tokens, ..usage };
+            let tier = crate::model::ServiceTier::parse(tier);
+            let prepared = crate::prices::PreparedPrice::new(price.clone());
+            prop_assert_eq!(
+                prepared.cost(&usage, tier.as_ref(), is_batch),
+                price.cost(&usage, tier.as_ref(), is_batch)
+            );
+        }
+    }
+
     /// Rounded once: a sum of parts that are rounded alone may be off by half a nano-dollar each.
     #[test]
     fn a_cost_is_the_sum_of_its_sides(
