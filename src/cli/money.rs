@@ -263,7 +263,7 @@ Examples:
 
 const REPRICE_EXAMPLES: &str = "\
 Examples:
-  llmproxy costs reprice --start-time 2026-11-01 --dry-run
+  llmproxy costs reprice --since 2026-11-01 --dry-run
   llmproxy costs reprice --month 2026-11 --model gpt-4o";
 
 pub(super) const PRICE_EXAMPLES: &str = "\
