@@ -17,6 +17,7 @@ mod ledger;
 mod mixed_load;
 mod objects;
 mod openapi;
+mod people;
 mod process;
 mod refusals;
 mod wire;
