@@ -396,7 +396,17 @@ pub fn version(connection: &Connection) -> Result<i64, StoreError> {
     Ok(statement.query_row([], |row| row.get(0))?)
 }
 
+/// Refuses a name that is a key, so that no list shows one.
+pub(super) fn refuse_key(connection: &Connection, name: &str) -> Result<(), StoreError> {
+    match find(connection, &UserSelector::Key(ApiKey::from_text(name))) {
+        Ok(_) => Err(StoreError::NameIsKey),
+        Err(StoreError::UnknownKey) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 fn refuse_taken(connection: &Connection, username: &str) -> Result<(), StoreError> {
+    refuse_key(connection, username)?;
     let by_name = UserSelector::Name(username.to_owned());
     match find(connection, &by_name) {
         Ok(user) => Err(StoreError::NameTaken {
