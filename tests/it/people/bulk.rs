@@ -266,7 +266,7 @@ fn the_api_names_each_entry_with_a_mistake() {
     let users = r#"{"users":[{"username":"bob"},{"username":"alice"},{"username":"TOTAL"}]}"#;
     let answer = proxy.send(&Request::post("/admin/add_users", users));
     assert_eq!(answer.status, 400, "{answer:?}");
-    let message = message_of(&answer, "invalid_value");
+    let message = message_of(&answer, "invalid_entries");
     for mistake in ["entry 2: ", "entry 3: "] {
         assert!(message.contains(mistake), "{message}");
     }

@@ -253,6 +253,7 @@ fn a_deleted_user_stops_the_usage_stays_and_the_name_is_free() {
             assert_soon(&proxy, key, 401);
         }
         assert!(proxy.users().is_empty());
+        let count = i64::try_from(bookings(&proxy).len()).unwrap();
         let new = way.change(
             &proxy,
             &["user", "add", "alice"],
@@ -269,7 +270,7 @@ fn a_deleted_user_stops_the_usage_stays_and_the_name_is_free() {
             assert!(entries.next().is_none(), "{costs:?}");
             totals(entry)
         };
-        assert_eq!(sums(true), [38, 20, 0, 2], "{way:?}");
+        assert_eq!(sums(true), [19 * count, 10 * count, 0, count], "{way:?}");
         assert_eq!(sums(false), [19, 10, 0, 1], "{way:?}");
         assert_eq!(proxy.users()[0]["id"], 2, "an id is given once");
         let keys = keys_of(&proxy, "alice");
@@ -302,6 +303,31 @@ fn forbidding_a_user_stops_all_keys_and_allowing_starts_them_again() {
             }
         }
     }
+}
+
+#[test]
+fn a_key_that_was_given_stands_for_its_user_in_every_command() {
+    let (_backend, proxy, _) = proxy();
+    let given = "sk-imported-0123456789abcdef";
+    run(&proxy, &["key", "add", "alice", "--key", given]);
+    for arguments in [
+        &["user", "show", given][..],
+        &["key", "list", given],
+        &["user", "forbid", given],
+        &["user", "allow", given],
+        &["key", "set", given, "--label", "old"],
+        &["key", "revoke", given],
+    ] {
+        let ran = run(&proxy, arguments);
+        assert!(ran.stdout.contains("alice"), "{arguments:?}: {ran:?}");
+        assert!(!ran.stdout.contains(given), "{ran:?}");
+    }
+    assert_eq!(keys_of(&proxy, "alice")[1]["status"], "revoked");
+    let digits = "00000000000000000001";
+    run(&proxy, &["key", "add", "alice", "--key", digits]);
+    run(&proxy, &["key", "revoke", digits]);
+    assert_eq!(keys_of(&proxy, "alice")[0]["status"], "active");
+    assert_eq!(keys_of(&proxy, "alice")[2]["status"], "revoked");
 }
 
 #[test]

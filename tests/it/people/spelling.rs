@@ -44,7 +44,7 @@ fn a_misspelt_query_parameter_is_refused() {
             "/admin/list_costs?by_modell=true",
             "did you mean \"by_model\"?",
         ),
-        ("/admin/list_users?grp=x", "did you mean \"group\"?"),
+        ("/admin/list_users?grop=x", "did you mean \"group\"?"),
         ("/admin/list_keys?user=alice", "did you mean \"username\"?"),
         ("/v1/usage?last_hour=24", "did you mean \"last_hours\"?"),
         ("/admin/list_users?colour=red", "known are group, inactive"),
@@ -108,9 +108,9 @@ fn a_member_of_an_entry_with_a_wrong_type_is_named() {
         (json!(["bob"]), "entry 1"),
         (
             json!([{"username": "bob"}, {"group": "x"}]),
-            "entry 2: username is missing",
+            "entry 2: username must not be empty",
         ),
-        (json!({}), "users must be a list"),
+        (json!({}), "users must be a list of objects"),
         (json!([]), "users is missing"),
         (json!(null), "users is missing"),
     ] {
