@@ -212,7 +212,7 @@ fn usage_says_what_is_missing_or_wrong() {
         (&base_url, "", "OPENAI_API_KEY"),
         (&base_url, wrong, "Incorrect API key"),
         ("http://127.0.0.1:9/v1", &alice, "cannot reach"),
-        (&other, &alice, "not"),
+        (&other, &alice, "something else than llmproxy"),
     ] {
         let ran = run_usage(&proxy, base_url, key, &[]);
         ran.assert_one_line_error();

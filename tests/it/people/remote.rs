@@ -10,7 +10,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::*;
-use crate::harness::bind_silently;
+use crate::harness::{bind_silently, wait_until};
 
 const TOKEN: &str = "a-long-admin-token";
 
@@ -176,6 +176,10 @@ fn every_command_prints_the_same_over_http_as_on_the_file() {
     let backend = Backend::chats(19, 10);
     let (proxy, key) = Home::new(&backend).serve_alice();
     proxy.chat(&key, ASK);
+    // The server writes it once a minute, so that it does not do so again during the test.
+    wait_until("the key's last use is written", PATIENCE, || {
+        proxy.users()[0]["last_used_at"].is_string()
+    });
     let file = home();
     proxy
         .database()
