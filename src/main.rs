@@ -4,7 +4,7 @@
 
 use std::{io::Write, process::ExitCode};
 
-use llmproxy::{cli, commands};
+use llmproxy::{cli, commands, model::without_keys};
 
 // Every worker makes small allocations of many sizes: measured, 10–20 % less CPU for each request
 // than with glibc's.
@@ -20,8 +20,7 @@ fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => match cli::variable_not_utf8(&error, std::env::args_os()) {
             Some(name) => return fail(&anyhow::anyhow!("{name} is not UTF-8"), 1),
-            // clap prints help and version on stdout with 0, wrong usage on stderr with 2.
-            None => error.exit(),
+            None => return wrong_usage(&error),
         },
     };
     match commands::run(args, &sources, &variables) {
@@ -33,9 +32,21 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints an error of clap's: help and version on stdout with 0, wrong usage on stderr with 2. It may
+/// quote an argument, which may be a key.
+fn wrong_usage(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    let masked = without_keys(&text);
+    if !error.use_stderr() || masked == text {
+        error.exit();
+    }
+    let _ = write!(std::io::stderr(), "{masked}");
+    ExitCode::from(2)
+}
+
 /// Prints the chain of causes in one line, whatever characters a cause contains.
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
-    let line: String = format!("{error:#}")
+    let line: String = without_keys(&format!("{error:#}"))
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();

@@ -11,7 +11,7 @@ use super::{AdminError, Operation};
 const MIN_LIKENESS: f64 = 0.8;
 
 /// A member that an operation may have.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
     pub name: &'static str,
     pub kind: Kind,
@@ -23,7 +23,10 @@ pub enum Kind {
     Text,
     Number,
     Flag,
+    /// A list of strings.
     List,
+    /// A list of objects with these members.
+    Entries(&'static [Member]),
     Object,
 }
 
@@ -57,6 +60,14 @@ impl Member {
         Self {
             name,
             kind: Kind::List,
+        }
+    }
+
+    #[must_use]
+    pub const fn entries(name: &'static str, members: &'static [Member]) -> Self {
+        Self {
+            name,
+            kind: Kind::Entries(members),
         }
     }
 
@@ -95,48 +106,86 @@ pub fn of_query_members<T: DeserializeOwned>(
                 Ok(number) => Value::from(number),
                 Err(_) => return Err(wrong_type(*member)),
             },
-            Kind::List | Kind::Object => return Err(wrong_type(*member)),
+            Kind::List | Kind::Entries(_) | Kind::Object => return Err(wrong_type(*member)),
         };
         members.insert(member.name.to_owned(), value);
     }
     finish(members)
 }
 
-/// Reads an operation from a JSON object. A member that is null counts as missing where it has no
-/// meaning of its own.
+/// Reads an operation from a JSON object. A member that is null counts as missing, unless it is a
+/// text for which null has a meaning.
 ///
 /// # Errors
 /// [`AdminError`] names the member that is unknown or has a wrong value.
 pub fn of_body<O: Operation>(body: &[u8]) -> Result<O, AdminError> {
-    let members: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
+    let mut members: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
         // The message of serde may quote the body, and the body may contain a key.
         let (line, column) = (error.line(), error.column());
         AdminError::NotAnObject(format!(
             "The body must be a JSON object (problem at line {line}, column {column})."
         ))
     })?;
-    for (name, value) in &members {
-        let member = known(O::MEMBERS, name, "member")?;
-        let fits = value.is_null()
-            || match member.kind {
-                Kind::Text => value.is_string(),
-                Kind::Number => value.is_i64(),
-                Kind::Flag => value.is_boolean(),
-                Kind::List => value.is_array(),
-                Kind::Object => value.is_object(),
-            };
+    check(&members, O::MEMBERS)?;
+    members.retain(|name, value| {
+        let may_be_null = |member: &Member| member.name == name && member.kind == Kind::Text;
+        !value.is_null() || O::MEMBERS.iter().any(may_be_null)
+    });
+    finish(members)
+}
+
+/// Checks the names and the types of members.
+fn check(members: &Map<String, Value>, known_members: &'static [Member]) -> Result<(), AdminError> {
+    for (name, value) in members {
+        let member = known(known_members, name, "member")?;
+        let fits = match (member.kind, value) {
+            (_, Value::Null) => true,
+            (Kind::Text, value) => value.is_string(),
+            (Kind::Number, value) => value.is_i64(),
+            (Kind::Flag, value) => value.is_boolean(),
+            (Kind::List, Value::Array(items)) => items.iter().all(Value::is_string),
+            (Kind::Entries(of_entry), Value::Array(entries)) => {
+                check_entries(*member, of_entry, entries)?;
+                true
+            }
+            (Kind::List | Kind::Entries(_), _) => false,
+            (Kind::Object, value) => value.is_object(),
+        };
         if !fits {
             return Err(wrong_type(*member));
         }
     }
-    finish(members)
+    Ok(())
+}
+
+fn check_entries(
+    member: Member,
+    of_entry: &'static [Member],
+    entries: &[Value],
+) -> Result<(), AdminError> {
+    for (index, entry) in entries.iter().enumerate() {
+        let place = index + 1;
+        let Value::Object(entry) = entry else {
+            let message = format!("entry {place}: it must be an object");
+            return Err(AdminError::field(member.name, message));
+        };
+        check(entry, of_entry).map_err(|error| match error {
+            AdminError::Field { message, .. } => {
+                AdminError::field(member.name, format!("entry {place}: {message}"))
+            }
+            AdminError::UnknownMember(message) => {
+                AdminError::UnknownMember(format!("entry {place}: {message}"))
+            }
+            other => other,
+        })?;
+    }
+    Ok(())
 }
 
 fn finish<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T, AdminError> {
-    serde_json::from_value(Value::Object(members)).map_err(|error| {
-        // Only the elements of a list are not checked above.
-        AdminError::UnknownMember(error.to_string())
-    })
+    // Names and types were checked before.
+    serde_json::from_value(Value::Object(members))
+        .map_err(|error| AdminError::UnknownMember(error.to_string()))
 }
 
 fn flag(name: &'static str, text: &str) -> Result<Value, AdminError> {
@@ -156,7 +205,8 @@ fn wrong_type(member: Member) -> AdminError {
         Kind::Text => "a string",
         Kind::Number => "a whole number",
         Kind::Flag => "true or false",
-        Kind::List => "a list",
+        Kind::List => "a list of strings",
+        Kind::Entries(_) => "a list of objects",
         Kind::Object => "an object",
     };
     AdminError::field(name, format!("{name} must be {what}"))

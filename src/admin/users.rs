@@ -1,10 +1,12 @@
 //! Operations on users.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{AdminContext, AdminError, Member, Method, Operation};
 use crate::{
-    model::{ApiKey, Calendar, NameError, UserName, now_ms},
+    model::{ApiKey, Calendar, KeyHash, NameError, UserName, now_ms},
     store::{
         identity::{self, UserSelector},
         keys::{self, IssuedKey, KeyEntry, NewKey},
@@ -45,13 +47,14 @@ pub struct KeyOptions {
 /// Adds several users: all or none.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct AddUsers {
+    #[serde(default)]
     pub users: Vec<UserLine>,
 }
 
 /// A user who is to be added.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct UserLine {
+    #[serde(default, deserialize_with = "or_empty")]
     pub username: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
@@ -63,7 +66,7 @@ pub struct UserLine {
     pub expires: Option<String>,
     /// The line of the file that it comes from, for messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub line: Option<u64>,
+    pub line: Option<i64>,
 }
 
 /// The keys of new users, in the order in which they were given.
@@ -176,11 +179,20 @@ impl Operation for GenerateKey {
     }
 }
 
+const LINE_MEMBERS: &[Member] = &[
+    Member::text("username"),
+    Member::text("group"),
+    Member::text("key"),
+    Member::text("label"),
+    Member::text("expires"),
+    Member::number("line"),
+];
+
 impl Operation for AddUsers {
     type Answer = IssuedKeys;
     const METHOD: Method = Method::Post;
     const PATH: &'static str = "/admin/add_users";
-    const MEMBERS: &'static [Member] = &[Member::list("users")];
+    const MEMBERS: &'static [Member] = &[Member::entries("users", LINE_MEMBERS)];
     /// 100,000 users have less.
     const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
@@ -204,14 +216,21 @@ impl Operation for AddUsers {
         let mut mistakes: Vec<(usize, String)> = Vec::new();
         let mut new = Vec::with_capacity(self.users.len());
         let mut origins = Vec::with_capacity(self.users.len());
+        let mut seen = Seen::default();
         for (index, line) in self.users.into_iter().enumerate() {
-            match line.parse(&context.calendar) {
-                Ok(user) => {
-                    new.push(user);
-                    origins.push(index);
+            let user = match line.parse(&context.calendar) {
+                Ok(user) => user,
+                Err(error) => {
+                    mistakes.push((index, error.to_string()));
+                    continue;
                 }
-                Err(error) => mistakes.push((index, error.to_string())),
+            };
+            if let Some(message) = seen.find(&user, index, &places) {
+                mistakes.push((index, message));
+                continue;
             }
+            new.push(user);
+            origins.push(index);
         }
         // The database is asked even so, so that all mistakes are named at once.
         let is_complete = mistakes.is_empty();
@@ -239,6 +258,30 @@ impl Operation for AddUsers {
             lines.push(format!("and {more} more"));
         }
         Err(AdminError::Entries(lines))
+    }
+}
+
+/// Names and keys of the entries so far, with their places.
+#[derive(Default)]
+struct Seen {
+    names: HashMap<String, usize>,
+    keys: HashMap<KeyHash, usize>,
+}
+
+impl Seen {
+    /// Says in which entry before this one the same name or key is, or remembers this one.
+    fn find(&mut self, user: &NewUser, index: usize, places: &[String]) -> Option<String> {
+        let name = user.name.as_str();
+        if let Some(first) = self.names.get(name) {
+            return Some(format!("username {name:?} is in {} too", places[*first]));
+        }
+        let hash = user.key.key.as_ref().map(ApiKey::hash);
+        if let Some(first) = hash.and_then(|hash| self.keys.get(&hash)) {
+            return Some(format!("this key is in {} too", places[*first]));
+        }
+        self.names.insert(name.to_owned(), index);
+        self.keys.extend(hash.map(|hash| (hash, index)));
+        None
     }
 }
 
@@ -399,7 +442,11 @@ fn set_access(
         }
     };
     let connection = context.connection()?;
-    let user = identity::find(&connection, &who)?;
+    let user = match &who {
+        // A key in the place of the name stands for its user.
+        UserSelector::Name(text) => identity::find_by_text(&connection, text)?,
+        UserSelector::Key(_) => identity::find(&connection, &who)?,
+    };
     Ok(users::set_access(&connection, user, access)?)
 }
 
@@ -452,4 +499,9 @@ pub(super) fn nullable<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
+}
+
+/// Reads a text for which null is as good as missing.
+fn or_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

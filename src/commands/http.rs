@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use actix_web::http::{StatusCode, header};
 use anyhow::{Context, bail};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{admin::Method, model::Secret, proxy::backend::tls_config};
@@ -32,6 +32,20 @@ pub(super) struct HttpAnswer {
     url: String,
     pub(super) status: StatusCode,
     pub(super) body: Vec<u8>,
+}
+
+/// An error in OpenAI's form.
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: Refusal,
+}
+
+/// What a server says about a request that it refuses.
+#[derive(Deserialize)]
+pub(super) struct Refusal {
+    pub(super) message: String,
+    pub(super) param: Option<String>,
+    pub(super) code: Option<String>,
 }
 
 /// Sends a request and waits for the answer. Redirects are not followed, because they could lead the
@@ -85,21 +99,21 @@ async fn exchange(request: HttpRequest<'_>) -> anyhow::Result<HttpAnswer> {
 }
 
 impl HttpAnswer {
-    /// Reads the JSON of an answer with a status of success. `bad_request` makes the error of a 400.
+    /// Reads the JSON of an answer with a status of success. `bad_request` makes the error of a 400
+    /// that says what is wrong with the input.
     pub(super) fn into_json<T: DeserializeOwned>(
         self,
-        bad_request: impl FnOnce(String) -> anyhow::Error,
+        bad_request: impl FnOnce(Refusal) -> anyhow::Error,
     ) -> anyhow::Result<T> {
         let Self { url, status, body } = self;
         if status.is_success() {
             return serde_json::from_slice(&body)
                 .with_context(|| format!("{url} answered something else than llmproxy does"));
         }
-        let message = error_message(&body);
-        let message = message.unwrap_or_else(|| format!("{url} answered {status}"));
-        match status {
-            StatusCode::BAD_REQUEST => Err(bad_request(message)),
-            _ => bail!("{message}"),
+        match serde_json::from_slice::<ErrorBody>(&body) {
+            Ok(body) if status == StatusCode::BAD_REQUEST => Err(bad_request(body.error)),
+            Ok(body) => bail!("{}", body.error.message),
+            Err(_) => bail!("{url} answered {status}"),
         }
     }
 }
@@ -115,11 +129,4 @@ fn query_of(members: Value) -> Vec<(String, String)> {
         other => Some((name, other.to_string())),
     });
     pairs.collect()
-}
-
-/// Returns the message of an error in OpenAI's form.
-fn error_message(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    let message = body.get("error")?.get("message")?.as_str()?;
-    Some(message.to_owned())
 }

@@ -16,6 +16,9 @@ use crate::{
     store::IfMissing,
 };
 
+/// Length of the shortest key.
+const MIN_KEY_CHARS: usize = 20;
+
 pub(super) fn add(
     args: &KeyAddArgs,
     matches: &ArgMatches,
@@ -100,8 +103,10 @@ fn selector(text: &str) -> anyhow::Result<(Option<i64>, Option<String>)> {
         "-" => read_secret_line()?,
         other => other.to_owned(),
     };
-    Ok(match text.parse() {
-        Ok(id) => (Some(id), None),
-        Err(_) => (None, Some(text)),
+    // A key may consist of digits, but has more of them than an id.
+    let id = text.parse().ok().filter(|_| text.len() < MIN_KEY_CHARS);
+    Ok(match id {
+        Some(id) => (Some(id), None),
+        None => (None, Some(text)),
     })
 }

@@ -26,6 +26,7 @@ use crate::{
         people::{GroupCommand, KeyCommand, ListOutputArgs, UserCommand},
     },
     config::{SettingError, env_file::Variables},
+    model::without_keys,
 };
 
 use listing::Listing;
@@ -180,7 +181,7 @@ fn print(text: &str) -> anyhow::Result<()> {
 /// Prints a note to stderr. It is lost if stderr is closed.
 fn note(text: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "llmproxy: {text}");
+    let _ = writeln!(std::io::stderr(), "llmproxy: {}", without_keys(text));
 }
 
 /// Prints the JSON that the HTTP admin API returns.

@@ -5,12 +5,13 @@ use clap::ArgMatches;
 
 use super::{
     WrongUsage,
-    http::{self, HttpRequest},
+    http::{self, HttpRequest, Refusal},
     note,
 };
 use crate::{
     admin::{AdminContext, AdminError, Operation, PriceFile},
     config::{RemoteServer, TargetSettings, env_file::Variables},
+    server::INVALID_ENTRIES,
     store::{IfMissing, Store},
 };
 
@@ -62,19 +63,17 @@ impl Target {
 /// Turns an error of the input into one of wrong usage. Flags are written with hyphens.
 pub(super) fn of_input(error: AdminError) -> anyhow::Error {
     match error {
-        AdminError::Field { field, message } => {
-            let flag = field.replace('_', "-");
-            WrongUsage(
-                message
-                    .replace(field, &flag)
-                    .replace("_time", "-time")
-                    .replace("last_hours", "last-hours"),
-            )
-            .into()
-        }
+        AdminError::Field { field, message } => wrong_usage(field, &message),
         AdminError::UnknownMember(message) => WrongUsage(message).into(),
         other => other.into(),
     }
+}
+
+fn wrong_usage(field: &str, message: &str) -> anyhow::Error {
+    let flag = field.replace('_', "-");
+    let message = message.replace(field, &flag);
+    let message = message.replace("_time", "-time");
+    WrongUsage(message.replace("last_hours", "last-hours")).into()
 }
 
 /// Asks a server to run an operation.
@@ -89,10 +88,22 @@ fn ask<O: Operation>(server: &RemoteServer, operation: &O) -> anyhow::Result<O::
         extra_roots: server.extra_roots.as_deref(),
     };
     let answer = http::send(request)?;
-    answer.into_json(|message| {
-        let flags = message
-            .replace("_time", "-time")
-            .replace("last_hours", "last-hours");
-        WrongUsage(flags).into()
-    })
+    answer.into_json(of_refusal)
+}
+
+/// Makes of a server's error what the same operation on the file makes of it.
+fn of_refusal(refusal: Refusal) -> anyhow::Error {
+    let Refusal {
+        message,
+        param,
+        code,
+    } = refusal;
+    if code.as_deref() == Some(INVALID_ENTRIES) {
+        let lines = message.lines().skip(1).map(str::to_owned);
+        return AdminError::Entries(lines.collect()).into();
+    }
+    match param {
+        Some(field) => wrong_usage(&field, &message),
+        None => WrongUsage(message).into(),
+    }
 }

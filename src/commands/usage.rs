@@ -39,7 +39,7 @@ pub(super) fn run(
     if args.output.json && answer.status.is_success() {
         return print(String::from_utf8_lossy(&answer.body).trim_end());
     }
-    let usage: OwnUsage = answer.into_json(|message| WrongUsage(message).into())?;
+    let usage: OwnUsage = answer.into_json(|refusal| WrongUsage(refusal.message).into())?;
     let name = usage.username.clone();
     let lines = CostLines::of_split(usage.into_report(), &by);
     if lines.is_empty() && !args.output.csv {

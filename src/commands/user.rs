@@ -24,7 +24,7 @@ use crate::{
         UserListArgs, UserRenameArgs, UserRotateArgs, UserSetArgs,
     },
     config::env_file::Variables,
-    model::ApiKey,
+    model::{ApiKey, without_keys},
     store::{
         IfMissing,
         keys::{IssuedKey, KeyState, RotatedKey},
@@ -45,7 +45,7 @@ pub(super) fn add(
         None => lines_of_names(args)?,
     };
     // Before the users exist: a file that cannot be made must not cost them their keys.
-    let mut file = args.keys_to.as_deref().map(new_private_file).transpose()?;
+    let file = args.keys_to.as_deref().map(KeyFile::create).transpose()?;
     let target = Target::open(&args.target, matches, variables, IfMissing::Create)?;
     let is_one = args.from.is_none() && lines.len() == 1;
     let issued = if is_one {
@@ -54,28 +54,28 @@ pub(super) fn add(
         let added = target.run(AddUsers { users: lines });
         added.map_err(name_each_mistake)?.users
     };
-    let text = if args.output.json {
-        if is_one {
-            serde_json::to_string(&issued[0])?
-        } else {
-            serde_json::to_string(&serde_json::json!({ "users": issued }))?
-        }
-    } else if let Some(file) = &mut file {
-        let path = args.keys_to.as_deref().unwrap_or(Path::new("-"));
-        writeln!(file, "{}", tables::issued(&issued).csv()?)
-            .and_then(|()| file.sync_all())
-            .with_context(|| {
-                let path = path.display();
-                format!("the users exist now, but their keys cannot be written to \"{path}\"; give them new ones with `llmproxy user rotate`")
-            })?;
+    let json = match &issued[..] {
+        _ if !args.output.json => None,
+        [key] if is_one => Some(serde_json::to_string(key)?),
+        keys => Some(serde_json::to_string(
+            &serde_json::json!({ "users": keys }),
+        )?),
+    };
+    if let Some(file) = file {
+        let path = file.keep(&match json {
+            Some(json) => json,
+            None => tables::issued(&issued).csv()?,
+        })?;
         let users = if issued.len() == 1 { "user" } else { "users" };
         let count = issued.len();
         return print(&format!(
             "added {count} {users}; the keys are in \"{}\"",
             path.display()
         ));
-    } else {
-        text_of(&issued, is_one)?
+    }
+    let text = match json {
+        Some(json) => json,
+        None => text_of(&issued, is_one)?,
     };
     // A closed pipe is an error here, because its reader has not got the key.
     writeln!(std::io::stdout(), "{text}").with_context(|| {
@@ -230,7 +230,9 @@ fn lines_of(path: &Path) -> anyhow::Result<Vec<UserLine>> {
             label: value(2),
             key: value(3),
             expires: value(4),
-            line: record.position().map(csv::Position::line),
+            line: record
+                .position()
+                .and_then(|place| i64::try_from(place.line()).ok()),
         });
     }
     if lines.is_empty() {
@@ -239,15 +241,46 @@ fn lines_of(path: &Path) -> anyhow::Result<Vec<UserLine>> {
     Ok(lines)
 }
 
-/// Makes a file that only its owner can read. An existing one is never written to.
-fn new_private_file(path: &Path) -> anyhow::Result<std::fs::File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
-        .with_context(|| format!("cannot create \"{}\", so no user was added", path.display()))
+/// A new file for keys that only its owner can read. It is removed again if no keys come.
+struct KeyFile<'a> {
+    path: &'a Path,
+    file: Option<std::fs::File>,
+}
+
+impl<'a> KeyFile<'a> {
+    /// Makes the file. An existing one is never written to.
+    fn create(path: &'a Path) -> anyhow::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path).with_context(|| {
+            format!("cannot create \"{}\", so no user was added", path.display())
+        })?;
+        let file = Some(file);
+        Ok(Self { path, file })
+    }
+
+    /// Writes the keys to the disk, and returns where they are.
+    fn keep(mut self, text: &str) -> anyhow::Result<&'a Path> {
+        let written = self.file.take().map_or(Ok(()), |mut file| {
+            writeln!(file, "{text}").and_then(|()| file.sync_all())
+        });
+        written.with_context(|| {
+            let path = self.path.display();
+            format!("the users exist now, but their keys cannot be written to \"{path}\"; give them new ones with `llmproxy user rotate`")
+        })?;
+        Ok(self.path)
+    }
+}
+
+impl Drop for KeyFile<'_> {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            // An empty file that stays is only in the way of the next attempt.
+            let _ = std::fs::remove_file(self.path);
+        }
+    }
 }
 
 pub(super) fn list(
@@ -319,7 +352,8 @@ pub(super) fn rename(
     if args.output.json {
         return print_json(&user);
     }
-    print(&format!("{:?} is called {:?} now", args.old, user.username))
+    let old = without_keys(&args.old);
+    print(&format!("{old:?} is called {:?} now", user.username))
 }
 
 pub(super) fn delete(
@@ -353,12 +387,10 @@ pub(super) fn rotate(
     variables: &Variables,
 ) -> anyhow::Result<()> {
     let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
-    // The key that is replaced may stand for its user.
-    let is_key = ApiKey::looks_like_one(args.name.trim()) && args.key_id.is_none();
     let rotated = target.run(RotateKey {
         username: Some(args.name.clone()),
         key_id: args.key_id,
-        api_key: is_key.then(|| args.name.clone()),
+        api_key: None,
         grace: Some(args.grace.clone()),
         options: key_options(&args.options)?,
     })?;

@@ -301,6 +301,16 @@ fn server_url(text: &str) -> Option<String> {
     is_plain.then(|| url.as_str().trim_end_matches('/').to_owned())
 }
 
+/// Completes the address of a proxy. SDKs take it with `/v1`, and people forget that.
+fn with_path(url: String) -> String {
+    let authority = url.split_once("://").map_or(&*url, |(_, rest)| rest);
+    if authority.contains('/') {
+        url
+    } else {
+        url + "/v1"
+    }
+}
+
 /// A proxy and a key for it.
 #[derive(Debug)]
 pub struct ProxyAccount {
@@ -332,7 +342,7 @@ impl AccountSettings {
                 "set it, or --base-url, to the address of the proxy",
             )
         })?;
-        let base_url = read.value(base, text, server_url)?;
+        let base_url = read.value(base, text, |text| server_url(text).map(with_path))?;
         let variable = table::OPENAI_API_KEY.variable;
         let key = variables.get(variable);
         let key = given(key.as_deref()).ok_or_else(|| {

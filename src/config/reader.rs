@@ -71,7 +71,11 @@ impl Reader<'_> {
         value: Option<&str>,
         problem: impl Into<String>,
     ) -> SettingError {
-        let id = variable.to_ascii_lowercase();
+        // Flags have the names of their variables, with one exception.
+        let id = match variable {
+            name if name == table::LLMPROXY_SERVER.variable => "server".to_owned(),
+            other => other.to_ascii_lowercase(),
+        };
         let source = self
             .matches
             .try_contains_id(&id)

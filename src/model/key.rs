@@ -13,6 +13,36 @@ const RANDOM_BYTES: usize = 24;
 /// The shortest key that an operator may choose.
 const MIN_GIVEN_CHARS: usize = 20;
 
+/// Beginnings of keys: ours, and those of OpenAI and of most services that imitate it, from which
+/// keys are moved here.
+const PREFIXES: [&str; 2] = [PREFIX, "sk-"];
+/// Length from which on a word with such a beginning is taken for a key.
+const MIN_KEY_CHARS: usize = 20;
+
+/// Returns a message without complete keys: each is replaced by its first and last characters.
+/// People and programs put a key where a name belongs.
+#[must_use]
+pub fn without_keys(message: &str) -> String {
+    let is_of_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let mut text = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some(start) = rest.find(is_of_key) {
+        let (before, word_on) = rest.split_at(start);
+        let end = word_on.find(|c| !is_of_key(c)).unwrap_or(word_on.len());
+        let (word, behind) = word_on.split_at(end);
+        text.push_str(before);
+        let lower = word.to_ascii_lowercase();
+        if word.len() >= MIN_KEY_CHARS && PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
+            text.push_str(&ApiKey::from_text(word).masked());
+        } else {
+            text.push_str(word);
+        }
+        rest = behind;
+    }
+    text.push_str(rest);
+    text
+}
+
 /// Why a text cannot be a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GivenKeyError {
@@ -152,6 +182,24 @@ mod tests {
         assert_eq!(key.masked(), "llmp-0123…cdef");
         assert!(!format!("{key:?}").contains("456789"));
         assert_eq!(ApiKey::from_text("short").masked(), "…");
+    }
+
+    #[test]
+    fn messages_show_the_ends_of_keys_only() {
+        assert_eq!(
+            without_keys(
+                "no user is called \"llmp-0123456789abcdef0123456789abcdef\"; try sk-0123456789abcdef0123!"
+            ),
+            "no user is called \"llmp-0123…cdef\"; try …!"
+        );
+        for plain in [
+            "",
+            "llmp-...",
+            "alice@ex-ample.org, é",
+            "task-0123456789abcdef0123456789",
+        ] {
+            assert_eq!(without_keys(plain), plain);
+        }
     }
 
     proptest! {

@@ -14,7 +14,7 @@ mod user;
 
 pub use calendar::{Calendar, Periods};
 pub use dimension::{Dimension, DimensionError, Period};
-pub use key::{ApiKey, GivenKeyError, KeyHash, KeyHolder};
+pub use key::{ApiKey, GivenKeyError, KeyHash, KeyHolder, without_keys};
 pub use money::{AmountError, NanoUsd};
 pub use object::{Account, Claim, Entry, Extent, ObjectKind, Origin, Progress, StoredObject};
 pub use secret::Secret;

@@ -5,6 +5,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, Scope, http::StatusCode,
 use super::AdminParts;
 use crate::{
     admin::{self, AdminContext, AdminError, Method, Operation},
+    model::without_keys,
     proxy::{
         accounting::access_log::{log_admin, peer_of},
         error::{ApiError, ErrorShape},
@@ -12,6 +13,9 @@ use crate::{
     },
     store::StoreError,
 };
+
+/// Code of the error that has a line for each entry which cannot be used.
+pub const INVALID_ENTRIES: &str = "invalid_entries";
 
 type Parts = web::Data<AdminParts>;
 
@@ -164,14 +168,16 @@ async fn read_body(
 }
 
 pub(super) fn of_admin(error: AdminError) -> ApiError {
-    let bad =
-        |code, message| ApiError::invalid_request(StatusCode::BAD_REQUEST, Some(code), message);
+    // What the input quotes may be a key.
+    let bad = |code, message: String| {
+        ApiError::invalid_request(StatusCode::BAD_REQUEST, Some(code), without_keys(&message))
+    };
     match error {
         AdminError::Field { field, message } => bad("invalid_value", message).with_param(field),
         AdminError::UnknownMember(message) => bad("unknown_parameter", message),
         AdminError::NotAnObject(message) => bad("invalid_json", message),
         error @ AdminError::Entries(_) => {
-            bad("invalid_value", error.to_string()).with_param("users")
+            bad(INVALID_ENTRIES, error.to_string()).with_param("users")
         }
         AdminError::Prices(error) => {
             log::error!("admin: {error}");
@@ -184,6 +190,7 @@ pub(super) fn of_admin(error: AdminError) -> ApiError {
 fn of_store(error: &StoreError) -> ApiError {
     let (status, code, param) = match error {
         StoreError::NameTaken { .. } => (StatusCode::CONFLICT, "username_taken", "username"),
+        StoreError::NameIsKey => (StatusCode::CONFLICT, "name_is_key", "name"),
         StoreError::GroupTaken { .. } => (StatusCode::CONFLICT, "group_taken", "name"),
         StoreError::KeyTaken => (StatusCode::CONFLICT, "key_taken", "key"),
         StoreError::NotInGroup { .. } => (StatusCode::CONFLICT, "not_in_group", "remove"),
@@ -200,7 +207,8 @@ fn of_store(error: &StoreError) -> ApiError {
             return unavailable();
         }
     };
-    ApiError::invalid_request(status, Some(code), error.to_string()).with_param(param)
+    let message = without_keys(&error.to_string());
+    ApiError::invalid_request(status, Some(code), message).with_param(param)
 }
 
 pub(super) fn unavailable() -> ApiError {

@@ -16,7 +16,7 @@ use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, web};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use access::AdminAccess;
-pub use admin::admin_routes;
+pub use admin::{INVALID_ENTRIES, admin_routes};
 pub use own_usage::OwnUsage;
 
 use crate::{

@@ -65,6 +65,8 @@ pub enum StoreError {
     Unavailable { path: PathBuf, reason: String },
     #[error("username {:?} is taken; choose another", shown(.username))]
     NameTaken { username: String },
+    #[error("this name is somebody's key; choose another")]
+    NameIsKey,
     #[error("no user is called {:?}; `llmproxy user list` shows all", shown(.username))]
     UnknownUser { username: String },
     #[error("no user has this key; `llmproxy key list` shows all")]
@@ -112,6 +114,7 @@ impl StoreError {
         matches!(
             self,
             Self::NameTaken { .. }
+                | Self::NameIsKey
                 | Self::UnknownUser { .. }
                 | Self::UnknownKey
                 | Self::UnknownKeyId { .. }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
+use super::{StoreError, identity::refuse_key};
 use crate::model::{UserName, format_seconds, now_ms};
 
 const INSERT: &str = "INSERT INTO groups (name, created_at_ms) VALUES (?1, ?2)";
@@ -129,6 +129,7 @@ pub fn names(
 }
 
 fn refuse_taken(connection: &Connection, name: &str) -> Result<(), StoreError> {
+    refuse_key(connection, name)?;
     match find(connection, name) {
         Ok(_) => Err(StoreError::GroupTaken {
             name: name.to_owned(),

@@ -68,6 +68,15 @@ pub fn find_by_text(connection: &Connection, text: &str) -> Result<UserIdentity,
     }
 }
 
+/// Refuses a name that is a key, so that no list shows one.
+pub(super) fn refuse_key(connection: &Connection, name: &str) -> Result<(), StoreError> {
+    match find(connection, &UserSelector::Key(ApiKey::from_text(name))) {
+        Ok(_) => Err(StoreError::NameIsKey),
+        Err(StoreError::UnknownKey) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 fn read_identity(row: &Row<'_>) -> rusqlite::Result<UserIdentity> {
     Ok(UserIdentity {
         id: row.get(0)?,

@@ -4,10 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    StoreError,
-    identity::{UserSelector, find as find_user, find_by_text},
-};
+use super::{StoreError, identity::find_by_text};
 use crate::model::{ApiKey, KeyHolder, format_seconds, now_ms};
 
 const INSERT: &str = "INSERT INTO keys (user_id, hash, clear, display, label, created_at_ms, expires_at_ms) \
@@ -134,16 +131,6 @@ pub enum KeySelector {
     Key(ApiKey),
 }
 
-impl KeySelector {
-    /// Reads a key's id or a complete key.
-    #[must_use]
-    pub fn of_text(text: &str) -> Self {
-        let text = text.trim();
-        text.parse()
-            .map_or_else(|_| Self::Key(ApiKey::from_text(text)), Self::Id)
-    }
-}
-
 /// Returns how new keys are kept. A database that was switched to hashes keeps hashes, whatever is
 /// asked.
 pub(super) fn storage(
@@ -229,6 +216,10 @@ pub fn rotate(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let storage = self::storage(&transaction, storage)?;
     let user = find_by_text(&transaction, username)?;
+    // A key in the place of the name is the one that is replaced.
+    let by_key = (user.username != username.trim())
+        .then(|| KeySelector::Key(ApiKey::from_text(username.trim())));
+    let chosen = chosen.or(by_key.as_ref());
     let now_ms = now_ms();
     let of_user = query(&transaction, OF_USER, params![user.id])?;
     let works =
@@ -329,7 +320,7 @@ pub(super) fn revoke_all(
 pub fn list(connection: &Connection, username: Option<&str>) -> Result<Vec<KeyEntry>, StoreError> {
     let keys = match username {
         Some(name) => {
-            let user = find_user(connection, &UserSelector::Name(name.trim().to_owned()))?;
+            let user = find_by_text(connection, name)?;
             query(connection, OF_USER, params![user.id])?
         }
         None => query(connection, ALL, params![])?,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     StoreError, groups,
-    identity::{UserIdentity, UserSelector, find, find_by_text},
+    identity::{UserIdentity, UserSelector, find, find_by_text, refuse_key},
     keys::{self, IssuedKey, KeyStorage, NewKey},
 };
 use crate::model::{UserName, format_seconds, now_ms};
@@ -339,6 +339,7 @@ pub fn version(connection: &Connection) -> Result<i64, StoreError> {
 }
 
 fn refuse_taken(connection: &Connection, username: &str) -> Result<(), StoreError> {
+    refuse_key(connection, username)?;
     let by_name = UserSelector::Name(username.to_owned());
     match find(connection, &by_name) {
         Ok(user) => Err(StoreError::NameTaken {

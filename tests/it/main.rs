@@ -18,6 +18,7 @@ mod mixed_load;
 mod money;
 mod objects;
 mod openapi;
+mod people;
 mod process;
 mod refusals;
 mod wire;

@@ -8,6 +8,7 @@ mod namespaces;
 mod payload;
 mod proxy;
 mod sockets;
+mod terminal;
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ pub use namespaces::{in_own_namespaces, shell};
 pub use payload::*;
 pub use proxy::{BACKEND_KEY, Home, Proxy, Ran, Row};
 pub use sockets::{wait_until_proxy_let_go_of, wait_until_proxy_read_all_of};
+pub use terminal::Terminal;
 
 /// Deadline of every wait. It is far longer than anything takes that does happen.
 pub const PATIENCE: Duration = Duration::from_secs(10);

@@ -226,9 +226,20 @@ impl Ran {
 
     #[track_caller]
     pub fn end_within(limit: Duration, mut child: Child) -> Self {
+        // A command whose pipe is full stops until somebody reads.
+        let stdout = child.stdout.take().map(read_in_background);
+        let stderr = child.stderr.take().map(read_in_background);
         let ended = wait_for_exit(&mut child, limit).is_some();
         let _ = child.kill();
-        let ran = Self::from(child.wait_with_output().unwrap());
+        let text = |reader: Option<thread::JoinHandle<Vec<u8>>>| {
+            let bytes = reader.map_or_else(Vec::new, |reader| reader.join().unwrap());
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let ran = Self {
+            code: child.wait().unwrap().code(),
+            stdout: text(stdout),
+            stderr: text(stderr),
+        };
         assert!(ended, "still running after {limit:?}: {ran:?}");
         ran
     }
@@ -403,6 +414,14 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.kill9();
     }
+}
+
+fn read_in_background(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        bytes
+    })
 }
 
 fn wait_for_exit(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
