@@ -4,9 +4,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::harness::{ASK, Answer, Backend, Home, Proxy, Request, chat_completion};
+use crate::harness::{
+    ASK, Answer, Backend, Home, PATIENCE, Proxy, Request, ask, chat_completion, wait_until,
+};
 
 const TOKEN: &str = "a-long-admin-token";
+/// Path of a user's own usage, which needs a user's key.
+const OWN_USAGE: &str = "/v1/usage";
+/// Keys of a user who may use the proxy, and of one who may not.
+const EVE: &str = "sk-of-eve-0123456789abcdef";
+const MALLORY: &str = "sk-of-mallory-0123456789ab";
 
 fn document() -> Value {
     serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap()
@@ -46,41 +53,127 @@ impl Operation<'_> {
         responses.keys().map(|status| status.parse().unwrap())
     }
 
-    /// A request that the server accepts, with the example of the document as its body.
+    /// A request that the server accepts, with the examples of the document.
     fn request(&self) -> Request {
         let content = &self.definition["requestBody"]["content"]["application/json"];
         match content.get("example") {
             Some(example) => Request::post(self.path, example.to_string()),
-            None => Request::new(&self.method, self.path),
+            None => self.with_query(&self.required_parameters()),
         }
+    }
+
+    fn required_parameters(&self) -> String {
+        let required = self.parameters().filter(|one| one["required"] == true);
+        let pairs = required.map(|one| {
+            let (name, example) = (one["name"].as_str(), one["example"].as_str());
+            format!("{}={}", name.unwrap(), example.unwrap())
+        });
+        pairs.collect::<Vec<_>>().join("&")
+    }
+
+    fn parameters(&self) -> impl Iterator<Item = &Value> {
+        let parameters = self.definition["parameters"].as_array();
+        parameters.into_iter().flatten()
+    }
+
+    fn with_query(&self, query: &str) -> Request {
+        let request = Request::new(&self.method, &format!("{}?{query}", self.path));
+        if self.path == OWN_USAGE {
+            return request.key(EVE);
+        }
+        request
     }
 
     /// Requests of an administrator that are answered with this status. They are sent in their order.
     fn requests_for(&self, status: u16) -> Vec<Request> {
         let post = |body: Value| Request::post(self.path, body.to_string());
-        let get = |query: &str| Request::get(&format!("{}?{query}", self.path));
+        let get = |query: &str| self.with_query(query);
+        let is_get = self.method == "GET";
         match (self.path, status) {
             // The user of the example exists in this test.
-            ("/admin/gen_key", 200) => vec![post(json!({"username": "bob"}))],
-            ("/admin/gen_key", 409) | (_, 200) if self.path != "/admin/list_costs" => {
-                vec![self.request()]
+            ("/admin/gen_key", 200) => {
+                let all =
+                    json!({"username": "bob", "group": "course-7", "label": "x", "expires": "90d"});
+                vec![post(all)]
             }
+            ("/admin/gen_key", 409) => vec![self.request()],
             ("/admin/list_costs", 200) => [
                 "",
                 "by_model=true",
                 "by=endpoint,model,user,day",
-                "by=model",
+                "by=group,key,hour",
+                "by=week",
+                "by=month",
                 "username=alice",
             ]
             .map(get)
             .into(),
+            ("/admin/list_prices", 200) => {
+                ["model=gpt-4.1-mini-2099-01-01", "model=my-priced-model"]
+                    .map(get)
+                    .into()
+            }
+            ("/admin/reprice", 200) => {
+                let all = json!({"start_time": "2026-01-01"});
+                vec![self.request(), post(all)]
+            }
+            (_, 200) => vec![self.request()],
             ("/admin/list_costs", 400) => vec![get("last_hours=x")],
-            ("/admin/list_costs", 404) => vec![get("username=nobody")],
-            (_, 400) => vec![post(json!({})), Request::post(self.path, "{")],
-            (_, 404) => [json!({"username": "nobody"}), json!({"api_key": "llmp-0"})]
-                .map(post)
-                .into(),
-            (_, 413) => vec![post(json!({"username": "x".repeat(70_000)}))],
+            ("/v1/usage", 400) => vec![get("by=user"), get("username=alice")],
+            (_, 400) if is_get => vec![get("no_such_parameter=1")],
+            (_, 400) => vec![
+                post(json!({"no_such_member": 1})),
+                Request::post(self.path, "{"),
+            ],
+            ("/v1/usage", 401) => vec![Request::get(self.path)],
+            ("/v1/usage", 403) => vec![Request::get(self.path).key(MALLORY)],
+            ("/admin/list_users", 404) => vec![get("group=nobody")],
+            ("/admin/show_group", 404) => vec![get("name=nobody")],
+            (_, 404) if is_get => vec![get("username=nobody")],
+            ("/admin/gen_key", 404) => {
+                vec![post(json!({"username": "nobody", "group": "nowhere"}))]
+            }
+            ("/admin/forbid_key" | "/admin/allow_key", 404) => {
+                [json!({"username": "nobody"}), json!({"api_key": "llmp-0"})]
+                    .map(post)
+                    .into()
+            }
+            ("/admin/set_key" | "/admin/revoke_key", 404) => {
+                [json!({"key_id": 999}), json!({"api_key": "llmp-0"})]
+                    .map(|key| post(with(key, self.optional_members(&["label"]))))
+                    .into()
+            }
+            (_, 404) => {
+                let nobody = json!({"username": "nobody", "name": "nobody", "model": "nobody"});
+                let others = ["new_username", "new_name", "group", "add"];
+                let known =
+                    |(name, _): &(&String, &Value)| self.members().any(|known| known == *name);
+                let named: Map<String, Value> = nobody
+                    .as_object()
+                    .unwrap()
+                    .iter()
+                    .filter(known)
+                    .map(|(name, value)| (name.clone(), value.clone()))
+                    .collect();
+                vec![post(with(
+                    Value::Object(named),
+                    self.optional_members(&others),
+                ))]
+            }
+            ("/admin/rename_user", 409) => {
+                vec![post(json!({"username": "david", "new_username": "alice"}))]
+            }
+            ("/admin/add_group", 409) => vec![post(json!({"name": "course-7"}))],
+            ("/admin/rename_group", 409) => {
+                vec![post(json!({"name": "course-7", "new_name": "course-9"}))]
+            }
+            ("/admin/set_group", 409) => {
+                vec![post(json!({"name": "course-7", "remove": ["eve"]}))]
+            }
+            ("/admin/add_key" | "/admin/rotate_key", 409) => {
+                vec![post(json!({"username": "alice", "key": EVE}))]
+            }
+            (_, 413) => vec![post(json!({"username": "x".repeat(200_000)}))],
             (_, 415) => {
                 let request = self.request().without("content-type");
                 vec![request.header("Content-Type", "text/plain")]
@@ -88,6 +181,24 @@ impl Operation<'_> {
             (_, 401 | 403 | 503) => vec![],
             other => panic!("no request for {other:?}: add one"),
         }
+    }
+
+    /// The members of the example.
+    fn members(&self) -> impl Iterator<Item = &String> {
+        let content = &self.definition["requestBody"]["content"]["application/json"];
+        content["example"].as_object().unwrap().keys()
+    }
+
+    /// Those of these members that the example has, with its values.
+    fn optional_members(&self, names: &[&str]) -> Map<String, Value> {
+        let content = &self.definition["requestBody"]["content"]["application/json"];
+        let example = content["example"].as_object().unwrap();
+        let wanted = example
+            .iter()
+            .filter(|(name, _)| names.contains(&name.as_str()));
+        wanted
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     /// Checks an answer against the document, and notes which members it has.
@@ -105,6 +216,12 @@ impl Operation<'_> {
         let checked = Checker { document, seen }.check(schema, &answer.json(), "body");
         assert_eq!(checked, Ok(()), "{} {}: {answer:?}", self.method, self.path);
     }
+}
+
+/// Adds members to an object.
+fn with(mut object: Value, members: Map<String, Value>) -> Value {
+    object.as_object_mut().unwrap().extend(members);
+    object
 }
 
 /// The part of JSON Schema that the document uses. A member that is not documented is an error.
@@ -172,8 +289,10 @@ impl Checker<'_> {
             }
         }
         for (name, value) in members {
+            let any = Some(&schema["additionalProperties"]).filter(|any| any.is_object());
             let documented = schema["properties"]
                 .get(name)
+                .or(any)
                 .ok_or_else(|| format!("{place}.{name} is not documented"))?;
             self.check(documented, value, &format!("{place}.{name}"))?;
             self.seen.insert(member(schema, name));
@@ -201,14 +320,85 @@ fn member(schema: &Value, name: &str) -> String {
 
 fn home() -> (Backend, Home) {
     let backend = Backend::json(chat_completion(19, 10));
-    let home = Home::new(&backend);
+    let home = Home::new(&backend).set("MAX_BODY_SIZE", "128KiB");
     (backend, home)
 }
 
+/// A proxy with everything that the examples of the document name, and with usage of every class.
 fn proxy() -> (Backend, Proxy) {
     let (backend, home) = home();
     let (proxy, key) = home.serve_alice();
-    assert_eq!(proxy.chat(&key, ASK).status, 200);
+    let run = |arguments: &[&str]| {
+        let ran = proxy.cli(arguments);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    };
+    for group in ["course-1", "course-2", "course-7", "course-9"] {
+        run(&["group", "add", group]);
+    }
+    for name in ["carol", "dave"] {
+        run(&["user", "add", name]);
+    }
+    run(&["user", "add", "eve", "--key", EVE]);
+    run(&["user", "add", "mallory", "--key", MALLORY]);
+    run(&["user", "forbid", "mallory"]);
+    let gone = proxy.user("henry");
+    run(&["user", "set", "alice", "--group", "course-7"]);
+    for key in [EVE, &gone] {
+        wait_until("the key works", PATIENCE, || {
+            proxy.chat(key, ASK).status == 200
+        });
+    }
+    for model in [
+        "gpt-4.1-mini",
+        "gpt-4.1-mini-2099-01-01",
+        "my-model",
+        "my-priced-model",
+    ] {
+        assert_eq!(proxy.chat(&key, &ask(model)).status, 200);
+    }
+    run(&["user", "delete", "henry", "--yes"]);
+    run(&[
+        "price",
+        "set",
+        "my-priced-model",
+        "--input",
+        "1",
+        "--output",
+        "2",
+        "--from",
+        "2020-01-01",
+    ]);
+    run(&[
+        "price",
+        "set",
+        "my-other-model",
+        "--input",
+        "1",
+        "--output",
+        "2",
+    ]);
+    let classes = [
+        "cache_write_5m_tokens",
+        "cache_write_1h_tokens",
+        "audio_input_tokens",
+        "image_input_tokens",
+        "cached_audio_tokens",
+        "cached_image_tokens",
+        "audio_output_tokens",
+        "image_output_tokens",
+        "web_searches",
+        "file_searches",
+        "code_calls",
+    ];
+    let set = classes.map(|class| format!("{class} = 1")).join(", ");
+    // Some rows are summed already.
+    let update = format!(
+        "UPDATE usage_logs SET {set};
+         UPDATE usage_logs SET cost_nano_usd = NULL WHERE model = 'my-model';
+         UPDATE usage_hourly SET {set};
+         UPDATE usage_hourly SET unpriced_requests = 1 WHERE model = 'my-model';"
+    );
+    proxy.writable_database().execute_batch(&update).unwrap();
     (backend, proxy)
 }
 
@@ -220,6 +410,7 @@ fn the_document_has_exactly_the_routes_of_the_server() {
         .map(|operation| (operation.method, operation.path))
         .collect();
     let served: BTreeSet<(String, &str)> = llmproxy::server::admin_routes()
+        .chain([("GET", OWN_USAGE)])
         .map(|(method, path)| (method.to_owned(), path))
         .collect();
     assert_eq!(documented, served);
@@ -241,8 +432,10 @@ fn every_documented_status_is_answered_with_the_documented_body() {
                 .map(|request| proxy.send(request))
                 .collect();
             match status {
-                401 => answers.push(guarded.send(&operation.request())),
-                403 => {
+                401 if operation.path != OWN_USAGE => {
+                    answers.push(guarded.send(&operation.request()));
+                }
+                403 if operation.path != OWN_USAGE => {
                     let forwarded = operation.request().header("X-Forwarded-For", "192.0.2.1");
                     answers.push(proxy.send(&forwarded));
                 }
@@ -256,8 +449,17 @@ fn every_documented_status_is_answered_with_the_documented_body() {
         }
     }
     // The tables are gone: the database cannot be used.
-    let tables = "ALTER TABLE users RENAME TO gone";
-    proxy.writable_database().execute_batch(tables).unwrap();
+    let tables = [
+        "users",
+        "keys",
+        "groups",
+        "prices",
+        "usage_logs",
+        "usage_hourly",
+    ];
+    let rename = |table| format!("ALTER TABLE {table} RENAME TO {table}_gone;");
+    let tables = tables.map(rename).concat();
+    proxy.writable_database().execute_batch(&tables).unwrap();
     for operation in operations(&document) {
         let answer = proxy.send(&operation.request());
         assert_eq!(answer.status, 503, "{}: {answer:?}", operation.path);
@@ -269,10 +471,17 @@ fn every_documented_status_is_answered_with_the_documented_body() {
 /// Checks that every documented member of an answer was found in one.
 #[track_caller]
 fn assert_no_phantoms(document: &Value, seen: &BTreeSet<String>) {
-    let requests = ["NewUser", "UserOrKey"];
+    // Schemas of requests; the entries of a list have one of their own.
+    let mut requests: BTreeSet<String> = BTreeSet::from(["NewUserEntry".to_owned()]);
+    for operation in operations(document) {
+        let body = &operation.definition["requestBody"]["content"]["application/json"]["schema"];
+        if let Some(pointer) = body["$ref"].as_str() {
+            requests.extend(pointer.rsplit('/').next().map(str::to_owned));
+        }
+    }
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         let members = schema["properties"].as_object().into_iter().flatten();
-        for (property, _) in members.filter(|_| !requests.contains(&name.as_str())) {
+        for (property, _) in members.filter(|_| !requests.contains(name)) {
             assert!(
                 seen.contains(&member(schema, property)),
                 "{name}.{property} is documented and was in no answer"
@@ -286,20 +495,19 @@ fn every_documented_parameter_is_known_to_the_server() {
     let document = document();
     let (_backend, proxy) = proxy();
     for operation in operations(&document) {
-        for parameter in operation.definition["parameters"]
-            .as_array()
-            .into_iter()
-            .flatten()
-        {
+        for parameter in operation.parameters() {
             let name = parameter["name"].as_str().unwrap();
             let example = parameter["example"].as_str().unwrap();
             let status = |value: &str| {
-                let target = format!("{}?{name}={value}", operation.path);
-                proxy.send(&Request::get(&target)).status
+                let request = operation.with_query(&format!("{name}={value}"));
+                proxy.send(&request).status
             };
-            assert_eq!(status(example), 200, "{name}={example}");
-            // A parameter that the server does not know is ignored.
-            assert!([400, 404].contains(&status("nobody")), "{name}");
+            assert_eq!(status(example), 200, "{} {name}={example}", operation.path);
+            // The names of all models are searched for it.
+            if operation.path != "/admin/list_prices" {
+                let refused = status("nobody");
+                assert!([400, 404].contains(&refused), "{} {name}", operation.path);
+            }
         }
     }
 }
