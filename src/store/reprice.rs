@@ -113,9 +113,7 @@ pub fn reprice(
             // Another process may have priced them meanwhile.
             let stored = rows_between(&transaction, after, until, model)?;
             batch = Batch::of(&transaction, &mut pricer, &stored)?;
-            for change in &batch.changes {
-                adjust(&transaction, &stored[change.place], change)?;
-            }
+            adjust(&transaction, &stored, &batch.changes)?;
             transaction.commit()?;
             // A server that waits for the lock looks for it now and then only.
             std::thread::sleep(begun.elapsed().min(MAX_PAUSE));
@@ -240,28 +238,59 @@ impl StoredRow {
     }
 }
 
-fn adjust(connection: &Connection, stored: &StoredRow, change: &Change) -> rusqlite::Result<()> {
-    let is_first = stored.cost.is_none();
-    let row = &stored.row;
-    let delta = change.delta.0;
-    let values = params![stored.id, now_ms(), delta, is_first, change.price_id];
-    connection.prepare_cached(ADJUST)?.execute(values)?;
-    if stored.is_summed {
-        let was_unpriced = is_first && stored.counts_as_unpriced();
-        for (sql, span_ms) in [(ADJUST_HOUR, MS_PER_HOUR), (ADJUST_DAY, 24 * MS_PER_HOUR)] {
-            connection.prepare_cached(sql)?.execute(params![
-                row.started_at_ms.div_euclid(span_ms),
-                row.user_id,
-                row.key_id,
-                stored.endpoint,
-                row.model,
-                delta,
-                was_unpriced,
+/// Writes adjustments, and adds them to the sums of hours and days that have their rows.
+fn adjust(
+    connection: &Connection,
+    stored: &[StoredRow],
+    changes: &[Change],
+) -> rusqlite::Result<()> {
+    let made_at_ms = now_ms();
+    let mut adjust = connection.prepare_cached(ADJUST)?;
+    // Most rows of a batch are of few hours.
+    let mut of_hours: BTreeMap<Bucket<'_>, (NanoUsd, i64)> = BTreeMap::new();
+    for change in changes {
+        let stored = &stored[change.place];
+        let (row, delta) = (&stored.row, change.delta);
+        let is_first = stored.cost.is_none();
+        adjust.execute(params![
+            stored.id,
+            made_at_ms,
+            delta.0,
+            is_first,
+            change.price_id
+        ])?;
+        if !stored.is_summed {
+            continue;
+        }
+        let hour = row.started_at_ms.div_euclid(MS_PER_HOUR);
+        let bucket = (
+            hour,
+            row.user_id,
+            row.key_id,
+            stored.endpoint.as_str(),
+            row.model.as_str(),
+        );
+        let sums = of_hours.entry(bucket).or_default();
+        sums.0 = sums.0.saturating_add(delta);
+        sums.1 += i64::from(is_first && stored.counts_as_unpriced());
+    }
+    let mut adjust_hour = connection.prepare_cached(ADJUST_HOUR)?;
+    let mut adjust_day = connection.prepare_cached(ADJUST_DAY)?;
+    for ((hour, user_id, key_id, endpoint, model), (delta, priced)) in of_hours {
+        for (adjust, span) in [
+            (&mut adjust_hour, hour),
+            (&mut adjust_day, hour.div_euclid(24)),
+        ] {
+            adjust.execute(params![
+                span, user_id, key_id, endpoint, model, delta.0, priced
             ])?;
         }
     }
     Ok(())
 }
+
+/// Hour, user, key, endpoint and model: the primary key of usage_hourly.
+type Bucket<'a> = (i64, i64, i64, &'a str, &'a str);
 
 /// Returns the time and id of the last row of a batch, in the order of both; `last` if fewer rows are
 /// left.
