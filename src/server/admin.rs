@@ -29,7 +29,7 @@ struct Route {
     method: &'static str,
     path: &'static str,
     max_body_bytes: usize,
-    answer: fn(&AdminContext, Input) -> Result<Vec<u8>, AdminError>,
+    answer: fn(&AdminContext, &Input) -> Result<Vec<u8>, AdminError>,
 }
 
 /// The members of an operation, as they came.
@@ -90,8 +90,8 @@ pub fn admin_routes() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// Reads an operation, runs it and returns its JSON. It blocks.
-fn answer<O: Operation>(context: &AdminContext, input: Input) -> Result<Vec<u8>, AdminError> {
-    let operation: O = match &input {
+fn answer<O: Operation>(context: &AdminContext, input: &Input) -> Result<Vec<u8>, AdminError> {
+    let operation: O = match input {
         Input::Query(query) => admin::of_query(query)?,
         Input::Body(body) => admin::of_body(body)?,
     };
@@ -135,7 +135,7 @@ async fn serve(
         let limit_bytes = parts.max_body_bytes.min(route.max_body_bytes);
         Input::Body(read_body(request, payload, limit_bytes).await?)
     };
-    let answered = web::block(move || (route.answer)(&parts.context, input)).await;
+    let answered = web::block(move || (route.answer)(&parts.context, &input)).await;
     match answered {
         Ok(Ok(json)) => Ok(HttpResponse::Ok()
             .content_type("application/json")

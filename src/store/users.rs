@@ -116,6 +116,9 @@ pub struct UserFilter {
     pub is_inactive: bool,
 }
 
+/// Users that cannot be added: the place of each in the list, and what is wrong with it.
+pub type Refused = Vec<(usize, StoreError)>;
+
 /// Adds users with a key each: all or none.
 ///
 /// # Errors
@@ -125,7 +128,7 @@ pub fn add(
     connection: &mut Connection,
     users: Vec<NewUser>,
     storage: KeyStorage,
-) -> Result<Result<Vec<IssuedKey>, Vec<(usize, StoreError)>>, StoreError> {
+) -> Result<Result<Vec<IssuedKey>, Refused>, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (added, refused) = try_all(&transaction, users, storage)?;
     if !refused.is_empty() {
@@ -143,7 +146,7 @@ pub fn check(
     connection: &mut Connection,
     users: Vec<NewUser>,
     storage: KeyStorage,
-) -> Result<Vec<(usize, StoreError)>, StoreError> {
+) -> Result<Refused, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (_, refused) = try_all(&transaction, users, storage)?;
     Ok(refused)
@@ -153,7 +156,7 @@ fn try_all(
     connection: &Connection,
     users: Vec<NewUser>,
     storage: KeyStorage,
-) -> Result<(Vec<IssuedKey>, Vec<(usize, StoreError)>), StoreError> {
+) -> Result<(Vec<IssuedKey>, Refused), StoreError> {
     let storage = keys::storage(connection, storage)?;
     let mut added = Vec::with_capacity(users.len());
     let mut refused = Vec::new();

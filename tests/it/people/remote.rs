@@ -218,7 +218,7 @@ fn the_token_comes_from_the_environment_the_env_file_or_a_file() {
             (ran.code, ran.stdout.trim()),
             (Some(0), r#"{"users":[]}"#),
             "{ran:?}"
-        )
+        );
     };
     succeeds(run_remote(&home, &url, Some(TOKEN), &list));
     succeeds(home.cli(&[&["--env-file", "good.env"], &list[..]].concat()));
