@@ -495,6 +495,7 @@ pub(super) fn end_ms(
 }
 
 /// Reads a member for which null has a meaning: `Some(None)`.
+#[allow(clippy::option_option)] // Missing, null and a text are three things.
 pub(super) fn nullable<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<String>>, D::Error> {

@@ -1,14 +1,17 @@
 //! Notices changes of users and keys made by other connections, on the ledger's own connection, and
 //! writes when keys were last used.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use crate::prices::Catalog;
 use crate::store::{
     StoreError, keys,
-    sqlite::{data_version, in_transaction},
+    sqlite::{BUSY_TIMEOUT, data_version, in_transaction},
     users,
 };
 
@@ -53,6 +56,8 @@ pub(super) struct UsersWatch {
     users_version: i64,
     next_look: Instant,
     next_look_for_uses: Instant,
+    /// Uses of keys that are not written yet: ids and Unix times in milliseconds.
+    unwritten_uses: HashMap<i64, i64>,
 }
 
 impl UsersWatch {
@@ -63,6 +68,7 @@ impl UsersWatch {
             users_version: users::version(connection)?,
             next_look: Instant::now(),
             next_look_for_uses: Instant::now(),
+            unwritten_uses: HashMap::new(),
         };
         (watch.links.on_change)(connection)?;
         Ok(watch)
@@ -92,16 +98,35 @@ impl UsersWatch {
         has_changed
     }
 
-    /// Writes when keys were last used. Returns whether there was anything to write.
+    /// Writes when keys were last used. Returns whether anything was written. It does not wait for
+    /// another process's lock, because a row that comes meanwhile would wait twice as long; what is
+    /// not written is kept for the next time.
     pub(super) fn note_uses(&mut self, connection: &Connection) -> bool {
-        let uses = (self.links.take_uses)();
-        if uses.is_empty() {
+        self.unwritten_uses.extend((self.links.take_uses)());
+        if self.unwritten_uses.is_empty() {
             return false;
         }
-        if let Err(error) = in_transaction(connection, || keys::note_uses(connection, &uses)) {
-            log::warn!("ledger: cannot write when keys were last used: {error}");
+        let uses: Vec<(i64, i64)> = self
+            .unwritten_uses
+            .iter()
+            .map(|(id, at)| (*id, *at))
+            .collect();
+        let noted = connection
+            .busy_timeout(Duration::ZERO)
+            .and_then(|()| in_transaction(connection, || keys::note_uses(connection, &uses)));
+        let restored = connection.busy_timeout(BUSY_TIMEOUT);
+        match noted.and(restored) {
+            Ok(()) => {
+                self.unwritten_uses.clear();
+                true
+            }
+            Err(error) => {
+                if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) {
+                    log::warn!("ledger: cannot write when keys were last used: {error}");
+                }
+                false
+            }
         }
-        true
     }
 
     /// Reloads the users if they changed. Their counter is read only if `data_version` moved, which
