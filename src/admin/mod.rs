@@ -1,6 +1,7 @@
 //! What an operator can ask and change: one type for each operation, with its JSON and its checks.
 //! The HTTP admin API and the command line run the same operations, so that they cannot differ.
 
+mod bulk;
 mod costs;
 mod error;
 mod groups;
@@ -17,6 +18,7 @@ use std::{
 use rusqlite::Connection;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use bulk::{AddUsers, IssuedKeys, UserLine};
 pub use costs::{ListCosts, Window};
 pub use error::AdminError;
 pub use groups::{
@@ -29,8 +31,8 @@ pub use prices::{
     UnsetPrice,
 };
 pub use users::{
-    AddUsers, AllowKey, DeleteUser, DeletedUser, ForbidKey, GenerateKey, IssuedKeys, KeyOptions,
-    ListUsers, RenameUser, SetUser, ShowUser, UserLine, UserWithKeys,
+    AllowKey, DeleteUser, DeletedUser, ForbidKey, GenerateKey, KeyOptions, ListUsers, RenameUser,
+    SetUser, ShowUser, UserOrKey, UserWithKeys,
 };
 
 use crate::{

@@ -129,7 +129,8 @@ pub struct ListOutputArgs {
 
     /// Print a table with lines around it also in a pipe
     ///
-    /// In a pipe a list is aligned text with a header line, for programs such as sort and awk.
+    /// Without this flag, a list in a pipe is aligned text with a header line, which programs such
+    /// as sort and awk can read.
     #[arg(long)]
     pub table: bool,
 }

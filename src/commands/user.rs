@@ -16,8 +16,9 @@ use super::{
 };
 use crate::{
     admin::{
-        AddUsers, AdminError, AllowKey, DeleteUser, ForbidKey, GenerateKey, HashKeys, ListUsers,
-        Operation, RenameUser, RotateKey, SetUser, ShowUser, UserLine, closest,
+        AddUsers, AdminError, AllowKey, DeleteUser, ForbidKey, GenerateKey, HashKeys, KeyOptions,
+        ListUsers, Operation, RenameUser, RotateKey, SetUser, ShowUser, UserLine, UserOrKey,
+        closest,
     },
     cli::people::{
         DeleteArgs, HashKeysArgs, KeyOptionArgs, UserAccessArgs, UserAddArgs, UserArgs,
@@ -130,11 +131,7 @@ fn one(mut lines: Vec<UserLine>) -> anyhow::Result<GenerateKey> {
     Ok(GenerateKey {
         username: Some(line.username),
         group: line.group,
-        options: crate::admin::KeyOptions {
-            key: line.key,
-            label: line.label,
-            expires: line.expires,
-        },
+        options: line.options,
     })
 }
 
@@ -148,21 +145,19 @@ fn lines_of_names(args: &UserAddArgs) -> anyhow::Result<Vec<UserLine>> {
     let line = |name: &String| UserLine {
         username: name.clone(),
         group: args.group.clone(),
-        key: options.key.clone(),
-        label: options.label.clone(),
-        expires: options.expires.clone(),
+        options: options.clone(),
         line: None,
     };
     Ok(args.names.iter().map(line).collect())
 }
 
 /// Returns the options of a new key; the key itself may be on standard input.
-pub(super) fn key_options(args: &KeyOptionArgs) -> anyhow::Result<crate::admin::KeyOptions> {
+pub(super) fn key_options(args: &KeyOptionArgs) -> anyhow::Result<KeyOptions> {
     let key = match args.key.as_deref() {
         Some("-") => Some(read_secret_line()?),
         other => other.map(str::to_owned),
     };
-    Ok(crate::admin::KeyOptions {
+    Ok(KeyOptions {
         key,
         label: args.label.clone(),
         expires: args.expires.clone(),
@@ -227,9 +222,11 @@ fn lines_of(path: &Path) -> anyhow::Result<Vec<UserLine>> {
         lines.push(UserLine {
             username: value(0).unwrap_or_default(),
             group: value(1),
-            label: value(2),
-            key: value(3),
-            expires: value(4),
+            options: KeyOptions {
+                label: value(2),
+                key: value(3),
+                expires: value(4),
+            },
             line: record
                 .position()
                 .and_then(|place| i64::try_from(place.line()).ok()),
@@ -457,10 +454,7 @@ pub(super) fn forbid(
     matches: &ArgMatches,
     variables: &Variables,
 ) -> anyhow::Result<()> {
-    set_access(args, matches, variables, |username, api_key| ForbidKey {
-        username,
-        api_key,
-    })
+    set_access(args, matches, variables, ForbidKey)
 }
 
 pub(super) fn allow(
@@ -468,25 +462,29 @@ pub(super) fn allow(
     matches: &ArgMatches,
     variables: &Variables,
 ) -> anyhow::Result<()> {
-    set_access(args, matches, variables, |username, api_key| AllowKey {
-        username,
-        api_key,
-    })
+    set_access(args, matches, variables, AllowKey)
 }
 
 fn set_access<O: Operation<Answer = KeyStatus>>(
     args: &UserAccessArgs,
     matches: &ArgMatches,
     variables: &Variables,
-    operation: impl Fn(Option<String>, Option<String>) -> O,
+    operation: impl Fn(UserOrKey) -> O,
 ) -> anyhow::Result<()> {
     let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
-    let who = args.who.trim().to_owned();
-    let status = if ApiKey::looks_like_one(&who) {
-        target.run(operation(None, Some(who)))?
+    let text = args.who.trim().to_owned();
+    let who = if ApiKey::looks_like_one(&text) {
+        UserOrKey {
+            api_key: Some(text),
+            ..UserOrKey::default()
+        }
     } else {
-        target.run(operation(Some(who), None))?
+        UserOrKey {
+            username: Some(text),
+            ..UserOrKey::default()
+        }
     };
+    let status = target.run(operation(who))?;
     if args.output.json {
         return print_json(&status);
     }

@@ -49,8 +49,9 @@ pub struct Config {
     pub port: u16,
     pub database: DatabasePath,
     pub key_storage: KeyStorage,
+    /// The path of `PRICES_FILE`.
     pub prices_file: Option<PathBuf>,
-    /// Of `TIME_ZONE`.
+    /// The calendar of the zone in `TIME_ZONE`.
     pub calendar: Calendar,
     /// 0 means unlimited.
     pub max_concurrent_requests: usize,

@@ -34,6 +34,10 @@ impl Calendar {
     /// unknown name.
     #[must_use]
     pub fn of_zone(name: &str) -> Option<Self> {
+        // The default needs no database of zones, which would be read from the disk.
+        if name.eq_ignore_ascii_case("UTC") {
+            return Some(Self::default());
+        }
         TimeZone::get(name).ok().map(Self)
     }
 
@@ -206,7 +210,8 @@ fn start_of(kind: Period, at: &Zoned) -> Zoned {
     let day = |date| midnight(at.time_zone(), date).unwrap_or_else(|| at.clone());
     match kind {
         Period::Hour => {
-            // Of the clock that the zone shows, and never a repeated hour for its first.
+            // The hour by the zone's clock is cut off the moment, so that an hour that the clock
+            // repeats has a beginning of its own.
             let into_hour = i64::from(at.minute()) * 60 + i64::from(at.second());
             let into_hour_ms = into_hour * 1000 + i64::from(at.millisecond());
             let start_ms = at.timestamp().as_millisecond() - into_hour_ms;

@@ -68,7 +68,8 @@ impl FromStr for NanoUsd {
     }
 }
 
-/// In JSON an amount is a decimal string, because a reader's numbers may be floats.
+/// An amount is a decimal string in JSON, because many programs read JSON numbers as floats, which
+/// cannot hold every nano-dollar.
 impl Serialize for NanoUsd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -205,6 +205,16 @@ pub struct UsageRow {
     pub backend_request_id: Option<String>,
 }
 
+impl UsageRow {
+    /// Returns whether the request succeeded or used something. Without a cost it is unpriced then;
+    /// a refusal that used nothing is not.
+    #[must_use]
+    pub fn needs_cost(&self) -> bool {
+        let has_used = self.usage.input > 0 || self.usage.output > 0;
+        (200..300).contains(&self.status) || has_used
+    }
+}
+
 impl Outcome {
     /// Returns the outcome for a word of the database; `None` for an unknown one.
     #[must_use]

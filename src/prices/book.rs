@@ -35,7 +35,7 @@ pub struct FoundPrice {
 /// All prices that hold, in the order in which they go before each other.
 #[derive(Debug, Clone)]
 pub struct PriceBook {
-    /// In the order of models, then times, then ids.
+    /// Sorted by model, then time, then id.
     set: Vec<SetPrice>,
     file: Option<Catalog>,
     snapshot: Catalog,

@@ -227,7 +227,7 @@ impl<'de> PartReader<'de> for ModelReader<'_> {
                 let stem = self.fields.table[usize::from(index)].stem;
                 match price(stem, value.get()) {
                     Ok(price) => {
-                        // Of a doubled member, the later counts.
+                        // If a member comes twice, the later one counts.
                         self.prices.retain(|(known, _)| *known != index);
                         self.prices.extend(price.map(|price| (index, price)));
                     }

@@ -133,7 +133,8 @@ impl KnownAccount {
         known.optional().map(Option::flatten)
     }
 
-    /// Returns the row booked to the key that the object was made with, whoever looks at it.
+    /// Returns the row, booked to the key that made the object. The request that the row comes of
+    /// may have another key.
     fn with_its_key<'r>(&self, row: &'r UsageRow) -> Cow<'r, UsageRow> {
         if row.key_id == self.key_id {
             return Cow::Borrowed(row);

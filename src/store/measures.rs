@@ -102,7 +102,6 @@ impl MeasureValues {
         } else {
             EstimatedTokens::default()
         };
-        let has_used = row.usage.input > 0 || row.usage.output > 0;
         values.0[COUNTS.len()..].copy_from_slice(&[
             1,
             i64::from(is_ok),
@@ -110,7 +109,7 @@ impl MeasureValues {
             signed(estimated.input),
             signed(estimated.output),
             cost.map_or(0, |cost| cost.0),
-            i64::from(cost.is_none() && (is_ok || has_used)),
+            i64::from(cost.is_none() && row.needs_cost()),
         ]);
         values
     }

@@ -200,11 +200,11 @@ impl Batch {
             let amount = after.unwrap_or_default();
             sums.cost_after_usd = sums.cost_after_usd.saturating_add(amount);
             if after.is_none() {
-                sums.unpriced_rows += i64::from(stored.counts_as_unpriced());
+                sums.unpriced_rows += i64::from(stored.row.needs_cost());
                 continue;
             }
             // A refusal that used nothing counts nowhere as unpriced.
-            let is_refusal = stored.cost.is_none() && !stored.counts_as_unpriced();
+            let is_refusal = stored.cost.is_none() && !stored.row.needs_cost();
             if cost.amount.is_none() || after == stored.cost || is_refusal {
                 continue;
             }
@@ -229,13 +229,6 @@ struct StoredRow {
     cost: Option<NanoUsd>,
     /// Whether it is a part of the sums by hour and day.
     is_summed: bool,
-}
-
-impl StoredRow {
-    fn counts_as_unpriced(&self) -> bool {
-        let has_used = self.row.usage.input > 0 || self.row.usage.output > 0;
-        (200..300).contains(&self.row.status) || has_used
-    }
 }
 
 /// Writes adjustments, and adds them to the sums of hours and days that have their rows.
@@ -272,7 +265,7 @@ fn adjust(
         );
         let sums = of_hours.entry(bucket).or_default();
         sums.0 = sums.0.saturating_add(delta);
-        sums.1 += i64::from(is_first && stored.counts_as_unpriced());
+        sums.1 += i64::from(is_first && stored.row.needs_cost());
     }
     let mut adjust_hour = connection.prepare_cached(ADJUST_HOUR)?;
     let mut adjust_day = connection.prepare_cached(ADJUST_DAY)?;

@@ -302,7 +302,7 @@ fn assert_windows(
         match round % 3 {
             // Short ones, some in a single hour.
             0 => ends[1] = ends[0] + random.below(3 * HOUR_MS),
-            // Of whole quarters of an hour.
+            // Windows that begin and end on a quarter of an hour.
             1 => ends = ends.map(|end| end / (HOUR_MS / 4) * (HOUR_MS / 4)),
             _ => {}
         }

@@ -134,7 +134,7 @@ impl<const PLACES: u32> Serialize for Decimal<PLACES> {
 }
 
 impl<'de, const PLACES: u32> Deserialize<'de> for Decimal<PLACES> {
-    // In range for every sum; a float-to-integer cast saturates.
+    // Every sum is in range, and a float-to-integer cast saturates.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = f64::deserialize(deserializer)?;

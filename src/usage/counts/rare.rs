@@ -30,8 +30,8 @@ pub(super) enum Class {
     WebSearches,
     /// Anthropic's `iterations`: input and output of all of them.
     IterationTokens,
-    /// Of the iterations that the counts around them do not include: input, output, and what a
-    /// cache had a part in.
+    /// Tokens of iterations that the counts around them do not include: input, output, and those
+    /// that were read from a cache or written into it.
     ExtraInput,
     ExtraOutput,
     ExtraCacheRead,

@@ -328,7 +328,7 @@ fn requests_go_on_while_many_rows_are_repriced() {
     let _alone = alone();
     let (_backend, proxy, key) = repriceable();
     insert_rows(&proxy, 30_000);
-    // Of a model that has no rows, too: all are looked at.
+    // A model without rows is a case of its own, because all rows are looked at for it.
     for arguments in [&["--model", "unheard-of"][..], &["--dry-run"], &[]] {
         let mut command = proxy.command(
             &[

@@ -145,7 +145,7 @@ fn open_streams_of_a_deleted_user_are_booked_under_the_name() {
     run(&proxy, &["user", "delete", "alice", "--yes"]);
     wait_for_status(&proxy, &key, 401);
     proxy.user("alice");
-    // Of the chats that waited for it.
+    // The chats that waited for the deletion are booked already.
     let before = bookings(&proxy).len();
     assert_all_end(streams, &turnstile);
     let booked = bookings(&proxy);

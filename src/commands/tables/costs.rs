@@ -1,20 +1,13 @@
-//! What the lists of users, keys, groups and costs have in their columns.
+//! Reports of usage and cost as lists.
 
-use super::listing::{
+use crate::commands::listing::{
     Cell, Column,
-    ColumnKind::{Name, Number, Text},
+    ColumnKind::{Name, Number},
     Listing, grouped,
 };
 use crate::{
-    admin::{PriceEntry, UnpricedModel},
-    model::NanoUsd,
-    store::{
-        groups::GroupEntry,
-        keys::{IssuedKey, KeyEntry, KeyState},
-        reports::{CostReport, SortBy, SplitReport, Totals},
-        reprice::RepricedModel,
-        users::UserEntry,
-    },
+    model::{Dimension, NanoUsd},
+    store::reports::{CostReport, SortBy, SplitReport, Totals},
 };
 
 /// Place of the cost among the figures.
@@ -23,275 +16,20 @@ const COST_PLACE: usize = 12;
 const BAR_CHARS: u64 = 8;
 const NANOS_PER_CENT: i64 = 10_000_000;
 
-/// Lists new keys in clear.
-pub(super) fn issued(keys: &[IssuedKey]) -> Listing {
-    let has_group = keys.iter().any(|key| key.group.is_some());
-    let has_end = keys.iter().any(|key| key.expires_at.is_some());
-    let has_label = keys.iter().any(|key| key.label.is_some());
-    Listing {
-        columns: vec![
-            Column::new("user", "username", Name),
-            Column::new("key", "api_key", Text),
-            Column::new("id", "key_id", Number).rank(2).shown_if(false),
-            Column::new("group", "group", Name)
-                .rank(3)
-                .shown_if(has_group),
-            Column::new("label", "label", Name)
-                .rank(4)
-                .shown_if(has_label),
-            Column::new("expires", "expires_at", Text)
-                .rank(1)
-                .shown_if(has_end),
-        ],
-        rows: keys
-            .iter()
-            .map(|key| {
-                vec![
-                    Cell::text(&key.username),
-                    Cell::text(&key.api_key),
-                    Cell::number(key.key_id),
-                    Cell::optional(key.group.as_deref()),
-                    Cell::optional(key.label.as_deref()),
-                    Cell::optional(key.expires_at.as_deref()),
-                ]
-            })
-            .collect(),
-        total: None,
-    }
-}
-
-pub(super) fn users(users: &[UserEntry]) -> Listing {
-    let has_group = users.iter().any(|user| user.group.is_some());
-    let has_keys = users.iter().any(|user| user.active_keys != 1);
-    let has_end = users.iter().any(|user| user.expires_at.is_some());
-    let row = |user: &UserEntry| {
-        let status = match (user.is_active, user.active_keys) {
-            (false, _) => "forbidden",
-            (true, 0) => "no key",
-            (true, _) => "active",
-        };
-        vec![
-            // An id is a name: it has no thousands.
-            id(user.id),
-            Cell::text(&user.username),
-            Cell::optional(user.group.as_deref()),
-            Cell::optional(user.key.as_deref()),
-            Cell::number(user.active_keys),
-            Cell::text(&user.created_at),
-            Cell::optional(user.expires_at.as_deref()),
-            Cell::optional(user.last_used_at.as_deref()),
-            Cell::text(status),
-        ]
-    };
-    Listing {
-        columns: vec![
-            Column::new("id", "id", Number).rank(2),
-            Column::new("name", "username", Name),
-            Column::new("group", "group", Name)
-                .rank(3)
-                .shown_if(has_group),
-            Column::new("key", "key", Text).rank(1),
-            Column::new("keys", "active_keys", Number)
-                .rank(5)
-                .shown_if(has_keys),
-            Column::new("created", "created_at", Text).rank(6),
-            Column::new("expires", "expires_at", Text)
-                .rank(4)
-                .shown_if(has_end),
-            Column::new("last used", "last_used_at", Text).rank(7),
-            Column::new("status", "status", Text),
-        ],
-        rows: users.iter().map(row).collect(),
-        total: None,
-    }
-}
-
-pub(super) fn keys(keys: &[KeyEntry]) -> Listing {
-    let has_label = keys.iter().any(|key| key.label.is_some());
-    let has_end = keys.iter().any(|key| key.expires_at.is_some());
-    let row = |key: &KeyEntry| {
-        let status = match key.status {
-            KeyState::Active => "active",
-            KeyState::Expired => "expired",
-            KeyState::Revoked => "revoked",
-            KeyState::Forbidden => "forbidden",
-        };
-        vec![
-            id(key.id),
-            Cell::text(&key.username),
-            Cell::optional(key.label.as_deref()),
-            Cell::text(&key.key),
-            Cell::text(&key.created_at),
-            Cell::optional(key.expires_at.as_deref()),
-            Cell::optional(key.last_used_at.as_deref()),
-            Cell::text(status),
-        ]
-    };
-    Listing {
-        columns: vec![
-            Column::new("id", "id", Number),
-            Column::new("user", "username", Name),
-            Column::new("label", "label", Name)
-                .rank(2)
-                .shown_if(has_label),
-            Column::new("key", "key", Text).rank(1),
-            Column::new("created", "created_at", Text).rank(5),
-            Column::new("expires", "expires_at", Text)
-                .rank(3)
-                .shown_if(has_end),
-            Column::new("last used", "last_used_at", Text).rank(4),
-            Column::new("status", "status", Text),
-        ],
-        rows: keys.iter().map(row).collect(),
-        total: None,
-    }
-}
-
-pub(super) fn groups(groups: &[GroupEntry]) -> Listing {
-    let row = |group: &GroupEntry| {
-        vec![
-            id(group.id),
-            Cell::text(&group.name),
-            Cell::number(group.users),
-            Cell::text(&group.created_at),
-        ]
-    };
-    Listing {
-        columns: vec![
-            Column::new("id", "id", Number).rank(1),
-            Column::new("group", "name", Name),
-            Column::new("users", "users", Number),
-            Column::new("created", "created_at", Text).rank(2),
-        ],
-        rows: groups.iter().map(row).collect(),
-        total: None,
-    }
-}
-
-/// Lists the prices of several models.
-pub(super) fn prices(prices: &[PriceEntry]) -> Listing {
-    let row = |price: &PriceEntry| {
-        vec![
-            Cell::text(&price.model),
-            Cell::optional(price.input_usd_per_million.as_deref()),
-            Cell::optional(price.cached_usd_per_million.as_deref()),
-            Cell::optional(price.output_usd_per_million.as_deref()),
-            Cell::text(&price.source),
-            Cell::optional(price.from.as_deref()),
-        ]
-    };
-    let has_time = prices.iter().any(|price| price.from.is_some());
-    Listing {
-        columns: vec![
-            Column::new("model", "model", Name),
-            Column::new("input $/M", "input_usd_per_million", Number).rank(1),
-            Column::new("cached $/M", "cached_usd_per_million", Number).rank(3),
-            Column::new("output $/M", "output_usd_per_million", Number).rank(1),
-            Column::new("source", "source", Text).rank(2),
-            Column::new("from", "from", Text).rank(4).shown_if(has_time),
-        ],
-        rows: prices.iter().map(row).collect(),
-        total: None,
-    }
-}
-
-/// Lists all details of the price of one model.
-pub(super) fn price(price: &PriceEntry) -> Listing {
-    let mut rows = vec![vec![Cell::text("model"), Cell::text(&price.model)]];
-    if let Some(model) = &price.priced_as {
-        rows.push(vec![Cell::text("priced as"), Cell::text(model)]);
-    }
-    rows.push(vec![Cell::text("source"), Cell::text(&price.source)]);
-    if let Some(from) = &price.from {
-        rows.push(vec![Cell::text("from"), Cell::text(from)]);
-    }
-    for (title, dollars) in [
-        ("input $/M", &price.input_usd_per_million),
-        ("cached $/M", &price.cached_usd_per_million),
-        ("output $/M", &price.output_usd_per_million),
-    ] {
-        if let Some(dollars) = dollars {
-            rows.push(vec![Cell::text(title), Cell::text(dollars)]);
-        }
-    }
-    let fields = price.fields.iter();
-    rows.extend(fields.map(|(name, usd)| vec![Cell::text(name), Cell::text(usd)]));
-    Listing {
-        columns: vec![
-            Column::new("price", "price", Name),
-            Column::new("value", "value", Text),
-        ],
-        rows,
-        total: None,
-    }
-}
-
-/// Lists the models whose requests have no cost.
-pub(super) fn unpriced(models: &[UnpricedModel]) -> Listing {
-    let row = |model: &UnpricedModel| {
-        let tokens = i64::try_from(model.total_tokens).unwrap_or(i64::MAX);
-        let advice = if model.has_price { "reprice" } else { "none" };
-        vec![
-            Cell::text(&model.model),
-            Cell::number(model.unpriced_requests),
-            Cell::number(tokens),
-            Cell::text(advice),
-        ]
-    };
-    Listing {
-        columns: vec![
-            Column::new("model", "model", Name),
-            Column::new("unpriced", "unpriced_requests", Number),
-            Column::new("tokens", "total_tokens", Number).rank(2),
-            Column::new("price", "price", Text).rank(1),
-        ],
-        rows: models.iter().map(row).collect(),
-        total: None,
-    }
-}
-
-/// Lists what pricing anew changes.
-pub(super) fn repriced(models: &[RepricedModel]) -> Listing {
-    let amount = |amount: NanoUsd| Cell {
-        shown: dollars(amount),
-        plain: amount.to_string(),
-    };
-    let row = |model: &RepricedModel| {
-        vec![
-            Cell::text(&model.model),
-            Cell::number(model.changed_rows),
-            amount(model.cost_before_usd),
-            amount(model.cost_after_usd),
-            Cell::number(model.unpriced_rows),
-        ]
-    };
-    Listing {
-        columns: vec![
-            Column::new("model", "model", Name),
-            Column::new("changed", "changed_rows", Number).rank(1),
-            Column::new("before $", "cost_before_usd", Number).rank(2),
-            Column::new("after $", "cost_after_usd", Number),
-            Column::new("unpriced", "unpriced_rows", Number).rank(3),
-        ],
-        rows: models.iter().map(row).collect(),
-        total: None,
-    }
-}
-
 /// A report as lines of labels and sums.
 #[derive(Debug)]
-pub(super) struct CostLines {
+pub(in crate::commands) struct CostLines {
     /// Title in tables and name in CSV of each label.
     labels: Vec<(&'static str, &'static str)>,
     lines: Vec<(Vec<String>, Totals)>,
     total: Totals,
     /// Models that were priced by another model's price, and that one.
-    pub(super) priced_as: Vec<(String, String)>,
+    pub(in crate::commands) priced_as: Vec<(String, String)>,
 }
 
 impl CostLines {
     /// Makes a line for each user, or for each user and model where the report has models.
-    pub(super) fn of_users(report: CostReport, has_unused: bool) -> Self {
+    pub(in crate::commands) fn of_users(report: CostReport, has_unused: bool) -> Self {
         let has_models = report.costs.iter().any(|user| user.model_costs.is_some());
         let mut labels = vec![("user", "username")];
         if has_models {
@@ -328,7 +66,7 @@ impl CostLines {
     }
 
     /// Makes a line for each combination of values.
-    pub(super) fn of_split(report: SplitReport, by: &[crate::model::Dimension]) -> Self {
+    pub(in crate::commands) fn of_split(report: SplitReport, by: &[Dimension]) -> Self {
         let mut priced_as = Vec::new();
         let mut lines = Vec::new();
         for line in report.costs {
@@ -337,8 +75,8 @@ impl CostLines {
                 .map(|dimension| {
                     let found = line.values.iter().find(|(of, _)| of == dimension);
                     let value = found.map(|(_, value)| value.clone()).unwrap_or_default();
-                    let is_user = *dimension == crate::model::Dimension::User;
-                    if *dimension == crate::model::Dimension::Model
+                    let is_user = *dimension == Dimension::User;
+                    if *dimension == Dimension::Model
                         && let Some(price) = &line.priced_as
                     {
                         priced_as.push((value.clone(), price.clone()));
@@ -356,13 +94,13 @@ impl CostLines {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::commands) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
     /// Makes the list. Figures that are 0 in all lines are shown in CSV only. With `bars` the figure
     /// that the lines are sorted by has a bar behind it.
-    pub(super) fn listing(&self, bars: Option<SortBy>) -> Listing {
+    pub(in crate::commands) fn listing(&self, bars: Option<SortBy>) -> Listing {
         let labels = self
             .labels
             .iter()
@@ -592,7 +330,7 @@ fn bar_of(value: u64, largest: u64) -> String {
 
 /// Formats dollars with two places, or with the first two digits that are not 0 where the amount is
 /// under a cent.
-pub(super) fn dollars(amount: NanoUsd) -> String {
+pub(in crate::commands) fn dollars(amount: NanoUsd) -> String {
     let sign = if amount.0 < 0 { "-" } else { "" };
     let nanos = amount.0.unsigned_abs();
     let mut places = 2_usize;
@@ -620,11 +358,6 @@ fn seconds(ms: u64, places: usize) -> Cell {
     let plain = format!("{}.{:03}", ms / 1000, ms % 1000);
     let plain = plain.trim_end_matches('0').trim_end_matches('.').to_owned();
     Cell { shown, plain }
-}
-
-/// Returns the cell of an id, which is a name and has no thousands.
-fn id(id: i64) -> Cell {
-    Cell::text(id.to_string())
 }
 
 fn marked(name: String, is_deleted: bool) -> String {

@@ -1,0 +1,9 @@
+//! The columns of each list that commands print.
+
+mod costs;
+mod people;
+mod prices;
+
+pub(super) use costs::{CostLines, dollars};
+pub(super) use people::{groups, issued, keys, users};
+pub(super) use prices::{price, prices, repriced, unpriced};
