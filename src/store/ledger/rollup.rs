@@ -134,6 +134,15 @@ impl Rollup {
         }
     }
 
+    /// Notes that another process may have written rows: they are looked for when the next rows are
+    /// due, at the latest after [`MAX_AGE`].
+    pub(super) fn expect_rows_of_others(&mut self) {
+        if self.waiting_rows == 0 {
+            self.waiting_since = Instant::now();
+            self.waiting_rows = 1;
+        }
+    }
+
     /// Sums up if that is due. A failure does no harm, because reports read the rows that are not
     /// summed, and it is tried again. It does not wait for another process's lock, because a row
     /// that comes meanwhile would wait twice as long.

@@ -280,6 +280,30 @@ fn rows_changed_by_other_processes_are_summed_correctly() {
 }
 
 #[test]
+fn rows_of_others_are_summed_while_the_server_writes_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let thread = start(&store, OnFailure::Refuse);
+    commit(&thread.handle(), row(7, "m", 10)).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(8);
+    while summed_up_to(&store) < 1 {
+        assert!(Instant::now() < deadline, "its own row");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let copied = "INSERT INTO usage_logs (started_at_ms, user_id, endpoint, model, input_tokens, output_tokens, \
+         cached_tokens, reasoning_tokens, status, outcome, usage_source, duration_ms) \
+         SELECT started_at_ms, user_id, endpoint, model, input_tokens, output_tokens, cached_tokens, \
+         reasoning_tokens, status, outcome, usage_source, duration_ms FROM usage_logs";
+    store.connection().unwrap().execute(copied, []).unwrap();
+    while summed_up_to(&store) < 2 {
+        assert!(Instant::now() < deadline, "the other's row");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_hours_agree(&store);
+    assert_eq!(thread.close(), 0);
+}
+
+#[test]
 fn many_rows_of_others_are_summed_without_a_pause() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);

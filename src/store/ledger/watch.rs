@@ -49,6 +49,16 @@ impl Default for ServerLinks {
     }
 }
 
+/// What other connections have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Changes {
+    None,
+    /// Rows, perhaps, but nothing that a server keeps in memory.
+    Rows,
+    /// Users, keys or prices, and perhaps rows.
+    Kept,
+}
+
 /// Notices changes of users and keys made by other connections.
 pub(super) struct UsersWatch {
     links: ServerLinks,
@@ -74,17 +84,17 @@ impl UsersWatch {
         Ok(watch)
     }
 
-    /// Looks for changes, at most every [`USERS_POLL`]. Returns whether there were any.
-    pub(super) fn check(&mut self, connection: &Connection) -> bool {
+    /// Looks for changes, at most every [`USERS_POLL`].
+    pub(super) fn check(&mut self, connection: &Connection) -> Changes {
         let now = Instant::now();
         if now < self.next_look {
-            return false;
+            return Changes::None;
         }
         self.next_look = now + USERS_POLL;
-        let has_changed = self.look(connection).unwrap_or_else(|error| {
+        let changes = self.look(connection).unwrap_or_else(|error| {
             log::error!("ledger: cannot read the users, keys stay as they were: {error}");
             self.next_look = now + Duration::from_secs(1);
-            false
+            Changes::None
         });
         if now >= self.next_look_for_uses {
             let has_noted = self.note_uses(connection);
@@ -95,7 +105,7 @@ impl UsersWatch {
             };
             self.next_look_for_uses = now + pause;
         }
-        has_changed
+        changes
     }
 
     /// Writes when keys were last used. Returns whether anything was written. It does not wait for
@@ -131,10 +141,10 @@ impl UsersWatch {
 
     /// Reloads the users if they changed. Their counter is read only if `data_version` moved, which
     /// costs less to ask for.
-    fn look(&mut self, connection: &Connection) -> Result<bool, StoreError> {
+    fn look(&mut self, connection: &Connection) -> Result<Changes, StoreError> {
         let data_version = data_version(connection)?;
         if data_version == self.data_version {
-            return Ok(false);
+            return Ok(Changes::None);
         }
         let users_version = users::version(connection)?;
         let has_changed = users_version != self.users_version;
@@ -143,6 +153,10 @@ impl UsersWatch {
             self.users_version = users_version;
         }
         self.data_version = data_version;
-        Ok(has_changed)
+        Ok(if has_changed {
+            Changes::Kept
+        } else {
+            Changes::Rows
+        })
     }
 }

@@ -17,7 +17,7 @@ use super::{
     rollup::Rollup,
     row::{InsertedRow, RowInserter},
     wal::WalWatch,
-    watch::{USERS_POLL, UsersWatch},
+    watch::{Changes, USERS_POLL, UsersWatch},
 };
 use crate::{
     model::{Entry, UsageRow},
@@ -78,8 +78,12 @@ impl Writer {
                 self.is_busy = entries_in(&batch) >= BUSY_ROWS;
                 self.write(&mut batch);
             }
-            if self.users.check(&self.connection) {
+            let changes = self.users.check(&self.connection);
+            if changes == Changes::Kept {
                 self.pricer.forget();
+            }
+            if changes != Changes::None {
+                self.rollup.expect_rows_of_others();
             }
             if batch.is_empty() {
                 self.rollup.run_if_due(&self.connection);
