@@ -395,7 +395,9 @@ fn proxy() -> (Backend, Proxy) {
         "UPDATE usage_logs SET {set};
          UPDATE usage_logs SET cost_nano_usd = NULL WHERE model = 'my-model';
          UPDATE usage_hourly SET {set};
-         UPDATE usage_hourly SET unpriced_requests = 1 WHERE model = 'my-model';"
+         UPDATE usage_hourly SET unpriced_requests = 1 WHERE model = 'my-model';
+         UPDATE usage_daily SET {set};
+         UPDATE usage_daily SET unpriced_requests = 1 WHERE model = 'my-model';"
     );
     proxy.writable_database().execute_batch(&update).unwrap();
     (backend, proxy)
