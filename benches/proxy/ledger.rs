@@ -157,5 +157,6 @@ fn row() -> UsageRow {
         duration_ms: 812,
         first_byte_ms: Some(344),
         backend_request_id: Some("req_b376dfbbd5c04e6f9a8d7c6b5a493827".to_owned()),
+        hold: None,
     }
 }

@@ -13,6 +13,7 @@ use super::logging;
 use crate::{
     admin::{AdminContext, PriceFile},
     config::{Config, ServeSettings, env_file::Variables},
+    limits::SharedLimits,
     model::Secret,
     prices::Catalog,
     proxy::{
@@ -21,8 +22,10 @@ use crate::{
             AdmissionControl,
             auth::KeyTable,
             body_budget::BodyBudget,
+            demand::PriceDesk,
             gate::{Drain, Gate, UploadShares},
             given_ids::GivenIds,
+            limits::RequestLimits,
             owners::Owners,
             throttle::Throttle,
         },
@@ -33,9 +36,10 @@ use crate::{
     },
     server::{AdminAccess, AdminParts, ServerParts, listen, until_signalled},
     store::{
-        Store, StoreError,
+        self, Store, StoreError,
         keys::{self, KeyStorage},
         ledger::{Ledger, LedgerThread, ServerLinks},
+        prices,
     },
 };
 
@@ -64,15 +68,29 @@ pub(super) fn run(
         warn_of_clear_keys(&store)?;
     }
     let keys = Arc::new(KeyTable::default());
+    let limits = Arc::new(RequestLimits {
+        shared: SharedLimits::new(config.calendar.clone()),
+        prices: PriceDesk::default(),
+        hides_numbers: config.hide_limits,
+    });
     let ledger = {
         let (changed, used) = (Arc::clone(&keys), Arc::clone(&keys));
+        let (desk, file) = (Arc::clone(&limits), price_file.clone());
         LedgerThread::start(
             &store,
             config.ledger_sync,
             config.on_ledger_failure,
             ServerLinks {
                 price_file: price_file.clone(),
+                limits: Some(Arc::clone(&limits.shared)),
                 on_change: Box::new(move |connection| {
+                    let has_limits = !store::limits::read_all(connection)?.subjects.is_empty();
+                    let book = if has_limits {
+                        Some(Arc::new(prices::book(connection, file.clone())?))
+                    } else {
+                        None
+                    };
+                    desk.prices.set_book(book);
                     changed.refresh(|| keys::holders(connection))
                 }),
                 take_uses: Box::new(move || used.take_uses()),
@@ -85,6 +103,7 @@ pub(super) fn run(
         &connector,
         &store,
         &keys,
+        &limits,
         price_file,
         (ledger.handle(), estimator.clone()),
     );
@@ -115,6 +134,7 @@ fn serve(
     connector: &Arc<Connector>,
     store: &Store,
     keys: &Arc<KeyTable>,
+    limits: &Arc<RequestLimits>,
     price_file: Option<Catalog>,
     (ledger, estimator): (Ledger, Estimator),
 ) -> anyhow::Result<()> {
@@ -134,6 +154,7 @@ fn serve(
         drain: Arc::clone(&drain),
         uploads: UploadShares::new(config.max_concurrent_requests),
         bodies: BodyBudget::new(config.max_body_bytes),
+        limits: Arc::clone(limits),
         throttle: Arc::clone(&throttle),
     };
     let shared = Shared {

@@ -120,6 +120,13 @@ pub struct ServeSettings {
     #[arg(long, env = table::QUEUE_TIMEOUT.variable, hide_env_values = true, default_value = table::QUEUE_TIMEOUT.default, value_name = "TIME", help_heading = SERVER)]
     pub(super) queue_timeout: String,
 
+    /// Keep the figures of limits from users
+    ///
+    /// With true, an answer to a refused request says which limit it is about, and not how much of it
+    /// is used; and answers have no headers that say what is left of rates.
+    #[arg(long, env = table::HIDE_LIMITS.variable, hide_env_values = true, default_value = table::HIDE_LIMITS.default, value_name = "true|false", help_heading = SERVER)]
+    pub(super) hide_limits: String,
+
     /// Largest request body
     ///
     /// Forms with files are not limited, because they are not held in memory.

@@ -66,6 +66,7 @@ pub struct Config {
     pub connect_timeout: Duration,
     pub idle_timeout: Duration,
     pub stream_usage: StreamUsage,
+    pub hide_limits: bool,
     pub endpoints: Endpoints,
     pub max_body_bytes: usize,
     pub log_filter: String,
@@ -141,6 +142,11 @@ impl Config {
                 &table::STREAM_USAGE,
                 &settings.stream_usage,
                 [("ask", StreamUsage::Ask), ("leave", StreamUsage::Leave)],
+            )?,
+            hide_limits: read.choice(
+                &table::HIDE_LIMITS,
+                &settings.hide_limits,
+                [("true", true), ("false", false)],
             )?,
             endpoints: endpoints(settings, &read)?,
             max_body_bytes: read.value(&table::MAX_BODY_SIZE, &settings.max_body_size, |text| {

@@ -78,6 +78,7 @@ pub const MAX_CONCURRENT_REQUESTS: Setting = setting(
     "a number from 0 (unlimited) to 1000000",
 );
 pub const QUEUE_TIMEOUT: Setting = setting("QUEUE_TIMEOUT", "600s", TIME);
+pub const HIDE_LIMITS: Setting = setting("HIDE_LIMITS", "false", "true or false");
 pub const SHUTDOWN_GRACE: Setting = setting("SHUTDOWN_GRACE", "30s", TIME);
 pub const DATABASE_URL: Setting = setting(
     "DATABASE_URL",
@@ -121,7 +122,7 @@ pub const RUST_LOG: Setting = setting(
 );
 
 /// Every setting that has a flag.
-pub const SETTINGS: [&Setting; 29] = [
+pub const SETTINGS: [&Setting; 30] = [
     &OPENAI_BACKEND_URL,
     &OPENAI_BASE_URL,
     &OPENAI_API_KEY,
@@ -139,6 +140,7 @@ pub const SETTINGS: [&Setting; 29] = [
     &CLIENT_HEADER_TIMEOUT,
     &MAX_CONCURRENT_REQUESTS,
     &QUEUE_TIMEOUT,
+    &HIDE_LIMITS,
     &SHUTDOWN_GRACE,
     &DATABASE_URL,
     &STORE_KEYS,

@@ -59,6 +59,11 @@ impl<'b> Excerpt<'b> {
         &self.kept
     }
 
+    /// Returns the lengths in bytes of what was left out.
+    pub fn left_out(&self) -> impl Iterator<Item = usize> {
+        self.cuts.iter().map(Range::len)
+    }
+
     /// Returns a copy of the body as it came.
     pub fn whole(&self) -> Vec<u8> {
         self.parts.concat()

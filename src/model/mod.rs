@@ -5,6 +5,7 @@
 mod calendar;
 mod dimension;
 mod key;
+mod limit;
 mod money;
 mod object;
 mod secret;
@@ -15,11 +16,16 @@ mod user;
 pub use calendar::{Calendar, Periods};
 pub use dimension::{Dimension, DimensionError, Period};
 pub use key::{ApiKey, GivenKeyError, KeyHash, KeyHolder, without_keys};
+pub use limit::{
+    BudgetUnit, BudgetWindow, Extra, Limit, LimitError, LimitKind, LimitScope, LimitValue,
+};
 pub use money::{AmountError, NanoUsd};
-pub use object::{Account, Claim, Entry, Extent, ObjectKind, Origin, Progress, StoredObject};
+pub use object::{
+    Account, Claim, Entry, Extent, ObjectHold, ObjectKind, Origin, Progress, StoredObject,
+};
 pub use secret::Secret;
 pub use time::{TimeError, TimeRange, format_seconds, format_utc, format_utc_date, ms_ago, now_ms};
 pub use usage::{
-    EstimatedTokens, Outcome, ServiceTier, Usage, UsageClasses, UsageRow, UsageSource,
+    EstimatedTokens, Outcome, RowHold, ServiceTier, Usage, UsageClasses, UsageRow, UsageSource,
 };
 pub use user::{NameError, UserName, is_unprintable};

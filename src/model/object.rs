@@ -1,6 +1,8 @@
 //! Objects that users store at the backend: their owners, and whether their usage is billed.
 
-use super::UsageRow;
+use std::sync::Arc;
+
+use super::{RowHold, UsageRow};
 
 /// The kind of an object, by the endpoint that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,7 +33,7 @@ pub enum ObjectKind {
 }
 
 /// An object that a user made at the backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct StoredObject {
     /// The backend's id.
     pub id: String,
@@ -45,6 +47,19 @@ pub struct StoredObject {
     /// tokens later.
     pub is_billed: bool,
     pub origin: Origin,
+    /// What the object has reserved until it is billed.
+    pub hold: Option<ObjectHold>,
+}
+
+/// What an object may still use, as far as budgets are concerned.
+#[derive(Debug, Clone)]
+pub struct ObjectHold {
+    /// Unix time in milliseconds, which decides about the window.
+    pub started_at_ms: i64,
+    pub nano_usd: i64,
+    pub tokens: i64,
+    pub requests: i64,
+    pub hold: Arc<dyn RowHold>,
 }
 
 /// The reason why an answer contains an object's id.

@@ -1,5 +1,7 @@
 //! Token counts and the row of the ledger that holds them.
 
+use std::{fmt::Debug, sync::Arc};
+
 /// The usage of one answer. `input` and `output` are all tokens of a side; the other token counts are
 /// parts of them. Some endpoints are billed by audio, images or calls instead, which are never a part
 /// of the tokens.
@@ -171,6 +173,14 @@ pub enum UsageSource {
     None,
 }
 
+/// What is held until a row is in the ledger, such as a reservation in a budget. It ends when it is
+/// dropped, if the row never comes there.
+pub trait RowHold: Debug + Send + Sync {
+    /// Ends it: the row is written. `tokens` are the input and output tokens that it has, and
+    /// `has_failed` says whether the request was refused or failed.
+    fn settle(&self, tokens: i64, has_failed: bool);
+}
+
 /// A row of the ledger, which stands for one request that the backend answered.
 #[derive(Debug, Clone)]
 pub struct UsageRow {
@@ -203,6 +213,8 @@ pub struct UsageRow {
     pub first_byte_ms: Option<i64>,
     /// The backend's `x-request-id`.
     pub backend_request_id: Option<String>,
+    /// What is held until the row is written.
+    pub hold: Option<Arc<dyn RowHold>>,
 }
 
 impl UsageRow {

@@ -10,7 +10,7 @@ use actix_web::{
     body::BoxBody,
     http::{
         StatusCode,
-        header::{self, HeaderName},
+        header::{self, HeaderName, HeaderValue},
     },
 };
 use data_encoding::HEXLOWER;
@@ -27,10 +27,20 @@ pub struct ApiError {
     retry: Retry,
     /// The methods that a 405 lists in `Allow`.
     allow: Option<Box<str>>,
+    /// The limit that refuses the request.
+    limit: Option<Box<LimitNote>>,
     /// The request has its line in the access log already.
     is_logged: bool,
     /// The answer's id, if it was in the log before there was an answer.
     request_id: Option<RequestId>,
+}
+
+/// What an answer says of the limit that refuses a request.
+#[derive(Debug, Clone, Default)]
+struct LimitNote {
+    /// The member `llmproxy` of the error.
+    details: serde_json::Value,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// The random bits of an answer's id.
@@ -92,6 +102,8 @@ struct Inner<'a> {
     kind: &'a str,
     param: Option<&'a str>,
     code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    llmproxy: Option<&'a serde_json::Value>,
 }
 
 #[derive(Serialize)]
@@ -107,6 +119,8 @@ struct AnthropicInner<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    llmproxy: Option<&'a serde_json::Value>,
 }
 
 /// Returns the type that Anthropic's API gives an error of this status.
@@ -139,6 +153,7 @@ impl ApiError {
             message,
             retry: Retry::of_status(status),
             allow: None,
+            limit: None,
             is_logged: false,
             request_id: None,
         }
@@ -211,6 +226,17 @@ impl ApiError {
         Self::invalid_request(StatusCode::NOT_FOUND, Some("endpoint_closed"), message)
     }
 
+    /// Returns a 429: a limit of the user refuses the request.
+    #[must_use]
+    pub fn too_many_requests(
+        kind: &'static str,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self::new(status, kind, Some(code), message.into())
+    }
+
     /// Returns the 429 for a user whose uploads would hold the permits of others.
     #[must_use]
     pub fn too_many_uploads(limit: usize) -> Self {
@@ -273,6 +299,36 @@ impl ApiError {
         self
     }
 
+    /// Says which limit refuses the request, in the member `llmproxy` of the error.
+    #[must_use]
+    pub fn with_limit(mut self, details: serde_json::Value) -> Self {
+        self.limit.get_or_insert_default().details = details;
+        self
+    }
+
+    /// Adds a header to the answer.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        let limit = self.limit.get_or_insert_default();
+        limit.headers.push((name, value));
+        self
+    }
+
+    /// Says when a retry helps, in seconds, whatever else is said of retries.
+    #[must_use]
+    pub fn with_wait_ms(self, wait_ms: u64) -> Self {
+        let seconds = HeaderValue::from(wait_ms.div_ceil(1_000).max(1));
+        self.with_header(header::RETRY_AFTER, seconds)
+    }
+
+    /// Says when a retry helps, to the millisecond. OpenAI's SDKs read `retry-after-ms`.
+    #[must_use]
+    pub fn with_exact_wait_ms(self, wait_ms: u64) -> Self {
+        let name = HeaderName::from_static("retry-after-ms");
+        self.with_header(name, HeaderValue::from(wait_ms.max(1)))
+            .with_wait_ms(wait_ms)
+    }
+
     /// Logs what the client is not told, under the id that its answer will have.
     #[must_use]
     pub fn log_cause(mut self, level: log::Level, cause: &impl fmt::Display) -> Self {
@@ -316,6 +372,11 @@ impl ApiError {
         if let Some(allow) = &self.allow {
             response.insert_header((header::ALLOW, allow.as_ref()));
         }
+        let limit = self.limit.as_deref();
+        for (name, value) in limit.iter().flat_map(|limit| &limit.headers) {
+            response.insert_header((name.clone(), value.clone()));
+        }
+        let llmproxy = limit.map(|limit| &limit.details);
         if self.status == StatusCode::UNAUTHORIZED {
             // A 401 names the scheme (RFC 9110 section 15.5.2).
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
@@ -327,6 +388,7 @@ impl ApiError {
                     kind: self.kind,
                     param: self.param.as_deref(),
                     code: self.code,
+                    llmproxy,
                 },
             }),
             ErrorShape::Anthropic => {
@@ -336,6 +398,7 @@ impl ApiError {
                     error: AnthropicInner {
                         kind: anthropic_kind(self.status),
                         message: &self.message,
+                        llmproxy,
                     },
                     request_id: &request_id,
                 })

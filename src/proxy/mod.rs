@@ -8,6 +8,7 @@ pub mod backend;
 pub mod body;
 pub mod error;
 pub mod headers;
+mod models;
 pub mod objects;
 mod realtime;
 pub mod request;
@@ -20,9 +21,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use accounting::request_context::RequestContext;
 use error::ApiError;
-use request::{body_kind::BodyKind, payload, prepare::PreparedRequest, route::route};
+use request::{LimitEdits, body_kind::BodyKind, payload, prepare::PreparedRequest, route::route};
 use response::finish::{framed_for, refuse};
-use routes::{Body, ObjectEffect, Route};
+use routes::{Body, MODELS, ObjectEffect, Route};
 use state::Worker;
 
 /// Serves every path but those of the admin API and the health check.
@@ -69,7 +70,32 @@ async fn forward(
 
     // Who calls, and may they?
     let arrival = worker.identify(request).await?;
+    let limits = &shared.admission.limits;
     let mut context = RequestContext::new(request, arrival, endpoint);
+    context.rules = limits.of_user(context.arrival.caller.id);
+    let Some(rules) = context.rules.clone() else {
+        return proceed(context, payload, worker, route).await;
+    };
+    // Boxed, because most users have no limits.
+    let mut response = Box::pin(async {
+        if let Some(model) = models::model_of_path(endpoint, request.uri().path()) {
+            limits.check_model(&rules, &model)?;
+        }
+        proceed(context, payload, worker, route).await
+    })
+    .await?;
+    limits.replace_rate_headers(&rules, response.headers_mut());
+    Ok(response)
+}
+
+async fn proceed(
+    mut context: RequestContext<'_>,
+    payload: &mut web::Payload,
+    worker: &Worker,
+    route: &Route<'_>,
+) -> Result<HttpResponse, ApiError> {
+    let (shared, request, endpoint) = (&worker.shared, context.request, context.endpoint);
+    let limits = &shared.admission.limits;
     if shared.endpoints.concerns_objects(route) {
         Box::pin(objects::check_path(worker, &mut context, route)).await?;
     }
@@ -89,8 +115,13 @@ async fn forward(
     if let ObjectEffect::Listed(kind) = endpoint.effect {
         return Box::pin(objects::lists::own_page(worker, context, kind)).await;
     }
+    if endpoint.path == MODELS && context.rules.as_ref().is_some_and(|r| r.restricts_models()) {
+        return Box::pin(models::allowed_models(worker, context)).await;
+    }
     let (stream_usage, refusals) = (shared.stream_usage, &shared.usage_option_refusals);
-    let mut prepared = PreparedRequest::of(endpoint, &context.body, stream_usage, refusals).await?;
+    let edits = LimitEdits::of(context.rules.as_deref());
+    let mut prepared =
+        PreparedRequest::of(endpoint, &context.body, stream_usage, refusals, edits).await?;
     let mut outlives_client = false;
     if prepared.concerns_objects() {
         let checked = objects::check_body(worker, &mut context, &prepared, &route.ids);
@@ -99,6 +130,10 @@ async fn forward(
     }
     context.model = std::mem::take(&mut prepared.model);
     context.service_tier = prepared.service_tier.take();
+    context.asked = prepared.asked;
+    if let Some(rules) = &context.rules {
+        limits.check(rules, endpoint, &context.model, prepared.output_limit)?;
+    }
 
     // When is it their turn?
     let exchange = worker.admit(context).await?;

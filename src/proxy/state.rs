@@ -15,7 +15,7 @@ use super::{
         exchange::{Exchange, WorkerAccounting},
         request_context::RequestContext,
     },
-    admission::{AdmissionControl, Arrival},
+    admission::{AdmissionControl, Applicant, Arrival, demand::Conditions},
     backend::{Backend, Connector, OutgoingRequest},
     error::ApiError,
     headers::{BodyLength, OwnHeaders},
@@ -85,11 +85,30 @@ impl Worker {
     /// lists and sockets all come through here.
     ///
     /// # Errors
-    /// 503 if the wait is too long or the server stops.
+    /// 429 and 403 for a limit of the user, 503 if the wait is too long or the server stops.
     pub async fn admit(&self, context: RequestContext<'_>) -> Result<Box<Exchange>, ApiError> {
-        let permit = self.shared.admission.admit().await?;
+        let started_at_ms = context.started_at_ms();
+        let applicant = Applicant {
+            rules: context.rules.as_ref(),
+            conditions: Conditions {
+                endpoint: context.endpoint,
+                model: &context.model,
+                tier: context.service_tier.as_ref(),
+                is_batch: false,
+            },
+            asked: &context.asked,
+            names_model_later: context.names_model_later,
+            batch_demand: context.batch_demand.as_ref(),
+            started_at_ms,
+        };
+        let admission = self.shared.admission.admit(applicant).await?;
         let accounting = Rc::clone(&self.accounting);
-        Ok(Exchange::start(context, accounting, permit))
+        Ok(Exchange::start(
+            context,
+            accounting,
+            admission,
+            started_at_ms,
+        ))
     }
 
     /// Sends a request and turns the backend's answer into the client's. The future borrows

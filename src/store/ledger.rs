@@ -6,6 +6,7 @@
 //! share one commit (docs/benchmarks.md has the figures). The thread also notices when another
 //! process changed a user, because its connection is open anyway.
 
+mod budgets;
 mod file;
 mod pricing;
 mod queue;
@@ -29,6 +30,7 @@ pub use watch::ServerLinks;
 pub use worker_ledger::WorkerLedger;
 pub use writer::Sync;
 
+use budgets::BudgetWatch;
 use file::FileWatch;
 use queue::Shared;
 use rollup::Rollup;
@@ -58,9 +60,14 @@ impl LedgerThread {
         writer::prepare(&connection, sync)
             .map_err(|e| StoreError::from_sqlite(store.path(), &e))?;
         let pricer = Pricer::new(links.price_file.clone());
+        let mut budgets = BudgetWatch::new(links.limits.clone());
         let ledger = Ledger::new(on_failure);
+        let users = UsersWatch::new(&connection, links)?;
+        budgets.load(&connection)?;
+        budgets.restore(&connection)?;
         let mut writer = Writer {
-            users: UsersWatch::new(&connection, links)?,
+            users,
+            budgets,
             wal: WalWatch::new(store.path(), &connection),
             connection,
             file: FileWatch::new(store.path().to_owned()),

@@ -7,6 +7,7 @@ pub mod groups;
 pub mod identity;
 pub mod keys;
 pub mod ledger;
+pub mod limits;
 mod location;
 mod lookups;
 mod measures;

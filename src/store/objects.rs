@@ -209,6 +209,7 @@ pub(super) mod tests {
             made_at_ms: 1,
             is_billed: false,
             origin: Origin::Produced,
+            hold: None,
         }
     }
 
@@ -288,6 +289,7 @@ pub(super) mod tests {
         let made = |kind, user_id, origin| StoredObject {
             kind,
             origin,
+            hold: None,
             made_at_ms: user_id,
             ..object("x", user_id)
         };

@@ -350,6 +350,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<StoredRow> {
             duration_ms: 0,
             first_byte_ms: None,
             backend_request_id: None,
+            hold: None,
         },
     })
 }

@@ -2,6 +2,7 @@
 //! hostile: any bytes, split anywhere.
 
 mod answer;
+mod bound;
 mod calls;
 mod counts;
 mod decode;
@@ -22,13 +23,14 @@ mod tokens;
 mod websocket;
 
 pub use answer::{Answer, EventKind, read_answer, read_event};
+pub use bound::input_bound;
 pub use calls::ToolCalls;
 pub use counts::{Content, Counts, Dialect, ReportedCounts, VendorCounts, find_counts};
 pub use decode::Encoding;
 pub use estimate::{AnswerText, Evidence, Input};
 pub use meter::{Meter, Reading};
 pub use objects::{AnswerObjects, is_id};
-pub use session::transcription_model;
+pub use session::{SessionModels, session_models};
 pub use sse::{Event, Scanner, UsageOnlyEvents};
 pub use template::Templates;
 pub use text::Text;

@@ -1,4 +1,4 @@
-//! Reads from the events of a realtime session which model transcribes its user's speech.
+//! Reads from the events of a realtime session which models it uses.
 
 use serde::Deserialize;
 
@@ -11,6 +11,7 @@ struct SessionEvent {
 
 #[derive(Deserialize)]
 struct Session {
+    model: Option<String>,
     input_audio_transcription: Option<Transcription>,
     audio: Option<Audio>,
 }
@@ -30,13 +31,27 @@ struct Transcription {
     model: Option<String>,
 }
 
-/// Returns the model that transcribes in a session from this event on; `None` if the event contains
-/// none.
+/// The models of a session from an event on; `None` where the event contains none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionModels {
+    /// The model that answers.
+    pub model: Option<String>,
+    /// The model that transcribes what the user says.
+    pub transcription: Option<String>,
+}
+
+/// Returns the models that an event contains.
 #[must_use]
-pub fn transcription_model(event: &[u8]) -> Option<String> {
-    let SessionEvent { session } = serde_json::from_slice(event).ok()?;
+pub fn session_models(event: &[u8]) -> SessionModels {
+    let Ok(SessionEvent { session }) = serde_json::from_slice(event) else {
+        return SessionModels::default();
+    };
     let in_audio = session.audio.and_then(|audio| audio.input?.transcription);
-    in_audio.or(session.input_audio_transcription)?.model
+    let transcription = in_audio.or(session.input_audio_transcription);
+    SessionModels {
+        model: session.model,
+        transcription: transcription.and_then(|transcription| transcription.model),
+    }
 }
 
 #[cfg(test)]
@@ -62,8 +77,10 @@ mod tests {
             ("null", None),
         ] {
             let event = format!(r#"{{"type":"session.updated","session":{session}}}"#);
-            let found = transcription_model(event.as_bytes());
-            assert_eq!(found.as_deref(), model, "{session}");
+            let found = session_models(event.as_bytes());
+            assert_eq!(found.transcription.as_deref(), model, "{session}");
+            let is_named = session.contains("gpt-realtime");
+            assert_eq!(found.model.is_some(), is_named, "{session}");
         }
     }
 }

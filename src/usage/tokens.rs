@@ -88,7 +88,7 @@ impl Tokenizer {
         }
     }
 
-    fn count(self, piece: &str) -> u64 {
+    pub(super) fn count(self, piece: &str) -> u64 {
         let (vocabulary, load): (_, fn() -> CoreBpe) = match self {
             Self::O200k => (&O200K, tiktoken::encoding::o200k_base),
             Self::Cl100k => (&CL100K, tiktoken::encoding::cl100k_base),

@@ -335,6 +335,7 @@ mod tests {
                 duration_ms: 1,
                 first_byte_ms: None,
                 backend_request_id: None,
+                hold: None,
             },
             Evidence {
                 body: vec![body.into()],

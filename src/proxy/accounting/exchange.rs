@@ -16,9 +16,12 @@ use super::{
     request_context::RequestContext,
 };
 use crate::{
-    model::{Account, Outcome, Progress, ServiceTier, Usage, UsageSource, now_ms},
+    limits::{Admitted, Reservation},
+    model::{
+        Account, Entry, ObjectHold, Outcome, Progress, RowHold, ServiceTier, Usage, UsageSource,
+    },
     proxy::{
-        admission::{Arrival, auth::Caller, body_budget::BodyShare, gate::Permit},
+        admission::{Admission, Arrival, auth::Caller, body_budget::BodyShare, gate::Permit},
         body::BodyParts,
         routes::Endpoint,
     },
@@ -73,6 +76,8 @@ pub struct Exchange {
     is_of_object: bool,
     /// The line of the access log was handed over with the row.
     is_logged: bool,
+    /// `None` for a user without limits.
+    limits: Option<Admitted>,
     _permit: Permit,
 }
 
@@ -100,7 +105,8 @@ impl Exchange {
     pub fn start(
         context: RequestContext<'_>,
         accounting: Rc<WorkerAccounting>,
-        permit: Permit,
+        Admission { permit, limits }: Admission,
+        started_at_ms: i64,
     ) -> Box<Self> {
         let RequestContext {
             request,
@@ -111,8 +117,8 @@ impl Exchange {
             body,
             share,
             recorder,
+            ..
         } = context;
-        let elapsed_ms = millis_since(arrival.started);
         Box::new(Self {
             accounting,
             access: Access {
@@ -126,7 +132,7 @@ impl Exchange {
             service_tier,
             body,
             share,
-            started_at_ms: now_ms() - elapsed_ms,
+            started_at_ms,
             answer: None,
             meter: None,
             recorder,
@@ -135,6 +141,7 @@ impl Exchange {
             is_of_object: endpoint.is_of_object() && request.query_string().is_empty(),
             is_logged: false,
             arrival,
+            limits,
             _permit: permit,
         })
     }
@@ -162,6 +169,13 @@ impl Exchange {
             request_id,
             may_be_missing: false,
         });
+        if let Some(limits) = self
+            .limits
+            .as_ref()
+            .filter(|_| (200..300).contains(&status))
+        {
+            limits.reservation.mark_served();
+        }
         // The backend may answer before it has the whole request.
         if self.stage == Stage::Unsent {
             self.stage = Stage::Sent;
@@ -179,6 +193,32 @@ impl Exchange {
         if let Some(head) = &mut self.answer {
             head.may_be_missing = self.is_of_object;
         }
+    }
+
+    /// Returns the reservation of the request; `None` for a user without limits.
+    #[must_use]
+    pub fn reservation(&self) -> Option<&Arc<Reservation>> {
+        self.limits.as_ref().map(|limits| &limits.reservation)
+    }
+
+    /// Lets objects that use their tokens later hold what is reserved for them.
+    fn with_holds(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
+        if let Some(reservation) = self.reservation() {
+            for entry in &mut entries {
+                if let Entry::Made(object) = entry
+                    && !object.is_billed
+                {
+                    object.hold = Some(object_hold(reservation));
+                }
+            }
+        }
+        entries
+    }
+
+    /// Returns what ends with the row of the request.
+    fn row_hold(&self) -> Option<Arc<dyn RowHold>> {
+        let reservation = self.reservation()?;
+        Some(Arc::clone(reservation) as Arc<dyn RowHold>)
     }
 
     #[must_use]
@@ -252,9 +292,10 @@ impl Exchange {
         if entries.is_empty() {
             return None;
         }
+        let entries = self.with_holds(entries);
         let made = self.accounting.ledger.commit(entries);
         let stored = self.meter.as_ref().and_then(Meter::stored);
-        let account = recorder.new_account(stored);
+        let account = self.recorder.as_ref().and_then(|r| r.new_account(stored));
         let kept = account.map(|account| self.keep_input(account));
         Some(async move {
             made.await?;
@@ -369,6 +410,17 @@ impl Drop for Exchange {
         if !self.is_logged {
             self.log();
         }
+    }
+}
+
+fn object_hold(reservation: &Arc<Reservation>) -> ObjectHold {
+    let amounts = reservation.amounts();
+    ObjectHold {
+        started_at_ms: reservation.started_at_ms(),
+        nano_usd: amounts.nano_usd,
+        tokens: amounts.tokens,
+        requests: amounts.requests,
+        hold: Arc::clone(reservation) as Arc<dyn RowHold>,
     }
 }
 

@@ -238,6 +238,7 @@ impl ObjectRecorder {
             made_at_ms,
             is_billed,
             origin: Origin::Produced,
+            hold: None,
         })]
     }
 
@@ -356,5 +357,6 @@ pub fn part_entry(id: &str, kind: ObjectKind, user_id: i64, origin: Origin) -> E
         made_at_ms: now_ms(),
         is_billed: true,
         origin,
+        hold: None,
     })
 }

@@ -1,13 +1,17 @@
 //! The context of a request: what is known of it before it goes to the backend.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 
 use super::recorder::ObjectRecorder;
 use crate::{
-    model::ServiceTier,
+    limits::{Demand, UserRules},
+    model::{ServiceTier, now_ms},
     proxy::{
         admission::{Arrival, body_budget::BodyShare},
         body::BodyParts,
+        request::AskedUsage,
         routes::Endpoint,
     },
 };
@@ -26,6 +30,13 @@ pub struct RequestContext<'a> {
     pub share: BodyShare,
     /// `None` if neither the request nor its answer concerns stored objects.
     pub recorder: Option<Box<ObjectRecorder>>,
+    /// The limits of the caller; `None` without any.
+    pub rules: Option<Arc<UserRules>>,
+    pub asked: AskedUsage,
+    /// The model is not known before the body has passed, so that its price is asked for then.
+    pub names_model_later: bool,
+    /// What the requests of a batch can use together.
+    pub batch_demand: Option<Demand>,
 }
 
 impl<'a> RequestContext<'a> {
@@ -41,6 +52,17 @@ impl<'a> RequestContext<'a> {
             body: BodyParts::default(),
             share: BodyShare::default(),
             recorder: None,
+            rules: None,
+            asked: AskedUsage::default(),
+            names_model_later: false,
+            batch_demand: None,
         }
+    }
+
+    /// Returns the Unix time in milliseconds at which the request arrived.
+    #[must_use]
+    pub fn started_at_ms(&self) -> i64 {
+        let elapsed = self.arrival.started.elapsed().as_millis();
+        now_ms() - i64::try_from(elapsed).unwrap_or(i64::MAX)
     }
 }

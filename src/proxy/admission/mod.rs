@@ -2,8 +2,10 @@
 
 pub mod auth;
 pub mod body_budget;
+pub mod demand;
 pub mod gate;
 pub mod given_ids;
+pub mod limits;
 pub mod owners;
 pub mod throttle;
 
@@ -14,13 +16,16 @@ use std::{
 
 use actix_web::http::{StatusCode, header::HeaderMap};
 
+use crate::limits::{Admitted, Demand, UserRules};
 use auth::{Caller, KeyTable};
 use body_budget::BodyBudget;
+use demand::Conditions;
 use gate::{Drain, Gate, InFlight, Permit, UploadShares};
+use limits::RequestLimits;
 use owners::Owners;
 use throttle::Throttle;
 
-use super::error::ApiError;
+use super::{error::ApiError, request::AskedUsage};
 
 /// Wait for a key that is not known yet: twice the time within which the ledger's thread notices a
 /// new user.
@@ -32,6 +37,7 @@ pub struct AdmissionControl {
     pub owners: Owners,
     pub drain: Arc<Drain>,
     pub gate: Gate,
+    pub limits: Arc<RequestLimits>,
     pub uploads: UploadShares,
     pub bodies: BodyBudget,
     pub throttle: Arc<Throttle>,
@@ -42,6 +48,27 @@ pub struct Arrival {
     pub caller: Arc<Caller>,
     pub started: Instant,
     _in_flight: InFlight,
+}
+
+/// A request that is to be admitted.
+pub struct Applicant<'a> {
+    /// The limits of its user; `None` without any.
+    pub rules: Option<&'a Arc<UserRules>>,
+    pub conditions: Conditions<'a>,
+    pub asked: &'a AskedUsage,
+    /// The model is not known yet, so that its price is asked for later.
+    pub names_model_later: bool,
+    /// What the requests of a batch can use together.
+    pub batch_demand: Option<&'a Demand>,
+    /// Unix time in milliseconds of its arrival, which decides about windows of budgets.
+    pub started_at_ms: i64,
+}
+
+/// What an admitted request holds until it has ended.
+pub struct Admission {
+    pub permit: Permit,
+    /// `None` for a user without limits.
+    pub limits: Option<Admitted>,
 }
 
 impl AdmissionControl {
@@ -76,8 +103,33 @@ impl AdmissionControl {
     /// list, the input of a batch) passes the gate only.
     ///
     /// # Errors
-    /// 503 when the wait is too long or the server stops.
-    pub async fn admit(&self) -> Result<Permit, ApiError> {
-        self.gate.enter().await
+    /// 429 and 403 for a limit of the user, 503 when the wait is too long or the server stops.
+    pub async fn admit(&self, applicant: Applicant<'_>) -> Result<Admission, ApiError> {
+        let limits = match applicant.rules {
+            Some(rules) => Some(self.reserve(rules, &applicant)?),
+            None => None,
+        };
+        let permit = self.gate.enter().await?;
+        Ok(Admission { permit, limits })
+    }
+
+    fn reserve(
+        &self,
+        rules: &Arc<UserRules>,
+        applicant: &Applicant<'_>,
+    ) -> Result<Admitted, ApiError> {
+        let started_at_ms = applicant.started_at_ms;
+        match applicant.batch_demand {
+            Some(demand) => self.limits.reserve_demand(rules, demand, started_at_ms),
+            None => {
+                let (conditions, asked) = (applicant.conditions, applicant.asked);
+                let priced = self.limits.prices.demand(rules, conditions, asked);
+                if !priced.is_priced && !applicant.names_model_later {
+                    self.limits.check_unpriced(rules, conditions.model)?;
+                }
+                let demand = &priced.demand;
+                self.limits.reserve_demand(rules, demand, started_at_ms)
+            }
+        }
     }
 }

@@ -18,20 +18,22 @@ use serde_json::value::RawValue;
 use super::subrequest;
 use crate::proxy::{
     accounting::request_context::RequestContext,
-    admission::{body_budget::BodyShare, owners::unknown_object},
+    admission::{body_budget::BodyShare, demand::Conditions, owners::unknown_object},
     error::ApiError,
     request::{
-        self,
+        self, AskedUsage, LimitEdits, TokenLimit,
+        asked::{asked_usage, named_limit},
         prepare::MAX_SEARCHED_BY_WORKER_BYTES,
         references::{self, REQUEST_ID, Reference, Taken},
     },
     response::{backend_error::unreadable, read::next_bytes},
-    routes::{Endpoints, ObjectEffect},
+    routes::{Endpoint, Endpoints, ObjectEffect},
     state::{Shared, Worker},
 };
 use crate::{
     json::{Excerpt, LooseName, PartReader, for_each_member, skip_value},
-    model::{Claim, ObjectKind},
+    limits::{Demand, UserRules},
+    model::{Claim, ObjectKind, ServiceTier},
 };
 
 /// Ids that the lines of a batch may give to items, the caller's own among them, as a bound on
@@ -108,7 +110,8 @@ pub async fn check_input(
         .iter()
         .filter(|reference| reference.member == "input_file_id");
     for Reference { claim, .. } in inputs {
-        let given = check_file(worker, context, &claim.id).await?;
+        let (given, demand) = check_file(worker, context, &claim.id).await?;
+        context.batch_demand.get_or_insert_default().add(&demand);
         if let Some(recorder) = &mut context.recorder {
             recorder.add_client_ids(given.iter());
         }
@@ -117,12 +120,12 @@ pub async fn check_input(
 }
 
 /// Checks the lines of one file. Returns the ids that they give to items which the backend may
-/// keep.
+/// keep, and what they can use together if the user has limits.
 async fn check_file(
     worker: &Worker,
     context: &RequestContext<'_>,
     id: &str,
-) -> Result<HashSet<Claim>, ApiError> {
+) -> Result<(HashSet<Claim>, Demand), ApiError> {
     let shared = &worker.shared;
     let _permit = shared.admission.gate.enter().await?;
     let target = format!("/v1/files/{id}/content");
@@ -134,6 +137,8 @@ async fn check_file(
     }
     let mut check = Check {
         shared,
+        rules: context.rules.clone(),
+        demand: Demand::default(),
         line: 0,
         claims: HashSet::new(),
         given: HashSet::new(),
@@ -172,13 +177,17 @@ async fn check_file(
             return Err(check.refuse("gives ids of its own to too many items"));
         }
         if is_last {
-            return Ok(check.given);
+            return Ok((check.given, check.demand));
         }
     }
 }
 
 struct Check<'s> {
     shared: &'s Arc<Shared>,
+    /// The limits of the user.
+    rules: Option<Arc<UserRules>>,
+    /// What the lines can use together.
+    demand: Demand,
     /// Lines so far.
     line: u64,
     /// What the lines refer to, as far as it was not looked up yet.
@@ -196,24 +205,61 @@ enum Fault {
 impl Check<'_> {
     async fn line(&mut self, line: BytesMut) -> Result<(), ApiError> {
         self.line += 1;
+        let edits = LimitEdits::of(self.rules.as_deref());
         let found = if line.len() > MAX_SEARCHED_BY_WORKER_BYTES {
             let shared = Arc::clone(self.shared);
-            let searched = web::block(move || claims_of(&shared.endpoints, &line)).await;
+            let searched = web::block(move || look_into(&shared.endpoints, &line, edits)).await;
             // The pool is gone only when the server stops.
             searched.map_err(|_| ApiError::ledger_unavailable())?
         } else {
-            claims_of(&self.shared.endpoints, &line)
+            look_into(&self.shared.endpoints, &line, edits)
         };
         match found {
-            Ok(claims) => {
-                let (looked_up, given): (Vec<_>, Vec<_>) =
-                    claims.into_iter().partition(|claim| claim.is_looked_up);
+            Ok(None) => {}
+            Ok(Some(content)) => {
+                if let Some(rules) = self.rules.clone() {
+                    self.apply_limits(&rules, &content)?;
+                }
+                let (looked_up, given): (Vec<_>, Vec<_>) = content
+                    .claims
+                    .into_iter()
+                    .partition(|claim| claim.is_looked_up);
                 self.claims.extend(looked_up);
                 self.given.extend(given);
             }
             Err(Fault::Line(problem)) => return Err(self.refuse(problem)),
             Err(Fault::Reference(error)) => return Err(error),
         }
+        Ok(())
+    }
+
+    /// Checks a line against the limits of the user, and adds what it can use.
+    fn apply_limits(&mut self, rules: &UserRules, content: &LineContent) -> Result<(), ApiError> {
+        let limits = &self.shared.admission.limits;
+        let LineContent {
+            endpoint,
+            model,
+            service_tier,
+            asked,
+            output_limit,
+            ..
+        } = content;
+        limits.check(rules, *endpoint, model, *output_limit)?;
+        if let (Some(cap), Some((name, TokenLimit::Unnamed))) = (rules.output_cap(), output_limit) {
+            let problem = format!("names no `{name}`, which may be {} at most", cap.number);
+            return Err(self.refuse(&problem));
+        }
+        let conditions = Conditions {
+            endpoint: *endpoint,
+            model,
+            tier: service_tier.as_ref(),
+            is_batch: true,
+        };
+        let priced = limits.prices.demand(rules, conditions, asked);
+        if !priced.is_priced {
+            limits.check_unpriced(rules, model)?;
+        }
+        self.demand.add(&priced.demand);
         Ok(())
     }
 
@@ -230,10 +276,25 @@ impl Check<'_> {
     }
 }
 
-/// Returns what a line's request refers to.
-fn claims_of(endpoints: &Endpoints, line: &[u8]) -> Result<Vec<Claim>, Fault> {
+/// What matters of a line's request.
+struct LineContent {
+    /// What it refers to.
+    claims: Vec<Claim>,
+    endpoint: Endpoint,
+    model: String,
+    service_tier: Option<ServiceTier>,
+    asked: AskedUsage,
+    output_limit: Option<(&'static str, TokenLimit)>,
+}
+
+/// Looks into a line; `None` for an empty one.
+fn look_into(
+    endpoints: &Endpoints,
+    line: &[u8],
+    edits: LimitEdits,
+) -> Result<Option<LineContent>, Fault> {
     if line.trim_ascii().is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     // Some servers end a line at a carriage return.
     let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -245,17 +306,16 @@ fn claims_of(endpoints: &Endpoints, line: &[u8]) -> Result<Vec<Claim>, Fault> {
     let Line { method, url, body } = serde_json::from_str(text)
         .map_err(|_| Fault::Line("is no JSON object with `url` and `body`"))?;
     let is_post = method.is_none_or(|method| method == "POST");
-    let served = endpoints.find(&Method::POST, &url);
-    let is_served = served.is_ok_and(|found| {
+    let served = endpoints.find(&Method::POST, &url).ok().filter(|found| {
         found.ids.is_empty()
             && matches!(
                 found.endpoint.effect,
                 ObjectEffect::Nothing | ObjectEffect::Chat | ObjectEffect::Response
             )
     });
-    if !is_post || !is_served {
+    let Some(endpoint) = served.filter(|_| is_post).map(|found| found.endpoint) else {
         return Err(Fault::Line("asks for a URL that is not served in batches"));
-    }
+    };
     let body = Excerpt::of([body.get().as_bytes()]).map_err(|_| Fault::Line("is not UTF-8"))?;
     let look =
         request::inspect(&body).map_err(|_| Fault::Line("has a body that is no JSON object"))?;
@@ -275,9 +335,16 @@ fn claims_of(endpoints: &Endpoints, line: &[u8]) -> Result<Vec<Claim>, Fault> {
     let leaves_items =
         look.storage.store != Some(false) || references.iter().any(names_conversation);
     let claims = references.into_iter().map(|found| found.claim);
-    Ok(claims
-        .filter(|claim| claim.is_looked_up || leaves_items)
-        .collect())
+    let claims = claims.filter(|claim| claim.is_looked_up || leaves_items);
+    let output_limit = named_limit(endpoint, &look.output);
+    Ok(Some(LineContent {
+        claims: claims.collect(),
+        endpoint,
+        asked: asked_usage(&body, look.output.choices, output_limit, edits),
+        model: look.model,
+        service_tier: look.service_tier,
+        output_limit,
+    }))
 }
 
 #[cfg(test)]
@@ -285,7 +352,12 @@ mod tests {
     use super::*;
 
     fn check(line: &str) -> Result<Vec<String>, Fault> {
-        let claims = claims_of(&Endpoints::default(), line.as_bytes())?;
+        let content = look_into(
+            &Endpoints::default(),
+            line.as_bytes(),
+            LimitEdits::default(),
+        )?;
+        let claims = content.map_or_else(Vec::new, |content| content.claims);
         Ok(claims.into_iter().map(|claim| claim.id).collect())
     }
 

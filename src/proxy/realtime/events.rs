@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::{
     model::Usage,
-    usage::{Content, Dialect, Text, read_event, transcription_model},
+    usage::{Content, Dialect, SessionModels, Text, read_event, session_models},
 };
 
 /// A response that is being made.
@@ -23,8 +23,8 @@ pub enum Part {
     Unreported(Responding),
     /// The transcription of what the user said, and its usage if it was reported.
     Transcription(Option<Usage>),
-    /// The transcription model that the session names.
-    Session(Option<String>),
+    /// The models that the session names.
+    Session(SessionModels),
 }
 
 /// Reads a server event. It may begin or end the response that is being made.
@@ -43,7 +43,7 @@ pub fn read_server_event(
         return None;
     }
     if says("session.created\"") || says("session.updated\"") {
-        return Some(Part::Session(transcription_model(message)));
+        return Some(Part::Session(session_models(message)));
     }
     if says("input_audio_transcription.completed\"") {
         let (_, event) = read_event(message, &mut Text::default());

@@ -47,6 +47,12 @@ pub async fn open(
     check(request)?;
     let mut context = RequestContext::new(request, arrival, endpoint);
     context.model = query(request, "model").map_or_else(String::new, |model| clean_text(&model));
+    context.rules = shared.admission.limits.of_user(context.arrival.caller.id);
+    if let Some(rules) = context.rules.as_ref().filter(|_| !context.model.is_empty()) {
+        shared.admission.limits.check_model(rules, &context.model)?;
+    }
+    // Without a model in the query, the first event of the backend names it.
+    context.names_model_later = context.model.is_empty();
     let mut exchange = worker.admit(context).await?;
     let outgoing = OutgoingRequest::of_head(shared.own_headers.upgrade_head_for(request));
     let opened = worker.backend.open_socket(&outgoing).await;

@@ -33,7 +33,7 @@ use crate::{
         state::Shared,
     },
     store::ledger::NotWritten,
-    usage::FrameScan,
+    usage::{FrameScan, SessionModels},
 };
 
 /// Interval at which an open socket is checked. A forbidden key ends it within twice this time.
@@ -62,6 +62,10 @@ pub struct Tunnel {
     /// Rows that are being written. What is in `out` waits for them.
     committing: Option<Committing>,
     check: Interval,
+    /// A response has ended, so that the next one has to be reserved.
+    needs_reservation: bool,
+    /// A limit of the user lets no other response begin, or not the session's model.
+    is_refused: bool,
     has_ended: bool,
     backend_broke: bool,
 }
@@ -81,6 +85,11 @@ const KEY_FORBIDDEN: Closing = Closing {
     code: 1008,
     reason: "This API key has been disabled by the operator of this proxy.",
     cause: "its key was forbidden",
+};
+const LIMIT_REACHED: Closing = Closing {
+    code: 1008,
+    reason: "A limit of this user is reached, or the model is not allowed. GET /v1/usage shows the limits.",
+    cause: "a limit of its user",
 };
 const GOING_AWAY: Closing = Closing {
     code: 1001,
@@ -135,6 +144,8 @@ impl Tunnel {
             out: VecDeque::new(),
             committing: None,
             check,
+            needs_reservation: false,
+            is_refused: false,
             has_ended: false,
             backend_broke: false,
         };
@@ -150,6 +161,9 @@ impl Tunnel {
             transcription_model,
             exchange,
             opened_at,
+            shared,
+            needs_reservation,
+            is_refused,
             ..
         } = self;
         let mut rows: Vec<Committing> = Vec::new();
@@ -157,17 +171,24 @@ impl Tunnel {
             &read,
             &mut |message| match read_server_event(message, responding, *opened_at) {
                 Some(Part::Reported(started, usage)) => {
+                    *needs_reservation = true;
                     rows.push(Box::pin(exchange.commit_part(started, usage)));
                 }
                 Some(Part::Unreported(Responding { since, text })) => {
+                    *needs_reservation = true;
                     rows.push(Box::pin(exchange.commit_estimated_part(since, text)));
                 }
                 Some(Part::Transcription(usage)) => {
                     let model = transcription_model.as_deref();
                     rows.push(Box::pin(exchange.commit_transcription(model, usage)));
                 }
-                Some(Part::Session(Some(model))) => *transcription_model = Some(model),
-                Some(Part::Session(None)) | None => {}
+                Some(Part::Session(models)) => {
+                    *is_refused |= refuses_models(shared, exchange, &models);
+                    if let Some(model) = models.transcription {
+                        *transcription_model = Some(model);
+                    }
+                }
+                None => {}
             },
         );
         if !rows.is_empty() {
@@ -181,6 +202,15 @@ impl Tunnel {
         if !read.is_empty() {
             self.active_at.set(Instant::now());
             self.out.push_back(read);
+        }
+    }
+
+    /// Reserves what the next response of the session can use, which the backend may begin by
+    /// itself. If a limit refuses it, the socket is closed.
+    fn reserve_next(&mut self) {
+        if let Err(error) = self.exchange.reserve_next(&self.shared.admission.limits) {
+            log::debug!("{error}");
+            self.is_refused = true;
         }
     }
 
@@ -253,7 +283,12 @@ impl MessageBody for Tunnel {
             if let Some(committing) = &mut this.committing {
                 match committing.as_mut().poll(cx) {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(())) => this.committing = None,
+                    Poll::Ready(Ok(())) => {
+                        this.committing = None;
+                        if std::mem::take(&mut this.needs_reservation) {
+                            this.reserve_next();
+                        }
+                    }
                     Poll::Ready(Err(error)) => {
                         this.out.clear();
                         return Poll::Ready(Some(Err(this.broken(error).into())));
@@ -265,6 +300,12 @@ impl MessageBody for Tunnel {
             }
             if this.has_ended {
                 return Poll::Ready(None);
+            }
+            if this.is_refused {
+                this.exchange.log_cut(LIMIT_REACHED.cause);
+                this.has_ended = true;
+                // The rest of a frame that has begun is lost, and the client sees the socket cut.
+                return Poll::Ready(this.is_quiet().then(|| Ok(LIMIT_REACHED.frame())));
             }
             match this.poll_backend(cx) {
                 Poll::Pending => return Poll::Pending,
@@ -293,6 +334,17 @@ impl Drop for Tunnel {
                 .book_part(responding.since, responding.text, outcome);
         }
     }
+}
+
+/// Returns whether a limit of the user refuses a model of the session.
+fn refuses_models(shared: &Shared, exchange: &Exchange, models: &SessionModels) -> bool {
+    let limits = &shared.admission.limits;
+    let Some(rules) = limits.of_user(exchange.caller().id) else {
+        return false;
+    };
+    let named = [&models.model, &models.transcription];
+    let mut named = named.into_iter().flatten();
+    named.any(|model| limits.check_model(&rules, model).is_err())
 }
 
 /// Passes on what the client sends, until it ends.

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::{
     member::{Member, is_true},
     overrides::is_override,
-    splice::{Splice, splice_of},
+    splice::{Splice, output_splice, splice_of},
 };
 use crate::{
     json::{Excerpt, LooseName, PartReader, fold, for_each_member, skip_value, text_of},
@@ -39,6 +39,53 @@ pub struct BodyInfo {
     pub splice: Option<Splice>,
     /// The client itself sends the member that the edit is about.
     pub sends_stream_options: bool,
+    pub output: AskedOutput,
+}
+
+/// What a request says of how much output it asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AskedOutput {
+    pub max_tokens: TokenLimit,
+    pub max_completion_tokens: TokenLimit,
+    pub max_output_tokens: TokenLimit,
+    /// Number of answers: `n` or `best_of`, times the number of prompts. 0 if nothing says so.
+    pub choices: u64,
+}
+
+/// A limit of output that a request names, for any reader of its JSON.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TokenLimit {
+    /// The member is missing or null.
+    #[default]
+    Unnamed,
+    /// The largest of the numbers that readers may see.
+    Tokens(u64),
+    /// The member has no number.
+    Unreadable,
+}
+
+impl TokenLimit {
+    fn of(member: Member<'_>) -> Self {
+        let values = [member.exact, member.folded].into_iter().flatten();
+        values.fold(Self::Unnamed, |limit, value| match (limit, number(value)) {
+            (limit, _) if value.get() == "null" => limit,
+            (Self::Unreadable, _) | (_, None) => Self::Unreadable,
+            (Self::Tokens(known), Some(tokens)) => Self::Tokens(known.max(tokens)),
+            (Self::Unnamed, Some(tokens)) => Self::Tokens(tokens),
+        })
+    }
+}
+
+/// Returns a number as lenient backends read it: whole, with a fraction, or in quotes.
+fn number(value: &RawValue) -> Option<u64> {
+    let text = value.get().trim_matches('"').trim();
+    if let Ok(number) = text.parse() {
+        return Some(number);
+    }
+    let number: f64 = text.parse().ok()?;
+    // Tokens are no money, and a number beyond 2^53 is more than any backend makes.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    (number >= 0.0).then(|| number.ceil() as u64)
 }
 
 /// What the backend is asked to store of the answer.
@@ -92,6 +139,12 @@ pub fn inspect(body: &Excerpt<'_>) -> Result<BodyInfo, ApiError> {
         overrides_request: members.overrides_request,
         splice: splice.map(|splice| splice.in_whole(body)),
         sends_stream_options: members.stream_options.folded.is_some(),
+        output: AskedOutput {
+            max_tokens: TokenLimit::of(members.max_tokens),
+            max_completion_tokens: TokenLimit::of(members.max_completion_tokens),
+            max_output_tokens: TokenLimit::of(members.max_output_tokens),
+            choices: choices_of(&members),
+        },
     })
 }
 
@@ -128,9 +181,50 @@ fn not_an_object(error: &serde_json::Error) -> ApiError {
     ApiError::invalid_request(StatusCode::BAD_REQUEST, None, message)
 }
 
+/// Finds the edit that makes a body name a limit of output, under the name that its endpoint has for
+/// it.
+#[must_use]
+pub fn limit_output(body: &Excerpt<'_>, name: &str, limit: i64) -> Option<Splice> {
+    let members = members_of(body.json()).ok()?;
+    let value = match name {
+        "max_tokens" => members.max_tokens,
+        "max_completion_tokens" => members.max_completion_tokens,
+        _ => members.max_output_tokens,
+    };
+    let splice = output_splice(body.json().as_bytes(), name, value, limit)?;
+    Some(splice.in_whole(body))
+}
+
+/// Returns how many answers a request asks for.
+fn choices_of(members: &Members<'_>) -> u64 {
+    let count = |member: Member<'_>| match TokenLimit::of(member) {
+        TokenLimit::Tokens(count) => count,
+        TokenLimit::Unnamed | TokenLimit::Unreadable => 0,
+    };
+    let each = count(members.n).max(count(members.best_of));
+    // Each text, or each list of tokens, of a list of prompts has its answers.
+    let prompts = members.prompt.filter(|value| value.get().starts_with('['));
+    let prompts =
+        prompts.and_then(|value| serde_json::from_str::<Vec<&RawValue>>(value.get()).ok());
+    let is_list = |prompts: &Vec<&RawValue>| {
+        let first = prompts.first();
+        first.is_some_and(|first| first.get().starts_with(['"', '[']))
+    };
+    match prompts.filter(is_list) {
+        Some(prompts) => each.max(1).saturating_mul(prompts.len() as u64),
+        None => each,
+    }
+}
+
 /// The members that matter, as they stand in the body.
 #[derive(Default)]
 struct Members<'a> {
+    max_tokens: Member<'a>,
+    max_completion_tokens: Member<'a>,
+    max_output_tokens: Member<'a>,
+    n: Member<'a>,
+    best_of: Member<'a>,
+    prompt: Option<&'a RawValue>,
     model: Member<'a>,
     stream: Member<'a>,
     stream_options: Member<'a>,
@@ -156,6 +250,15 @@ impl<'de> PartReader<'de> for Members<'de> {
             b"service_tier" if is_exact => self.service_tier = Some(object.next_value()?),
             b"audio" => self.audio = Some(object.next_value()?),
             b"modalities" => self.modalities = Some(object.next_value()?),
+            b"max_tokens" => self.max_tokens.note(object.next_value()?, is_exact),
+            b"max_completion_tokens" => {
+                self.max_completion_tokens
+                    .note(object.next_value()?, is_exact);
+            }
+            b"max_output_tokens" => self.max_output_tokens.note(object.next_value()?, is_exact),
+            b"n" => self.n.note(object.next_value()?, is_exact),
+            b"best_of" => self.best_of.note(object.next_value()?, is_exact),
+            b"prompt" if is_exact => self.prompt = Some(object.next_value()?),
             // Other names that begin with a letter mean nothing to a lenient reader, unless they
             // begin with one of these.
             [b'a'..=b'z', ..] if !matches!(folded.first(), Some(b'b' | b'h' | b'x')) => {

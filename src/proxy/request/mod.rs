@@ -1,6 +1,7 @@
-//! A client's request: how its body is taken, what it says, what it refers to, and the one edit
-//! that is made in it.
+//! A client's request: how its body is taken, what it says, what it refers to, and the edits
+//! that are made in it.
 
+pub mod asked;
 pub mod body_kind;
 mod info;
 pub mod media_type;
@@ -15,7 +16,10 @@ pub mod route;
 mod splice;
 pub mod usage_option;
 
-pub use info::{BodyInfo, StorageOptions, clean_text, inspect, not_utf_8};
+pub use asked::{AskedUsage, LimitEdits};
+pub use info::{
+    AskedOutput, BodyInfo, StorageOptions, TokenLimit, clean_text, inspect, limit_output, not_utf_8,
+};
 pub use member::is_true;
 pub use overrides::{is_override, refused as refused_override};
 pub use splice::Splice;

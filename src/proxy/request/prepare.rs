@@ -4,7 +4,8 @@
 use actix_web::web;
 
 use super::{
-    StorageOptions,
+    StorageOptions, TokenLimit,
+    asked::{AskedUsage, LimitEdits, asked_usage, named_limit},
     references::{self, Reference, Taken},
     usage_option::UsageOptionRefusals,
 };
@@ -34,6 +35,9 @@ pub enum StreamUsage {
 /// The body as it goes out, and what is expected of the answer.
 pub struct PreparedRequest {
     pub model: String,
+    pub asked: AskedUsage,
+    /// What the request says of a limit of its output: its name, and the number if there is one.
+    pub output_limit: Option<(&'static str, TokenLimit)>,
     /// The class of service that is asked for.
     pub service_tier: Option<ServiceTier>,
     pub body: BodyParts,
@@ -59,12 +63,13 @@ impl PreparedRequest {
         body: &BodyParts,
         stream_usage: StreamUsage,
         refusals: &UsageOptionRefusals,
+        edits: LimitEdits,
     ) -> Result<Self, ApiError> {
         let mut prepared = if body.len() <= MAX_SEARCHED_BY_WORKER_BYTES {
-            prepare(endpoint, body, stream_usage)?
+            prepare(endpoint, body, stream_usage, edits)?
         } else {
             let body = body.clone();
-            let prepared = web::block(move || prepare(endpoint, &body, stream_usage)).await;
+            let prepared = web::block(move || prepare(endpoint, &body, stream_usage, edits)).await;
             // The pool is gone only when the server stops.
             prepared.unwrap_or_else(|_| Err(ApiError::ledger_unavailable()))?
         };
@@ -123,9 +128,12 @@ fn prepare(
     endpoint: Endpoint,
     body: &BodyParts,
     stream_usage: StreamUsage,
+    edits: LimitEdits,
 ) -> Result<PreparedRequest, ApiError> {
     let mut prepared = PreparedRequest {
         model: String::new(),
+        asked: AskedUsage::default(),
+        output_limit: None,
         service_tier: None,
         references: Vec::new(),
         storage: StorageOptions::default(),
@@ -165,13 +173,28 @@ fn prepare(
     prepared.model = look.model;
     prepared.service_tier = look.service_tier;
     prepared.expected.stream = look.stream;
+    let output_limit = named_limit(endpoint, &look.output);
+    prepared.output_limit = output_limit;
+    prepared.asked = asked_usage(&excerpt, look.output.choices, output_limit, edits);
+    let cap = match (edits.output_cap, output_limit) {
+        (Some(cap), Some((name, TokenLimit::Unnamed))) => {
+            request::limit_output(&excerpt, name, cap)
+        }
+        _ => None,
+    };
     if let Some(splice) = look.splice
         && endpoint.body == routes::Body::JsonAskingUsage
         && stream_usage == StreamUsage::Ask
     {
-        prepared.body = splice.apply(body);
-        prepared.unedited = (!look.sends_stream_options).then(|| body.clone());
+        let (edited, unedited) = match cap {
+            Some(cap) => (splice.apply_both(&cap, body), cap.apply(body)),
+            None => (splice.apply(body), body.clone()),
+        };
+        prepared.body = edited;
+        prepared.unedited = (!look.sends_stream_options).then_some(unedited);
         prepared.expected.usage_only_events = UsageOnlyEvents::TakeOut;
+    } else if let Some(cap) = cap {
+        prepared.body = cap.apply(body);
     }
     Ok(prepared)
 }

@@ -1,4 +1,5 @@
-//! The one edit of a body: it makes a streamed request ask for its usage.
+//! The two edits of a body: one makes a streamed request ask for its usage, the other names the
+//! limit of output that its user has.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -16,14 +17,30 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Splice {
     range: Range<usize>,
-    text: &'static str,
+    text: Cow<'static, str>,
 }
 
 impl Splice {
     /// Returns the edited body. Nothing of the body is copied.
     #[must_use]
     pub fn apply(&self, body: &BodyParts) -> BodyParts {
-        body.replaced(&self.range, Bytes::from_static(self.text.as_bytes()))
+        let text = match &self.text {
+            Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
+            Cow::Owned(text) => Bytes::from(text.clone()),
+        };
+        body.replaced(&self.range, text)
+    }
+
+    /// Makes both edits, at places of the body as it came. The one that is further behind is made
+    /// first, so that the place of the other is still right.
+    #[must_use]
+    pub fn apply_both(&self, other: &Self, body: &BodyParts) -> BodyParts {
+        let (first, last) = if self.range.start <= other.range.start {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        first.apply(&last.apply(body))
     }
 
     /// Returns the edit of the complete body, for an edit that was found in an excerpt of it.
@@ -47,19 +64,44 @@ pub fn splice_of(body: &[u8], stream_options: Member<'_>) -> Option<Splice> {
         let after_brace = body.iter().position(|byte| *byte == b'{')? + 1;
         return Some(Splice {
             range: after_brace..after_brace,
-            text: r#""stream_options":{"include_usage":true},"#,
+            text: Cow::Borrowed(r#""stream_options":{"include_usage":true},"#),
         });
     };
     let span = span_in(body, options);
     match options.get().as_bytes().first() {
         Some(b'n') => Some(Splice {
             range: span,
-            text: r#"{"include_usage":true}"#,
+            text: Cow::Borrowed(r#"{"include_usage":true}"#),
         }),
         Some(b'{') => splice_into_options(body, options, span),
         // The backend will refuse options that are no object.
         _ => None,
     }
+}
+
+/// Finds the edit that makes a body name a limit of output. The member is missing or null.
+pub fn output_splice(body: &[u8], name: &str, value: Member<'_>, limit: i64) -> Option<Splice> {
+    if let Some(null) = value.exact.filter(|_| !value.is_odd) {
+        return Some(Splice {
+            range: span_in(body, null),
+            text: Cow::Owned(limit.to_string()),
+        });
+    }
+    if value.folded.is_some() {
+        // It comes after the member in another case, so that it counts for every kind of reader.
+        let brace = body.iter().rposition(|byte| *byte == b'}')?;
+        return Some(Splice {
+            range: brace..brace,
+            text: Cow::Owned(format!(r#","{name}":{limit}"#)),
+        });
+    }
+    let after_brace = body.iter().position(|byte| *byte == b'{')? + 1;
+    let is_empty = body[after_brace..].trim_ascii_start().starts_with(b"}");
+    let comma = if is_empty { "" } else { "," };
+    Some(Splice {
+        range: after_brace..after_brace,
+        text: Cow::Owned(format!(r#""{name}":{limit}{comma}"#)),
+    })
 }
 
 /// Appends options at the end of a body. If the last ones are under a name in another case, ours
@@ -68,7 +110,7 @@ fn splice_at_end(body: &[u8]) -> Option<Splice> {
     let brace = body.iter().rposition(|byte| *byte == b'}')?;
     Some(Splice {
         range: brace..brace,
-        text: r#","stream_options":{"include_usage":true}"#,
+        text: Cow::Borrowed(r#","stream_options":{"include_usage":true}"#),
     })
 }
 
@@ -89,13 +131,13 @@ fn splice_into_options(body: &[u8], options: &RawValue, span: Range<usize>) -> O
         let brace = span.end - 1;
         return Some(Splice {
             range: brace..brace,
-            text: r#","include_usage":true"#,
+            text: Cow::Borrowed(r#","include_usage":true"#),
         });
     }
     match (include_usage.exact, has_members) {
         (Some(value), _) => Some(Splice {
             range: span_in(body, value),
-            text: "true",
+            text: Cow::Borrowed("true"),
         }),
         (None, has_members) => {
             let after_brace = span.start + 1;
@@ -106,7 +148,7 @@ fn splice_into_options(body: &[u8], options: &RawValue, span: Range<usize>) -> O
             };
             Some(Splice {
                 range: after_brace..after_brace,
-                text,
+                text: Cow::Borrowed(text),
             })
         }
     }

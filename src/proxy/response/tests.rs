@@ -21,6 +21,16 @@ use tokio::{
     task::LocalSet,
 };
 
+use crate::{
+    limits::SharedLimits,
+    model::Calendar,
+    proxy::admission::{
+        Applicant,
+        demand::{Conditions, PriceDesk},
+        limits::RequestLimits,
+    },
+};
+
 use super::{WorkerStreams, answer::answer};
 use crate::{
     model::{ApiKey, KeyHolder},
@@ -196,6 +206,11 @@ async fn exchange(store: &Store, ledger: &LedgerThread) -> Box<Exchange> {
         uploads: UploadShares::new(0),
         bodies: BodyBudget::new(1024),
         throttle: Arc::default(),
+        limits: Arc::new(RequestLimits {
+            shared: SharedLimits::new(Calendar::default()),
+            prices: PriceDesk::default(),
+            hides_numbers: false,
+        }),
     };
     let request = TestRequest::post()
         .uri(CHAT)
@@ -208,9 +223,22 @@ async fn exchange(store: &Store, ledger: &LedgerThread) -> Box<Exchange> {
         ledger: WorkerLedger::new(ledger.handle()),
         estimator: Estimator::new(ledger.handle()),
     });
-    let permit = admission.admit().await.unwrap();
     let context = RequestContext::new(&request, arrival, endpoint);
-    let mut exchange = Exchange::start(context, accounting, permit);
+    let applicant = Applicant {
+        rules: None,
+        conditions: Conditions {
+            endpoint,
+            model: "",
+            tier: None,
+            is_batch: false,
+        },
+        asked: &context.asked,
+        names_model_later: false,
+        batch_demand: None,
+        started_at_ms: 0,
+    };
+    let admission = admission.admit(applicant).await.unwrap();
+    let mut exchange = Exchange::start(context, accounting, admission, 0);
     exchange.mark_sent();
     exchange
 }

@@ -19,6 +19,7 @@ use path::{as_read_carelessly, is_below, is_unambiguous};
 use table::{CLOSED, CLOSED_LISTS, ENDPOINTS, STATEFUL};
 
 pub const CHAT: &str = "/v1/chat/completions";
+pub const MODELS: &str = "/v1/models";
 /// Paths of the two endpoints whose objects may use their tokens later.
 pub const RESPONSES: &str = "/v1/responses";
 pub const BATCHES: &str = "/v1/batches";
@@ -343,6 +344,17 @@ impl Endpoint {
             ("/v1/audio/transcriptions" | "/v1/audio/translations", _) => Content::AudioInput,
             (_, Metering::Images) => Content::ImageOutput,
             _ => Content::Text,
+        }
+    }
+
+    /// Returns the names of the members by which a request limits its output, the preferred first.
+    #[must_use]
+    pub fn output_limits(&self) -> &'static [&'static str] {
+        match self.path {
+            CHAT => &["max_completion_tokens", "max_tokens"],
+            "/v1/completions" | "/v1/messages" => &["max_tokens"],
+            RESPONSES => &["max_output_tokens"],
+            _ => &[],
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Fields {
     /// The model that is asked for, without control characters and shortened.
     pub model: Option<String>,
     pub stream: bool,
+    /// Number of images that are asked for, 0 if the form does not say so.
+    pub choices: u64,
 }
 
 /// The state between two reads.
@@ -80,6 +82,7 @@ enum State {
 enum Field {
     Model,
     Stream,
+    Choices,
     /// The field refers to a stored object.
     Refers(ObjectKind),
     /// The field does not matter, or is too long to be one that does.
@@ -103,6 +106,7 @@ impl Field {
         Ok(match fold_text(&part.name).as_ref() {
             "model" if !part.is_file => Self::Model,
             "stream" if !part.is_file => Self::Stream,
+            "n" if !part.is_file => Self::Choices,
             _ => Self::Other,
         })
     }
@@ -268,6 +272,7 @@ impl FormScan {
         match field {
             Field::Model => self.fields.model = Some(clean_text(text.trim())),
             Field::Stream => self.fields.stream = is_true(text.trim()),
+            Field::Choices => self.fields.choices = text.trim().parse().unwrap_or(0),
             Field::Refers(_) if value.is_empty() && self.referring.may_be_file => {}
             Field::Refers(kind) => self.references.push(Reference {
                 member: clean_text(&self.referring.member),

@@ -2,6 +2,7 @@
 //! chunk is held at a time.
 
 mod form;
+mod form_limits;
 
 use std::{
     fmt::Write,
@@ -40,6 +41,7 @@ use super::{
 };
 
 use form::{Fields, PassingForm};
+use form_limits::FormLimits;
 
 /// Sends a body that goes out as it comes in, and makes the client's answer of the backend's. The
 /// request has its permit while it uploads.
@@ -57,7 +59,22 @@ pub async fn forward(
     let headers = request.headers();
     check(headers)?;
     let upload_slot = shared.admission.uploads.enter(context.arrival.caller.id)?;
+    let mut context = context;
+    context.asked.form_bytes = match length_of(headers) {
+        BodyLength::Known(bytes) | BodyLength::Json(bytes) => bytes,
+        BodyLength::Chunked => 0,
+    };
+    context.names_model_later = true;
+    let (endpoint, asked) = (context.endpoint, context.asked);
     let mut exchange = worker.admit(context).await?;
+    let form_limits = exchange.reservation().map(|reservation| FormLimits {
+        limits: Arc::clone(&shared.admission.limits),
+        reservation: Arc::clone(reservation),
+        endpoint,
+        asked,
+        seen_bytes: 0,
+        model: None,
+    });
     let head = shared.own_headers.head_for(request, length_of(headers));
     let outgoing = OutgoingRequest::of_head(head);
     let look_up = LookUp {
@@ -65,7 +82,7 @@ pub async fn forward(
         caller: Arc::clone(exchange.caller()),
         stateful: shared.endpoints.stateful(),
     };
-    let mut upload = ClientUpload::new(headers, payload, &mut exchange, look_up);
+    let mut upload = ClientUpload::new(headers, payload, &mut exchange, look_up, form_limits);
     let sent = worker.backend.send_upload(&outgoing, &mut upload).await;
     let (fields, client_error) = (upload.fields(), upload.into_error());
     drop(upload_slot);
@@ -107,6 +124,8 @@ pub struct ClientUpload<'a> {
     has_ended: bool,
     /// The reason why the upload was ended here.
     error: Option<ApiError>,
+    /// `None` for a user without limits.
+    limits: Option<FormLimits>,
 }
 
 /// What is needed to check objects that a form refers to.
@@ -119,11 +138,12 @@ pub struct LookUp {
 type LookingUp = Pin<Box<dyn Future<Output = Result<(), ApiError>>>>;
 
 impl<'a> ClientUpload<'a> {
-    pub fn new(
+    fn new(
         headers: &HeaderMap,
         payload: &'a mut web::Payload,
         exchange: &'a mut Exchange,
         look_up: LookUp,
+        limits: Option<FormLimits>,
     ) -> Self {
         let content_type = headers.get(header::CONTENT_TYPE);
         Self {
@@ -137,6 +157,7 @@ impl<'a> ClientUpload<'a> {
             length: length_of(headers),
             has_ended: false,
             error: None,
+            limits,
         }
     }
 
@@ -183,7 +204,11 @@ impl ClientUpload<'_> {
         let Some(form) = &mut self.form else {
             return Ok(chunk);
         };
+        let bytes = chunk.len() as u64;
         let (may_leave, references) = form.push(chunk).map_err(ambiguous)?;
+        if let Some(limits) = &mut self.limits {
+            limits.look_at(form.fields(), bytes)?;
+        }
         let Some(first) = references.first() else {
             return Ok(may_leave);
         };
@@ -233,6 +258,12 @@ impl Upload for ClientUpload<'_> {
                 Ok(None) => {
                     if let Some(Err(problem)) = self.form.as_ref().map(PassingForm::finish) {
                         return self.refuse(ambiguous(problem));
+                    }
+                    let fields = self.fields();
+                    if let Some(Err(error)) =
+                        self.limits.as_mut().map(|limits| limits.finish(&fields))
+                    {
+                        return self.refuse(error);
                     }
                     self.has_ended = true;
                     self.exchange.mark_sent();

@@ -26,6 +26,7 @@ fn row(input: u64, output: u64, source: UsageSource) -> UsageRow {
         duration_ms: 1,
         first_byte_ms: None,
         backend_request_id: None,
+        hold: None,
     }
 }
 

@@ -35,6 +35,7 @@ fn row(user_id: i64, model: &str, input: u64) -> UsageRow {
         duration_ms: 5,
         first_byte_ms: Some(1),
         backend_request_id: None,
+        hold: None,
     }
 }
 

@@ -3,11 +3,13 @@
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, ErrorCode};
 
+use crate::limits::SharedLimits;
 use crate::prices::Catalog;
 use crate::store::{
     StoreError, keys,
@@ -34,6 +36,8 @@ pub type TakeUses = Box<dyn FnMut() -> Vec<(i64, i64)> + Send>;
 pub struct ServerLinks {
     /// Prices of a file.
     pub price_file: Option<Catalog>,
+    /// Limits whose budgets follow the ledger.
+    pub limits: Option<Arc<SharedLimits>>,
     pub on_change: OnChange,
     pub take_uses: TakeUses,
 }
@@ -43,6 +47,7 @@ impl Default for ServerLinks {
     fn default() -> Self {
         Self {
             price_file: None,
+            limits: None,
             on_change: Box::new(|_| Ok(())),
             take_uses: Box::new(Vec::new),
         }

@@ -11,6 +11,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode};
 
 use super::{
+    budgets::BudgetWatch,
     file::FileWatch,
     pricing::Pricer,
     queue::{NotWritten, OnFailure, Queue, Shared, WriteRequest},
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     model::{Entry, UsageRow},
-    store::{accounts, objects, sqlite::in_transaction},
+    store::{accounts, limits, objects, sqlite::in_transaction},
 };
 
 /// Pause between attempts while the database refuses writes.
@@ -60,6 +61,7 @@ pub(super) struct Writer {
     pub(super) users: UsersWatch,
     pub(super) rollup: Rollup,
     pub(super) pricer: Pricer,
+    pub(super) budgets: BudgetWatch,
     /// Whether the last batch had [`BUSY_ROWS`] or more.
     pub(super) is_busy: bool,
 }
@@ -84,6 +86,9 @@ impl Writer {
             }
             if changes != Changes::None {
                 self.rollup.expect_rows_of_others();
+            }
+            if let Err(error) = self.budgets.check(&self.connection, changes) {
+                log::error!("ledger: cannot read limits, they stay as they were: {error}");
             }
             if batch.is_empty() {
                 self.rollup.run_if_due(&self.connection);
@@ -171,6 +176,9 @@ impl Writer {
                     );
                 }
                 self.rollup.add(&written);
+                self.budgets.add(&written);
+                let entries = batch.iter().flat_map(|request| &request.entries);
+                self.budgets.note_objects(entries);
                 for request in batch.drain(..) {
                     request.acknowledge(Ok(()));
                 }
@@ -205,7 +213,11 @@ impl Writer {
         while let Some(request) = batch.first_mut() {
             while let Some(entry) = request.entries.first() {
                 match write_entries(&self.connection, &mut self.pricer, std::iter::once(entry)) {
-                    Ok(written) => self.rollup.add(&written),
+                    Ok(written) => {
+                        self.rollup.add(&written);
+                        self.budgets.add(&written);
+                        self.budgets.note_objects(std::iter::once(entry));
+                    }
                     Err(error) if is_about_a_row(&error) => {
                         log::error!(
                             "ledger: the database refuses an entry, which is lost: {error}: entry={entry:?}"
@@ -273,7 +285,12 @@ fn insert_entries<'a>(
         for entry in entries {
             match entry {
                 Entry::Row(row) => insert(Cow::Borrowed(row))?,
-                Entry::Made(object) => objects::remember(connection, object)?,
+                Entry::Made(object) => {
+                    objects::remember(connection, object)?;
+                    if let Some(hold) = &object.hold {
+                        limits::reserve(connection, &object.id, object.user_id, hold)?;
+                    }
+                }
                 Entry::Forgotten { id, user_id } => objects::forget(connection, id, *user_id)?,
                 Entry::Missing {
                     id,
@@ -297,6 +314,7 @@ fn insert_entries<'a>(
                     if let Some(row) = accounts::bill(connection, account, row, *extent)? {
                         insert(row)?;
                     }
+                    limits::end_reservation(connection, &account.id)?;
                 }
                 Entry::Expired { made_before_ms } => objects::expire(connection, *made_before_ms)?,
             }

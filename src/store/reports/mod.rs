@@ -161,6 +161,25 @@ pub fn report(
     Ok(CostReport { costs, total })
 }
 
+/// Returns the sums of each user who has any, by id. It reads in the caller's transaction.
+///
+/// # Errors
+/// If the database fails.
+pub fn totals_by_user(
+    connection: &Connection,
+    range: TimeRange,
+) -> Result<Vec<(i64, Totals)>, StoreError> {
+    let query = Query {
+        range,
+        columns: &[Column::User],
+        ..Query::default()
+    };
+    let groups = sums(connection, &query)?.groups.into_iter();
+    Ok(groups
+        .map(|(group, values)| (group.user_id, Totals::of(&values)))
+        .collect())
+}
+
 /// Returns the sums along the dimensions. Combinations without usage are not listed.
 ///
 /// # Errors

@@ -5,7 +5,12 @@ use std::{future::Future, time::Instant};
 use actix_web::http::StatusCode;
 
 use super::{Exchange, Stage, millis_since};
-use crate::proxy::accounting::estimator::Estimate;
+use crate::proxy::{
+    accounting::estimator::Estimate,
+    admission::{demand::Conditions, limits::RequestLimits},
+    error::ApiError,
+    request::AskedUsage,
+};
 use crate::{
     model::{Entry, EstimatedTokens, Outcome, Usage, UsageRow, UsageSource, now_ms},
     proxy::request::clean_text,
@@ -22,6 +27,37 @@ impl Exchange {
             Meter::opaque(),
         );
         self.stage = Stage::Booked;
+        if let Some(reservation) = self.reservation() {
+            reservation.mark_served();
+        }
+    }
+
+    /// Reserves what the next response can use, in the place of what the last one had reserved.
+    ///
+    /// # Errors
+    /// As for any request that a limit refuses.
+    pub fn reserve_next(&mut self, limits: &RequestLimits) -> Result<(), ApiError> {
+        let Some(rules) = limits.of_user(self.caller().id) else {
+            return Ok(());
+        };
+        let conditions = Conditions {
+            endpoint: self.endpoint,
+            model: &self.model,
+            tier: None,
+            is_batch: false,
+        };
+        let priced = limits
+            .prices
+            .demand(&rules, conditions, &AskedUsage::default());
+        if !priced.is_priced && !self.model.is_empty() {
+            limits.check_unpriced(&rules, &self.model)?;
+        }
+        // The socket stays one request in flight: its place is given up for the new one's.
+        self.limits = None;
+        let admitted = limits.reserve_demand(&rules, &priced.demand, now_ms())?;
+        admitted.reservation.mark_served();
+        self.limits = Some(admitted);
+        Ok(())
     }
 
     /// Books one answer that came through the socket. Resolves when the row is committed.
@@ -47,9 +83,11 @@ impl Exchange {
             None => UsageSource::None,
         };
         let row = self.part_row(Instant::now(), Outcome::Completed, source);
+        // A transcription ends no reservation: that is the next response's.
         let entry = Entry::Row(UsageRow {
             usage: usage.unwrap_or_default(),
             model: model.map_or(row.model, clean_text),
+            hold: None,
             ..row
         });
         self.accounting.ledger.commit([entry])
@@ -101,6 +139,7 @@ impl Exchange {
             duration_ms,
             first_byte_ms: None,
             backend_request_id: None,
+            hold: self.row_hold(),
         }
     }
 }

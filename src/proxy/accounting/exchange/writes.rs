@@ -42,6 +42,7 @@ impl Exchange {
             outcome
         };
         let (objects, booking) = self.objects_and_booking();
+        let objects = self.with_holds(objects);
         let mut writes = match booking {
             Booking::Nothing => PendingWrites::default(),
             Booking::Row => {
@@ -152,6 +153,7 @@ impl Exchange {
             duration_ms: millis_since(self.arrival.started),
             first_byte_ms: head.map(|head| head.first_byte_ms),
             backend_request_id: head.and_then(|head| head.request_id.clone()),
+            hold: self.row_hold(),
         };
         (row, missing)
     }

@@ -42,6 +42,7 @@ fn fixture(objects: &[(&str, ObjectKind, i64)]) -> Fixture {
             made_at_ms: 1,
             is_billed: true,
             origin: Origin::Produced,
+            hold: None,
         })
     });
     thread.handle().push(made.collect());

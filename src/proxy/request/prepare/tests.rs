@@ -30,6 +30,7 @@ fn prepared(
         &body,
         stream_usage,
         refusals,
+        LimitEdits::default(),
     ))
 }
 

@@ -1,0 +1,75 @@
+//! Which models a list of patterns is about.
+
+use wildmatch::WildMatchPattern;
+
+/// Patterns of names, in which `*` stands for any text. No other character is special.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelPatterns {
+    patterns: Vec<Pattern>,
+}
+
+type Pattern = WildMatchPattern<'*', '\0'>;
+
+impl ModelPatterns {
+    #[must_use]
+    pub fn new(patterns: &[String]) -> Self {
+        let patterns = patterns.iter().map(|pattern| Pattern::new(pattern));
+        Self {
+            patterns: patterns.collect(),
+        }
+    }
+
+    /// Returns whether a list of allowed models has the name, in exactly this spelling.
+    #[must_use]
+    pub fn allow(&self, model: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(model))
+    }
+
+    /// Returns whether a list of denied models has the name. The case does not matter, because some
+    /// backends do not care for it.
+    #[must_use]
+    pub fn deny(&self, model: &str) -> bool {
+        let lower = || model.to_lowercase();
+        let is_denied = |pattern: &Pattern| {
+            let folded = Pattern::new(&pattern.to_string().to_lowercase());
+            pattern.matches(model) || folded.matches(&lower())
+        };
+        self.patterns.iter().any(is_denied)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patterns(list: &[&str]) -> ModelPatterns {
+        let list: Vec<String> = list.iter().map(|text| (*text).to_owned()).collect();
+        ModelPatterns::new(&list)
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text_and_nothing_else_is_special() {
+        let allowed = patterns(&["gpt-4.1*", "o4-mini"]);
+        for model in ["gpt-4.1", "gpt-4.1-mini", "o4-mini"] {
+            assert!(allowed.allow(model), "{model}");
+        }
+        for model in [
+            "gpt-4o",
+            "gpt-401",
+            "o4-mini-high",
+            "GPT-4.1",
+            "",
+            "xgpt-4.1",
+        ] {
+            assert!(!allowed.allow(model), "{model}");
+        }
+        assert!(patterns(&["gpt-?"]).allow("gpt-?") && !patterns(&["gpt-?"]).allow("gpt-4"));
+        assert!(patterns(&["*"]).allow("") && patterns(&["*mini*"]).allow("gpt-4o-mini-2024"));
+    }
+
+    #[test]
+    fn a_denied_name_is_denied_in_any_case() {
+        let denied = patterns(&["GPT-5*"]);
+        assert!(denied.deny("gpt-5-pro") && denied.deny("Gpt-5") && !denied.deny("gpt-4"));
+    }
+}

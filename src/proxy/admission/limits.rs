@@ -1,0 +1,479 @@
+//! Limits of users as requests meet them: which models, how much output, what is reserved, and the
+//! answer to a request that is refused.
+
+use std::sync::Arc;
+
+use actix_web::http::{
+    StatusCode,
+    header::{HeaderMap, HeaderName, HeaderValue},
+};
+use serde_json::json;
+
+use super::demand::PriceDesk;
+use crate::proxy::{
+    error::{ApiError, shortened},
+    request::TokenLimit,
+    routes::Endpoint,
+};
+use crate::{
+    limits::{
+        Admitted, BudgetCheck, CONCURRENT_RETRY_MS, Demand, LimitSource, RateState, Reason,
+        Refusal, SharedLimits, UserRules,
+    },
+    model::{BudgetUnit, LimitKind, LimitScope, NanoUsd, format_seconds, now_ms},
+};
+
+/// Pause after which a request comes again that only requests in flight keep out.
+const IN_FLIGHT_RETRY_MS: u64 = 2_000;
+
+/// The limits of all users, and what is needed to apply them to requests.
+pub struct RequestLimits {
+    pub shared: Arc<SharedLimits>,
+    pub prices: PriceDesk,
+    /// Answers to clients contain no figures.
+    pub hides_numbers: bool,
+}
+
+impl RequestLimits {
+    /// Returns the limits of a user; `None` without any, as for most users of most servers.
+    #[must_use]
+    pub fn of_user(&self, user_id: i64) -> Option<Arc<UserRules>> {
+        self.shared.of_user(user_id)
+    }
+
+    /// Checks what a request names: its model and its limit of output.
+    ///
+    /// # Errors
+    /// 404 for a model that is not allowed, 400 for too much output.
+    pub fn check(
+        &self,
+        rules: &UserRules,
+        endpoint: Endpoint,
+        model: &str,
+        output_limit: Option<(&'static str, TokenLimit)>,
+    ) -> Result<(), ApiError> {
+        if !model.is_empty() || endpoint.is_booked() {
+            self.check_model(rules, model)?;
+        }
+        match output_limit {
+            Some((member, TokenLimit::Tokens(tokens))) => {
+                self.check_output(rules, member, Some(tokens))
+            }
+            Some((member, TokenLimit::Unreadable)) => self.check_output(rules, member, None),
+            Some((_, TokenLimit::Unnamed)) | None => Ok(()),
+        }
+    }
+
+    /// Checks whether a user may use a model. An empty name is that of a request that names none.
+    ///
+    /// # Errors
+    /// 404 as OpenAI's API answers for a model that it does not have.
+    pub fn check_model(&self, rules: &UserRules, model: &str) -> Result<(), ApiError> {
+        for rule in rules.models.iter().filter(|rule| !rule.allows(model)) {
+            let source = &rule.source;
+            self.shared
+                .with(|limiter| limiter.count_refusal(source.scope, source.kind));
+            if !rule.is_watched {
+                return Err(model_refused(source, model));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the limit of output that a request names.
+    ///
+    /// # Errors
+    /// 400 for one that is larger than the user's, or cannot be read (`None`).
+    fn check_output(
+        &self,
+        rules: &UserRules,
+        member: &'static str,
+        asked: Option<u64>,
+    ) -> Result<(), ApiError> {
+        for rule in &rules.output_caps {
+            let is_within =
+                |asked: u64| i64::try_from(asked).is_ok_and(|asked| asked <= rule.number);
+            if asked.is_some_and(is_within) {
+                continue;
+            }
+            let source = &rule.source;
+            self.shared
+                .with(|limiter| limiter.count_refusal(source.scope, source.kind));
+            if !rule.is_watched {
+                let message = format!(
+                    "`{member}` must be at most {} {}.",
+                    rule.number,
+                    whose(source)
+                );
+                return Err(
+                    ApiError::invalid_request(StatusCode::BAD_REQUEST, None, message)
+                        .with_param(member)
+                        .with_limit(details(source, &[("limit", json!(rule.number))])),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Reserves the most that a request can use.
+    ///
+    /// # Errors
+    /// 429 for a limit that it does not pass.
+    pub fn reserve_demand(
+        &self,
+        rules: &Arc<UserRules>,
+        demand: &Demand,
+        started_at_ms: i64,
+    ) -> Result<Admitted, ApiError> {
+        self.shared
+            .admit(rules, demand, started_at_ms)
+            .map_err(|refusal| self.refused(rules, &refusal))
+    }
+
+    /// Refuses a model without a price, unless the user may use such.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn check_unpriced(&self, rules: &UserRules, model: &str) -> Result<(), ApiError> {
+        let mut budgets = rules.budgets.iter();
+        let budget = budgets.find(|rule| rule.unit == BudgetUnit::Usd && !rule.is_watched);
+        let Some(budget) = budget.filter(|_| !rules.allows_unpriced) else {
+            return Ok(());
+        };
+        let source = &budget.source;
+        self.shared
+            .with(|limiter| limiter.count_refusal(source.scope, LimitKind::AllowUnpriced));
+        let name = model_name(model);
+        let message = format!(
+            "There is no price for {name}, and there is a budget in dollars {}. The operator of this proxy can set a price, or allow models without one.",
+            whose(source)
+        );
+        Err(ApiError::forbidden("model_not_priced", message)
+            .with_param("model")
+            .with_limit(details(source, &[])))
+    }
+
+    /// Makes the answer to a request that a limit refuses.
+    #[must_use]
+    pub fn refused(&self, rules: &UserRules, refusal: &Refusal) -> ApiError {
+        let (kind, code) = match (refusal.reason, refusal.source.kind) {
+            (Reason::BudgetUsedUp, _) => ("insufficient_quota", "insufficient_quota"),
+            (_, LimitKind::TokensPerMinute) => ("tokens", "rate_limit_exceeded"),
+            _ => ("requests", "rate_limit_exceeded"),
+        };
+        let mut error = ApiError::too_many_requests(kind, code, self.message_of(refusal));
+        error = match refusal.reason {
+            Reason::BudgetUsedUp => {
+                let until_ms = refusal.resets_at_ms.map(|end_ms| end_ms - now_ms());
+                let error = error.never_retry();
+                match until_ms {
+                    Some(until_ms) => error.with_wait_ms(u64::try_from(until_ms).unwrap_or(0)),
+                    None => error,
+                }
+            }
+            Reason::BudgetInFlight => error.with_wait_ms(IN_FLIGHT_RETRY_MS),
+            Reason::Rate { retry_after_ms } => error.with_exact_wait_ms(retry_after_ms),
+            Reason::Concurrent => error.with_exact_wait_ms(CONCURRENT_RETRY_MS),
+            Reason::LargerThanBucket => error.never_retry(),
+        };
+        for (name, value) in self.rate_headers(rules) {
+            error = error.with_header(name, value);
+        }
+        error.with_limit(self.details_of(refusal))
+    }
+
+    /// Returns the headers by which a user learns what is left of rates.
+    #[must_use]
+    pub fn rate_headers(&self, rules: &UserRules) -> Vec<(HeaderName, HeaderValue)> {
+        if self.hides_numbers {
+            return Vec::new();
+        }
+        let at = self.shared.moment(now_ms());
+        let states = self.shared.with(|limiter| {
+            [BudgetUnit::Requests, BudgetUnit::Tokens]
+                .map(|unit| limiter.rate_state(rules, unit, at))
+        });
+        let mut headers = Vec::new();
+        for (state, names) in states.into_iter().zip(&RATE_HEADERS) {
+            let Some(RateState {
+                limit,
+                remaining,
+                reset_ms,
+            }) = state
+            else {
+                continue;
+            };
+            let values = [
+                limit.to_string(),
+                remaining.to_string(),
+                span_text(reset_ms),
+            ];
+            for (name, value) in names.iter().zip(values) {
+                if let Ok(value) = HeaderValue::from_str(&value) {
+                    headers.push((HeaderName::from_static(name), value));
+                }
+            }
+        }
+        headers
+    }
+
+    /// Puts the user's own figures in the place of the backend's, which are those of the shared key.
+    pub fn replace_rate_headers(&self, rules: &UserRules, headers: &mut HeaderMap) {
+        let of_backend: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| name.as_str().starts_with("x-ratelimit-"))
+            .cloned()
+            .collect();
+        for name in of_backend {
+            let upstream = name.as_str().replacen("x-", "x-upstream-", 1);
+            let values: Vec<HeaderValue> = headers.remove(&name).collect();
+            if let Ok(upstream) = HeaderName::from_bytes(upstream.as_bytes()) {
+                for value in values {
+                    headers.append(upstream.clone(), value);
+                }
+            }
+        }
+        for (name, value) in self.rate_headers(rules) {
+            headers.insert(name, value);
+        }
+    }
+
+    fn message_of(&self, refusal: &Refusal) -> String {
+        let source = &refusal.source;
+        let whose = whose(source);
+        let resets = refusal.resets_at_ms.map_or_else(String::new, |end_ms| {
+            format!(" It resets at {}.", format_seconds(end_ms))
+        });
+        if self.hides_numbers {
+            return match refusal.reason {
+                Reason::BudgetUsedUp => format!("The budget {whose} is used up.{resets}"),
+                Reason::BudgetInFlight => format!(
+                    "Requests in flight may use up the budget {whose}. Try again when they have ended."
+                ),
+                Reason::LargerThanBucket => {
+                    format!("The request is larger than the rate limit {whose}.")
+                }
+                Reason::Rate { .. } => format!("The rate limit {whose} is reached."),
+                Reason::Concurrent => {
+                    format!("The limit of requests at the same time {whose} is reached.")
+                }
+            };
+        }
+        let figures = Figures(refusal);
+        match refusal.reason {
+            Reason::BudgetUsedUp if refusal.used >= refusal.limit => format!(
+                "The budget {whose} is used up: {} of {} are used.{resets}",
+                figures.used(),
+                figures.limit()
+            ),
+            Reason::BudgetUsedUp => format!(
+                "The budget {whose} leaves too little for this request: {} of {} are used, and the request may use {}. Ask for less output, or name a smaller limit for it.{resets}",
+                figures.used(),
+                figures.limit(),
+                figures.requested()
+            ),
+            Reason::BudgetInFlight => format!(
+                "Requests in flight may use up the budget {whose}: {} of {} are used, {} are reserved, and this request may use {}. Try again when they have ended.",
+                figures.used(),
+                figures.limit(),
+                figures.reserved(),
+                figures.requested()
+            ),
+            Reason::LargerThanBucket => format!(
+                "The request may use {}, and the limit {whose} is {} a minute. Ask for less output, or name a smaller limit for it.",
+                figures.requested(),
+                figures.limit()
+            ),
+            Reason::Rate { retry_after_ms } => format!(
+                "The limit {whose} of {} a minute is reached: the request needs {}. Try again in {}.",
+                figures.limit(),
+                figures.requested(),
+                span_text(retry_after_ms)
+            ),
+            Reason::Concurrent => format!(
+                "The limit {whose} of {} requests at the same time is reached. Try again when one has ended.",
+                refusal.limit
+            ),
+        }
+    }
+
+    fn details_of(&self, refusal: &Refusal) -> serde_json::Value {
+        let resets_at = refusal.resets_at_ms.map(format_seconds);
+        let source = &refusal.source;
+        if self.hides_numbers {
+            return details(source, &[("resets_at", json!(resets_at))]);
+        }
+        let amount = |amount| amount_json(source.kind, amount);
+        details(
+            source,
+            &[
+                ("limit", amount(refusal.limit)),
+                ("used", amount(refusal.used)),
+                ("reserved", amount(refusal.reserved)),
+                ("requested", amount(refusal.requested)),
+                ("resets_at", json!(resets_at)),
+            ],
+        )
+    }
+}
+
+/// The names of the headers of both units, in OpenAI's spelling.
+static RATE_HEADERS: [[&str; 3]; 2] = [
+    [
+        "x-ratelimit-limit-requests",
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-reset-requests",
+    ],
+    [
+        "x-ratelimit-limit-tokens",
+        "x-ratelimit-remaining-tokens",
+        "x-ratelimit-reset-tokens",
+    ],
+];
+
+/// The figures of a refusal, with their units.
+struct Figures<'r>(&'r Refusal);
+
+impl Figures<'_> {
+    fn of(&self, amount: i64) -> String {
+        match self.0.source.kind {
+            LimitKind::Budget(unit, _) => {
+                format!(
+                    "{} {}",
+                    unit.format(amount),
+                    unit.as_str().replace("usd", "USD")
+                )
+            }
+            LimitKind::TokensPerMinute => format!("{amount} tokens"),
+            _ => format!("{amount} requests"),
+        }
+    }
+
+    fn limit(&self) -> String {
+        self.of(self.0.limit)
+    }
+
+    fn used(&self) -> String {
+        self.of(self.0.used)
+    }
+
+    fn reserved(&self) -> String {
+        self.of(self.0.reserved)
+    }
+
+    fn requested(&self) -> String {
+        self.of(self.0.requested)
+    }
+}
+
+fn model_refused(source: &LimitSource, model: &str) -> ApiError {
+    let message = if model.is_empty() {
+        format!(
+            "The request names no model, and only some models are allowed {}. Name one of them; GET /v1/models lists them.",
+            whose(source)
+        )
+    } else {
+        let name = model_name(model);
+        format!(
+            "{name} does not exist or is not allowed {}. GET /v1/models lists the models that are.",
+            whose(source)
+        )
+    };
+    ApiError::invalid_request(StatusCode::NOT_FOUND, Some("model_not_found"), message)
+        .with_param("model")
+        .with_limit(details(source, &[]))
+}
+
+fn model_name(model: &str) -> String {
+    if model.is_empty() {
+        return "the model, which the request does not name".to_owned();
+    }
+    format!("The model `{}`", shortened(model, 200))
+}
+
+/// Says whose limit it is, behind the word that it is about.
+fn whose(source: &LimitSource) -> String {
+    match source.scope {
+        LimitScope::User(_) | LimitScope::Everybody => format!("of the user {}", source.name),
+        LimitScope::Group(_) => format!("of the group {}", source.name),
+    }
+}
+
+/// Returns the member `llmproxy` of an error: which limit it is, and its figures.
+fn details(source: &LimitSource, figures: &[(&str, serde_json::Value)]) -> serde_json::Value {
+    let scope = match source.scope {
+        LimitScope::User(_) => "user",
+        LimitScope::Group(_) => "group",
+        LimitScope::Everybody => "everybody",
+    };
+    let mut members = serde_json::Map::new();
+    members.insert("scope".to_owned(), json!(scope));
+    members.insert("name".to_owned(), json!(source.name.as_ref()));
+    members.insert("kind".to_owned(), json!(source.kind.name()));
+    if let LimitKind::Budget(unit, window) = source.kind {
+        members.insert("unit".to_owned(), json!(unit.as_str()));
+        members.insert("window".to_owned(), json!(window.as_str()));
+    }
+    for (name, value) in figures {
+        members.insert((*name).to_owned(), value.clone());
+    }
+    serde_json::Value::Object(members)
+}
+
+/// Returns an amount as JSON has it: dollars are decimal strings.
+#[must_use]
+pub fn amount_json(kind: LimitKind, amount: i64) -> serde_json::Value {
+    match kind {
+        LimitKind::Budget(BudgetUnit::Usd, _) => json!(NanoUsd(amount)),
+        _ => json!(amount),
+    }
+}
+
+/// Returns what is left of a budget: never less than nothing.
+#[must_use]
+pub fn left_of(check: &BudgetCheck) -> i64 {
+    let left = check.limit.saturating_sub(check.used);
+    left.saturating_sub(check.reserved).max(0)
+}
+
+/// Writes a span of time in OpenAI's form: `20ms`, `1.5s`, `6m0s`, `1h0m5s`.
+fn span_text(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    match ms {
+        0..1_000 => format!("{ms}ms"),
+        1_000..60_000 => {
+            let fraction = format!("{:03}", ms % 1_000);
+            match fraction.trim_end_matches('0') {
+                "" => format!("{seconds}s"),
+                fraction => format!("{seconds}.{fraction}s"),
+            }
+        }
+        60_000..3_600_000 => format!("{}m{}s", seconds / 60, seconds % 60),
+        _ => format!(
+            "{}h{}m{}s",
+            seconds / 3_600,
+            seconds / 60 % 60,
+            seconds % 60
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_written_as_openai_does() {
+        for (ms, text) in [
+            (0, "0ms"),
+            (20, "20ms"),
+            (1_500, "1.5s"),
+            (59_000, "59s"),
+            (360_000, "6m0s"),
+            (3_605_000, "1h0m5s"),
+            (90_000_000, "25h0m0s"),
+        ] {
+            assert_eq!(span_text(ms), text);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Limits of a form that passes as it comes: its model is known in the middle of it, and its length
+//! perhaps at its end only. What was reserved before is raised then, and a form that a limit refuses
+//! never gets its end.
+
+use std::sync::Arc;
+
+use super::form::Fields;
+use crate::limits::{Amounts, Reservation};
+use crate::proxy::{
+    admission::{demand::Conditions, limits::RequestLimits},
+    error::ApiError,
+    request::AskedUsage,
+    routes::Endpoint,
+};
+
+/// The limits of the user whose form passes.
+pub(super) struct FormLimits {
+    pub(super) limits: Arc<RequestLimits>,
+    pub(super) reservation: Arc<Reservation>,
+    pub(super) endpoint: Endpoint,
+    pub(super) asked: AskedUsage,
+    /// Bytes that have come so far.
+    pub(super) seen_bytes: u64,
+    /// The model that was checked last.
+    pub(super) model: Option<String>,
+}
+
+impl FormLimits {
+    /// Checks what the fields say so far, before the bytes with them leave.
+    ///
+    /// # Errors
+    /// 404, 403 and 429 as for any request.
+    pub(super) fn look_at(&mut self, fields: &Fields, bytes: u64) -> Result<(), ApiError> {
+        self.seen_bytes = self.seen_bytes.saturating_add(bytes);
+        let is_new = fields.model.is_some() && fields.model != self.model;
+        if !is_new && fields.choices <= self.asked.choices {
+            return Ok(());
+        }
+        self.asked.choices = self.asked.choices.max(fields.choices);
+        self.model.clone_from(&fields.model);
+        match &fields.model {
+            Some(model) => self.apply(model),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks the form at its end, before its last bytes leave.
+    ///
+    /// # Errors
+    /// As [`FormLimits::look_at`].
+    pub(super) fn finish(&mut self, fields: &Fields) -> Result<(), ApiError> {
+        let is_longer = self.seen_bytes > self.asked.form_bytes;
+        if fields.model.is_some() && !is_longer {
+            return Ok(());
+        }
+        self.asked.form_bytes = self.asked.form_bytes.max(self.seen_bytes);
+        self.apply(fields.model.as_deref().unwrap_or_default())
+    }
+
+    fn apply(&self, model: &str) -> Result<(), ApiError> {
+        let rules = self.reservation.rules();
+        let limits = &self.limits;
+        limits.check(rules, self.endpoint, model, None)?;
+        let conditions = Conditions {
+            endpoint: self.endpoint,
+            model,
+            tier: None,
+            is_batch: false,
+        };
+        let priced = limits.prices.demand(rules, conditions, &self.asked);
+        if !priced.is_priced {
+            limits.check_unpriced(rules, model)?;
+        }
+        let (wanted, has) = (priced.demand.amounts, self.reservation.amounts());
+        let more = Amounts {
+            nano_usd: (wanted.nano_usd - has.nano_usd).max(0),
+            tokens: (wanted.tokens - has.tokens).max(0),
+            requests: 0,
+        };
+        if more == Amounts::default() {
+            return Ok(());
+        }
+        let raised = self.reservation.raise(more);
+        raised.map_err(|refusal| limits.refused(rules, &refusal))
+    }
+}

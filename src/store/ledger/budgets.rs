@@ -1,0 +1,198 @@
+//! Keeps what budgets have used in memory equal to the ledger: own rows are added as they are
+//! committed, those of other processes and adjustments when `data_version` says that there are some.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use rusqlite::Connection;
+
+use super::{row::InsertedRow, watch::Changes};
+use crate::{
+    limits::{Amounts, LimitTable, SharedLimits},
+    model::{Entry, NanoUsd, RowHold, UsageRow},
+    store::{
+        StoreError,
+        limits::{self, LedgerPosition},
+        sqlite::signed,
+    },
+};
+
+/// What budgets have used, as the ledger's thread keeps it.
+pub(super) struct BudgetWatch {
+    /// `None` if nothing is linked.
+    limits: Option<Arc<SharedLimits>>,
+    /// Rows and adjustments up to here are counted.
+    position: LedgerPosition,
+    /// Own rows behind the position, which are counted too.
+    own_ids: HashSet<i64>,
+    /// What objects with open accounts have reserved.
+    held: HashMap<String, Arc<dyn RowHold>>,
+}
+
+impl BudgetWatch {
+    pub(super) fn new(limits: Option<Arc<SharedLimits>>) -> Self {
+        Self {
+            limits,
+            position: LedgerPosition::default(),
+            own_ids: HashSet::new(),
+            held: HashMap::new(),
+        }
+    }
+
+    /// Reads all limits, and what their budgets have used.
+    ///
+    /// # Errors
+    /// If the database fails; the limits stay as they were.
+    pub(super) fn load(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let Some(shared) = self.limits.clone() else {
+            return Ok(());
+        };
+        let all = limits::read_all(connection)?;
+        if all.subjects.is_empty() && shared.table().is_empty() {
+            return Ok(());
+        }
+        let table = LimitTable::new(&all.users, &all.subjects);
+        let groups = all.users.iter();
+        let groups = groups.filter_map(|user| Some((user.id, user.group.as_ref()?.0)));
+        // One read transaction: sums and position are of the same moment.
+        let snapshot = connection.unchecked_transaction()?;
+        let had_budgets = shared.has_budgets();
+        let position = limits::position(&snapshot)?;
+        if had_budgets {
+            self.catch_up(&snapshot, &shared, position)?;
+        }
+        shared.set_table(table, groups.collect(), |window| {
+            let start_ms = (window.start_ms != i64::MIN).then_some(window.start_ms);
+            limits::used_since(&snapshot, start_ms)
+        })?;
+        drop(snapshot);
+        self.position = position;
+        self.own_ids.clear();
+        Ok(())
+    }
+
+    /// Restores what objects with open accounts had reserved when the server stopped.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(super) fn restore(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let Some(shared) = &self.limits else {
+            return Ok(());
+        };
+        for reservation in limits::reservations(connection)? {
+            let hold = shared.restore(
+                reservation.user_id,
+                reservation.amounts,
+                reservation.started_at_ms,
+            );
+            if let Some(hold) = hold {
+                self.held.insert(reservation.object_id, hold);
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts rows that this thread has committed, and ends what was held for them.
+    pub(super) fn add(&mut self, written: &[InsertedRow<'_>]) {
+        if let Some(shared) = self.limits.as_ref().filter(|shared| shared.has_budgets()) {
+            shared.book(written.iter().map(|inserted| {
+                let row = &inserted.row;
+                let amounts = amounts_of(row, inserted.cost.amount);
+                (row.user_id, row.started_at_ms, amounts)
+            }));
+            self.own_ids.extend(written.iter().map(|row| row.id));
+        }
+        for InsertedRow { row, .. } in written {
+            if let Some(hold) = &row.hold {
+                hold.settle(signed(tokens_of(row)), has_failed(row));
+            }
+        }
+    }
+
+    /// Takes over or ends what objects have reserved, when these entries are committed.
+    pub(super) fn note_objects<'e>(&mut self, entries: impl Iterator<Item = &'e Entry>) {
+        for entry in entries {
+            match entry {
+                Entry::Made(object) => {
+                    if let Some(hold) = &object.hold {
+                        self.held.insert(object.id.clone(), Arc::clone(&hold.hold));
+                    }
+                }
+                Entry::Billed { account, row, .. } if !self.held.is_empty() => {
+                    if let Some(hold) = self.held.remove(&account.id) {
+                        hold.settle(signed(tokens_of(row)), has_failed(row));
+                    }
+                }
+                Entry::Forgotten { id, .. } if !self.held.is_empty() => {
+                    self.held.remove(id);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Notices what other connections have changed.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(super) fn check(
+        &mut self,
+        connection: &Connection,
+        changes: Changes,
+    ) -> Result<(), StoreError> {
+        match changes {
+            Changes::None => {
+                // Nobody else has written, so that no row of others is before the newest own one.
+                if let Some(newest) = self.own_ids.drain().max() {
+                    self.position.row_id = self.position.row_id.max(newest);
+                }
+                Ok(())
+            }
+            Changes::Rows => {
+                let Some(shared) = self.limits.clone().filter(|shared| shared.has_budgets()) else {
+                    return Ok(());
+                };
+                let position = limits::position(connection)?;
+                self.catch_up(connection, &shared, position)
+            }
+            Changes::Kept => self.load(connection),
+        }
+    }
+
+    fn catch_up(
+        &mut self,
+        connection: &Connection,
+        shared: &SharedLimits,
+        position: LedgerPosition,
+    ) -> Result<(), StoreError> {
+        let own_ids = &self.own_ids;
+        let booked = limits::booked_between(connection, self.position, position, |id| {
+            own_ids.contains(&id)
+        })?;
+        let rows = booked.into_iter();
+        shared.book(rows.map(|booked| (booked.user_id, booked.started_at_ms, booked.amounts)));
+        self.position = position;
+        self.own_ids.clear();
+        Ok(())
+    }
+}
+
+fn amounts_of(row: &UsageRow, cost: Option<NanoUsd>) -> Amounts {
+    Amounts {
+        nano_usd: cost.unwrap_or_default().0,
+        tokens: signed(tokens_of(row)),
+        requests: i64::from((200..300).contains(&row.status)),
+    }
+}
+
+fn tokens_of(row: &UsageRow) -> u64 {
+    row.usage.input.saturating_add(row.usage.output)
+}
+
+/// Returns whether the backend refused the request or failed. A client that left is no failure.
+fn has_failed(row: &UsageRow) -> bool {
+    const CLIENT_CLOSED_REQUEST: u16 = 499;
+    row.status >= 400 && row.status != CLIENT_CLOSED_REQUEST
+}

@@ -1,0 +1,476 @@
+//! Limits in the database, and what the ledger says was used of them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use rusqlite::{Connection, Row, params};
+
+use super::{StoreError, reports};
+use crate::{
+    limits::{Amounts, LimitedUser, SubjectLimits},
+    model::{
+        BudgetUnit, BudgetWindow, Extra, Limit, LimitKind, LimitScope, LimitValue, ObjectHold,
+        TimeRange, now_ms,
+    },
+};
+
+const ALL: &str =
+    "SELECT scope, subject_id, kind, window, amount, patterns, is_watched FROM limits ORDER BY id";
+const ALL_EXTRAS: &str =
+    "SELECT scope, subject_id, unit, window, amount, until_ms FROM limit_extras ORDER BY id";
+const USERS: &str = "SELECT users.id, username, group_id, groups.name FROM users \
+     LEFT JOIN groups ON groups.id = users.group_id WHERE deleted_at_ms IS NULL";
+// Index: the UNIQUE constraint.
+const SET: &str = "INSERT INTO limits (scope, subject_id, kind, window, amount, patterns, is_watched, set_at_ms) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (scope, subject_id, kind, window) DO UPDATE SET \
+     amount = excluded.amount, patterns = excluded.patterns, is_watched = excluded.is_watched, set_at_ms = excluded.set_at_ms";
+const REMOVE: &str =
+    "DELETE FROM limits WHERE scope = ?1 AND subject_id = ?2 AND kind = ?3 AND window = ?4";
+const REMOVE_BUDGETS: &str = "DELETE FROM limits WHERE scope = ?1 AND subject_id = ?2 \
+     AND kind IN ('usd_budget', 'token_budget', 'request_budget')";
+const ADD_EXTRA: &str = "INSERT INTO limit_extras (scope, subject_id, unit, window, amount, until_ms, set_at_ms) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+// Index: limit_extras_by_subject.
+const REMOVE_EXTRAS: &str = "DELETE FROM limit_extras WHERE scope = ?1 AND subject_id = ?2";
+// Indexes: the primary keys.
+const POSITION: &str = "SELECT coalesce((SELECT max(id) FROM usage_logs), 0), \
+     coalesce((SELECT max(id) FROM usage_adjustments), 0)";
+const ROWS_BEHIND: &str = "SELECT id, user_id, started_at_ms, coalesce(cost_nano_usd, 0), input_tokens + output_tokens, \
+     status BETWEEN 200 AND 299 FROM usage_logs WHERE id > ?1 AND id <= ?2";
+const ADJUSTMENTS_BEHIND: &str = "SELECT user_id, started_at_ms, cost_delta_nano_usd FROM usage_adjustments \
+     JOIN usage_logs ON usage_logs.id = usage_id WHERE usage_adjustments.id > ?1 AND usage_adjustments.id <= ?2";
+const RESERVE: &str = "INSERT OR REPLACE INTO reservations (object_id, user_id, started_at_ms, nano_usd, tokens, requests) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const END_RESERVATION: &str = "DELETE FROM reservations WHERE object_id = ?1";
+// Index: the primary key of objects.
+const RESERVATIONS: &str = "SELECT object_id, reservations.user_id, started_at_ms, nano_usd, tokens, requests \
+     FROM reservations JOIN objects ON objects.id = object_id WHERE is_settled = 0";
+
+/// How far rows and adjustments have been read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LedgerPosition {
+    pub row_id: i64,
+    pub adjustment_id: i64,
+}
+
+/// What a row of the ledger, or an adjustment, adds to the usage of its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BookedUsage {
+    pub user_id: i64,
+    /// Unix time in milliseconds, which decides about the window.
+    pub started_at_ms: i64,
+    pub amounts: Amounts,
+}
+
+/// What an object with an open account has reserved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectReservation {
+    pub object_id: String,
+    pub user_id: i64,
+    pub started_at_ms: i64,
+    pub amounts: Amounts,
+}
+
+/// Everything that is set, and the users that it may apply to.
+#[derive(Debug, Default)]
+pub struct AllLimits {
+    pub subjects: Vec<SubjectLimits>,
+    /// Empty if nothing is set.
+    pub users: Vec<LimitedUser>,
+}
+
+/// Returns all limits.
+///
+/// # Errors
+/// If the database fails.
+pub fn read_all(connection: &Connection) -> Result<AllLimits, StoreError> {
+    let subjects = subjects(connection)?;
+    let users = if subjects.is_empty() {
+        Vec::new()
+    } else {
+        users(connection)?
+    };
+    Ok(AllLimits { subjects, users })
+}
+
+/// Returns what is set on one subject.
+///
+/// # Errors
+/// If the database fails.
+pub fn of_subject(connection: &Connection, scope: LimitScope) -> Result<SubjectLimits, StoreError> {
+    let mut subjects = subjects(connection)?.into_iter();
+    let found = subjects.find(|subject| subject.scope == scope);
+    Ok(found.unwrap_or(SubjectLimits {
+        scope,
+        limits: Vec::new(),
+        extras: Vec::new(),
+    }))
+}
+
+/// Sets a limit, in the place of one of the same kind and window.
+///
+/// # Errors
+/// If the database fails.
+pub fn set(connection: &Connection, scope: LimitScope, limit: &Limit) -> Result<(), StoreError> {
+    let (word, subject_id) = scope_words(scope);
+    let (kind, window) = limit.kind.words();
+    let (amount, patterns) = match &limit.value {
+        LimitValue::Amount(amount) => (Some(*amount), None),
+        LimitValue::Patterns(patterns) => (None, Some(patterns.join(","))),
+    };
+    let is_watched = limit.is_watched;
+    connection.prepare_cached(SET)?.execute(params![
+        word,
+        subject_id,
+        kind,
+        window,
+        amount,
+        patterns,
+        is_watched,
+        now_ms()
+    ])?;
+    Ok(())
+}
+
+/// Removes the limit of a kind.
+///
+/// # Errors
+/// If the database fails.
+pub fn remove(
+    connection: &Connection,
+    scope: LimitScope,
+    kind: LimitKind,
+) -> Result<(), StoreError> {
+    let (word, subject_id) = scope_words(scope);
+    let (kind, window) = kind.words();
+    let mut statement = connection.prepare_cached(REMOVE)?;
+    statement.execute(params![word, subject_id, kind, window])?;
+    Ok(())
+}
+
+/// Removes all budgets of a subject.
+///
+/// # Errors
+/// If the database fails.
+pub fn remove_budgets(connection: &Connection, scope: LimitScope) -> Result<(), StoreError> {
+    let (word, subject_id) = scope_words(scope);
+    connection
+        .prepare_cached(REMOVE_BUDGETS)?
+        .execute(params![word, subject_id])?;
+    Ok(())
+}
+
+/// Raises budgets for a while.
+///
+/// # Errors
+/// If the database fails.
+pub fn add_extra(
+    connection: &Connection,
+    scope: LimitScope,
+    extra: &Extra,
+) -> Result<(), StoreError> {
+    let (word, subject_id) = scope_words(scope);
+    connection.prepare_cached(ADD_EXTRA)?.execute(params![
+        word,
+        subject_id,
+        extra.unit.as_str(),
+        extra.window.map(BudgetWindow::as_str),
+        extra.amount,
+        extra.until_ms,
+        now_ms()
+    ])?;
+    Ok(())
+}
+
+/// Removes everything that raises budgets of a subject.
+///
+/// # Errors
+/// If the database fails.
+pub fn remove_extras(connection: &Connection, scope: LimitScope) -> Result<(), StoreError> {
+    let (word, subject_id) = scope_words(scope);
+    connection
+        .prepare_cached(REMOVE_EXTRAS)?
+        .execute(params![word, subject_id])?;
+    Ok(())
+}
+
+/// Returns what each user has used since a time, by the sums that reports have too. The caller's
+/// transaction makes it one moment with [`position`].
+///
+/// # Errors
+/// If the database fails.
+pub fn used_since(
+    connection: &Connection,
+    start_ms: Option<i64>,
+) -> Result<Vec<(i64, Amounts)>, StoreError> {
+    let totals = reports::totals_by_user(connection, TimeRange::of_ms(start_ms, None))?;
+    let amounts = totals.into_iter().map(|(user_id, totals)| {
+        let tokens = i64::try_from(totals.tokens()).unwrap_or(i64::MAX);
+        let amounts = Amounts {
+            nano_usd: totals.cost.0,
+            tokens,
+            requests: totals.requests,
+        };
+        (user_id, amounts)
+    });
+    Ok(amounts.collect())
+}
+
+/// Returns the newest row and adjustment.
+///
+/// # Errors
+/// If the database fails.
+pub fn position(connection: &Connection) -> rusqlite::Result<LedgerPosition> {
+    connection.prepare_cached(POSITION)?.query_row([], |row| {
+        Ok(LedgerPosition {
+            row_id: row.get(0)?,
+            adjustment_id: row.get(1)?,
+        })
+    })
+}
+
+/// Returns the rows and adjustments behind a position and up to another, but for those rows that
+/// `is_known` says are counted already.
+///
+/// # Errors
+/// If the database fails.
+pub fn booked_between(
+    connection: &Connection,
+    from: LedgerPosition,
+    to: LedgerPosition,
+    is_known: impl Fn(i64) -> bool,
+) -> rusqlite::Result<Vec<BookedUsage>> {
+    let mut booked = Vec::new();
+    let mut statement = connection.prepare_cached(ROWS_BEHIND)?;
+    let mut rows = statement.query([from.row_id, to.row_id])?;
+    while let Some(row) = rows.next()? {
+        if is_known(row.get(0)?) {
+            continue;
+        }
+        booked.push(BookedUsage {
+            user_id: row.get(1)?,
+            started_at_ms: row.get(2)?,
+            amounts: Amounts {
+                nano_usd: row.get(3)?,
+                tokens: row.get(4)?,
+                requests: row.get(5)?,
+            },
+        });
+    }
+    let mut statement = connection.prepare_cached(ADJUSTMENTS_BEHIND)?;
+    let adjusted = statement.query_map([from.adjustment_id, to.adjustment_id], |row| {
+        Ok(BookedUsage {
+            user_id: row.get(0)?,
+            started_at_ms: row.get(1)?,
+            amounts: Amounts {
+                nano_usd: row.get(2)?,
+                ..Amounts::default()
+            },
+        })
+    })?;
+    for adjustment in adjusted {
+        booked.push(adjustment?);
+    }
+    Ok(booked)
+}
+
+/// Notes what an object with an open account has reserved.
+///
+/// # Errors
+/// If the database fails.
+pub(super) fn reserve(
+    connection: &Connection,
+    object_id: &str,
+    user_id: i64,
+    hold: &ObjectHold,
+) -> rusqlite::Result<()> {
+    connection.prepare_cached(RESERVE)?.execute(params![
+        object_id,
+        user_id,
+        hold.started_at_ms,
+        hold.nano_usd,
+        hold.tokens,
+        hold.requests
+    ])?;
+    Ok(())
+}
+
+/// Forgets what an object has reserved.
+///
+/// # Errors
+/// If the database fails.
+pub(super) fn end_reservation(connection: &Connection, object_id: &str) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(END_RESERVATION)?
+        .execute([object_id])?;
+    Ok(())
+}
+
+/// Returns the reservations of all objects with open accounts.
+///
+/// # Errors
+/// If the database fails.
+pub fn reservations(connection: &Connection) -> Result<Vec<ObjectReservation>, StoreError> {
+    let mut statement = connection.prepare(RESERVATIONS)?;
+    let reservations = statement.query_map([], |row| {
+        Ok(ObjectReservation {
+            object_id: row.get(0)?,
+            user_id: row.get(1)?,
+            started_at_ms: row.get(2)?,
+            amounts: Amounts {
+                nano_usd: row.get(3)?,
+                tokens: row.get(4)?,
+                requests: row.get(5)?,
+            },
+        })
+    })?;
+    Ok(reservations.collect::<rusqlite::Result<_>>()?)
+}
+
+fn subjects(connection: &Connection) -> Result<Vec<SubjectLimits>, StoreError> {
+    let mut by_scope: HashMap<LimitScope, (Vec<Limit>, Vec<Extra>)> = HashMap::new();
+    let mut statement = connection.prepare_cached(ALL)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let (Some(scope), Some(limit)) = (read_scope(row)?, read_limit(row)?) {
+            by_scope.entry(scope).or_default().0.push(limit);
+        }
+    }
+    let mut statement = connection.prepare_cached(ALL_EXTRAS)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let (Some(scope), Some(extra)) = (read_scope(row)?, read_extra(row)?) {
+            by_scope.entry(scope).or_default().1.push(extra);
+        }
+    }
+    let mut subjects: Vec<SubjectLimits> = by_scope
+        .into_iter()
+        .map(|(scope, (limits, extras))| SubjectLimits {
+            scope,
+            limits,
+            extras,
+        })
+        .collect();
+    subjects.sort_by_key(|subject| subject.scope);
+    Ok(subjects)
+}
+
+fn users(connection: &Connection) -> Result<Vec<LimitedUser>, StoreError> {
+    let mut names: HashMap<i64, Arc<str>> = HashMap::new();
+    let mut statement = connection.prepare_cached(USERS)?;
+    let mut rows = statement.query([])?;
+    let mut users = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(1)?;
+        let group: Option<(i64, String)> = row.get::<_, Option<i64>>(2)?.zip(row.get(3)?);
+        let group = group.map(|(id, name)| {
+            let name = names.entry(id).or_insert_with(|| name.into());
+            (id, Arc::clone(name))
+        });
+        users.push(LimitedUser {
+            id: row.get(0)?,
+            name: name.into(),
+            group,
+        });
+    }
+    Ok(users)
+}
+
+fn scope_words(scope: LimitScope) -> (&'static str, i64) {
+    match scope {
+        LimitScope::User(id) => ("user", id),
+        LimitScope::Group(id) => ("group", id),
+        LimitScope::Everybody => ("everybody", 0),
+    }
+}
+
+/// Reads a scope; `None` for one of a newer version.
+fn read_scope(row: &Row<'_>) -> rusqlite::Result<Option<LimitScope>> {
+    let id = row.get("subject_id")?;
+    Ok(match row.get_ref("scope")?.as_str()? {
+        "user" => Some(LimitScope::User(id)),
+        "group" => Some(LimitScope::Group(id)),
+        "everybody" => Some(LimitScope::Everybody),
+        _ => None,
+    })
+}
+
+fn read_limit(row: &Row<'_>) -> rusqlite::Result<Option<Limit>> {
+    let kind = LimitKind::of_words(
+        row.get_ref("kind")?.as_str()?,
+        row.get_ref("window")?.as_str()?,
+    );
+    let amount: Option<i64> = row.get("amount")?;
+    let patterns: Option<String> = row.get("patterns")?;
+    let value = match (amount, patterns) {
+        (_, Some(patterns)) => {
+            LimitValue::Patterns(patterns.split(',').map(str::to_owned).collect())
+        }
+        (Some(amount), None) => LimitValue::Amount(amount),
+        (None, None) => return Ok(None),
+    };
+    let is_watched = row.get("is_watched")?;
+    Ok(kind.map(|kind| Limit {
+        kind,
+        value,
+        is_watched,
+    }))
+}
+
+fn read_extra(row: &Row<'_>) -> rusqlite::Result<Option<Extra>> {
+    let unit: String = row.get("unit")?;
+    let window: Option<String> = row.get("window")?;
+    let unit = BudgetUnit::ALL
+        .into_iter()
+        .find(|known| known.as_str() == unit);
+    let window = window.and_then(|window| {
+        let mut known = BudgetWindow::ALL.into_iter();
+        known.find(|known| known.as_str() == window)
+    });
+    let (amount, until_ms) = (row.get("amount")?, row.get("until_ms")?);
+    Ok(unit.map(|unit| Extra {
+        unit,
+        window,
+        amount,
+        until_ms,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{DatabasePath, IfMissing, Store};
+
+    #[test]
+    fn limits_are_set_replaced_and_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.db");
+        let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
+        let store = Store::open(&location, IfMissing::Create).unwrap();
+        let connection = store.connection().unwrap();
+        let budget = |text: &str| text.parse::<Limit>().unwrap();
+        let scope = LimitScope::Group(3);
+        set(&connection, scope, &budget("20usd/month")).unwrap();
+        set(&connection, scope, &budget("30usd/month")).unwrap();
+        set(&connection, scope, &budget("5requests/day")).unwrap();
+        let models = Limit::parse(LimitKind::Models, "gpt-4*,o4-mini", true).unwrap();
+        set(&connection, scope, &models).unwrap();
+        let extra = Extra::parse("5usd", 77).unwrap();
+        add_extra(&connection, scope, &extra).unwrap();
+        let found = of_subject(&connection, scope).unwrap();
+        assert_eq!(
+            found.limits,
+            [
+                budget("30usd/month"),
+                budget("5requests/day"),
+                models.clone()
+            ]
+        );
+        assert_eq!(found.extras, [extra]);
+        remove_budgets(&connection, scope).unwrap();
+        remove_extras(&connection, scope).unwrap();
+        let found = of_subject(&connection, scope).unwrap();
+        assert_eq!((found.limits, found.extras), (vec![models], vec![]));
+        remove(&connection, scope, LimitKind::Models).unwrap();
+        assert!(read_all(&connection).unwrap().subjects.is_empty());
+    }
+}
