@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AdminContext, AdminError, Member, Method, Operation,
+    limits::{LimitChanges, with_limits},
     users::{KeyOptions, user_name},
 };
 use crate::{
@@ -37,6 +38,8 @@ pub struct UserLine {
     pub group: Option<String>,
     #[serde(flatten)]
     pub options: KeyOptions,
+    #[serde(flatten)]
+    pub limits: LimitChanges,
     /// The line of the file that it comes from, for messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<i64>,
@@ -48,7 +51,7 @@ pub struct IssuedKeys {
     pub users: Vec<IssuedKey>,
 }
 
-const LINE_MEMBERS: &[Member] = &[
+const LINE_MEMBERS: &[Member] = with_limits![
     Member::text("username"),
     Member::text("group"),
     Member::text("key"),
@@ -156,10 +159,13 @@ impl Seen {
 
 impl UserLine {
     fn parse(self, calendar: &Calendar) -> Result<NewUser, AdminError> {
+        let limits = self.limits.parse(calendar)?;
         Ok(NewUser {
             name: user_name("username", &self.username)?,
             group: self.group.filter(|group| !group.trim().is_empty()),
             key: self.options.parse(calendar)?,
+            limits: limits.set,
+            extra: limits.extra,
         })
     }
 }

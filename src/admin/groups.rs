@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AdminContext, AdminError, Member, Method, Operation,
+    limits::{LimitChanges, with_limits},
     users::{required, user_name},
 };
+use crate::model::LimitScope;
 use crate::store::{
     groups::{self, GroupEntry, GroupList},
     users::{self, UserEntry, UserFilter},
@@ -34,7 +36,7 @@ pub struct GroupWithUsers {
     pub users: Vec<UserEntry>,
 }
 
-/// Takes users into a group and out of it: all or none.
+/// Takes users into a group and out of it, all or none; sets limits that they share.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct SetGroup {
     pub name: Option<String>,
@@ -42,6 +44,8 @@ pub struct SetGroup {
     pub add: Vec<String>,
     #[serde(default)]
     pub remove: Vec<String>,
+    #[serde(flatten)]
+    pub limits: LimitChanges,
 }
 
 /// Gives a group another name.
@@ -97,7 +101,7 @@ impl Operation for SetGroup {
     type Answer = GroupWithUsers;
     const METHOD: Method = Method::Post;
     const PATH: &'static str = "/admin/set_group";
-    const MEMBERS: &'static [Member] = &[
+    const MEMBERS: &'static [Member] = with_limits![
         Member::text("name"),
         Member::list("add"),
         Member::list("remove"),
@@ -105,11 +109,21 @@ impl Operation for SetGroup {
 
     fn run(self, context: &AdminContext) -> Result<GroupWithUsers, AdminError> {
         let name = required("name", self.name)?;
-        if self.add.is_empty() && self.remove.is_empty() {
-            return Err(AdminError::field("add", "add or remove is missing"));
+        if self.add.is_empty() && self.remove.is_empty() && self.limits.is_empty() {
+            let message = "add or remove is missing, and no limit is given";
+            return Err(AdminError::field("add", message));
         }
+        // A limit that cannot be read leaves the users as they were.
+        self.limits.parse(&context.calendar)?;
         let mut connection = context.connection()?;
-        users::move_all(&mut connection, &name, &self.add, &self.remove)?;
+        if !self.add.is_empty() || !self.remove.is_empty() {
+            users::move_all(&mut connection, &name, &self.add, &self.remove)?;
+        }
+        if !self.limits.is_empty() {
+            let scope = LimitScope::Group(groups::find(&connection, &name)?);
+            self.limits
+                .apply(&mut connection, scope, &context.calendar)?;
+        }
         with_users(context, &name)
     }
 }

@@ -22,6 +22,8 @@ pub struct Member {
 pub enum Kind {
     Text,
     Number,
+    /// A text such as `30k`, or a whole number.
+    Amount,
     Flag,
     /// A list of strings.
     List,
@@ -44,6 +46,14 @@ impl Member {
         Self {
             name,
             kind: Kind::Number,
+        }
+    }
+
+    #[must_use]
+    pub const fn amount(name: &'static str) -> Self {
+        Self {
+            name,
+            kind: Kind::Amount,
         }
     }
 
@@ -100,7 +110,7 @@ pub fn of_query_members<T: DeserializeOwned>(
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         let member = known(known_members, &name, "query parameter")?;
         let value = match member.kind {
-            Kind::Text => Value::from(value.into_owned()),
+            Kind::Text | Kind::Amount => Value::from(value.into_owned()),
             Kind::Flag => flag(member.name, &value)?,
             Kind::Number => match value.trim().parse::<i64>() {
                 Ok(number) => Value::from(number),
@@ -142,6 +152,7 @@ fn check(members: &Map<String, Value>, known_members: &'static [Member]) -> Resu
             (_, Value::Null) => true,
             (Kind::Text, value) => value.is_string(),
             (Kind::Number, value) => value.is_i64(),
+            (Kind::Amount, value) => value.is_string() || value.is_i64(),
             (Kind::Flag, value) => value.is_boolean(),
             (Kind::List, Value::Array(items)) => items.iter().all(Value::is_string),
             (Kind::Entries(of_entry), Value::Array(entries)) => {
@@ -204,6 +215,7 @@ fn wrong_type(member: Member) -> AdminError {
     let what = match member.kind {
         Kind::Text => "a string",
         Kind::Number => "a whole number",
+        Kind::Amount => "a whole number or a text such as \"30k\"",
         Kind::Flag => "true or false",
         Kind::List => "a list of strings",
         Kind::Entries(_) => "a list of objects",

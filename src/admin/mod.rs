@@ -6,6 +6,7 @@ mod costs;
 mod error;
 mod groups;
 mod keys;
+mod limits;
 mod members;
 mod prices;
 mod users;
@@ -25,6 +26,10 @@ pub use groups::{
     AddGroup, DeleteGroup, GroupWithUsers, ListGroups, RenameGroup, SetGroup, ShowGroup,
 };
 pub use keys::{AddKey, HashKeys, HashedKeys, ListKeys, RevokeKey, RotateKey, SetKey};
+pub use limits::{
+    InFlight, LimitChanges, LimitEntry, LimitList, ListLimits, ParsedChanges, SetLimits,
+    of_user as limits_of_user,
+};
 pub use members::{Kind, Member, closest, of_body, of_query, of_query_members};
 pub use prices::{
     CheckPrices, ListPrices, PriceCheck, PriceEntry, PriceList, Reprice, SetPrice, UnpricedModel,
@@ -36,6 +41,7 @@ pub use users::{
 };
 
 use crate::{
+    limits::SharedLimits,
     model::Calendar,
     prices::Catalog,
     store::{PooledConnection, Store, StoreError, keys::KeyStorage},
@@ -79,6 +85,8 @@ pub struct AdminContext {
     pub calendar: Calendar,
     /// Prices of a file, if there is one.
     pub prices: PriceFile,
+    /// The limits of this process, if it is a server.
+    pub limits: Option<Arc<SharedLimits>>,
     /// Refreshes the keys of this process, if it is a server.
     pub on_change: Option<OnChange>,
 }

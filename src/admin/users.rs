@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdminContext, AdminError, Member, Method, Operation};
+use super::{
+    AdminContext, AdminError, Member, Method, Operation,
+    limits::{LimitChanges, with_limits},
+};
 use crate::{
-    model::{ApiKey, Calendar, NameError, UserName, now_ms},
+    model::{ApiKey, Calendar, LimitScope, NameError, UserName, now_ms},
     store::{
         identity::{self, UserSelector},
         keys::{self, IssuedKey, KeyEntry, NewKey},
@@ -22,6 +25,8 @@ pub struct GenerateKey {
     pub options: KeyOptions,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    #[serde(flatten)]
+    pub limits: LimitChanges,
 }
 
 /// What a new key may be told.
@@ -61,7 +66,7 @@ pub struct UserWithKeys {
     pub keys: Vec<KeyEntry>,
 }
 
-/// Puts a user into a group, or with null out of any.
+/// Puts a user into a group, or with null out of any; sets limits.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct SetUser {
     pub username: Option<String>,
@@ -71,6 +76,8 @@ pub struct SetUser {
         skip_serializing_if = "Option::is_none"
     )]
     pub group: Option<Option<String>>,
+    #[serde(flatten)]
+    pub limits: LimitChanges,
 }
 
 /// Gives a user another name.
@@ -118,7 +125,7 @@ impl Operation for GenerateKey {
     type Answer = IssuedKey;
     const METHOD: Method = Method::Post;
     const PATH: &'static str = "/admin/gen_key";
-    const MEMBERS: &'static [Member] = &[
+    const MEMBERS: &'static [Member] = with_limits![
         Member::text("username"),
         Member::text("group"),
         Member::text("key"),
@@ -128,10 +135,13 @@ impl Operation for GenerateKey {
 
     fn run(self, context: &AdminContext) -> Result<IssuedKey, AdminError> {
         let username = required("username", self.username)?;
+        let limits = self.limits.parse(&context.calendar)?;
         let user = NewUser {
             name: user_name("username", &username)?,
             group: self.group,
             key: self.options.parse(&context.calendar)?,
+            limits: limits.set,
+            extra: limits.extra,
         };
         let added = users::add(&mut *context.connection()?, vec![user], context.key_storage)?;
         match added {
@@ -202,13 +212,27 @@ impl Operation for SetUser {
     type Answer = UserEntry;
     const METHOD: Method = Method::Post;
     const PATH: &'static str = "/admin/set_user";
-    const MEMBERS: &'static [Member] = &[Member::text("username"), Member::text("group")];
+    const MEMBERS: &'static [Member] =
+        with_limits![Member::text("username"), Member::text("group")];
 
     fn run(self, context: &AdminContext) -> Result<UserEntry, AdminError> {
         let username = required("username", self.username)?;
-        let group = self.group.ok_or_else(|| AdminError::missing("group"))?;
+        if self.group.is_none() && self.limits.is_empty() {
+            let message = "group is missing, and no limit is given";
+            return Err(AdminError::field("group", message));
+        }
+        // A limit that cannot be read leaves the group as it was.
+        self.limits.parse(&context.calendar)?;
         let mut connection = context.connection()?;
-        let id = users::set_group(&mut connection, &username, group.as_deref())?;
+        let mut id = identity::find_by_text(&connection, &username)?.id;
+        if let Some(group) = &self.group {
+            id = users::set_group(&mut connection, &username, group.as_deref())?;
+        }
+        if !self.limits.is_empty() {
+            let scope = LimitScope::User(id);
+            self.limits
+                .apply(&mut connection, scope, &context.calendar)?;
+        }
         Ok(users::entry(&connection, id)?)
     }
 }

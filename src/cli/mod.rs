@@ -1,6 +1,7 @@
 //! The command line: every command, flag and help text. Completions, man pages and docs/settings.md
 //! are generated from it.
 
+pub mod limits;
 pub mod money;
 pub mod people;
 
@@ -73,6 +74,13 @@ pub enum Command {
     /// means its midnight. Days, weeks and months are those of TIME_ZONE.
     #[command(after_long_help = money::COSTS_EXAMPLES, args_conflicts_with_subcommands = true)]
     Costs(money::CostsArgs),
+
+    /// Show limits and what is left of them
+    ///
+    /// Without a user or group it lists everything that is set. With --server it also knows what is
+    /// in flight.
+    #[command(after_long_help = limits::LIMITS_EXAMPLES, args_conflicts_with_subcommands = true)]
+    Limits(Box<limits::LimitsArgs>),
 
     /// List, check and set prices of models
     #[command(subcommand, after_long_help = money::PRICE_EXAMPLES)]

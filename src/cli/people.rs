@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
+use super::limits::LimitArgs;
 use crate::config::TargetSettings;
 
 #[derive(Debug, Subcommand)]
@@ -22,7 +23,7 @@ pub enum UserCommand {
     /// Show a user with all keys
     Show(UserArgs),
 
-    /// Put a user into a group, or out of any
+    /// Put a user into a group, or out of any; set limits
     #[command(after_long_help = USER_SET_EXAMPLES)]
     Set(UserSetArgs),
 
@@ -94,7 +95,7 @@ pub enum GroupCommand {
     /// Show a group with its users
     Show(GroupArgs),
 
-    /// Take users into a group, or out of it
+    /// Take users into a group, or out of it; set limits that they share
     #[command(after_long_help = GROUP_SET_EXAMPLES)]
     Set(GroupSetArgs),
 
@@ -143,9 +144,10 @@ pub struct UserAddArgs {
 
     /// Add the users of a CSV file: all or none
     ///
-    /// The header line names the columns: name, and any of group, label, key and expires. `-` reads
-    /// standard input. The new keys are printed as CSV.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["names", "key", "group", "expires", "label"], value_hint = ValueHint::FilePath)]
+    /// The header line names the columns: name, and any of group, label, key, expires and the limits,
+    /// such as budget or requests_per_minute. Several budgets are separated by `;`. `-` reads standard
+    /// input. The new keys are printed as CSV.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["names", "key", "group", "expires", "label", "budget", "requests_per_minute", "tokens_per_minute", "concurrent", "models", "deny_models", "max_output_tokens", "weight", "unpriced", "watch", "extra", "until"], value_hint = ValueHint::FilePath)]
     pub from: Option<PathBuf>,
 
     /// Write the new keys into a new file that only you can read, instead of printing them
@@ -158,6 +160,9 @@ pub struct UserAddArgs {
 
     #[command(flatten)]
     pub options: KeyOptionArgs,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
 
     #[command(flatten)]
     pub output: OutputArgs,
@@ -221,12 +226,15 @@ pub struct UserSetArgs {
     pub name: String,
 
     /// Put the user into this group
-    #[arg(long, value_name = "GROUP", required_unless_present = "no_group", value_hint = ValueHint::Other)]
+    #[arg(long, value_name = "GROUP", value_hint = ValueHint::Other)]
     pub group: Option<String>,
 
     /// Take the user out of the group
     #[arg(long, conflicts_with = "group")]
     pub no_group: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
 
     #[command(flatten)]
     pub output: OutputArgs,
@@ -407,12 +415,15 @@ pub struct GroupSetArgs {
     pub name: String,
 
     /// Take this user into the group; may be given several times
-    #[arg(long, value_name = "USER", required_unless_present = "remove", value_hint = ValueHint::Other)]
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Other)]
     pub add: Vec<String>,
 
     /// Take this user out of the group; may be given several times
     #[arg(long, value_name = "USER", value_hint = ValueHint::Other)]
     pub remove: Vec<String>,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
 
     #[command(flatten)]
     pub output: OutputArgs,
@@ -470,6 +481,8 @@ Examples:
 const USER_SET_EXAMPLES: &str = "\
 Examples:
   llmproxy user set alice --group course-7
+  llmproxy user set alice --budget 20usd/month --requests-per-minute 60
+  llmproxy user set alice --extra 10usd --until 2026-12-31
   llmproxy user set alice --no-group";
 
 const USER_ROTATE_EXAMPLES: &str = "\
@@ -529,4 +542,5 @@ Examples:
 const GROUP_SET_EXAMPLES: &str = "\
 Examples:
   llmproxy group set course-7 --add alice --add bob
+  llmproxy group set course-7 --budget 500usd/total
   llmproxy group set course-7 --remove alice";

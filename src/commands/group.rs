@@ -4,7 +4,10 @@ use clap::ArgMatches;
 
 use super::{confirm, print, print_json, print_list, print_table, tables, target::Target};
 use crate::{
-    admin::{AddGroup, DeleteGroup, GroupWithUsers, ListGroups, RenameGroup, SetGroup, ShowGroup},
+    admin::{
+        AddGroup, DeleteGroup, GroupWithUsers, ListGroups, ListLimits, RenameGroup, SetGroup,
+        ShowGroup,
+    },
     cli::people::{GroupArgs, GroupDeleteArgs, GroupRenameArgs, GroupSetArgs, ListArgs},
     config::env_file::Variables,
     store::IfMissing,
@@ -59,8 +62,20 @@ pub(super) fn set(
         name: Some(args.name.clone()),
         add: args.add.clone(),
         remove: args.remove.clone(),
+        limits: args.limits.changes(),
     })?;
-    print_group(&changed, args.output.json)
+    print_group(&changed, args.output.json)?;
+    if args.output.json || args.limits.changes().is_empty() {
+        return Ok(());
+    }
+    let list = target.run(ListLimits {
+        username: None,
+        group: Some(changed.group.name.clone()),
+    })?;
+    if list.limits.is_empty() {
+        return print("the group has no limits");
+    }
+    print_table(&tables::limits(&list.limits))
 }
 
 pub(super) fn rename(

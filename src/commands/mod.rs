@@ -5,6 +5,7 @@ mod generate;
 mod group;
 mod http;
 mod key;
+mod limits;
 mod listing;
 mod logging;
 mod price;
@@ -22,6 +23,7 @@ use clap::ArgMatches;
 use crate::{
     cli::{
         Cli, Command,
+        limits::LimitsCommand,
         money::PriceCommand,
         people::{GroupCommand, KeyCommand, ListOutputArgs, UserCommand},
     },
@@ -66,6 +68,10 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
             GroupCommand::Delete(args) => group::delete(&args, matches, variables),
         },
         Command::Costs(args) => costs::run(&args, matches, variables),
+        Command::Limits(args) => match &args.command {
+            None => limits::list(&args, matches, variables),
+            Some(LimitsCommand::Set(set)) => limits::set(set, matches, variables),
+        },
         Command::Price(command) => match command {
             PriceCommand::List(args) => price::list(&args, matches, variables),
             PriceCommand::Check(args) => price::check(&args, matches, variables),

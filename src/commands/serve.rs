@@ -181,6 +181,7 @@ fn serve(
             key_storage: config.key_storage,
             calendar: config.calendar.clone(),
             prices: PriceFile::Read(price_file),
+            limits: Some(Arc::clone(&limits.shared)),
             on_change: Some(refresh_keys(keys)),
         },
         access: AdminAccess::new(config.admin_token.as_ref(), config.admin_allow.clone()),

@@ -47,6 +47,7 @@ impl Target {
                 Some(path) => PriceFile::Unread(path),
                 None => PriceFile::Read(None),
             },
+            limits: None,
             on_change: None,
         })))
     }

@@ -17,8 +17,8 @@ use super::{
 use crate::{
     admin::{
         AddUsers, AdminError, AllowKey, DeleteUser, ForbidKey, GenerateKey, HashKeys, KeyOptions,
-        ListUsers, Operation, RenameUser, RotateKey, SetUser, ShowUser, UserLine, UserOrKey,
-        closest,
+        LimitChanges, ListLimits, ListUsers, Operation, RenameUser, RotateKey, SetUser, ShowUser,
+        UserLine, UserOrKey, closest,
     },
     cli::people::{
         DeleteArgs, HashKeysArgs, KeyOptionArgs, UserAccessArgs, UserAddArgs, UserArgs,
@@ -34,7 +34,22 @@ use crate::{
 };
 
 /// The columns that a file of users may have.
-const COLUMNS: [&str; 5] = ["name", "group", "label", "key", "expires"];
+const COLUMNS: [&str; 14] = [
+    "name",
+    "group",
+    "label",
+    "key",
+    "expires",
+    "budget",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "concurrent",
+    "models",
+    "deny_models",
+    "max_output_tokens",
+    "weight",
+    "unpriced",
+];
 
 pub(super) fn add(
     args: &UserAddArgs,
@@ -132,6 +147,7 @@ fn one(mut lines: Vec<UserLine>) -> anyhow::Result<GenerateKey> {
         username: Some(line.username),
         group: line.group,
         options: line.options,
+        limits: line.limits,
     })
 }
 
@@ -146,6 +162,7 @@ fn lines_of_names(args: &UserAddArgs) -> anyhow::Result<Vec<UserLine>> {
         username: name.clone(),
         group: args.group.clone(),
         options: options.clone(),
+        limits: args.limits.changes(),
         line: None,
     };
     Ok(args.names.iter().map(line).collect())
@@ -186,7 +203,7 @@ fn lines_of(path: &Path) -> anyhow::Result<Vec<UserLine>> {
     let mut places = Vec::new();
     for title in &header {
         let known = COLUMNS.iter().position(|column| {
-            let title = title.to_ascii_lowercase();
+            let title = title.to_ascii_lowercase().replace('-', "_");
             title == *column || *column == "name" && title == "username"
         });
         match known {
@@ -226,6 +243,22 @@ fn lines_of(path: &Path) -> anyhow::Result<Vec<UserLine>> {
                 label: value(2),
                 key: value(3),
                 expires: value(4),
+            },
+            limits: LimitChanges {
+                budget: value(5).map_or_else(Vec::new, |text| {
+                    text.split(';')
+                        .map(|budget| budget.trim().to_owned())
+                        .collect()
+                }),
+                requests_per_minute: value(6),
+                tokens_per_minute: value(7),
+                concurrent: value(8),
+                models: value(9),
+                deny_models: value(10),
+                max_output_tokens: value(11),
+                weight: value(12),
+                unpriced: value(13),
+                ..LimitChanges::default()
             },
             line: record
                 .position()
@@ -322,14 +355,32 @@ pub(super) fn set(
     variables: &Variables,
 ) -> anyhow::Result<()> {
     let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
+    let has_group = args.group.is_some() || args.no_group;
+    let limits = args.limits.changes();
+    let has_limits = !limits.is_empty();
     let user = target.run(SetUser {
         username: Some(args.name.clone()),
-        group: Some(args.group.clone()),
+        group: has_group.then(|| args.group.clone()),
+        limits,
     })?;
     if args.output.json {
         return print_json(&user);
     }
     let name = &user.username;
+    if has_limits {
+        let list = target.run(ListLimits {
+            username: Some(name.clone()),
+            group: None,
+        })?;
+        if list.limits.is_empty() {
+            print(&format!("no limits apply to {name:?}"))?;
+        } else {
+            print_table(&tables::limits(&list.limits))?;
+        }
+    }
+    if !has_group {
+        return Ok(());
+    }
     match &user.group {
         Some(group) => print(&format!("{name:?} is in the group {group:?}")),
         None => print(&format!("{name:?} is in no group")),

@@ -64,6 +64,8 @@ pub struct NumberRule {
 pub struct ModelRule {
     pub source: LimitSource,
     patterns: ModelPatterns,
+    /// The list as it is set.
+    text: String,
     /// The list has the models that are not allowed.
     is_denial: bool,
     pub is_watched: bool,
@@ -102,6 +104,12 @@ impl BudgetRule {
 }
 
 impl ModelRule {
+    /// Returns the list as it is set.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Returns whether the rule lets a model pass. A request that names no model passes no list of
     /// allowed models but `*`.
     #[must_use]
@@ -305,6 +313,7 @@ impl UserRules {
             self.models.push(ModelRule {
                 source,
                 patterns: ModelPatterns::new(patterns),
+                text: patterns.join(","),
                 is_denial: limit.kind == LimitKind::DenyModels,
                 is_watched,
             });

@@ -54,7 +54,7 @@ impl Route {
 
 /// Every route. No other path below `/admin` is served, and a test compares this table with
 /// docs/openapi.json.
-static ROUTES: [Route; 27] = [
+static ROUTES: [Route; 29] = [
     Route::of::<admin::GenerateKey>(),
     Route::of::<admin::AddUsers>(),
     Route::of::<admin::ListUsers>(),
@@ -76,6 +76,8 @@ static ROUTES: [Route; 27] = [
     Route::of::<admin::SetGroup>(),
     Route::of::<admin::RenameGroup>(),
     Route::of::<admin::DeleteGroup>(),
+    Route::of::<admin::SetLimits>(),
+    Route::of::<admin::ListLimits>(),
     Route::of::<admin::ListCosts>(),
     Route::of::<admin::ListPrices>(),
     Route::of::<admin::CheckPrices>(),

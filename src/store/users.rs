@@ -8,8 +8,9 @@ use super::{
     StoreError, groups,
     identity::{UserIdentity, UserSelector, find, find_by_text, refuse_key},
     keys::{self, IssuedKey, KeyStorage, NewKey},
+    limits,
 };
-use crate::model::{UserName, format_seconds, now_ms};
+use crate::model::{Extra, Limit, LimitScope, UserName, format_seconds, now_ms};
 
 const INSERT: &str = "INSERT INTO users (username, group_id, created_at_ms) VALUES (?1, ?2, ?3)";
 const NAMES: &str = "SELECT id, username, deleted_at_ms IS NOT NULL, group_id FROM users";
@@ -78,6 +79,8 @@ pub struct NewUser {
     pub name: UserName,
     pub group: Option<String>,
     pub key: NewKey,
+    pub limits: Vec<Limit>,
+    pub extra: Option<Extra>,
 }
 
 /// The name of a user, who may be deleted.
@@ -166,6 +169,13 @@ fn add_one(
         .prepare_cached(INSERT)?
         .execute(params![username, group_id, now_ms()])?;
     let user_id = connection.last_insert_rowid();
+    let scope = LimitScope::User(user_id);
+    for limit in &user.limits {
+        limits::set(connection, scope, limit)?;
+    }
+    if let Some(extra) = &user.extra {
+        limits::add_extra(connection, scope, extra)?;
+    }
     let issued = keys::insert(connection, user_id, username, user.key, storage)?;
     Ok(IssuedKey {
         group: user.group,

@@ -1,9 +1,11 @@
 //! The columns of each list that commands print.
 
 mod costs;
+mod limits;
 mod people;
 mod prices;
 
 pub(super) use costs::{CostLines, dollars};
+pub(super) use limits::limits;
 pub(super) use people::{groups, issued, keys, users};
 pub(super) use prices::{price, prices, repriced, unpriced};

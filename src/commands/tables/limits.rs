@@ -1,0 +1,76 @@
+//! The list of limits.
+
+use serde_json::Value;
+
+use crate::admin::LimitEntry;
+use crate::commands::listing::{
+    Cell, Column,
+    ColumnKind::{Name, Number, Text},
+    Listing,
+};
+
+pub(in crate::commands) fn limits(limits: &[LimitEntry]) -> Listing {
+    let has = |value: fn(&LimitEntry) -> bool| limits.iter().any(value);
+    let has_refused = has(|limit| limit.refused.is_some_and(|refused| refused > 0));
+    let row = |limit: &LimitEntry| {
+        let whose = match limit.scope.as_str() {
+            "everybody" => "everybody".to_owned(),
+            scope => format!("{scope} {}", limit.name.as_deref().unwrap_or("-")),
+        };
+        let kind = limit.kind.replace('_', " ");
+        let value = if limit.is_watched {
+            format!("{} (watched)", limit.value)
+        } else {
+            limit.value.clone()
+        };
+        vec![
+            Cell::text(whose),
+            Cell::text(kind),
+            Cell::text(value),
+            amount(limit.used.as_ref()),
+            amount(limit.reserved.as_ref()),
+            amount(limit.left.as_ref()),
+            Cell::optional(limit.resets_at.as_deref()),
+            Cell::optional(limit.extra.as_deref()),
+            Cell::optional(limit.refused.map(|refused| refused.to_string())),
+        ]
+    };
+    Listing {
+        columns: vec![
+            Column::new("of", "of", Name),
+            Column::new("limit", "kind", Text),
+            Column::new("value", "value", Name),
+            Column::new("used", "used", Number),
+            Column::new("reserved", "reserved", Number)
+                .rank(4)
+                .shown_if(has(|limit| limit.reserved.is_some())),
+            Column::new("left", "left", Number),
+            Column::new("resets", "resets_at", Text).rank(3),
+            Column::new("extra", "extra", Text)
+                .rank(2)
+                .shown_if(has(|limit| limit.extra.is_some())),
+            Column::new("refused", "refused", Number)
+                .rank(5)
+                .shown_if(has_refused),
+        ],
+        rows: limits.iter().map(row).collect(),
+        total: None,
+    }
+}
+
+/// Returns the cell of an amount: dollars without needless zeros on a terminal.
+fn amount(value: Option<&Value>) -> Cell {
+    match value {
+        None => Cell::optional(None::<String>),
+        Some(Value::String(text)) => {
+            let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+            let fraction = fraction.trim_end_matches('0');
+            Cell {
+                shown: format!("{whole}.{fraction:0<2}"),
+                plain: text.clone(),
+            }
+        }
+        Some(Value::Number(number)) => Cell::number(number.as_i64().unwrap_or(i64::MAX)),
+        Some(other) => Cell::text(other.to_string()),
+    }
+}
