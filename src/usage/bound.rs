@@ -14,8 +14,8 @@ const LETTER: u64 = 2;
 const LONG_WORD_LETTER: u64 = 6;
 const WORD_LETTERS: u64 = 7;
 /// A capital letter behind a small one begins a token, and so does a letter behind a digit.
-const CHANGE: u64 = 10;
-const DIGIT: u64 = 7;
+const CHANGE: u64 = 12;
+const DIGIT: u64 = 8;
 const PUNCTUATION: u64 = 9;
 const BLANK: u64 = 2;
 /// A byte of a character that is not ASCII, which has two to four.
@@ -50,6 +50,8 @@ pub fn input_bound(text: &str, left_out: impl IntoIterator<Item = usize>) -> u64
                 }
             }
             b'0'..=b'9' => DIGIT,
+            // A quote in a text has a backslash before it, so that this one is JSON's.
+            b'"' => 0,
             0..=b' ' => BLANK,
             128.. => BEYOND_ASCII,
             _ => PUNCTUATION,

@@ -14,6 +14,7 @@ mod harness;
 mod hashed_keys;
 mod keys;
 mod ledger;
+mod limits;
 mod mixed_load;
 mod money;
 mod objects;
