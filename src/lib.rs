@@ -10,6 +10,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod json;
+pub mod limits;
 pub mod model;
 pub mod prices;
 #[cfg(any(test, fuzzing))]

@@ -1,6 +1,6 @@
 //! Objects that users store at the backend: their owners, and whether their usage is billed.
 
-use super::UsageRow;
+use super::{Usage, UsageRow};
 
 /// The kind of an object, by the endpoint that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -132,6 +132,18 @@ pub enum Extent {
 }
 
 impl Entry {
+    /// Returns the usage of the entry's row; none of an entry without one.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        match self {
+            Self::Row(row) | Self::Kept { row, .. } | Self::Billed { row, .. } => row.usage,
+            Self::Made(_)
+            | Self::Forgotten { .. }
+            | Self::Missing { .. }
+            | Self::Expired { .. } => Usage::default(),
+        }
+    }
+
     /// Returns the entry of a row, which closes the account in `billed_to`.
     #[must_use]
     pub fn of(row: UsageRow, billed_to: Option<(Account, Extent)>) -> Self {

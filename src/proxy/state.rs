@@ -87,7 +87,8 @@ impl Worker {
     /// # Errors
     /// 503 if the wait is too long or the server stops.
     pub async fn admit(&self, context: RequestContext<'_>) -> Result<Box<Exchange>, ApiError> {
-        let permit = self.shared.admission.admit().await?;
+        let (admission, caller) = (&self.shared.admission, &context.arrival.caller);
+        let permit = admission.admit(caller, context.body.len()).await?;
         let accounting = Rc::clone(&self.accounting);
         Ok(Exchange::start(context, accounting, permit))
     }

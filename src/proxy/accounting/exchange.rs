@@ -73,7 +73,7 @@ pub struct Exchange {
     is_of_object: bool,
     /// The line of the access log was handed over with the row.
     is_logged: bool,
-    _permit: Permit,
+    permit: Permit,
 }
 
 struct AnswerHead {
@@ -135,7 +135,7 @@ impl Exchange {
             is_of_object: endpoint.is_of_object() && request.query_string().is_empty(),
             is_logged: false,
             arrival,
-            _permit: permit,
+            permit,
         })
     }
 

@@ -21,10 +21,21 @@ use owners::Owners;
 use throttle::Throttle;
 
 use super::error::ApiError;
+use crate::limits::fair_queue::{Weight, service};
 
 /// Wait for a key that is not known yet: twice the time within which the ledger's thread notices a
 /// new user.
 const NEW_KEY_PATIENCE: Duration = Duration::from_millis(100);
+/// Output tokens that are reserved for a request.
+const RESERVED_OUTPUT_TOKENS: u64 = 4_096;
+/// Bytes of a body that make a token, about.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// Returns the service that is reserved in the fair queue for a request with a body of this length.
+#[must_use]
+pub fn service_estimate(body_bytes: usize) -> u64 {
+    service(body_bytes as u64 / BYTES_PER_TOKEN, RESERVED_OUTPUT_TOKENS)
+}
 
 /// Decides over the requests of all workers.
 pub struct AdmissionControl {
@@ -77,7 +88,22 @@ impl AdmissionControl {
     ///
     /// # Errors
     /// 503 when the wait is too long or the server stops.
-    pub async fn admit(&self) -> Result<Permit, ApiError> {
-        self.gate.enter().await
+    pub async fn admit(&self, caller: &Caller, body_bytes: usize) -> Result<Permit, ApiError> {
+        let service = service_estimate(body_bytes);
+        self.gate.enter(caller.id, Weight::ONE, service).await
+    }
+
+    /// Waits until a request of the proxy itself may go to the backend: for a user, or for nobody
+    /// (0). It uses no tokens.
+    ///
+    /// # Errors
+    /// 503 when the wait is too long or the server stops.
+    pub async fn admit_own(&self, user_id: i64) -> Result<Permit, ApiError> {
+        let mut permit = self
+            .gate
+            .enter(user_id, Weight::ONE, service_estimate(0))
+            .await?;
+        permit.correct(0);
+        Ok(permit)
     }
 }

@@ -208,7 +208,7 @@ async fn exchange(store: &Store, ledger: &LedgerThread) -> Box<Exchange> {
         ledger: WorkerLedger::new(ledger.handle()),
         estimator: Estimator::new(ledger.handle()),
     });
-    let permit = admission.admit().await.unwrap();
+    let permit = admission.admit(&arrival.caller, 0).await.unwrap();
     let context = RequestContext::new(&request, arrival, endpoint);
     let mut exchange = Exchange::start(context, accounting, permit);
     exchange.mark_sent();
