@@ -60,8 +60,13 @@ fn nine_users_wait_for_one_service_time_behind_another_users_long_line() {
     let started = Instant::now();
     let before = backend.requests().len();
     let (took, served) = thread::scope(|scope| {
-        for key in &keys {
-            scope.spawn(|| ask_now_and_then(&proxy, key, &stop, &waits));
+        for (n, key) in (0..).zip(&keys) {
+            let (proxy, stop, waits) = (&proxy, &stop, &waits);
+            scope.spawn(move || {
+                // All at once would be more than the permits.
+                thread::sleep(SERVICE * n / 4);
+                ask_now_and_then(proxy, key, stop, waits);
+            });
         }
         thread::sleep(Duration::from_secs(3));
         let (took, served) = (started.elapsed(), backend.requests().len() - before);
