@@ -6,6 +6,7 @@
 
 mod amounts;
 mod bucket;
+pub mod fair_queue;
 mod limiter;
 mod models;
 mod refusal;

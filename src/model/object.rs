@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{RowHold, UsageRow};
+use super::{RowHold, Usage, UsageRow};
 
 /// The kind of an object, by the endpoint that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -147,6 +147,18 @@ pub enum Extent {
 }
 
 impl Entry {
+    /// Returns the usage of the entry's row; none of an entry without one.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        match self {
+            Self::Row(row) | Self::Kept { row, .. } | Self::Billed { row, .. } => row.usage,
+            Self::Made(_)
+            | Self::Forgotten { .. }
+            | Self::Missing { .. }
+            | Self::Expired { .. } => Usage::default(),
+        }
+    }
+
     /// Returns the entry of a row, which closes the account in `billed_to`.
     #[must_use]
     pub fn of(row: UsageRow, billed_to: Option<(Account, Extent)>) -> Self {

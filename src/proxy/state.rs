@@ -89,6 +89,7 @@ impl Worker {
     pub async fn admit(&self, context: RequestContext<'_>) -> Result<Box<Exchange>, ApiError> {
         let started_at_ms = context.started_at_ms();
         let applicant = Applicant {
+            user_id: context.arrival.caller.id,
             rules: context.rules.as_ref(),
             conditions: Conditions {
                 endpoint: context.endpoint,

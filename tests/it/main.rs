@@ -7,6 +7,7 @@ mod connect;
 mod database;
 mod endpoints;
 mod errors;
+mod fairness;
 mod faults;
 mod first_steps;
 mod gate;

@@ -78,7 +78,7 @@ pub struct Exchange {
     is_logged: bool,
     /// `None` for a user without limits.
     limits: Option<Admitted>,
-    _permit: Permit,
+    permit: Permit,
 }
 
 struct AnswerHead {
@@ -142,7 +142,7 @@ impl Exchange {
             is_logged: false,
             arrival,
             limits,
-            _permit: permit,
+            permit: permit,
         })
     }
 

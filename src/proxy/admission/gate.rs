@@ -1,5 +1,5 @@
-//! The gate limits how many requests are at the backend at once, over all workers, first come,
-//! first served. The drain counts the requests in flight, which a stopping server waits for.
+//! The gate limits how many requests are at the backend at once, over all workers, in the order of
+//! [`FairQueue`]. The drain counts the requests in flight, which a stopping server waits for.
 
 use std::{
     collections::HashMap,
@@ -10,22 +10,46 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, oneshot};
 
-use crate::proxy::error::ApiError;
+use crate::{
+    limits::fair_queue::{Claim, FairQueue, Grant, Place, Weight},
+    proxy::error::ApiError,
+};
 use actix_web::http::StatusCode;
 
 /// Limits the requests at the backend; shared by all workers.
 pub struct Gate {
     /// `None` if there is no limit.
-    permits: Option<Arc<Semaphore>>,
+    line: Option<Arc<Line>>,
     queue_timeout: Duration,
     drain: Arc<Drain>,
 }
 
 /// The right to be at the backend. Dropping it lets the next request in.
 pub struct Permit {
-    _permit: Option<OwnedSemaphorePermit>,
+    /// `None` if there is no limit.
+    held: Option<HeldPermit>,
+}
+
+struct HeldPermit {
+    line: Arc<Line>,
+    grant: Grant,
+    /// The service that the request had, or what was reserved until that is known.
+    service: u64,
+}
+
+/// The permits and who waits for them.
+struct Line {
+    queue: Mutex<FairQueue<oneshot::Sender<Permit>>>,
+}
+
+/// A request in line, until it is dropped.
+struct WaitingRequest<'l> {
+    line: &'l Line,
+    place: Place,
+    /// Gets the permit. If it is dropped with a permit in it, that goes to the next.
+    permit: oneshot::Receiver<Permit>,
 }
 
 /// Limits how many uploads each user has at once; shared by all workers. An upload holds its permit
@@ -107,31 +131,45 @@ impl Gate {
     /// A `limit` of 0 is unlimited.
     #[must_use]
     pub fn new(limit: usize, queue_timeout: Duration, drain: Arc<Drain>) -> Self {
+        let line = || Line {
+            queue: Mutex::new(FairQueue::new(limit)),
+        };
         Self {
-            permits: (limit > 0).then(|| Arc::new(Semaphore::new(limit))),
+            line: (limit > 0).then(|| Arc::new(line())),
             queue_timeout,
             drain,
         }
     }
 
-    /// Waits in line. Dropping the future leaves the line.
+    /// Waits for a permit. `service` is what the request will probably use, in the unit of
+    /// [`service`](crate::limits::fair_queue::service). Dropping the future leaves the line.
     ///
     /// # Errors
     /// 503 if the wait is longer than `queue_timeout` or the server stops.
-    pub async fn enter(&self) -> Result<Permit, ApiError> {
-        let Some(permits) = &self.permits else {
-            return Ok(Permit { _permit: None });
+    pub async fn enter(
+        &self,
+        user_id: i64,
+        weight: Weight,
+        service: u64,
+    ) -> Result<Permit, ApiError> {
+        let Some(line) = &self.line else {
+            return Ok(Permit { held: None });
         };
-        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
-            return Ok(Permit {
-                _permit: Some(permit),
-            });
+        let claim = Claim {
+            user_id,
+            weight,
+            service,
+        };
+        match line.enter(claim) {
+            Ok(permit) => Ok(permit),
+            Err(waiting) => self.wait(waiting).await,
         }
+    }
+
+    async fn wait(&self, mut waiting: WaitingRequest<'_>) -> Result<Permit, ApiError> {
         tokio::select! {
-            permit = Arc::clone(permits).acquire_owned() => match permit {
-                Ok(permit) => Ok(Permit { _permit: Some(permit) }),
-                Err(_) => Err(shutting_down()),
-            },
+            biased;
+            permit = &mut waiting.permit => permit.map_err(|_| shutting_down()),
             () = self.drain.started() => Err(shutting_down()),
             () = tokio::time::sleep(self.queue_timeout) => Err(ApiError::server(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -140,6 +178,103 @@ impl Gate {
             )
             .retry_after(5)),
         }
+    }
+
+    /// Returns the number of requests that wait in line.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.line.as_ref().map_or(0, |line| line.lock().waiting())
+    }
+
+    /// Returns the number of permits in use; 0 without a limit.
+    #[must_use]
+    pub fn in_use(&self) -> usize {
+        self.line.as_ref().map_or(0, |line| line.lock().in_use())
+    }
+}
+
+impl Line {
+    /// Takes a permit, or a place in line.
+    fn enter(self: &Arc<Self>, claim: Claim) -> Result<Permit, WaitingRequest<'_>> {
+        let mut queue = self.lock();
+        if let Some(grant) = queue.try_enter(claim) {
+            drop(queue);
+            return Ok(self.permit(claim.service, grant));
+        }
+        let (sender, permit) = oneshot::channel();
+        let place = queue.wait(claim, sender);
+        drop(queue);
+        Err(WaitingRequest {
+            line: self,
+            place,
+            permit,
+        })
+    }
+
+    /// Takes a permit back and gives it to the next in line who is still there.
+    fn release(self: &Arc<Self>, mut grant: Grant, mut service: u64) {
+        loop {
+            let mut queue = self.lock();
+            queue.release(grant, service);
+            let next = queue.hand_out();
+            drop(queue);
+            let Some((waiter, next)) = next else {
+                return;
+            };
+            // Waking another thread is a system call, which no one should wait for with the lock.
+            let Err(mut refused) = waiter.send(self.permit(next.service(), next)) else {
+                return;
+            };
+            // The waiter vanished a moment ago.
+            let Some(held) = refused.held.take() else {
+                return;
+            };
+            (grant, service) = (held.grant, 0);
+        }
+    }
+
+    fn permit(self: &Arc<Self>, service: u64, grant: Grant) -> Permit {
+        Permit {
+            held: Some(HeldPermit {
+                line: Arc::clone(self),
+                grant,
+                service,
+            }),
+        }
+    }
+
+    /// A panic while the lock was held would be a bug of the queue; the permits go on.
+    fn lock(&self) -> MutexGuard<'_, FairQueue<oneshot::Sender<Permit>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// Notes the service that the request had. It counts for its user when the permit goes back.
+    pub fn correct(&mut self, actual_service: u64) {
+        if let Some(held) = &mut self.held {
+            held.service = actual_service;
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(HeldPermit {
+            line,
+            grant,
+            service,
+        }) = self.held.take()
+        {
+            line.release(grant, service);
+        }
+    }
+}
+
+impl Drop for WaitingRequest<'_> {
+    fn drop(&mut self) {
+        let left = self.line.lock().cancel(self.place);
+        drop(left);
     }
 }
 
@@ -219,6 +354,12 @@ fn shutting_down() -> ApiError {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        future::{Future, poll_fn},
+        pin::Pin,
+        task::Poll,
+    };
+
     use super::*;
 
     #[test]
@@ -231,5 +372,68 @@ mod tests {
         assert!(shares.lock().is_empty() && shares.enter(1).is_ok());
         let single = UploadShares::new(1);
         assert!(single.enter(1).is_ok());
+    }
+
+    fn gate(limit: usize) -> Gate {
+        Gate::new(limit, Duration::from_secs(60), Arc::default())
+    }
+
+    async fn enter(gate: &Gate, user_id: i64) -> Permit {
+        let entered = gate.enter(user_id, Weight::ONE, 1_000).await;
+        entered.ok().unwrap()
+    }
+
+    /// Polls a future once.
+    async fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+        poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context))).await
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_permit_whose_waiter_vanished_goes_to_the_next() {
+        let gate = gate(1);
+        let first = enter(&gate, 1).await;
+        let mut vanishing = Box::pin(gate.enter(2, Weight::ONE, 1_000));
+        let mut waiting = Box::pin(gate.enter(3, Weight::ONE, 1_000));
+        assert!(poll(&mut vanishing).await.is_pending());
+        assert!(poll(&mut waiting).await.is_pending());
+        assert_eq!((gate.waiting(), gate.in_use()), (2, 1));
+        drop(first);
+        assert_eq!((gate.waiting(), gate.in_use()), (1, 1));
+        // The permit is on its way to the second.
+        drop(vanishing);
+        assert_eq!((gate.waiting(), gate.in_use()), (0, 1));
+        drop(waiting.await);
+        assert_eq!((gate.waiting(), gate.in_use()), (0, 0));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn dropping_the_future_leaves_the_line_and_a_stop_ends_it() {
+        let gate = gate(1);
+        let first = enter(&gate, 1).await;
+        let mut leaving = Box::pin(gate.enter(2, Weight::ONE, 1_000));
+        assert!(poll(&mut leaving).await.is_pending());
+        drop(leaving);
+        assert_eq!((gate.waiting(), gate.in_use()), (0, 1));
+        let mut stopped = Box::pin(gate.enter(2, Weight::ONE, 1_000));
+        assert!(poll(&mut stopped).await.is_pending());
+        gate.drain.start();
+        assert!(stopped.await.is_err_and(|error| error.status() == 503));
+        drop(first);
+        assert_eq!((gate.waiting(), gate.in_use()), (0, 0));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_corrected_permit_counts_as_what_it_used() {
+        let gate = gate(1);
+        let mut first = enter(&gate, 1).await;
+        let mut of_first = Box::pin(gate.enter(1, Weight::ONE, 10));
+        let mut of_second = Box::pin(gate.enter(2, Weight::ONE, 10));
+        assert!(poll(&mut of_first).await.is_pending());
+        assert!(poll(&mut of_second).await.is_pending());
+        first.correct(100_000);
+        drop(first);
+        assert!(poll(&mut of_first).await.is_pending());
+        drop(of_second.await);
+        assert!(of_first.await.is_ok());
     }
 }

@@ -16,20 +16,33 @@ use std::{
 
 use actix_web::http::{StatusCode, header::HeaderMap};
 
-use crate::limits::{Admitted, Demand, UserRules};
 use auth::{Caller, KeyTable};
 use body_budget::BodyBudget;
-use demand::Conditions;
+use demand::{Conditions, DEFAULT_OUTPUT_TOKENS};
 use gate::{Drain, Gate, InFlight, Permit, UploadShares};
 use limits::RequestLimits;
 use owners::Owners;
 use throttle::Throttle;
 
 use super::{error::ApiError, request::AskedUsage};
+use crate::limits::{
+    Admitted, Demand, UserRules,
+    fair_queue::{Weight, service},
+};
 
 /// Wait for a key that is not known yet: twice the time within which the ledger's thread notices a
 /// new user.
 const NEW_KEY_PATIENCE: Duration = Duration::from_millis(100);
+/// Most output tokens that are reserved for a request in the fair queue.
+const MAX_RESERVED_OUTPUT_TOKENS: u64 = 1_000_000;
+
+/// Returns the service that is reserved in the fair queue for a request.
+fn service_estimate(asked: &AskedUsage) -> u64 {
+    let each = asked.max_output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS);
+    let output = each.saturating_mul(asked.choices.max(1));
+    // No client may push its counter beyond all others by a number that no backend makes.
+    service(asked.input_tokens, output.min(MAX_RESERVED_OUTPUT_TOKENS))
+}
 
 /// Decides over the requests of all workers.
 pub struct AdmissionControl {
@@ -52,6 +65,7 @@ pub struct Arrival {
 
 /// A request that is to be admitted.
 pub struct Applicant<'a> {
+    pub user_id: i64,
     /// The limits of its user; `None` without any.
     pub rules: Option<&'a Arc<UserRules>>,
     pub conditions: Conditions<'a>,
@@ -109,7 +123,11 @@ impl AdmissionControl {
             Some(rules) => Some(self.reserve(rules, &applicant)?),
             None => None,
         };
-        let permit = self.gate.enter().await?;
+        let weight = applicant
+            .rules
+            .map_or(Weight::ONE, |rules| Weight::of(rules.weight));
+        let service = service_estimate(applicant.asked);
+        let permit = self.gate.enter(applicant.user_id, weight, service).await?;
         Ok(Admission { permit, limits })
     }
 
@@ -131,5 +149,23 @@ impl AdmissionControl {
                 self.limits.reserve_demand(rules, demand, started_at_ms)
             }
         }
+    }
+
+    /// Waits until a request of the proxy itself may go to the backend: for a user, or for nobody
+    /// (0). It uses no tokens.
+    ///
+    /// # Errors
+    /// 503 when the wait is too long or the server stops.
+    pub async fn admit_own(&self, user_id: i64) -> Result<Permit, ApiError> {
+        let mut permit = self
+            .gate
+            .enter(
+                user_id,
+                Weight::ONE,
+                service_estimate(&AskedUsage::default()),
+            )
+            .await?;
+        permit.correct(0);
+        Ok(permit)
     }
 }

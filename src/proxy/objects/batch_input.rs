@@ -127,7 +127,8 @@ async fn check_file(
     id: &str,
 ) -> Result<(HashSet<Claim>, Demand), ApiError> {
     let shared = &worker.shared;
-    let _permit = shared.admission.gate.enter().await?;
+    let user_id = context.arrival.caller.id;
+    let _permit = shared.admission.admit_own(user_id).await?;
     let target = format!("/v1/files/{id}/content");
     let mut response = subrequest::get(worker, context.request, &target).await?;
     match response.status {

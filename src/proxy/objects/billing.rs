@@ -44,7 +44,8 @@ pub async fn before_deletion(
     if recorder.account() == AccountState::Closed {
         return Ok(());
     }
-    let _permit = worker.shared.admission.gate.enter().await?;
+    let user_id = context.arrival.caller.id;
+    let _permit = worker.shared.admission.admit_own(user_id).await?;
     let mut response = subrequest::get(worker, context.request, context.request.path()).await?;
     match response.status {
         StatusCode::OK => {}
@@ -64,7 +65,6 @@ pub async fn before_deletion(
     let limit_bytes = worker.shared.max_body_bytes;
     let budget = &worker.shared.admission.bodies;
     let body = whole_body(&mut response, limit_bytes, budget).await?;
-    let user_id = context.arrival.caller.id;
     let row = row_of(RESPONSES, user_id, &body);
     let mut stored = AnswerObjects::default();
     stored.read(&body);

@@ -39,6 +39,8 @@ const MAX_OBJECTS: usize = 500;
 /// Failures in a row after which the round ends. One may be the object's own, so many are the
 /// backend's.
 const MAX_FAILURES: usize = 5;
+/// The user as whom the reconciler waits in line.
+const NOBODY: i64 = 0;
 /// Longest look at one object, because the next ones wait.
 const MAX_LOOK: Duration = Duration::from_secs(60);
 
@@ -106,7 +108,7 @@ impl OpenAccounts {
         let mut failures = 0;
         for object in pending {
             let place = object.place();
-            let _permit = worker.shared.admission.gate.enter().await?;
+            let _permit = worker.shared.admission.admit_own(NOBODY).await?;
             let looked = tokio::time::timeout(MAX_LOOK, poll_object(worker, object)).await;
             failures = match looked {
                 Ok(Ok(())) => 0,

@@ -225,6 +225,7 @@ async fn exchange(store: &Store, ledger: &LedgerThread) -> Box<Exchange> {
     });
     let context = RequestContext::new(&request, arrival, endpoint);
     let applicant = Applicant {
+        user_id: 1,
         rules: None,
         conditions: Conditions {
             endpoint,

@@ -3,7 +3,10 @@
 
 use super::{Exchange, Stage, millis_since};
 use crate::{
-    model::{Account, Entry, EstimatedTokens, Extent, Outcome, Progress, UsageRow, UsageSource},
+    limits::fair_queue::service,
+    model::{
+        Account, Entry, EstimatedTokens, Extent, Outcome, Progress, Usage, UsageRow, UsageSource,
+    },
     proxy::{
         accounting::{
             access_log::Booked,
@@ -28,10 +31,28 @@ pub(super) struct PendingWrites {
     pub(super) estimate: Option<Box<Estimate>>,
 }
 
+impl PendingWrites {
+    /// Returns the service that the request had, by the numbers that are known or else by length.
+    fn service(&self) -> u64 {
+        let usage = match (&self.row, &self.estimate) {
+            (Some(entry), _) => entry.usage(),
+            (None, Some(estimate)) => {
+                let missing = estimate.evidence.usage_by_length();
+                estimate.row.usage.saturating_add(missing)
+            }
+            (None, None) => Usage::default(),
+        };
+        service(usage.input, usage.output)
+    }
+}
+
 impl Exchange {
     /// Takes what there is to book. Later calls return nothing.
     pub(super) fn close(&mut self, outcome: Outcome) -> PendingWrites {
         if self.stage != Stage::Sent {
+            if self.stage == Stage::Unsent {
+                self.permit.correct(0);
+            }
             return PendingWrites::default();
         }
         self.stage = Stage::Booked;
@@ -71,6 +92,7 @@ impl Exchange {
                 self.writes_of(row, missing, Some((account, extent)))
             }
         };
+        self.permit.correct(writes.service());
         // A row that closes an object's account is written behind the object.
         match &mut writes.estimate {
             Some(estimate) => estimate.objects = objects,
