@@ -12,6 +12,7 @@ use clap::ArgMatches;
 use super::logging;
 use crate::{
     admin::{AdminContext, PriceFile},
+    alerts::{AlertSink, Webhook},
     config::{Config, ServeSettings, env_file::Variables},
     model::Secret,
     prices::Catalog,
@@ -26,14 +27,18 @@ use crate::{
             owners::Owners,
             throttle::Throttle,
         },
-        backend::{BackendSettings, Connector, connector},
+        backend::{BackendSettings, Connector, connector, tls_config},
         headers::OwnHeaders,
         request::usage_option::UsageOptionRefusals,
         state::Shared,
     },
-    server::{AdminAccess, AdminParts, ServerParts, listen, until_signalled},
+    server::{
+        AdminAccess, AdminParts, ServerParts,
+        alerts::{self as alert_sender, AlertParts, save_rest},
+        listen, until_signalled,
+    },
     store::{
-        Store, StoreError,
+        Store, StoreError, alerts,
         keys::{self, KeyStorage},
         ledger::{Ledger, LedgerThread, ServerLinks},
     },
@@ -63,6 +68,10 @@ pub(super) fn run(
     if config.key_storage == KeyStorage::Hashed {
         warn_of_clear_keys(&store)?;
     }
+    // Before anything is raised, so that the webhooks get it.
+    alerts::register(&*store.connection()?, &config.alert_webhooks)
+        .map_err(|error| store.explain(error))?;
+    let sink = AlertSink::default();
     let keys = Arc::new(KeyTable::default());
     let ledger = {
         let (changed, used) = (Arc::clone(&keys), Arc::clone(&keys));
@@ -72,6 +81,7 @@ pub(super) fn run(
             config.on_ledger_failure,
             ServerLinks {
                 price_file: price_file.clone(),
+                alerts: sink.clone(),
                 on_change: Box::new(move |connection| {
                     changed.refresh(|| keys::holders(connection))
                 }),
@@ -80,6 +90,7 @@ pub(super) fn run(
         )?
     };
     let estimator = Estimator::new(ledger.handle());
+    let webhooks = config.alert_webhooks.clone();
     let served = serve(
         config,
         &connector,
@@ -87,12 +98,16 @@ pub(super) fn run(
         &keys,
         price_file,
         (ledger.handle(), estimator.clone()),
+        sink.clone(),
     );
     // Some rows may still wait for the ledger, and some of them for an estimate.
     let closed = until_signalled(move || {
         estimator.close();
         ledger.close()
     });
+    if let Err(error) = save_rest(&store, &sink, &webhooks) {
+        log::warn!("alerts: some could not be saved: {error}");
+    }
     let lost = match closed.context("cannot close the ledger")? {
         Ok(lost) => lost,
         Err(name) => bail!(
@@ -117,6 +132,7 @@ fn serve(
     keys: &Arc<KeyTable>,
     price_file: Option<Catalog>,
     (ledger, estimator): (Ledger, Estimator),
+    sink: AlertSink,
 ) -> anyhow::Result<()> {
     let drain = Arc::new(Drain::default());
     let throttle = Arc::new(Throttle::default());
@@ -136,11 +152,13 @@ fn serve(
         bodies: BodyBudget::new(config.max_body_bytes),
         throttle: Arc::clone(&throttle),
     };
+    let alert_parts = alert_parts(&config, store, sink.clone())?;
     let shared = Shared {
         endpoints: config.endpoints,
         admission,
         ledger,
         estimator,
+        alerts: sink,
         own_headers: Arc::new(OwnHeaders::new(
             &config.backend_url,
             connector.plain_proxy(),
@@ -184,10 +202,26 @@ fn serve(
                 store.path().display()
             );
         }
+        alert_sender::start(alert_parts);
         listening
             .run(drain, config.shutdown_grace)
             .await
             .context("the server failed")
+    })
+}
+
+/// Returns what the sender of alerts needs.
+fn alert_parts(config: &Config, store: &Store, sink: AlertSink) -> anyhow::Result<AlertParts> {
+    let needs_tls = config.alert_webhooks.iter().any(Webhook::is_https);
+    let tls = needs_tls
+        .then(|| tls_config(config.extra_roots.as_deref()))
+        .transpose()?;
+    Ok(AlertParts {
+        store: store.clone(),
+        sink,
+        webhooks: config.alert_webhooks.clone(),
+        secret: config.alert_secret.clone(),
+        tls,
     })
 }
 

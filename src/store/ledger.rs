@@ -22,6 +22,7 @@ use std::{
 };
 
 use super::{Store, StoreError};
+use crate::alerts::{Alert, AlertSink, LedgerFailure};
 
 pub(super) use pricing::Pricer;
 pub use queue::{Ledger, NotWritten, OnFailure};
@@ -60,6 +61,8 @@ impl LedgerThread {
         let pricer = Pricer::new(links.price_file.clone());
         let ledger = Ledger::new(on_failure);
         let mut writer = Writer {
+            alerts: links.alerts.clone(),
+            failure: LedgerFailure::default(),
             users: UsersWatch::new(&connection, links)?,
             wal: WalWatch::new(store.path(), &connection),
             connection,
@@ -72,7 +75,7 @@ impl LedgerThread {
         let thread = thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || {
-                let _guard = DeadUnlessClosed(Arc::clone(&writer.shared));
+                let _guard = DeadUnlessClosed(Arc::clone(&writer.shared), writer.alerts.clone());
                 writer.run()
             })
             .map_err(|error| StoreError::Unavailable {
@@ -100,13 +103,16 @@ impl LedgerThread {
 
 /// Marks the ledger as dead if the writing thread panics, so that no answer waits for it and no
 /// request is served.
-struct DeadUnlessClosed(Arc<Shared>);
+struct DeadUnlessClosed(Arc<Shared>, AlertSink);
 
 impl Drop for DeadUnlessClosed {
     fn drop(&mut self) {
         let mut queue = self.0.lock();
         if !queue.closing || thread::panicking() {
             log::error!("ledger: the writing thread died, restart the server");
+            self.1.push(Alert::LedgerFailing {
+                reason: "the writing thread died, restart the server".to_owned(),
+            });
             self.0.dead.store(true, Ordering::Relaxed);
             queue.lost += std::mem::take(&mut queue.entries);
             queue.requests.clear();

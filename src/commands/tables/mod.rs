@@ -1,9 +1,11 @@
 //! The columns of each list that commands print.
 
+mod alerts;
 mod costs;
 mod people;
 mod prices;
 
+pub(super) use alerts::alerts;
 pub(super) use costs::{CostLines, dollars};
 pub(super) use people::{groups, issued, keys, users};
 pub(super) use prices::{price, prices, repriced, unpriced};

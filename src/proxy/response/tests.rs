@@ -23,6 +23,7 @@ use tokio::{
 
 use super::{WorkerStreams, answer::answer};
 use crate::{
+    alerts::AlertSink,
     model::{ApiKey, KeyHolder},
     proxy::{
         accounting::{
@@ -207,6 +208,7 @@ async fn exchange(store: &Store, ledger: &LedgerThread) -> Box<Exchange> {
     let accounting = Rc::new(WorkerAccounting {
         ledger: WorkerLedger::new(ledger.handle()),
         estimator: Estimator::new(ledger.handle()),
+        alerts: AlertSink::default(),
     });
     let permit = admission.admit().await.unwrap();
     let context = RequestContext::new(&request, arrival, endpoint);

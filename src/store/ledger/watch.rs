@@ -8,12 +8,12 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode};
 
-use crate::prices::Catalog;
 use crate::store::{
     StoreError, keys,
     sqlite::{BUSY_TIMEOUT, data_version, in_transaction},
     users,
 };
+use crate::{alerts::AlertSink, prices::Catalog};
 
 /// Interval between two looks whether another process changed the users. A forbidden key stops
 /// working within about this.
@@ -34,6 +34,8 @@ pub type TakeUses = Box<dyn FnMut() -> Vec<(i64, i64)> + Send>;
 pub struct ServerLinks {
     /// Prices of a file.
     pub price_file: Option<Catalog>,
+    /// Gets the alerts of the ledger, and learns that the database changed.
+    pub alerts: AlertSink,
     pub on_change: OnChange,
     pub take_uses: TakeUses,
 }
@@ -43,6 +45,7 @@ impl Default for ServerLinks {
     fn default() -> Self {
         Self {
             price_file: None,
+            alerts: AlertSink::default(),
             on_change: Box::new(|_| Ok(())),
             take_uses: Box::new(Vec::new),
         }
@@ -146,6 +149,7 @@ impl UsersWatch {
         if data_version == self.data_version {
             return Ok(Changes::None);
         }
+        self.links.alerts.note_change();
         let users_version = users::version(connection)?;
         let has_changed = users_version != self.users_version;
         if has_changed {
