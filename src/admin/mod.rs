@@ -1,6 +1,7 @@
 //! What an operator can ask and change: one type for each operation, with its JSON and its checks.
 //! The HTTP admin API and the command line run the same operations, so that they cannot differ.
 
+mod alerts;
 mod bulk;
 mod costs;
 mod error;
@@ -19,6 +20,7 @@ use std::{
 use rusqlite::Connection;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use alerts::{ListAlerts, TestAlert};
 pub use bulk::{AddUsers, IssuedKeys, UserLine};
 pub use costs::{ListCosts, Window};
 pub use error::AdminError;

@@ -1,6 +1,7 @@
 //! The command line: every command, flag and help text. Completions, man pages and docs/settings.md
 //! are generated from it.
 
+pub mod alerts;
 pub mod limits;
 pub mod money;
 pub mod people;
@@ -85,6 +86,13 @@ pub enum Command {
     /// List, check and set prices of models
     #[command(subcommand, after_long_help = money::PRICE_EXAMPLES)]
     Price(money::PriceCommand),
+
+    /// List alerts, and try whether they arrive
+    ///
+    /// Alerts say that the ledger or the backend's key fails, that a budget is nearly used up, or
+    /// that a key expires soon. ALERT_WEBHOOK says where the server sends them.
+    #[command(subcommand, after_long_help = alerts::ALERT_EXAMPLES)]
+    Alert(alerts::AlertCommand),
 
     /// Show what you have used, with your own key
     ///

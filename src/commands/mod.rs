@@ -1,5 +1,6 @@
 //! One file for each command. This one has the match that picks the command, and the exit codes.
 
+mod alert;
 mod costs;
 mod generate;
 mod group;
@@ -23,6 +24,7 @@ use clap::ArgMatches;
 use crate::{
     cli::{
         Cli, Command,
+        alerts::AlertCommand,
         limits::LimitsCommand,
         money::PriceCommand,
         people::{GroupCommand, KeyCommand, ListOutputArgs, UserCommand},
@@ -78,6 +80,10 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
             PriceCommand::Set(args) => price::set(&args, matches, variables),
             PriceCommand::Unset(args) => price::unset(&args, matches, variables),
             PriceCommand::FetchFile(args) => price::fetch_file(&args, variables),
+        },
+        Command::Alert(command) => match command {
+            AlertCommand::List(args) => alert::list(&args, matches, variables),
+            AlertCommand::Test(args) => alert::test(&args, matches, variables),
         },
         Command::Usage(args) => usage::run(&args, matches, variables),
         Command::Generate { dir } => generate::run(&dir),

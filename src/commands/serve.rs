@@ -12,6 +12,7 @@ use clap::ArgMatches;
 use super::logging;
 use crate::{
     admin::{AdminContext, PriceFile},
+    alerts::{AlertSink, Webhook},
     config::{Config, ServeSettings, env_file::Variables},
     limits::SharedLimits,
     model::Secret,
@@ -29,14 +30,18 @@ use crate::{
             owners::Owners,
             throttle::Throttle,
         },
-        backend::{BackendSettings, Connector, connector},
+        backend::{BackendSettings, Connector, connector, tls_config},
         headers::OwnHeaders,
         request::usage_option::UsageOptionRefusals,
         state::Shared,
     },
-    server::{AdminAccess, AdminParts, ServerParts, listen, until_signalled},
+    server::{
+        AdminAccess, AdminParts, ServerParts,
+        alerts::{self as alert_sender, AlertParts, save_rest},
+        listen, until_signalled,
+    },
     store::{
-        self, Store, StoreError,
+        self, Store, StoreError, alerts,
         keys::{self, KeyStorage},
         ledger::{Ledger, LedgerThread, ServerLinks},
         prices,
@@ -67,6 +72,10 @@ pub(super) fn run(
     if config.key_storage == KeyStorage::Hashed {
         warn_of_clear_keys(&store)?;
     }
+    // Before anything is raised, so that the webhooks get it.
+    alerts::register(&*store.connection()?, &config.alert_webhooks)
+        .map_err(|error| store.explain(error))?;
+    let sink = AlertSink::default();
     let keys = Arc::new(KeyTable::default());
     let limits = Arc::new(RequestLimits {
         shared: SharedLimits::new(config.calendar.clone()),
@@ -83,6 +92,7 @@ pub(super) fn run(
             ServerLinks {
                 price_file: price_file.clone(),
                 limits: Some(Arc::clone(&limits.shared)),
+                alerts: sink.clone(),
                 on_change: Box::new(move |connection| {
                     let has_limits = !store::limits::read_all(connection)?.subjects.is_empty();
                     let book = if has_limits {
@@ -98,6 +108,7 @@ pub(super) fn run(
         )?
     };
     let estimator = Estimator::new(ledger.handle());
+    let webhooks = config.alert_webhooks.clone();
     let served = serve(
         config,
         &connector,
@@ -106,12 +117,16 @@ pub(super) fn run(
         &limits,
         price_file,
         (ledger.handle(), estimator.clone()),
+        sink.clone(),
     );
     // Some rows may still wait for the ledger, and some of them for an estimate.
     let closed = until_signalled(move || {
         estimator.close();
         ledger.close()
     });
+    if let Err(error) = save_rest(&store, &sink, &webhooks) {
+        log::warn!("alerts: some could not be saved: {error}");
+    }
     let lost = match closed.context("cannot close the ledger")? {
         Ok(lost) => lost,
         Err(name) => bail!(
@@ -137,6 +152,7 @@ fn serve(
     limits: &Arc<RequestLimits>,
     price_file: Option<Catalog>,
     (ledger, estimator): (Ledger, Estimator),
+    sink: AlertSink,
 ) -> anyhow::Result<()> {
     let drain = Arc::new(Drain::default());
     let throttle = Arc::new(Throttle::default());
@@ -157,11 +173,13 @@ fn serve(
         limits: Arc::clone(limits),
         throttle: Arc::clone(&throttle),
     };
+    let alert_parts = alert_parts(&config, store, sink.clone())?;
     let shared = Shared {
         endpoints: config.endpoints,
         admission,
         ledger,
         estimator,
+        alerts: sink,
         own_headers: Arc::new(OwnHeaders::new(
             &config.backend_url,
             connector.plain_proxy(),
@@ -206,10 +224,26 @@ fn serve(
                 store.path().display()
             );
         }
+        alert_sender::start(alert_parts);
         listening
             .run(drain, config.shutdown_grace)
             .await
             .context("the server failed")
+    })
+}
+
+/// Returns what the sender of alerts needs.
+fn alert_parts(config: &Config, store: &Store, sink: AlertSink) -> anyhow::Result<AlertParts> {
+    let needs_tls = config.alert_webhooks.iter().any(Webhook::is_https);
+    let tls = needs_tls
+        .then(|| tls_config(config.extra_roots.as_deref()))
+        .transpose()?;
+    Ok(AlertParts {
+        store: store.clone(),
+        sink,
+        webhooks: config.alert_webhooks.clone(),
+        secret: config.alert_secret.clone(),
+        tls,
     })
 }
 

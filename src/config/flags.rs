@@ -16,6 +16,7 @@ const SERVER: &str = "Server";
 const DATABASE: &str = "Database";
 const REMOTE: &str = "Remote server";
 const ADMIN: &str = "Admin API";
+const ALERTS: &str = "Alerts";
 const LOG: &str = "Log";
 
 /// Settings of `llmproxy serve` as written, before [`super::Config::from_settings`] reads them.
@@ -181,6 +182,21 @@ pub struct ServeSettings {
     /// /admin to everybody.
     #[arg(long, env = table::ADMIN_ALLOW.variable, hide_env_values = true, value_name = "NETWORKS", help_heading = ADMIN)]
     pub(super) admin_allow: Option<String>,
+
+    /// URLs that alerts are sent to, separated by commas
+    ///
+    /// Each gets a POST with JSON that has a `text` as Slack and others take it. Whoever knows such a
+    /// URL can often post to it, and other users of the machine can see flags: use the variable or
+    /// `.env` instead. Without it, alerts are only recorded for `llmproxy alert list`.
+    #[arg(long, env = table::ALERT_WEBHOOK.variable, hide_env_values = true, value_name = "URLS", help_heading = ALERTS)]
+    pub(super) alert_webhook: Option<String>,
+
+    /// Secret that alerts are signed with
+    ///
+    /// The signature is an HMAC-SHA-256 of timestamp and body, in the header x-llmproxy-signature.
+    /// Other users of the machine can see flags: use the variable or `.env` instead.
+    #[arg(long, env = table::ALERT_SECRET.variable, hide_env_values = true, value_name = "SECRET", help_heading = ALERTS)]
+    pub(super) alert_secret: Option<String>,
 
     /// What to log, as env_logger reads it
     ///

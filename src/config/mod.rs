@@ -25,6 +25,7 @@ use self::{
     reader::{Reader, given, or_default},
 };
 use crate::{
+    alerts::Webhook,
     model::{Calendar, Secret},
     proxy::{
         backend::{BackendUrl, HttpProxy, UrlError},
@@ -59,6 +60,8 @@ pub struct Config {
     pub reconcile_interval: Duration,
     pub admin_token: Option<Secret>,
     pub admin_allow: Vec<IpNet>,
+    pub alert_webhooks: Vec<Webhook>,
+    pub alert_secret: Option<Secret>,
     pub ledger_sync: Sync,
     pub on_ledger_failure: OnFailure,
     pub shutdown_grace: Duration,
@@ -117,6 +120,8 @@ impl Config {
             queue_timeout: read.time(&table::QUEUE_TIMEOUT, &settings.queue_timeout)?,
             admin_token: read.admin_token(settings.admin_token.as_deref())?,
             admin_allow: read.networks(settings.admin_allow.as_deref())?,
+            alert_webhooks: read.webhooks(settings.alert_webhook.as_deref())?,
+            alert_secret: read.secret(&table::ALERT_SECRET, settings.alert_secret.as_deref())?,
             ledger_sync: read.choice(
                 &table::LEDGER_SYNC,
                 &settings.ledger_sync,

@@ -6,7 +6,10 @@ use clap::{ArgMatches, parser::ValueSource};
 use ipnet::IpNet;
 
 use super::table::{self, Setting};
-use crate::model::Secret;
+use crate::{
+    alerts::{MAX_WEBHOOKS, Webhook},
+    model::Secret,
+};
 
 const MAX_TIME: Duration = Duration::from_secs(366 * 86_400);
 /// Longest part of a value that an error repeats, in characters.
@@ -152,12 +155,35 @@ impl Reader<'_> {
     }
 
     pub(super) fn admin_token(&self, text: Option<&str>) -> Result<Option<Secret>, SettingError> {
+        self.secret(&table::ADMIN_TOKEN, text)
+    }
+
+    /// Parses a secret. The error does not repeat it.
+    pub(super) fn secret(
+        &self,
+        setting: &Setting,
+        text: Option<&str>,
+    ) -> Result<Option<Secret>, SettingError> {
         given(text)
-            .map(|text| {
-                self.graphic(&table::ADMIN_TOKEN, text, None)
-                    .map(Secret::new)
-            })
+            .map(|text| self.graphic(setting, text, None).map(Secret::new))
             .transpose()
+    }
+
+    /// Parses the URLs of webhooks. The error does not repeat them, because they are secrets.
+    pub(super) fn webhooks(&self, text: Option<&str>) -> Result<Vec<Webhook>, SettingError> {
+        let setting = &table::ALERT_WEBHOOK;
+        let mut webhooks: Vec<Webhook> = Vec::new();
+        let parts = text.unwrap_or_default().split(',').map(str::trim);
+        for part in parts.filter(|part| !part.is_empty()) {
+            let webhook = Webhook::parse(part).ok_or_else(|| self.not_accepted(setting, None))?;
+            if webhooks.iter().all(|known| known.id() != webhook.id()) {
+                webhooks.push(webhook);
+            }
+        }
+        if webhooks.len() > MAX_WEBHOOKS {
+            return Err(self.not_accepted(setting, None));
+        }
+        Ok(webhooks)
     }
 
     /// Reads a secret from a file. The error does not repeat it.

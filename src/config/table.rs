@@ -100,6 +100,12 @@ pub const PRICES_FILE: Setting = setting(
 pub const LEDGER_SYNC: Setting = setting("LEDGER_SYNC", "normal", "normal or full");
 pub const ON_LEDGER_FAILURE: Setting = setting("ON_LEDGER_FAILURE", "refuse", "refuse or serve");
 pub const ADMIN_TOKEN: Setting = setting("ADMIN_TOKEN", "", HEADER_VALUE);
+pub const ALERT_WEBHOOK: Setting = setting(
+    "ALERT_WEBHOOK",
+    "",
+    "up to ten http:// or https:// URLs separated by commas, without user, password and fragment",
+);
+pub const ALERT_SECRET: Setting = setting("ALERT_SECRET", "", HEADER_VALUE);
 pub const LLMPROXY_SERVER: Setting = setting(
     "LLMPROXY_SERVER",
     "",
@@ -122,7 +128,7 @@ pub const RUST_LOG: Setting = setting(
 );
 
 /// Every setting that has a flag.
-pub const SETTINGS: [&Setting; 30] = [
+pub const SETTINGS: [&Setting; 32] = [
     &OPENAI_BACKEND_URL,
     &OPENAI_BASE_URL,
     &OPENAI_API_KEY,
@@ -150,6 +156,8 @@ pub const SETTINGS: [&Setting; 30] = [
     &ON_LEDGER_FAILURE,
     &ADMIN_TOKEN,
     &ADMIN_ALLOW,
+    &ALERT_WEBHOOK,
+    &ALERT_SECRET,
     &LLMPROXY_SERVER,
     &ADMIN_TOKEN_FILE,
     &RUST_LOG,

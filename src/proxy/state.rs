@@ -26,7 +26,10 @@ use super::{
     response::{WorkerStreams, relay::DetachedReader, retry::UneditedRequest, send},
     routes::Endpoints,
 };
-use crate::store::ledger::{Ledger, WorkerLedger};
+use crate::{
+    alerts::AlertSink,
+    store::ledger::{Ledger, WorkerLedger},
+};
 
 /// What all workers share.
 pub struct Shared {
@@ -34,6 +37,7 @@ pub struct Shared {
     pub admission: AdmissionControl,
     pub ledger: Ledger,
     pub estimator: Estimator,
+    pub alerts: AlertSink,
     pub own_headers: Arc<OwnHeaders>,
     pub stream_usage: StreamUsage,
     pub usage_option_refusals: Arc<UsageOptionRefusals>,
@@ -61,6 +65,7 @@ impl Worker {
             accounting: Rc::new(WorkerAccounting {
                 ledger: WorkerLedger::new(shared.ledger.clone()),
                 estimator: shared.estimator.clone(),
+                alerts: shared.alerts.clone(),
             }),
             streams: Rc::new(WorkerStreams::new()),
             shared,

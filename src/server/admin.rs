@@ -54,7 +54,7 @@ impl Route {
 
 /// Every route. No other path below `/admin` is served, and a test compares this table with
 /// docs/openapi.json.
-static ROUTES: [Route; 29] = [
+static ROUTES: [Route; 31] = [
     Route::of::<admin::GenerateKey>(),
     Route::of::<admin::AddUsers>(),
     Route::of::<admin::ListUsers>(),
@@ -84,6 +84,8 @@ static ROUTES: [Route; 29] = [
     Route::of::<admin::SetPrice>(),
     Route::of::<admin::UnsetPrice>(),
     Route::of::<admin::Reprice>(),
+    Route::of::<admin::ListAlerts>(),
+    Route::of::<admin::TestAlert>(),
 ];
 
 /// Lists method and path of every route.

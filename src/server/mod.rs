@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+pub mod alerts;
 mod own_usage;
 
 use std::{

@@ -23,6 +23,7 @@ use std::{
 };
 
 use super::{Store, StoreError};
+use crate::alerts::{Alert, AlertSink, LedgerFailure};
 
 pub(super) use pricing::Pricer;
 pub use queue::{Ledger, NotWritten, OnFailure};
@@ -62,12 +63,15 @@ impl LedgerThread {
         let pricer = Pricer::new(links.price_file.clone());
         let mut budgets = BudgetWatch::new(links.limits.clone());
         let ledger = Ledger::new(on_failure);
+        let alerts = links.alerts.clone();
         let users = UsersWatch::new(&connection, links)?;
         budgets.load(&connection)?;
         budgets.restore(&connection)?;
         let mut writer = Writer {
             users,
             budgets,
+            alerts,
+            failure: LedgerFailure::default(),
             wal: WalWatch::new(store.path(), &connection),
             connection,
             file: FileWatch::new(store.path().to_owned()),
@@ -79,7 +83,7 @@ impl LedgerThread {
         let thread = thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || {
-                let _guard = DeadUnlessClosed(Arc::clone(&writer.shared));
+                let _guard = DeadUnlessClosed(Arc::clone(&writer.shared), writer.alerts.clone());
                 writer.run()
             })
             .map_err(|error| StoreError::Unavailable {
@@ -107,13 +111,16 @@ impl LedgerThread {
 
 /// Marks the ledger as dead if the writing thread panics, so that no answer waits for it and no
 /// request is served.
-struct DeadUnlessClosed(Arc<Shared>);
+struct DeadUnlessClosed(Arc<Shared>, AlertSink);
 
 impl Drop for DeadUnlessClosed {
     fn drop(&mut self) {
         let mut queue = self.0.lock();
         if !queue.closing || thread::panicking() {
             log::error!("ledger: the writing thread died, restart the server");
+            self.1.push(Alert::LedgerFailing {
+                reason: "the writing thread died, restart the server".to_owned(),
+            });
             self.0.dead.store(true, Ordering::Relaxed);
             queue.lost += std::mem::take(&mut queue.entries);
             queue.requests.clear();

@@ -1,10 +1,12 @@
 //! The columns of each list that commands print.
 
+mod alerts;
 mod costs;
 mod limits;
 mod people;
 mod prices;
 
+pub(super) use alerts::alerts;
 pub(super) use costs::{CostLines, dollars};
 pub(super) use limits::limits;
 pub(super) use people::{groups, issued, keys, users};

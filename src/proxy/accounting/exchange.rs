@@ -16,6 +16,7 @@ use super::{
     request_context::RequestContext,
 };
 use crate::{
+    alerts::AlertSink,
     limits::{Admitted, Reservation},
     model::{
         Account, Entry, ObjectHold, Outcome, Progress, RowHold, ServiceTier, Usage, UsageSource,
@@ -39,6 +40,8 @@ pub struct WorkerAccounting {
     /// Takes rows whose numbers are known.
     pub ledger: Rc<WorkerLedger>,
     pub estimator: Estimator,
+    /// Takes what an operator should know.
+    pub alerts: AlertSink,
 }
 
 impl WorkerAccounting {
@@ -346,6 +349,11 @@ impl Exchange {
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.answer.as_ref()?.request_id.as_deref()
+    }
+
+    /// Tells the operator that the backend refuses the key of this proxy.
+    pub fn report_refused_key(&self, status: u16) {
+        self.accounting.alerts.backend_refuses_key(status);
     }
 
     /// Notes that the client is not given the answer, so that it gets no line of its own.

@@ -120,6 +120,7 @@ async fn refused_credentials(mut exchange: Box<Exchange>) -> ApiError {
         log::Level::Error,
         &"the backend refuses OPENAI_API_KEY: status=401: set the right key and restart",
     );
+    exchange.report_refused_key(StatusCode::UNAUTHORIZED.as_u16());
     exchange.set_answer(error.status().as_u16(), None, Meter::opaque());
     if exchange.commit(Outcome::Completed).await.is_err() {
         exchange.mark_withheld();

@@ -33,6 +33,7 @@ use crate::{
 
 use super::{WorkerStreams, answer::answer};
 use crate::{
+    alerts::AlertSink,
     model::{ApiKey, KeyHolder},
     proxy::{
         accounting::{
@@ -222,6 +223,7 @@ async fn exchange(store: &Store, ledger: &LedgerThread) -> Box<Exchange> {
     let accounting = Rc::new(WorkerAccounting {
         ledger: WorkerLedger::new(ledger.handle()),
         estimator: Estimator::new(ledger.handle()),
+        alerts: AlertSink::default(),
     });
     let context = RequestContext::new(&request, arrival, endpoint);
     let applicant = Applicant {

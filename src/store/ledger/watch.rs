@@ -9,13 +9,12 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode};
 
-use crate::limits::SharedLimits;
-use crate::prices::Catalog;
 use crate::store::{
     StoreError, keys,
     sqlite::{BUSY_TIMEOUT, data_version, in_transaction},
     users,
 };
+use crate::{alerts::AlertSink, limits::SharedLimits, prices::Catalog};
 
 /// Interval between two looks whether another process changed the users. A forbidden key stops
 /// working within about this.
@@ -38,6 +37,8 @@ pub struct ServerLinks {
     pub price_file: Option<Catalog>,
     /// Limits whose budgets follow the ledger.
     pub limits: Option<Arc<SharedLimits>>,
+    /// Gets the alerts of the ledger, and learns that the database changed.
+    pub alerts: AlertSink,
     pub on_change: OnChange,
     pub take_uses: TakeUses,
 }
@@ -48,6 +49,7 @@ impl Default for ServerLinks {
         Self {
             price_file: None,
             limits: None,
+            alerts: AlertSink::default(),
             on_change: Box::new(|_| Ok(())),
             take_uses: Box::new(Vec::new),
         }
@@ -151,6 +153,7 @@ impl UsersWatch {
         if data_version == self.data_version {
             return Ok(Changes::None);
         }
+        self.links.alerts.note_change();
         let users_version = users::version(connection)?;
         let has_changed = users_version != self.users_version;
         if has_changed {

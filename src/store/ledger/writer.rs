@@ -21,6 +21,7 @@ use super::{
     watch::{Changes, USERS_POLL, UsersWatch},
 };
 use crate::{
+    alerts::{AlertSink, LedgerFailure},
     model::{Entry, UsageRow},
     store::{accounts, limits, objects, sqlite::in_transaction},
 };
@@ -62,6 +63,8 @@ pub(super) struct Writer {
     pub(super) rollup: Rollup,
     pub(super) pricer: Pricer,
     pub(super) budgets: BudgetWatch,
+    pub(super) alerts: AlertSink,
+    pub(super) failure: LedgerFailure,
     /// Whether the last batch had [`BUSY_ROWS`] or more.
     pub(super) is_busy: bool,
 }
@@ -175,6 +178,7 @@ impl Writer {
                         entries_in(batch)
                     );
                 }
+                self.failure.recovered(Instant::now(), &self.alerts);
                 self.rollup.add(&written);
                 self.budgets.add(&written);
                 let entries = batch.iter().flat_map(|request| &request.entries);
@@ -190,13 +194,14 @@ impl Writer {
 
     /// Logs the first of several failures and reports each to those who wait. The rows stay in the
     /// batch.
-    fn keep_and_report(&self, batch: &mut [WriteRequest], problem: &impl fmt::Display) {
+    fn keep_and_report(&mut self, batch: &mut [WriteRequest], problem: &impl fmt::Display) {
         if !self.shared.failing.swap(true, Ordering::Relaxed) {
             log::error!(
                 "ledger: cannot write, will try again: rows={}: {problem}",
                 entries_in(batch)
             );
         }
+        self.failure.failed(Instant::now(), problem, &self.alerts);
         let result = match self.shared.on_failure {
             OnFailure::Refuse => Err(NotWritten),
             OnFailure::Serve => Ok(()),
@@ -233,6 +238,7 @@ impl Writer {
             self.wal.write_back(&self.connection, false);
         }
         self.shared.failing.store(false, Ordering::Relaxed);
+        self.failure.recovered(Instant::now(), &self.alerts);
     }
 }
 
