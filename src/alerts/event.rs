@@ -26,8 +26,8 @@ pub enum Alert {
         name: String,
         /// The budget as it is set, such as `20usd/month`.
         budget: String,
-        /// When the window began, as Unix milliseconds.
-        window_start_ms: i64,
+        /// When the window began, as Unix milliseconds. `None` for a budget without an end.
+        window_start_ms: Option<i64>,
         /// When the next window begins. `None` for a budget without an end.
         resets_at_ms: Option<i64>,
         /// The threshold: 50, 80, 95 or 100.
@@ -215,7 +215,7 @@ impl Alert {
                 "scope": scope,
                 "name": name,
                 "budget": budget,
-                "window_start": format_seconds(*window_start_ms),
+                "window_start": window_start_ms.map(format_seconds),
                 "resets_at": resets_at_ms.map(format_seconds),
                 "percent": percent,
                 "used": used,
@@ -275,8 +275,9 @@ impl Alert {
                 limit,
                 ..
             } => Some(format!(
-                "budget_threshold:{}:{subject_id}:{budget}:{limit}:{window_start_ms}:{percent}",
-                scope.word()
+                "budget_threshold:{}:{subject_id}:{budget}:{limit}:{}:{percent}",
+                scope.word(),
+                window_start_ms.unwrap_or(0)
             )),
             Self::KeyExpires {
                 key_id,
@@ -339,7 +340,7 @@ mod tests {
             subject_id: 7,
             name: "alice".to_owned(),
             budget: "20usd/month".to_owned(),
-            window_start_ms: AT_MS - 30 * DAY_MS,
+            window_start_ms: Some(AT_MS - 30 * DAY_MS),
             resets_at_ms,
             percent,
             used: "16.02".to_owned(),

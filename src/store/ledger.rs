@@ -12,6 +12,7 @@ mod pricing;
 mod queue;
 mod rollup;
 mod row;
+mod thresholds;
 mod wal;
 mod watch;
 mod worker_ledger;
@@ -61,7 +62,7 @@ impl LedgerThread {
         writer::prepare(&connection, sync)
             .map_err(|e| StoreError::from_sqlite(store.path(), &e))?;
         let pricer = Pricer::new(links.price_file.clone());
-        let mut budgets = BudgetWatch::new(links.limits.clone());
+        let mut budgets = BudgetWatch::new(links.limits.clone(), links.alerts.clone());
         let ledger = Ledger::new(on_failure);
         let alerts = links.alerts.clone();
         let users = UsersWatch::new(&connection, links)?;

@@ -113,7 +113,8 @@ impl PriceDesk {
             asked,
             model.and_then(|m| m.max_output_tokens),
         );
-        demand.amounts.tokens = signed(usage.input.saturating_add(usage.output));
+        // What uses tokens at all uses one at least, so that a limit of nothing blocks it.
+        demand.amounts.tokens = signed(usage.input.saturating_add(usage.output)).max(1);
         let mut is_priced = true;
         if rules.has_usd_budget() {
             let cost = model.and_then(|model| model.most_cost(&usage, conditions, asked));

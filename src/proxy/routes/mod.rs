@@ -221,6 +221,11 @@ impl Endpoints {
         Err(self.not_served(method, path))
     }
 
+    /// Returns all endpoints in the order in which they are looked for.
+    pub fn iter(&self) -> impl Iterator<Item = &Endpoint> {
+        self.in_order()
+    }
+
     fn in_order(&self) -> impl Iterator<Item = &Endpoint> {
         let stateful = match self.stateful {
             Stateful::Off => &[][..],
@@ -265,6 +270,12 @@ impl Endpoints {
 }
 
 impl Endpoint {
+    /// Returns the method; `*` is any.
+    #[must_use]
+    pub fn method(&self) -> &'static str {
+        self.method
+    }
+
     /// Returns the caller's ids in a path, or `None` if the path is not one of this endpoint.
     fn ids_in<'p>(&self, path: &'p str) -> Option<Ids<'p>> {
         if let Some(prefix) = self.path.strip_suffix('*') {
@@ -351,6 +362,7 @@ impl Endpoint {
     #[must_use]
     pub fn output_limits(&self) -> &'static [&'static str] {
         match self.path {
+            _ if self.metering != Metering::Text => &[],
             CHAT => &["max_completion_tokens", "max_tokens"],
             "/v1/completions" | "/v1/messages" => &["max_tokens"],
             RESPONSES => &["max_output_tokens"],

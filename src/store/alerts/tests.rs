@@ -20,7 +20,7 @@ fn budget(percent: u8) -> Alert {
         subject_id: 1,
         name: "alice".to_owned(),
         budget: "20usd/month".to_owned(),
-        window_start_ms: NOW_MS,
+        window_start_ms: Some(NOW_MS),
         resets_at_ms: Some(NOW_MS + 30 * DAY_MS),
         percent,
         used: "16.02".to_owned(),

@@ -8,8 +8,9 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{row::InsertedRow, watch::Changes};
+use super::{row::InsertedRow, thresholds::Thresholds, watch::Changes};
 use crate::{
+    alerts::AlertSink,
     limits::{Amounts, LimitTable, SharedLimits},
     model::{Entry, NanoUsd, RowHold, UsageRow},
     store::{
@@ -29,15 +30,19 @@ pub(super) struct BudgetWatch {
     own_ids: HashSet<i64>,
     /// What objects with open accounts have reserved.
     held: HashMap<String, Arc<dyn RowHold>>,
+    thresholds: Thresholds,
+    alerts: AlertSink,
 }
 
 impl BudgetWatch {
-    pub(super) fn new(limits: Option<Arc<SharedLimits>>) -> Self {
+    pub(super) fn new(limits: Option<Arc<SharedLimits>>, alerts: AlertSink) -> Self {
         Self {
             limits,
             position: LedgerPosition::default(),
             own_ids: HashSet::new(),
             held: HashMap::new(),
+            thresholds: Thresholds::default(),
+            alerts,
         }
     }
 
@@ -70,6 +75,9 @@ impl BudgetWatch {
         drop(snapshot);
         self.position = position;
         self.own_ids.clear();
+        let users: Vec<i64> = shared.table().users().map(|rules| rules.user_id).collect();
+        self.thresholds
+            .check(connection, &shared, &self.alerts, users);
         Ok(())
     }
 
@@ -95,7 +103,7 @@ impl BudgetWatch {
     }
 
     /// Counts rows that this thread has committed, and ends what was held for them.
-    pub(super) fn add(&mut self, written: &[InsertedRow<'_>]) {
+    pub(super) fn add(&mut self, connection: &Connection, written: &[InsertedRow<'_>]) {
         if let Some(shared) = self.limits.as_ref().filter(|shared| shared.has_budgets()) {
             shared.book(written.iter().map(|inserted| {
                 let row = &inserted.row;
@@ -103,6 +111,9 @@ impl BudgetWatch {
                 (row.user_id, row.started_at_ms, amounts)
             }));
             self.own_ids.extend(written.iter().map(|row| row.id));
+            let users: HashSet<i64> = written.iter().map(|row| row.row.user_id).collect();
+            self.thresholds
+                .check(connection, shared, &self.alerts, users);
         }
         for InsertedRow { row, .. } in written {
             if let Some(hold) = &row.hold {
@@ -171,10 +182,15 @@ impl BudgetWatch {
         let booked = limits::booked_between(connection, self.position, position, |id| {
             own_ids.contains(&id)
         })?;
+        let users: HashSet<i64> = booked.iter().map(|booked| booked.user_id).collect();
         let rows = booked.into_iter();
         shared.book(rows.map(|booked| (booked.user_id, booked.started_at_ms, booked.amounts)));
         self.position = position;
         self.own_ids.clear();
+        if connection.is_autocommit() {
+            self.thresholds
+                .check(connection, shared, &self.alerts, users);
+        }
         Ok(())
     }
 }

@@ -180,7 +180,7 @@ impl Writer {
                 }
                 self.failure.recovered(Instant::now(), &self.alerts);
                 self.rollup.add(&written);
-                self.budgets.add(&written);
+                self.budgets.add(&self.connection, &written);
                 let entries = batch.iter().flat_map(|request| &request.entries);
                 self.budgets.note_objects(entries);
                 for request in batch.drain(..) {
@@ -220,7 +220,7 @@ impl Writer {
                 match write_entries(&self.connection, &mut self.pricer, std::iter::once(entry)) {
                     Ok(written) => {
                         self.rollup.add(&written);
-                        self.budgets.add(&written);
+                        self.budgets.add(&self.connection, &written);
                         self.budgets.note_objects(std::iter::once(entry));
                     }
                     Err(error) if is_about_a_row(&error) => {

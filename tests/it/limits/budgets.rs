@@ -163,6 +163,8 @@ fn a_budget_of_a_group_is_shared_and_moves_with_its_users() {
     assert_eq!(error["llmproxy"]["scope"], "group");
     assert_eq!(error["llmproxy"]["used"], 60);
     assert_eq!(refused.header("retry-after"), None, "a total never resets");
+    let alerts = proxy.get_json("/admin/list_alerts");
+    assert_eq!(alerts["alerts"][0]["event"], "budget_threshold", "{alerts}");
     // What bob used goes with him.
     set_limits(
         &proxy,
@@ -175,7 +177,8 @@ fn a_budget_of_a_group_is_shared_and_moves_with_its_users() {
             "500tokens/day",
         ],
     );
-    assert_eq!(proxy.chat(&alice, &chat(20)).status, 200);
+    let answer = proxy.chat(&alice, &chat(20));
+    assert_eq!(answer.status, 200, "{} {}", answer.text(), proxy.log());
     let used = &limits_of(&proxy, "alice")["limits"][0]["used"];
     assert_eq!(*used, 60);
 }

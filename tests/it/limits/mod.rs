@@ -1,6 +1,7 @@
 //! Limits of users, groups and everybody, as clients and operators meet them.
 
 mod budgets;
+mod endpoints;
 
 use std::time::Duration;
 
