@@ -390,11 +390,35 @@ fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, 
     }
 }
 
-/// Returns the limits that apply to a user, with what is left of them.
-///
-/// # Errors
-/// If the database fails.
-pub fn of_user(
+impl LimitEntry {
+    /// Returns the limit as an operator shows it who hides figures: what it is about, and when it
+    /// resets.
+    #[must_use]
+    pub fn without_figures(self) -> Self {
+        Self {
+            value: String::new(),
+            limit: None,
+            used: None,
+            reserved: None,
+            left: None,
+            extra: None,
+            refused: None,
+            ..self
+        }
+    }
+}
+
+impl AdminContext {
+    /// Returns the limits that apply to a user, with what is left of them.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn limits_of_user(&self, user_id: i64) -> Result<Vec<LimitEntry>, AdminError> {
+        of_user(self, &*self.connection()?, user_id)
+    }
+}
+
+fn of_user(
     context: &AdminContext,
     connection: &Connection,
     user_id: i64,

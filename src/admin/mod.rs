@@ -30,7 +30,6 @@ pub use groups::{
 pub use keys::{AddKey, HashKeys, HashedKeys, ListKeys, RevokeKey, RotateKey, SetKey};
 pub use limits::{
     InFlight, LimitChanges, LimitEntry, LimitList, ListLimits, ParsedChanges, SetLimits,
-    of_user as limits_of_user,
 };
 pub use members::{Kind, Member, closest, of_body, of_query, of_query_members};
 pub use prices::{

@@ -7,7 +7,7 @@ use super::{
     WrongUsage, costs,
     http::{self, HttpRequest},
     note, print, print_raw_list,
-    tables::CostLines,
+    tables::{self, CostLines},
 };
 use crate::{
     admin::Method, cli::money::UsageArgs, config::env_file::Variables, model::Dimension,
@@ -41,12 +41,18 @@ pub(super) fn run(
     }
     let usage: OwnUsage = answer.into_json(|refusal| WrongUsage(refusal.message).into())?;
     let name = usage.username.clone();
+    let limits = usage.limits.clone();
     let lines = CostLines::of_split(usage.into_report(), &by);
     if lines.is_empty() && !args.output.csv {
-        return print(&format!("{name:?} used nothing in this period"));
+        print(&format!("{name:?} used nothing in this period"))?;
+    } else {
+        let listing = lines.listing(None);
+        print_raw_list(&args.output, &listing, &listing)?;
     }
-    let listing = lines.listing(None);
-    print_raw_list(&args.output, &listing, &listing)?;
+    if !limits.is_empty() && !args.output.csv {
+        let listing = tables::limits(&limits);
+        print_raw_list(&args.output, &listing, &listing)?;
+    }
     for (model, price) in &lines.priced_as {
         note(&format!(
             "{model} has no price of its own; that of {price} was taken"

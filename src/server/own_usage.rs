@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AdminParts, admin};
 use crate::{
-    admin::{AdminContext, AdminError, Member, Window},
+    admin::{AdminContext, AdminError, LimitEntry, Member, Window},
     model::{Dimension, Period},
     proxy::{
         admission::auth::Caller,
@@ -31,6 +31,9 @@ pub struct OwnUsage {
     pub total: Totals,
     /// A line for each combination of values that was used.
     pub usage: Vec<SplitCosts>,
+    /// The limits that apply to the user, with what is left of them unless the operator hides it.
+    #[serde(default)]
+    pub limits: Vec<LimitEntry>,
 }
 
 impl OwnUsage {
@@ -93,7 +96,19 @@ async fn serve(
     let caller = std::sync::Arc::clone(&arrival.caller);
     let query = request.query_string().to_owned();
     let context = parts.context.clone();
-    let answered = web::block(move || usage_of(&context, &caller, &query)).await;
+    let hides_numbers = admission.limits.hides_numbers;
+    let answered = web::block(move || {
+        let mut usage = usage_of(&context, &caller, &query)?;
+        if hides_numbers {
+            usage.limits = usage
+                .limits
+                .into_iter()
+                .map(LimitEntry::without_figures)
+                .collect();
+        }
+        Ok(usage)
+    })
+    .await;
     match answered {
         Ok(result) => result.map_err(admin::of_admin),
         Err(_) => Err(admin::unavailable()),
@@ -123,6 +138,7 @@ fn usage_of(context: &AdminContext, caller: &Caller, query: &str) -> Result<OwnU
         user_id: Some(caller.id),
         ..Scope::default()
     };
+    let limits = context.limits_of_user(caller.id)?;
     let (report, user) = context.read(|connection| {
         let report = reports::split_report(connection, &scope, &by, Ranking::default())?;
         let user = crate::store::users::entry(connection, caller.id)?;
@@ -136,5 +152,6 @@ fn usage_of(context: &AdminContext, caller: &Caller, query: &str) -> Result<OwnU
         time_zone: context.calendar.zone_name().to_owned(),
         total: report.total,
         usage: report.costs,
+        limits,
     })
 }
