@@ -2,6 +2,7 @@
 //! The HTTP admin API and the command line run the same operations, so that they cannot differ.
 
 mod alerts;
+mod audit;
 mod bulk;
 mod costs;
 mod error;
@@ -21,6 +22,7 @@ use rusqlite::Connection;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use alerts::{ListAlerts, TestAlert};
+pub use audit::{Audit, AuditCheck, AuditReport};
 pub use bulk::{AddUsers, IssuedKeys, UserLine};
 pub use costs::{ListCosts, Window};
 pub use error::AdminError;

@@ -140,6 +140,20 @@ pub struct LimitsSetArgs {
     pub target: TargetSettings,
 }
 
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    #[command(flatten)]
+    pub output: ListOutputArgs,
+
+    #[command(flatten)]
+    pub target: TargetSettings,
+}
+
+pub(super) const AUDIT_EXAMPLES: &str = "\
+Examples:
+  llmproxy audit
+  llmproxy audit --server http://127.0.0.1:8000";
+
 pub(super) const LIMITS_EXAMPLES: &str = "\
 Examples:
   llmproxy limits

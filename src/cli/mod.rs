@@ -83,6 +83,13 @@ pub enum Command {
     #[command(after_long_help = limits::LIMITS_EXAMPLES, args_conflicts_with_subcommands = true)]
     Limits(Box<limits::LimitsArgs>),
 
+    /// Compare the ledger with all sums that are derived from it
+    ///
+    /// It adds up all rows and compares with the hourly and daily sums and with the reports; with
+    /// --server also with the budgets in the server's memory. The exit code is 1 if anything differs.
+    #[command(after_long_help = limits::AUDIT_EXAMPLES)]
+    Audit(limits::AuditArgs),
+
     /// List, check and set prices of models
     #[command(subcommand, after_long_help = money::PRICE_EXAMPLES)]
     Price(money::PriceCommand),

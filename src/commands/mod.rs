@@ -1,6 +1,7 @@
 //! One file for each command. This one has the match that picks the command, and the exit codes.
 
 mod alert;
+mod audit;
 mod costs;
 mod generate;
 mod group;
@@ -70,6 +71,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
             GroupCommand::Delete(args) => group::delete(&args, matches, variables),
         },
         Command::Costs(args) => costs::run(&args, matches, variables),
+        Command::Audit(args) => audit::run(&args, matches, variables),
         Command::Limits(args) => match &args.command {
             None => limits::list(&args, matches, variables),
             Some(LimitsCommand::Set(set)) => limits::set(set, matches, variables),

@@ -131,6 +131,8 @@ pub struct Limiter {
     owners: HashMap<Owner, OwnerState>,
     group_of: HashMap<i64, i64>,
     refused: HashMap<(LimitScope, LimitKind), u64>,
+    /// The newest row and adjustment that were booked.
+    counted: (i64, i64),
 }
 
 /// What all owners have used in a window.
@@ -164,6 +166,7 @@ impl Limiter {
             owners: HashMap::new(),
             group_of: HashMap::new(),
             refused: HashMap::new(),
+            counted: (0, 0),
         }
     }
 
@@ -524,6 +527,18 @@ impl Limiter {
                 open.tallies.entry(Owner::Group(group)).or_default().used += amounts;
             }
         }
+    }
+
+    /// Notes the newest row and adjustment that are booked.
+    pub fn note_counted(&mut self, row_id: i64, adjustment_id: i64) {
+        self.counted.0 = self.counted.0.max(row_id);
+        self.counted.1 = self.counted.1.max(adjustment_id);
+    }
+
+    /// Returns the newest row and adjustment that were booked.
+    #[must_use]
+    pub fn counted(&self) -> (i64, i64) {
+        self.counted
     }
 
     /// Begins windows anew whose time is over.

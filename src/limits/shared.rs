@@ -163,13 +163,14 @@ impl SharedLimits {
     }
 
     /// Adds rows, or what adjustments add to them, to what their users have used: user, Unix time in
-    /// milliseconds of the request, amounts.
-    pub fn book(&self, rows: impl IntoIterator<Item = (i64, i64, Amounts)>) {
+    /// milliseconds of the request, amounts. `counted` are the newest row and adjustment.
+    pub fn book(&self, rows: impl IntoIterator<Item = (i64, i64, Amounts)>, counted: (i64, i64)) {
         let mut limiter = self.lock();
         limiter.roll(now_ms());
         for (user_id, started_at_ms, amounts) in rows {
             limiter.book(user_id, started_at_ms, amounts);
         }
+        limiter.note_counted(counted.0, counted.1);
     }
 
     /// Looks at the limiter, or changes it. The lock is held meanwhile.

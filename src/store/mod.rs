@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod alerts;
+pub mod audit;
 mod error;
 pub mod groups;
 pub mod identity;

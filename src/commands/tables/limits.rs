@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::admin::LimitEntry;
+use crate::admin::{AuditCheck, AuditReport, LimitEntry};
 use crate::commands::listing::{
     Cell, Column,
     ColumnKind::{Name, Number, Text},
@@ -54,6 +54,27 @@ pub(in crate::commands) fn limits(limits: &[LimitEntry]) -> Listing {
                 .shown_if(has_refused),
         ],
         rows: limits.iter().map(row).collect(),
+        total: None,
+    }
+}
+
+/// Lists the comparisons of an audit.
+pub(in crate::commands) fn audit(report: &AuditReport) -> Listing {
+    let number = |count: u64| Cell::number(i64::try_from(count).unwrap_or(i64::MAX));
+    let row = |check: &AuditCheck| {
+        vec![
+            Cell::text(&check.name),
+            number(check.compared),
+            number(check.different),
+        ]
+    };
+    Listing {
+        columns: vec![
+            Column::new("check", "name", Name),
+            Column::new("compared", "compared", Number),
+            Column::new("different", "different", Number),
+        ],
+        rows: report.checks.iter().map(row).collect(),
         total: None,
     }
 }

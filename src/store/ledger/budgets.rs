@@ -73,6 +73,7 @@ impl BudgetWatch {
             limits::used_since(&snapshot, start_ms)
         })?;
         drop(snapshot);
+        shared.with(|limiter| limiter.note_counted(position.row_id, position.adjustment_id));
         self.position = position;
         self.own_ids.clear();
         let users: Vec<i64> = shared.table().users().map(|rules| rules.user_id).collect();
@@ -105,11 +106,13 @@ impl BudgetWatch {
     /// Counts rows that this thread has committed, and ends what was held for them.
     pub(super) fn add(&mut self, connection: &Connection, written: &[InsertedRow<'_>]) {
         if let Some(shared) = self.limits.as_ref().filter(|shared| shared.has_budgets()) {
-            shared.book(written.iter().map(|inserted| {
+            let newest = written.iter().map(|row| row.id).max().unwrap_or(0);
+            let rows = written.iter().map(|inserted| {
                 let row = &inserted.row;
                 let amounts = amounts_of(row, inserted.cost.amount);
                 (row.user_id, row.started_at_ms, amounts)
-            }));
+            });
+            shared.book(rows, (newest, 0));
             self.own_ids.extend(written.iter().map(|row| row.id));
             let users: HashSet<i64> = written.iter().map(|row| row.row.user_id).collect();
             self.thresholds
@@ -184,7 +187,8 @@ impl BudgetWatch {
         })?;
         let users: HashSet<i64> = booked.iter().map(|booked| booked.user_id).collect();
         let rows = booked.into_iter();
-        shared.book(rows.map(|booked| (booked.user_id, booked.started_at_ms, booked.amounts)));
+        let rows = rows.map(|booked| (booked.user_id, booked.started_at_ms, booked.amounts));
+        shared.book(rows, (position.row_id, position.adjustment_id));
         self.position = position;
         self.own_ids.clear();
         if connection.is_autocommit() {

@@ -1,5 +1,6 @@
 //! Limits of users, groups and everybody, as clients and operators meet them.
 
+mod audit;
 mod budgets;
 mod endpoints;
 
