@@ -11,6 +11,7 @@ mod keys;
 mod limits;
 mod members;
 mod prices;
+mod try_limits;
 mod users;
 
 use std::{
@@ -38,6 +39,7 @@ pub use prices::{
     CheckPrices, ListPrices, PriceCheck, PriceEntry, PriceList, Reprice, SetPrice, UnpricedModel,
     UnsetPrice,
 };
+pub use try_limits::{TriedLimit, TriedLimits, TriedUser, TryLimits};
 pub use users::{
     AllowKey, DeleteUser, DeletedUser, ForbidKey, GenerateKey, KeyOptions, ListUsers, RenameUser,
     SetUser, ShowUser, UserOrKey, UserWithKeys,

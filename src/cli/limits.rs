@@ -113,6 +113,42 @@ pub enum LimitsCommand {
     /// dollars are of one kind, and so are those in tokens and in requests.
     #[command(after_long_help = LIMITS_SET_EXAMPLES)]
     Set(Box<LimitsSetArgs>),
+
+    /// Say what limits would have refused, without setting them
+    ///
+    /// It replays the requests of the ledger, last week's unless --since says otherwise, with what
+    /// they really used. Only the limits of this command are tried, none that is set.
+    #[command(after_long_help = LIMITS_TRY_EXAMPLES)]
+    Try(Box<LimitsTryArgs>),
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("subject").required(true).args(["everybody", "group", "user"]))]
+pub struct LimitsTryArgs {
+    /// Try them as the default of all users
+    #[arg(long)]
+    pub everybody: bool,
+
+    /// Try them on this group
+    #[arg(long, value_name = "GROUP", value_hint = ValueHint::Other)]
+    pub group: Option<String>,
+
+    /// Try them on this user
+    #[arg(value_name = "USER", value_hint = ValueHint::Other)]
+    pub user: Option<String>,
+
+    /// Beginning of the requests: an age such as 7d, or a time
+    #[arg(long, value_name = "TIME", default_value = "7d", value_hint = ValueHint::Other)]
+    pub since: String,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+
+    #[command(flatten)]
+    pub output: ListOutputArgs,
+
+    #[command(flatten)]
+    pub target: TargetSettings,
 }
 
 #[derive(Debug, Args)]
@@ -159,6 +195,11 @@ Examples:
   llmproxy limits
   llmproxy limits alice
   llmproxy limits set --everybody --budget 20usd/month --requests-per-minute 60";
+
+const LIMITS_TRY_EXAMPLES: &str = "\
+Examples:
+  llmproxy limits try alice --budget 2usd/day
+  llmproxy limits try --everybody --requests-per-minute 20 --since 30d";
 
 const LIMITS_SET_EXAMPLES: &str = "\
 Examples:

@@ -2,10 +2,10 @@
 
 use clap::ArgMatches;
 
-use super::{print_json, print_list, print_table, tables, target::Target};
+use super::{print, print_json, print_list, print_table, tables, target::Target};
 use crate::{
-    admin::{ListLimits, SetLimits},
-    cli::limits::{LimitsArgs, LimitsSetArgs},
+    admin::{ListLimits, SetLimits, TryLimits},
+    cli::limits::{LimitsArgs, LimitsSetArgs, LimitsTryArgs},
     config::env_file::Variables,
     store::IfMissing,
 };
@@ -48,7 +48,33 @@ pub(super) fn set(
         return print_json(&list);
     }
     if list.limits.is_empty() {
-        return super::print("no limits are left");
+        return print("no limits are left");
     }
     print_table(&tables::limits(&list.limits))
+}
+
+pub(super) fn try_out(
+    args: &LimitsTryArgs,
+    matches: &ArgMatches,
+    variables: &Variables,
+) -> anyhow::Result<()> {
+    let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
+    let tried = target.run(TryLimits {
+        username: args.user.clone(),
+        group: args.group.clone(),
+        everybody: args.everybody.then_some(true),
+        since: Some(args.since.clone()),
+        limits: args.limits.changes(),
+    })?;
+    print_list(&args.output, &tried, &tables::tried_limits(&tried), "")?;
+    if args.output.json || args.output.csv {
+        return Ok(());
+    }
+    if !tried.users.is_empty() {
+        print_table(&tables::tried_users(&tried))?;
+    }
+    print(&format!(
+        "of {} requests since {}, {} would have been refused",
+        tried.requests, tried.since, tried.refused
+    ))
 }

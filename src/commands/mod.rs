@@ -75,6 +75,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
         Command::Limits(args) => match &args.command {
             None => limits::list(&args, matches, variables),
             Some(LimitsCommand::Set(set)) => limits::set(set, matches, variables),
+            Some(LimitsCommand::Try(tried)) => limits::try_out(tried, matches, variables),
         },
         Command::Price(command) => match command {
             PriceCommand::List(args) => price::list(&args, matches, variables),

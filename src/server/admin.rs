@@ -54,7 +54,7 @@ impl Route {
 
 /// Every route. No other path below `/admin` is served, and a test compares this table with
 /// docs/openapi.json.
-static ROUTES: [Route; 32] = [
+static ROUTES: [Route; 33] = [
     Route::of::<admin::GenerateKey>(),
     Route::of::<admin::AddUsers>(),
     Route::of::<admin::ListUsers>(),
@@ -78,6 +78,7 @@ static ROUTES: [Route; 32] = [
     Route::of::<admin::DeleteGroup>(),
     Route::of::<admin::SetLimits>(),
     Route::of::<admin::ListLimits>(),
+    Route::of::<admin::TryLimits>(),
     Route::of::<admin::Audit>(),
     Route::of::<admin::ListCosts>(),
     Route::of::<admin::ListPrices>(),

@@ -38,6 +38,11 @@ const ROWS_BEHIND: &str = "SELECT id, user_id, started_at_ms, coalesce(cost_nano
      status BETWEEN 200 AND 299 FROM usage_logs WHERE id > ?1 AND id <= ?2";
 const ADJUSTMENTS_BEHIND: &str = "SELECT user_id, started_at_ms, cost_delta_nano_usd FROM usage_adjustments \
      JOIN usage_logs ON usage_logs.id = usage_id WHERE usage_adjustments.id > ?1 AND usage_adjustments.id <= ?2";
+// Index: usage_logs_by_time.
+const REQUESTS_SINCE: &str = "SELECT user_id, started_at_ms, duration_ms, model, output_tokens, \
+     coalesce(cost_nano_usd, 0) + coalesce((SELECT sum(cost_delta_nano_usd) FROM usage_adjustments \
+        WHERE usage_id = usage_logs.id), 0), input_tokens + output_tokens, status BETWEEN 200 AND 299 \
+     FROM usage_logs WHERE started_at_ms >= ?1 ORDER BY started_at_ms, id";
 const RESERVE: &str = "INSERT OR REPLACE INTO reservations (object_id, user_id, started_at_ms, nano_usd, tokens, requests) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const END_RESERVATION: &str = "DELETE FROM reservations WHERE object_id = ?1";
@@ -67,6 +72,18 @@ pub struct ObjectReservation {
     pub object_id: String,
     pub user_id: i64,
     pub started_at_ms: i64,
+    pub amounts: Amounts,
+}
+
+/// A request of the ledger, as far as limits are concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastRequest {
+    pub user_id: i64,
+    /// Unix time in milliseconds.
+    pub started_at_ms: i64,
+    pub duration_ms: i64,
+    pub model: String,
+    pub output_tokens: i64,
     pub amounts: Amounts,
 }
 
@@ -202,17 +219,57 @@ pub fn used_since(
     connection: &Connection,
     start_ms: Option<i64>,
 ) -> Result<Vec<(i64, Amounts)>, StoreError> {
-    let totals = reports::totals_by_user(connection, TimeRange::of_ms(start_ms, None))?;
-    let amounts = totals.into_iter().map(|(user_id, totals)| {
-        let tokens = i64::try_from(totals.tokens()).unwrap_or(i64::MAX);
-        let amounts = Amounts {
-            nano_usd: totals.cost.0,
-            tokens,
-            requests: totals.requests,
-        };
-        (user_id, amounts)
-    });
-    Ok(amounts.collect())
+    used_between(connection, start_ms, None)
+}
+
+/// Returns what each user has used between two times, both included.
+///
+/// # Errors
+/// If the database fails.
+pub fn used_between(
+    connection: &Connection,
+    start_ms: Option<i64>,
+    last_ms: Option<i64>,
+) -> Result<Vec<(i64, Amounts)>, StoreError> {
+    let totals = reports::totals_by_user(connection, TimeRange::of_ms(start_ms, last_ms))?;
+    Ok(totals.into_iter().map(amounts_of).collect())
+}
+
+/// Calls a function with each request since a time, in the order of their beginnings.
+///
+/// # Errors
+/// If the database fails.
+pub fn each_request(
+    connection: &Connection,
+    since_ms: i64,
+    mut take: impl FnMut(PastRequest),
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(REQUESTS_SINCE)?;
+    let mut rows = statement.query([since_ms])?;
+    while let Some(row) = rows.next()? {
+        take(PastRequest {
+            user_id: row.get(0)?,
+            started_at_ms: row.get(1)?,
+            duration_ms: row.get(2)?,
+            model: row.get(3)?,
+            output_tokens: row.get(4)?,
+            amounts: Amounts {
+                nano_usd: row.get(5)?,
+                tokens: row.get(6)?,
+                requests: row.get(7)?,
+            },
+        });
+    }
+    Ok(())
+}
+
+fn amounts_of((user_id, totals): (i64, reports::Totals)) -> (i64, Amounts) {
+    let amounts = Amounts {
+        nano_usd: totals.cost.0,
+        tokens: i64::try_from(totals.tokens()).unwrap_or(i64::MAX),
+        requests: totals.requests,
+    };
+    (user_id, amounts)
 }
 
 /// Returns the newest row and adjustment.
@@ -354,7 +411,11 @@ fn subjects(connection: &Connection) -> Result<Vec<SubjectLimits>, StoreError> {
     Ok(subjects)
 }
 
-fn users(connection: &Connection) -> Result<Vec<LimitedUser>, StoreError> {
+/// Returns all users who are not deleted, with their groups.
+///
+/// # Errors
+/// If the database fails.
+pub fn users(connection: &Connection) -> Result<Vec<LimitedUser>, StoreError> {
     let mut names: HashMap<i64, Arc<str>> = HashMap::new();
     let mut statement = connection.prepare_cached(USERS)?;
     let mut rows = statement.query([])?;

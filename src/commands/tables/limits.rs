@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::admin::{AuditCheck, AuditReport, LimitEntry};
+use crate::admin::{AuditCheck, AuditReport, LimitEntry, TriedLimits};
 use crate::commands::listing::{
     Cell, Column,
     ColumnKind::{Name, Number, Text},
@@ -58,14 +58,61 @@ pub(in crate::commands) fn limits(limits: &[LimitEntry]) -> Listing {
     }
 }
 
+/// Lists what each limit would have refused.
+pub(in crate::commands) fn tried_limits(tried: &TriedLimits) -> Listing {
+    let rows = tried.limits.iter().map(|limit| {
+        vec![
+            Cell::text(limit.kind.replace('_', " ")),
+            Cell::text(&limit.value),
+            count(limit.refused),
+            Cell::optional(limit.first_at.as_deref()),
+            Cell::optional(limit.last_at.as_deref()),
+        ]
+    });
+    Listing {
+        columns: vec![
+            Column::new("limit", "kind", Text),
+            Column::new("value", "value", Name),
+            Column::new("refused", "refused", Number),
+            Column::new("first", "first_at", Text).rank(1),
+            Column::new("last", "last_at", Text).rank(2),
+        ],
+        rows: rows.collect(),
+        total: None,
+    }
+}
+
+/// Lists the users of whom requests would have been refused.
+pub(in crate::commands) fn tried_users(tried: &TriedLimits) -> Listing {
+    let rows = tried.users.iter().map(|user| {
+        vec![
+            Cell::text(&user.username),
+            count(user.requests),
+            count(user.refused),
+        ]
+    });
+    Listing {
+        columns: vec![
+            Column::new("user", "username", Name),
+            Column::new("requests", "requests", Number),
+            Column::new("refused", "refused", Number),
+        ],
+        rows: rows.collect(),
+        total: None,
+    }
+}
+
+fn count(count: u64) -> Cell {
+    Cell::number(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
 /// Lists the comparisons of an audit.
 pub(in crate::commands) fn audit(report: &AuditReport) -> Listing {
-    let number = |count: u64| Cell::number(i64::try_from(count).unwrap_or(i64::MAX));
     let row = |check: &AuditCheck| {
         vec![
             Cell::text(&check.name),
-            number(check.compared),
-            number(check.different),
+            count(check.compared),
+            count(check.different),
         ]
     };
     Listing {

@@ -8,6 +8,6 @@ mod prices;
 
 pub(super) use alerts::alerts;
 pub(super) use costs::{CostLines, dollars};
-pub(super) use limits::{audit, limits};
+pub(super) use limits::{audit, limits, tried_limits, tried_users};
 pub(super) use people::{groups, issued, keys, users};
 pub(super) use prices::{price, prices, repriced, unpriced};

@@ -3,6 +3,7 @@
 mod audit;
 mod budgets;
 mod endpoints;
+mod trial;
 
 use std::time::Duration;
 
