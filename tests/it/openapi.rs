@@ -457,6 +457,7 @@ fn every_documented_status_is_answered_with_the_documented_body() {
         "prices",
         "usage_logs",
         "usage_hourly",
+        "alerts",
     ];
     let rename = |table| format!("ALTER TABLE {table} RENAME TO {table}_gone;");
     let tables = tables.map(rename).concat();
