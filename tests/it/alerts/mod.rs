@@ -39,7 +39,7 @@ fn raise(home: &Home) -> String {
 /// Returns the ids of the requests, in their order.
 fn ids(webhook: &Backend) -> Vec<String> {
     let requests = webhook.requests();
-    let ids = requests.iter().map(|request| id_of(request));
+    let ids = requests.iter().map(id_of);
     ids.collect()
 }
 
