@@ -383,7 +383,18 @@ mod tests {
         .iter()
         .map(Alert::text)
         .collect();
-        insta::assert_snapshot!(texts.join("\n"), @"");
+        insta::assert_snapshot!(texts.join("\n"), @r#"
+        alice has used 80 % of 20usd/month (16.02 of 20.00 USD); it resets at 2026-12-01T00:00:00Z
+        alice has used 100 % of 20usd/month (16.02 of 20.00 USD); requests are refused until 2026-12-01T00:00:00Z
+        alice has used 100 % of 20usd/month (16.02 of 20.00 USD); requests are refused from now on
+        Group course-7 has used 80 % of 20usd/month, which only counts (16.02 of 20.00 USD); it resets at 2026-12-01T00:00:00Z
+        llmproxy cannot write its ledger, and tries again: the disk is full
+        llmproxy writes its ledger again, after 1 s
+        The backend refuses the key of llmproxy (status 401): set a valid OPENAI_API_KEY and restart
+        The key llmp-12ab…cdef (laptop) of bob expires within 7 days, at 2026-12-01T00:00:00Z
+        The key llmp-12ab…cdef of bob expires within 1 day, at 2026-12-01T00:00:00Z
+        This is a test alert of llmproxy
+        "#);
     }
 
     #[test]
@@ -393,7 +404,7 @@ mod tests {
             "<!channel> & co".clone_into(name);
         }
         let raised = alert.raised(AlertId::from_text("00ff"), AT_MS);
-        insta::assert_snapshot!(raised.payload, @"");
+        insta::assert_snapshot!(raised.payload, @r#"{"at":"2026-12-01T00:00:00Z","budget":"20usd/month","event":"budget_threshold","id":"00ff","limit":"20.00 USD","name":"<!channel> & co","percent":80,"resets_at":"2026-12-01T00:00:00Z","scope":"user","text":"&lt;!channel&gt; &amp; co has used 80 % of 20usd/month (16.02 of 20.00 USD); it resets at 2026-12-01T00:00:00Z","used":"16.02","watched":false,"window_start":"2026-11-01T00:00:00Z"}"#);
     }
 
     #[test]

@@ -8,9 +8,8 @@ use sha2::Sha256;
 /// of it, so that a receiver can refuse an old message that somebody sends again.
 #[must_use]
 pub fn signature(secret: &[u8], timestamp: i64, body: &[u8]) -> String {
-    let mut mac = match Hmac::<Sha256>::new_from_slice(secret) {
-        Ok(mac) => mac,
-        Err(_) => unreachable!("HMAC takes keys of any length (RFC 2104, section 3)"),
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else {
+        unreachable!("HMAC takes keys of any length (RFC 2104, section 3)")
     };
     mac.update(timestamp.to_string().as_bytes());
     mac.update(b".");

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod admin;
+mod alerts;
 mod cli;
 mod connect;
 mod database;

@@ -319,7 +319,9 @@ fn member(schema: &Value, name: &str) -> String {
 
 fn home() -> (Backend, Home) {
     let backend = Backend::json(chat_completion(19, 10));
-    let home = Home::new(&backend).set("MAX_BODY_SIZE", "128KiB");
+    let home = Home::new(&backend)
+        .set("MAX_BODY_SIZE", "128KiB")
+        .set("ALERT_WEBHOOK", &backend.url());
     (backend, home)
 }
 
@@ -376,6 +378,11 @@ fn proxy() -> (Backend, Proxy) {
         "--output",
         "2",
     ]);
+    run(&["alert", "test"]);
+    wait_until("the alert is queued", PATIENCE, || {
+        let list = proxy.get_json("/admin/list_alerts");
+        list["alerts"][0]["deliveries"][0].is_object()
+    });
     let classes = [
         "cache_write_5m_tokens",
         "cache_write_1h_tokens",
@@ -457,6 +464,7 @@ fn every_documented_status_is_answered_with_the_documented_body() {
         "prices",
         "usage_logs",
         "usage_hourly",
+        "alerts",
     ];
     let rename = |table| format!("ALTER TABLE {table} RENAME TO {table}_gone;");
     let tables = tables.map(rename).concat();

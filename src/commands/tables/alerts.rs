@@ -7,7 +7,7 @@ use crate::commands::listing::{
 };
 use crate::store::alerts::{AlertEntry, DeliveryEntry};
 
-/// Lists alerts. Several webhooks of one state are one word with their number.
+/// Lists alerts. The states of all webhooks are one word.
 pub(in crate::commands) fn alerts(alerts: &[AlertEntry]) -> Listing {
     let row = |alert: &AlertEntry| {
         let errors = alert.deliveries.iter().filter_map(|delivery| {
@@ -45,7 +45,7 @@ pub(in crate::commands) fn alerts(alerts: &[AlertEntry]) -> Listing {
     }
 }
 
-/// Returns the states of all webhooks: `sent`, or `sent 2, pending 1`.
+/// Returns the state of all webhooks: `sent`, `pending`, `failed`, or `sent 1/2` if they differ.
 fn states(deliveries: &[DeliveryEntry]) -> Option<String> {
     let counts = ["sent", "pending", "failed"].map(|state| {
         let count = deliveries.iter().filter(|delivery| delivery.state == state);
@@ -55,12 +55,7 @@ fn states(deliveries: &[DeliveryEntry]) -> Option<String> {
     match &some[..] {
         [] => None,
         [(state, _)] => Some((*state).to_owned()),
-        several => {
-            let texts = several
-                .iter()
-                .map(|(state, count)| format!("{state} {count}"));
-            Some(texts.collect::<Vec<_>>().join(", "))
-        }
+        _ => Some(format!("sent {}/{}", counts[0].1, deliveries.len())),
     }
 }
 
