@@ -31,7 +31,10 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('key', 'key', [CompletionResultType]::ParameterValue, 'Add, list, change and revoke single keys of users')
             [CompletionResult]::new('group', 'group', [CompletionResultType]::ParameterValue, 'Put users into groups, such as courses or teams')
             [CompletionResult]::new('costs', 'costs', [CompletionResultType]::ParameterValue, 'Show who used how many tokens, and what they cost')
+            [CompletionResult]::new('limits', 'limits', [CompletionResultType]::ParameterValue, 'Show limits and what is left of them')
+            [CompletionResult]::new('audit', 'audit', [CompletionResultType]::ParameterValue, 'Compare the ledger with all sums that are derived from it')
             [CompletionResult]::new('price', 'price', [CompletionResultType]::ParameterValue, 'List, check and set prices of models')
+            [CompletionResult]::new('alert', 'alert', [CompletionResultType]::ParameterValue, 'List alerts, and try whether they arrive')
             [CompletionResult]::new('usage', 'usage', [CompletionResultType]::ParameterValue, 'Show what you have used, with your own key')
             [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Write completions/, man/ and docs/settings.md into a directory')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -53,6 +56,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--port', '--port', [CompletionResultType]::ParameterName, 'Port to listen on')
             [CompletionResult]::new('--max-concurrent-requests', '--max-concurrent-requests', [CompletionResultType]::ParameterName, 'Number of requests that the backend may have at once')
             [CompletionResult]::new('--queue-timeout', '--queue-timeout', [CompletionResultType]::ParameterName, 'Longest wait in line before a request gets 503')
+            [CompletionResult]::new('--hide-limits', '--hide-limits', [CompletionResultType]::ParameterName, 'Keep the figures of limits from users')
             [CompletionResult]::new('--max-body-size', '--max-body-size', [CompletionResultType]::ParameterName, 'Largest request body')
             [CompletionResult]::new('--client-header-timeout', '--client-header-timeout', [CompletionResultType]::ParameterName, 'Time limit for a client to send the head of a request')
             [CompletionResult]::new('--shutdown-grace', '--shutdown-grace', [CompletionResultType]::ParameterName, 'Time that answers have to finish after SIGTERM')
@@ -64,6 +68,8 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--on-ledger-failure', '--on-ledger-failure', [CompletionResultType]::ParameterName, 'What to do while rows cannot be written: refuse, serve')
             [CompletionResult]::new('--admin-token', '--admin-token', [CompletionResultType]::ParameterName, 'Token that opens /admin to every machine')
             [CompletionResult]::new('--admin-allow', '--admin-allow', [CompletionResultType]::ParameterName, 'Networks that may call /admin without a token')
+            [CompletionResult]::new('--alert-webhook', '--alert-webhook', [CompletionResultType]::ParameterName, 'URLs that alerts are sent to, separated by commas')
+            [CompletionResult]::new('--alert-secret', '--alert-secret', [CompletionResultType]::ParameterName, 'Secret that alerts are signed with')
             [CompletionResult]::new('--rust-log', '--rust-log', [CompletionResultType]::ParameterName, 'What to log, as env_logger reads it')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
@@ -81,7 +87,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('add', 'add', [CompletionResultType]::ParameterValue, 'Add users and print their new keys')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List users with masked keys')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show a user with all keys')
-            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Put a user into a group, or out of any')
+            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Put a user into a group, or out of any; set limits')
             [CompletionResult]::new('rename', 'rename', [CompletionResultType]::ParameterValue, 'Give a user another name')
             [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'Delete a user for good')
             [CompletionResult]::new('rotate', 'rotate', [CompletionResultType]::ParameterValue, 'Give a user a new key in the place of the old one')
@@ -98,6 +104,17 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Use this key instead of a random one; `-` reads it from standard input')
             [CompletionResult]::new('--label', '--label', [CompletionResultType]::ParameterName, 'Note what the key is for')
             [CompletionResult]::new('--expires', '--expires', [CompletionResultType]::ParameterName, 'Let the key expire after a time such as 90d, or at a date such as 2027-03-31')
+            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Limit what may be used in a time, such as 20usd/month, 2Mtokens/day, 500requests/week or 100usd/total; may be given several times')
+            [CompletionResult]::new('--requests-per-minute', '--requests-per-minute', [CompletionResultType]::ParameterName, 'Limit the requests a minute')
+            [CompletionResult]::new('--tokens-per-minute', '--tokens-per-minute', [CompletionResultType]::ParameterName, 'Limit the tokens a minute, such as 30k')
+            [CompletionResult]::new('--concurrent', '--concurrent', [CompletionResultType]::ParameterName, 'Limit the requests at the same time')
+            [CompletionResult]::new('--models', '--models', [CompletionResultType]::ParameterName, 'Allow only these models, such as ''gpt-4.1*,o4-mini''')
+            [CompletionResult]::new('--deny-models', '--deny-models', [CompletionResultType]::ParameterName, 'Deny these models, whatever else is allowed')
+            [CompletionResult]::new('--max-output-tokens', '--max-output-tokens', [CompletionResultType]::ParameterName, 'Limit the output of each answer')
+            [CompletionResult]::new('--weight', '--weight', [CompletionResultType]::ParameterName, 'Share where requests wait for their turn; 2 gets twice as much as 1')
+            [CompletionResult]::new('--unpriced', '--unpriced', [CompletionResultType]::ParameterName, 'Allow or refuse models without a price under a budget in dollars')
+            [CompletionResult]::new('--extra', '--extra', [CompletionResultType]::ParameterName, 'Raise budgets for a while: 20usd raises each in dollars, 20usd/month only that one')
+            [CompletionResult]::new('--until', '--until', [CompletionResultType]::ParameterName, 'End of --extra: a time such as 7d, or a date')
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
@@ -105,6 +122,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--watch', '--watch', [CompletionResultType]::ParameterName, 'Let the limits of this command refuse nothing: they count and alert')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
@@ -148,6 +166,17 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
         }
         'llmproxy;user;set' {
             [CompletionResult]::new('--group', '--group', [CompletionResultType]::ParameterName, 'Put the user into this group')
+            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Limit what may be used in a time, such as 20usd/month, 2Mtokens/day, 500requests/week or 100usd/total; may be given several times')
+            [CompletionResult]::new('--requests-per-minute', '--requests-per-minute', [CompletionResultType]::ParameterName, 'Limit the requests a minute')
+            [CompletionResult]::new('--tokens-per-minute', '--tokens-per-minute', [CompletionResultType]::ParameterName, 'Limit the tokens a minute, such as 30k')
+            [CompletionResult]::new('--concurrent', '--concurrent', [CompletionResultType]::ParameterName, 'Limit the requests at the same time')
+            [CompletionResult]::new('--models', '--models', [CompletionResultType]::ParameterName, 'Allow only these models, such as ''gpt-4.1*,o4-mini''')
+            [CompletionResult]::new('--deny-models', '--deny-models', [CompletionResultType]::ParameterName, 'Deny these models, whatever else is allowed')
+            [CompletionResult]::new('--max-output-tokens', '--max-output-tokens', [CompletionResultType]::ParameterName, 'Limit the output of each answer')
+            [CompletionResult]::new('--weight', '--weight', [CompletionResultType]::ParameterName, 'Share where requests wait for their turn; 2 gets twice as much as 1')
+            [CompletionResult]::new('--unpriced', '--unpriced', [CompletionResultType]::ParameterName, 'Allow or refuse models without a price under a budget in dollars')
+            [CompletionResult]::new('--extra', '--extra', [CompletionResultType]::ParameterName, 'Raise budgets for a while: 20usd raises each in dollars, 20usd/month only that one')
+            [CompletionResult]::new('--until', '--until', [CompletionResultType]::ParameterName, 'End of --extra: a time such as 7d, or a date')
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
@@ -156,6 +185,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
             [CompletionResult]::new('--no-group', '--no-group', [CompletionResultType]::ParameterName, 'Take the user out of the group')
+            [CompletionResult]::new('--watch', '--watch', [CompletionResultType]::ParameterName, 'Let the limits of this command refuse nothing: they count and alert')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
@@ -263,7 +293,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('add', 'add', [CompletionResultType]::ParameterValue, 'Add users and print their new keys')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List users with masked keys')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show a user with all keys')
-            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Put a user into a group, or out of any')
+            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Put a user into a group, or out of any; set limits')
             [CompletionResult]::new('rename', 'rename', [CompletionResultType]::ParameterValue, 'Give a user another name')
             [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'Delete a user for good')
             [CompletionResult]::new('rotate', 'rotate', [CompletionResultType]::ParameterValue, 'Give a user a new key in the place of the old one')
@@ -418,7 +448,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('add', 'add', [CompletionResultType]::ParameterValue, 'Make a group')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List all groups with the number of their users')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show a group with its users')
-            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Take users into a group, or out of it')
+            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Take users into a group, or out of it; set limits that they share')
             [CompletionResult]::new('rename', 'rename', [CompletionResultType]::ParameterValue, 'Give a group another name')
             [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'Delete a group; its users stay')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -474,6 +504,17 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
         'llmproxy;group;set' {
             [CompletionResult]::new('--add', '--add', [CompletionResultType]::ParameterName, 'Take this user into the group; may be given several times')
             [CompletionResult]::new('--remove', '--remove', [CompletionResultType]::ParameterName, 'Take this user out of the group; may be given several times')
+            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Limit what may be used in a time, such as 20usd/month, 2Mtokens/day, 500requests/week or 100usd/total; may be given several times')
+            [CompletionResult]::new('--requests-per-minute', '--requests-per-minute', [CompletionResultType]::ParameterName, 'Limit the requests a minute')
+            [CompletionResult]::new('--tokens-per-minute', '--tokens-per-minute', [CompletionResultType]::ParameterName, 'Limit the tokens a minute, such as 30k')
+            [CompletionResult]::new('--concurrent', '--concurrent', [CompletionResultType]::ParameterName, 'Limit the requests at the same time')
+            [CompletionResult]::new('--models', '--models', [CompletionResultType]::ParameterName, 'Allow only these models, such as ''gpt-4.1*,o4-mini''')
+            [CompletionResult]::new('--deny-models', '--deny-models', [CompletionResultType]::ParameterName, 'Deny these models, whatever else is allowed')
+            [CompletionResult]::new('--max-output-tokens', '--max-output-tokens', [CompletionResultType]::ParameterName, 'Limit the output of each answer')
+            [CompletionResult]::new('--weight', '--weight', [CompletionResultType]::ParameterName, 'Share where requests wait for their turn; 2 gets twice as much as 1')
+            [CompletionResult]::new('--unpriced', '--unpriced', [CompletionResultType]::ParameterName, 'Allow or refuse models without a price under a budget in dollars')
+            [CompletionResult]::new('--extra', '--extra', [CompletionResultType]::ParameterName, 'Raise budgets for a while: 20usd raises each in dollars, 20usd/month only that one')
+            [CompletionResult]::new('--until', '--until', [CompletionResultType]::ParameterName, 'End of --extra: a time such as 7d, or a date')
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
             [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
             [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
@@ -481,6 +522,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
             [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--watch', '--watch', [CompletionResultType]::ParameterName, 'Let the limits of this command refuse nothing: they count and alert')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
@@ -523,7 +565,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('add', 'add', [CompletionResultType]::ParameterValue, 'Make a group')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List all groups with the number of their users')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show a group with its users')
-            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Take users into a group, or out of it')
+            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Take users into a group, or out of it; set limits that they share')
             [CompletionResult]::new('rename', 'rename', [CompletionResultType]::ParameterValue, 'Give a group another name')
             [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'Delete a group; its users stay')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -618,6 +660,121 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             break
         }
         'llmproxy;costs;help;help' {
+            break
+        }
+        'llmproxy;limits' {
+            [CompletionResult]::new('--group', '--group', [CompletionResultType]::ParameterName, 'Show the limits of this group')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
+            [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
+            [CompletionResult]::new('--csv', '--csv', [CompletionResultType]::ParameterName, 'Print CSV with a header line')
+            [CompletionResult]::new('--table', '--table', [CompletionResultType]::ParameterName, 'Print a table with lines around it also in a pipe')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Set limits of everybody, a group or a user')
+            [CompletionResult]::new('try', 'try', [CompletionResultType]::ParameterValue, 'Say what limits would have refused, without setting them')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'llmproxy;limits;set' {
+            [CompletionResult]::new('--group', '--group', [CompletionResultType]::ParameterName, 'Set limits of this group')
+            [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'Set limits of this user')
+            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Limit what may be used in a time, such as 20usd/month, 2Mtokens/day, 500requests/week or 100usd/total; may be given several times')
+            [CompletionResult]::new('--requests-per-minute', '--requests-per-minute', [CompletionResultType]::ParameterName, 'Limit the requests a minute')
+            [CompletionResult]::new('--tokens-per-minute', '--tokens-per-minute', [CompletionResultType]::ParameterName, 'Limit the tokens a minute, such as 30k')
+            [CompletionResult]::new('--concurrent', '--concurrent', [CompletionResultType]::ParameterName, 'Limit the requests at the same time')
+            [CompletionResult]::new('--models', '--models', [CompletionResultType]::ParameterName, 'Allow only these models, such as ''gpt-4.1*,o4-mini''')
+            [CompletionResult]::new('--deny-models', '--deny-models', [CompletionResultType]::ParameterName, 'Deny these models, whatever else is allowed')
+            [CompletionResult]::new('--max-output-tokens', '--max-output-tokens', [CompletionResultType]::ParameterName, 'Limit the output of each answer')
+            [CompletionResult]::new('--weight', '--weight', [CompletionResultType]::ParameterName, 'Share where requests wait for their turn; 2 gets twice as much as 1')
+            [CompletionResult]::new('--unpriced', '--unpriced', [CompletionResultType]::ParameterName, 'Allow or refuse models without a price under a budget in dollars')
+            [CompletionResult]::new('--extra', '--extra', [CompletionResultType]::ParameterName, 'Raise budgets for a while: 20usd raises each in dollars, 20usd/month only that one')
+            [CompletionResult]::new('--until', '--until', [CompletionResultType]::ParameterName, 'End of --extra: a time such as 7d, or a date')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
+            [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--everybody', '--everybody', [CompletionResultType]::ParameterName, 'Set the default of all users')
+            [CompletionResult]::new('--watch', '--watch', [CompletionResultType]::ParameterName, 'Let the limits of this command refuse nothing: they count and alert')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'llmproxy;limits;try' {
+            [CompletionResult]::new('--group', '--group', [CompletionResultType]::ParameterName, 'Try them on this group')
+            [CompletionResult]::new('--since', '--since', [CompletionResultType]::ParameterName, 'Beginning of the requests: an age such as 7d, or a time')
+            [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Limit what may be used in a time, such as 20usd/month, 2Mtokens/day, 500requests/week or 100usd/total; may be given several times')
+            [CompletionResult]::new('--requests-per-minute', '--requests-per-minute', [CompletionResultType]::ParameterName, 'Limit the requests a minute')
+            [CompletionResult]::new('--tokens-per-minute', '--tokens-per-minute', [CompletionResultType]::ParameterName, 'Limit the tokens a minute, such as 30k')
+            [CompletionResult]::new('--concurrent', '--concurrent', [CompletionResultType]::ParameterName, 'Limit the requests at the same time')
+            [CompletionResult]::new('--models', '--models', [CompletionResultType]::ParameterName, 'Allow only these models, such as ''gpt-4.1*,o4-mini''')
+            [CompletionResult]::new('--deny-models', '--deny-models', [CompletionResultType]::ParameterName, 'Deny these models, whatever else is allowed')
+            [CompletionResult]::new('--max-output-tokens', '--max-output-tokens', [CompletionResultType]::ParameterName, 'Limit the output of each answer')
+            [CompletionResult]::new('--weight', '--weight', [CompletionResultType]::ParameterName, 'Share where requests wait for their turn; 2 gets twice as much as 1')
+            [CompletionResult]::new('--unpriced', '--unpriced', [CompletionResultType]::ParameterName, 'Allow or refuse models without a price under a budget in dollars')
+            [CompletionResult]::new('--extra', '--extra', [CompletionResultType]::ParameterName, 'Raise budgets for a while: 20usd raises each in dollars, 20usd/month only that one')
+            [CompletionResult]::new('--until', '--until', [CompletionResultType]::ParameterName, 'End of --extra: a time such as 7d, or a date')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
+            [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--everybody', '--everybody', [CompletionResultType]::ParameterName, 'Try them as the default of all users')
+            [CompletionResult]::new('--watch', '--watch', [CompletionResultType]::ParameterName, 'Let the limits of this command refuse nothing: they count and alert')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
+            [CompletionResult]::new('--csv', '--csv', [CompletionResultType]::ParameterName, 'Print CSV with a header line')
+            [CompletionResult]::new('--table', '--table', [CompletionResultType]::ParameterName, 'Print a table with lines around it also in a pipe')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'llmproxy;limits;help' {
+            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Set limits of everybody, a group or a user')
+            [CompletionResult]::new('try', 'try', [CompletionResultType]::ParameterValue, 'Say what limits would have refused, without setting them')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'llmproxy;limits;help;set' {
+            break
+        }
+        'llmproxy;limits;help;try' {
+            break
+        }
+        'llmproxy;limits;help;help' {
+            break
+        }
+        'llmproxy;audit' {
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
+            [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
+            [CompletionResult]::new('--csv', '--csv', [CompletionResultType]::ParameterName, 'Print CSV with a header line')
+            [CompletionResult]::new('--table', '--table', [CompletionResultType]::ParameterName, 'Print a table with lines around it also in a pipe')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             break
         }
         'llmproxy;price' {
@@ -740,6 +897,65 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
         'llmproxy;price;help;help' {
             break
         }
+        'llmproxy;alert' {
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List alerts, the newest first, and whether the webhooks got them')
+            [CompletionResult]::new('test', 'test', [CompletionResultType]::ParameterValue, 'Raise a test alert, which a running server sends to its webhooks within seconds')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'llmproxy;alert;list' {
+            [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show so many alerts, 100 if it is not set')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
+            [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
+            [CompletionResult]::new('--csv', '--csv', [CompletionResultType]::ParameterName, 'Print CSV with a header line')
+            [CompletionResult]::new('--table', '--table', [CompletionResultType]::ParameterName, 'Print a table with lines around it also in a pipe')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'llmproxy;alert;test' {
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
+            [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'llmproxy;alert;help' {
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List alerts, the newest first, and whether the webhooks got them')
+            [CompletionResult]::new('test', 'test', [CompletionResultType]::ParameterValue, 'Raise a test alert, which a running server sends to its webhooks within seconds')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'llmproxy;alert;help;list' {
+            break
+        }
+        'llmproxy;alert;help;test' {
+            break
+        }
+        'llmproxy;alert;help;help' {
+            break
+        }
         'llmproxy;usage' {
             [CompletionResult]::new('--last-hours', '--last-hours', [CompletionResultType]::ParameterName, 'Show only the last N hours, for example 24 or 0.5')
             [CompletionResult]::new('--start-time', '--start-time', [CompletionResultType]::ParameterName, 'Show only requests from this time on')
@@ -774,7 +990,10 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('key', 'key', [CompletionResultType]::ParameterValue, 'Add, list, change and revoke single keys of users')
             [CompletionResult]::new('group', 'group', [CompletionResultType]::ParameterValue, 'Put users into groups, such as courses or teams')
             [CompletionResult]::new('costs', 'costs', [CompletionResultType]::ParameterValue, 'Show who used how many tokens, and what they cost')
+            [CompletionResult]::new('limits', 'limits', [CompletionResultType]::ParameterValue, 'Show limits and what is left of them')
+            [CompletionResult]::new('audit', 'audit', [CompletionResultType]::ParameterValue, 'Compare the ledger with all sums that are derived from it')
             [CompletionResult]::new('price', 'price', [CompletionResultType]::ParameterValue, 'List, check and set prices of models')
+            [CompletionResult]::new('alert', 'alert', [CompletionResultType]::ParameterValue, 'List alerts, and try whether they arrive')
             [CompletionResult]::new('usage', 'usage', [CompletionResultType]::ParameterValue, 'Show what you have used, with your own key')
             [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Write completions/, man/ and docs/settings.md into a directory')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -787,7 +1006,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('add', 'add', [CompletionResultType]::ParameterValue, 'Add users and print their new keys')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List users with masked keys')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show a user with all keys')
-            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Put a user into a group, or out of any')
+            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Put a user into a group, or out of any; set limits')
             [CompletionResult]::new('rename', 'rename', [CompletionResultType]::ParameterValue, 'Give a user another name')
             [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'Delete a user for good')
             [CompletionResult]::new('rotate', 'rotate', [CompletionResultType]::ParameterValue, 'Give a user a new key in the place of the old one')
@@ -849,7 +1068,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('add', 'add', [CompletionResultType]::ParameterValue, 'Make a group')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List all groups with the number of their users')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show a group with its users')
-            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Take users into a group, or out of it')
+            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Take users into a group, or out of it; set limits that they share')
             [CompletionResult]::new('rename', 'rename', [CompletionResultType]::ParameterValue, 'Give a group another name')
             [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'Delete a group; its users stay')
             break
@@ -879,6 +1098,20 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
         'llmproxy;help;costs;reprice' {
             break
         }
+        'llmproxy;help;limits' {
+            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Set limits of everybody, a group or a user')
+            [CompletionResult]::new('try', 'try', [CompletionResultType]::ParameterValue, 'Say what limits would have refused, without setting them')
+            break
+        }
+        'llmproxy;help;limits;set' {
+            break
+        }
+        'llmproxy;help;limits;try' {
+            break
+        }
+        'llmproxy;help;audit' {
+            break
+        }
         'llmproxy;help;price' {
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List prices: of one model with all details, or of all models whose names contain a text')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Name the models in the ledger whose requests have no price')
@@ -900,6 +1133,17 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             break
         }
         'llmproxy;help;price;fetch-file' {
+            break
+        }
+        'llmproxy;help;alert' {
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List alerts, the newest first, and whether the webhooks got them')
+            [CompletionResult]::new('test', 'test', [CompletionResultType]::ParameterValue, 'Raise a test alert, which a running server sends to its webhooks within seconds')
+            break
+        }
+        'llmproxy;help;alert;list' {
+            break
+        }
+        'llmproxy;help;alert;test' {
             break
         }
         'llmproxy;help;usage' {

@@ -28,7 +28,10 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand key 'Add, list, change and revoke single keys of users'
             cand group 'Put users into groups, such as courses or teams'
             cand costs 'Show who used how many tokens, and what they cost'
+            cand limits 'Show limits and what is left of them'
+            cand audit 'Compare the ledger with all sums that are derived from it'
             cand price 'List, check and set prices of models'
+            cand alert 'List alerts, and try whether they arrive'
             cand usage 'Show what you have used, with your own key'
             cand generate 'Write completions/, man/ and docs/settings.md into a directory'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -49,6 +52,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --port 'Port to listen on'
             cand --max-concurrent-requests 'Number of requests that the backend may have at once'
             cand --queue-timeout 'Longest wait in line before a request gets 503'
+            cand --hide-limits 'Keep the figures of limits from users'
             cand --max-body-size 'Largest request body'
             cand --client-header-timeout 'Time limit for a client to send the head of a request'
             cand --shutdown-grace 'Time that answers have to finish after SIGTERM'
@@ -60,6 +64,8 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --on-ledger-failure 'What to do while rows cannot be written: refuse, serve'
             cand --admin-token 'Token that opens /admin to every machine'
             cand --admin-allow 'Networks that may call /admin without a token'
+            cand --alert-webhook 'URLs that alerts are sent to, separated by commas'
+            cand --alert-secret 'Secret that alerts are signed with'
             cand --rust-log 'What to log, as env_logger reads it'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
             cand -h 'Print help (see more with ''--help'')'
@@ -76,7 +82,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand add 'Add users and print their new keys'
             cand list 'List users with masked keys'
             cand show 'Show a user with all keys'
-            cand set 'Put a user into a group, or out of any'
+            cand set 'Put a user into a group, or out of any; set limits'
             cand rename 'Give a user another name'
             cand delete 'Delete a user for good'
             cand rotate 'Give a user a new key in the place of the old one'
@@ -92,6 +98,17 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --key 'Use this key instead of a random one; `-` reads it from standard input'
             cand --label 'Note what the key is for'
             cand --expires 'Let the key expire after a time such as 90d, or at a date such as 2027-03-31'
+            cand --budget 'Limit what may be used in a time, such as 20usd/month, 2Mtokens/day, 500requests/week or 100usd/total; may be given several times'
+            cand --requests-per-minute 'Limit the requests a minute'
+            cand --tokens-per-minute 'Limit the tokens a minute, such as 30k'
+            cand --concurrent 'Limit the requests at the same time'
+            cand --models 'Allow only these models, such as ''gpt-4.1*,o4-mini'''
+            cand --deny-models 'Deny these models, whatever else is allowed'
+            cand --max-output-tokens 'Limit the output of each answer'
+            cand --weight 'Share where requests wait for their turn; 2 gets twice as much as 1'
+            cand --unpriced 'Allow or refuse models without a price under a budget in dollars'
+            cand --extra 'Raise budgets for a while: 20usd raises each in dollars, 20usd/month only that one'
+            cand --until 'End of --extra: a time such as 7d, or a date'
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
@@ -99,6 +116,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --watch 'Let the limits of this command refuse nothing: they count and alert'
             cand --json 'Print the JSON that the HTTP admin API returns'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
@@ -139,6 +157,17 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         }
         &'llmproxy;user;set'= {
             cand --group 'Put the user into this group'
+            cand --budget 'Limit what may be used in a time, such as 20usd/month, 2Mtokens/day, 500requests/week or 100usd/total; may be given several times'
+            cand --requests-per-minute 'Limit the requests a minute'
+            cand --tokens-per-minute 'Limit the tokens a minute, such as 30k'
+            cand --concurrent 'Limit the requests at the same time'
+            cand --models 'Allow only these models, such as ''gpt-4.1*,o4-mini'''
+            cand --deny-models 'Deny these models, whatever else is allowed'
+            cand --max-output-tokens 'Limit the output of each answer'
+            cand --weight 'Share where requests wait for their turn; 2 gets twice as much as 1'
+            cand --unpriced 'Allow or refuse models without a price under a budget in dollars'
+            cand --extra 'Raise budgets for a while: 20usd raises each in dollars, 20usd/month only that one'
+            cand --until 'End of --extra: a time such as 7d, or a date'
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
@@ -147,6 +176,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
             cand --no-group 'Take the user out of the group'
+            cand --watch 'Let the limits of this command refuse nothing: they count and alert'
             cand --json 'Print the JSON that the HTTP admin API returns'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
@@ -247,7 +277,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand add 'Add users and print their new keys'
             cand list 'List users with masked keys'
             cand show 'Show a user with all keys'
-            cand set 'Put a user into a group, or out of any'
+            cand set 'Put a user into a group, or out of any; set limits'
             cand rename 'Give a user another name'
             cand delete 'Delete a user for good'
             cand rotate 'Give a user a new key in the place of the old one'
@@ -379,7 +409,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand add 'Make a group'
             cand list 'List all groups with the number of their users'
             cand show 'Show a group with its users'
-            cand set 'Take users into a group, or out of it'
+            cand set 'Take users into a group, or out of it; set limits that they share'
             cand rename 'Give a group another name'
             cand delete 'Delete a group; its users stay'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -431,6 +461,17 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         &'llmproxy;group;set'= {
             cand --add 'Take this user into the group; may be given several times'
             cand --remove 'Take this user out of the group; may be given several times'
+            cand --budget 'Limit what may be used in a time, such as 20usd/month, 2Mtokens/day, 500requests/week or 100usd/total; may be given several times'
+            cand --requests-per-minute 'Limit the requests a minute'
+            cand --tokens-per-minute 'Limit the tokens a minute, such as 30k'
+            cand --concurrent 'Limit the requests at the same time'
+            cand --models 'Allow only these models, such as ''gpt-4.1*,o4-mini'''
+            cand --deny-models 'Deny these models, whatever else is allowed'
+            cand --max-output-tokens 'Limit the output of each answer'
+            cand --weight 'Share where requests wait for their turn; 2 gets twice as much as 1'
+            cand --unpriced 'Allow or refuse models without a price under a budget in dollars'
+            cand --extra 'Raise budgets for a while: 20usd raises each in dollars, 20usd/month only that one'
+            cand --until 'End of --extra: a time such as 7d, or a date'
             cand --database-url 'SQLite file of users and usage'
             cand --store-keys 'What the database keeps of new keys: clear, hashed'
             cand --time-zone 'Time zone in which days, weeks and months begin'
@@ -438,6 +479,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --server 'Administer a running server over HTTP instead of the database file'
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --watch 'Let the limits of this command refuse nothing: they count and alert'
             cand --json 'Print the JSON that the HTTP admin API returns'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
@@ -477,7 +519,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand add 'Make a group'
             cand list 'List all groups with the number of their users'
             cand show 'Show a group with its users'
-            cand set 'Take users into a group, or out of it'
+            cand set 'Take users into a group, or out of it; set limits that they share'
             cand rename 'Give a group another name'
             cand delete 'Delete a group; its users stay'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -560,6 +602,113 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         &'llmproxy;costs;help;reprice'= {
         }
         &'llmproxy;costs;help;help'= {
+        }
+        &'llmproxy;limits'= {
+            cand --group 'Show the limits of this group'
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand --csv 'Print CSV with a header line'
+            cand --table 'Print a table with lines around it also in a pipe'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand set 'Set limits of everybody, a group or a user'
+            cand try 'Say what limits would have refused, without setting them'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'llmproxy;limits;set'= {
+            cand --group 'Set limits of this group'
+            cand --user 'Set limits of this user'
+            cand --budget 'Limit what may be used in a time, such as 20usd/month, 2Mtokens/day, 500requests/week or 100usd/total; may be given several times'
+            cand --requests-per-minute 'Limit the requests a minute'
+            cand --tokens-per-minute 'Limit the tokens a minute, such as 30k'
+            cand --concurrent 'Limit the requests at the same time'
+            cand --models 'Allow only these models, such as ''gpt-4.1*,o4-mini'''
+            cand --deny-models 'Deny these models, whatever else is allowed'
+            cand --max-output-tokens 'Limit the output of each answer'
+            cand --weight 'Share where requests wait for their turn; 2 gets twice as much as 1'
+            cand --unpriced 'Allow or refuse models without a price under a budget in dollars'
+            cand --extra 'Raise budgets for a while: 20usd raises each in dollars, 20usd/month only that one'
+            cand --until 'End of --extra: a time such as 7d, or a date'
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --everybody 'Set the default of all users'
+            cand --watch 'Let the limits of this command refuse nothing: they count and alert'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;limits;try'= {
+            cand --group 'Try them on this group'
+            cand --since 'Beginning of the requests: an age such as 7d, or a time'
+            cand --budget 'Limit what may be used in a time, such as 20usd/month, 2Mtokens/day, 500requests/week or 100usd/total; may be given several times'
+            cand --requests-per-minute 'Limit the requests a minute'
+            cand --tokens-per-minute 'Limit the tokens a minute, such as 30k'
+            cand --concurrent 'Limit the requests at the same time'
+            cand --models 'Allow only these models, such as ''gpt-4.1*,o4-mini'''
+            cand --deny-models 'Deny these models, whatever else is allowed'
+            cand --max-output-tokens 'Limit the output of each answer'
+            cand --weight 'Share where requests wait for their turn; 2 gets twice as much as 1'
+            cand --unpriced 'Allow or refuse models without a price under a budget in dollars'
+            cand --extra 'Raise budgets for a while: 20usd raises each in dollars, 20usd/month only that one'
+            cand --until 'End of --extra: a time such as 7d, or a date'
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --everybody 'Try them as the default of all users'
+            cand --watch 'Let the limits of this command refuse nothing: they count and alert'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand --csv 'Print CSV with a header line'
+            cand --table 'Print a table with lines around it also in a pipe'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;limits;help'= {
+            cand set 'Set limits of everybody, a group or a user'
+            cand try 'Say what limits would have refused, without setting them'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'llmproxy;limits;help;set'= {
+        }
+        &'llmproxy;limits;help;try'= {
+        }
+        &'llmproxy;limits;help;help'= {
+        }
+        &'llmproxy;audit'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand --csv 'Print CSV with a header line'
+            cand --table 'Print a table with lines around it also in a pipe'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
         }
         &'llmproxy;price'= {
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
@@ -668,6 +817,58 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         }
         &'llmproxy;price;help;help'= {
         }
+        &'llmproxy;alert'= {
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand list 'List alerts, the newest first, and whether the webhooks got them'
+            cand test 'Raise a test alert, which a running server sends to its webhooks within seconds'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'llmproxy;alert;list'= {
+            cand --limit 'Show so many alerts, 100 if it is not set'
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand --csv 'Print CSV with a header line'
+            cand --table 'Print a table with lines around it also in a pipe'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;alert;test'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;alert;help'= {
+            cand list 'List alerts, the newest first, and whether the webhooks got them'
+            cand test 'Raise a test alert, which a running server sends to its webhooks within seconds'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'llmproxy;alert;help;list'= {
+        }
+        &'llmproxy;alert;help;test'= {
+        }
+        &'llmproxy;alert;help;help'= {
+        }
         &'llmproxy;usage'= {
             cand --last-hours 'Show only the last N hours, for example 24 or 0.5'
             cand --start-time 'Show only requests from this time on'
@@ -700,7 +901,10 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand key 'Add, list, change and revoke single keys of users'
             cand group 'Put users into groups, such as courses or teams'
             cand costs 'Show who used how many tokens, and what they cost'
+            cand limits 'Show limits and what is left of them'
+            cand audit 'Compare the ledger with all sums that are derived from it'
             cand price 'List, check and set prices of models'
+            cand alert 'List alerts, and try whether they arrive'
             cand usage 'Show what you have used, with your own key'
             cand generate 'Write completions/, man/ and docs/settings.md into a directory'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -711,7 +915,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand add 'Add users and print their new keys'
             cand list 'List users with masked keys'
             cand show 'Show a user with all keys'
-            cand set 'Put a user into a group, or out of any'
+            cand set 'Put a user into a group, or out of any; set limits'
             cand rename 'Give a user another name'
             cand delete 'Delete a user for good'
             cand rotate 'Give a user a new key in the place of the old one'
@@ -757,7 +961,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand add 'Make a group'
             cand list 'List all groups with the number of their users'
             cand show 'Show a group with its users'
-            cand set 'Take users into a group, or out of it'
+            cand set 'Take users into a group, or out of it; set limits that they share'
             cand rename 'Give a group another name'
             cand delete 'Delete a group; its users stay'
         }
@@ -778,6 +982,16 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         }
         &'llmproxy;help;costs;reprice'= {
         }
+        &'llmproxy;help;limits'= {
+            cand set 'Set limits of everybody, a group or a user'
+            cand try 'Say what limits would have refused, without setting them'
+        }
+        &'llmproxy;help;limits;set'= {
+        }
+        &'llmproxy;help;limits;try'= {
+        }
+        &'llmproxy;help;audit'= {
+        }
         &'llmproxy;help;price'= {
             cand list 'List prices: of one model with all details, or of all models whose names contain a text'
             cand check 'Name the models in the ledger whose requests have no price'
@@ -794,6 +1008,14 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         &'llmproxy;help;price;unset'= {
         }
         &'llmproxy;help;price;fetch-file'= {
+        }
+        &'llmproxy;help;alert'= {
+            cand list 'List alerts, the newest first, and whether the webhooks got them'
+            cand test 'Raise a test alert, which a running server sends to its webhooks within seconds'
+        }
+        &'llmproxy;help;alert;list'= {
+        }
+        &'llmproxy;help;alert;test'= {
         }
         &'llmproxy;help;usage'= {
         }

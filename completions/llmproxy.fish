@@ -32,7 +32,10 @@ complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "user" -d 'Add, li
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "key" -d 'Add, list, change and revoke single keys of users'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "group" -d 'Put users into groups, such as courses or teams'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
+complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "limits" -d 'Show limits and what is left of them'
+complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "audit" -d 'Compare the ledger with all sums that are derived from it'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "price" -d 'List, check and set prices of models'
+complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "alert" -d 'List alerts, and try whether they arrive'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "usage" -d 'Show what you have used, with your own key'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -51,6 +54,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l host -d 'Add
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l port -d 'Port to listen on' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l max-concurrent-requests -d 'Number of requests that the backend may have at once' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l queue-timeout -d 'Longest wait in line before a request gets 503' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l hide-limits -d 'Keep the figures of limits from users' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l max-body-size -d 'Largest request body' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l client-header-timeout -d 'Time limit for a client to send the head of a request' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l shutdown-grace -d 'Time that answers have to finish after SIGTERM' -r
@@ -62,6 +66,8 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l ledger-sync 
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l on-ledger-failure -d 'What to do while rows cannot be written: refuse, serve' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l admin-token -d 'Token that opens /admin to every machine' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l admin-allow -d 'Networks that may call /admin without a token' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l alert-webhook -d 'URLs that alerts are sent to, separated by commas' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l alert-secret -d 'Secret that alerts are signed with' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l rust-log -d 'What to log, as env_logger reads it' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -72,7 +78,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_s
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "add" -d 'Add users and print their new keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "list" -d 'List users with masked keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "show" -d 'Show a user with all keys'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "set" -d 'Put a user into a group, or out of any'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "set" -d 'Put a user into a group, or out of any; set limits'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "rename" -d 'Give a user another name'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "delete" -d 'Delete a user for good'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and not __fish_seen_subcommand_from add list show set rename delete rotate forbid allow hash-keys help" -f -a "rotate" -d 'Give a user a new key in the place of the old one'
@@ -86,6 +92,17 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l key -d 'Use this key instead of a random one; `-` reads it from standard input' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l label -d 'Note what the key is for' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l expires -d 'Let the key expire after a time such as 90d, or at a date such as 2027-03-31' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l budget -d 'Limit what may be used in a time, such as 20usd/month, 2Mtokens/day, 500requests/week or 100usd/total; may be given several times' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l requests-per-minute -d 'Limit the requests a minute' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l tokens-per-minute -d 'Limit the tokens a minute, such as 30k' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l concurrent -d 'Limit the requests at the same time' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l models -d 'Allow only these models, such as \'gpt-4.1*,o4-mini\'' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l deny-models -d 'Deny these models, whatever else is allowed' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l max-output-tokens -d 'Limit the output of each answer' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l weight -d 'Share where requests wait for their turn; 2 gets twice as much as 1' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l unpriced -d 'Allow or refuse models without a price under a budget in dollars' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l extra -d 'Raise budgets for a while: 20usd raises each in dollars, 20usd/month only that one' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l until -d 'End of --extra: a time such as 7d, or a date' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
@@ -93,6 +110,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l watch -d 'Let the limits of this command refuse nothing: they count and alert'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -l json -d 'Print the JSON that the HTTP admin API returns'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from add" -s V -l version -d 'Print version'
@@ -121,6 +139,17 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l group -d 'Put the user into this group' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l budget -d 'Limit what may be used in a time, such as 20usd/month, 2Mtokens/day, 500requests/week or 100usd/total; may be given several times' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l requests-per-minute -d 'Limit the requests a minute' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l tokens-per-minute -d 'Limit the tokens a minute, such as 30k' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l concurrent -d 'Limit the requests at the same time' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l models -d 'Allow only these models, such as \'gpt-4.1*,o4-mini\'' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l deny-models -d 'Deny these models, whatever else is allowed' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l max-output-tokens -d 'Limit the output of each answer' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l weight -d 'Share where requests wait for their turn; 2 gets twice as much as 1' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l unpriced -d 'Allow or refuse models without a price under a budget in dollars' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l extra -d 'Raise budgets for a while: 20usd raises each in dollars, 20usd/month only that one' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l until -d 'End of --extra: a time such as 7d, or a date' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
@@ -129,6 +158,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l no-group -d 'Take the user out of the group'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l watch -d 'Let the limits of this command refuse nothing: they count and alert'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -l json -d 'Print the JSON that the HTTP admin API returns'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from set" -s V -l version -d 'Print version'
@@ -201,7 +231,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "add" -d 'Add users and print their new keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "list" -d 'List users with masked keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show a user with all keys'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "set" -d 'Put a user into a group, or out of any'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "set" -d 'Put a user into a group, or out of any; set limits'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "rename" -d 'Give a user another name'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete a user for good'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "rotate" -d 'Give a user a new key in the place of the old one'
@@ -275,7 +305,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -f -a "add" -d 'Make a group'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -f -a "list" -d 'List all groups with the number of their users'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -f -a "show" -d 'Show a group with its users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -f -a "set" -d 'Take users into a group, or out of it'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -f -a "set" -d 'Take users into a group, or out of it; set limits that they share'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -f -a "rename" -d 'Give a group another name'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -f -a "delete" -d 'Delete a group; its users stay'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and not __fish_seen_subcommand_from add list show set rename delete help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -313,6 +343,17 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l add -d 'Take this user into the group; may be given several times' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l remove -d 'Take this user out of the group; may be given several times' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l budget -d 'Limit what may be used in a time, such as 20usd/month, 2Mtokens/day, 500requests/week or 100usd/total; may be given several times' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l requests-per-minute -d 'Limit the requests a minute' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l tokens-per-minute -d 'Limit the tokens a minute, such as 30k' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l concurrent -d 'Limit the requests at the same time' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l models -d 'Allow only these models, such as \'gpt-4.1*,o4-mini\'' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l deny-models -d 'Deny these models, whatever else is allowed' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l max-output-tokens -d 'Limit the output of each answer' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l weight -d 'Share where requests wait for their turn; 2 gets twice as much as 1' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l unpriced -d 'Allow or refuse models without a price under a budget in dollars' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l extra -d 'Raise budgets for a while: 20usd raises each in dollars, 20usd/month only that one' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l until -d 'End of --extra: a time such as 7d, or a date' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l database-url -d 'SQLite file of users and usage' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
@@ -320,6 +361,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l server -d 'Administer a running server over HTTP instead of the database file' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l watch -d 'Let the limits of this command refuse nothing: they count and alert'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -l json -d 'Print the JSON that the HTTP admin API returns'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from set" -s V -l version -d 'Print version'
@@ -347,7 +389,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "add" -d 'Make a group'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "list" -d 'List all groups with the number of their users'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show a group with its users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "set" -d 'Take users into a group, or out of it'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "set" -d 'Take users into a group, or out of it; set limits that they share'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "rename" -d 'Give a group another name'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete a group; its users stay'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -402,6 +444,89 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from reprice" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from help" -f -a "reprice" -d 'Price usage of the past anew, and book the difference'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand costs; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -l group -d 'Show the limits of this group' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -l csv -d 'Print CSV with a header line'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -l table -d 'Print a table with lines around it also in a pipe'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -a "set" -d 'Set limits of everybody, a group or a user'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -a "try" -d 'Say what limits would have refused, without setting them'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and not __fish_seen_subcommand_from set try help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l group -d 'Set limits of this group' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l user -d 'Set limits of this user' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l budget -d 'Limit what may be used in a time, such as 20usd/month, 2Mtokens/day, 500requests/week or 100usd/total; may be given several times' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l requests-per-minute -d 'Limit the requests a minute' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l tokens-per-minute -d 'Limit the tokens a minute, such as 30k' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l concurrent -d 'Limit the requests at the same time' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l models -d 'Allow only these models, such as \'gpt-4.1*,o4-mini\'' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l deny-models -d 'Deny these models, whatever else is allowed' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l max-output-tokens -d 'Limit the output of each answer' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l weight -d 'Share where requests wait for their turn; 2 gets twice as much as 1' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l unpriced -d 'Allow or refuse models without a price under a budget in dollars' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l extra -d 'Raise budgets for a while: 20usd raises each in dollars, 20usd/month only that one' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l until -d 'End of --extra: a time such as 7d, or a date' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l everybody -d 'Set the default of all users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l watch -d 'Let the limits of this command refuse nothing: they count and alert'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from set" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l group -d 'Try them on this group' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l since -d 'Beginning of the requests: an age such as 7d, or a time' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l budget -d 'Limit what may be used in a time, such as 20usd/month, 2Mtokens/day, 500requests/week or 100usd/total; may be given several times' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l requests-per-minute -d 'Limit the requests a minute' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l tokens-per-minute -d 'Limit the tokens a minute, such as 30k' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l concurrent -d 'Limit the requests at the same time' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l models -d 'Allow only these models, such as \'gpt-4.1*,o4-mini\'' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l deny-models -d 'Deny these models, whatever else is allowed' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l max-output-tokens -d 'Limit the output of each answer' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l weight -d 'Share where requests wait for their turn; 2 gets twice as much as 1' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l unpriced -d 'Allow or refuse models without a price under a budget in dollars' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l extra -d 'Raise budgets for a while: 20usd raises each in dollars, 20usd/month only that one' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l until -d 'End of --extra: a time such as 7d, or a date' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l everybody -d 'Try them as the default of all users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l watch -d 'Let the limits of this command refuse nothing: they count and alert'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l csv -d 'Print CSV with a header line'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -l table -d 'Print a table with lines around it also in a pipe'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from try" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "set" -d 'Set limits of everybody, a group or a user'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "try" -d 'Say what limits would have refused, without setting them'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -l csv -d 'Print CSV with a header line'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -l table -d 'Print a table with lines around it also in a pipe'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and not __fish_seen_subcommand_from list check set unset fetch-file help" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and not __fish_seen_subcommand_from list check set unset fetch-file help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and not __fish_seen_subcommand_from list check set unset fetch-file help" -s V -l version -d 'Print version'
@@ -471,6 +596,38 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from help" -f -a "unset" -d 'Withdraw the latest price that was set for a model'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from help" -f -a "fetch-file" -d 'Get the newest price file of LiteLLM, for PRICES_FILE'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -f -a "list" -d 'List alerts, the newest first, and whether the webhooks got them'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -f -a "test" -d 'Raise a test alert, which a running server sends to its webhooks within seconds'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l limit -d 'Show so many alerts, 100 if it is not set' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l csv -d 'Print CSV with a header line'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l table -d 'Print a table with lines around it also in a pipe'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from help" -f -a "list" -d 'List alerts, the newest first, and whether the webhooks got them'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from help" -f -a "test" -d 'Raise a test alert, which a running server sends to its webhooks within seconds'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l last-hours -d 'Show only the last N hours, for example 24 or 0.5' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l start-time -d 'Show only requests from this time on' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l end-time -d 'Show only requests up to this time' -r -f
@@ -489,19 +646,22 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -s V -l version
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -s h -l help -d 'Print help'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -s V -l version -d 'Print version'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "serve" -d 'Run the proxy'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "user" -d 'Add, list, rename, rotate, forbid and delete users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "key" -d 'Add, list, change and revoke single keys of users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "group" -d 'Put users into groups, such as courses or teams'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "price" -d 'List, check and set prices of models'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "usage" -d 'Show what you have used, with your own key'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "serve" -d 'Run the proxy'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "user" -d 'Add, list, rename, rotate, forbid and delete users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "key" -d 'Add, list, change and revoke single keys of users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "group" -d 'Put users into groups, such as courses or teams'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "limits" -d 'Show limits and what is left of them'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "audit" -d 'Compare the ledger with all sums that are derived from it'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "price" -d 'List, check and set prices of models'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "alert" -d 'List alerts, and try whether they arrive'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "usage" -d 'Show what you have used, with your own key'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "add" -d 'Add users and print their new keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "list" -d 'List users with masked keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "show" -d 'Show a user with all keys'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "set" -d 'Put a user into a group, or out of any'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "set" -d 'Put a user into a group, or out of any; set limits'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "rename" -d 'Give a user another name'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "delete" -d 'Delete a user for good'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "rotate" -d 'Give a user a new key in the place of the old one'
@@ -515,12 +675,16 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "add" -d 'Make a group'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "list" -d 'List all groups with the number of their users'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "show" -d 'Show a group with its users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "set" -d 'Take users into a group, or out of it'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "set" -d 'Take users into a group, or out of it; set limits that they share'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "rename" -d 'Give a group another name'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "delete" -d 'Delete a group; its users stay'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from costs" -f -a "reprice" -d 'Price usage of the past anew, and book the difference'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "set" -d 'Set limits of everybody, a group or a user'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "try" -d 'Say what limits would have refused, without setting them'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from price" -f -a "list" -d 'List prices: of one model with all details, or of all models whose names contain a text'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from price" -f -a "check" -d 'Name the models in the ledger whose requests have no price'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from price" -f -a "set" -d 'Set the price of a model, from now or another time on'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from price" -f -a "unset" -d 'Withdraw the latest price that was set for a model'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from price" -f -a "fetch-file" -d 'Get the newest price file of LiteLLM, for PRICES_FILE'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from alert" -f -a "list" -d 'List alerts, the newest first, and whether the webhooks got them'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from alert" -f -a "test" -d 'Raise a test alert, which a running server sends to its webhooks within seconds'

@@ -2,6 +2,7 @@
 
 mod audit;
 mod budgets;
+mod edges;
 mod endpoints;
 mod trial;
 
