@@ -41,8 +41,10 @@ pub fn input_bound(text: &str, left_out: impl IntoIterator<Item = usize>) -> u64
                 letters += 1;
                 let is_change = byte.is_ascii_uppercase() && previous.is_ascii_lowercase()
                     || previous.is_ascii_digit();
-                if letters == 1 || is_change {
-                    if is_change { CHANGE } else { WORD }
+                if is_change {
+                    CHANGE
+                } else if letters == 1 || byte.is_ascii_uppercase() {
+                    WORD
                 } else if letters > WORD_LETTERS {
                     LONG_WORD_LETTER
                 } else {

@@ -4,6 +4,7 @@ mod audit;
 mod budgets;
 mod edges;
 mod endpoints;
+mod later;
 mod trial;
 
 use std::time::Duration;
