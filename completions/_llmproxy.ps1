@@ -32,6 +32,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('group', 'group', [CompletionResultType]::ParameterValue, 'Put users into groups, such as courses or teams')
             [CompletionResult]::new('costs', 'costs', [CompletionResultType]::ParameterValue, 'Show who used how many tokens, and what they cost')
             [CompletionResult]::new('price', 'price', [CompletionResultType]::ParameterValue, 'List, check and set prices of models')
+            [CompletionResult]::new('alert', 'alert', [CompletionResultType]::ParameterValue, 'List alerts, and try whether they arrive')
             [CompletionResult]::new('usage', 'usage', [CompletionResultType]::ParameterValue, 'Show what you have used, with your own key')
             [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Write completions/, man/ and docs/settings.md into a directory')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -64,6 +65,8 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--on-ledger-failure', '--on-ledger-failure', [CompletionResultType]::ParameterName, 'What to do while rows cannot be written: refuse, serve')
             [CompletionResult]::new('--admin-token', '--admin-token', [CompletionResultType]::ParameterName, 'Token that opens /admin to every machine')
             [CompletionResult]::new('--admin-allow', '--admin-allow', [CompletionResultType]::ParameterName, 'Networks that may call /admin without a token')
+            [CompletionResult]::new('--alert-webhook', '--alert-webhook', [CompletionResultType]::ParameterName, 'URLs that alerts are sent to, separated by commas')
+            [CompletionResult]::new('--alert-secret', '--alert-secret', [CompletionResultType]::ParameterName, 'Secret that alerts are signed with')
             [CompletionResult]::new('--rust-log', '--rust-log', [CompletionResultType]::ParameterName, 'What to log, as env_logger reads it')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
@@ -740,6 +743,65 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
         'llmproxy;price;help;help' {
             break
         }
+        'llmproxy;alert' {
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List alerts, the newest first, and whether the webhooks got them')
+            [CompletionResult]::new('test', 'test', [CompletionResultType]::ParameterValue, 'Raise a test alert, which a running server sends to its webhooks within seconds')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'llmproxy;alert;list' {
+            [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show so many alerts, 100 if it is not set')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
+            [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
+            [CompletionResult]::new('--csv', '--csv', [CompletionResultType]::ParameterName, 'Print CSV with a header line')
+            [CompletionResult]::new('--table', '--table', [CompletionResultType]::ParameterName, 'Print a table with lines around it also in a pipe')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'llmproxy;alert;test' {
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
+            [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'llmproxy;alert;help' {
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List alerts, the newest first, and whether the webhooks got them')
+            [CompletionResult]::new('test', 'test', [CompletionResultType]::ParameterValue, 'Raise a test alert, which a running server sends to its webhooks within seconds')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'llmproxy;alert;help;list' {
+            break
+        }
+        'llmproxy;alert;help;test' {
+            break
+        }
+        'llmproxy;alert;help;help' {
+            break
+        }
         'llmproxy;usage' {
             [CompletionResult]::new('--last-hours', '--last-hours', [CompletionResultType]::ParameterName, 'Show only the last N hours, for example 24 or 0.5')
             [CompletionResult]::new('--start-time', '--start-time', [CompletionResultType]::ParameterName, 'Show only requests from this time on')
@@ -775,6 +837,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('group', 'group', [CompletionResultType]::ParameterValue, 'Put users into groups, such as courses or teams')
             [CompletionResult]::new('costs', 'costs', [CompletionResultType]::ParameterValue, 'Show who used how many tokens, and what they cost')
             [CompletionResult]::new('price', 'price', [CompletionResultType]::ParameterValue, 'List, check and set prices of models')
+            [CompletionResult]::new('alert', 'alert', [CompletionResultType]::ParameterValue, 'List alerts, and try whether they arrive')
             [CompletionResult]::new('usage', 'usage', [CompletionResultType]::ParameterValue, 'Show what you have used, with your own key')
             [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Write completions/, man/ and docs/settings.md into a directory')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -900,6 +963,17 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             break
         }
         'llmproxy;help;price;fetch-file' {
+            break
+        }
+        'llmproxy;help;alert' {
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List alerts, the newest first, and whether the webhooks got them')
+            [CompletionResult]::new('test', 'test', [CompletionResultType]::ParameterValue, 'Raise a test alert, which a running server sends to its webhooks within seconds')
+            break
+        }
+        'llmproxy;help;alert;list' {
+            break
+        }
+        'llmproxy;help;alert;test' {
             break
         }
         'llmproxy;help;usage' {

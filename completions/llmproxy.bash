@@ -16,6 +16,9 @@ _llmproxy() {
             ",$1")
                 cmd="llmproxy"
                 ;;
+            llmproxy,alert)
+                cmd="llmproxy__subcmd__alert"
+                ;;
             llmproxy,costs)
                 cmd="llmproxy__subcmd__costs"
                 ;;
@@ -42,6 +45,24 @@ _llmproxy() {
                 ;;
             llmproxy,user)
                 cmd="llmproxy__subcmd__user"
+                ;;
+            llmproxy__subcmd__alert,help)
+                cmd="llmproxy__subcmd__alert__subcmd__help"
+                ;;
+            llmproxy__subcmd__alert,list)
+                cmd="llmproxy__subcmd__alert__subcmd__list"
+                ;;
+            llmproxy__subcmd__alert,test)
+                cmd="llmproxy__subcmd__alert__subcmd__test"
+                ;;
+            llmproxy__subcmd__alert__subcmd__help,help)
+                cmd="llmproxy__subcmd__alert__subcmd__help__subcmd__help"
+                ;;
+            llmproxy__subcmd__alert__subcmd__help,list)
+                cmd="llmproxy__subcmd__alert__subcmd__help__subcmd__list"
+                ;;
+            llmproxy__subcmd__alert__subcmd__help,test)
+                cmd="llmproxy__subcmd__alert__subcmd__help__subcmd__test"
                 ;;
             llmproxy__subcmd__costs,help)
                 cmd="llmproxy__subcmd__costs__subcmd__help"
@@ -97,6 +118,9 @@ _llmproxy() {
             llmproxy__subcmd__group__subcmd__help,show)
                 cmd="llmproxy__subcmd__group__subcmd__help__subcmd__show"
                 ;;
+            llmproxy__subcmd__help,alert)
+                cmd="llmproxy__subcmd__help__subcmd__alert"
+                ;;
             llmproxy__subcmd__help,costs)
                 cmd="llmproxy__subcmd__help__subcmd__costs"
                 ;;
@@ -123,6 +147,12 @@ _llmproxy() {
                 ;;
             llmproxy__subcmd__help,user)
                 cmd="llmproxy__subcmd__help__subcmd__user"
+                ;;
+            llmproxy__subcmd__help__subcmd__alert,list)
+                cmd="llmproxy__subcmd__help__subcmd__alert__subcmd__list"
+                ;;
+            llmproxy__subcmd__help__subcmd__alert,test)
+                cmd="llmproxy__subcmd__help__subcmd__alert__subcmd__test"
                 ;;
             llmproxy__subcmd__help__subcmd__costs,reprice)
                 cmd="llmproxy__subcmd__help__subcmd__costs__subcmd__reprice"
@@ -341,12 +371,254 @@ _llmproxy() {
 
     case "${cmd}" in
         llmproxy)
-            opts="-h -V --env-file --help --version serve user key group costs price usage generate help"
+            opts="-h -V --env-file --help --version serve user key group costs price alert usage generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --env-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        llmproxy__subcmd__alert)
+            opts="-h -V --env-file --help --version list test help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --env-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        llmproxy__subcmd__alert__subcmd__help)
+            opts="list test help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        llmproxy__subcmd__alert__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        llmproxy__subcmd__alert__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        llmproxy__subcmd__alert__subcmd__help__subcmd__test)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        llmproxy__subcmd__alert__subcmd__list)
+            opts="-h -V --limit --json --csv --table --database-url --store-keys --time-zone --prices-file --server --admin-token-file --env-file --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --limit)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --time-zone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prices-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --admin-token-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --env-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        llmproxy__subcmd__alert__subcmd__test)
+            opts="-h -V --json --database-url --store-keys --time-zone --prices-file --server --admin-token-file --env-file --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --time-zone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prices-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --admin-token-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --env-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -1308,8 +1580,50 @@ _llmproxy() {
             return 0
             ;;
         llmproxy__subcmd__help)
-            opts="serve user key group costs price usage generate help"
+            opts="serve user key group costs price alert usage generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        llmproxy__subcmd__help__subcmd__alert)
+            opts="list test"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        llmproxy__subcmd__help__subcmd__alert__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        llmproxy__subcmd__help__subcmd__alert__subcmd__test)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2755,7 +3069,7 @@ _llmproxy() {
             return 0
             ;;
         llmproxy__subcmd__serve)
-            opts="-h -V --openai-backend-url --openai-base-url --openai-api-key --openai-org-id --openai-project-id --backend-connect-timeout --backend-idle-timeout --stream-usage --stateful-endpoints --reconcile-interval --extra-endpoints --host --port --max-concurrent-requests --queue-timeout --max-body-size --client-header-timeout --shutdown-grace --database-url --store-keys --time-zone --prices-file --ledger-sync --on-ledger-failure --admin-token --admin-allow --rust-log --env-file --help --version"
+            opts="-h -V --openai-backend-url --openai-base-url --openai-api-key --openai-org-id --openai-project-id --backend-connect-timeout --backend-idle-timeout --stream-usage --stateful-endpoints --reconcile-interval --extra-endpoints --host --port --max-concurrent-requests --queue-timeout --max-body-size --client-header-timeout --shutdown-grace --database-url --store-keys --time-zone --prices-file --ledger-sync --on-ledger-failure --admin-token --admin-allow --alert-webhook --alert-secret --rust-log --env-file --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2873,6 +3187,14 @@ _llmproxy() {
                     return 0
                     ;;
                 --admin-allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --alert-webhook)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --alert-secret)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -29,6 +29,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand group 'Put users into groups, such as courses or teams'
             cand costs 'Show who used how many tokens, and what they cost'
             cand price 'List, check and set prices of models'
+            cand alert 'List alerts, and try whether they arrive'
             cand usage 'Show what you have used, with your own key'
             cand generate 'Write completions/, man/ and docs/settings.md into a directory'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -60,6 +61,8 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --on-ledger-failure 'What to do while rows cannot be written: refuse, serve'
             cand --admin-token 'Token that opens /admin to every machine'
             cand --admin-allow 'Networks that may call /admin without a token'
+            cand --alert-webhook 'URLs that alerts are sent to, separated by commas'
+            cand --alert-secret 'Secret that alerts are signed with'
             cand --rust-log 'What to log, as env_logger reads it'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
             cand -h 'Print help (see more with ''--help'')'
@@ -668,6 +671,58 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         }
         &'llmproxy;price;help;help'= {
         }
+        &'llmproxy;alert'= {
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand list 'List alerts, the newest first, and whether the webhooks got them'
+            cand test 'Raise a test alert, which a running server sends to its webhooks within seconds'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'llmproxy;alert;list'= {
+            cand --limit 'Show so many alerts, 100 if it is not set'
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand --csv 'Print CSV with a header line'
+            cand --table 'Print a table with lines around it also in a pipe'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;alert;test'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;alert;help'= {
+            cand list 'List alerts, the newest first, and whether the webhooks got them'
+            cand test 'Raise a test alert, which a running server sends to its webhooks within seconds'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'llmproxy;alert;help;list'= {
+        }
+        &'llmproxy;alert;help;test'= {
+        }
+        &'llmproxy;alert;help;help'= {
+        }
         &'llmproxy;usage'= {
             cand --last-hours 'Show only the last N hours, for example 24 or 0.5'
             cand --start-time 'Show only requests from this time on'
@@ -701,6 +756,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand group 'Put users into groups, such as courses or teams'
             cand costs 'Show who used how many tokens, and what they cost'
             cand price 'List, check and set prices of models'
+            cand alert 'List alerts, and try whether they arrive'
             cand usage 'Show what you have used, with your own key'
             cand generate 'Write completions/, man/ and docs/settings.md into a directory'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -794,6 +850,14 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         &'llmproxy;help;price;unset'= {
         }
         &'llmproxy;help;price;fetch-file'= {
+        }
+        &'llmproxy;help;alert'= {
+            cand list 'List alerts, the newest first, and whether the webhooks got them'
+            cand test 'Raise a test alert, which a running server sends to its webhooks within seconds'
+        }
+        &'llmproxy;help;alert;list'= {
+        }
+        &'llmproxy;help;alert;test'= {
         }
         &'llmproxy;help;usage'= {
         }

@@ -33,6 +33,7 @@ complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "key" -d 'Add, lis
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "group" -d 'Put users into groups, such as courses or teams'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "price" -d 'List, check and set prices of models'
+complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "alert" -d 'List alerts, and try whether they arrive'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "usage" -d 'Show what you have used, with your own key'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -62,6 +63,8 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l ledger-sync 
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l on-ledger-failure -d 'What to do while rows cannot be written: refuse, serve' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l admin-token -d 'Token that opens /admin to every machine' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l admin-allow -d 'Networks that may call /admin without a token' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l alert-webhook -d 'URLs that alerts are sent to, separated by commas' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l alert-secret -d 'Secret that alerts are signed with' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l rust-log -d 'What to log, as env_logger reads it' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -471,6 +474,38 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from help" -f -a "unset" -d 'Withdraw the latest price that was set for a model'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from help" -f -a "fetch-file" -d 'Get the newest price file of LiteLLM, for PRICES_FILE'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -f -a "list" -d 'List alerts, the newest first, and whether the webhooks got them'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -f -a "test" -d 'Raise a test alert, which a running server sends to its webhooks within seconds'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l limit -d 'Show so many alerts, 100 if it is not set' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l csv -d 'Print CSV with a header line'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -l table -d 'Print a table with lines around it also in a pipe'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from test" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from help" -f -a "list" -d 'List alerts, the newest first, and whether the webhooks got them'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from help" -f -a "test" -d 'Raise a test alert, which a running server sends to its webhooks within seconds'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l last-hours -d 'Show only the last N hours, for example 24 or 0.5' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l start-time -d 'Show only requests from this time on' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -l end-time -d 'Show only requests up to this time' -r -f
@@ -489,15 +524,16 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -s V -l version
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -s h -l help -d 'Print help'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -s V -l version -d 'Print version'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "serve" -d 'Run the proxy'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "user" -d 'Add, list, rename, rotate, forbid and delete users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "key" -d 'Add, list, change and revoke single keys of users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "group" -d 'Put users into groups, such as courses or teams'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "price" -d 'List, check and set prices of models'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "usage" -d 'Show what you have used, with your own key'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price usage generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price alert usage generate help" -f -a "serve" -d 'Run the proxy'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price alert usage generate help" -f -a "user" -d 'Add, list, rename, rotate, forbid and delete users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price alert usage generate help" -f -a "key" -d 'Add, list, change and revoke single keys of users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price alert usage generate help" -f -a "group" -d 'Put users into groups, such as courses or teams'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price alert usage generate help" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price alert usage generate help" -f -a "price" -d 'List, check and set prices of models'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price alert usage generate help" -f -a "alert" -d 'List alerts, and try whether they arrive'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price alert usage generate help" -f -a "usage" -d 'Show what you have used, with your own key'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price alert usage generate help" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs price alert usage generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "add" -d 'Add users and print their new keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "list" -d 'List users with masked keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "show" -d 'Show a user with all keys'
@@ -524,3 +560,5 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from price" -f -a "set" -d 'Set the price of a model, from now or another time on'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from price" -f -a "unset" -d 'Withdraw the latest price that was set for a model'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from price" -f -a "fetch-file" -d 'Get the newest price file of LiteLLM, for PRICES_FILE'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from alert" -f -a "list" -d 'List alerts, the newest first, and whether the webhooks got them'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from alert" -f -a "test" -d 'Raise a test alert, which a running server sends to its webhooks within seconds'
