@@ -24,21 +24,15 @@ pub(in crate::commands) fn alerts(alerts: &[AlertEntry]) -> Listing {
             Cell::optional((!errors.is_empty()).then(|| errors.join("; "))),
         ]
     };
-    let has_error = |alert: &AlertEntry| {
-        let mut deliveries = alert.deliveries.iter();
-        deliveries.any(|delivery| delivery.last_error.is_some())
-    };
-    let has_errors = alerts.iter().any(has_error);
     Listing {
         columns: vec![
-            Column::new("id", "id", Text).rank(3),
+            Column::new("id", "id", Text).rank(1),
             Column::new("time", "at", Text),
-            Column::new("event", "event", Text).rank(2),
+            // The text says it.
+            Column::new("event", "event", Text).shown_if(false),
             Column::new("text", "text", Name),
             Column::new("sent", "state", Text),
-            Column::new("error", "error", Name)
-                .rank(4)
-                .shown_if(has_errors),
+            Column::new("error", "error", Name).shown_if(false),
         ],
         rows: alerts.iter().map(row).collect(),
         total: None,
@@ -92,6 +86,17 @@ mod tests {
             entry("x", &[("sent", None), ("pending", Some("status 500"))]),
             entry("y", &[]),
         ];
-        insta::assert_snapshot!(alerts(&all).boxed(Some(80)), @"");
+        insta::assert_snapshot!(alerts(&all).boxed(Some(80)), @"
+        ┌──────────────────┬──────────────────────┬─────────────────────────┬──────────┐
+        │ id               ┆ time                 ┆ text                    ┆ sent     │
+        ╞══════════════════╪══════════════════════╪═════════════════════════╪══════════╡
+        │ 00112233aabbccdd ┆ 2026-11-29T18:00:00Z ┆ alice has used 80 % of  ┆ sent     │
+        │                  ┆                      ┆ 20usd/month (16.02 of   ┆          │
+        │                  ┆                      ┆ 20.00 USD); it resets   ┆          │
+        │                  ┆                      ┆ at 2026-12-01T00:00:00Z ┆          │
+        │ 00112233aabbccdd ┆ 2026-11-29T18:00:00Z ┆ x                       ┆ sent 1/2 │
+        │ 00112233aabbccdd ┆ 2026-11-29T18:00:00Z ┆ y                       ┆ -        │
+        └──────────────────┴──────────────────────┴─────────────────────────┴──────────┘
+        ");
     }
 }

@@ -1,5 +1,6 @@
 //! The way to the webhook: signed, in order, once each, and nothing lost.
 
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -145,7 +146,7 @@ fn two_servers_on_one_file_send_each_alert_once() {
     let (backend, webhook) = (Backend::chats(19, 10), taking());
     let proxy = home(&backend, &webhook).serve();
     let mut second = proxy.command(&["serve"]);
-    let mut second = second.spawn().unwrap();
+    let mut second = second.stderr(Stdio::null()).spawn().unwrap();
     let raised: Vec<String> = (0..8).map(|_| raise(&proxy)).collect();
     wait_until_all_are_sent(&proxy, 8);
     let _ = second.kill();
