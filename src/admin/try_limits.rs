@@ -90,9 +90,6 @@ impl Operation for TryLimits {
 
     fn run(self, context: &AdminContext) -> Result<TriedLimits, AdminError> {
         let parsed = self.limits.parse(&context.calendar)?;
-        if parsed.set.is_empty() {
-            return Err(AdminError::field("budget", "no limit is given to try"));
-        }
         let text = self.since.as_deref().unwrap_or(DEFAULT_SINCE);
         let range = context
             .calendar
@@ -125,6 +122,9 @@ impl Operation for TryLimits {
                     return Err(AdminError::field("username", message));
                 }
             };
+        if parsed.set.is_empty() {
+            return Err(AdminError::field("budget", "no limit is given to try"));
+        }
         // Watching would refuse nothing here too.
         let tried: Vec<Limit> = parsed
             .set

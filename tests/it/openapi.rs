@@ -112,6 +112,7 @@ impl Operation<'_> {
                     .map(get)
                     .into()
             }
+            ("/admin/list_limits", 200) => ["", "username=alice", "group=course-7"].map(get).into(),
             ("/admin/reprice", 200) => {
                 let all = json!({"start_time": "2026-01-01"});
                 vec![self.request(), post(all)]
@@ -344,6 +345,12 @@ fn proxy() -> (Backend, Proxy) {
     run(&["user", "forbid", "mallory"]);
     let gone = proxy.user("henry");
     run(&["user", "set", "alice", "--group", "course-7"]);
+    let extra = ["--extra", "1Mtokens", "--until", "7d"];
+    run(&[
+        &["user", "set", "alice", "--budget", "20Mtokens/month"][..],
+        &extra,
+    ]
+    .concat());
     for key in [EVE, &gone] {
         wait_until("the key works", PATIENCE, || {
             proxy.chat(key, ASK).status == 200
@@ -465,6 +472,7 @@ fn every_documented_status_is_answered_with_the_documented_body() {
         "usage_logs",
         "usage_hourly",
         "alerts",
+        "limits",
     ];
     let rename = |table| format!("ALTER TABLE {table} RENAME TO {table}_gone;");
     let tables = tables.map(rename).concat();

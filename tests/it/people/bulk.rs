@@ -151,7 +151,7 @@ fn a_header_with_a_mistake_is_refused() {
         ("name,grop\na,b\n", "did you mean \"group\"?"),
         ("nmae\na\n", "did you mean \"name\"?"),
         (
-            "name,budget\na,b\n",
+            "name,nickname\na,b\n",
             "known are name, group, label, key, expires",
         ),
         ("group,expires\na,90d\n", "no column \"name\""),
