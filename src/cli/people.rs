@@ -25,7 +25,7 @@ pub enum UserCommand {
 
     /// Put a user into a group, or out of any; set limits
     #[command(after_long_help = USER_SET_EXAMPLES)]
-    Set(UserSetArgs),
+    Set(Box<UserSetArgs>),
 
     /// Give a user another name
     ///
@@ -97,7 +97,7 @@ pub enum GroupCommand {
 
     /// Take users into a group, or out of it; set limits that they share
     #[command(after_long_help = GROUP_SET_EXAMPLES)]
-    Set(GroupSetArgs),
+    Set(Box<GroupSetArgs>),
 
     /// Give a group another name
     Rename(GroupRenameArgs),

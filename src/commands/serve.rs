@@ -113,8 +113,10 @@ pub(super) fn run(
         config,
         &connector,
         &store,
-        &keys,
-        &limits,
+        Admitting {
+            keys: &keys,
+            limits: &limits,
+        },
         price_file,
         (ledger.handle(), estimator.clone()),
         sink.clone(),
@@ -144,12 +146,17 @@ pub(super) fn run(
     served
 }
 
+/// What the ledger's thread keeps equal to the database for those who admit requests.
+struct Admitting<'a> {
+    keys: &'a Arc<KeyTable>,
+    limits: &'a Arc<RequestLimits>,
+}
+
 fn serve(
     config: Config,
     connector: &Arc<Connector>,
     store: &Store,
-    keys: &Arc<KeyTable>,
-    limits: &Arc<RequestLimits>,
+    Admitting { keys, limits }: Admitting<'_>,
     price_file: Option<Catalog>,
     (ledger, estimator): (Ledger, Estimator),
     sink: AlertSink,

@@ -338,6 +338,8 @@ impl UserRules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use BudgetUnit::{Requests, Tokens};
+    use BudgetWindow::{Day, Month, Week};
 
     fn user(id: i64, group: Option<i64>) -> LimitedUser {
         LimitedUser {
@@ -390,7 +392,6 @@ mod tests {
                 ),
             ],
         );
-        use BudgetUnit::*;
         let own = table.of_user(1).unwrap();
         let expected = [(Owner::User(1), Requests, 20), (Owner::User(1), Tokens, 5)];
         assert_eq!(budgets(own), expected);
@@ -403,7 +404,6 @@ mod tests {
         ];
         assert_eq!(budgets(grouped), expected);
         assert_eq!((grouped.request_rates.len(), grouped.weight), (2, 3));
-        use BudgetWindow::*;
         assert_eq!(table.windows(), [Day, Week, Month]);
     }
 

@@ -25,21 +25,19 @@ pub struct ApiError {
     param: Option<Cow<'static, str>>,
     message: Cow<'static, str>,
     retry: Retry,
-    /// The methods that a 405 lists in `Allow`.
-    allow: Option<Box<str>>,
-    /// The limit that refuses the request.
-    limit: Option<Box<LimitNote>>,
+    /// What few errors have.
+    further: Option<Box<Further>>,
     /// The request has its line in the access log already.
     is_logged: bool,
     /// The answer's id, if it was in the log before there was an answer.
     request_id: Option<RequestId>,
 }
 
-/// What an answer says of the limit that refuses a request.
+/// What few errors have, apart, so that a result with an error stays small.
 #[derive(Debug, Clone, Default)]
-struct LimitNote {
-    /// The member `llmproxy` of the error.
-    details: serde_json::Value,
+struct Further {
+    /// Says which limit refuses the request: the member `llmproxy` of the error.
+    limit: Option<serde_json::Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -152,8 +150,7 @@ impl ApiError {
             param: None,
             message,
             retry: Retry::of_status(status),
-            allow: None,
-            limit: None,
+            further: None,
             is_logged: false,
             request_id: None,
         }
@@ -274,7 +271,9 @@ impl ApiError {
             Some("method_not_allowed"),
             format!("This path is served for {methods} only."),
         );
-        error.allow = Some(allow);
+        if let Ok(allow) = HeaderValue::from_str(&allow) {
+            error = error.with_header(header::ALLOW, allow);
+        }
         error
     }
 
@@ -302,15 +301,15 @@ impl ApiError {
     /// Says which limit refuses the request, in the member `llmproxy` of the error.
     #[must_use]
     pub fn with_limit(mut self, details: serde_json::Value) -> Self {
-        self.limit.get_or_insert_default().details = details;
+        self.further.get_or_insert_default().limit = Some(details);
         self
     }
 
     /// Adds a header to the answer.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        let limit = self.limit.get_or_insert_default();
-        limit.headers.push((name, value));
+        let further = self.further.get_or_insert_default();
+        further.headers.push((name, value));
         self
     }
 
@@ -369,14 +368,11 @@ impl ApiError {
                 response.insert_header(("x-should-retry", "false"));
             }
         }
-        if let Some(allow) = &self.allow {
-            response.insert_header((header::ALLOW, allow.as_ref()));
-        }
-        let limit = self.limit.as_deref();
-        for (name, value) in limit.iter().flat_map(|limit| &limit.headers) {
+        let further = self.further.as_deref();
+        for (name, value) in further.iter().flat_map(|further| &further.headers) {
             response.insert_header((name.clone(), value.clone()));
         }
-        let llmproxy = limit.map(|limit| &limit.details);
+        let llmproxy = further.and_then(|further| further.limit.as_ref());
         if self.status == StatusCode::UNAUTHORIZED {
             // A 401 names the scheme (RFC 9110 section 15.5.2).
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));

@@ -26,6 +26,13 @@ use crate::{model::Outcome, usage::Meter};
 /// The longest list of models.
 const MAX_LIST_BYTES: usize = 16 * 1024 * 1024;
 
+/// The list, as both APIs have it.
+#[derive(Deserialize)]
+struct List<'a> {
+    #[serde(borrow)]
+    data: Vec<&'a RawValue>,
+}
+
 /// One entry of the list, as OpenAI's and Anthropic's APIs have it.
 #[derive(Deserialize)]
 struct WithId<'a> {
@@ -100,11 +107,6 @@ pub async fn allowed_models(
 /// if it is no list of models.
 fn without_refused(body: &[u8], is_allowed: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
     let members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).ok()?;
-    #[derive(Deserialize)]
-    struct List<'a> {
-        #[serde(borrow)]
-        data: Vec<&'a RawValue>,
-    }
     let List { data } = serde_json::from_slice(body).ok()?;
     let kept: Vec<&RawValue> = data
         .into_iter()

@@ -145,7 +145,7 @@ impl Exchange {
             is_logged: false,
             arrival,
             limits,
-            permit: permit,
+            permit,
         })
     }
 

@@ -137,18 +137,16 @@ impl AdmissionControl {
         applicant: &Applicant<'_>,
     ) -> Result<Admitted, ApiError> {
         let started_at_ms = applicant.started_at_ms;
-        match applicant.batch_demand {
-            Some(demand) => self.limits.reserve_demand(rules, demand, started_at_ms),
-            None => {
-                let (conditions, asked) = (applicant.conditions, applicant.asked);
-                let priced = self.limits.prices.demand(rules, conditions, asked);
-                if !priced.is_priced && !applicant.names_model_later {
-                    self.limits.check_unpriced(rules, conditions.model)?;
-                }
-                let demand = &priced.demand;
-                self.limits.reserve_demand(rules, demand, started_at_ms)
-            }
+        if let Some(demand) = applicant.batch_demand {
+            return self.limits.reserve_demand(rules, demand, started_at_ms);
         }
+        let (conditions, asked) = (applicant.conditions, applicant.asked);
+        let priced = self.limits.prices.demand(rules, conditions, asked);
+        if !priced.is_priced && !applicant.names_model_later {
+            self.limits.check_unpriced(rules, conditions.model)?;
+        }
+        self.limits
+            .reserve_demand(rules, &priced.demand, started_at_ms)
     }
 
     /// Waits until a request of the proxy itself may go to the backend: for a user, or for nobody

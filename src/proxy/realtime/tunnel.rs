@@ -64,8 +64,8 @@ pub struct Tunnel {
     check: Interval,
     /// A response has ended, so that the next one has to be reserved.
     needs_reservation: bool,
-    /// A limit of the user lets no other response begin, or not the session's model.
-    is_refused: bool,
+    /// Why a limit of the user lets no other response begin.
+    refused: Option<Closing>,
     has_ended: bool,
     backend_broke: bool,
 }
@@ -145,7 +145,7 @@ impl Tunnel {
             committing: None,
             check,
             needs_reservation: false,
-            is_refused: false,
+            refused: None,
             has_ended: false,
             backend_broke: false,
         };
@@ -163,7 +163,7 @@ impl Tunnel {
             opened_at,
             shared,
             needs_reservation,
-            is_refused,
+            refused,
             ..
         } = self;
         let mut rows: Vec<Committing> = Vec::new();
@@ -183,7 +183,9 @@ impl Tunnel {
                     rows.push(Box::pin(exchange.commit_transcription(model, usage)));
                 }
                 Some(Part::Session(models)) => {
-                    *is_refused |= refuses_models(shared, exchange, &models);
+                    if refuses_models(shared, exchange, &models) {
+                        *refused = Some(LIMIT_REACHED);
+                    }
                     if let Some(model) = models.transcription {
                         *transcription_model = Some(model);
                     }
@@ -210,7 +212,7 @@ impl Tunnel {
     fn reserve_next(&mut self) {
         if let Err(error) = self.exchange.reserve_next(&self.shared.admission.limits) {
             log::debug!("{error}");
-            self.is_refused = true;
+            self.refused = Some(LIMIT_REACHED);
         }
     }
 
@@ -301,11 +303,11 @@ impl MessageBody for Tunnel {
             if this.has_ended {
                 return Poll::Ready(None);
             }
-            if this.is_refused {
-                this.exchange.log_cut(LIMIT_REACHED.cause);
+            if let Some(closing) = this.refused.take() {
+                this.exchange.log_cut(closing.cause);
                 this.has_ended = true;
                 // The rest of a frame that has begun is lost, and the client sees the socket cut.
-                return Poll::Ready(this.is_quiet().then(|| Ok(LIMIT_REACHED.frame())));
+                return Poll::Ready(this.is_quiet().then(|| Ok(closing.frame())));
             }
             match this.poll_backend(cx) {
                 Poll::Pending => return Poll::Pending,
