@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AdminContext, AdminError, Member, Method, Operation,
-    limits::{LimitChanges, with_limits},
-    users::{KeyOptions, user_name},
+    fields::user_name,
+    limit_changes::{LimitChanges, with_limits},
+    users::KeyOptions,
 };
 use crate::{
     model::{ApiKey, Calendar, KeyHash},

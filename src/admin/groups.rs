@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AdminContext, AdminError, Member, Method, Operation,
-    limits::{LimitChanges, with_limits},
-    users::{required, user_name},
+    fields::{required, user_name},
+    limit_changes::{LimitChanges, with_limits},
 };
 use crate::model::LimitScope;
 use crate::store::{

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AdminContext, AdminError, Member, Method, Operation,
-    users::{KeyOptions, end_ms, label, nullable, required},
+    fields::{end_ms, label, nullable, required},
+    users::KeyOptions,
 };
 use crate::{
     model::ApiKey,

@@ -2,99 +2,24 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, TransactionBehavior};
-use serde::{Deserialize, Deserializer, Serialize, de};
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
 
-use super::{AdminContext, AdminError, Member, Method, Operation, users::end_ms};
+use super::{
+    AdminContext, AdminError, Member, Method, Operation,
+    limit_changes::{LimitChanges, with_limits},
+};
 use crate::{
     limits::{
         BudgetRule, LimitSource, LimitTable, Limiter, NumberRule, Owner, SharedLimits,
         SubjectLimits, UserRules,
     },
     model::{
-        BudgetUnit, Calendar, Extra, Limit, LimitError, LimitKind, LimitScope, LimitValue, NanoUsd,
-        format_seconds, now_ms,
+        BudgetUnit, Extra, Limit, LimitKind, LimitScope, LimitValue, NanoUsd, format_seconds,
+        now_ms,
     },
-    store::{StoreError, groups, identity, limits},
+    store::{StoreError, groups, identity, limit_usage, limits},
 };
-
-/// The word that removes a limit.
-const NONE: &str = "none";
-
-/// Limits that are to be set, as an operator writes them; `none` removes one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LimitChanges {
-    /// Budgets such as `20usd/month`. `none` removes all that were set before.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub budget: Vec<String>,
-    #[serde(
-        default,
-        deserialize_with = "amount",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub requests_per_minute: Option<String>,
-    #[serde(
-        default,
-        deserialize_with = "amount",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub tokens_per_minute: Option<String>,
-    #[serde(
-        default,
-        deserialize_with = "amount",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub concurrent: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub models: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deny_models: Option<String>,
-    #[serde(
-        default,
-        deserialize_with = "amount",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub max_output_tokens: Option<String>,
-    #[serde(
-        default,
-        deserialize_with = "amount",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub weight: Option<String>,
-    /// `allow` or `refuse`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unpriced: Option<String>,
-    /// The limits that are set refuse nothing and only count.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub watch: Option<bool>,
-    /// What raises budgets until a time, such as `20usd`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub extra: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<String>,
-}
-
-/// Lists members of an operation, with those of [`LimitChanges`] behind them.
-macro_rules! with_limits {
-    ($($member:expr),* $(,)?) => {
-        &[
-            $($member,)*
-            Member::list("budget"),
-            Member::amount("requests_per_minute"),
-            Member::amount("tokens_per_minute"),
-            Member::amount("concurrent"),
-            Member::text("models"),
-            Member::text("deny_models"),
-            Member::amount("max_output_tokens"),
-            Member::amount("weight"),
-            Member::text("unpriced"),
-            Member::flag("watch"),
-            Member::text("extra"),
-            Member::text("until"),
-        ]
-    };
-}
-pub(super) use with_limits;
 
 /// Sets limits of a user, a group, or everybody.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -246,150 +171,6 @@ impl Operation for ListLimits {
     }
 }
 
-impl LimitChanges {
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Changes the limits of a subject: all or none of the changes are made.
-    ///
-    /// # Errors
-    /// [`AdminError`] names the limit that cannot be read.
-    pub fn apply(
-        &self,
-        connection: &mut Connection,
-        scope: LimitScope,
-        calendar: &Calendar,
-    ) -> Result<(), AdminError> {
-        let parsed = self.parse(calendar)?;
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(StoreError::from)?;
-        parsed.write(&transaction, scope)?;
-        transaction.commit().map_err(StoreError::from)?;
-        Ok(())
-    }
-
-    /// Reads all changes.
-    ///
-    /// # Errors
-    /// [`AdminError`] names the limit that cannot be read.
-    pub fn parse(&self, calendar: &Calendar) -> Result<ParsedChanges, AdminError> {
-        let is_watched = self.watch.unwrap_or(false);
-        let mut parsed = ParsedChanges::default();
-        for text in &self.budget {
-            if is_none(text) {
-                parsed.removes_budgets = true;
-                continue;
-            }
-            let limit: Limit = text.parse().map_err(|error| named("budget", &error))?;
-            parsed.set.push(Limit {
-                is_watched,
-                ..limit
-            });
-        }
-        let singles = [
-            (LimitKind::RequestsPerMinute, &self.requests_per_minute),
-            (LimitKind::TokensPerMinute, &self.tokens_per_minute),
-            (LimitKind::Concurrent, &self.concurrent),
-            (LimitKind::Models, &self.models),
-            (LimitKind::DenyModels, &self.deny_models),
-            (LimitKind::MaxOutputTokens, &self.max_output_tokens),
-            (LimitKind::Weight, &self.weight),
-            (LimitKind::AllowUnpriced, &self.unpriced),
-        ];
-        for (kind, text) in singles {
-            match text {
-                None => {}
-                Some(text) if is_none(text) => parsed.removed.push(kind),
-                Some(text) => {
-                    let limit = Limit::parse(kind, text, is_watched);
-                    parsed
-                        .set
-                        .push(limit.map_err(|error| named(kind.name(), &error))?);
-                }
-            }
-        }
-        match (&self.extra, &self.until) {
-            (Some(extra), None) if is_none(extra) => parsed.removes_extras = true,
-            (Some(extra), Some(until)) => {
-                let until_ms = end_ms("until", until, calendar)?;
-                let extra = Extra::parse(extra, until_ms);
-                parsed.extra = Some(extra.map_err(|error| named("extra", &error))?);
-            }
-            (Some(_), None) => {
-                let message = "until is missing: say how long extra holds";
-                return Err(AdminError::field("until", message));
-            }
-            (None, Some(_)) => return Err(AdminError::missing("extra")),
-            (None, None) => {}
-        }
-        if self.watch.is_some() && parsed.set.is_empty() {
-            let message = "watch needs a limit that is set with it";
-            return Err(AdminError::field("watch", message));
-        }
-        Ok(parsed)
-    }
-}
-
-/// Changes of limits that can be made.
-#[derive(Debug, Clone, Default)]
-pub struct ParsedChanges {
-    pub set: Vec<Limit>,
-    removed: Vec<LimitKind>,
-    removes_budgets: bool,
-    pub extra: Option<Extra>,
-    removes_extras: bool,
-}
-
-impl ParsedChanges {
-    /// Makes the changes, in the caller's transaction.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub(super) fn write(
-        &self,
-        connection: &Connection,
-        scope: LimitScope,
-    ) -> Result<(), StoreError> {
-        if self.removes_budgets {
-            limits::remove_budgets(connection, scope)?;
-        }
-        for kind in &self.removed {
-            limits::remove(connection, scope, *kind)?;
-        }
-        for limit in &self.set {
-            limits::set(connection, scope, limit)?;
-        }
-        if self.removes_extras {
-            limits::remove_extras(connection, scope)?;
-        }
-        if let Some(extra) = &self.extra {
-            limits::add_extra(connection, scope, extra)?;
-        }
-        Ok(())
-    }
-}
-
-fn is_none(text: &str) -> bool {
-    text.trim().eq_ignore_ascii_case(NONE)
-}
-
-fn named(field: &'static str, error: &LimitError) -> AdminError {
-    AdminError::field(field, format!("{field} {error}"))
-}
-
-/// Reads a text, or a whole number as text.
-fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    match Option::<serde_json::Value>::deserialize(deserializer)? {
-        None => Ok(None),
-        Some(serde_json::Value::String(text)) => Ok(Some(text)),
-        Some(serde_json::Value::Number(number)) => Ok(Some(number.to_string())),
-        Some(_) => Err(de::Error::custom("no amount")),
-    }
-}
-
 impl LimitEntry {
     /// Returns the limit as an operator shows it who hides figures: what it is about, and when it
     /// resets.
@@ -504,7 +285,7 @@ impl LimitState {
         let table = LimitTable::new(&read.users, &read.subjects);
         shared.set_table(table, groups.collect(), |window| {
             let start_ms = (window.start_ms != i64::MIN).then_some(window.start_ms);
-            limits::used_since(connection, start_ms)
+            limit_usage::used_since(connection, start_ms)
         })?;
         Ok(Self {
             subjects: read.subjects,

@@ -6,8 +6,10 @@ mod audit;
 mod bulk;
 mod costs;
 mod error;
+mod fields;
 mod groups;
 mod keys;
+mod limit_changes;
 mod limits;
 mod members;
 mod prices;
@@ -31,9 +33,8 @@ pub use groups::{
     AddGroup, DeleteGroup, GroupWithUsers, ListGroups, RenameGroup, SetGroup, ShowGroup,
 };
 pub use keys::{AddKey, HashKeys, HashedKeys, ListKeys, RevokeKey, RotateKey, SetKey};
-pub use limits::{
-    InFlight, LimitChanges, LimitEntry, LimitList, ListLimits, ParsedChanges, SetLimits,
-};
+pub use limit_changes::{LimitChanges, ParsedChanges};
+pub use limits::{InFlight, LimitEntry, LimitList, ListLimits, SetLimits};
 pub use members::{Kind, Member, closest, of_body, of_query, of_query_members};
 pub use prices::{
     CheckPrices, ListPrices, PriceCheck, PriceEntry, PriceList, Reprice, SetPrice, UnpricedModel,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    AdminContext, AdminError, Member, Method, Operation, Window, members::closest, users::required,
+    AdminContext, AdminError, Member, Method, Operation, Window, fields::required, members::closest,
 };
 use crate::{
     model::{NanoUsd, now_ms},

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AdminContext, AdminError, Member, Method, Operation,
-    limits::{LimitChanges, with_limits},
+    limit_changes::{LimitChanges, with_limits},
 };
 use crate::{
     limits::{
@@ -19,7 +19,8 @@ use crate::{
     model::{Limit, LimitKind, LimitScope, format_seconds, now_ms},
     store::{
         StoreError, groups, identity,
-        limits::{self, PastRequest},
+        limit_usage::{self, PastRequest},
+        limits,
     },
 };
 
@@ -145,7 +146,7 @@ impl Operation for TryLimits {
             let used = used_before(&connection, missing, since_ms)?;
             trial.limiter.load_window(missing, used);
         }
-        limits::each_request(&connection, since_ms, |request| trial.next(&request))?;
+        limit_usage::each_request(&connection, since_ms, |request| trial.next(&request))?;
         Ok(trial.into_result(&users, &tried, since_ms))
     }
 }
@@ -160,7 +161,7 @@ fn used_before(
         return Ok(Vec::new());
     }
     let start_ms = (window.start_ms != i64::MIN).then_some(window.start_ms);
-    limits::used_between(connection, start_ms, Some(since_ms - 1))
+    limit_usage::used_between(connection, start_ms, Some(since_ms - 1))
 }
 
 /// A replay of requests under limits.

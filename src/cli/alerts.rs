@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::people::{ListOutputArgs, OutputArgs};
+use super::output::{ListOutputArgs, OutputArgs};
 use crate::config::TargetSettings;
 
 #[derive(Debug, Subcommand)]

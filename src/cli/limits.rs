@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::people::{ListOutputArgs, OutputArgs};
+use super::output::{ListOutputArgs, OutputArgs};
 use crate::{admin::LimitChanges, config::TargetSettings};
 
 const LIMITS: &str = "Limits";

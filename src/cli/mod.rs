@@ -4,6 +4,7 @@
 pub mod alerts;
 pub mod limits;
 pub mod money;
+pub mod output;
 pub mod people;
 
 use std::{

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::people::{ListOutputArgs, OutputArgs};
+use super::output::{ListOutputArgs, OutputArgs};
 use crate::config::TargetSettings;
 
 /// Where LiteLLM's newest price file is.

@@ -9,6 +9,7 @@ pub mod groups;
 pub mod identity;
 pub mod keys;
 pub mod ledger;
+pub mod limit_usage;
 pub mod limits;
 mod location;
 mod lookups;

@@ -15,7 +15,8 @@ use crate::{
     model::{Entry, NanoUsd, RowHold, UsageRow},
     store::{
         StoreError,
-        limits::{self, LedgerPosition},
+        limit_usage::{self, LedgerPosition},
+        limits,
         sqlite::signed,
     },
 };
@@ -64,13 +65,13 @@ impl BudgetWatch {
         // One read transaction: sums and position are of the same moment.
         let snapshot = connection.unchecked_transaction()?;
         let had_budgets = shared.has_budgets();
-        let position = limits::position(&snapshot)?;
+        let position = limit_usage::position(&snapshot)?;
         if had_budgets {
             self.catch_up(&snapshot, &shared, position)?;
         }
         shared.set_table(table, groups.collect(), |window| {
             let start_ms = (window.start_ms != i64::MIN).then_some(window.start_ms);
-            limits::used_since(&snapshot, start_ms)
+            limit_usage::used_since(&snapshot, start_ms)
         })?;
         drop(snapshot);
         shared.with(|limiter| limiter.note_counted(position.row_id, position.adjustment_id));
@@ -90,7 +91,7 @@ impl BudgetWatch {
         let Some(shared) = &self.limits else {
             return Ok(());
         };
-        for reservation in limits::reservations(connection)? {
+        for reservation in limit_usage::reservations(connection)? {
             let hold = shared.restore(
                 reservation.user_id,
                 reservation.amounts,
@@ -168,7 +169,7 @@ impl BudgetWatch {
                 let Some(shared) = self.limits.clone().filter(|shared| shared.has_budgets()) else {
                     return Ok(());
                 };
-                let position = limits::position(connection)?;
+                let position = limit_usage::position(connection)?;
                 self.catch_up(connection, &shared, position)
             }
             Changes::Kept => self.load(connection),
@@ -182,7 +183,7 @@ impl BudgetWatch {
         position: LedgerPosition,
     ) -> Result<(), StoreError> {
         let own_ids = &self.own_ids;
-        let booked = limits::booked_between(connection, self.position, position, |id| {
+        let booked = limit_usage::booked_between(connection, self.position, position, |id| {
             own_ids.contains(&id)
         })?;
         let users: HashSet<i64> = booked.iter().map(|booked| booked.user_id).collect();

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     alerts::{AlertSink, LedgerFailure},
     model::{Entry, UsageRow},
-    store::{accounts, limits, objects, sqlite::in_transaction},
+    store::{accounts, limit_usage, objects, sqlite::in_transaction},
 };
 
 /// Pause between attempts while the database refuses writes.
@@ -294,7 +294,7 @@ fn insert_entries<'a>(
                 Entry::Made(object) => {
                     objects::remember(connection, object)?;
                     if let Some(hold) = &object.hold {
-                        limits::reserve(connection, &object.id, object.user_id, hold)?;
+                        limit_usage::reserve(connection, &object.id, object.user_id, hold)?;
                     }
                 }
                 Entry::Forgotten { id, user_id } => objects::forget(connection, id, *user_id)?,
@@ -320,7 +320,7 @@ fn insert_entries<'a>(
                     if let Some(row) = accounts::bill(connection, account, row, *extent)? {
                         insert(row)?;
                     }
-                    limits::end_reservation(connection, &account.id)?;
+                    limit_usage::end_reservation(connection, &account.id)?;
                 }
                 Entry::Expired { made_before_ms } => objects::expire(connection, *made_before_ms)?,
             }
