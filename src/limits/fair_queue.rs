@@ -66,7 +66,8 @@ pub struct Claim {
     pub service: u64,
 }
 
-/// A permit that was given out. It goes back by [`FairQueue::release`].
+/// A permit that was given out. It goes back by [`FairQueue::release`], which takes it by value so
+/// that it cannot go back twice.
 #[derive(Debug)]
 #[must_use]
 pub struct Grant {
@@ -246,6 +247,7 @@ impl<W> FairQueue<W> {
     }
 
     /// Takes a permit back. `actual` is the service that the request had.
+    #[allow(clippy::needless_pass_by_value)]
     pub fn release(&mut self, grant: Grant, actual: u64) {
         let Grant { claim } = grant;
         self.free_permits += 1;
@@ -380,20 +382,16 @@ impl<W> FairQueue<W> {
 
     fn take_slot(&mut self, waiting: Waiting<W>) -> u32 {
         let slot = self.free_slot;
-        match self.slots.get_mut(slot as usize) {
-            Some(place) => {
-                if let Slot::Free { next } = place {
-                    self.free_slot = *next;
-                }
-                *place = Slot::Waiting(waiting);
-                slot
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            if let Slot::Free { next } = place {
+                self.free_slot = *next;
             }
-            None => {
-                self.slots.push(Slot::Waiting(waiting));
-                // Four billion waiting requests would have filled the memory long before.
-                u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
-            }
+            *place = Slot::Waiting(waiting);
+            return slot;
         }
+        self.slots.push(Slot::Waiting(waiting));
+        // Four billion waiting requests would have filled the memory long before.
+        u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
     }
 }
 
