@@ -91,12 +91,7 @@ mod tests {
         for sample in SAMPLES {
             let text = sample.text.repeat(20);
             let (bound, tokens) = (input_bound(&body(&text), []), tokens(&text) + 7);
-            println!(
-                "{bound} {tokens} {:.2} {:.30}",
-                bound as f64 / tokens as f64,
-                sample.text
-            );
-            //assert
+            assert!(bound >= tokens, "{bound} {tokens} {:?}", sample.text);
         }
     }
 
