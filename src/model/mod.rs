@@ -8,6 +8,7 @@ mod key;
 mod limit;
 mod money;
 mod object;
+mod running;
 mod secret;
 mod time;
 mod usage;
@@ -23,6 +24,7 @@ pub use money::{AmountError, NanoUsd};
 pub use object::{
     Account, Claim, Entry, Extent, ObjectHold, ObjectKind, Origin, Progress, StoredObject,
 };
+pub use running::{Note, RunningRequest};
 pub use secret::Secret;
 pub use time::{TimeError, TimeRange, format_seconds, format_utc, format_utc_date, ms_ago, now_ms};
 pub use usage::{

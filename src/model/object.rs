@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{RowHold, Usage, UsageRow};
+use super::{Note, RowHold, RunningRequest, Usage, UsageRow};
 
 /// The kind of an object, by the endpoint that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -124,6 +124,10 @@ pub enum Entry {
         row: UsageRow,
         extent: Extent,
     },
+    /// What a request has used that runs for longer than a second.
+    Noted(Box<RunningRequest>),
+    /// The note of a request that has ended is deleted, together with its row being written.
+    Unnoted(Arc<Note>),
     /// Ids that no user owns and that are older than this (Unix milliseconds) are deleted.
     Expired {
         made_before_ms: i64,
@@ -155,6 +159,8 @@ impl Entry {
             Self::Made(_)
             | Self::Forgotten { .. }
             | Self::Missing { .. }
+            | Self::Noted(_)
+            | Self::Unnoted(_)
             | Self::Expired { .. } => Usage::default(),
         }
     }

@@ -158,6 +158,8 @@ pub enum Outcome {
     BackendBroke,
     /// The backend reported an error inside an answer that had begun with a status of success.
     BackendError,
+    /// The server was killed while the request ran.
+    Crashed,
 }
 
 /// The source of a row's numbers.
@@ -236,6 +238,7 @@ impl Outcome {
             Self::ClientGone,
             Self::BackendBroke,
             Self::BackendError,
+            Self::Crashed,
         ];
         all.into_iter().find(|outcome| outcome.as_str() == word)
     }
@@ -248,6 +251,7 @@ impl Outcome {
             Self::ClientGone => "client_gone",
             Self::BackendBroke => "backend_broke",
             Self::BackendError => "backend_error",
+            Self::Crashed => "crashed",
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
         estimator::Estimator,
         exchange::{Exchange, WorkerAccounting},
         request_context::RequestContext,
+        running::RunningRequests,
     },
     admission::{AdmissionControl, Applicant, Arrival, demand::Conditions},
     backend::{Backend, Connector, OutgoingRequest},
@@ -61,9 +62,13 @@ impl Worker {
     /// Makes the state of a worker. It must be called on the worker's own thread.
     #[must_use]
     pub fn new(shared: Arc<Shared>, connector: Arc<Connector>) -> Self {
+        let ledger = WorkerLedger::new(shared.ledger.clone());
+        let running: Rc<RunningRequests> = Rc::default();
+        running.start(Rc::clone(&ledger), shared.estimator.clone());
         Self {
             accounting: Rc::new(WorkerAccounting {
-                ledger: WorkerLedger::new(shared.ledger.clone()),
+                running,
+                ledger,
                 estimator: shared.estimator.clone(),
                 alerts: shared.alerts.clone(),
             }),

@@ -23,7 +23,7 @@ use std::{
     thread,
 };
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, running::ServerRun};
 use crate::alerts::{Alert, AlertSink, LedgerFailure};
 
 pub(super) use pricing::Pricer;
@@ -79,8 +79,11 @@ impl LedgerThread {
             shared: Arc::clone(&ledger.shared),
             rollup: Rollup::new(),
             pricer,
+            run: ServerRun::new(),
             is_busy: false,
         };
+        // Before anything is served, so that budgets include it.
+        writer.book_crashed();
         let thread = thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || {

@@ -19,6 +19,7 @@ pub mod objects;
 pub mod prices;
 pub mod reports;
 pub mod reprice;
+mod running;
 mod sqlite;
 pub mod users;
 

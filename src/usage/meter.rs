@@ -8,14 +8,14 @@ use bytes::Bytes;
 use super::{
     answer::{Answer, EventKind, carries_text},
     calls::ToolCalls,
-    counts::{Counts, VendorCounts},
+    counts::{Content, Counts, Dialect, VendorCounts},
     decode::{Decoder, Encoding},
     estimate::AnswerText,
     json_buffer::JsonBuffer,
     objects::AnswerObjects,
     sse::{Event, Piece, Scanner, UsageOnlyEvents},
     template::{EventReader, Templates},
-    text::{Mark, Text},
+    text::{Mark, StreamProgress, Text},
 };
 use crate::model::{ServiceTier, UsageClasses};
 
@@ -253,6 +253,24 @@ impl Meter {
     #[must_use]
     pub fn reading(&self) -> &Reading {
         &self.decoder.sink().reading
+    }
+
+    /// Returns how far a stream is.
+    #[must_use]
+    pub fn progress(&self, dialect: Dialect, content: Content) -> StreamProgress {
+        let reading = self.reading();
+        let reported = reading.counts().usage(dialect, content);
+        StreamProgress {
+            reported_tokens: reported.map_or(0, |usage| usage.output),
+            text_bytes: reading.text.len_bytes(),
+            media_tokens: reading.text.media_tokens(),
+        }
+    }
+
+    /// Returns some of the text of a stream; `None` if there is none.
+    #[must_use]
+    pub fn sample(&self) -> Option<String> {
+        self.reading().text.sample()
     }
 
     /// Hands over the text so far for an estimate, or the length of what was too long to be read.

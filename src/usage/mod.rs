@@ -33,6 +33,6 @@ pub use objects::{AnswerObjects, is_id};
 pub use session::{SessionModels, session_models};
 pub use sse::{Event, Scanner, UsageOnlyEvents};
 pub use template::Templates;
-pub use text::Text;
+pub use text::{StreamProgress, Text};
 pub use tokens::Tokenizer;
 pub use websocket::FrameScan;

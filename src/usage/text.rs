@@ -27,7 +27,43 @@ pub(super) struct Mark {
     tokens: u64,
 }
 
+/// How far a stream is: its reported output, and the text that came since that was reported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StreamProgress {
+    pub reported_tokens: u64,
+    pub text_bytes: u64,
+    /// Tokens of pictures.
+    pub media_tokens: u64,
+}
+
+impl StreamProgress {
+    /// Returns the output tokens so far, with so many tokens in a mebibyte of text.
+    #[must_use]
+    pub fn tokens(&self, tokens_per_mebibyte: u64) -> u64 {
+        let of_text = u128::from(self.text_bytes) * u128::from(tokens_per_mebibyte);
+        let of_text = u64::try_from((of_text + (1 << 19)) >> 20).unwrap_or(u64::MAX);
+        let known = self.reported_tokens.saturating_add(self.media_tokens);
+        known.saturating_add(of_text)
+    }
+}
+
+/// The longest sample of a text.
+const MAX_SAMPLE_BYTES: usize = 1024;
+
 impl Text {
+    /// Returns the length of the text, whether it was kept or not.
+    pub(super) fn len_bytes(&self) -> u64 {
+        (self.kept.len() as u64).saturating_add(self.further_bytes)
+    }
+
+    /// Returns the end of the kept text; `None` if there is none.
+    pub(super) fn sample(&self) -> Option<String> {
+        let from = self.kept.len().saturating_sub(MAX_SAMPLE_BYTES);
+        let from = (from..=self.kept.len()).find(|at| self.kept.is_char_boundary(*at))?;
+        let sample = &self.kept[from..];
+        (!sample.is_empty()).then(|| sample.to_owned())
+    }
+
     /// Creates the text of an answer of which only the length is known.
     pub(super) fn unread(bytes: u64) -> Self {
         let mut text = Self::default();

@@ -88,6 +88,15 @@ impl Tokenizer {
         }
     }
 
+    /// Returns the tokens in a mebibyte of text like this; `None` for no text.
+    #[must_use]
+    pub fn tokens_per_mebibyte(self, sample: &str) -> Option<u64> {
+        if sample.is_empty() {
+            return None;
+        }
+        Some((self.count(sample) << 20) / sample.len() as u64)
+    }
+
     pub(super) fn count(self, piece: &str) -> u64 {
         let (vocabulary, load): (_, fn() -> CoreBpe) = match self {
             Self::O200k => (&O200K, tiktoken::encoding::o200k_base),

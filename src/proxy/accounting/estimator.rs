@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::access_log::{Access, Booked};
@@ -22,7 +23,7 @@ use crate::proxy::admission::body_budget::BodyShare;
 use crate::{
     model::{Account, Entry, EstimatedTokens, Extent, Progress, Usage, UsageRow},
     store::ledger::{Ledger, NotWritten},
-    usage::{Evidence, Tokenizer},
+    usage::{AnswerText, Evidence, Input, Tokenizer},
 };
 
 /// Bytes that wait to be counted, in all. Beyond it the rule of thumb is used: a flood costs
@@ -38,6 +39,8 @@ const MAX_IDLE: Duration = Duration::from_secs(600);
 /// Time that a stopping server counts for. Estimates that are still in line then get the rule of
 /// thumb.
 const MAX_CLOSING: Duration = Duration::from_secs(2);
+/// The most measurements that wait.
+const MAX_MEASUREMENTS: usize = 10_000;
 /// Longer evidence counts by its length if a worker has to count it, because even the rule of thumb
 /// would hold the worker up.
 const MAX_READ_BY_WORKER_BYTES: usize = 1024 * 1024;
@@ -54,6 +57,8 @@ pub struct Estimate {
     /// The entry that forgets the object whose account the row closes, if the object ends with its
     /// account. It is written behind the row.
     pub forgets: Option<Entry>,
+    /// The entry that deletes the note of the request. It is written behind the row.
+    pub unnotes: Option<Entry>,
     /// Gets the result when the row is committed. `None` if nobody waits for it.
     pub written: Option<oneshot::Sender<Result<(), NotWritten>>>,
     /// Writes the access log line when the numbers are known.
@@ -67,6 +72,25 @@ pub enum Purpose {
     Bills(Account, Extent),
     /// The row is kept with this account, which stays open.
     KeptFor(Account, Progress),
+}
+
+/// Something that is measured for the note of a running request.
+pub struct Measurement {
+    pub model: String,
+    /// Empty if the input was measured before.
+    pub body: Vec<Bytes>,
+    pub input: Input,
+    /// Some of the text of the answer; empty if there is none to measure.
+    pub sample: String,
+    /// Makes an entry of what was measured.
+    pub then: Box<dyn FnOnce(Measured) -> Entry + Send>,
+}
+
+/// What a [`Measurement`] has found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Measured {
+    pub input_tokens: Option<u64>,
+    pub tokens_per_mebibyte: Option<u64>,
 }
 
 /// Takes estimates. Clones share the thread that counts them.
@@ -87,6 +111,8 @@ struct Queue {
     /// Estimates whose clients wait. They come first.
     awaited: VecDeque<(Instant, Estimate)>,
     others: VecDeque<Estimate>,
+    /// Measurements come last: they are for the case that the server is killed.
+    measurements: VecDeque<Measurement>,
     /// Bytes of the estimates that wait and of the one that is being counted.
     bytes: usize,
     thread: Option<thread::JoinHandle<()>>,
@@ -152,6 +178,18 @@ impl Estimator {
         self.shared.wake.notify_one();
     }
 
+    /// Measures something for a note. If too much waits, it is not noted this time.
+    pub fn measure(&self, measurement: Measurement) {
+        let mut queue = self.shared.lock();
+        let is_full = queue.measurements.len() >= MAX_MEASUREMENTS;
+        if is_full || queue.closing_since.is_some() || !self.ensure_thread(&mut queue) {
+            return;
+        }
+        queue.measurements.push_back(measurement);
+        drop(queue);
+        self.shared.wake.notify_one();
+    }
+
     /// Starts the thread if it does not run. Returns whether it runs.
     fn ensure_thread(&self, queue: &mut Queue) -> bool {
         let is_running = |thread: &thread::JoinHandle<()>| !thread.is_finished();
@@ -175,7 +213,15 @@ impl Estimator {
 
 impl Shared {
     fn run(&self) {
-        while let Some((estimate, tokenizer)) = self.next() {
+        while let Some(work) = self.next() {
+            let (estimate, tokenizer) = match work {
+                Work::Estimate(estimate, tokenizer) => (estimate, tokenizer),
+                Work::Measurement(measurement) => {
+                    let entry = measurement.measure();
+                    self.ledger.write(vec![entry], None);
+                    continue;
+                }
+            };
             let bytes = estimate.bytes();
             let counted = estimate.count(tokenizer);
             estimate.finish(counted, &self.ledger);
@@ -185,7 +231,7 @@ impl Shared {
 
     /// Waits for the next estimate and says how it is counted. Returns `None` when the thread is to
     /// end.
-    fn next(&self) -> Option<(Estimate, Tokenizer)> {
+    fn next(&self) -> Option<Work> {
         let mut queue = self.lock();
         loop {
             let is_late = queue
@@ -202,11 +248,14 @@ impl Shared {
                 } else {
                     estimate.tokenizer()
                 };
-                return Some((estimate, tokenizer));
+                return Some(Work::Estimate(Box::new(estimate), tokenizer));
             }
             if queue.closing_since.is_some() {
                 queue.closed = true;
                 return None;
+            }
+            if let Some(measurement) = queue.measurements.pop_front() {
+                return Some(Work::Measurement(measurement));
             }
             let (woken, wait) = self
                 .wake
@@ -229,7 +278,31 @@ impl Shared {
 
 impl Queue {
     fn is_idle(&self) -> bool {
-        self.awaited.is_empty() && self.others.is_empty() && self.closing_since.is_none()
+        let is_empty = self.awaited.is_empty() && self.others.is_empty();
+        is_empty && self.measurements.is_empty() && self.closing_since.is_none()
+    }
+}
+
+/// What the thread does next.
+enum Work {
+    Estimate(Box<Estimate>, Tokenizer),
+    Measurement(Measurement),
+}
+
+impl Measurement {
+    fn measure(self) -> Entry {
+        let tokenizer = Tokenizer::of_models(&self.model, None);
+        let evidence = Evidence {
+            body: self.body,
+            input: self.input,
+            generated: AnswerText::Nothing,
+        };
+        // A panic in the reading of hostile text costs the measure only.
+        let measured = catch_unwind(AssertUnwindSafe(|| Measured {
+            input_tokens: (!evidence.body.is_empty()).then(|| evidence.usage(tokenizer).input),
+            tokens_per_mebibyte: tokenizer.tokens_per_mebibyte(&self.sample),
+        }));
+        (self.then)(measured.unwrap_or_default())
     }
 }
 
@@ -244,6 +317,7 @@ impl Estimate {
             objects: Vec::new(),
             purpose: Purpose::Booked,
             forgets: None,
+            unnotes: None,
             written: None,
             access: None,
         }
@@ -296,14 +370,13 @@ impl Estimate {
             },
         });
         entries.extend(self.forgets);
+        entries.extend(self.unnotes);
         ledger.write(entries, self.written);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::{
         model::{EstimatedTokens, Outcome, UsageSource},
@@ -311,7 +384,6 @@ mod tests {
             DatabasePath, IfMissing, Store,
             ledger::{LedgerThread, OnFailure, ServerLinks, Sync},
         },
-        usage::Input,
     };
 
     const HELLO: &[u8] = br#"{"messages":[{"role":"user","content":"Hello!"}]}"#;
@@ -433,7 +505,9 @@ mod tests {
             queue.awaited.push_back((Instant::now(), estimate("new")));
             drop(queue);
             let next = || {
-                let (estimate, tokenizer) = shared.next().unwrap();
+                let Some(Work::Estimate(estimate, tokenizer)) = shared.next() else {
+                    panic!("an estimate waits");
+                };
                 (estimate.evidence.body, tokenizer)
             };
             assert_eq!(next(), (vec![Bytes::from("late")], Tokenizer::RuleOfThumb));

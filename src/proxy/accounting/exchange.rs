@@ -14,6 +14,7 @@ use super::{
     estimator::{Estimate, Estimator, Purpose},
     recorder::ObjectRecorder,
     request_context::RequestContext,
+    running::{Facts, RunningPlace, RunningRequests},
 };
 use crate::{
     alerts::AlertSink,
@@ -24,7 +25,7 @@ use crate::{
     proxy::{
         admission::{Admission, Arrival, auth::Caller, body_budget::BodyShare, gate::Permit},
         body::BodyParts,
-        routes::Endpoint,
+        routes::{Endpoint, Metering},
     },
     store::ledger::{NotWritten, WorkerLedger},
     usage::{AnswerText, Evidence, Input, Meter, Reading},
@@ -37,6 +38,8 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// The way of one worker's rows to the ledger.
 pub struct WorkerAccounting {
+    /// Requests that run, of which those that run for long are noted.
+    pub running: Rc<RunningRequests>,
     /// Takes rows whose numbers are known.
     pub ledger: Rc<WorkerLedger>,
     pub estimator: Estimator,
@@ -79,6 +82,8 @@ pub struct Exchange {
     is_of_object: bool,
     /// The line of the access log was handed over with the row.
     is_logged: bool,
+    /// The place among the requests that run, while it is sent and not booked.
+    running: Option<RunningPlace>,
     /// `None` for a user without limits.
     limits: Option<Admitted>,
     permit: Permit,
@@ -144,6 +149,7 @@ impl Exchange {
             is_of_object: endpoint.is_of_object() && request.query_string().is_empty(),
             is_logged: false,
             arrival,
+            running: None,
             limits,
             permit,
         })
@@ -157,11 +163,50 @@ impl Exchange {
     /// Notes that the request is about to leave for the backend.
     pub fn mark_sent(&mut self) {
         self.stage = Stage::Sent;
+        if self.running.is_none() && self.endpoint.is_booked() {
+            let running = self.accounting.running.enter(self.facts());
+            self.running = Some(running);
+        }
+    }
+
+    /// Returns what is noted of the request if it runs for long.
+    fn facts(&self) -> Facts {
+        let input = match self.endpoint.metering {
+            Metering::Text => Some(Input::Messages),
+            Metering::Input => Some(Input::Plain),
+            Metering::Free | Metering::AsReported | Metering::Images => None,
+        };
+        Facts {
+            caller: Arc::clone(&self.access.caller),
+            endpoint: self.endpoint.path,
+            model: self.model.clone(),
+            service_tier: self.service_tier.clone(),
+            started: self.arrival.started,
+            started_at_ms: self.started_at_ms,
+            body: input.map(|input| (self.body.clone(), input)),
+        }
+    }
+
+    /// Notes how far a stream is, if it runs for long.
+    pub fn observe(&mut self) {
+        if let (Some(running), Some(meter)) = (&mut self.running, &self.meter)
+            && running.wants_progress()
+        {
+            let (dialect, content) = (self.endpoint.dialect(), self.endpoint.content());
+            running.note_progress(meter.progress(dialect, content), || meter.sample());
+        }
+    }
+
+    /// Takes the request from those that run. Returns what deletes its note, if it may have one.
+    fn end_running(&mut self) -> Option<Entry> {
+        self.running.take()?.end()
     }
 
     /// Notes that the backend did not answer: there is nothing to book.
     pub fn mark_unanswered(&mut self) {
         self.stage = Stage::Unsent;
+        let unnoted = self.end_running();
+        self.accounting.ledger.push(unnoted.into_iter().collect());
     }
 
     /// Notes that the head of the answer has come. The meter fits the answer's body.
@@ -178,6 +223,9 @@ impl Exchange {
             .filter(|_| (200..300).contains(&status))
         {
             limits.reservation.mark_served();
+        }
+        if let (Some(running), Some(answer)) = (&self.running, &self.answer) {
+            running.set_answer(answer.status, answer.first_byte_ms);
         }
         // The backend may answer before it has the whole request.
         if self.stage == Stage::Unsent {
@@ -252,12 +300,11 @@ impl Exchange {
         let PendingWrites {
             objects,
             row,
+            unnoted,
             estimate,
         } = self.close(outcome);
-        let entries = self
-            .accounting
-            .ledger
-            .commit(objects.into_iter().chain(row));
+        let entries = objects.into_iter().chain(row).chain(unnoted);
+        let entries = self.accounting.ledger.commit(entries);
         let counted = estimate.map(|estimate| self.accounting.submit_awaited(*estimate));
         async move {
             entries.await?;
@@ -273,9 +320,10 @@ impl Exchange {
         let PendingWrites {
             mut objects,
             row,
+            unnoted,
             estimate,
         } = self.close(outcome);
-        objects.extend(row);
+        objects.extend(row.into_iter().chain(unnoted));
         self.accounting.ledger.push(objects);
         if let Some(estimate) = estimate {
             // It goes after the entries of the object that it may bill.
@@ -295,7 +343,11 @@ impl Exchange {
         if entries.is_empty() {
             return None;
         }
-        let entries = self.with_holds(entries);
+        let mut entries = self.with_holds(entries);
+        if has_open_account(&entries) {
+            // From here on the account keeps what it is taken to have used.
+            entries.extend(self.end_running());
+        }
         let made = self.accounting.ledger.commit(entries);
         let stored = self.meter.as_ref().and_then(Meter::stored);
         let account = self.recorder.as_ref().and_then(|r| r.new_account(stored));
@@ -419,6 +471,12 @@ impl Drop for Exchange {
             self.log();
         }
     }
+}
+
+/// Returns whether an object is among these that uses its tokens later.
+fn has_open_account(entries: &[Entry]) -> bool {
+    let is_open = |entry: &Entry| matches!(entry, Entry::Made(object) if !object.is_billed);
+    entries.iter().any(is_open)
 }
 
 fn object_hold(reservation: &Arc<Reservation>) -> ObjectHold {

@@ -7,3 +7,4 @@ pub mod exchange;
 pub mod numbers;
 pub mod recorder;
 pub mod request_context;
+pub mod running;

@@ -170,6 +170,7 @@ impl Relay {
                 coalescer.note_read(now, read.len());
             }
             exchange.meter().push(read, &mut |bytes| out.push(bytes));
+            exchange.observe();
         }
         if ends {
             exchange.meter().finish(&mut |bytes| out.push(bytes));

@@ -221,6 +221,7 @@ async fn exchange(store: &Store, ledger: &LedgerThread) -> Box<Exchange> {
     let endpoints = Endpoints::default();
     let endpoint = endpoints.find(&Method::POST, CHAT).unwrap().endpoint;
     let accounting = Rc::new(WorkerAccounting {
+        running: Rc::default(),
         ledger: WorkerLedger::new(ledger.handle()),
         estimator: Estimator::new(ledger.handle()),
         alerts: AlertSink::default(),

@@ -23,7 +23,11 @@ use super::{
 use crate::{
     alerts::{AlertSink, LedgerFailure},
     model::{Entry, UsageRow},
-    store::{accounts, limit_usage, objects, sqlite::in_transaction},
+    store::{
+        accounts, limit_usage, objects,
+        running::{self, ServerRun},
+        sqlite::in_transaction,
+    },
 };
 
 /// Pause between attempts while the database refuses writes.
@@ -63,6 +67,7 @@ pub(super) struct Writer {
     pub(super) rollup: Rollup,
     pub(super) pricer: Pricer,
     pub(super) budgets: BudgetWatch,
+    pub(super) run: ServerRun,
     pub(super) alerts: AlertSink,
     pub(super) failure: LedgerFailure,
     /// Whether the last batch had [`BUSY_ROWS`] or more.
@@ -93,6 +98,10 @@ impl Writer {
             if let Err(error) = self.budgets.check(&self.connection, changes) {
                 log::error!("ledger: cannot read limits, they stay as they were: {error}");
             }
+            if let Err(error) = self.run.give_sign(&self.connection) {
+                log::warn!("ledger: cannot note that the server runs: {error}");
+            }
+            self.book_crashed();
             if batch.is_empty() {
                 self.rollup.run_if_due(&self.connection);
             }
@@ -103,6 +112,9 @@ impl Writer {
                 drop(queue);
                 if left == 0 {
                     self.users.note_uses(&self.connection);
+                    if let Err(error) = self.run.end(&self.connection) {
+                        log::warn!("ledger: cannot note that the server stops: {error}");
+                    }
                     self.rollup.finish(&self.connection, close_by);
                 }
                 if left == 0 || Instant::now() > close_by {
@@ -169,6 +181,7 @@ impl Writer {
         match write_entries(
             &self.connection,
             &mut self.pricer,
+            &mut self.run,
             batch.iter().flat_map(|request| &request.entries),
         ) {
             Ok(written) => {
@@ -190,6 +203,45 @@ impl Writer {
             Err(error) if is_about_a_row(&error) => self.write_singly(batch),
             Err(error) => self.keep_and_report(batch, &error),
         }
+    }
+
+    /// Books what the requests of servers had used that were killed.
+    pub(super) fn book_crashed(&mut self) {
+        loop {
+            match self.book_crashed_run() {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    log::error!("ledger: cannot book the requests of a killed server: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Books what one killed server has left. Returns whether there was one.
+    fn book_crashed_run(&mut self) -> rusqlite::Result<bool> {
+        let Some(run_id) = self.run.dead_run(&self.connection)? else {
+            return Ok(false);
+        };
+        let (connection, pricer) = (&self.connection, &mut self.pricer);
+        let written = in_transaction(connection, || {
+            let rows = running::take_left(connection, run_id)?;
+            let mut inserter = RowInserter::new(connection, pricer)?;
+            rows.into_iter()
+                .map(|row| inserter.insert(Cow::Owned(row)))
+                .collect::<rusqlite::Result<Vec<_>>>()
+        });
+        let written = written.inspect_err(|_| self.pricer.forget())?;
+        if !written.is_empty() {
+            let rows = written.len();
+            log::warn!(
+                "ledger: a server was killed, its requests are booked by estimate: rows={rows}"
+            );
+        }
+        self.rollup.add(&written);
+        self.budgets.add(&self.connection, &written);
+        Ok(true)
     }
 
     /// Logs the first of several failures and reports each to those who wait. The rows stay in the
@@ -217,7 +269,12 @@ impl Writer {
     fn write_singly(&mut self, batch: &mut Vec<WriteRequest>) {
         while let Some(request) = batch.first_mut() {
             while let Some(entry) = request.entries.first() {
-                match write_entries(&self.connection, &mut self.pricer, std::iter::once(entry)) {
+                match write_entries(
+                    &self.connection,
+                    &mut self.pricer,
+                    &mut self.run,
+                    std::iter::once(entry),
+                ) {
                     Ok(written) => {
                         self.rollup.add(&written);
                         self.budgets.add(&self.connection, &written);
@@ -266,9 +323,10 @@ pub(super) fn prepare(connection: &Connection, sync: Sync) -> rusqlite::Result<(
 fn write_entries<'a>(
     connection: &Connection,
     pricer: &mut Pricer,
+    run: &mut ServerRun,
     entries: impl Iterator<Item = &'a Entry>,
 ) -> rusqlite::Result<Vec<InsertedRow<'a>>> {
-    let written = insert_entries(connection, pricer, entries);
+    let written = insert_entries(connection, pricer, run, entries);
     if written.is_err() {
         // The prices that it kept are undone.
         pricer.forget();
@@ -279,6 +337,7 @@ fn write_entries<'a>(
 fn insert_entries<'a>(
     connection: &Connection,
     pricer: &mut Pricer,
+    run: &mut ServerRun,
     entries: impl Iterator<Item = &'a Entry>,
 ) -> rusqlite::Result<Vec<InsertedRow<'a>>> {
     in_transaction(connection, || {
@@ -322,6 +381,8 @@ fn insert_entries<'a>(
                     }
                     limit_usage::end_reservation(connection, &account.id)?;
                 }
+                Entry::Noted(request) => run.note(connection, request)?,
+                Entry::Unnoted(note) => run.unnote(connection, note)?,
                 Entry::Expired { made_before_ms } => objects::expire(connection, *made_before_ms)?,
             }
         }

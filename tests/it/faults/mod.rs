@@ -4,6 +4,7 @@
 mod backend;
 mod clients;
 mod crash;
+mod crashed;
 mod disk;
 mod json;
 mod locked_database;

@@ -27,6 +27,8 @@ pub(super) struct PendingWrites {
     pub(super) objects: Vec<Entry>,
     /// The row, if its numbers are known.
     pub(super) row: Option<Entry>,
+    /// What deletes the note of the request, if it may have one.
+    pub(super) unnoted: Option<Entry>,
     /// The row, if some of its numbers are to be estimated.
     pub(super) estimate: Option<Box<Estimate>>,
 }
@@ -94,9 +96,13 @@ impl Exchange {
         };
         self.permit.correct(writes.service());
         // A row that closes an object's account is written behind the object.
-        match &mut writes.estimate {
-            Some(estimate) => estimate.objects = objects,
-            None => writes.objects = objects,
+        let unnoted = self.end_running();
+        if let Some(estimate) = &mut writes.estimate {
+            estimate.objects = objects;
+            estimate.unnotes = unnoted;
+        } else {
+            writes.objects = objects;
+            writes.unnoted = unnoted;
         }
         writes
     }

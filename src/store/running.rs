@@ -1,0 +1,297 @@
+//! Notes of requests that run for longer than a second, and the rows of those that a killed server
+//! left.
+//!
+//! A server that has notes moves its `alive_at_ms` about every 100 ms, so that what its requests
+//! used between the last note and its death follows from their last rate. Several servers may share
+//! a file. The notes of one are booked by another when its process is gone, or, where that cannot be
+//! seen, when its time has stood still for [`DEAD_AFTER`].
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::sqlite::signed;
+use crate::model::{
+    EstimatedTokens, Note, Outcome, RunningRequest, ServiceTier, Usage, UsageRow, UsageSource,
+    now_ms,
+};
+
+/// Interval between two signs of life.
+const ALIVE_EVERY: Duration = Duration::from_millis(100);
+/// Time after which a run without a sign of life is dead, if its process cannot be looked for. A
+/// server that cannot write for longer, because another process holds the file, cannot acknowledge
+/// rows either.
+const DEAD_AFTER: Duration = Duration::from_secs(10);
+/// Interval between two looks at the runs of other servers.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Longest time after a note for which a request is taken to have gone on at its last rate.
+const MAX_EXTRAPOLATED_MS: i64 = 1_500;
+
+// Index: the primary keys of both tables.
+const NOTE: &str = "INSERT INTO running_requests (run_id, id, user_id, key_id, started_at_ms, endpoint, model, service_tier, \
+     status, input_tokens, output_tokens, tokens_per_second, noted_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+     ON CONFLICT DO UPDATE SET service_tier = excluded.service_tier, status = excluded.status, \
+     input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens, \
+     tokens_per_second = excluded.tokens_per_second, noted_at_ms = excluded.noted_at_ms";
+const UNNOTE: &str = "DELETE FROM running_requests WHERE run_id = ?1 AND id = ?2";
+const ALIVE: &str = "INSERT INTO server_runs (id, process, alive_at_ms) VALUES (?1, ?2, ?3) \
+     ON CONFLICT DO UPDATE SET alive_at_ms = excluded.alive_at_ms";
+const ENDED: &str = "DELETE FROM server_runs WHERE id = ?1";
+const OTHER_RUNS: &str = "SELECT id, process, alive_at_ms FROM server_runs WHERE id <> ?1";
+const ALIVE_AT: &str = "SELECT alive_at_ms FROM server_runs WHERE id = ?1";
+const LEFT: &str = "SELECT user_id, key_id, started_at_ms, endpoint, model, service_tier, status, input_tokens, output_tokens, \
+     tokens_per_second, noted_at_ms FROM running_requests WHERE run_id = ?1 ORDER BY id";
+const UNNOTE_ALL: &str = "DELETE FROM running_requests WHERE run_id = ?1";
+
+/// This server among those that have notes in the file.
+pub(super) struct ServerRun {
+    id: i64,
+    /// What identifies this process on this machine; empty where that is not known.
+    process: String,
+    noted: HashSet<u64>,
+    next_sign: Instant,
+    next_look: Instant,
+    /// The signs of life of other servers, and since when each has stood still.
+    others: HashMap<i64, (i64, Instant)>,
+}
+
+impl ServerRun {
+    /// Makes a run with a random number.
+    pub(super) fn new() -> Self {
+        // Two runs at one time are rare, so that the time would do.
+        let random = getrandom::u64().unwrap_or_else(|_| now_ms().unsigned_abs());
+        let now = Instant::now();
+        Self {
+            id: i64::try_from(random >> 1).unwrap_or(0),
+            process: own_process().unwrap_or_default(),
+            noted: HashSet::new(),
+            next_sign: now,
+            next_look: now,
+            others: HashMap::new(),
+        }
+    }
+
+    /// Writes a note, inside the caller's transaction, unless its request has ended.
+    pub(super) fn note(
+        &mut self,
+        connection: &Connection,
+        request: &RunningRequest,
+    ) -> rusqlite::Result<()> {
+        if request.note.has_ended() {
+            return Ok(());
+        }
+        connection.prepare_cached(NOTE)?.execute(params![
+            self.id,
+            signed(request.note.id()),
+            request.user_id,
+            request.key_id,
+            request.started_at_ms,
+            request.endpoint,
+            request.model,
+            request.service_tier.as_ref().map(ServiceTier::as_str),
+            request.status,
+            signed(request.input_tokens),
+            signed(request.output_tokens),
+            signed(request.tokens_per_second),
+            request.noted_at_ms,
+        ])?;
+        if self.noted.is_empty() {
+            self.sign(connection)?;
+        }
+        self.noted.insert(request.note.id());
+        Ok(())
+    }
+
+    /// Deletes the note of a request that has ended, inside the transaction of its row.
+    pub(super) fn unnote(&mut self, connection: &Connection, note: &Note) -> rusqlite::Result<()> {
+        note.mark_ended();
+        connection
+            .prepare_cached(UNNOTE)?
+            .execute((self.id, signed(note.id())))?;
+        self.noted.remove(&note.id());
+        Ok(())
+    }
+
+    /// Gives a sign of life if it is due and there are notes.
+    pub(super) fn give_sign(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let now = Instant::now();
+        if self.noted.is_empty() || now < self.next_sign {
+            return Ok(());
+        }
+        self.next_sign = now + ALIVE_EVERY;
+        self.sign(connection)
+    }
+
+    fn sign(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut alive = connection.prepare_cached(ALIVE)?;
+        alive.execute(params![self.id, self.process, now_ms()])?;
+        Ok(())
+    }
+
+    /// Returns a run of another server that is dead, at most once a second.
+    pub(super) fn dead_run(&mut self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
+        let now = Instant::now();
+        if now < self.next_look {
+            return Ok(None);
+        }
+        let mut select = connection.prepare_cached(OTHER_RUNS)?;
+        let runs =
+            select.query_map([self.id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let runs: Vec<(i64, String, i64)> = runs.collect::<Result<_, _>>()?;
+        self.others
+            .retain(|id, _| runs.iter().any(|run| run.0 == *id));
+        for (id, process, alive_at_ms) in runs {
+            if has_ended(&process) {
+                return Ok(Some(id));
+            }
+            // A time that is far from this clock says nothing, because clocks jump; that it stands
+            // still does.
+            let seen = self.others.entry(id).or_insert((alive_at_ms, now));
+            if seen.0 != alive_at_ms {
+                *seen = (alive_at_ms, now);
+            }
+            if now.duration_since(seen.1) > DEAD_AFTER {
+                return Ok(Some(id));
+            }
+        }
+        self.next_look = now + LOOK_EVERY;
+        Ok(None)
+    }
+
+    /// Ends the run of a server that stops.
+    pub(super) fn end(&self, connection: &Connection) -> rusqlite::Result<()> {
+        connection.execute(UNNOTE_ALL, [self.id])?;
+        connection.execute(ENDED, [self.id])?;
+        Ok(())
+    }
+}
+
+/// Takes the notes of a dead run out of the table, inside the caller's transaction, and returns the
+/// rows of its requests.
+pub(super) fn take_left(connection: &Connection, run_id: i64) -> rusqlite::Result<Vec<UsageRow>> {
+    let alive_at_ms: Option<i64> = connection
+        .query_row(ALIVE_AT, [run_id], |row| row.get(0))
+        .optional()?;
+    // Another server may have been faster.
+    let Some(alive_at_ms) = alive_at_ms else {
+        return Ok(Vec::new());
+    };
+    let mut select = connection.prepare_cached(LEFT)?;
+    let rows = select.query_map([run_id], |row| crashed_row(row, alive_at_ms))?;
+    let rows = rows.collect::<Result<_, _>>()?;
+    connection.execute(UNNOTE_ALL, [run_id])?;
+    connection.execute(ENDED, [run_id])?;
+    Ok(rows)
+}
+
+fn crashed_row(row: &Row<'_>, alive_at_ms: i64) -> rusqlite::Result<UsageRow> {
+    let noted_at_ms: i64 = row.get("noted_at_ms")?;
+    let unnoted_ms = alive_at_ms
+        .saturating_sub(noted_at_ms)
+        .clamp(0, MAX_EXTRAPOLATED_MS);
+    let count = |name: &str| {
+        let count: i64 = row.get(name)?;
+        Ok::<_, rusqlite::Error>(u64::try_from(count).unwrap_or(0))
+    };
+    let rate = count("tokens_per_second")?;
+    let further = rate.saturating_mul(unnoted_ms.unsigned_abs()) / 1_000;
+    let usage = Usage {
+        input: count("input_tokens")?,
+        output: count("output_tokens")?.saturating_add(further),
+        ..Usage::default()
+    };
+    let started_at_ms: i64 = row.get("started_at_ms")?;
+    let tier: Option<String> = row.get("service_tier")?;
+    let ended_at_ms = noted_at_ms.saturating_add(unnoted_ms);
+    Ok(UsageRow {
+        user_id: row.get("user_id")?,
+        key_id: row.get("key_id")?,
+        started_at_ms,
+        endpoint: interned(row.get("endpoint")?),
+        model: row.get("model")?,
+        served_model: None,
+        usage,
+        service_tier: tier.as_deref().and_then(ServiceTier::parse),
+        is_batch: false,
+        estimated: EstimatedTokens {
+            input: usage.input,
+            output: usage.output,
+        },
+        status: row.get("status")?,
+        outcome: Outcome::Crashed,
+        source: UsageSource::Estimate,
+        duration_ms: ended_at_ms.saturating_sub(started_at_ms).max(0),
+        first_byte_ms: None,
+        backend_request_id: None,
+        hold: None,
+    })
+}
+
+/// Returns a text that lives as long as the process. There are as many as endpoints.
+fn interned(text: String) -> &'static str {
+    static KNOWN: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(found) = known.iter().find(|found| **found == text) {
+        return found;
+    }
+    let kept: &'static str = Box::leak(text.into_boxed_str());
+    known.push(kept);
+    kept
+}
+
+/// Returns what identifies this process on this machine: the boot, the namespace of process
+/// numbers, the number, and when it started (proc(5)). `None` where there is no such file system.
+fn own_process() -> Option<String> {
+    let pid = std::process::id();
+    Some(format!("{} {pid} {}", machine()?, started(pid)?))
+}
+
+fn machine() -> Option<String> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{} {}", boot.trim(), namespace.display()))
+}
+
+/// Returns when a process started, in ticks since the boot: the 22nd field of its stat, the 20th
+/// behind the name in parentheses.
+fn started(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(19).map(str::to_owned)
+}
+
+/// Returns whether a process of this machine has certainly ended.
+fn has_ended(process: &str) -> bool {
+    let Some(of_machine) = machine() else {
+        return false;
+    };
+    let Some(rest) = process.strip_prefix(&of_machine) else {
+        return false;
+    };
+    let mut words = rest.split_whitespace();
+    let (Some(Ok(pid)), Some(start)) = (words.next().map(str::parse), words.next()) else {
+        return false;
+    };
+    started(pid).as_deref() != Some(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_runs_has_not_ended() {
+        if let Some(own) = own_process() {
+            assert!(!has_ended(&own));
+            assert!(has_ended(
+                &own.replace(&format!(" {} ", std::process::id()), " 4194304 ")
+            ));
+        }
+        assert!(!has_ended("") && !has_ended("another-boot pid:[1] 5 7"));
+    }
+}
