@@ -248,7 +248,7 @@ const openai = {
   async "max-output"() {
     const user = "max-output";
     const error = await count(user, 1, () => refusal(() => ask(user, { max_tokens: 101 })));
-    const says = ["`max_tokens` must be at most 100"];
+    const says = ["`max_tokens` must be at most 100,"];
     const expected = { kind: "max_output_tokens", limit: 100 };
     check(error, BadRequestError, null, "invalid_request_error", user, says, expected);
     assert.equal(error.param, "max_tokens");
