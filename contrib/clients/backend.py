@@ -8,12 +8,15 @@ answered with a call of that tool, and with text once the result of the call is 
 `/v1/responses` is as strict as the real one about what it stores: an `item_reference`, an `rs_…`
 or `fc_…` id, or a `previous_response_id` that it never gave out is answered with 404, and a
 function call whose reasoning item is missing with 400.
+
+A request with `wait_seconds` is answered that much later, so that it is in flight for a while.
 """
 
 import itertools
 import json
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 INPUT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, REASONING_TOKENS = 1000, 300, 50, 10
@@ -341,6 +344,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(404, f"Unknown path {self.path}")
         try:
             request = json.loads(body)
+            time.sleep(request.get("wait_seconds", 0))
             answer, events = endpoint(request)
         except Refusal as refusal:
             self.note(refusal.status, request)

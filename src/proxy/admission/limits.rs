@@ -101,9 +101,9 @@ impl RequestLimits {
                 .with(|limiter| limiter.count_refusal(source.scope, source.kind));
             if !rule.is_watched {
                 let message = format!(
-                    "`{member}` must be at most {} {}.",
+                    "`{member}` must be at most {}, which is the limit of {}.",
                     rule.number,
-                    whose(source)
+                    owner(source)
                 );
                 return Err(
                     ApiError::invalid_request(StatusCode::BAD_REQUEST, None, message)
@@ -143,10 +143,14 @@ impl RequestLimits {
         let source = &budget.source;
         self.shared
             .with(|limiter| limiter.count_refusal(source.scope, LimitKind::AllowUnpriced));
-        let name = model_name(model);
+        let name = if model.is_empty() {
+            "the model, which the request does not name".to_owned()
+        } else {
+            format!("the model `{}`", shown_model(model))
+        };
         let message = format!(
-            "There is no price for {name}, and there is a budget in dollars {}. The operator of this proxy can set a price, or allow models without one.",
-            whose(source)
+            "There is no price for {name}, and {} has a budget in dollars. The operator of this proxy can set a price, or allow models without one.",
+            owner(source)
         );
         Err(ApiError::forbidden("model_not_priced", message)
             .with_param("model")
@@ -369,14 +373,14 @@ impl Figures<'_> {
 fn model_refused(source: &LimitSource, model: &str) -> ApiError {
     let message = if model.is_empty() {
         format!(
-            "The request names no model, and only some models are allowed {}. Name one of them; GET /v1/models lists them.",
-            whose(source)
+            "The request names no model, and only some models are allowed for {}. Name one of them; GET /v1/models lists them.",
+            owner(source)
         )
     } else {
-        let name = model_name(model);
+        let name = shown_model(model);
         format!(
-            "{name} does not exist or is not allowed {}. GET /v1/models lists the models that are.",
-            whose(source)
+            "The model `{name}` does not exist or is not allowed for {}. GET /v1/models lists the models that are.",
+            owner(source)
         )
     };
     ApiError::invalid_request(StatusCode::NOT_FOUND, Some("model_not_found"), message)
@@ -384,19 +388,22 @@ fn model_refused(source: &LimitSource, model: &str) -> ApiError {
         .with_limit(details(source, &[]))
 }
 
-fn model_name(model: &str) -> String {
-    if model.is_empty() {
-        return "the model, which the request does not name".to_owned();
+/// Returns as much of a model's name as a message shows.
+fn shown_model(model: &str) -> &str {
+    shortened(model, 200)
+}
+
+/// Names the user or group that a limit belongs to.
+fn owner(source: &LimitSource) -> String {
+    match source.scope {
+        LimitScope::User(_) | LimitScope::Everybody => format!("the user {}", source.name),
+        LimitScope::Group(_) => format!("the group {}", source.name),
     }
-    format!("The model `{}`", shortened(model, 200))
 }
 
 /// Says whose limit it is, behind the word that it is about.
 fn whose(source: &LimitSource) -> String {
-    match source.scope {
-        LimitScope::User(_) | LimitScope::Everybody => format!("of the user {}", source.name),
-        LimitScope::Group(_) => format!("of the group {}", source.name),
-    }
+    format!("of {}", owner(source))
 }
 
 /// Returns the member `llmproxy` of an error: which limit it is, and its figures.

@@ -328,3 +328,37 @@ fn extras_raise_a_budget_until_they_end() {
     assert_eq!(proxy.chat(&key, body).status, 200);
     thread::sleep(Duration::from_millis(1));
 }
+
+#[test]
+fn messages_of_refusals_are_sentences() {
+    let backend = Backend::chats(1, 1);
+    let flags = ["--budget", "1usd/month", "--max-output-tokens", "100"];
+    let (proxy, key) = serve_limited(Home::new(&backend), &flags);
+    for (body, status, message) in [
+        (
+            r#"{"model":"nobody-knows","messages":[]}"#,
+            403,
+            "There is no price for the model `nobody-knows`, and the user alice has a budget in dollars. The operator of this proxy can set a price, or allow models without one.",
+        ),
+        (
+            r#"{"messages":[]}"#,
+            403,
+            "There is no price for the model, which the request does not name, and the user alice has a budget in dollars. The operator of this proxy can set a price, or allow models without one.",
+        ),
+        (
+            r#"{"model":"gpt-4o","messages":[],"max_tokens":101}"#,
+            400,
+            "`max_tokens` must be at most 100, which is the limit of the user alice.",
+        ),
+    ] {
+        let error = assert_openai_error(&proxy.chat(&key, body), status);
+        assert_eq!(error["message"], message);
+    }
+    set_limits(&proxy, &["user", "set", "alice", "--models", "o3"]);
+    let body = r#"{"model":"gpt-4o","messages":[]}"#;
+    let error = assert_openai_error(&proxy.chat(&key, body), 404);
+    assert_eq!(
+        error["message"],
+        "The model `gpt-4o` does not exist or is not allowed for the user alice. GET /v1/models lists the models that are."
+    );
+}
