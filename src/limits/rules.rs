@@ -261,11 +261,15 @@ fn rules_of(
                 LimitKind::Weight => weight = weight.or(Some(number)),
                 LimitKind::AllowUnpriced => unpriced = unpriced.or(Some(number)),
                 _ => {
-                    let extras = match applied.owner {
-                        Owner::User(_) => own_extras,
-                        Owner::Group(_) => &applied.subject.extras,
+                    // What raises the user's budgets raises defaults too; a default may be raised for
+                    // everybody besides.
+                    let is_own = applied.subject.scope == LimitScope::User(user.id);
+                    let extras: Vec<Extra> = match applied.owner {
+                        Owner::User(_) if is_own => own_extras.to_vec(),
+                        Owner::User(_) => [own_extras, &applied.subject.extras].concat(),
+                        Owner::Group(_) => applied.subject.extras.clone(),
                     };
-                    rules.add(applied, limit, number, extras);
+                    rules.add(applied, limit, number, &extras);
                 }
             }
         }
@@ -420,7 +424,10 @@ mod tests {
         let table = LimitTable::new(
             &[user(1, None)],
             &[
-                subject(LimitScope::Everybody, &["10requests/day".parse().unwrap()]),
+                SubjectLimits {
+                    extras: vec![Extra::parse("100requests", 500).unwrap()],
+                    ..subject(LimitScope::Everybody, &["10requests/day".parse().unwrap()])
+                },
                 SubjectLimits {
                     scope: LimitScope::User(1),
                     limits: Vec::new(),
@@ -429,6 +436,7 @@ mod tests {
             ],
         );
         let rule = &table.of_user(1).unwrap().budgets[0];
+        assert_eq!(rule.limit_at(499), 115);
         assert_eq!((rule.limit_at(999), rule.limit_at(1_000)), (15, 10));
     }
 

@@ -129,7 +129,7 @@ impl SharedLimits {
     /// Takes a new table, and what was used since the beginning of each window that it needs.
     ///
     /// # Errors
-    /// That of `read`; the table is in force then, and budgets in the window are not.
+    /// That of `read`; the table stays as it was.
     pub fn set_table<E>(
         &self,
         table: LimitTable,

@@ -4,7 +4,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::harness::{CHAT, Home, Request};
+use crate::harness::{CHAT, Home, PATIENCE, Request, wait_until};
 
 #[path = "../../examples/backend.rs"]
 #[allow(dead_code, clippy::struct_field_names)]
@@ -48,6 +48,8 @@ fn the_ledger_equals_the_usage_the_backend_reported() {
     let backend = backend::start(backend::Settings::default()).unwrap();
     let (proxy, _) = Home::with_backend_url(&backend.url()).serve_alice();
     let keys: Vec<String> = (0..4).map(|n| proxy.user(&format!("user-{n}"))).collect();
+    let budget = ["limits", "set", "--everybody", "--budget", "9Gtokens/month"];
+    assert_eq!(proxy.cli(&budget).code, Some(0));
     thread::scope(|scope| {
         for client in 0..CLIENTS {
             let (proxy, key) = (&proxy, &keys[client % keys.len()]);
@@ -93,4 +95,11 @@ fn the_ledger_equals_the_usage_the_backend_reported() {
         CLIENTS * REQUESTS,
         "errors have rows too"
     );
+    // Every sum that is derived from the rows agrees with them, those in memory too.
+    let server = format!("http://127.0.0.1:{}", proxy.port());
+    wait_until("the budget is read", PATIENCE, || {
+        let ran = proxy.cli(&["audit", "--server", &server, "--json"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        ran.json()["checks"][3]["compared"] != 0
+    });
 }

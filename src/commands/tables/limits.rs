@@ -17,16 +17,11 @@ pub(in crate::commands) fn limits(limits: &[LimitEntry]) -> Listing {
             "everybody" => "everybody".to_owned(),
             scope => format!("{scope} {}", limit.name.as_deref().unwrap_or("-")),
         };
-        let kind = limit.kind.replace('_', " ");
-        let value = if limit.is_watched {
-            format!("{} (watched)", limit.value)
-        } else {
-            limit.value.clone()
-        };
         vec![
             Cell::text(whose),
-            Cell::text(kind),
-            Cell::text(value),
+            Cell::text(in_words(limit)),
+            Cell::text(&limit.kind),
+            Cell::text(&limit.value),
             amount(limit.used.as_ref()),
             amount(limit.reserved.as_ref()),
             amount(limit.left.as_ref()),
@@ -38,24 +33,50 @@ pub(in crate::commands) fn limits(limits: &[LimitEntry]) -> Listing {
     Listing {
         columns: vec![
             Column::new("of", "of", Name),
-            Column::new("limit", "kind", Text),
-            Column::new("value", "value", Name),
+            Column::new("limit", "", Name),
+            Column::new("kind", "kind", Text).shown_if(false),
+            Column::new("value", "value", Text).shown_if(false),
             Column::new("used", "used", Number),
             Column::new("reserved", "reserved", Number)
-                .rank(4)
+                .rank(3)
                 .shown_if(has(|limit| limit.reserved.is_some())),
             Column::new("left", "left", Number),
-            Column::new("resets", "resets_at", Text).rank(3),
+            Column::new("resets", "resets_at", Text).rank(2),
             Column::new("extra", "extra", Text)
-                .rank(2)
+                .rank(4)
                 .shown_if(has(|limit| limit.extra.is_some())),
             Column::new("refused", "refused", Number)
-                .rank(5)
+                .rank(1)
                 .shown_if(has_refused),
         ],
         rows: limits.iter().map(row).collect(),
         total: None,
     }
+}
+
+/// Writes a limit in a few words.
+fn in_words(limit: &LimitEntry) -> String {
+    let value = &limit.value;
+    let words = match limit.kind.as_str() {
+        _ if value.is_empty() => limit.kind.replace('_', " "),
+        "requests_per_minute" => format!("{value} requests/minute"),
+        "tokens_per_minute" => format!("{value} tokens/minute"),
+        "concurrent" => format!("{value} at once"),
+        "models" => format!("models {value}"),
+        "deny_models" => format!("not {value}"),
+        "max_output_tokens" => format!("{value} output tokens"),
+        "weight" => format!("weight {value}"),
+        "unpriced" => format!("{value} unpriced models"),
+        "extra" => format!("extra {value}"),
+        _ => value.clone(),
+    };
+    let raised = if limit.extra.is_some() {
+        " + extra"
+    } else {
+        ""
+    };
+    let watched = if limit.is_watched { " (watched)" } else { "" };
+    format!("{words}{raised}{watched}")
 }
 
 /// Lists what each limit would have refused.
