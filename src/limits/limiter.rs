@@ -142,6 +142,9 @@ struct OpenWindow {
     start_ms: i64,
     end_ms: i64,
     tallies: HashMap<Owner, Tally>,
+    /// Whether what is used is known. It is not while no budget has the window: that is kept for
+    /// what is reserved in it.
+    is_read: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -173,8 +176,11 @@ impl Limiter {
     /// Returns the windows that the budgets of a table need and that have not been read.
     #[must_use]
     pub fn missing_windows(&self, table: &LimitTable, unix_ms: i64) -> Vec<WindowStart> {
-        let is_open = |window| self.open.iter().any(|open| open.window == window);
-        let missing = table.windows().iter().filter(|window| !is_open(**window));
+        let is_read = |window| {
+            let mut open = self.open.iter();
+            open.any(|open| open.window == window && open.is_read)
+        };
+        let missing = table.windows().iter().filter(|window| !is_read(**window));
         missing
             .map(|window| WindowStart {
                 window: *window,
@@ -213,16 +219,20 @@ impl Limiter {
             start_ms,
             end_ms,
             tallies,
+            is_read: true,
         };
         open.sum_groups(&self.group_of);
         self.open.push(open);
     }
 
     /// Takes the groups of all users, and forgets windows that no budget has. What was used and
-    /// reserved before stays.
+    /// reserved before stays. A window in which something is reserved is kept, so that its budgets
+    /// know of it if they are set again before the requests end.
     pub fn set_groups(&mut self, table: &LimitTable, group_of: HashMap<i64, i64>) {
-        self.open
-            .retain(|open| table.windows().contains(&open.window));
+        for open in &mut self.open {
+            open.is_read &= table.windows().contains(&open.window);
+        }
+        self.open.retain(|open| open.is_read || open.has_reserved());
         if self.group_of != group_of {
             self.group_of = group_of;
             for open in &mut self.open {
@@ -650,7 +660,8 @@ impl Limiter {
 
     /// Returns what each user has used in each open window, in no order.
     pub fn used(&self) -> impl Iterator<Item = (WindowStart, i64, Amounts)> {
-        self.open.iter().flat_map(|open| {
+        let read = self.open.iter().filter(|open| open.is_read);
+        read.flat_map(|open| {
             let start = WindowStart {
                 window: open.window,
                 start_ms: open.start_ms,
@@ -710,6 +721,11 @@ fn owners_of(rules: &UserRules) -> SmallVec<[Owner; 2]> {
 }
 
 impl OpenWindow {
+    fn has_reserved(&self) -> bool {
+        let mut tallies = self.tallies.values();
+        tallies.any(|tally| tally.reserved != Amounts::default())
+    }
+
     /// Sums up what the users of each group have used. What a group has reserved stays.
     fn sum_groups(&mut self, group_of: &HashMap<i64, i64>) {
         for (owner, tally) in &mut self.tallies {

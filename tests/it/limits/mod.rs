@@ -2,6 +2,7 @@
 
 mod audit;
 mod budgets;
+mod crowds;
 mod edges;
 mod endpoints;
 mod later;
