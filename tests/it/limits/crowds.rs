@@ -500,6 +500,10 @@ fn what_a_kill_cut_off_counts_in_budgets() {
     wait_until("it is noted", PATIENCE, || noted(&proxy) == 1);
     for _ in 0..20 {
         assert!(stream.event().is_some(), "the stream goes on");
+        let empty =
+            "SELECT count(*) FROM running_requests WHERE input_tokens = 0 OR output_tokens = 0";
+        let count = proxy.database().query_row(empty, [], |row| row.get(0));
+        assert_eq!(count, Ok(0_i64), "notes without tokens");
     }
     proxy.kill9();
     proxy.restart();
