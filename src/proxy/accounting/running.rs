@@ -154,7 +154,7 @@ impl RunningRequests {
         let mut notes = Vec::new();
         for (_, running) in requests.iter() {
             if running.is_due(now) {
-                notes.extend(running.note(now, estimator));
+                notes.push(running.note(now, estimator));
             }
         }
         ledger.push(notes);
@@ -168,8 +168,9 @@ impl Running {
         now - self.facts.started >= NOTED_AFTER && since >= NOTED_EVERY
     }
 
-    /// Makes the note of this moment. One that needs something measured goes to the estimator.
-    fn note(&self, now: Instant, estimator: &Estimator) -> Option<Entry> {
+    /// Makes the note of this moment. If it needs something measured, the estimator writes it once
+    /// more when that is done.
+    fn note(&self, now: Instant, estimator: &Estimator) -> Entry {
         let mut state = self.state.borrow_mut();
         let before = state.noted.map(|(_, seen)| seen);
         let mut seen = state.seen;
@@ -213,7 +214,7 @@ impl Running {
         let is_first = !std::mem::replace(&mut state.is_measured, true);
         let body = self.facts.body.as_ref().filter(|_| is_first);
         if sample.is_none() && body.is_none() {
-            return Some(unfinished.finish());
+            return unfinished.finish();
         }
         let (body, input) = body.cloned().unwrap_or_default();
         let body: Vec<Bytes> = body.into_iter().collect();
@@ -222,6 +223,8 @@ impl Running {
             let tokens = u64::try_from(bytes / 4).unwrap_or(u64::MAX);
             self.numbers.input_tokens.store(tokens, Ordering::Relaxed);
         }
+        // The thread may have much to do, and the first note of all waits for the tokenizer's tables.
+        let unmeasured = unfinished.finish();
         estimator.measure(Measurement {
             model: self.facts.model.clone(),
             body,
@@ -238,7 +241,7 @@ impl Running {
                 unfinished.finish()
             }),
         });
-        None
+        unmeasured
     }
 }
 

@@ -491,7 +491,7 @@ fn a_kill_in_the_middle_of_a_crowd_overruns_no_budget() {
 #[test]
 fn what_a_kill_cut_off_counts_in_budgets() {
     let backend =
-        Backend::start(|_, wire| slow_stream(wire, 400, Duration::from_millis(5), 9, 400));
+        Backend::start(|_, wire| slow_stream(wire, 400, Duration::from_millis(10), 9, 400));
     let flags = ["--budget", "600tokens/day", "--budget", "9usd/month"];
     let (mut proxy, key) = serve_limited(Home::new(&backend), &flags);
     let body = chat("hi", 500, true);
@@ -510,7 +510,7 @@ fn what_a_kill_cut_off_counts_in_budgets() {
     let row = proxy.only_row();
     assert_eq!(row.outcome, "crashed");
     let used = row.input + row.output;
-    assert!((100..536).contains(&used), "{row:?}");
+    assert!((50..536).contains(&used), "{row:?}");
     assert_budgets_are_the_ledger_s(&proxy, &["alice"], 2);
     // 40 tokens are more than the estimate of the input.
     let more = u64::try_from(600 - used).unwrap();
