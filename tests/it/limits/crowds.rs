@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{limits_of, serve_limited, set_limits};
 use crate::harness::{
-    Backend, CHAT, Connection, DONE, Home, PATIENCE, Proxy, Request, Turnstile, Wire,
+    Backend, CHAT, Connection, DONE, Home, PATIENCE, Proxy, Request, Turnstile, Wire, alone,
     assert_openai_error, chat_completion, counted_stream, delta, usage_event, wait_until,
 };
 
@@ -309,6 +309,7 @@ fn used_of_rate(proxy: &Proxy, kind: &str) -> (f64, Instant, Instant) {
 
 #[test]
 fn nothing_leaks_from_clients_that_leave_at_any_point() {
+    let _alone = alone();
     let turnstile = Arc::new(Turnstile::default());
     let backend = Backend::start({
         let turnstile = turnstile.clone();
@@ -621,6 +622,7 @@ fn add_row(home: &Home, user_id: i64, days: i64, status: i64, tokens: i64, cost:
 
 #[test]
 fn budgets_agree_with_the_ledger_s_own_sum_to_the_token_and_the_nano_dollar() {
+    let _alone = alone();
     let backend = mixed_backend(3, Duration::from_millis(3));
     let home = Home::new(&backend)
         .set("TIME_ZONE", "UTC")
@@ -747,6 +749,7 @@ fn edit(proxy: &Proxy, random: &mut Random) {
 
 #[test]
 fn edits_of_limits_and_groups_under_load_lose_nothing() {
+    let _alone = alone();
     // A stream takes longer than the server takes to follow an edit.
     let backend = mixed_backend(10, Duration::from_millis(40));
     let home = Home::new(&backend).set("TIME_ZONE", "UTC");
