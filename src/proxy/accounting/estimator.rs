@@ -178,7 +178,7 @@ impl Estimator {
         self.shared.wake.notify_one();
     }
 
-    /// Measures something for a note. If too much waits, it is not noted this time.
+    /// Measures something for a note. If too much waits, it is left out.
     pub fn measure(&self, measurement: Measurement) {
         let mut queue = self.shared.lock();
         let is_full = queue.measurements.len() >= MAX_MEASUREMENTS;

@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use slab::Slab;
 
 use super::estimator::{Estimator, Measurement};
@@ -32,6 +33,8 @@ const TICK: Duration = Duration::from_millis(250);
 const NOTED_AFTER: Duration = Duration::from_secs(1);
 /// Age from which on a stream tells how far it is, so that its first note has it.
 const OBSERVED_AFTER: Duration = Duration::from_millis(700);
+/// Tokens in a mebibyte of text that is not measured: four bytes are a token.
+const UNMEASURED_PER_MEBIBYTE: u64 = 1 << 18;
 /// Interval between two notes of a request.
 const NOTED_EVERY: Duration = Duration::from_secs(1);
 
@@ -63,12 +66,22 @@ struct Running {
     state: RefCell<State>,
 }
 
-/// What is measured once for a request, on the estimator's thread.
-#[derive(Debug, Default)]
+/// What is measured once for a request, on the estimator's thread. It counts by length until then,
+/// because notes do not wait for a thread that has much to do.
+#[derive(Debug)]
 pub struct Numbers {
     input_tokens: AtomicU64,
-    /// Tokens in a mebibyte of the stream's text; 0 while it is not known.
+    /// Tokens in a mebibyte of the stream's text.
     tokens_per_mebibyte: AtomicU64,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self {
+            input_tokens: AtomicU64::new(0),
+            tokens_per_mebibyte: AtomicU64::new(UNMEASURED_PER_MEBIBYTE),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -141,7 +154,7 @@ impl RunningRequests {
         let mut notes = Vec::new();
         for (_, running) in requests.iter() {
             if running.is_due(now) {
-                notes.extend(running.note(now, estimator));
+                notes.push(running.note(now, estimator));
             }
         }
         ledger.push(notes);
@@ -155,8 +168,9 @@ impl Running {
         now - self.facts.started >= NOTED_AFTER && since >= NOTED_EVERY
     }
 
-    /// Makes the note of this moment. One that needs something measured goes to the estimator.
-    fn note(&self, now: Instant, estimator: &Estimator) -> Option<Entry> {
+    /// Makes the note of this moment. If it needs something measured, the estimator writes it once
+    /// more when that is done.
+    fn note(&self, now: Instant, estimator: &Estimator) -> Entry {
         let mut state = self.state.borrow_mut();
         let before = state.noted.map(|(_, seen)| seen);
         let mut seen = state.seen;
@@ -200,12 +214,20 @@ impl Running {
         let is_first = !std::mem::replace(&mut state.is_measured, true);
         let body = self.facts.body.as_ref().filter(|_| is_first);
         if sample.is_none() && body.is_none() {
-            return Some(unfinished.finish());
+            return unfinished.finish();
         }
         let (body, input) = body.cloned().unwrap_or_default();
+        let body: Vec<Bytes> = body.into_iter().collect();
+        if is_first {
+            let bytes: usize = body.iter().map(Bytes::len).sum();
+            let tokens = u64::try_from(bytes / 4).unwrap_or(u64::MAX);
+            self.numbers.input_tokens.store(tokens, Ordering::Relaxed);
+        }
+        // The thread may have much to do, and the first note of all waits for the tokenizer's tables.
+        let unmeasured = unfinished.finish();
         estimator.measure(Measurement {
             model: self.facts.model.clone(),
-            body: body.into_iter().collect(),
+            body,
             input,
             sample: sample.unwrap_or_default(),
             then: Box::new(move |measured| {
@@ -219,7 +241,7 @@ impl Running {
                 unfinished.finish()
             }),
         });
-        None
+        unmeasured
     }
 }
 

@@ -4,8 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    ASK, Backend, CHAT, DONE, Home, PATIENCE, Proxy, Request, ask_stream, chat_completion, delta,
-    usage_event, wait_until,
+    ASK, Backend, CHAT, DONE, Home, PATIENCE, Proxy, Request, alone, ask_stream, chat_completion,
+    delta, usage_event, wait_until,
 };
 
 /// Time between two tokens of a stream.
@@ -37,6 +37,7 @@ fn noted(proxy: &Proxy) -> i64 {
 
 #[test]
 fn each_stream_of_a_killed_server_has_a_row_within_a_tenth_of_what_had_passed() {
+    let _alone = alone();
     let backend = streaming();
     let home = Home::new(&backend);
     let key = home.user("alice");
