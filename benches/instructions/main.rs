@@ -44,6 +44,8 @@ struct Options {
 /// What one run sends.
 #[derive(Clone, Copy, Default)]
 struct Work {
+    /// Its user has limits.
+    has_limits: bool,
     plain: u64,
     streams: u64,
     events_a_stream: u64,
@@ -52,6 +54,7 @@ struct Work {
 
 /// Code that runs once, such as filling a pool, is in every run.
 const WARM_UP: Work = Work {
+    has_limits: false,
     plain: 100,
     streams: 20,
     events_a_stream: 10,
@@ -129,7 +132,17 @@ fn measure(keep: Option<&Path>) -> io::Result<Figures> {
         large: LARGE,
         ..Work::default()
     };
-    let nothing = count("nothing", Work::default(), keep)?;
+    let nothing = |has_limits| Work {
+        has_limits,
+        ..Work::default()
+    };
+    let nothing_limited = count("nothing-limited", nothing(true), keep)?;
+    let limited = Work {
+        has_limits: true,
+        ..plain
+    };
+    let limited = count("limited", limited, keep)?.saturating_sub(nothing_limited);
+    let nothing = count("nothing", nothing(false), keep)?;
     let beyond = |name, work| Ok::<_, io::Error>(count(name, work, keep)?.saturating_sub(nothing));
     let plain = beyond("plain", plain)?;
     let short = beyond("streams", stream(EVENTS))?;
@@ -137,6 +150,7 @@ fn measure(keep: Option<&Path>) -> io::Result<Figures> {
     let large = beyond("large", large)?;
     Ok(Figures::new([
         ("plain request", plain / PLAIN),
+        ("with all limits", limited / PLAIN),
         ("stream of 10 events", short / STREAMS),
         (
             "further event",
@@ -149,7 +163,7 @@ fn measure(keep: Option<&Path>) -> io::Result<Figures> {
 /// Instructions of a whole process: start, warm-up, work, end.
 fn count(name: &str, work: Work, keep: Option<&Path>) -> io::Result<u64> {
     eprintln!("counting: {name}");
-    let mut server = Server::start()?;
+    let mut server = Server::start(work.has_limits)?;
     for work in [WARM_UP, work] {
         for _ in 0..work.plain {
             server.wire.plain()?;

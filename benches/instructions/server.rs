@@ -31,13 +31,35 @@ pub struct Written {
 /// Killed when dropped.
 struct Process(Child);
 
+/// Limits of every kind, of which none is ever reached.
+const LIMITS: [&str; 18] = [
+    "--budget",
+    "1Musd/month",
+    "--budget",
+    "900Gtokens/day",
+    "--budget",
+    "1Grequests/week",
+    "--requests-per-minute",
+    "1G",
+    "--tokens-per-minute",
+    "900G",
+    "--concurrent",
+    "1000",
+    "--models",
+    "*",
+    "--deny-models",
+    "none-such*",
+    "--max-output-tokens",
+    "1000000",
+];
+
 impl Server {
-    /// Returns once it listens.
-    pub fn start() -> io::Result<Self> {
+    /// Returns once it listens, for a user with limits of every kind or none.
+    pub fn start(has_limits: bool) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         let backend = TcpListener::bind("127.0.0.1:0")?;
         let address = free_address()?;
-        let key = add_user(&dir)?;
+        let key = add_user(&dir, if has_limits { &LIMITS } else { &[] })?;
         let mut valgrind = Command::new("valgrind");
         valgrind
             .args(["--quiet", "--tool=callgrind"])
@@ -122,8 +144,9 @@ impl Drop for Process {
     }
 }
 
-fn add_user(dir: &TempDir) -> io::Result<String> {
-    let output = clean(Command::new(LLMPROXY).args(["user", "add", "bench"]), dir).output()?;
+fn add_user(dir: &TempDir, limits: &[&str]) -> io::Result<String> {
+    let mut add = Command::new(LLMPROXY);
+    let output = clean(add.args(["user", "add", "bench"]).args(limits), dir).output()?;
     if !output.status.success() {
         return Err(io::Error::other(String::from_utf8_lossy(&output.stderr)));
     }

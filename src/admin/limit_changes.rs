@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{AdminError, fields::end_ms};
 use crate::{
+    limits::LimitTable,
     model::{Calendar, Extra, Limit, LimitError, LimitKind, LimitScope},
     store::{StoreError, limits},
 };
@@ -108,6 +109,9 @@ impl LimitChanges {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(StoreError::from)?;
         parsed.write(&transaction, scope)?;
+        if let Some(extra) = &parsed.extra {
+            check_raises(&transaction, scope, extra)?;
+        }
         transaction.commit().map_err(StoreError::from)?;
         Ok(())
     }
@@ -211,6 +215,43 @@ impl ParsedChanges {
         }
         Ok(())
     }
+}
+
+/// Checks that an extra raises a budget: it would be shown nowhere else.
+fn check_raises(
+    connection: &Connection,
+    scope: LimitScope,
+    extra: &Extra,
+) -> Result<(), AdminError> {
+    let read = limits::read_all(connection)?;
+    let raises = match scope {
+        LimitScope::User(id) => {
+            let table = LimitTable::new(&read.users, &read.subjects);
+            let rules = table.of_user(id);
+            rules.is_some_and(|rules| rules.budgets.iter().any(|rule| rule.extras.contains(extra)))
+        }
+        LimitScope::Group(_) | LimitScope::Everybody => {
+            let subjects = read
+                .subjects
+                .iter()
+                .filter(|subject| subject.scope == scope);
+            let mut limits = subjects.flat_map(|subject| &subject.limits);
+            limits.any(|limit| match limit.kind {
+                LimitKind::Budget(unit, window) => extra.is_for(unit, window),
+                _ => false,
+            })
+        }
+    };
+    if raises {
+        return Ok(());
+    }
+    let unit = extra.unit.as_str();
+    let window = extra
+        .window
+        .map_or_else(String::new, |window| format!(" a {}", window.as_str()));
+    let message =
+        format!("extra raises nothing: there is no budget in {unit}{window}; set one first");
+    Err(AdminError::field("extra", message))
 }
 
 fn is_none(text: &str) -> bool {

@@ -205,7 +205,7 @@ fn of_user(
     user_id: i64,
 ) -> Result<Vec<LimitEntry>, AdminError> {
     let state = LimitState::of(context, connection)?;
-    Ok(state.entries_of_user(user_id))
+    Ok(state.entries_of_user(user_id, &Names::read(connection)?))
 }
 
 fn of_scope(
@@ -357,7 +357,7 @@ impl LimitState {
         entries
     }
 
-    fn entries_of_user(&self, user_id: i64) -> Vec<LimitEntry> {
+    fn entries_of_user(&self, user_id: i64, names: &Names) -> Vec<LimitEntry> {
         let Some(rules) = self.table.of_user(user_id) else {
             return Vec::new();
         };
@@ -384,7 +384,35 @@ impl LimitState {
         for rule in &rules.models {
             entries.push(self.entry(&rule.source, rule.text().to_owned(), rule.is_watched));
         }
+        let kinds = [LimitKind::Weight, LimitKind::AllowUnpriced];
+        let first_set = kinds.map(|kind| self.first_set(rules, kind, names));
+        entries.extend(first_set.into_iter().flatten());
         entries
+    }
+
+    /// Returns what decides about a user where the first of the user's own value, that of the group
+    /// and the default counts.
+    fn first_set(&self, rules: &UserRules, kind: LimitKind, names: &Names) -> Option<LimitEntry> {
+        let own = LimitScope::User(rules.user_id);
+        let scopes = [
+            Some(own),
+            rules.group_id.map(LimitScope::Group),
+            Some(LimitScope::Everybody),
+        ];
+        scopes.into_iter().flatten().find_map(|scope| {
+            let subject = self
+                .subjects
+                .iter()
+                .find(|subject| subject.scope == scope)?;
+            let limit = subject.limits.iter().find(|limit| limit.kind == kind)?;
+            let name = names.of(scope).or_else(|| names.of(own));
+            let source = LimitSource {
+                scope,
+                name: name.cloned().unwrap_or_default().into(),
+                kind,
+            };
+            Some(self.entry(&source, limit.to_string(), limit.is_watched))
+        })
     }
 
     fn entry(&self, source: &LimitSource, value: String, is_watched: bool) -> LimitEntry {

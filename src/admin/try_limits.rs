@@ -95,7 +95,7 @@ impl Operation for TryLimits {
         let range = context
             .calendar
             .parse_since(text, now_ms())
-            .map_err(|error| AdminError::field("since", format!("since {error}")))?;
+            .map_err(|error| AdminError::field("since", error.to_string()))?;
         let since_ms = range.start_ms().unwrap_or(0);
         let connection = context.connection()?;
         let is_everybody = self.everybody.unwrap_or(false);

@@ -64,8 +64,12 @@ pub(super) fn set(
         remove: args.remove.clone(),
         limits: args.limits.changes(),
     })?;
-    print_group(&changed, args.output.json)?;
-    if args.output.json || args.limits.changes().is_empty() {
+    let changes_limits = !args.limits.changes().is_empty();
+    let changes_users = !(args.add.is_empty() && args.remove.is_empty());
+    if args.output.json || changes_users || !changes_limits {
+        print_group(&changed, args.output.json)?;
+    }
+    if args.output.json || !changes_limits {
         return Ok(());
     }
     let list = target.run(ListLimits {

@@ -110,12 +110,14 @@ impl ModelRule {
         &self.text
     }
 
-    /// Returns whether the rule lets a model pass. A request that names no model passes no list of
-    /// allowed models but `*`.
+    /// Returns whether the rule lets a model pass. Blanks around its name do not count, because some
+    /// backends remove them. A request that names no model passes the list `*` only: its backend
+    /// may choose any model.
     #[must_use]
     pub fn allows(&self, model: &str) -> bool {
+        let model = model.trim();
         if self.is_denial {
-            !self.patterns.deny(model)
+            !model.is_empty() && !self.patterns.deny(model)
         } else {
             self.patterns.allow(model)
         }
@@ -128,6 +130,12 @@ impl UserRules {
     pub fn refusing_model(&self, model: &str) -> Option<&ModelRule> {
         let mut enforced = self.models.iter().filter(|rule| !rule.is_watched);
         enforced.find(|rule| !rule.allows(model))
+    }
+
+    /// Returns whether it matters which model a request is for.
+    #[must_use]
+    pub fn looks_at_models(&self) -> bool {
+        !self.models.is_empty() || self.counts_tokens()
     }
 
     /// Returns whether some models are not allowed.

@@ -99,8 +99,8 @@ pub enum LimitError {
     Extra(String),
     #[error("must be a number from 0 to {1}: {0:?}")]
     Number(String, i64),
-    #[error("must be a number from 1 to {MAX_WEIGHT}: {0:?}")]
-    Weight(String),
+    #[error("must be a number from 1 to {1}: {0:?}")]
+    Positive(String, i64),
     #[error(
         "must be names of models separated by commas, in which * stands for any text, such as gpt-4.1*,o4-mini: at most {MAX_PATTERNS}, of {MAX_PATTERN_CHARS} characters each"
     )]
@@ -235,7 +235,7 @@ impl Limit {
             LimitKind::Models | LimitKind::DenyModels => LimitValue::Patterns(patterns(text)?),
             LimitKind::Weight => match text.trim().parse() {
                 Ok(weight @ 1..=MAX_WEIGHT) => LimitValue::Amount(weight),
-                _ => return Err(LimitError::Weight(text.to_owned())),
+                _ => return Err(LimitError::Positive(text.to_owned(), MAX_WEIGHT)),
             },
             LimitKind::AllowUnpriced => match text.trim() {
                 "allow" => LimitValue::Amount(1),
@@ -243,6 +243,11 @@ impl Limit {
                 _ => return Err(LimitError::Unpriced(text.to_owned())),
             },
             LimitKind::Budget(..) => return text.parse::<Self>(),
+            // Some backends take 0 for no limit.
+            LimitKind::MaxOutputTokens => match count(text.trim()) {
+                Some(amount @ 1..=MAX_RATE) => LimitValue::Amount(amount),
+                _ => return Err(LimitError::Positive(text.to_owned(), MAX_RATE)),
+            },
             _ => {
                 let amount = count(text.trim()).filter(|amount| (0..=MAX_RATE).contains(amount));
                 let number = || LimitError::Number(text.to_owned(), MAX_RATE);

@@ -172,6 +172,13 @@ impl ApiError {
         Self::invalid_request(StatusCode::UNAUTHORIZED, Some(code), message)
     }
 
+    /// Says in which line of a batch's input file the fault is.
+    #[must_use]
+    pub fn in_line(mut self, line: u64) -> Self {
+        self.message = format!("Line {line} of the batch's input file: {}", self.message).into();
+        self
+    }
+
     /// Returns the 403 for a key that is known and not allowed.
     #[must_use]
     pub fn forbidden(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {

@@ -78,7 +78,11 @@ async fn forward(
     };
     // Boxed, because most users have no limits.
     let mut response = Box::pin(async {
-        if let Some(model) = models::model_of_path(endpoint, request.uri().path()) {
+        let of_path = models::model_of_path(endpoint, request.uri().path());
+        for model in of_path
+            .into_iter()
+            .chain(models::models_of_query(endpoint, request))
+        {
             limits.check_model(&rules, &model)?;
         }
         proceed(context, payload, worker, route).await
@@ -133,6 +137,9 @@ async fn proceed(
     context.asked = prepared.asked;
     if let Some(rules) = &context.rules {
         limits.check(rules, endpoint, &context.model, prepared.output_limit)?;
+        for model in &prepared.further_models {
+            limits.check_model(rules, model)?;
+        }
     }
 
     // When is it their turn?

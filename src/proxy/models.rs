@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use actix_web::{HttpResponse, http::header};
+use actix_web::{HttpRequest, HttpResponse, http::header};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,7 +18,7 @@ use super::{
         backend_error::{error_of, unreadable},
         read::whole_body,
     },
-    routes::{Endpoint, MODELS},
+    routes::{Body, Endpoint, MODELS},
     state::Worker,
 };
 use crate::{model::Outcome, usage::Meter};
@@ -48,6 +48,17 @@ pub fn model_of_path(endpoint: Endpoint, path: &str) -> Option<String> {
         .filter(|_| prefix.starts_with(MODELS))?;
     let decoded = percent_encoding::percent_decode_str(id).decode_utf8_lossy();
     Some(decoded.into_owned())
+}
+
+/// Returns the models that the query of a request to a backend of the operator's own names.
+pub fn models_of_query(endpoint: Endpoint, request: &HttpRequest) -> Vec<String> {
+    if endpoint.body != Body::Any {
+        return Vec::new();
+    }
+    url::form_urlencoded::parse(request.query_string().as_bytes())
+        .filter(|(name, _)| name.eq_ignore_ascii_case("model"))
+        .map(|(_, model)| model.into_owned())
+        .collect()
 }
 
 /// Answers with the backend's list, without the models that the user may not use.

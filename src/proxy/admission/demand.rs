@@ -247,17 +247,20 @@ fn most_usage(
     let choices = asked.choices.max(1);
     let output = match endpoint.metering {
         _ if endpoint.body == Body::Socket => model_limit.unwrap_or(DEFAULT_OUTPUT_TOKENS),
-        Metering::Text => {
+        Metering::Images => IMAGE_OUTPUT_TOKENS.saturating_mul(choices),
+        // A backend of the operator's own may answer with text too.
+        _ if endpoint.metering == Metering::Text || endpoint.body == Body::Any => {
+            // The limit of the user is written into requests of known endpoints only.
             let cap = rules
                 .output_cap()
+                .filter(|_| endpoint.own_output_limit().is_some())
                 .and_then(|cap| u64::try_from(cap.number).ok());
             let limits = [asked.max_output_tokens, cap, model_limit];
             let each = limits.into_iter().flatten().min();
-            each.unwrap_or(DEFAULT_OUTPUT_TOKENS)
+            each.unwrap_or(DEFAULT_OUTPUT_TOKENS.max(asked.loose_output_tokens))
                 .saturating_mul(choices)
         }
-        Metering::Images => IMAGE_OUTPUT_TOKENS.saturating_mul(choices),
-        Metering::Free | Metering::Input | Metering::AsReported => 0,
+        Metering::Text | Metering::Free | Metering::Input | Metering::AsReported => 0,
     };
     let sound = asked.form_bytes.saturating_mul(SOUND_TOKENS_PER_SECOND) / SOUND_BYTES_PER_SECOND;
     Usage {

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::demand::PriceDesk;
 use crate::proxy::{
     error::{ApiError, shortened},
-    request::TokenLimit,
+    request::{TokenLimit, asked::OutputLimit},
     routes::Endpoint,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
         Admitted, BudgetCheck, CONCURRENT_RETRY_MS, Demand, LimitSource, RateState, Reason,
         Refusal, SharedLimits, UserRules,
     },
-    model::{BudgetUnit, LimitKind, LimitScope, NanoUsd, format_seconds, now_ms},
+    model::{BudgetUnit, BudgetWindow, LimitKind, LimitScope, NanoUsd, format_seconds, now_ms},
 };
 
 /// Pause after which a request comes again that only requests in flight keep out.
@@ -50,17 +50,14 @@ impl RequestLimits {
         rules: &UserRules,
         endpoint: Endpoint,
         model: &str,
-        output_limit: Option<(&'static str, TokenLimit)>,
+        output_limit: Option<OutputLimit>,
     ) -> Result<(), ApiError> {
         if !model.is_empty() || endpoint.is_booked() {
             self.check_model(rules, model)?;
         }
-        match output_limit {
-            Some((member, TokenLimit::Tokens(tokens))) => {
-                self.check_output(rules, member, Some(tokens))
-            }
-            Some((member, TokenLimit::Unreadable)) => self.check_output(rules, member, None),
+        match output_limit.map(|asked| (asked.member, asked.limit.largest)) {
             Some((_, TokenLimit::Unnamed)) | None => Ok(()),
+            Some((member, largest)) => self.check_output(rules, member, largest.tokens()),
         }
     }
 
@@ -100,15 +97,28 @@ impl RequestLimits {
             self.shared
                 .with(|limiter| limiter.count_refusal(source.scope, source.kind));
             if !rule.is_watched {
-                let message = format!(
-                    "`{member}` must be at most {}, which is the limit of {}.",
-                    rule.number,
-                    owner(source)
-                );
+                let number = if asked.is_some() {
+                    ""
+                } else {
+                    "a whole number, "
+                };
+                let message = if self.hides_numbers {
+                    format!("`{member}` is more than {} may ask for.", owner(source))
+                } else {
+                    format!(
+                        "`{member}` must be {number}at most {}, which is the limit of {}.",
+                        rule.number,
+                        owner(source)
+                    )
+                };
                 return Err(
                     ApiError::invalid_request(StatusCode::BAD_REQUEST, None, message)
                         .with_param(member)
-                        .with_limit(details(source, &[("limit", json!(rule.number))])),
+                        .with_limit(if self.hides_numbers {
+                            details(source, &[])
+                        } else {
+                            details(source, &[("limit", json!(rule.number))])
+                        }),
                 );
             }
         }
@@ -177,6 +187,7 @@ impl RequestLimits {
             }
             Reason::BudgetInFlight => error.with_wait_ms(IN_FLIGHT_RETRY_MS),
             Reason::Rate { retry_after_ms } => error.with_exact_wait_ms(retry_after_ms),
+            Reason::Concurrent if refusal.limit == 0 => error.never_retry(),
             Reason::Concurrent => error.with_exact_wait_ms(CONCURRENT_RETRY_MS),
             Reason::LargerThanBucket => error.never_retry(),
         };
@@ -264,14 +275,22 @@ impl RequestLimits {
             };
         }
         let figures = Figures(refusal);
+        let advice = match source.kind {
+            LimitKind::Budget(BudgetUnit::Requests, _) => "Send fewer requests at once.",
+            _ => "Ask for less output, or name a smaller limit for it.",
+        };
         match refusal.reason {
+            _ if refusal.limit == 0 => format!(
+                "The limit {} {whose} is 0, which lets no request pass.",
+                figures.kind()
+            ),
             Reason::BudgetUsedUp if refusal.used >= refusal.limit => format!(
                 "The budget {whose} is used up: {} of {} are used.{resets}",
                 figures.used(),
                 figures.limit()
             ),
             Reason::BudgetUsedUp => format!(
-                "The budget {whose} leaves too little for this request: {} of {} are used, and the request may use {}. Ask for less output, or name a smaller limit for it.{resets}",
+                "The budget {whose} leaves too little for this request: {} of {} are used, and the request may use {}. {advice}{resets}",
                 figures.used(),
                 figures.limit(),
                 figures.requested()
@@ -284,7 +303,7 @@ impl RequestLimits {
                 figures.requested()
             ),
             Reason::LargerThanBucket => format!(
-                "The request may use {}, and the limit {whose} is {} a minute. Ask for less output, or name a smaller limit for it.",
+                "The request may use {}, and the limit {whose} is {} a minute. {advice}",
                 figures.requested(),
                 figures.limit()
             ),
@@ -350,6 +369,22 @@ impl Figures<'_> {
             }
             LimitKind::TokensPerMinute => format!("{amount} tokens"),
             _ => format!("{amount} requests"),
+        }
+    }
+
+    /// Names the limit in a sentence.
+    fn kind(&self) -> String {
+        match self.0.source.kind {
+            LimitKind::Budget(unit, window) => {
+                let unit = unit.as_str().replace("usd", "USD");
+                match window {
+                    BudgetWindow::Total => format!("of {unit} in total"),
+                    window => format!("of {unit} a {}", window.as_str()),
+                }
+            }
+            LimitKind::TokensPerMinute => "of tokens a minute".to_owned(),
+            LimitKind::RequestsPerMinute => "of requests a minute".to_owned(),
+            _ => "of requests at the same time".to_owned(),
         }
     }
 

@@ -21,8 +21,8 @@ use crate::proxy::{
     admission::{body_budget::BodyShare, demand::Conditions, owners::unknown_object},
     error::ApiError,
     request::{
-        self, AskedUsage, LimitEdits, TokenLimit,
-        asked::{asked_usage, named_limit},
+        self, AskedUsage, LimitEdits,
+        asked::{OutputLimit, asked_usage},
         prepare::MAX_SEARCHED_BY_WORKER_BYTES,
         references::{self, REQUEST_ID, Reference, Taken},
     },
@@ -243,10 +243,19 @@ impl Check<'_> {
             service_tier,
             asked,
             output_limit,
+            further_models,
             ..
         } = content;
-        limits.check(rules, *endpoint, model, *output_limit)?;
-        if let (Some(cap), Some((name, TokenLimit::Unnamed))) = (rules.output_cap(), output_limit) {
+        let in_line = |error: ApiError| error.in_line(self.line);
+        let checked = limits.check(rules, *endpoint, model, *output_limit);
+        checked.map_err(in_line)?;
+        for model in further_models {
+            limits.check_model(rules, model).map_err(in_line)?;
+        }
+        let is_missing = output_limit.is_some_and(|limit| limit.is_missing());
+        if let (Some(cap), Some(name)) = (rules.output_cap(), endpoint.own_output_limit())
+            && is_missing
+        {
             let problem = format!("names no `{name}`, which may be {} at most", cap.number);
             return Err(self.refuse(&problem));
         }
@@ -258,7 +267,7 @@ impl Check<'_> {
         };
         let priced = limits.prices.demand(rules, conditions, asked);
         if !priced.is_priced {
-            limits.check_unpriced(rules, model)?;
+            limits.check_unpriced(rules, model).map_err(in_line)?;
         }
         self.demand.add(&priced.demand);
         Ok(())
@@ -285,7 +294,8 @@ struct LineContent {
     model: String,
     service_tier: Option<ServiceTier>,
     asked: AskedUsage,
-    output_limit: Option<(&'static str, TokenLimit)>,
+    output_limit: Option<OutputLimit>,
+    further_models: Vec<String>,
 }
 
 /// Looks into a line; `None` for an empty one.
@@ -337,7 +347,7 @@ fn look_into(
         look.storage.store != Some(false) || references.iter().any(names_conversation);
     let claims = references.into_iter().map(|found| found.claim);
     let claims = claims.filter(|claim| claim.is_looked_up || leaves_items);
-    let output_limit = named_limit(endpoint, &look.output);
+    let output_limit = OutputLimit::of(endpoint, &look.output);
     Ok(Some(LineContent {
         claims: claims.collect(),
         endpoint,
@@ -345,6 +355,7 @@ fn look_into(
         model: look.model,
         service_tier: look.service_tier,
         output_limit,
+        further_models: look.further_models,
     }))
 }
 

@@ -17,6 +17,8 @@ pub struct Responding {
 
 /// The meaning of a server event for the ledger.
 pub enum Part {
+    /// A response begins.
+    Begun,
     /// The usage that the backend reported, and when its response began.
     Reported(Instant, Usage),
     /// The end of a response without reported usage.
@@ -40,7 +42,7 @@ pub fn read_server_event(
     };
     if says("\"response.created\"") {
         *responding = Some(begun(Instant::now()));
-        return None;
+        return Some(Part::Begun);
     }
     if says("session.created\"") || says("session.updated\"") {
         return Some(Part::Session(session_models(message)));

@@ -62,6 +62,8 @@ pub struct Tunnel {
     /// Rows that are being written. What is in `out` waits for them.
     committing: Option<Committing>,
     check: Interval,
+    /// Responses that are being made. A client may ask for several at once.
+    responses: u64,
     /// A response has ended, so that the next one has to be reserved.
     needs_reservation: bool,
     /// Why a limit of the user lets no other response begin.
@@ -144,6 +146,7 @@ impl Tunnel {
             out: VecDeque::new(),
             committing: None,
             check,
+            responses: 0,
             needs_reservation: false,
             refused: None,
             has_ended: false,
@@ -162,19 +165,27 @@ impl Tunnel {
             exchange,
             opened_at,
             shared,
+            responses,
             needs_reservation,
             refused,
             ..
         } = self;
+        let mut has_more = false;
         let mut rows: Vec<Committing> = Vec::new();
         frames.push(
             &read,
             &mut |message| match read_server_event(message, responding, *opened_at) {
+                Some(Part::Begun) => {
+                    *responses = responses.saturating_add(1);
+                    has_more |= *responses > 1;
+                }
                 Some(Part::Reported(started, usage)) => {
+                    *responses = responses.saturating_sub(1);
                     *needs_reservation = true;
                     rows.push(Box::pin(exchange.commit_part(started, usage)));
                 }
                 Some(Part::Unreported(Responding { since, text })) => {
+                    *responses = responses.saturating_sub(1);
                     *needs_reservation = true;
                     rows.push(Box::pin(exchange.commit_estimated_part(since, text)));
                 }
@@ -193,6 +204,10 @@ impl Tunnel {
                 None => {}
             },
         );
+        // After the end of a response, all that are being made are reserved together.
+        if has_more && rows.is_empty() {
+            self.reserve_next();
+        }
         if !rows.is_empty() {
             self.committing = Some(Box::pin(async move {
                 for row in rows {
@@ -207,10 +222,11 @@ impl Tunnel {
         }
     }
 
-    /// Reserves what the next response of the session can use, which the backend may begin by
-    /// itself. If a limit refuses it, the socket is closed.
+    /// Reserves what the responses that are being made can use, or the next one of the session,
+    /// which the backend may begin by itself. If a limit refuses it, the socket is closed.
     fn reserve_next(&mut self) {
-        if let Err(error) = self.exchange.reserve_next(&self.shared.admission.limits) {
+        let limits = &self.shared.admission.limits;
+        if let Err(error) = self.exchange.reserve_next(limits, self.responses.max(1)) {
             log::debug!("{error}");
             self.refused = Some(LIMIT_REACHED);
         }

@@ -1,6 +1,6 @@
 //! What a request asks for, as far as limits of its user are concerned.
 
-use super::info::{AskedOutput, TokenLimit};
+use super::info::{AskedOutput, NamedLimit, TokenLimit};
 use crate::{json::Excerpt, limits::UserRules, proxy::routes::Endpoint, usage::input_bound};
 
 /// What a request says of the usage that it asks for.
@@ -8,8 +8,11 @@ use crate::{json::Excerpt, limits::UserRules, proxy::routes::Endpoint, usage::in
 pub struct AskedUsage {
     /// Estimated upwards.
     pub input_tokens: u64,
-    /// The limit of the output that the request names, for each of its choices.
+    /// The limit of the output that the request names, for each of its choices. `None` also for 0,
+    /// which some backends take for no limit.
     pub max_output_tokens: Option<u64>,
+    /// The limit under a name in another case, which most backends ignore; else 0.
+    pub loose_output_tokens: u64,
     /// Number of answers or images that are asked for; 0 counts as 1.
     pub choices: u64,
     /// The request writes into caches, which costs more than reading.
@@ -38,25 +41,44 @@ impl LimitEdits {
     }
 }
 
-/// Returns the limit of its output that a request names, under the name that counts: the largest of
-/// those that the backend may take, or else the first name.
-#[must_use]
-pub fn named_limit(endpoint: Endpoint, output: &AskedOutput) -> Option<(&'static str, TokenLimit)> {
-    let of_name = |name: &'static str| match name {
-        "max_tokens" => (name, output.max_tokens),
-        "max_completion_tokens" => (name, output.max_completion_tokens),
-        _ => (name, output.max_output_tokens),
-    };
-    let limits = || endpoint.output_limits().iter().map(|name| of_name(name));
-    let size = |limit: &TokenLimit| match limit {
-        TokenLimit::Unreadable => (2, 0),
-        TokenLimit::Tokens(tokens) => (1, *tokens),
-        TokenLimit::Unnamed => (0, 0),
-    };
-    let largest = limits().max_by_key(|(_, limit)| size(limit))?;
-    match largest.1 {
-        TokenLimit::Unnamed => limits().next(),
-        _ => Some(largest),
+/// What a request says of the limit of its output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputLimit {
+    /// The name under which the largest limit stands, or else the endpoint's own name for it.
+    pub member: &'static str,
+    pub limit: NamedLimit,
+}
+
+impl OutputLimit {
+    /// Returns the limit that a request names, the largest of those that its backend may take.
+    /// `None` for an endpoint that has no such limit.
+    #[must_use]
+    pub fn of(endpoint: Endpoint, output: &AskedOutput) -> Option<Self> {
+        let names = endpoint.output_limits();
+        let named = |name: &'static str| match name {
+            "max_tokens" => output.max_tokens,
+            "max_completion_tokens" => output.max_completion_tokens,
+            _ => output.max_output_tokens,
+        };
+        let mut found = Self {
+            member: names.first()?,
+            limit: NamedLimit::default(),
+        };
+        for name in names {
+            let NamedLimit { exact, largest } = named(name);
+            found.limit.exact = found.limit.exact.max(exact);
+            if largest > found.limit.largest {
+                found.limit.largest = largest;
+                found.member = name;
+            }
+        }
+        Some(found)
+    }
+
+    /// Returns whether a limit has to be written into the request for it to have one.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.limit.exact == TokenLimit::Unnamed
     }
 }
 
@@ -65,7 +87,7 @@ pub fn named_limit(endpoint: Endpoint, output: &AskedOutput) -> Option<(&'static
 pub fn asked_usage(
     excerpt: &Excerpt<'_>,
     choices: u64,
-    output_limit: Option<(&'static str, TokenLimit)>,
+    output_limit: Option<OutputLimit>,
     edits: LimitEdits,
 ) -> AskedUsage {
     let json = excerpt.json();
@@ -77,12 +99,16 @@ pub fn asked_usage(
     };
     let writes_cache =
         edits.estimates_input && memchr::memmem::find(json.as_bytes(), b"cache_control").is_some();
+    let limit = output_limit.map_or_else(NamedLimit::default, |found| found.limit);
+    let of_any_name = limit.largest.tokens().unwrap_or(0);
+    let (max_output_tokens, loose_output_tokens) = match limit.exact.tokens() {
+        Some(tokens) if tokens > 0 => (Some(tokens.max(of_any_name)), 0),
+        _ => (None, of_any_name),
+    };
     AskedUsage {
         input_tokens,
-        max_output_tokens: match output_limit {
-            Some((_, TokenLimit::Tokens(tokens))) => Some(tokens),
-            _ => None,
-        },
+        max_output_tokens,
+        loose_output_tokens,
         choices,
         writes_cache,
         form_bytes: 0,

@@ -40,20 +40,42 @@ pub struct BodyInfo {
     /// The client itself sends the member that the edit is about.
     pub sends_stream_options: bool,
     pub output: AskedOutput,
+    /// Further models that the backend may take instead, as gateways know them: `models` and
+    /// `fallbacks`. An entry without a readable name is empty.
+    pub further_models: Vec<String>,
 }
 
 /// What a request says of how much output it asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AskedOutput {
-    pub max_tokens: TokenLimit,
-    pub max_completion_tokens: TokenLimit,
-    pub max_output_tokens: TokenLimit,
+    pub max_tokens: NamedLimit,
+    pub max_completion_tokens: NamedLimit,
+    pub max_output_tokens: NamedLimit,
     /// Number of answers: `n` or `best_of`, times the number of prompts. 0 if nothing says so.
     pub choices: u64,
 }
 
-/// A limit of output that a request names, for any reader of its JSON.
+/// A limit of output that a request names. Most readers of JSON ignore a name in another case, and
+/// some take it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NamedLimit {
+    /// The limit for readers to whom a name in another case is another name.
+    pub exact: TokenLimit,
+    /// The largest limit that any reader sees.
+    pub largest: TokenLimit,
+}
+
+impl NamedLimit {
+    fn of(member: Member<'_>) -> Self {
+        Self {
+            exact: TokenLimit::of([member.exact, None]),
+            largest: TokenLimit::of([member.exact, member.folded]),
+        }
+    }
+}
+
+/// A limit of output, as it stands in a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TokenLimit {
     /// The member is missing or null.
     #[default]
@@ -65,8 +87,17 @@ pub enum TokenLimit {
 }
 
 impl TokenLimit {
-    fn of(member: Member<'_>) -> Self {
-        let values = [member.exact, member.folded].into_iter().flatten();
+    /// Returns the number, if it is one.
+    #[must_use]
+    pub fn tokens(self) -> Option<u64> {
+        match self {
+            Self::Tokens(tokens) => Some(tokens),
+            Self::Unnamed | Self::Unreadable => None,
+        }
+    }
+
+    fn of(values: [Option<&RawValue>; 2]) -> Self {
+        let values = values.into_iter().flatten();
         values.fold(Self::Unnamed, |limit, value| match (limit, number(value)) {
             (limit, _) if value.get() == "null" => limit,
             (Self::Unreadable, _) | (_, None) => Self::Unreadable,
@@ -76,9 +107,13 @@ impl TokenLimit {
     }
 }
 
-/// Returns a number as lenient backends read it: whole, with a fraction, or in quotes.
 fn number(value: &RawValue) -> Option<u64> {
-    let text = value.get().trim_matches('"').trim();
+    whole_number(value.get().trim_matches('"'))
+}
+
+/// Returns a number as lenient backends read it: whole, or with a fraction, which is rounded up.
+pub fn whole_number(text: &str) -> Option<u64> {
+    let text = text.trim();
     if let Ok(number) = text.parse() {
         return Some(number);
     }
@@ -140,11 +175,12 @@ pub fn inspect(body: &Excerpt<'_>) -> Result<BodyInfo, ApiError> {
         splice: splice.map(|splice| splice.in_whole(body)),
         sends_stream_options: members.stream_options.folded.is_some(),
         output: AskedOutput {
-            max_tokens: TokenLimit::of(members.max_tokens),
-            max_completion_tokens: TokenLimit::of(members.max_completion_tokens),
-            max_output_tokens: TokenLimit::of(members.max_output_tokens),
+            max_tokens: NamedLimit::of(members.max_tokens),
+            max_completion_tokens: NamedLimit::of(members.max_completion_tokens),
+            max_output_tokens: NamedLimit::of(members.max_output_tokens),
             choices: choices_of(&members),
         },
+        further_models: members.further_models,
     })
 }
 
@@ -197,7 +233,7 @@ pub fn limit_output(body: &Excerpt<'_>, name: &str, limit: i64) -> Option<Splice
 
 /// Returns how many answers a request asks for.
 fn choices_of(members: &Members<'_>) -> u64 {
-    let count = |member: Member<'_>| match TokenLimit::of(member) {
+    let count = |member: Member<'_>| match NamedLimit::of(member).largest {
         TokenLimit::Tokens(count) => count,
         TokenLimit::Unnamed | TokenLimit::Unreadable => 0,
     };
@@ -235,6 +271,7 @@ struct Members<'a> {
     audio: Option<&'a RawValue>,
     modalities: Option<&'a RawValue>,
     overrides_request: bool,
+    further_models: Vec<String>,
 }
 
 impl<'de> PartReader<'de> for Members<'de> {
@@ -258,6 +295,10 @@ impl<'de> PartReader<'de> for Members<'de> {
             b"max_output_tokens" => self.max_output_tokens.note(object.next_value()?, is_exact),
             b"n" => self.n.note(object.next_value()?, is_exact),
             b"best_of" => self.best_of.note(object.next_value()?, is_exact),
+            b"models" | b"fallbacks" => {
+                let list: &RawValue = object.next_value()?;
+                add_models(&mut self.further_models, list);
+            }
             b"prompt" if is_exact => self.prompt = Some(object.next_value()?),
             // Other names that begin with a letter mean nothing to a lenient reader, unless they
             // begin with one of these.
@@ -272,6 +313,19 @@ impl<'de> PartReader<'de> for Members<'de> {
         }
         Ok(())
     }
+}
+
+/// Adds the names in a list of models, with an empty name for an entry that is not a text.
+fn add_models(models: &mut Vec<String>, list: &RawValue) {
+    let entries = serde_json::from_str::<Vec<&RawValue>>(list.get()).unwrap_or_default();
+    models.extend(entries.into_iter().map(|entry| {
+        let is_text = entry.get().starts_with('"');
+        if is_text {
+            clean_model(entry.get())
+        } else {
+            String::new()
+        }
+    }));
 }
 
 fn next_is_true<'de, A: MapAccess<'de>>(object: &mut A) -> Result<bool, A::Error> {

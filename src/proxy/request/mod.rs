@@ -18,7 +18,8 @@ pub mod usage_option;
 
 pub use asked::{AskedUsage, LimitEdits};
 pub use info::{
-    AskedOutput, BodyInfo, StorageOptions, TokenLimit, clean_text, inspect, limit_output, not_utf_8,
+    AskedOutput, BodyInfo, StorageOptions, TokenLimit, clean_text, inspect, limit_output,
+    not_utf_8, whole_number,
 };
 pub use member::is_true;
 pub use overrides::{is_override, refused as refused_override};

@@ -4,8 +4,8 @@
 use actix_web::web;
 
 use super::{
-    StorageOptions, TokenLimit,
-    asked::{AskedUsage, LimitEdits, asked_usage, named_limit},
+    StorageOptions,
+    asked::{AskedUsage, LimitEdits, OutputLimit, asked_usage},
     references::{self, Reference, Taken},
     usage_option::UsageOptionRefusals,
 };
@@ -36,8 +36,10 @@ pub enum StreamUsage {
 pub struct PreparedRequest {
     pub model: String,
     pub asked: AskedUsage,
-    /// What the request says of a limit of its output: its name, and the number if there is one.
-    pub output_limit: Option<(&'static str, TokenLimit)>,
+    /// What the request says of the limit of its output; `None` if its endpoint has none.
+    pub output_limit: Option<OutputLimit>,
+    /// Further models that the backend may take instead.
+    pub further_models: Vec<String>,
     /// The class of service that is asked for.
     pub service_tier: Option<ServiceTier>,
     pub body: BodyParts,
@@ -134,6 +136,7 @@ fn prepare(
         model: String::new(),
         asked: AskedUsage::default(),
         output_limit: None,
+        further_models: Vec::new(),
         service_tier: None,
         references: Vec::new(),
         storage: StorageOptions::default(),
@@ -171,15 +174,15 @@ fn prepare(
     prepared.references = references::references(&excerpt, taken)?;
     prepared.storage = look.storage;
     prepared.model = look.model;
+    prepared.further_models = look.further_models;
     prepared.service_tier = look.service_tier;
     prepared.expected.stream = look.stream;
-    let output_limit = named_limit(endpoint, &look.output);
+    let output_limit = OutputLimit::of(endpoint, &look.output);
     prepared.output_limit = output_limit;
     prepared.asked = asked_usage(&excerpt, look.output.choices, output_limit, edits);
-    let cap = match (edits.output_cap, output_limit) {
-        (Some(cap), Some((name, TokenLimit::Unnamed))) => {
-            request::limit_output(&excerpt, name, cap)
-        }
+    let is_missing = output_limit.is_some_and(|limit| limit.is_missing());
+    let cap = match (edits.output_cap, endpoint.own_output_limit()) {
+        (Some(cap), Some(name)) if is_missing => request::limit_output(&excerpt, name, cap),
         _ => None,
     };
     if let Some(splice) = look.splice

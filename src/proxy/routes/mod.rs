@@ -359,15 +359,27 @@ impl Endpoint {
     }
 
     /// Returns the names of the members by which a request limits its output, the preferred first.
+    /// A backend of the operator's own may have any of them.
     #[must_use]
     pub fn output_limits(&self) -> &'static [&'static str] {
         match self.path {
+            _ if self.body == Body::Any => {
+                &["max_tokens", "max_completion_tokens", "max_output_tokens"]
+            }
             _ if self.metering != Metering::Text => &[],
             CHAT => &["max_completion_tokens", "max_tokens"],
             "/v1/completions" | "/v1/messages" => &["max_tokens"],
             RESPONSES => &["max_output_tokens"],
             _ => &[],
         }
+    }
+
+    /// Returns the name of the member that is written into a request to limit its output, for an
+    /// endpoint that is known to have one.
+    #[must_use]
+    pub fn own_output_limit(&self) -> Option<&'static str> {
+        let is_known = self.body != Body::Any;
+        self.output_limits().first().copied().filter(|_| is_known)
     }
 
     /// Returns whether its answers get rows.

@@ -19,6 +19,7 @@ use crate::proxy::request::{
     clean_text, is_override, is_true,
     media_type::boundary,
     references::{self, Reference},
+    whole_number,
 };
 use crate::{
     json::{LooseName, fold_text},
@@ -38,8 +39,10 @@ pub struct Fields {
     /// The model that is asked for, without control characters and shortened.
     pub model: Option<String>,
     pub stream: bool,
-    /// Number of images that are asked for, 0 if the form does not say so.
+    /// Number of images that are asked for, 0 if the form does not say so. The largest counts.
     pub choices: u64,
+    /// The form names two models.
+    pub names_models: bool,
 }
 
 /// The state between two reads.
@@ -270,9 +273,16 @@ impl FormScan {
         }
         let text = String::from_utf8_lossy(value);
         match field {
-            Field::Model => self.fields.model = Some(clean_text(text.trim())),
+            Field::Model => {
+                let model = clean_text(text.trim());
+                let before = self.fields.model.replace(model);
+                self.fields.names_models |= before.is_some_and(|b| self.fields.model != Some(b));
+            }
             Field::Stream => self.fields.stream = is_true(text.trim()),
-            Field::Choices => self.fields.choices = text.trim().parse().unwrap_or(0),
+            Field::Choices => {
+                let choices = whole_number(&text).unwrap_or(0);
+                self.fields.choices = self.fields.choices.max(choices);
+            }
             Field::Refers(_) if value.is_empty() && self.referring.may_be_file => {}
             Field::Refers(kind) => self.references.push(Reference {
                 member: clean_text(&self.referring.member),

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
+
 use super::form::Fields;
 use crate::limits::{Amounts, Reservation};
 use crate::proxy::{
@@ -32,6 +34,14 @@ impl FormLimits {
     /// 404, 403 and 429 as for any request.
     pub(super) fn look_at(&mut self, fields: &Fields, bytes: u64) -> Result<(), ApiError> {
         self.seen_bytes = self.seen_bytes.saturating_add(bytes);
+        if fields.names_models && self.reservation.rules().looks_at_models() {
+            return Err(ApiError::invalid_request(
+                StatusCode::BAD_REQUEST,
+                None,
+                "The form names two models. Send one.",
+            )
+            .with_param("model"));
+        }
         let is_new = fields.model.is_some() && fields.model != self.model;
         if !is_new && fields.choices <= self.asked.choices {
             return Ok(());

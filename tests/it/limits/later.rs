@@ -166,6 +166,31 @@ fn a_socket_is_closed_when_the_next_response_does_not_pass() {
 }
 
 #[test]
+fn responses_of_a_socket_at_the_same_time_are_reserved_together() {
+    let created = r#"{"type":"response.created","response":{}}"#;
+    let backend = Backend::start(move |_, wire| {
+        wire.write(SWITCH);
+        wire.write(frame(created));
+        wire.write(frame(created));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        wire.write(frame(created));
+        wire.closed_by_peer_within(PATIENCE);
+    });
+    // There is room for two responses of 4,096 tokens of output, and not for three.
+    let (proxy, key) = serve_limited(Home::new(&backend), &["--budget", "10000tokens/day"]);
+    let mut socket = proxy.start(&upgrade("/v1/realtime?model=none", &key));
+    assert_eq!(socket.head().status, 101);
+    wait_until("both are reserved", PATIENCE, || {
+        limits_of(&proxy, "alice")["in_flight"]["reserved_tokens"] == 8_192
+    });
+    let bytes = socket.raw_rest();
+    let close = bytes
+        .windows(4)
+        .any(|w| w[0] == 0x88 && w[2..] == 1008_u16.to_be_bytes());
+    assert!(close, "{:?}", String::from_utf8_lossy(&bytes));
+}
+
+#[test]
 fn a_socket_is_closed_when_its_session_names_a_model_that_is_not_allowed() {
     let backend = Backend::start(|_, wire| {
         wire.write(SWITCH);

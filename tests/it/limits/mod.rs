@@ -6,6 +6,7 @@ mod crowds;
 mod edges;
 mod endpoints;
 mod later;
+mod loopholes;
 mod trial;
 
 use std::time::Duration;

@@ -18,6 +18,9 @@ use crate::{
     usage::{AnswerText, Evidence, Meter, Text},
 };
 
+/// Responses of a socket at the same time for which tokens are reserved.
+const MAX_RESPONSES: u64 = 1_000;
+
 impl Exchange {
     /// Notes that a socket is open. What it uses is booked part by part, and not at its end.
     pub fn mark_socket_open(&mut self) {
@@ -32,11 +35,11 @@ impl Exchange {
         }
     }
 
-    /// Reserves what the next response can use, in the place of what the last one had reserved.
+    /// Reserves what a number of responses can use, in the place of what was reserved before.
     ///
     /// # Errors
     /// As for any request that a limit refuses.
-    pub fn reserve_next(&mut self, limits: &RequestLimits) -> Result<(), ApiError> {
+    pub fn reserve_next(&mut self, limits: &RequestLimits, responses: u64) -> Result<(), ApiError> {
         let Some(rules) = limits.of_user(self.caller().id) else {
             return Ok(());
         };
@@ -54,7 +57,11 @@ impl Exchange {
         }
         // The socket stays one request in flight: its place is given up for the new one's.
         self.limits = None;
-        let admitted = limits.reserve_demand(&rules, &priced.demand, now_ms())?;
+        let mut demand = priced.demand;
+        for _ in 1..responses.min(MAX_RESPONSES) {
+            demand.add(&priced.demand);
+        }
+        let admitted = limits.reserve_demand(&rules, &demand, now_ms())?;
         admitted.reservation.mark_served();
         self.limits = Some(admitted);
         Ok(())

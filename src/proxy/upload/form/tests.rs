@@ -36,6 +36,7 @@ fn fields_are_found_in_any_place_and_any_split() {
         model: Some("whisper\u{fffd}-1".to_owned()),
         stream: true,
         choices: 0,
+        names_models: false,
     };
     let expected = Ok((expected, Vec::new()));
     for first in 0..=body.len() {
