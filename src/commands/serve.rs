@@ -57,7 +57,7 @@ pub(super) fn run(
     variables: &Variables,
 ) -> anyhow::Result<()> {
     let config = Config::from_settings(settings, matches, variables)?;
-    let _log = logging::start(&config.log_filter);
+    let _log = logging::start(&config.log_filter, config.log_format);
     warn_of_open_doors(&config);
     // Each request takes two descriptors, and the soft limit is often 1,024. If it cannot be
     // raised, it stays.

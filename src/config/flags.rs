@@ -203,6 +203,13 @@ pub struct ServeSettings {
     /// `info,access=off` leaves out the line for each request.
     #[arg(long, env = table::RUST_LOG.variable, hide_env_values = true, default_value = table::RUST_LOG.default, value_name = "FILTER", help_heading = LOG)]
     pub(super) rust_log: String,
+
+    /// Form of the log: text, json
+    ///
+    /// json: each line is an object with time, level, target, the message, and a member for each
+    /// value that a line of text has as name=value.
+    #[arg(long, env = table::LOG_FORMAT.variable, hide_env_values = true, default_value = table::LOG_FORMAT.default, value_name = "text|json", help_heading = LOG)]
+    pub(super) log_format: String,
 }
 
 /// Written by hand, because the derived one would show the secrets.

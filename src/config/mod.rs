@@ -73,10 +73,19 @@ pub struct Config {
     pub endpoints: Endpoints,
     pub max_body_bytes: usize,
     pub log_filter: String,
+    pub log_format: LogFormat,
     /// `HTTPS_PROXY` or `HTTP_PROXY`, if it applies to the backend.
     pub http_proxy: Option<HttpProxy>,
     /// `SSL_CERT_FILE`: root certificates to trust besides the embedded ones.
     pub extra_roots: Option<PathBuf>,
+}
+
+/// Forms of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    /// An object on each line.
+    Json,
 }
 
 impl Config {
@@ -152,6 +161,11 @@ impl Config {
                 &table::HIDE_LIMITS,
                 &settings.hide_limits,
                 [("true", true), ("false", false)],
+            )?,
+            log_format: read.choice(
+                &table::LOG_FORMAT,
+                &settings.log_format,
+                [("text", LogFormat::Text), ("json", LogFormat::Json)],
             )?,
             endpoints: endpoints(settings, &read)?,
             max_body_bytes: read.value(&table::MAX_BODY_SIZE, &settings.max_body_size, |text| {

@@ -121,6 +121,7 @@ pub const ADMIN_ALLOW: Setting = setting(
     "",
     "networks and addresses separated by commas or spaces, such as 10.0.0.0/8,192.168.1.5,::1",
 );
+pub const LOG_FORMAT: Setting = setting("LOG_FORMAT", "text", "text or json");
 pub const RUST_LOG: Setting = setting(
     "RUST_LOG",
     "info",
@@ -128,7 +129,7 @@ pub const RUST_LOG: Setting = setting(
 );
 
 /// Every setting that has a flag.
-pub const SETTINGS: [&Setting; 32] = [
+pub const SETTINGS: [&Setting; 33] = [
     &OPENAI_BACKEND_URL,
     &OPENAI_BASE_URL,
     &OPENAI_API_KEY,
@@ -160,6 +161,7 @@ pub const SETTINGS: [&Setting; 32] = [
     &ALERT_SECRET,
     &LLMPROXY_SERVER,
     &ADMIN_TOKEN_FILE,
+    &LOG_FORMAT,
     &RUST_LOG,
 ];
 

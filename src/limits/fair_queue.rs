@@ -10,7 +10,10 @@
 //! who leaves while others wait is remembered until those have caught up, so that leaving between
 //! two requests gains nothing.
 
-use std::collections::{BTreeSet, HashMap, hash_map::Entry};
+use std::{
+    collections::{BTreeSet, HashMap, hash_map::Entry},
+    hash::{BuildHasherDefault, Hasher},
+};
 
 /// Least service of a request, however little it used: it held a permit. Without it, a user whose
 /// requests all fail would stay first in line.
@@ -53,7 +56,39 @@ impl Weight {
 
     /// Returns what a service adds to the counter of a user with this weight.
     fn counted(self, service: u64) -> u128 {
+        if self == Self::ONE {
+            // Nearly all users have this weight, and a division of 128 bits takes a while.
+            return u128::from(service) * (SCALE / 1_000);
+        }
         u128::from(service) * SCALE / u128::from(self.0)
+    }
+}
+
+/// Hashes ids of users, which the database gives out one after the other.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_i64(&mut self, id: i64) {
+        self.write_u64(id.cast_unsigned());
+    }
+
+    /// Multiplies by 2^64 divided by the golden ratio (Knuth, volume 3, section 6.4), and swaps the
+    /// halves, because the map looks at the lowest and the highest bits.
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(32);
     }
 }
 
@@ -93,7 +128,7 @@ pub struct Place {
 pub struct FairQueue<W> {
     free_permits: usize,
     permits: usize,
-    users: HashMap<i64, User>,
+    users: HashMap<i64, User, BuildHasherDefault<IdHasher>>,
     /// The users who wait, in the order in which they get permits.
     order: BTreeSet<Turn>,
     /// The served parts of the users who wait.
@@ -144,7 +179,7 @@ impl<W> FairQueue<W> {
         Self {
             free_permits: permits,
             permits,
-            users: HashMap::new(),
+            users: HashMap::default(),
             order: BTreeSet::new(),
             served: BTreeSet::new(),
             debtors: BTreeSet::new(),
@@ -251,13 +286,31 @@ impl<W> FairQueue<W> {
     pub fn release(&mut self, grant: Grant, actual: u64) {
         let Grant { claim } = grant;
         self.free_permits += 1;
-        self.edit_user(claim.user_id, |user| {
-            user.running -= 1;
-            user.reserved -= claim.weight.counted(claim.service);
-            user.served += claim.weight.counted(actual.max(MIN_SERVICE));
-        });
+        if self.waiting == 0 {
+            return self.release_in_quiet(claim, actual);
+        }
+        self.edit_user(claim.user_id, |user| user.settle(claim, actual));
         self.raise_floor();
         self.forget_if_idle(claim.user_id);
+    }
+
+    /// Ends a request while nobody waits, with one look at the users.
+    fn release_in_quiet(&mut self, claim: Claim, actual: u64) {
+        let Entry::Occupied(mut user) = self.users.entry(claim.user_id) else {
+            return;
+        };
+        user.get_mut().settle(claim, actual);
+        if user.get().running == 0 {
+            // What was used while there was enough for all is no debt.
+            self.floor = self.floor.max(user.remove().served);
+            self.shrink_if_empty();
+        }
+    }
+
+    fn shrink_if_empty(&mut self) {
+        if self.users.is_empty() && self.users.capacity() > KEPT_PLACES {
+            self.users.shrink_to(KEPT_PLACES);
+        }
     }
 
     /// Changes a user and their place in the order.
@@ -332,9 +385,7 @@ impl<W> FairQueue<W> {
             self.floor = self.floor.max(user.served);
         }
         self.users.remove(&user_id);
-        if self.users.is_empty() && self.users.capacity() > KEPT_PLACES {
-            self.users.shrink_to(KEPT_PLACES);
-        }
+        self.shrink_if_empty();
     }
 
     /// Takes a waiting request out of its user's line.
@@ -404,6 +455,12 @@ impl User {
             first: NONE,
             last: NONE,
         }
+    }
+
+    fn settle(&mut self, claim: Claim, actual: u64) {
+        self.running -= 1;
+        self.reserved -= claim.weight.counted(claim.service);
+        self.served += claim.weight.counted(actual.max(MIN_SERVICE));
     }
 
     fn reserve(&mut self, claim: Claim) {

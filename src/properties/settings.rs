@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-const SETTINGS: [&str; 24] = [
+const SETTINGS: [&str; 25] = [
     "OPENAI_BACKEND_URL",
     "OPENAI_BASE_URL",
     "OPENAI_API_KEY",
@@ -38,6 +38,7 @@ const SETTINGS: [&str; 24] = [
     "SETTLE_INTERVAL",
     "MAX_BODY_SIZE",
     "RUST_LOG",
+    "LOG_FORMAT",
 ];
 /// Stands for a secret in the seeds.
 const SECRET: &str = "pa55word";

@@ -17,6 +17,7 @@ mod hashed_keys;
 mod keys;
 mod ledger;
 mod limits;
+mod logs;
 mod mixed_load;
 mod money;
 mod objects;

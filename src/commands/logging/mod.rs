@@ -5,12 +5,16 @@
 //! [`WRITE_INTERVAL`], because a system call for each line costs a busy proxy more than the line
 //! itself.
 
+mod json;
+
 use std::{
     io::{self, Write},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, SystemTime},
 };
+
+use crate::config::LogFormat;
 
 /// Time between two writes of a busy log.
 const WRITE_INTERVAL: Duration = Duration::from_millis(20);
@@ -26,7 +30,7 @@ pub(super) struct LogGuard {
 }
 
 /// Starts the log. `filter` was checked with the settings.
-pub(super) fn start(filter: &str) -> LogGuard {
+pub(super) fn start(filter: &str, log_format: LogFormat) -> LogGuard {
     let queue = Arc::new(Queue::default());
     let thread = {
         let queue = Arc::clone(&queue);
@@ -44,9 +48,14 @@ pub(super) fn start(filter: &str) -> LogGuard {
         // broke off.
         .filter_module("actix_http::h1::dispatcher", log::LevelFilter::Off)
         .parse_filters(filter)
-        .format(|out, record| {
+        .format(move |out, record| {
             let time = humantime::format_rfc3339_millis(SystemTime::now());
-            let (level, target) = (padded(record.level()), short_target(record.target()));
+            let target = short_target(record.target());
+            if log_format == LogFormat::Json {
+                let message = record.args().to_string();
+                return json::write_line(out, &time, record.level(), target, &message);
+            }
+            let level = padded(record.level());
             write!(out, "{time} {level} {target}: ")?;
             let mut line = OneLine(&mut *out);
             std::fmt::Write::write_fmt(&mut line, *record.args()).map_err(io::Error::other)?;
