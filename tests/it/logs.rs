@@ -17,7 +17,7 @@ fn a_log_in_json_has_an_object_a_line_with_a_member_for_each_value() {
     let home = Home::new(&backend).set("LOG_FORMAT", "json");
     let (proxy, key) = home.serve_alice();
     assert_eq!(proxy.chat(&key, ASK).status, 200);
-    assert_eq!(proxy.chat("llmp-\"wrong\u{1}", ASK).status, 401);
+    assert_eq!(proxy.chat("llmp-\"wrong", ASK).status, 401);
     let access = || {
         let lines = lines(&proxy.log());
         let access = lines.into_iter().filter(|line| line["target"] == "access");
