@@ -24,4 +24,5 @@ mod openapi;
 mod people;
 mod process;
 mod refusals;
+mod sight;
 mod wire;
