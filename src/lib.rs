@@ -18,5 +18,6 @@ pub mod prices;
 pub mod properties;
 pub mod proxy;
 pub mod server;
+pub mod sight;
 pub mod store;
 pub mod usage;

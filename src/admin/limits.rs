@@ -266,6 +266,11 @@ struct LimitState {
     is_of_server: bool,
 }
 
+/// Returns the limits as the ledger alone knows them, without what is in flight.
+pub(super) fn limits_by_ledger(context: &AdminContext) -> Result<Arc<SharedLimits>, AdminError> {
+    Ok(LimitState::of(context, &*context.connection()?)?.shared)
+}
+
 impl LimitState {
     fn of(context: &AdminContext, connection: &Connection) -> Result<Self, AdminError> {
         let read = limits::read_all(connection)?;
@@ -544,7 +549,7 @@ fn extra_entry(scope: LimitScope, name: Option<String>, extra: &Extra) -> LimitE
     }
 }
 
-fn scope_word(scope: LimitScope) -> &'static str {
+pub(super) fn scope_word(scope: LimitScope) -> &'static str {
     match scope {
         LimitScope::User(_) => "user",
         LimitScope::Group(_) => "group",

@@ -11,6 +11,7 @@ mod groups;
 mod keys;
 mod limit_changes;
 mod limits;
+mod live;
 mod members;
 mod prices;
 mod try_limits;
@@ -35,6 +36,9 @@ pub use groups::{
 pub use keys::{AddKey, HashKeys, HashedKeys, ListKeys, RevokeKey, RotateKey, SetKey};
 pub use limit_changes::{LimitChanges, ParsedChanges};
 pub use limits::{InFlight, LimitEntry, LimitList, ListLimits, SetLimits};
+pub use live::{
+    FullestBudget, LiveActivity, LiveError, LiveRequestEntry, LiveUser, ShowLive, SortLiveBy, Today,
+};
 pub use members::{Kind, Member, closest, of_body, of_query, of_query_members};
 pub use prices::{
     CheckPrices, ListPrices, PriceCheck, PriceEntry, PriceList, Reprice, SetPrice, UnpricedModel,
@@ -50,6 +54,7 @@ use crate::{
     limits::SharedLimits,
     model::Calendar,
     prices::Catalog,
+    sight::Sight,
     store::{PooledConnection, Store, StoreError, keys::KeyStorage},
 };
 
@@ -93,6 +98,10 @@ pub struct AdminContext {
     pub prices: PriceFile,
     /// The limits of this process, if it is a server.
     pub limits: Option<Arc<SharedLimits>>,
+    /// What this process is doing, if it is a server.
+    pub sight: Option<Arc<Sight>>,
+    /// What users have used today.
+    pub today: Today,
     /// Refreshes the keys of this process, if it is a server.
     pub on_change: Option<OnChange>,
 }
@@ -169,10 +178,11 @@ impl AdminContext {
             AdminError::Store(error) => AdminError::Store(self.store.explain(error)),
             other => other,
         })?;
-        if O::METHOD == Method::Post
-            && let Some(on_change) = &self.on_change
-        {
-            on_change(&*self.connection()?);
+        if O::METHOD == Method::Post {
+            self.today.forget();
+            if let Some(on_change) = &self.on_change {
+                on_change(&*self.connection()?);
+            }
         }
         Ok(answer)
     }

@@ -11,7 +11,7 @@ use clap::ArgMatches;
 
 use super::logging;
 use crate::{
-    admin::{AdminContext, PriceFile},
+    admin::{AdminContext, PriceFile, Today},
     alerts::{AlertSink, Webhook},
     config::{Config, ServeSettings, env_file::Variables},
     limits::SharedLimits,
@@ -40,6 +40,7 @@ use crate::{
         alerts::{self as alert_sender, AlertParts, save_rest},
         listen, until_signalled,
     },
+    sight::Sight,
     store::{
         self, Store, StoreError, alerts,
         keys::{self, KeyStorage},
@@ -76,6 +77,7 @@ pub(super) fn run(
     alerts::register(&*store.connection()?, &config.alert_webhooks)
         .map_err(|error| store.explain(error))?;
     let sink = AlertSink::default();
+    let sight = Arc::new(Sight::default());
     let keys = Arc::new(KeyTable::default());
     let limits = Arc::new(RequestLimits {
         shared: SharedLimits::new(config.calendar.clone()),
@@ -93,6 +95,7 @@ pub(super) fn run(
                 price_file: price_file.clone(),
                 limits: Some(Arc::clone(&limits.shared)),
                 alerts: sink.clone(),
+                sight: Some(Arc::clone(sight.ledger())),
                 on_change: Box::new(move |connection| {
                     let has_limits = !store::limits::read_all(connection)?.subjects.is_empty();
                     let book = if has_limits {
@@ -118,7 +121,11 @@ pub(super) fn run(
             limits: &limits,
         },
         price_file,
-        (ledger.handle(), estimator.clone()),
+        Booking {
+            ledger: ledger.handle(),
+            estimator: estimator.clone(),
+            sight,
+        },
         sink.clone(),
     );
     // Some rows may still wait for the ledger, and some of them for an estimate.
@@ -152,13 +159,24 @@ struct Admitting<'a> {
     limits: &'a Arc<RequestLimits>,
 }
 
+/// What takes rows, and what counts them.
+struct Booking {
+    ledger: Ledger,
+    estimator: Estimator,
+    sight: Arc<Sight>,
+}
+
 fn serve(
     config: Config,
     connector: &Arc<Connector>,
     store: &Store,
     Admitting { keys, limits }: Admitting<'_>,
     price_file: Option<Catalog>,
-    (ledger, estimator): (Ledger, Estimator),
+    Booking {
+        ledger,
+        estimator,
+        sight,
+    }: Booking,
     sink: AlertSink,
 ) -> anyhow::Result<()> {
     let drain = Arc::new(Drain::default());
@@ -187,6 +205,7 @@ fn serve(
         ledger,
         estimator,
         alerts: sink,
+        sight: Arc::clone(&sight),
         own_headers: Arc::new(OwnHeaders::new(
             &config.backend_url,
             connector.plain_proxy(),
@@ -207,6 +226,8 @@ fn serve(
             calendar: config.calendar.clone(),
             prices: PriceFile::Read(price_file),
             limits: Some(Arc::clone(&limits.shared)),
+            sight: Some(sight),
+            today: Today::default(),
             on_change: Some(refresh_keys(keys)),
         },
         access: AdminAccess::new(config.admin_token.as_ref(), config.admin_allow.clone()),

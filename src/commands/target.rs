@@ -9,7 +9,7 @@ use super::{
     note,
 };
 use crate::{
-    admin::{AdminContext, AdminError, Operation, PriceFile},
+    admin::{AdminContext, AdminError, Operation, PriceFile, Today},
     config::{RemoteServer, TargetSettings, env_file::Variables},
     server::INVALID_ENTRIES,
     store::{IfMissing, Store},
@@ -48,6 +48,8 @@ impl Target {
                 None => PriceFile::Read(None),
             },
             limits: None,
+            sight: None,
+            today: Today::default(),
             on_change: None,
         })))
     }

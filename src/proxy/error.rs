@@ -38,6 +38,7 @@ pub struct ApiError {
 struct Further {
     /// Says which limit refuses the request: the member `llmproxy` of the error.
     limit: Option<serde_json::Value>,
+    limit_kind: Option<&'static str>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -305,10 +306,13 @@ impl ApiError {
         self
     }
 
-    /// Says which limit refuses the request, in the member `llmproxy` of the error.
+    /// Says which limit refuses the request, in the member `llmproxy` of the error. `kind` is what
+    /// such refusals are counted by.
     #[must_use]
-    pub fn with_limit(mut self, details: serde_json::Value) -> Self {
-        self.further.get_or_insert_default().limit = Some(details);
+    pub fn with_limit(mut self, kind: &'static str, details: serde_json::Value) -> Self {
+        let further = self.further.get_or_insert_default();
+        further.limit = Some(details);
+        further.limit_kind = Some(kind);
         self
     }
 
@@ -353,6 +357,21 @@ impl ApiError {
     #[must_use]
     pub fn is_logged(&self) -> bool {
         self.is_logged
+    }
+
+    /// Returns the code, or else the type.
+    #[must_use]
+    pub fn code_or_type(&self) -> &'static str {
+        self.code.unwrap_or(self.kind)
+    }
+
+    /// Returns why the request is refused: the kind of limit, or the code. `None` if it failed for
+    /// a reason that lies behind this proxy, or in it.
+    #[must_use]
+    pub fn refusal_reason(&self) -> Option<&'static str> {
+        let is_refusal = self.status.is_client_error() || self.status.as_u16() == 503;
+        let limit = self.further.as_ref().and_then(|further| further.limit_kind);
+        is_refusal.then(|| limit.unwrap_or(self.code_or_type()))
     }
 
     #[must_use]

@@ -17,14 +17,18 @@ pub mod routes;
 pub mod state;
 mod upload;
 
+use std::rc::Rc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use accounting::request_context::RequestContext;
+use accounting::{access_log::request_id_of, request_context::RequestContext};
 use error::ApiError;
 use request::{LimitEdits, body_kind::BodyKind, payload, prepare::PreparedRequest, route::route};
-use response::finish::{framed_for, refuse};
+use response::finish::{Seen, framed_for, refuse};
 use routes::{Body, MODELS, ObjectEffect, Route};
 use state::Worker;
+
+use crate::sight::LiveRequest;
 
 /// Serves every path but those of the admin API and the health check.
 pub async fn handle(
@@ -32,24 +36,44 @@ pub async fn handle(
     mut payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> HttpResponse {
-    let admission = &worker.shared.admission;
+    let (admission, sight) = (&worker.shared.admission, &worker.sight);
+    let mut live = None;
     let result = match route(&worker.shared.endpoints, &request) {
         // Boxed, as all rare ways are, because every request's future would have room for them.
         Ok(route) if route.endpoint.body == Body::Socket => {
-            return match Box::pin(realtime::open(&worker, &request, payload, route.endpoint)).await
-            {
-                Ok(response) => response,
-                Err(error) => framed_for(&request, refuse(&request, admission, &error).await),
+            let live = sight.enter(route.endpoint.path);
+            let opening = realtime::open(&worker, &request, payload, route.endpoint, &live);
+            return match Box::pin(opening).await {
+                Ok(response) => {
+                    note_answer(&live, &response);
+                    response
+                }
+                Err(error) => {
+                    let seen = Seen::Request(&live);
+                    framed_for(&request, refuse(&request, admission, &error, seen).await)
+                }
             };
         }
-        Ok(route) => forward(&request, &mut payload, &worker, &route).await,
+        Ok(route) => {
+            let live = live.insert(sight.enter(route.endpoint.path));
+            forward(&request, &mut payload, &worker, &route, live).await
+        }
         Err(error) => Err(error),
     };
     let response = match result {
-        Ok(response) => response,
+        Ok(response) => {
+            if let Some(live) = &live {
+                note_answer(live, &response);
+            }
+            response
+        }
         Err(error) => {
             Box::pin(async {
-                let response = refuse(&request, admission, &error).await;
+                let seen = match &live {
+                    Some(live) => Seen::Request(live),
+                    None => Seen::UnknownPath(sight),
+                };
+                let response = refuse(&request, admission, &error, seen).await;
                 payload::drain_body(request.headers(), &mut payload).await;
                 response
             })
@@ -59,19 +83,30 @@ pub async fn handle(
     framed_for(&request, response)
 }
 
+/// Notes what the client is answered. An error among the answers is the backend's.
+fn note_answer(live: &LiveRequest, response: &HttpResponse) {
+    let status = response.status().as_u16();
+    live.set_status(status);
+    if status >= 400 {
+        let message = "The backend answered with this status.";
+        live.failed(status, "backend_error", message, request_id_of(response));
+    }
+}
+
 async fn forward(
     request: &HttpRequest,
     payload: &mut web::Payload,
     worker: &Worker,
     route: &Route<'_>,
+    live: &Rc<LiveRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let shared = &worker.shared;
     let endpoint = route.endpoint;
 
     // Who calls, and may they?
-    let arrival = worker.identify(request).await?;
+    let arrival = worker.identify(request, live).await?;
     let limits = &shared.admission.limits;
-    let mut context = RequestContext::new(request, arrival, endpoint);
+    let mut context = RequestContext::new(request, arrival, endpoint, Rc::clone(live));
     context.rules = limits.of_user(context.arrival.caller.id);
     let Some(rules) = context.rules.clone() else {
         return proceed(context, payload, worker, route).await;
@@ -116,6 +151,7 @@ async fn proceed(
             .await?;
         }
     }
+    context.live.body_read();
     if let ObjectEffect::Listed(kind) = endpoint.effect {
         return Box::pin(objects::lists::own_page(worker, context, kind)).await;
     }

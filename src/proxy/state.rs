@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     alerts::AlertSink,
+    sight::{LiveRequest, Sight, WorkerSight},
     store::ledger::{Ledger, WorkerLedger},
 };
 
@@ -39,6 +40,7 @@ pub struct Shared {
     pub ledger: Ledger,
     pub estimator: Estimator,
     pub alerts: AlertSink,
+    pub sight: Arc<Sight>,
     pub own_headers: Arc<OwnHeaders>,
     pub stream_usage: StreamUsage,
     pub usage_option_refusals: Arc<UsageOptionRefusals>,
@@ -55,6 +57,7 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     pub accounting: Rc<WorkerAccounting>,
     pub backend: Rc<Backend>,
+    pub sight: Arc<WorkerSight>,
     streams: Rc<WorkerStreams>,
 }
 
@@ -73,18 +76,24 @@ impl Worker {
                 alerts: shared.alerts.clone(),
             }),
             streams: Rc::new(WorkerStreams::new()),
+            sight: shared.sight.worker(),
             shared,
             backend: Rc::new(Backend::new(connector)),
         }
     }
 
-    /// Finds out who calls.
+    /// Finds out who calls, and notes it.
     ///
     /// # Errors
     /// 401 and 403 as [`AdmissionControl::identify`] says, 503 if the server stops or its rows
     /// cannot be written.
-    pub async fn identify(&self, request: &HttpRequest) -> Result<Arrival, ApiError> {
+    pub async fn identify(
+        &self,
+        request: &HttpRequest,
+        live: &LiveRequest,
+    ) -> Result<Arrival, ApiError> {
         let arrival = self.shared.admission.identify(request.headers()).await?;
+        live.identified(arrival.caller.id);
         if !self.accounting.ledger.accepts_requests() {
             return Err(ApiError::ledger_unavailable().retry_after(5));
         }
@@ -111,6 +120,7 @@ impl Worker {
             names_model_later: context.names_model_later,
             batch_demand: context.batch_demand.as_ref(),
             started_at_ms,
+            live: &context.live,
         };
         let admission = self.shared.admission.admit(applicant).await?;
         let accounting = Rc::clone(&self.accounting);

@@ -54,7 +54,7 @@ impl Route {
 
 /// Every route. No other path below `/admin` is served, and a test compares this table with
 /// docs/openapi.json.
-static ROUTES: [Route; 33] = [
+static ROUTES: [Route; 34] = [
     Route::of::<admin::GenerateKey>(),
     Route::of::<admin::AddUsers>(),
     Route::of::<admin::ListUsers>(),
@@ -86,6 +86,7 @@ static ROUTES: [Route; 33] = [
     Route::of::<admin::SetPrice>(),
     Route::of::<admin::UnsetPrice>(),
     Route::of::<admin::Reprice>(),
+    Route::of::<admin::ShowLive>(),
     Route::of::<admin::ListAlerts>(),
     Route::of::<admin::TestAlert>(),
 ];

@@ -65,6 +65,7 @@ impl LedgerThread {
         let mut budgets = BudgetWatch::new(links.limits.clone(), links.alerts.clone());
         let ledger = Ledger::new(on_failure);
         let alerts = links.alerts.clone();
+        let sight = links.sight.clone();
         let users = UsersWatch::new(&connection, links)?;
         budgets.load(&connection)?;
         budgets.restore(&connection)?;
@@ -79,6 +80,7 @@ impl LedgerThread {
             shared: Arc::clone(&ledger.shared),
             rollup: Rollup::new(),
             pricer,
+            sight,
             run: ServerRun::new(),
             is_busy: false,
         };

@@ -13,7 +13,8 @@ use super::{
 use crate::model::{Extra, Limit, LimitScope, UserName, format_seconds, now_ms};
 
 const INSERT: &str = "INSERT INTO users (username, group_id, created_at_ms) VALUES (?1, ?2, ?3)";
-const NAMES: &str = "SELECT id, username, deleted_at_ms IS NOT NULL, group_id FROM users";
+const NAMES: &str =
+    "SELECT id, username, deleted_at_ms IS NOT NULL, group_id, is_active FROM users";
 const SET_ACTIVE: &str = "UPDATE users SET is_active = ?2 WHERE id = ?1 AND is_active <> ?2";
 const RENAME: &str = "UPDATE users SET username = ?2 WHERE id = ?1";
 const SET_GROUP: &str = "UPDATE users SET group_id = ?2 WHERE id = ?1";
@@ -89,6 +90,8 @@ pub struct KnownUser {
     pub username: String,
     pub is_deleted: bool,
     pub group_id: Option<i64>,
+    /// The keys may be used.
+    pub is_active: bool,
 }
 
 /// Users that a list shows.
@@ -237,6 +240,7 @@ pub fn names(
             username: row.get(1)?,
             is_deleted: row.get(2)?,
             group_id: row.get(3)?,
+            is_active: row.get(4)?,
         };
         Ok((row.get(0)?, user))
     })?;

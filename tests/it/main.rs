@@ -25,4 +25,5 @@ mod openapi;
 mod people;
 mod process;
 mod refusals;
+mod sight;
 mod wire;

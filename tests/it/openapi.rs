@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::harness::{
-    ASK, Answer, Backend, Home, PATIENCE, Proxy, Request, ask, chat_completion, wait_until,
+    ASK, Answer, Backend, CHAT, Home, PATIENCE, Proxy, Request, ask, chat_completion, wait_until,
 };
 
 const TOKEN: &str = "a-long-admin-token";
@@ -117,6 +117,7 @@ impl Operation<'_> {
                 let all = json!({"start_time": "2026-01-01"});
                 vec![self.request(), post(all)]
             }
+            ("/admin/live", 200) => ["", "all=true&sort=budget"].map(get).into(),
             ("/admin/gen_key", 409) | (_, 200) => vec![self.request()],
             ("/admin/list_costs", 400) => vec![get("last_hours=x")],
             ("/v1/usage", 400) => vec![get("by=user"), get("username=alice")],
@@ -438,6 +439,14 @@ fn every_documented_status_is_answered_with_the_documented_body() {
     let (_backend, proxy) = proxy();
     let (_other_backend, other_home) = home();
     let guarded = other_home.set("ADMIN_TOKEN", TOKEN).serve();
+    // A request whose body is still coming is live.
+    let mut reading = proxy.open();
+    let whole = Request::post(CHAT, ASK).key(EVE).bytes("x");
+    reading.send_bytes(&whole[..whole.len() - 1]);
+    wait_until("the request is seen", PATIENCE, || {
+        proxy.get_json("/admin/live")["in_flight"] == 1
+    });
+    assert_eq!(proxy.chat(EVE, "{").status, 400, "an error that is listed");
     let mut seen = BTreeSet::new();
     for operation in operations(&document) {
         for status in operation.statuses() {

@@ -99,7 +99,7 @@ pub fn log_refusal(
         let mut line = Line::of_request(request, caller);
         line.number(" status=", response.status().as_u16());
         line.quoted(" refused=", &error.to_string());
-        line.request_id(own_request_id(response));
+        line.request_id(request_id_of(response));
         line.write();
     }
 }
@@ -109,13 +109,14 @@ pub fn log_admin(request: &HttpRequest, response: &HttpResponse) {
     if is_on() {
         let mut line = Line::of_request(request, None);
         line.number(" status=", response.status().as_u16());
-        line.request_id(own_request_id(response));
+        line.request_id(request_id_of(response));
         line.write();
     }
 }
 
-/// Returns the id of an answer that this proxy made: a client can give it to the operator.
-fn own_request_id(response: &HttpResponse) -> Option<&str> {
+/// Returns the id of an answer, which a client can give to the operator.
+#[must_use]
+pub fn request_id_of(response: &HttpResponse) -> Option<&str> {
     let id = response.headers().get(&REQUEST_ID)?;
     id.to_str().ok()
 }

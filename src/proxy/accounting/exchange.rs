@@ -27,6 +27,7 @@ use crate::{
         body::BodyParts,
         routes::{Endpoint, Metering},
     },
+    sight::LiveRequest,
     store::ledger::{NotWritten, WorkerLedger},
     usage::{AnswerText, Evidence, Input, Meter, Reading},
 };
@@ -61,6 +62,7 @@ impl WorkerAccounting {
 pub struct Exchange {
     accounting: Rc<WorkerAccounting>,
     access: Access,
+    live: Rc<LiveRequest>,
     endpoint: Endpoint,
     model: String,
     /// The class of service that the request asks for.
@@ -118,6 +120,7 @@ impl Exchange {
     ) -> Box<Self> {
         let RequestContext {
             request,
+            live,
             arrival,
             endpoint,
             model,
@@ -135,6 +138,7 @@ impl Exchange {
                 method: request.method().clone(),
                 path: endpoint.path,
             },
+            live,
             endpoint,
             model,
             service_tier,
@@ -157,12 +161,14 @@ impl Exchange {
 
     /// Notes the model that a form names.
     pub fn set_model(&mut self, model: String) {
+        self.live.set_model(&model);
         self.model = model;
     }
 
     /// Notes that the request is about to leave for the backend.
     pub fn mark_sent(&mut self) {
         self.stage = Stage::Sent;
+        self.live.sent();
         if self.running.is_none() && self.endpoint.is_booked() {
             let running = self.accounting.running.enter(self.facts());
             self.running = Some(running);
@@ -193,7 +199,8 @@ impl Exchange {
             && running.wants_progress()
         {
             let (dialect, content) = (self.endpoint.dialect(), self.endpoint.content());
-            running.note_progress(meter.progress(dialect, content), || meter.sample());
+            let tokens = running.note_progress(meter.progress(dialect, content), || meter.sample());
+            self.live.set_output_tokens(tokens);
         }
     }
 
@@ -217,6 +224,7 @@ impl Exchange {
             request_id,
             may_be_missing: false,
         });
+        self.live.answered(status);
         if let Some(limits) = self
             .limits
             .as_ref()
@@ -306,12 +314,15 @@ impl Exchange {
         let entries = objects.into_iter().chain(row).chain(unnoted);
         let entries = self.accounting.ledger.commit(entries);
         let counted = estimate.map(|estimate| self.accounting.submit_awaited(*estimate));
+        let (live, began) = (Rc::clone(&self.live), Instant::now());
         async move {
             entries.await?;
-            match counted {
+            let committed = match counted {
                 Some(written) => written.await.unwrap_or(Err(NotWritten)),
                 None => Ok(()),
-            }
+            };
+            live.committed(began.elapsed());
+            committed
         }
     }
 
@@ -394,6 +405,8 @@ impl Exchange {
 
     /// Logs why an answer or a socket is cut.
     pub fn log_cut(&self, why: &str) {
+        self.live
+            .failed(self.status(), "cut", why, self.request_id());
         self.access.log_cut(why, self.request_id());
     }
 

@@ -1,6 +1,6 @@
 //! The context of a request: what is known of it before it goes to the backend.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use actix_web::HttpRequest;
 
@@ -14,11 +14,14 @@ use crate::{
         request::AskedUsage,
         routes::Endpoint,
     },
+    sight::LiveRequest,
 };
 
 /// What is known of a request before it goes to the backend.
 pub struct RequestContext<'a> {
     pub request: &'a HttpRequest,
+    /// What others may see of the request while it lives.
+    pub live: Rc<LiveRequest>,
     pub arrival: Arrival,
     pub endpoint: Endpoint,
     /// Empty if the request names none.
@@ -42,9 +45,15 @@ pub struct RequestContext<'a> {
 impl<'a> RequestContext<'a> {
     /// Makes the context of a request whose body has not been read.
     #[must_use]
-    pub fn new(request: &'a HttpRequest, arrival: Arrival, endpoint: Endpoint) -> Self {
+    pub fn new(
+        request: &'a HttpRequest,
+        arrival: Arrival,
+        endpoint: Endpoint,
+        live: Rc<LiveRequest>,
+    ) -> Self {
         Self {
             request,
+            live,
             arrival,
             endpoint,
             model: String::new(),

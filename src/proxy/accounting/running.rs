@@ -290,8 +290,13 @@ impl RunningPlace {
             && self.running.facts.started.elapsed() >= OBSERVED_AFTER
     }
 
-    /// Notes how far a stream is. `sample` returns some of its text, if it is wanted.
-    pub fn note_progress(&self, progress: StreamProgress, sample: impl FnOnce() -> Option<String>) {
+    /// Notes how far a stream is, and returns about how many tokens that is. `sample` returns some
+    /// of its text, if it is wanted.
+    pub fn note_progress(
+        &self,
+        progress: StreamProgress,
+        sample: impl FnOnce() -> Option<String>,
+    ) -> u64 {
         let mut state = self.running.state.borrow_mut();
         state.seen = Seen {
             at_ms: now_ms(),
@@ -304,6 +309,8 @@ impl RunningPlace {
             state.sample = Some(sample);
             state.sample_at = age * 2;
         }
+        let numbers = &self.running.numbers;
+        progress.tokens(numbers.tokens_per_mebibyte.load(Ordering::Relaxed))
     }
 
     /// Returns what deletes the note of the request, if there may be one.

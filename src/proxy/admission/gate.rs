@@ -142,7 +142,8 @@ impl Gate {
     }
 
     /// Waits for a permit. `service` is what the request will probably use, in the unit of
-    /// [`service`](crate::limits::fair_queue::service). Dropping the future leaves the line.
+    /// [`service`](crate::limits::fair_queue::service). `waits` is called if there is no permit at
+    /// once. Dropping the future leaves the line.
     ///
     /// # Errors
     /// 503 if the wait is longer than `queue_timeout` or the server stops.
@@ -151,6 +152,7 @@ impl Gate {
         user_id: i64,
         weight: Weight,
         service: u64,
+        waits: impl FnOnce(),
     ) -> Result<Permit, ApiError> {
         let Some(line) = &self.line else {
             return Ok(Permit { held: None });
@@ -162,7 +164,10 @@ impl Gate {
         };
         match line.enter(claim) {
             Ok(permit) => Ok(permit),
-            Err(waiting) => self.wait(waiting).await,
+            Err(waiting) => {
+                waits();
+                self.wait(waiting).await
+            }
         }
     }
 
@@ -379,7 +384,7 @@ mod tests {
     }
 
     async fn enter(gate: &Gate, user_id: i64) -> Permit {
-        let entered = gate.enter(user_id, Weight::ONE, 1_000).await;
+        let entered = gate.enter(user_id, Weight::ONE, 1_000, || {}).await;
         entered.ok().unwrap()
     }
 
@@ -392,8 +397,8 @@ mod tests {
     async fn a_permit_whose_waiter_vanished_goes_to_the_next() {
         let gate = gate(1);
         let first = enter(&gate, 1).await;
-        let mut vanishing = Box::pin(gate.enter(2, Weight::ONE, 1_000));
-        let mut waiting = Box::pin(gate.enter(3, Weight::ONE, 1_000));
+        let mut vanishing = Box::pin(gate.enter(2, Weight::ONE, 1_000, || {}));
+        let mut waiting = Box::pin(gate.enter(3, Weight::ONE, 1_000, || {}));
         assert!(poll(&mut vanishing).await.is_pending());
         assert!(poll(&mut waiting).await.is_pending());
         assert_eq!((gate.waiting(), gate.in_use()), (2, 1));
@@ -410,11 +415,11 @@ mod tests {
     async fn dropping_the_future_leaves_the_line_and_a_stop_ends_it() {
         let gate = gate(1);
         let first = enter(&gate, 1).await;
-        let mut leaving = Box::pin(gate.enter(2, Weight::ONE, 1_000));
+        let mut leaving = Box::pin(gate.enter(2, Weight::ONE, 1_000, || {}));
         assert!(poll(&mut leaving).await.is_pending());
         drop(leaving);
         assert_eq!((gate.waiting(), gate.in_use()), (0, 1));
-        let mut stopped = Box::pin(gate.enter(2, Weight::ONE, 1_000));
+        let mut stopped = Box::pin(gate.enter(2, Weight::ONE, 1_000, || {}));
         assert!(poll(&mut stopped).await.is_pending());
         gate.drain.start();
         assert!(stopped.await.is_err_and(|error| error.status() == 503));
@@ -426,8 +431,8 @@ mod tests {
     async fn a_corrected_permit_counts_as_what_it_used() {
         let gate = gate(1);
         let mut first = enter(&gate, 1).await;
-        let mut of_first = Box::pin(gate.enter(1, Weight::ONE, 10));
-        let mut of_second = Box::pin(gate.enter(2, Weight::ONE, 10));
+        let mut of_first = Box::pin(gate.enter(1, Weight::ONE, 10, || {}));
+        let mut of_second = Box::pin(gate.enter(2, Weight::ONE, 10, || {}));
         assert!(poll(&mut of_first).await.is_pending());
         assert!(poll(&mut of_second).await.is_pending());
         first.correct(100_000);

@@ -114,11 +114,14 @@ impl RequestLimits {
                 return Err(
                     ApiError::invalid_request(StatusCode::BAD_REQUEST, None, message)
                         .with_param(member)
-                        .with_limit(if self.hides_numbers {
-                            details(source, &[])
-                        } else {
-                            details(source, &[("limit", json!(rule.number))])
-                        }),
+                        .with_limit(
+                            source.kind.name(),
+                            if self.hides_numbers {
+                                details(source, &[])
+                            } else {
+                                details(source, &[("limit", json!(rule.number))])
+                            },
+                        ),
                 );
             }
         }
@@ -164,7 +167,7 @@ impl RequestLimits {
         );
         Err(ApiError::forbidden("model_not_priced", message)
             .with_param("model")
-            .with_limit(details(source, &[])))
+            .with_limit("model_not_priced", details(source, &[])))
     }
 
     /// Makes the answer to a request that a limit refuses.
@@ -194,7 +197,7 @@ impl RequestLimits {
         for (name, value) in self.rate_headers(rules) {
             error = error.with_header(name, value);
         }
-        error.with_limit(self.details_of(refusal))
+        error.with_limit(refusal.source.kind.name(), self.details_of(refusal))
     }
 
     /// Returns the headers by which a user learns what is left of rates.
@@ -420,7 +423,7 @@ fn model_refused(source: &LimitSource, model: &str) -> ApiError {
     };
     ApiError::invalid_request(StatusCode::NOT_FOUND, Some("model_not_found"), message)
         .with_param("model")
-        .with_limit(details(source, &[]))
+        .with_limit(source.kind.name(), details(source, &[]))
 }
 
 /// Returns as much of a model's name as a message shows.

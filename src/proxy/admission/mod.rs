@@ -25,9 +25,12 @@ use owners::Owners;
 use throttle::Throttle;
 
 use super::{error::ApiError, request::AskedUsage};
-use crate::limits::{
-    Admitted, Demand, UserRules,
-    fair_queue::{Weight, service},
+use crate::{
+    limits::{
+        Admitted, Demand, UserRules,
+        fair_queue::{Weight, service},
+    },
+    sight::LiveRequest,
 };
 
 /// Wait for a key that is not known yet: twice the time within which the ledger's thread notices a
@@ -76,6 +79,7 @@ pub struct Applicant<'a> {
     pub batch_demand: Option<&'a Demand>,
     /// Unix time in milliseconds of its arrival, which decides about windows of budgets.
     pub started_at_ms: i64,
+    pub live: &'a LiveRequest,
 }
 
 /// What an admitted request holds until it has ended.
@@ -127,7 +131,13 @@ impl AdmissionControl {
             .rules
             .map_or(Weight::ONE, |rules| Weight::of(rules.weight));
         let service = service_estimate(applicant.asked);
-        let permit = self.gate.enter(applicant.user_id, weight, service).await?;
+        let live = applicant.live;
+        live.asks_for_turn(applicant.conditions.model);
+        let permit = self
+            .gate
+            .enter(applicant.user_id, weight, service, || live.waits())
+            .await?;
+        live.has_turn();
         Ok(Admission { permit, limits })
     }
 
@@ -161,6 +171,7 @@ impl AdmissionControl {
                 user_id,
                 Weight::ONE,
                 service_estimate(&AskedUsage::default()),
+                || {},
             )
             .await?;
         permit.correct(0);

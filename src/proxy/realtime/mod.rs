@@ -6,7 +6,7 @@
 mod events;
 mod tunnel;
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -28,6 +28,7 @@ use super::{
     routes::Endpoint,
     state::Worker,
 };
+use crate::sight::LiveRequest;
 
 use tunnel::Tunnel;
 
@@ -41,11 +42,12 @@ pub async fn open(
     request: &HttpRequest,
     payload: web::Payload,
     endpoint: Endpoint,
+    live: &Rc<LiveRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let shared = &worker.shared;
-    let arrival = worker.identify(request).await?;
+    let arrival = worker.identify(request, live).await?;
     check(request)?;
-    let mut context = RequestContext::new(request, arrival, endpoint);
+    let mut context = RequestContext::new(request, arrival, endpoint, Rc::clone(live));
     context.model = query(request, "model").map_or_else(String::new, |model| clean_text(&model));
     context.rules = shared.admission.limits.of_user(context.arrival.caller.id);
     if let Some(rules) = context.rules.as_ref().filter(|_| !context.model.is_empty()) {

@@ -8,18 +8,43 @@ use actix_web::{
 };
 
 use crate::proxy::{
-    accounting::access_log::{log_refusal, peer_of},
+    accounting::access_log::{log_refusal, peer_of, request_id_of},
     admission::AdmissionControl,
     error::{ApiError, ErrorShape},
 };
+use crate::{
+    model::without_keys,
+    sight::{LiveRequest, Refused, WorkerSight},
+};
 
-/// Answers a request with an error, and logs it. The answer to a wrong key is delayed.
+/// As what a request is seen that is answered with an error.
+#[derive(Clone, Copy)]
+pub enum Seen<'a> {
+    Request(&'a LiveRequest),
+    /// Its path is not served.
+    UnknownPath(&'a WorkerSight),
+}
+
+/// Answers a request with an error, logs and counts it. The answer to a wrong key is delayed.
 pub async fn refuse(
     request: &HttpRequest,
     admission: &AdmissionControl,
     error: &ApiError,
+    seen: Seen<'_>,
 ) -> HttpResponse {
     let response = error.to_response(ErrorShape::of_path(request.path()));
+    let message = error.to_string();
+    let refused = Refused {
+        status: error.status().as_u16(),
+        code: error.code_or_type(),
+        reason: error.refusal_reason(),
+        message: &without_keys(&message),
+        request_id: request_id_of(&response).unwrap_or_default(),
+    };
+    match seen {
+        Seen::Request(live) => live.refused(refused),
+        Seen::UnknownPath(sight) => sight.refused_path(refused),
+    }
     if !error.is_logged() {
         let caller = admission.keys.caller_for_log(request.headers());
         log_refusal(request, caller.as_deref(), error, &response);

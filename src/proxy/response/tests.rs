@@ -49,6 +49,7 @@ use crate::{
         request::prepare::Expected,
         routes::Endpoints,
     },
+    sight::Sight,
     store::{
         DatabasePath, IfMissing, Store,
         ledger::{LedgerThread, OnFailure, ServerLinks, Sync, WorkerLedger},
@@ -226,7 +227,8 @@ async fn exchange(store: &Store, ledger: &LedgerThread) -> Box<Exchange> {
         estimator: Estimator::new(ledger.handle()),
         alerts: AlertSink::default(),
     });
-    let context = RequestContext::new(&request, arrival, endpoint);
+    let live = Sight::default().worker().enter(CHAT);
+    let context = RequestContext::new(&request, arrival, endpoint, live);
     let applicant = Applicant {
         user_id: 1,
         rules: None,
@@ -240,6 +242,7 @@ async fn exchange(store: &Store, ledger: &LedgerThread) -> Box<Exchange> {
         names_model_later: false,
         batch_demand: None,
         started_at_ms: 0,
+        live: &context.live,
     };
     let admission = admission.admit(applicant).await.unwrap();
     let mut exchange = Exchange::start(context, accounting, admission, 0);

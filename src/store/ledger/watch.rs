@@ -14,7 +14,7 @@ use crate::store::{
     sqlite::{BUSY_TIMEOUT, data_version, in_transaction},
     users,
 };
-use crate::{alerts::AlertSink, limits::SharedLimits, prices::Catalog};
+use crate::{alerts::AlertSink, limits::SharedLimits, prices::Catalog, sight::LedgerSight};
 
 /// Interval between two looks whether another process changed the users. A forbidden key stops
 /// working within about this.
@@ -39,6 +39,8 @@ pub struct ServerLinks {
     pub limits: Option<Arc<SharedLimits>>,
     /// Gets the alerts of the ledger, and learns that the database changed.
     pub alerts: AlertSink,
+    /// Counts what is booked.
+    pub sight: Option<Arc<LedgerSight>>,
     pub on_change: OnChange,
     pub take_uses: TakeUses,
 }
@@ -50,6 +52,7 @@ impl Default for ServerLinks {
             price_file: None,
             limits: None,
             alerts: AlertSink::default(),
+            sight: None,
             on_change: Box::new(|_| Ok(())),
             take_uses: Box::new(Vec::new),
         }

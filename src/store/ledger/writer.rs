@@ -23,6 +23,7 @@ use super::{
 use crate::{
     alerts::{AlertSink, LedgerFailure},
     model::{Entry, UsageRow},
+    sight::{BookedRow, LedgerSight},
     store::{
         accounts, limit_usage, objects,
         running::{self, ServerRun},
@@ -67,6 +68,7 @@ pub(super) struct Writer {
     pub(super) rollup: Rollup,
     pub(super) pricer: Pricer,
     pub(super) budgets: BudgetWatch,
+    pub(super) sight: Option<Arc<LedgerSight>>,
     pub(super) run: ServerRun,
     pub(super) alerts: AlertSink,
     pub(super) failure: LedgerFailure,
@@ -178,6 +180,7 @@ impl Writer {
             self.keep_and_report(batch, &problem);
             return;
         }
+        let began = Instant::now();
         match write_entries(
             &self.connection,
             &mut self.pricer,
@@ -185,6 +188,9 @@ impl Writer {
             batch.iter().flat_map(|request| &request.entries),
         ) {
             Ok(written) => {
+                if let Some(sight) = &self.sight {
+                    sight.note_commit(began.elapsed());
+                }
                 if self.shared.failing.swap(false, Ordering::Relaxed) {
                     log::warn!(
                         "ledger: the database writes again: rows={}",
@@ -192,8 +198,7 @@ impl Writer {
                     );
                 }
                 self.failure.recovered(Instant::now(), &self.alerts);
-                self.rollup.add(&written);
-                self.budgets.add(&self.connection, &written);
+                self.count(&written);
                 let entries = batch.iter().flat_map(|request| &request.entries);
                 self.budgets.note_objects(entries);
                 for request in batch.drain(..) {
@@ -202,6 +207,23 @@ impl Writer {
             }
             Err(error) if is_about_a_row(&error) => self.write_singly(batch),
             Err(error) => self.keep_and_report(batch, &error),
+        }
+    }
+
+    /// Counts rows that were committed wherever they are counted: sums, budgets, metrics.
+    fn count(&mut self, written: &[InsertedRow<'_>]) {
+        self.rollup.add(written);
+        self.budgets.add(&self.connection, written);
+        if let Some(sight) = &self.sight
+            && !written.is_empty()
+        {
+            sight.count(written.iter().map(|inserted| BookedRow {
+                user_id: inserted.row.user_id,
+                model: &inserted.row.model,
+                status: inserted.row.status,
+                usage: &inserted.row.usage,
+                cost: inserted.cost.amount,
+            }));
         }
     }
 
@@ -239,8 +261,7 @@ impl Writer {
                 "ledger: a server was killed, its requests are booked by estimate: rows={rows}"
             );
         }
-        self.rollup.add(&written);
-        self.budgets.add(&self.connection, &written);
+        self.count(&written);
         Ok(true)
     }
 
@@ -276,8 +297,7 @@ impl Writer {
                     std::iter::once(entry),
                 ) {
                     Ok(written) => {
-                        self.rollup.add(&written);
-                        self.budgets.add(&self.connection, &written);
+                        self.count(&written);
                         self.budgets.note_objects(std::iter::once(entry));
                     }
                     Err(error) if is_about_a_row(&error) => {

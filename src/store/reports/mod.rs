@@ -357,6 +357,7 @@ fn removed_user(id: i64) -> KnownUser {
         username: format!("(deleted user {id})"),
         is_deleted: true,
         group_id: None,
+        is_active: false,
     }
 }
 

@@ -64,6 +64,18 @@ impl Exchange {
         } else {
             outcome
         };
+        let problem = match outcome {
+            Outcome::BackendBroke => Some(("backend_broke", "The backend broke off its answer.")),
+            Outcome::BackendError => Some((
+                "backend_error",
+                "The backend ended its answer with an error.",
+            )),
+            _ => None,
+        };
+        if let Some((code, message)) = problem {
+            self.live
+                .failed(self.status(), code, message, self.request_id());
+        }
         let (objects, booking) = self.objects_and_booking();
         let objects = self.with_holds(objects);
         let mut writes = match booking {
