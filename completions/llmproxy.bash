@@ -3783,7 +3783,7 @@ _llmproxy() {
             return 0
             ;;
         llmproxy__subcmd__serve)
-            opts="-h -V --openai-backend-url --openai-base-url --openai-api-key --openai-org-id --openai-project-id --backend-connect-timeout --backend-idle-timeout --stream-usage --stateful-endpoints --reconcile-interval --extra-endpoints --host --port --max-concurrent-requests --queue-timeout --hide-limits --max-body-size --client-header-timeout --shutdown-grace --database-url --store-keys --time-zone --prices-file --ledger-sync --on-ledger-failure --admin-token --admin-allow --alert-webhook --alert-secret --rust-log --env-file --help --version"
+            opts="-h -V --openai-backend-url --openai-base-url --openai-api-key --openai-org-id --openai-project-id --backend-connect-timeout --backend-idle-timeout --stream-usage --stateful-endpoints --reconcile-interval --extra-endpoints --host --port --max-concurrent-requests --queue-timeout --hide-limits --max-body-size --client-header-timeout --shutdown-grace --database-url --store-keys --time-zone --prices-file --ledger-sync --on-ledger-failure --admin-token --admin-allow --alert-webhook --alert-secret --rust-log --log-format --env-file --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3917,6 +3917,10 @@ _llmproxy() {
                     return 0
                     ;;
                 --rust-log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

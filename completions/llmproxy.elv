@@ -67,6 +67,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --alert-webhook 'URLs that alerts are sent to, separated by commas'
             cand --alert-secret 'Secret that alerts are signed with'
             cand --rust-log 'What to log, as env_logger reads it'
+            cand --log-format 'Form of the log: text, json'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'

@@ -69,6 +69,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l admin-allow 
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l alert-webhook -d 'URLs that alerts are sent to, separated by commas' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l alert-secret -d 'Secret that alerts are signed with' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l rust-log -d 'What to log, as env_logger reads it' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l log-format -d 'Form of the log: text, json' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -s V -l version -d 'Print version'

@@ -156,6 +156,8 @@ fn row() -> UsageRow {
         source: UsageSource::Backend,
         duration_ms: 812,
         first_byte_ms: Some(344),
+        wait_ms: 0,
+        request_id: None,
         backend_request_id: Some("req_b376dfbbd5c04e6f9a8d7c6b5a493827".to_owned()),
         hold: None,
     }

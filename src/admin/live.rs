@@ -366,7 +366,7 @@ fn listed_errors(today: &SumsOfToday, snapshot: &LiveSnapshot, most: usize) -> V
             status: error.status,
             code: error.code.to_owned(),
             message: error.message.clone(),
-            request_id: (!error.request_id.is_empty()).then(|| error.request_id.clone()),
+            request_id: Some(error.request_id.to_string()),
         })
         .collect()
 }

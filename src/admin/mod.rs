@@ -14,6 +14,7 @@ mod limits;
 mod live;
 mod members;
 mod prices;
+mod requests;
 mod try_limits;
 mod users;
 
@@ -43,6 +44,10 @@ pub use members::{Kind, Member, closest, of_body, of_query, of_query_members};
 pub use prices::{
     CheckPrices, ListPrices, PriceCheck, PriceEntry, PriceList, Reprice, SetPrice, UnpricedModel,
     UnsetPrice,
+};
+pub use requests::{
+    BookedEntry, ExplainRequest, Explanation, ListRequests, RequestEntry, RequestError,
+    RequestList, RunningEntry,
 };
 pub use try_limits::{TriedLimit, TriedLimits, TriedUser, TryLimits};
 pub use users::{

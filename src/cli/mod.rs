@@ -6,6 +6,7 @@ pub mod limits;
 pub mod money;
 pub mod output;
 pub mod people;
+pub mod requests;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -90,6 +91,20 @@ pub enum Command {
     /// --server also with the budgets in the server's memory. The exit code is 1 if anything differs.
     #[command(after_long_help = limits::AUDIT_EXAMPLES)]
     Audit(limits::AuditArgs),
+
+    /// List the last requests, also those that were refused
+    ///
+    /// Each has an id, which the client has in the header x-llmproxy-request-id of its answer, and
+    /// which `llmproxy explain` takes.
+    #[command(after_long_help = requests::LOG_EXAMPLES)]
+    Log(requests::LogArgs),
+
+    /// Say everything that is known of a request
+    ///
+    /// Who asked for what, how it ended and when, what it used and cost and by which price, and the
+    /// limits of its user.
+    #[command(after_long_help = requests::EXPLAIN_EXAMPLES)]
+    Explain(requests::ExplainArgs),
 
     /// List, check and set prices of models
     #[command(subcommand, after_long_help = money::PRICE_EXAMPLES)]

@@ -11,6 +11,7 @@ mod limits;
 mod listing;
 mod logging;
 mod price;
+mod requests;
 mod serve;
 mod tables;
 mod target;
@@ -72,6 +73,8 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
             GroupCommand::Delete(args) => group::delete(&args, matches, variables),
         },
         Command::Costs(args) => costs::run(&args, matches, variables),
+        Command::Log(args) => requests::log(&args, matches, variables),
+        Command::Explain(args) => requests::explain(&args, matches, variables),
         Command::Audit(args) => audit::run(&args, matches, variables),
         Command::Limits(args) => match &args.command {
             None => limits::list(&args, matches, variables),

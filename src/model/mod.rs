@@ -8,6 +8,8 @@ mod key;
 mod limit;
 mod money;
 mod object;
+mod refusal;
+mod request_id;
 mod running;
 mod secret;
 mod time;
@@ -24,6 +26,8 @@ pub use money::{AmountError, NanoUsd};
 pub use object::{
     Account, Claim, Entry, Extent, ObjectHold, ObjectKind, Origin, Progress, StoredObject,
 };
+pub use refusal::{MAX_REFUSAL_CHARS, Refusal};
+pub use request_id::{NoRequestId, RequestId};
 pub use running::{Note, RunningRequest};
 pub use secret::Secret;
 pub use time::{TimeError, TimeRange, format_seconds, format_utc, format_utc_date, ms_ago, now_ms};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Note, RowHold, RunningRequest, Usage, UsageRow};
+use super::{Note, Refusal, RowHold, RunningRequest, Usage, UsageRow};
 
 /// The kind of an object, by the endpoint that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -126,6 +126,8 @@ pub enum Entry {
     },
     /// What a request has used that runs for longer than a second.
     Noted(Box<RunningRequest>),
+    /// A request was answered with an error of llmproxy's own.
+    Refused(Box<Refusal>),
     /// The note of a request that has ended is deleted, together with its row being written.
     Unnoted(Arc<Note>),
     /// Ids that no user owns and that are older than this (Unix milliseconds) are deleted.
@@ -160,6 +162,7 @@ impl Entry {
             | Self::Forgotten { .. }
             | Self::Missing { .. }
             | Self::Noted(_)
+            | Self::Refused(_)
             | Self::Unnoted(_)
             | Self::Expired { .. } => Usage::default(),
         }

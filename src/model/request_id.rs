@@ -1,18 +1,16 @@
 //! The id of a request: every answer has it in a header, and the ledger and the log name it.
 //!
-//! It is a UUID of version 7 (RFC 9562 section 5.7), written in the 26 characters of a ULID (Crockford's
-//! base 32), which are shorter and can be selected with one click. It begins with the time at which
-//! the request arrived, so that its row is found by the index on that time.
+//! It is a UUID of version 7 (RFC 9562 section 5.7), written as 32 hexadecimal digits. It begins with
+//! the time at which the request arrived, so that its row is found by the index on that time.
 
 use std::{cell::Cell, fmt, str::FromStr};
 
-/// Characters of the text.
-const LENGTH: usize = 26;
-/// Crockford's base 32, in lower case.
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-const BITS_OF_CHARACTER: u32 = 5;
-/// Bits behind the variant that count the ids of a thread. The others are random, and chosen once a
-/// thread (RFC 9562 section 6.2).
+use data_encoding::HEXLOWER;
+
+/// Digits of the text.
+const LENGTH: usize = 32;
+/// Bits at the end that count the ids of a thread. The others behind the time are random, and chosen
+/// once a thread (RFC 9562 section 6.2).
 const COUNTER_BITS: u32 = 22;
 
 /// The id of a request.
@@ -21,7 +19,9 @@ pub struct RequestId([u8; 16]);
 
 /// A text that is no id of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a request id has {LENGTH} letters and digits, as the header x-llmproxy-request-id shows it")]
+#[error(
+    "a request id has {LENGTH} hexadecimal digits, as the header x-llmproxy-request-id shows it"
+)]
 pub struct NoRequestId;
 
 thread_local! {
@@ -35,19 +35,18 @@ impl RequestId {
     pub fn new(at_ms: i64) -> Self {
         let (mut random, count) = STATE.get();
         if count == 0 {
-            // Without random bits two processes may give the same ids; the address is better than
+            // Without random bits two processes might give the same ids; an address is better than
             // nothing.
-            let of_address = STATE.with(|state| std::ptr::from_ref(state).addr() as u64);
-            random = getrandom::u64().unwrap_or(of_address);
+            let address = STATE.with(|state| std::ptr::from_ref(state).addr() as u64);
+            random = getrandom::u64().unwrap_or(address);
         }
         STATE.set((random, count + 1));
-        let ms = at_ms.unsigned_abs();
-        let high = ms << 16 | 0x7000 | random >> 52;
-        let low = 1 << 63 | (random << COUNTER_BITS) & (u64::MAX >> 2) | count & ((1 << COUNTER_BITS) - 1);
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&high.to_be_bytes());
-        bytes[8..].copy_from_slice(&low.to_be_bytes());
-        Self(bytes)
+        let version = 0x7000;
+        let high = at_ms.unsigned_abs() << 16 | version | random >> 52;
+        let variant = 1 << 63;
+        let of_thread = (random << COUNTER_BITS) & (u64::MAX >> 2);
+        let low = variant | of_thread | count & ((1 << COUNTER_BITS) - 1);
+        Self((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
     }
 
     /// Returns the id that the database holds as 16 bytes.
@@ -67,23 +66,12 @@ impl RequestId {
         let ms = u128::from_be_bytes(self.0) >> 80;
         i64::try_from(ms).unwrap_or(i64::MAX)
     }
-
-    /// Returns the text of the id, in ASCII.
-    #[must_use]
-    pub fn text(&self) -> [u8; LENGTH] {
-        let mut text = [0; LENGTH];
-        let mut rest = u128::from_be_bytes(self.0);
-        for place in text.iter_mut().rev() {
-            *place = ALPHABET[(rest & 31) as usize];
-            rest >>= BITS_OF_CHARACTER;
-        }
-        text
-    }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::str::from_utf8(&self.text()).map_err(|_| fmt::Error)?)
+        let mut text = [0; LENGTH];
+        f.write_str(HEXLOWER.encode_mut_str(&self.0, &mut text))
     }
 }
 
@@ -93,21 +81,15 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// Reads the text, in either case.
+/// Reads the text, in either case, with the dashes that other programs write into a UUID or without.
 impl FromStr for RequestId {
     type Err = NoRequestId;
 
     fn from_str(text: &str) -> Result<Self, NoRequestId> {
-        let text = text.trim().as_bytes();
-        // The first character has three bits.
-        if text.len() != LENGTH || text[0] > b'7' {
-            return Err(NoRequestId);
-        }
-        let value = text.iter().try_fold(0_u128, |value, byte| {
-            let digit = ALPHABET.iter().position(|letter| *letter == byte.to_ascii_lowercase());
-            Ok(value << BITS_OF_CHARACTER | digit.ok_or(NoRequestId)? as u128)
-        })?;
-        Ok(Self(value.to_be_bytes()))
+        let digits = text.trim().replace('-', "").to_ascii_lowercase();
+        let bytes = HEXLOWER.decode(digits.as_bytes()).ok();
+        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or(NoRequestId)
     }
 }
 
@@ -118,24 +100,26 @@ mod tests {
 
     #[test]
     fn ids_differ_and_begin_with_their_time() {
-        let of_other_thread = std::thread::spawn(|| RequestId::new(1_700_000_000_000));
+        let at_ms = 1_700_000_000_000;
+        let of_other_thread = std::thread::spawn(move || RequestId::new(at_ms));
         let ids = [
-            RequestId::new(1_700_000_000_000),
-            RequestId::new(1_700_000_000_000),
+            RequestId::new(at_ms),
+            RequestId::new(at_ms),
             of_other_thread.join().unwrap(),
         ];
         assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
         for id in ids {
-            assert_eq!(id.at_ms(), 1_700_000_000_000);
+            assert_eq!(id.at_ms(), at_ms);
             // Version and variant.
-            assert_eq!((id.as_bytes()[6] >> 4, id.as_bytes()[8] >> 6), (7, 2));
+            assert_eq!((id.0[6] >> 4, id.0[8] >> 6), (7, 2));
         }
-        assert!(RequestId::new(1_700_000_000_001).to_string() > ids[0].to_string());
+        assert!(RequestId::new(at_ms + 1).to_string() > ids[0].to_string());
     }
 
     #[test]
     fn other_texts_are_no_ids() {
-        for text in ["", "x", "01jd8zk3m9x4t7v2b6n5c8qwr", "81jd8zk3m9x4t7v2b6n5c8qwre", "01jd8zk3m9x4t7v2b6n5c8qwru", "é1jd8zk3m9x4t7v2b6n5c8qwr"] {
+        let long = "0".repeat(34);
+        for text in ["", "x", "req_7b2c", "0193", &long, &"g".repeat(32), "é"] {
             assert_eq!(text.parse::<RequestId>(), Err(NoRequestId), "{text}");
         }
     }
@@ -144,8 +128,10 @@ mod tests {
         #[test]
         fn a_text_reads_as_the_id_that_it_was_written_of(bytes: [u8; 16]) {
             let id = RequestId::of_bytes(bytes);
-            prop_assert_eq!(id.to_string().parse(), Ok(id));
-            prop_assert_eq!(id.to_string().to_uppercase().parse(), Ok(id));
+            let text = id.to_string();
+            prop_assert_eq!(text.parse(), Ok(id));
+            let dashed = format!("{}-{}-{}", &text[..8], &text[8..12], &text[12..]);
+            prop_assert_eq!(dashed.to_uppercase().parse(), Ok(id));
         }
     }
 }

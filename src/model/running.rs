@@ -6,12 +6,13 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use super::ServiceTier;
+use super::{RequestId, ServiceTier};
 
 /// A request that runs, and what it has used so far.
 #[derive(Debug, Clone)]
 pub struct RunningRequest {
     pub note: Arc<Note>,
+    pub request_id: RequestId,
     pub user_id: i64,
     pub key_id: i64,
     /// Unix time in milliseconds when the request arrived.

@@ -2,6 +2,8 @@
 
 use std::{fmt::Debug, sync::Arc};
 
+use super::RequestId;
+
 /// The usage of one answer. `input` and `output` are all tokens of a side; the other token counts are
 /// parts of them. Some endpoints are billed by audio, images or calls instead, which are never a part
 /// of the tokens.
@@ -211,8 +213,12 @@ pub struct UsageRow {
     pub outcome: Outcome,
     pub source: UsageSource,
     pub duration_ms: i64,
+    /// Milliseconds for which the request waited for its turn.
+    pub wait_ms: i64,
     /// Milliseconds from the request's arrival to the first byte of the backend's answer.
     pub first_byte_ms: Option<i64>,
+    /// The request's own id. `None` for the row of an object that no client asked for at the time.
+    pub request_id: Option<RequestId>,
     /// The backend's `x-request-id`.
     pub backend_request_id: Option<String>,
     /// What is held until the row is written.

@@ -4,6 +4,7 @@
 use actix_web::http::Method;
 use percent_encoding::percent_decode;
 
+use crate::model::RequestId;
 use crate::proxy::{
     error::ErrorShape,
     routes::{Endpoints, Stateful},
@@ -26,7 +27,7 @@ pub fn path(input: &[u8]) {
                 Ok(found) => check(&path, found.endpoint.path),
                 Err(error) => {
                     assert!([404, 405].contains(&error.status().as_u16()), "{path:?}");
-                    let _ = error.to_response(ErrorShape::OpenAi);
+                    let _ = error.to_response(ErrorShape::OpenAi, RequestId::new(0));
                 }
             }
         }

@@ -13,8 +13,9 @@ use actix_web::{
         header::{self, HeaderName, HeaderValue},
     },
 };
-use data_encoding::HEXLOWER;
 use serde::Serialize;
+
+use crate::model::RequestId;
 
 /// An answer of the proxy itself instead of the backend's.
 #[derive(Debug, Clone)]
@@ -29,8 +30,6 @@ pub struct ApiError {
     further: Option<Box<Further>>,
     /// The request has its line in the access log already.
     is_logged: bool,
-    /// The answer's id, if it was in the log before there was an answer.
-    request_id: Option<RequestId>,
 }
 
 /// What few errors have, apart, so that a result with an error stays small.
@@ -40,12 +39,13 @@ struct Further {
     limit: Option<serde_json::Value>,
     limit_kind: Option<&'static str>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// What the log says and the client is not told.
+    cause: Option<(log::Level, String)>,
 }
 
-/// The random bits of an answer's id.
-type RequestId = [u8; 12];
-
-/// The header that has an answer's id, and Anthropic's name for it.
+/// The header that has the id of a request, whoever answered it.
+pub static OWN_REQUEST_ID: HeaderName = HeaderName::from_static("x-llmproxy-request-id");
+/// The header that has the id of an answer of OpenAI's API, and Anthropic's name for it.
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub static ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -153,7 +153,6 @@ impl ApiError {
             retry: Retry::of_status(status),
             further: None,
             is_logged: false,
-            request_id: None,
         }
     }
 
@@ -339,12 +338,23 @@ impl ApiError {
             .with_wait_ms(wait_ms)
     }
 
-    /// Logs what the client is not told, under the id that its answer will have.
+    /// Notes what the log says of the error and the client is not told.
     #[must_use]
-    pub fn log_cause(mut self, level: log::Level, cause: &impl fmt::Display) -> Self {
-        let request_id = text_of(*self.request_id.get_or_insert_with(new_request_id));
-        log::log!(level, "{cause}: request_id={request_id:?}");
+    pub fn with_cause(mut self, level: log::Level, cause: &impl fmt::Display) -> Self {
+        let further = self.further.get_or_insert_default();
+        further.cause = Some((level, cause.to_string()));
         self
+    }
+
+    /// Logs what the client is not told, under the id that its answer has.
+    pub fn log_cause(&self, id: RequestId) {
+        let cause = self
+            .further
+            .as_ref()
+            .and_then(|further| further.cause.as_ref());
+        if let Some((level, cause)) = cause {
+            log::log!(*level, "{cause}: request_id={id}");
+        }
     }
 
     /// Notes that the line in the access log is written with the request's account.
@@ -379,12 +389,14 @@ impl ApiError {
         self.status
     }
 
-    /// Makes the response.
+    /// Makes the response to a request.
     #[must_use]
-    pub fn to_response(&self, shape: ErrorShape) -> HttpResponse<BoxBody> {
-        let request_id = text_of(self.request_id.unwrap_or_else(new_request_id));
+    pub fn to_response(&self, shape: ErrorShape, id: RequestId) -> HttpResponse<BoxBody> {
+        let request_id = id.to_string();
         let mut response = HttpResponse::build(self.status);
-        response.insert_header((REQUEST_ID.clone(), request_id.as_str()));
+        for name in [&REQUEST_ID, &OWN_REQUEST_ID] {
+            response.insert_header((name.clone(), request_id.as_str()));
+        }
         match self.retry {
             Retry::Unsaid => {}
             Retry::After(seconds) => {
@@ -443,15 +455,10 @@ pub fn shortened(text: &str, max_chars: usize) -> &str {
         .map_or(text, |(end, _)| &text[..end])
 }
 
-/// Returns 96 random bits. Answers of the backend have the backend's own id.
-fn new_request_id() -> RequestId {
-    let mut random = RequestId::default();
-    // Without random bytes an id may repeat, which is harmless.
-    let _ = getrandom::fill(&mut random);
-    random
-}
-
-/// Returns an id as the client gets it: `req_` and the bits in hexadecimal.
-fn text_of(id: RequestId) -> String {
-    format!("req_{}", HEXLOWER.encode(&id))
+/// Names a request in the headers of its answer.
+pub fn name_request(response: &mut HttpResponse, id: RequestId) {
+    // Hexadecimal digits are a valid header.
+    if let Ok(value) = HeaderValue::try_from(id.to_string()) {
+        response.headers_mut().insert(OWN_REQUEST_ID.clone(), value);
+    }
 }

@@ -21,14 +21,17 @@ use std::rc::Rc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use accounting::{access_log::request_id_of, request_context::RequestContext};
-use error::ApiError;
+use accounting::request_context::RequestContext;
+use error::{ApiError, name_request};
 use request::{LimitEdits, body_kind::BodyKind, payload, prepare::PreparedRequest, route::route};
 use response::finish::{Seen, framed_for, refuse};
 use routes::{Body, MODELS, ObjectEffect, Route};
 use state::Worker;
 
-use crate::sight::LiveRequest;
+use crate::{
+    model::{RequestId, now_ms},
+    sight::LiveRequest,
+};
 
 /// Serves every path but those of the admin API and the health check.
 pub async fn handle(
@@ -37,43 +40,50 @@ pub async fn handle(
     worker: web::Data<Worker>,
 ) -> HttpResponse {
     let (admission, sight) = (&worker.shared.admission, &worker.sight);
+    let refusals = &worker.accounting.refusals;
+    let id = RequestId::new(now_ms());
     let mut live = None;
     let result = match route(&worker.shared.endpoints, &request) {
         // Boxed, as all rare ways are, because every request's future would have room for them.
         Ok(route) if route.endpoint.body == Body::Socket => {
-            let live = sight.enter(route.endpoint.path);
+            let live = sight.enter(route.endpoint.path, id);
             let opening = realtime::open(&worker, &request, payload, route.endpoint, &live);
             return match Box::pin(opening).await {
-                Ok(response) => {
+                Ok(mut response) => {
                     note_answer(&live, &response);
+                    name_request(&mut response, id);
                     response
                 }
                 Err(error) => {
                     let seen = Seen::Request(&live);
-                    framed_for(&request, refuse(&request, admission, &error, seen).await)
+                    framed_for(
+                        &request,
+                        refuse(&request, admission, refusals, &error, seen).await,
+                    )
                 }
             };
         }
         Ok(route) => {
-            let live = live.insert(sight.enter(route.endpoint.path));
+            let live = live.insert(sight.enter(route.endpoint.path, id));
             forward(&request, &mut payload, &worker, &route, live).await
         }
         Err(error) => Err(error),
     };
     let response = match result {
-        Ok(response) => {
+        Ok(mut response) => {
             if let Some(live) = &live {
                 note_answer(live, &response);
             }
+            name_request(&mut response, id);
             response
         }
         Err(error) => {
             Box::pin(async {
                 let seen = match &live {
                     Some(live) => Seen::Request(live),
-                    None => Seen::UnknownPath(sight),
+                    None => Seen::UnknownPath(sight, id),
                 };
-                let response = refuse(&request, admission, &error, seen).await;
+                let response = refuse(&request, admission, refusals, &error, seen).await;
                 payload::drain_body(request.headers(), &mut payload).await;
                 response
             })
@@ -89,7 +99,7 @@ fn note_answer(live: &LiveRequest, response: &HttpResponse) {
     live.set_status(status);
     if status >= 400 {
         let message = "The backend answered with this status.";
-        live.failed(status, "backend_error", message, request_id_of(response));
+        live.failed(status, "backend_error", message);
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     accounting::{
         estimator::Estimator,
         exchange::{Exchange, WorkerAccounting},
+        refusals::RefusalBuffer,
         request_context::RequestContext,
         running::RunningRequests,
     },
@@ -67,12 +68,18 @@ impl Worker {
     pub fn new(shared: Arc<Shared>, connector: Arc<Connector>) -> Self {
         let ledger = WorkerLedger::new(shared.ledger.clone());
         let running: Rc<RunningRequests> = Rc::default();
-        running.start(Rc::clone(&ledger), shared.estimator.clone());
+        let refusals: Rc<RefusalBuffer> = Rc::default();
+        running.start(
+            Rc::clone(&ledger),
+            shared.estimator.clone(),
+            Rc::clone(&refusals),
+        );
         Self {
             accounting: Rc::new(WorkerAccounting {
                 running,
                 ledger,
                 estimator: shared.estimator.clone(),
+                refusals,
                 alerts: shared.alerts.clone(),
             }),
             streams: Rc::new(WorkerStreams::new()),

@@ -5,10 +5,10 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, Scope, http::StatusCode,
 use super::AdminParts;
 use crate::{
     admin::{self, AdminContext, AdminError, Method, Operation},
-    model::without_keys,
+    model::{RequestId, now_ms, without_keys},
     proxy::{
         accounting::access_log::{log_admin, peer_of},
-        error::{ApiError, ErrorShape},
+        error::{ApiError, ErrorShape, name_request},
         request::payload,
     },
     store::StoreError,
@@ -54,7 +54,7 @@ impl Route {
 
 /// Every route. No other path below `/admin` is served, and a test compares this table with
 /// docs/openapi.json.
-static ROUTES: [Route; 34] = [
+static ROUTES: [Route; 36] = [
     Route::of::<admin::GenerateKey>(),
     Route::of::<admin::AddUsers>(),
     Route::of::<admin::ListUsers>(),
@@ -80,6 +80,8 @@ static ROUTES: [Route; 34] = [
     Route::of::<admin::ListLimits>(),
     Route::of::<admin::TryLimits>(),
     Route::of::<admin::Audit>(),
+    Route::of::<admin::ListRequests>(),
+    Route::of::<admin::ExplainRequest>(),
     Route::of::<admin::ListCosts>(),
     Route::of::<admin::ListPrices>(),
     Route::of::<admin::CheckPrices>(),
@@ -107,18 +109,21 @@ fn answer<O: Operation>(context: &AdminContext, input: &Input) -> Result<Vec<u8>
 }
 
 async fn handle(request: HttpRequest, mut payload: web::Payload, parts: Parts) -> HttpResponse {
+    let id = RequestId::new(now_ms());
     let result = serve(&request, &mut payload, parts.clone()).await;
-    let response = match result {
+    let mut response = match result {
         Ok(response) => response,
         Err(error) => {
             if error.status() == StatusCode::UNAUTHORIZED {
                 parts.throttle.slow_down(peer_of(&request).address()).await;
             }
             payload::drain_body(request.headers(), &mut payload).await;
-            error.to_response(ErrorShape::OpenAi)
+            error.log_cause(id);
+            error.to_response(ErrorShape::OpenAi, id)
         }
     };
-    log_admin(&request, &response);
+    name_request(&mut response, id);
+    log_admin(&request, &response, id);
     response
 }
 
@@ -205,6 +210,7 @@ fn of_store(error: &StoreError) -> ApiError {
         StoreError::UnknownGroup { .. } => (StatusCode::NOT_FOUND, "unknown_group", "group"),
         StoreError::UnknownKey => (StatusCode::NOT_FOUND, "unknown_key", "api_key"),
         StoreError::NoSetPrice { .. } => (StatusCode::NOT_FOUND, "unknown_price", "model"),
+        StoreError::UnknownRequest => (StatusCode::NOT_FOUND, "unknown_request", "request_id"),
         StoreError::UnknownKeyId { .. } => (StatusCode::NOT_FOUND, "unknown_key", "key_id"),
         other => {
             log::error!(

@@ -22,6 +22,7 @@ pub use own_usage::OwnUsage;
 
 use crate::{
     admin::AdminContext,
+    model::{RequestId, now_ms},
     proxy::{
         self,
         admission::{gate::Drain, throttle::Throttle},
@@ -95,7 +96,8 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
                     .route(web::get().to(health))
                     .route(web::head().to(health))
                     .default_service(web::to(|| async {
-                        ApiError::method_not_allowed("GET").to_response(ErrorShape::OpenAi)
+                        let id = RequestId::new(now_ms());
+                        ApiError::method_not_allowed("GET").to_response(ErrorShape::OpenAi, id)
                     })),
             )
             .service(admin::routes())

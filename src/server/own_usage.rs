@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{AdminParts, admin};
 use crate::{
     admin::{AdminContext, AdminError, LimitEntry, Member, Window},
-    model::{Dimension, Period},
+    model::{Dimension, Period, RequestId, now_ms},
     proxy::{
         admission::auth::Caller,
-        error::{ApiError, ErrorShape},
+        error::{ApiError, ErrorShape, name_request},
         state::Worker,
     },
     store::reports::{self, Ranking, Scope, SplitCosts, SplitReport, Totals},
@@ -71,16 +71,20 @@ pub(super) async fn handle(
     worker: web::Data<Worker>,
     parts: web::Data<AdminParts>,
 ) -> HttpResponse {
-    match serve(&request, &worker, &parts).await {
+    let id = RequestId::new(now_ms());
+    let mut response = match serve(&request, &worker, &parts).await {
         Ok(usage) => HttpResponse::Ok().json(usage),
         Err(error) => {
             if error.status() == 401 {
                 let peer = crate::proxy::accounting::access_log::peer_of(&request);
                 parts.throttle.slow_down(peer.address()).await;
             }
-            error.to_response(ErrorShape::OpenAi)
+            error.log_cause(id);
+            error.to_response(ErrorShape::OpenAi, id)
         }
-    }
+    };
+    name_request(&mut response, id);
+    response
 }
 
 async fn serve(

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use crate::model::RequestId;
+
 /// The most errors that are kept.
 const MAX_ERRORS: usize = 100;
 /// The longest message that is kept.
@@ -22,8 +24,8 @@ pub struct RecentError {
     pub code: &'static str,
     /// What the client was told, or what happened to the answer.
     pub message: String,
-    /// The id of the newest answer, which the client has too. Empty without one.
-    pub request_id: String,
+    /// The id of the newest request.
+    pub request_id: RequestId,
 }
 
 impl RecentError {
@@ -86,7 +88,7 @@ mod tests {
             status,
             code: "x",
             message: "é".repeat(1_000),
-            request_id: String::new(),
+            request_id: RequestId::new(0),
         }
     }
 

@@ -134,7 +134,7 @@ impl Sight {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sight::Refused;
+    use crate::{model::RequestId, sight::Refused};
 
     const CHAT: &str = "/v1/chat/completions";
 
@@ -142,7 +142,7 @@ mod tests {
     fn a_request_is_seen_from_its_beginning_to_its_end() {
         let sight = Sight::default();
         let (one, two) = (sight.worker(), sight.worker());
-        let first = one.enter(CHAT);
+        let first = one.enter(CHAT, RequestId::new(0));
         assert_eq!(
             sight.in_flight_and_waiting(),
             (0, 0),
@@ -151,7 +151,7 @@ mod tests {
         first.identified(7);
         first.asks_for_turn("gpt-4.1");
         first.waits();
-        let second = two.enter(CHAT);
+        let second = two.enter(CHAT, RequestId::new(0));
         second.identified(7);
         assert_eq!(sight.in_flight_and_waiting(), (2, 1));
         first.has_turn();
@@ -190,19 +190,19 @@ mod tests {
             code: "rate_limit_exceeded",
             reason: Some("requests_per_minute"),
             message: "too fast",
-            request_id: "req_1",
         };
         for user_id in [Some(7), Some(7), None] {
-            let request = worker.enter(CHAT);
+            let request = worker.enter(CHAT, RequestId::new(0));
             if let Some(id) = user_id {
                 request.identified(id);
             }
             request.refused(refused);
         }
-        worker.refused_path(Refused {
+        let unknown = Refused {
             reason: Some("unknown_url"),
             ..refused
-        });
+        };
+        worker.refused_path(unknown, RequestId::new(0));
         let snapshot = sight.snapshot();
         assert_eq!(snapshot.users[&7].minute.refused, 2);
         let counts: u64 = snapshot.errors.iter().map(|error| error.count).sum();

@@ -13,7 +13,7 @@ use super::{
     models::ModelId,
     worker::{LiveEntry, LiveModel, RequestState, WorkerSight},
 };
-use crate::model::now_ms;
+use crate::model::{RequestId, now_ms};
 
 /// nginx's status for a client that left before the answer began.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -23,6 +23,7 @@ pub(super) const UNKNOWN_ENDPOINT: &str = "other";
 /// A request that a worker follows. It belongs to the worker's thread.
 #[derive(Debug)]
 pub struct LiveRequest {
+    id: RequestId,
     worker: Arc<WorkerSight>,
     endpoint: &'static str,
     started: Instant,
@@ -50,13 +51,13 @@ pub struct Refused<'a> {
     /// backend that cannot be reached.
     pub reason: Option<&'static str>,
     pub message: &'a str,
-    pub request_id: &'a str,
 }
 
 impl LiveRequest {
-    pub(super) fn new(worker: Arc<WorkerSight>, endpoint: &'static str) -> Rc<Self> {
+    pub(super) fn new(worker: Arc<WorkerSight>, endpoint: &'static str, id: RequestId) -> Rc<Self> {
         let started = Instant::now();
         Rc::new(Self {
+            id,
             worker,
             endpoint,
             started,
@@ -69,6 +70,28 @@ impl LiveRequest {
             overhead: Cell::new(None),
             first_byte: Cell::new(None),
         })
+    }
+
+    #[must_use]
+    pub fn id(&self) -> RequestId {
+        self.id
+    }
+
+    #[must_use]
+    pub fn endpoint(&self) -> &'static str {
+        self.endpoint
+    }
+
+    /// Returns who calls; `None` until that is known.
+    #[must_use]
+    pub fn user_id(&self) -> Option<i64> {
+        self.identified.get().map(|(_, id)| id)
+    }
+
+    /// Returns for how many milliseconds the request waited for its turn.
+    #[must_use]
+    pub fn waited_ms(&self) -> i64 {
+        i64::try_from(self.waited.get().as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Notes who calls. From here on the request is in the list of live ones.
@@ -174,11 +197,12 @@ impl LiveRequest {
     pub fn refused(&self, refused: Refused<'_>) {
         self.status.set(refused.status);
         let user_id = self.identified.get().map(|(_, id)| id);
-        self.worker.refused(self.endpoint, user_id, refused);
+        self.worker
+            .refused(self.endpoint, user_id, refused, self.id);
     }
 
     /// Notes an answer of the backend that is an error, or that broke off.
-    pub fn failed(&self, status: u16, code: &'static str, message: &str, request_id: Option<&str>) {
+    pub fn failed(&self, status: u16, code: &'static str, message: &str) {
         let user_id = self.identified.get().map_or(0, |(_, id)| id);
         let mut state = self.worker.lock();
         state.errors.push(RecentError {
@@ -189,7 +213,7 @@ impl LiveRequest {
             status,
             code,
             message: message.to_owned(),
-            request_id: request_id.unwrap_or_default().to_owned(),
+            request_id: self.id,
         });
     }
 
@@ -214,19 +238,24 @@ fn live_model(id: Option<ModelId>, name: &str) -> LiveModel {
 
 impl WorkerSight {
     /// Counts a request to a path that is not served.
-    pub fn refused_path(&self, refused: Refused<'_>) {
-        self.refused(UNKNOWN_ENDPOINT, None, refused);
+    pub fn refused_path(&self, refused: Refused<'_>, id: RequestId) {
+        self.refused(UNKNOWN_ENDPOINT, None, refused, id);
         let key = (UNKNOWN_ENDPOINT, ModelId::NONE, refused.status);
         *self.lock().requests.entry(key).or_default() += 1;
     }
 
-    fn refused(&self, endpoint: &'static str, user_id: Option<i64>, refused: Refused<'_>) {
+    fn refused(
+        &self,
+        endpoint: &'static str,
+        user_id: Option<i64>,
+        refused: Refused<'_>,
+        request_id: RequestId,
+    ) {
         let Refused {
             status,
             code,
             reason,
             message,
-            request_id,
         } = refused;
         let now = Instant::now();
         let second = self.second_of(now);
@@ -245,7 +274,7 @@ impl WorkerSight {
             status,
             code,
             message: message.to_owned(),
-            request_id: request_id.to_owned(),
+            request_id,
         });
     }
 }

@@ -9,6 +9,8 @@ use std::{
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
+use crate::model::RequestId;
+
 use super::{
     errors::{RecentError, RecentErrors},
     histogram::Histogram,
@@ -135,8 +137,12 @@ impl WorkerSight {
 
     /// Begins to follow a request.
     #[must_use]
-    pub fn enter(self: &Arc<Self>, endpoint: &'static str) -> std::rc::Rc<LiveRequest> {
-        LiveRequest::new(Arc::clone(self), endpoint)
+    pub fn enter(
+        self: &Arc<Self>,
+        endpoint: &'static str,
+        id: RequestId,
+    ) -> std::rc::Rc<LiveRequest> {
+        LiveRequest::new(Arc::clone(self), endpoint, id)
     }
 
     /// Adds the counters of this worker to sums.

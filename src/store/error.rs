@@ -81,6 +81,10 @@ pub enum StoreError {
     NotInGroup { username: String, group: String },
     #[error("group name {:?} is taken; choose another", shown(.name))]
     GroupTaken { name: String },
+    #[error(
+        "no request has this id; `llmproxy log` lists the last ones, of which refused ones are kept for a while only"
+    )]
+    UnknownRequest,
     #[error("no price was set for {:?}; `llmproxy price list` shows all", shown(.model))]
     NoSetPrice { model: String },
     #[error(
@@ -119,6 +123,7 @@ impl StoreError {
                 | Self::UnknownKey
                 | Self::UnknownKeyId { .. }
                 | Self::KeyTaken
+                | Self::UnknownRequest
                 | Self::NoSetPrice { .. }
                 | Self::UnknownGroup { .. }
                 | Self::NotInGroup { .. }

@@ -349,6 +349,8 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<StoredRow> {
             source,
             duration_ms: 0,
             first_byte_ms: None,
+            wait_ms: 0,
+            request_id: None,
             backend_request_id: None,
             hold: None,
         },

@@ -17,8 +17,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::sqlite::signed;
 use crate::model::{
-    EstimatedTokens, Note, Outcome, RunningRequest, ServiceTier, Usage, UsageRow, UsageSource,
-    now_ms,
+    EstimatedTokens, Note, Outcome, RequestId, RunningRequest, ServiceTier, Usage, UsageRow,
+    UsageSource, now_ms,
 };
 
 /// Interval between two signs of life.
@@ -34,7 +34,7 @@ const MAX_EXTRAPOLATED_MS: i64 = 1_500;
 
 // Index: the primary keys of both tables.
 const NOTE: &str = "INSERT INTO running_requests (run_id, id, user_id, key_id, started_at_ms, endpoint, model, service_tier, \
-     status, input_tokens, output_tokens, tokens_per_second, noted_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+     status, input_tokens, output_tokens, tokens_per_second, noted_at_ms, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
      ON CONFLICT DO UPDATE SET service_tier = excluded.service_tier, status = excluded.status, \
      input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens, \
      tokens_per_second = excluded.tokens_per_second, noted_at_ms = excluded.noted_at_ms";
@@ -45,7 +45,7 @@ const ENDED: &str = "DELETE FROM server_runs WHERE id = ?1";
 const OTHER_RUNS: &str = "SELECT id, process, alive_at_ms FROM server_runs WHERE id <> ?1";
 const ALIVE_AT: &str = "SELECT alive_at_ms FROM server_runs WHERE id = ?1";
 const LEFT: &str = "SELECT user_id, key_id, started_at_ms, endpoint, model, service_tier, status, input_tokens, output_tokens, \
-     tokens_per_second, noted_at_ms FROM running_requests WHERE run_id = ?1 ORDER BY id";
+     tokens_per_second, noted_at_ms, request_id FROM running_requests WHERE run_id = ?1 ORDER BY id";
 const UNNOTE_ALL: &str = "DELETE FROM running_requests WHERE run_id = ?1";
 
 /// This server among those that have notes in the file.
@@ -99,6 +99,7 @@ impl ServerRun {
             signed(request.output_tokens),
             signed(request.tokens_per_second),
             request.noted_at_ms,
+            request.request_id.as_bytes(),
         ])?;
         if self.noted.is_empty() {
             self.sign(connection)?;
@@ -207,6 +208,7 @@ fn crashed_row(row: &Row<'_>, alive_at_ms: i64) -> rusqlite::Result<UsageRow> {
     };
     let started_at_ms: i64 = row.get("started_at_ms")?;
     let tier: Option<String> = row.get("service_tier")?;
+    let request_id: Option<[u8; 16]> = row.get("request_id")?;
     let ended_at_ms = noted_at_ms.saturating_add(unnoted_ms);
     Ok(UsageRow {
         user_id: row.get("user_id")?,
@@ -226,7 +228,9 @@ fn crashed_row(row: &Row<'_>, alive_at_ms: i64) -> rusqlite::Result<UsageRow> {
         outcome: Outcome::Crashed,
         source: UsageSource::Estimate,
         duration_ms: ended_at_ms.saturating_sub(started_at_ms).max(0),
+        wait_ms: 0,
         first_byte_ms: None,
+        request_id: request_id.map(RequestId::of_bytes),
         backend_request_id: None,
         hold: None,
     })

@@ -93,7 +93,6 @@ fn value(text: &str) -> Option<(Value<'_>, &str)> {
     let (word, after) = text.split_at(text.find(' ').unwrap_or(text.len()));
     let digits = word.strip_prefix('-').unwrap_or(word);
     let is_number = match digits.as_bytes() {
-        [] => false,
         [b'0'] => true,
         // A number with more digits could not be read by everybody.
         [b'1'..=b'9', rest @ ..] => rest.len() < 15 && rest.iter().all(u8::is_ascii_digit),
@@ -169,7 +168,7 @@ mod tests {
             message,
         )
         .unwrap();
-        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+        assert_eq!(out.split(|byte| *byte == b'\n').count(), 2);
         serde_json::from_slice(&out).unwrap()
     }
 

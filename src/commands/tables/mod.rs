@@ -5,9 +5,11 @@ mod costs;
 mod limits;
 mod people;
 mod prices;
+mod requests;
 
 pub(super) use alerts::alerts;
 pub(super) use costs::{CostLines, dollars};
 pub(super) use limits::{audit, limits, tried_limits, tried_users};
 pub(super) use people::{groups, issued, keys, users};
 pub(super) use prices::{price, prices, repriced, unpriced};
+pub(super) use requests::{explanation, request_line, requests};

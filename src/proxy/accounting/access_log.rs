@@ -8,10 +8,10 @@ use std::{
 
 use actix_web::{HttpRequest, HttpResponse, http::Method};
 
-use crate::model::{Outcome, Usage, UsageSource};
+use crate::model::{Outcome, RequestId, Usage, UsageSource};
 use crate::proxy::{
     admission::auth::Caller,
-    error::{ApiError, REQUEST_ID, shortened},
+    error::{ApiError, shortened},
 };
 
 const USUAL_LINE_BYTES: usize = 256;
@@ -19,6 +19,7 @@ const USUAL_LINE_BYTES: usize = 256;
 /// Who asks for what. Part of every line about a request that was admitted.
 #[derive(Debug, Clone)]
 pub struct Access {
+    pub id: RequestId,
     pub peer: Peer,
     pub caller: Arc<Caller>,
     pub method: Method,
@@ -35,20 +36,20 @@ pub struct Booked {
 
 impl Access {
     /// Writes the line of an answer that has no row.
-    pub fn log(&self, status: u16, duration_ms: i64, request_id: Option<&str>) {
+    pub fn log(&self, status: u16, duration_ms: i64, backend_id: Option<&str>) {
         self.line(|line| {
             line.number(" status=", status);
             line.number(" duration_ms=", duration_ms);
-            line.request_id(request_id);
+            line.ids(self.id, backend_id);
         });
     }
 
     /// Writes why this proxy ends an answer or a socket early. A socket has a line at its end
     /// besides.
-    pub fn log_cut(&self, why: &str, request_id: Option<&str>) {
+    pub fn log_cut(&self, why: &str, backend_id: Option<&str>) {
         self.line(|line| {
             line.quoted(" cut=", why);
-            line.request_id(request_id);
+            line.ids(self.id, backend_id);
         });
     }
 
@@ -59,7 +60,7 @@ impl Access {
         status: u16,
         duration_ms: i64,
         booked: Booked,
-        request_id: Option<&str>,
+        backend_id: Option<&str>,
     ) {
         let Booked {
             outcome,
@@ -75,7 +76,7 @@ impl Access {
             line.number(" output=", usage.output);
             line.number(" cached=", usage.cached);
             line.word(" source=", source.as_str());
-            line.request_id(request_id);
+            line.ids(self.id, backend_id);
         });
     }
 
@@ -93,32 +94,25 @@ pub fn log_refusal(
     request: &HttpRequest,
     caller: Option<&Caller>,
     error: &ApiError,
-    response: &HttpResponse,
+    id: RequestId,
 ) {
     if is_on() {
         let mut line = Line::of_request(request, caller);
-        line.number(" status=", response.status().as_u16());
+        line.number(" status=", error.status().as_u16());
         line.quoted(" refused=", &error.to_string());
-        line.request_id(request_id_of(response));
+        line.ids(id, None);
         line.write();
     }
 }
 
 /// Writes the line of a request to the admin API.
-pub fn log_admin(request: &HttpRequest, response: &HttpResponse) {
+pub fn log_admin(request: &HttpRequest, response: &HttpResponse, id: RequestId) {
     if is_on() {
         let mut line = Line::of_request(request, None);
         line.number(" status=", response.status().as_u16());
-        line.request_id(request_id_of(response));
+        line.ids(id, None);
         line.write();
     }
-}
-
-/// Returns the id of an answer, which a client can give to the operator.
-#[must_use]
-pub fn request_id_of(response: &HttpResponse) -> Option<&str> {
-    let id = response.headers().get(&REQUEST_ID)?;
-    id.to_str().ok()
 }
 
 fn is_on() -> bool {
@@ -166,10 +160,13 @@ impl Line {
         self.text(itoa::Buffer::new().format(number));
     }
 
-    /// Writes the id by which client and operator can talk about a request, if it has one.
-    fn request_id(&mut self, id: Option<&str>) {
-        if let Some(id) = id {
-            self.quoted(" request_id=", id);
+    /// Writes the ids by which client and operator can talk about a request: its own, and the
+    /// backend's if there is one.
+    fn ids(&mut self, id: RequestId, backend_id: Option<&str>) {
+        self.text(" request_id=");
+        self.shown(id);
+        if let Some(backend_id) = backend_id {
+            self.quoted(" backend_request_id=", backend_id);
         }
     }
 

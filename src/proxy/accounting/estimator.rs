@@ -406,6 +406,8 @@ mod tests {
                 source: UsageSource::Estimate,
                 duration_ms: 1,
                 first_byte_ms: None,
+                wait_ms: 0,
+                request_id: None,
                 backend_request_id: None,
                 hold: None,
             },

@@ -13,6 +13,7 @@ use super::{
     access_log::{Access, Booked, peer_of},
     estimator::{Estimate, Estimator, Purpose},
     recorder::ObjectRecorder,
+    refusals::RefusalBuffer,
     request_context::RequestContext,
     running::{Facts, RunningPlace, RunningRequests},
 };
@@ -44,6 +45,8 @@ pub struct WorkerAccounting {
     /// Takes rows whose numbers are known.
     pub ledger: Rc<WorkerLedger>,
     pub estimator: Estimator,
+    /// Takes requests that are answered with an error.
+    pub refusals: Rc<RefusalBuffer>,
     /// Takes what an operator should know.
     pub alerts: AlertSink,
 }
@@ -133,6 +136,7 @@ impl Exchange {
         Box::new(Self {
             accounting,
             access: Access {
+                id: live.id(),
                 peer: peer_of(request),
                 caller: Arc::clone(&arrival.caller),
                 method: request.method().clone(),
@@ -183,6 +187,7 @@ impl Exchange {
             Metering::Free | Metering::AsReported | Metering::Images => None,
         };
         Facts {
+            request_id: self.live.id(),
             caller: Arc::clone(&self.access.caller),
             endpoint: self.endpoint.path,
             model: self.model.clone(),
@@ -398,21 +403,20 @@ impl Exchange {
 
     /// Logs what went wrong with an answer that has begun.
     pub fn warn(&self, problem: &impl fmt::Display) {
-        let request_id = self.request_id().unwrap_or("-");
+        let request_id = self.live.id();
         let user = &self.caller().username;
         log::warn!("{problem}: user={user:?} request_id={request_id:?}");
     }
 
     /// Logs why an answer or a socket is cut.
     pub fn log_cut(&self, why: &str) {
-        self.live
-            .failed(self.status(), "cut", why, self.request_id());
-        self.access.log_cut(why, self.request_id());
+        self.live.failed(self.status(), "cut", why);
+        self.access.log_cut(why, self.backend_request_id());
     }
 
     /// Returns the request id of the backend's answer, if there is one.
     #[must_use]
-    pub fn request_id(&self) -> Option<&str> {
+    pub fn backend_request_id(&self) -> Option<&str> {
         self.answer.as_ref()?.request_id.as_deref()
     }
 
@@ -458,13 +462,14 @@ impl Exchange {
         let status = self.status();
         match self.booked {
             Some((booked, duration_ms)) => {
+                let backend_id = self.backend_request_id();
                 self.access
-                    .log_booked(&self.model, status, duration_ms, booked, self.request_id());
+                    .log_booked(&self.model, status, duration_ms, booked, backend_id);
             }
             None if self.answer.is_some() => self.access.log(
                 status,
                 millis_since(self.arrival.started),
-                self.request_id(),
+                self.backend_request_id(),
             ),
             None => {}
         }

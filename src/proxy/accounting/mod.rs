@@ -6,5 +6,6 @@ pub mod estimator;
 pub mod exchange;
 pub mod numbers;
 pub mod recorder;
+pub mod refusals;
 pub mod request_context;
 pub mod running;

@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 use super::recorder::ObjectRecorder;
 use crate::{
     limits::{Demand, UserRules},
-    model::{ServiceTier, now_ms},
+    model::ServiceTier,
     proxy::{
         admission::{Arrival, body_budget::BodyShare},
         body::BodyParts,
@@ -71,7 +71,6 @@ impl<'a> RequestContext<'a> {
     /// Returns the Unix time in milliseconds at which the request arrived.
     #[must_use]
     pub fn started_at_ms(&self) -> i64 {
-        let elapsed = self.arrival.started.elapsed().as_millis();
-        now_ms() - i64::try_from(elapsed).unwrap_or(i64::MAX)
+        self.live.id().at_ms()
     }
 }

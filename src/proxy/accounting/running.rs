@@ -19,9 +19,12 @@ use std::{
 use bytes::Bytes;
 use slab::Slab;
 
-use super::estimator::{Estimator, Measurement};
+use super::{
+    estimator::{Estimator, Measurement},
+    refusals::RefusalBuffer,
+};
 use crate::{
-    model::{Entry, Note, RunningRequest, ServiceTier, now_ms},
+    model::{Entry, Note, RequestId, RunningRequest, ServiceTier, now_ms},
     proxy::{admission::auth::Caller, body::BodyParts},
     store::ledger::WorkerLedger,
     usage::{Input, StreamProgress},
@@ -47,6 +50,7 @@ pub struct RunningRequests {
 
 /// What does not change while a request runs.
 pub struct Facts {
+    pub request_id: RequestId,
     pub caller: Arc<Caller>,
     pub endpoint: &'static str,
     pub model: String,
@@ -130,8 +134,13 @@ impl RunningRequests {
         }
     }
 
-    /// Starts the task that notes what runs for long. It ends with its worker.
-    pub fn start(self: &Rc<Self>, ledger: Rc<WorkerLedger>, estimator: Estimator) {
+    /// Starts the task that notes what runs for long, and hands refusals over. It ends with its worker.
+    pub fn start(
+        self: &Rc<Self>,
+        ledger: Rc<WorkerLedger>,
+        estimator: Estimator,
+        refusals: Rc<RefusalBuffer>,
+    ) {
         let running = Rc::downgrade(self);
         tokio::task::spawn_local(async move {
             loop {
@@ -140,6 +149,7 @@ impl RunningRequests {
                     return;
                 };
                 running.tick(&ledger, &estimator);
+                refusals.hand_over(&ledger);
             }
         });
     }
@@ -188,6 +198,7 @@ impl Running {
         self.note.mark_handed_over();
         let request = RunningRequest {
             note: Arc::clone(&self.note),
+            request_id: self.facts.request_id,
             user_id: self.facts.caller.id,
             key_id: self.facts.caller.key_id,
             started_at_ms: self.facts.started_at_ms,

@@ -171,7 +171,7 @@ impl Owners {
             Ok(Err(error)) => {
                 let cause = format!("cannot look up stored objects: {error}");
                 let answer = ApiError::ledger_unavailable().retry_after(5);
-                Err(answer.log_cause(log::Level::Error, &cause))
+                Err(answer.with_cause(log::Level::Error, &cause))
             }
             // The pool is gone only when the server stops.
             Err(_) => Err(ApiError::ledger_unavailable().retry_after(5)),

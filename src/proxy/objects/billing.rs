@@ -221,6 +221,8 @@ fn row_of(endpoint: &'static str, user_id: i64, json: &[u8]) -> UsageRow {
         },
         duration_ms: 0,
         first_byte_ms: None,
+        wait_ms: 0,
+        request_id: None,
         backend_request_id: None,
         hold: None,
     }

@@ -116,7 +116,7 @@ async fn refused_credentials(mut exchange: Box<Exchange>) -> ApiError {
         "The backend refuses the key of this proxy. Its operator has to set a valid one.",
     )
     .never_retry()
-    .log_cause(
+    .with_cause(
         log::Level::Error,
         &"the backend refuses OPENAI_API_KEY: status=401: set the right key and restart",
     );

@@ -40,7 +40,7 @@ pub fn error_of(error: &BackendError) -> ApiError {
             "The backend behind this proxy sent no valid HTTP answer.",
         ),
     };
-    answer.log_cause(log::Level::Warn, error)
+    answer.with_cause(log::Level::Warn, error)
 }
 
 /// Returns the 502 for an answer that cannot be read.

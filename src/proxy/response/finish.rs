@@ -8,12 +8,15 @@ use actix_web::{
 };
 
 use crate::proxy::{
-    accounting::access_log::{log_refusal, peer_of, request_id_of},
+    accounting::{
+        access_log::{log_refusal, peer_of},
+        refusals::RefusalBuffer,
+    },
     admission::AdmissionControl,
-    error::{ApiError, ErrorShape},
+    error::{ApiError, ErrorShape, shortened},
 };
 use crate::{
-    model::without_keys,
+    model::{MAX_REFUSAL_CHARS, Refusal, RequestId, without_keys},
     sight::{LiveRequest, Refused, WorkerSight},
 };
 
@@ -22,32 +25,49 @@ use crate::{
 pub enum Seen<'a> {
     Request(&'a LiveRequest),
     /// Its path is not served.
-    UnknownPath(&'a WorkerSight),
+    UnknownPath(&'a WorkerSight, RequestId),
 }
 
 /// Answers a request with an error, logs and counts it. The answer to a wrong key is delayed.
 pub async fn refuse(
     request: &HttpRequest,
     admission: &AdmissionControl,
+    refusals: &RefusalBuffer,
     error: &ApiError,
     seen: Seen<'_>,
 ) -> HttpResponse {
-    let response = error.to_response(ErrorShape::of_path(request.path()));
-    let message = error.to_string();
+    let id = match seen {
+        Seen::Request(live) => live.id(),
+        Seen::UnknownPath(_, id) => id,
+    };
+    error.log_cause(id);
+    let response = error.to_response(ErrorShape::of_path(request.path()), id);
+    let message = without_keys(&error.to_string());
+    let (user_id, endpoint) = match seen {
+        Seen::Request(live) => (live.user_id(), live.endpoint()),
+        Seen::UnknownPath(..) => (None, request.path()),
+    };
+    refusals.push(Refusal {
+        request_id: id,
+        user_id,
+        endpoint: without_keys(shortened(endpoint, MAX_REFUSAL_CHARS)),
+        status: error.status().as_u16(),
+        code: error.code_or_type(),
+        message: shortened(&message, MAX_REFUSAL_CHARS).to_owned(),
+    });
     let refused = Refused {
         status: error.status().as_u16(),
         code: error.code_or_type(),
         reason: error.refusal_reason(),
-        message: &without_keys(&message),
-        request_id: request_id_of(&response).unwrap_or_default(),
+        message: &message,
     };
     match seen {
         Seen::Request(live) => live.refused(refused),
-        Seen::UnknownPath(sight) => sight.refused_path(refused),
+        Seen::UnknownPath(sight, _) => sight.refused_path(refused, id),
     }
     if !error.is_logged() {
         let caller = admission.keys.caller_for_log(request.headers());
-        log_refusal(request, caller.as_deref(), error, &response);
+        log_refusal(request, caller.as_deref(), error, id);
     }
     if error.status() == StatusCode::UNAUTHORIZED {
         admission

@@ -21,7 +21,7 @@ pub async fn next_bytes(response: &mut Response) -> Result<Option<Bytes>, ApiErr
     }
     match poll_fn(|cx| response.body.poll_read(cx)).await {
         Some(Ok(bytes)) => Ok(Some(bytes)),
-        Some(Err(error)) => Err(unreadable().log_cause(log::Level::Warn, &error)),
+        Some(Err(error)) => Err(unreadable().with_cause(log::Level::Warn, &error)),
         None => Ok(None),
     }
 }

@@ -34,7 +34,7 @@ use crate::{
 use super::{WorkerStreams, answer::answer};
 use crate::{
     alerts::AlertSink,
-    model::{ApiKey, KeyHolder},
+    model::{ApiKey, KeyHolder, RequestId},
     proxy::{
         accounting::{
             estimator::Estimator,
@@ -225,9 +225,10 @@ async fn exchange(store: &Store, ledger: &LedgerThread) -> Box<Exchange> {
         running: Rc::default(),
         ledger: WorkerLedger::new(ledger.handle()),
         estimator: Estimator::new(ledger.handle()),
+        refusals: Rc::default(),
         alerts: AlertSink::default(),
     });
-    let live = Sight::default().worker().enter(CHAT);
+    let live = Sight::default().worker().enter(CHAT, RequestId::new(0));
     let context = RequestContext::new(&request, arrival, endpoint, live);
     let applicant = Applicant {
         user_id: 1,

@@ -25,6 +25,8 @@ fn row(input: u64, output: u64, source: UsageSource) -> UsageRow {
         source,
         duration_ms: 1,
         first_byte_ms: None,
+        wait_ms: 0,
+        request_id: None,
         backend_request_id: None,
         hold: None,
     }

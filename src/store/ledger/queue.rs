@@ -119,9 +119,17 @@ impl Ledger {
     /// Returns whether new requests may be served.
     #[must_use]
     pub fn accepts_requests(&self) -> bool {
-        let writes = || !self.shared.failing.load(Ordering::Relaxed);
+        self.writes() || self.shared.on_failure == OnFailure::Serve && self.is_alive()
+    }
+
+    /// Returns whether the last attempt to write was successful.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.is_alive() && !self.shared.failing.load(Ordering::Relaxed)
+    }
+
+    fn is_alive(&self) -> bool {
         !self.shared.dead.load(Ordering::Relaxed)
-            && (self.shared.on_failure == OnFailure::Serve || writes())
     }
 }
 

@@ -6,7 +6,7 @@ use rusqlite::{CachedStatement, Connection, Statement, ToSql};
 
 use super::pricing::{Cost, Pricer};
 use crate::{
-    model::{ServiceTier, UsageClasses, UsageRow, UsageSource},
+    model::{RequestId, ServiceTier, UsageClasses, UsageRow, UsageSource},
     store::{
         measures::{COMMON_COUNTS, COUNTS, counts},
         sqlite::signed,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 const COMMON_COLUMNS: &str = "started_at_ms, user_id, key_id, endpoint, model, served_model, service_tier, status, \
-     outcome, usage_source, duration_ms, first_byte_ms, backend_request_id, cost_nano_usd, price_id";
+     outcome, usage_source, duration_ms, wait_ms, first_byte_ms, request_id, backend_request_id, cost_nano_usd, price_id";
 /// Inserts a row without the columns that nearly no row needs. Those have their defaults then.
 static INSERT_ROW: LazyLock<String> = LazyLock::new(|| insert(&[], &COUNTS[..COMMON_COUNTS]));
 static INSERT_FULL_ROW: LazyLock<String> = LazyLock::new(|| {
@@ -104,7 +104,9 @@ fn bind_and_run(
     bind(&row.outcome.as_str())?;
     bind(&row.source.as_str())?;
     bind(&row.duration_ms)?;
+    bind(&row.wait_ms)?;
     bind(&row.first_byte_ms)?;
+    bind(&row.request_id.as_ref().map(RequestId::as_bytes))?;
     bind(&row.backend_request_id)?;
     bind(&cost.amount.map(|amount| amount.0))?;
     bind(&cost.price_id)?;

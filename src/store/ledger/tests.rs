@@ -34,6 +34,8 @@ fn row(user_id: i64, model: &str, input: u64) -> UsageRow {
         source: UsageSource::Backend,
         duration_ms: 5,
         first_byte_ms: Some(1),
+        wait_ms: 0,
+        request_id: None,
         backend_request_id: None,
         hold: None,
     }

@@ -93,6 +93,12 @@ impl WorkerLedger {
         self.ledger.accepts_requests()
     }
 
+    /// Returns whether rows can be written.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.ledger.writes()
+    }
+
     /// Hands all outgoing entries to the ledger as one request.
     fn hand_over(&self) {
         let Outgoing {

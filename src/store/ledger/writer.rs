@@ -25,7 +25,7 @@ use crate::{
     model::{Entry, UsageRow},
     sight::{BookedRow, LedgerSight},
     store::{
-        accounts, limit_usage, objects,
+        accounts, limit_usage, objects, refusals,
         running::{self, ServerRun},
         sqlite::in_transaction,
     },
@@ -401,6 +401,7 @@ fn insert_entries<'a>(
                     }
                     limit_usage::end_reservation(connection, &account.id)?;
                 }
+                Entry::Refused(refusal) => refusals::insert(connection, refusal)?,
                 Entry::Noted(request) => run.note(connection, request)?,
                 Entry::Unnoted(note) => run.unnote(connection, note)?,
                 Entry::Expired { made_before_ms } => objects::expire(connection, *made_before_ms)?,

@@ -144,7 +144,9 @@ impl Exchange {
             outcome,
             source,
             duration_ms,
+            wait_ms: 0,
             first_byte_ms: None,
+            request_id: Some(self.live.id()),
             backend_request_id: None,
             hold: self.row_hold(),
         }

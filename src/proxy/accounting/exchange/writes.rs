@@ -73,8 +73,7 @@ impl Exchange {
             _ => None,
         };
         if let Some((code, message)) = problem {
-            self.live
-                .failed(self.status(), code, message, self.request_id());
+            self.live.failed(self.status(), code, message);
         }
         let (objects, booking) = self.objects_and_booking();
         let objects = self.with_holds(objects);
@@ -191,7 +190,9 @@ impl Exchange {
             outcome,
             source,
             duration_ms: millis_since(self.arrival.started),
+            wait_ms: self.live.waited_ms(),
             first_byte_ms: head.map(|head| head.first_byte_ms),
+            request_id: Some(self.live.id()),
             backend_request_id: head.and_then(|head| head.request_id.clone()),
             hold: self.row_hold(),
         };

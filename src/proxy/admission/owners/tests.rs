@@ -4,7 +4,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::*;
 use crate::{
-    model::{ApiKey, Entry, KeyHolder, Origin, StoredObject},
+    model::{ApiKey, Entry, KeyHolder, Origin, RequestId, StoredObject},
     proxy::{admission::auth::KeyTable, error::ErrorShape},
     store::{
         DatabasePath, IfMissing,
@@ -94,7 +94,11 @@ fn reference(member: &str, id: &str, is_looked_up: bool) -> Reference {
 
 /// Status, message and `param` of an error.
 fn parts_of(error: &ApiError) -> (u16, String, Option<String>) {
-    let body = actix_web::body::to_bytes(error.to_response(ErrorShape::OpenAi).into_body());
+    let body = actix_web::body::to_bytes(
+        error
+            .to_response(ErrorShape::OpenAi, RequestId::new(0))
+            .into_body(),
+    );
     let body = wait(body).unwrap_or_default();
     let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
     let param = json["error"]["param"].as_str().map(str::to_owned);
