@@ -30,3 +30,40 @@ pub(super) fn insert(connection: &Connection, refusal: &Refusal) -> rusqlite::Re
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::RequestId,
+        store::{DatabasePath, IfMissing, Store},
+    };
+
+    #[test]
+    fn only_the_newest_refusals_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("refusals.db");
+        let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
+        let store = Store::open(&location, IfMissing::Create).unwrap();
+        let mut connection = store.connection().unwrap();
+        let transaction = connection.transaction().unwrap();
+        for at_ms in 0..KEPT + 1_000 {
+            let refusal = Refusal {
+                request_id: RequestId::new(at_ms),
+                user_id: None,
+                endpoint: "/v1/models".to_owned(),
+                status: 401,
+                code: "invalid_api_key",
+                message: "who are you?".to_owned(),
+            };
+            insert(&transaction, &refusal).unwrap();
+        }
+        let (count, newest): (i64, i64) = transaction
+            .query_row("SELECT count(*), max(at_ms) FROM refusals", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!(newest, KEPT + 999);
+        assert!((KEPT..KEPT + DELETE_EVERY).contains(&count), "{count}");
+    }
+}

@@ -13,6 +13,10 @@ const TOKEN: &str = "a-long-admin-token";
 const OWN_USAGE: &str = "/v1/usage";
 /// Keys of a user who may use the proxy, and of one who may not.
 const EVE: &str = "sk-of-eve-0123456789abcdef";
+/// Ids of a refused and a running request, and the time in Unix milliseconds that both have.
+const REFUSED: &str = "01a2291e2e8a79299882d6b7ebc00002";
+const RUNNING: &str = "01a2291e2e8a79299882d6b7ebc00003";
+const ID_TIME: i64 = 0x01a2_291e_2e8a;
 const MALLORY: &str = "sk-of-mallory-0123456789ab";
 
 fn document() -> Value {
@@ -117,6 +121,13 @@ impl Operation<'_> {
                 let all = json!({"start_time": "2026-01-01"});
                 vec![self.request(), post(all)]
             }
+            ("/admin/list_requests", 200) => ["", "username=eve&since=1d&limit=9", "cursor=0-0"]
+                .map(get)
+                .into(),
+            ("/admin/explain_request", 200) => ["req_7b2c", REFUSED, RUNNING]
+                .map(|id| get(&format!("request_id={id}")))
+                .into(),
+            ("/admin/explain_request", 404) => vec![get("request_id=req_nowhere")],
             ("/admin/live", 200) => ["", "all=true&sort=budget"].map(get).into(),
             ("/admin/gen_key", 409) | (_, 200) => vec![self.request()],
             ("/admin/list_costs", 400) => vec![get("last_hours=x")],
@@ -412,7 +423,12 @@ fn proxy() -> (Backend, Proxy) {
          UPDATE usage_hourly SET {set};
          UPDATE usage_hourly SET unpriced_requests = 1 WHERE model = 'my-model';
          UPDATE usage_daily SET {set};
-         UPDATE usage_daily SET unpriced_requests = 1 WHERE model = 'my-model';"
+         UPDATE usage_daily SET unpriced_requests = 1 WHERE model = 'my-model';
+         UPDATE usage_logs SET backend_request_id = 'req_7b2c' WHERE id = 1;
+         INSERT INTO refusals (at_ms, request_id, user_id, endpoint, status, code, message)
+             VALUES ({ID_TIME}, unhex('{REFUSED}'), 1, '{CHAT}', 429, 'rate_limit_exceeded', 'no');
+         INSERT INTO running_requests VALUES (0, 0, 1, 1, {ID_TIME}, '{CHAT}', 'my-model', NULL, 200,
+             7, 9, 0, {ID_TIME}, unhex('{RUNNING}'));"
     );
     proxy.writable_database().execute_batch(&update).unwrap();
     (backend, proxy)

@@ -17,9 +17,7 @@ CREATE TABLE refusals (
     at_ms      INTEGER NOT NULL,
     request_id BLOB    NOT NULL,
     user_id    INTEGER,
-    key_id     INTEGER,
     endpoint   TEXT    NOT NULL,
-    model      TEXT,
     status     INTEGER NOT NULL,
     code       TEXT    NOT NULL,
     message    TEXT    NOT NULL
@@ -49,7 +47,7 @@ SELECT usage_logs.id AS id,
             (coalesce(cost_nano_usd, 0) + coalesce(adjusted.delta, 0)) % 1000000000) END AS cost_usd,
     coalesce(prices.model, first_prices.model) AS priced_as,
     coalesce(prices.source, first_prices.source) AS price_source,
-    wait_ms, duration_ms, first_byte_ms, lower(hex(request_id)) AS request_id, backend_request_id
+    wait_ms, duration_ms, first_byte_ms, nullif(lower(hex(request_id)), '') AS request_id, backend_request_id
 FROM usage_logs
     LEFT JOIN users ON users.id = usage_logs.user_id
     LEFT JOIN groups ON groups.id = users.group_id

@@ -1,3 +1,4 @@
 //! What an operator sees of a running server.
 
 mod live;
+mod requests;
