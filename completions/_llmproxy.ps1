@@ -33,6 +33,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('costs', 'costs', [CompletionResultType]::ParameterValue, 'Show who used how many tokens, and what they cost')
             [CompletionResult]::new('limits', 'limits', [CompletionResultType]::ParameterValue, 'Show limits and what is left of them')
             [CompletionResult]::new('audit', 'audit', [CompletionResultType]::ParameterValue, 'Compare the ledger with all sums that are derived from it')
+            [CompletionResult]::new('top', 'top', [CompletionResultType]::ParameterValue, 'Watch who does what, on a terminal')
             [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'List the last requests, also those that were refused')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say everything that is known of a request')
             [CompletionResult]::new('price', 'price', [CompletionResultType]::ParameterValue, 'List, check and set prices of models')
@@ -780,6 +781,26 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             break
         }
+        'llmproxy;top' {
+            [CompletionResult]::new('--sort', '--sort', [CompletionResultType]::ParameterName, 'Sort by in_flight, waiting, requests, tokens, first_byte, refused, cost, budget or name')
+            [CompletionResult]::new('--filter', '--filter', [CompletionResultType]::ParameterName, 'Show only users whose name or group contains this')
+            [CompletionResult]::new('--interval', '--interval', [CompletionResultType]::ParameterName, 'Time between two looks')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
+            [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'Show users too who did nothing today')
+            [CompletionResult]::new('--once', '--once', [CompletionResultType]::ParameterName, 'Print the users once, as a list, and end')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON of `GET /admin/live` once, and end')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
         'llmproxy;log' {
             [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'Show only the requests of this user')
             [CompletionResult]::new('--status', '--status', [CompletionResultType]::ParameterName, 'Show only this status, such as 429 or 4xx')
@@ -1034,6 +1055,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('costs', 'costs', [CompletionResultType]::ParameterValue, 'Show who used how many tokens, and what they cost')
             [CompletionResult]::new('limits', 'limits', [CompletionResultType]::ParameterValue, 'Show limits and what is left of them')
             [CompletionResult]::new('audit', 'audit', [CompletionResultType]::ParameterValue, 'Compare the ledger with all sums that are derived from it')
+            [CompletionResult]::new('top', 'top', [CompletionResultType]::ParameterValue, 'Watch who does what, on a terminal')
             [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'List the last requests, also those that were refused')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say everything that is known of a request')
             [CompletionResult]::new('price', 'price', [CompletionResultType]::ParameterValue, 'List, check and set prices of models')
@@ -1154,6 +1176,9 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             break
         }
         'llmproxy;help;audit' {
+            break
+        }
+        'llmproxy;help;top' {
             break
         }
         'llmproxy;help;log' {

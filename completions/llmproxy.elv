@@ -30,6 +30,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand costs 'Show who used how many tokens, and what they cost'
             cand limits 'Show limits and what is left of them'
             cand audit 'Compare the ledger with all sums that are derived from it'
+            cand top 'Watch who does what, on a terminal'
             cand log 'List the last requests, also those that were refused'
             cand explain 'Say everything that is known of a request'
             cand price 'List, check and set prices of models'
@@ -713,6 +714,25 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
         }
+        &'llmproxy;top'= {
+            cand --sort 'Sort by in_flight, waiting, requests, tokens, first_byte, refused, cost, budget or name'
+            cand --filter 'Show only users whose name or group contains this'
+            cand --interval 'Time between two looks'
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --all 'Show users too who did nothing today'
+            cand --once 'Print the users once, as a list, and end'
+            cand --json 'Print the JSON of `GET /admin/live` once, and end'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
         &'llmproxy;log'= {
             cand --user 'Show only the requests of this user'
             cand --status 'Show only this status, such as 429 or 4xx'
@@ -943,6 +963,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand costs 'Show who used how many tokens, and what they cost'
             cand limits 'Show limits and what is left of them'
             cand audit 'Compare the ledger with all sums that are derived from it'
+            cand top 'Watch who does what, on a terminal'
             cand log 'List the last requests, also those that were refused'
             cand explain 'Say everything that is known of a request'
             cand price 'List, check and set prices of models'
@@ -1033,6 +1054,8 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         &'llmproxy;help;limits;try'= {
         }
         &'llmproxy;help;audit'= {
+        }
+        &'llmproxy;help;top'= {
         }
         &'llmproxy;help;log'= {
         }

@@ -34,6 +34,7 @@ complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "group" -d 'Put us
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "limits" -d 'Show limits and what is left of them'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "audit" -d 'Compare the ledger with all sums that are derived from it'
+complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "top" -d 'Watch who does what, on a terminal'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "log" -d 'List the last requests, also those that were refused'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "explain" -d 'Say everything that is known of a request'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "price" -d 'List, check and set prices of models'
@@ -530,6 +531,21 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -l csv -d 'Prin
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -l table -d 'Print a table with lines around it also in a pipe'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand top" -l sort -d 'Sort by in_flight, waiting, requests, tokens, first_byte, refused, cost, budget or name' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand top" -l filter -d 'Show only users whose name or group contains this' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand top" -l interval -d 'Time between two looks' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand top" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand top" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand top" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand top" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand top" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand top" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand top" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand top" -l all -d 'Show users too who did nothing today'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand top" -l once -d 'Print the users once, as a list, and end'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand top" -l json -d 'Print the JSON of `GET /admin/live` once, and end'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand top" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l user -d 'Show only the requests of this user' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l status -d 'Show only this status, such as 429 or 4xx' -r -f
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l since -d 'Begin at an age such as 1h, or at a time' -r -f
@@ -676,20 +692,21 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -s V -l version
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -s h -l help -d 'Print help'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -s V -l version -d 'Print version'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "serve" -d 'Run the proxy'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "user" -d 'Add, list, rename, rotate, forbid and delete users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "key" -d 'Add, list, change and revoke single keys of users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "group" -d 'Put users into groups, such as courses or teams'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "limits" -d 'Show limits and what is left of them'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "audit" -d 'Compare the ledger with all sums that are derived from it'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "log" -d 'List the last requests, also those that were refused'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "explain" -d 'Say everything that is known of a request'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "price" -d 'List, check and set prices of models'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "alert" -d 'List alerts, and try whether they arrive'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "usage" -d 'Show what you have used, with your own key'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "serve" -d 'Run the proxy'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "user" -d 'Add, list, rename, rotate, forbid and delete users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "key" -d 'Add, list, change and revoke single keys of users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "group" -d 'Put users into groups, such as courses or teams'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "limits" -d 'Show limits and what is left of them'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "audit" -d 'Compare the ledger with all sums that are derived from it'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "top" -d 'Watch who does what, on a terminal'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "log" -d 'List the last requests, also those that were refused'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "explain" -d 'Say everything that is known of a request'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "price" -d 'List, check and set prices of models'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "alert" -d 'List alerts, and try whether they arrive'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "usage" -d 'Show what you have used, with your own key'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "add" -d 'Add users and print their new keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "list" -d 'List users with masked keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "show" -d 'Show a user with all keys'

@@ -18,7 +18,11 @@ use crate::{
     limits::{BudgetCheck, BudgetRule, SharedLimits},
     model::{BudgetUnit, NanoUsd, format_utc, now_ms},
     sight::{LiveSnapshot, RequestState, UserActivity},
-    store::{StoreError, groups, reports, users},
+    store::{
+        StoreError, activity, groups, reports,
+        requests::{self, RequestFilter, RequestKind},
+        users,
+    },
 };
 
 /// Number of entries of each list if no other is asked for.
@@ -30,6 +34,8 @@ const MIN_SUMS_AGE: Duration = Duration::from_millis(500);
 /// The sums of today are read again when they are this many times as old as reading them took, so
 /// that no number of viewers keeps the database busy for more than a tenth of the time.
 const SUMS_AGE_FACTOR: u32 = 10;
+/// How far back errors are looked for in the database.
+const ERRORS_MS: i64 = 3_600_000;
 
 /// Shows what the server is doing now.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -46,6 +52,9 @@ pub struct ShowLive {
     /// What users are sorted by: a word of [`SortLiveBy`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<String>,
+    /// Only users whose name or group contains this, in whatever case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
     /// Users who did nothing today are listed too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub all: Option<bool>,
@@ -117,7 +126,8 @@ impl SortLiveBy {
 pub struct LiveActivity {
     /// UTC ISO 8601, as all times here.
     pub now: String,
-    /// Whether a server says this. A database alone knows only of cost and budgets.
+    /// Whether a server says this. The database alone knows of no waiting requests, of others when
+    /// they have run for a second, and of the newest errors.
     pub is_live: bool,
     /// Live requests of identified users, those that wait included.
     pub in_flight: u64,
@@ -219,6 +229,7 @@ impl Operation for ShowLive {
         Member::number("requests"),
         Member::number("errors"),
         Member::text("sort"),
+        Member::text("filter"),
         Member::flag("all"),
     ];
 
@@ -234,12 +245,23 @@ impl Operation for ShowLive {
             })?,
         };
         let today = context.today.read(context)?;
-        let snapshot = match &context.sight {
-            Some(sight) => sight.snapshot(),
-            None => LiveSnapshot::default(),
-        };
         let now_ms = now_ms();
+        let (snapshot, errors) = match &context.sight {
+            Some(sight) => {
+                let snapshot = sight.snapshot();
+                let errors = listed_errors(&today, &snapshot, most_errors);
+                (snapshot, errors)
+            }
+            None => by_ledger(context, &today, now_ms, most_errors)?,
+        };
         let mut users = listed_users(&today, &snapshot, now_ms, self.all == Some(true));
+        if let Some(filter) = self.filter.as_deref().map(str::trim) {
+            let filter = filter.to_lowercase();
+            let contains = |text: &str| text.to_lowercase().contains(&filter);
+            users.retain(|(_, user)| {
+                contains(&user.name) || user.group.as_deref().is_some_and(contains)
+            });
+        }
         let users_total = users.len();
         let limits = match &context.limits {
             Some(limits) => Arc::clone(limits),
@@ -271,7 +293,7 @@ impl Operation for ShowLive {
             users_total,
             users: users.into_iter().map(|(_, user)| user).collect(),
             requests: listed_requests(&today, &snapshot, now_ms, most_requests),
-            errors: listed_errors(&today, &snapshot, most_errors),
+            errors,
         })
     }
 }
@@ -341,7 +363,7 @@ fn listed_requests(
             started_at: format_utc(now_ms - ms(request.age)),
             duration_ms: u64::try_from(request.age.as_millis()).unwrap_or(u64::MAX),
             user: today.name(request.user_id),
-            endpoint: request.endpoint.to_owned(),
+            endpoint: request.endpoint.to_string(),
             model: (!request.model.is_empty()).then(|| request.model.clone()),
             state: match request.state {
                 RequestState::Reading => "reading",
@@ -369,6 +391,41 @@ fn listed_errors(today: &SumsOfToday, snapshot: &LiveSnapshot, most: usize) -> V
             request_id: Some(error.request_id.to_string()),
         })
         .collect()
+}
+
+/// Returns what the database says of the last minute, and the last errors.
+fn by_ledger(
+    context: &AdminContext,
+    today: &SumsOfToday,
+    now_ms: i64,
+    most_errors: usize,
+) -> Result<(LiveSnapshot, Vec<LiveError>), AdminError> {
+    let mut connection = context.connection()?;
+    let snapshot = activity::last_minute(&mut connection, now_ms)?;
+    let failed = RequestFilter {
+        user_id: None,
+        status: (400, 599),
+        limit: most_errors.max(1),
+    };
+    let (failed, _) = requests::since(&mut connection, now_ms - ERRORS_MS, failed)?;
+    let newest = failed.into_iter().rev().take(most_errors);
+    let errors = newest.map(|request| {
+        let (code, message) = match request.kind {
+            RequestKind::Refused { code, message } => (code, message),
+            RequestKind::Booked(booked) => (booked.outcome, String::new()),
+        };
+        LiveError {
+            at: format_utc(request.at_ms),
+            count: 1,
+            user: request.user_id.map(|id| today.name(id)),
+            endpoint: request.endpoint,
+            status: request.status,
+            code,
+            message,
+            request_id: request.request_id.map(|id| id.to_string()),
+        }
+    });
+    Ok((snapshot, errors.collect()))
 }
 
 fn ms(duration: Duration) -> i64 {

@@ -7,6 +7,7 @@ pub mod money;
 pub mod output;
 pub mod people;
 pub mod requests;
+pub mod top;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -91,6 +92,15 @@ pub enum Command {
     /// --server also with the budgets in the server's memory. The exit code is 1 if anything differs.
     #[command(after_long_help = limits::AUDIT_EXAMPLES)]
     Audit(limits::AuditArgs),
+
+    /// Watch who does what, on a terminal
+    ///
+    /// For each user: requests in flight and waiting, requests and tokens of the last minute, mean
+    /// time to the first byte, refusals, cost today, and how much of the fullest budget is used. With
+    /// --server it asks a running server. The file alone knows of a request when it has run for a
+    /// second, and of none that waits.
+    #[command(after_long_help = top::TOP_EXAMPLES)]
+    Top(Box<top::TopArgs>),
 
     /// List the last requests, also those that were refused
     ///

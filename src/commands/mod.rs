@@ -15,6 +15,7 @@ mod requests;
 mod serve;
 mod tables;
 mod target;
+mod top;
 mod usage;
 mod user;
 
@@ -73,6 +74,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
             GroupCommand::Delete(args) => group::delete(&args, matches, variables),
         },
         Command::Costs(args) => costs::run(&args, matches, variables),
+        Command::Top(args) => top::run(&args, matches, variables),
         Command::Log(args) => requests::log(&args, matches, variables),
         Command::Explain(args) => requests::explain(&args, matches, variables),
         Command::Audit(args) => audit::run(&args, matches, variables),

@@ -54,6 +54,14 @@ impl Target {
         })))
     }
 
+    /// Returns what is administered: an address or a file.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::File(context) => context.store.path().display().to_string(),
+            Self::Server(server) => server.url.clone(),
+        }
+    }
+
     /// Runs an operation.
     pub(super) fn run<O: Operation>(&self, operation: O) -> anyhow::Result<O::Answer> {
         match self {

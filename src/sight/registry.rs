@@ -46,6 +46,17 @@ pub struct UserActivity {
     pub last_seen: Option<Duration>,
 }
 
+impl LiveSnapshot {
+    /// Counts the live requests for their users.
+    pub fn count_requests(&mut self) {
+        for request in &self.requests {
+            let user = self.users.entry(request.user_id).or_default();
+            user.in_flight += 1;
+            user.waiting += u64::from(request.state == RequestState::Waiting);
+        }
+    }
+}
+
 impl Default for Sight {
     fn default() -> Self {
         let (clock_start, names) = (Instant::now(), Arc::<ModelNames>::default());
@@ -110,11 +121,7 @@ impl Sight {
         for (id, tokens) in self.ledger.tokens_in_minute(second) {
             snapshot.users.entry(id).or_default().minute.tokens += tokens;
         }
-        for request in &snapshot.requests {
-            let user = snapshot.users.entry(request.user_id).or_default();
-            user.in_flight += 1;
-            user.waiting += u64::from(request.state == RequestState::Waiting);
-        }
+        snapshot.count_requests();
         snapshot
             .requests
             .sort_by_key(|request| std::cmp::Reverse(request.age));

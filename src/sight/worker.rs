@@ -2,6 +2,7 @@
 //! and its counters. Its own thread writes it; others lock it for a moment when somebody asks.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -93,7 +94,7 @@ pub(super) struct UserState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestView {
     pub user_id: i64,
-    pub endpoint: &'static str,
+    pub endpoint: Cow<'static, str>,
     /// Empty if the request names none, or is not known yet.
     pub model: String,
     pub age: Duration,
@@ -169,7 +170,7 @@ impl WorkerSight {
         let live = state.live.iter();
         live.map(|(_, entry)| RequestView {
             user_id: entry.user_id,
-            endpoint: entry.endpoint,
+            endpoint: entry.endpoint.into(),
             model: match &entry.model {
                 LiveModel::Known(id) => names.get(id.index()).map_or("", |name| name).to_owned(),
                 LiveModel::Named(name) => name.to_string(),

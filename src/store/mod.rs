@@ -2,6 +2,7 @@
 //! each. Every call here blocks: servers call it from the blocking pool or the ledger's own thread.
 
 pub mod accounts;
+pub mod activity;
 pub mod alerts;
 pub mod audit;
 mod error;

@@ -89,6 +89,7 @@ impl Operation<'_> {
     }
 
     /// Requests of an administrator that are answered with this status. They are sent in their order.
+    #[allow(clippy::too_many_lines)] // a table
     fn requests_for(&self, status: u16) -> Vec<Request> {
         let post = |body: Value| Request::post(self.path, body.to_string());
         let get = |query: &str| self.with_query(query);
@@ -128,7 +129,7 @@ impl Operation<'_> {
                 .map(|id| get(&format!("request_id={id}")))
                 .into(),
             ("/admin/explain_request", 404) => vec![get("request_id=req_nowhere")],
-            ("/admin/live", 200) => ["", "all=true&sort=budget"].map(get).into(),
+            ("/admin/live", 200) => ["", "all=true&sort=budget&filter=e"].map(get).into(),
             ("/admin/gen_key", 409) | (_, 200) => vec![self.request()],
             ("/admin/list_costs", 400) => vec![get("last_hours=x")],
             ("/v1/usage", 400) => vec![get("by=user"), get("username=alice")],

@@ -3,6 +3,7 @@
 mod alerts;
 mod costs;
 mod limits;
+mod live;
 mod people;
 mod prices;
 mod requests;
@@ -10,6 +11,7 @@ mod requests;
 pub(super) use alerts::alerts;
 pub(super) use costs::{CostLines, dollars};
 pub(super) use limits::{audit, limits, tried_limits, tried_users};
+pub(super) use live::live_users;
 pub(super) use people::{groups, issued, keys, users};
 pub(super) use prices::{price, prices, repriced, unpriced};
 pub(super) use requests::{explanation, request_line, requests};

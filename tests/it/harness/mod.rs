@@ -7,6 +7,7 @@ mod client;
 mod namespaces;
 mod payload;
 mod proxy;
+mod screen;
 mod sockets;
 mod terminal;
 
@@ -21,6 +22,7 @@ pub use client::{Answer, Connection, Request};
 pub use namespaces::{in_own_namespaces, shell};
 pub use payload::*;
 pub use proxy::{BACKEND_KEY, Home, Proxy, Ran, Row};
+pub use screen::Screen;
 pub use sockets::{wait_until_proxy_let_go_of, wait_until_proxy_read_all_of};
 pub use terminal::Terminal;
 

@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::thread;
 
 use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{Winsize, tcgetwinsize, tcsetwinsize};
 
 use super::Ran;
 
@@ -47,12 +47,21 @@ impl Terminal {
         self.person.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Runs a command to its end. All that appears is in `stdout`, with plain line ends.
-    pub fn run(self, command: &mut Command) -> Ran {
-        // Without a terminal of its own that the tests were started from, whose size it would take.
+    /// Starts a command. Returns both sides, and the program.
+    pub(super) fn start(self, command: &Command, rows: u16) -> (File, File, Child) {
+        let mut size = tcgetwinsize(&self.program).unwrap();
+        size.ws_row = rows;
+        tcsetwinsize(&self.program, size).unwrap();
+        let child = self.spawn(command);
+        (self.person, self.program, child)
+    }
+
+    /// Spawns a command that has this as its controlling terminal, instead of the one that the tests
+    /// were started from, whose size it would take.
+    fn spawn(&self, command: &Command) -> Child {
         let mut detached = Command::new("setsid");
         detached
-            .arg("--wait")
+            .args(["--ctty", "--wait"])
             .arg(command.get_program())
             .args(command.get_args());
         detached
@@ -62,9 +71,13 @@ impl Terminal {
         detached.envs(variables.filter_map(|(name, value)| Some((name, value?))));
         let side = || self.program.try_clone().unwrap();
         detached.stdin(side()).stdout(side()).stderr(side());
-        let mut child = detached.spawn().unwrap();
-        // The command holds the terminal open too.
-        drop(detached);
+        // The command holds the terminal open too until it is dropped.
+        detached.spawn().unwrap()
+    }
+
+    /// Runs a command to its end. All that appears is in `stdout`, with plain line ends.
+    pub fn run(self, command: &mut Command) -> Ran {
+        let mut child = self.spawn(command);
         drop(self.program);
         let mut person = self.person;
         let reader = thread::spawn(move || {
