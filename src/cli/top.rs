@@ -52,14 +52,15 @@ Examples:
   llmproxy top --json | jq .cost_today
 
 Keys:
-  Up, Down, PgUp, PgDn, Home, End   move; j and k too
-  Tab         users, live requests, last errors
-  i w r t b x c u n   sort by in flight, waiting, requests, tokens, first byte,
-              refused (x), cost, budget used (u), name
-  < >         sort by the column to the left or right
-  /           filter users by name or group; Esc clears the filter
-  a           show users too who did nothing today, or only those who did
-  f           forbid the keys of the user, or allow them again, after a question
-  p           pause
-  ?           this help
-  q           quit; Ctrl-C too";
+  Up Down PgUp PgDn Home End   move; also j and k
+  Tab     users, live requests, last errors
+  i w r t sort by in flight, waiting, requests a minute, tokens a minute
+  b x c u sort by first byte, refused, cost today, budget used
+  n       sort by name
+  < >     sort by the column to the left or right
+  /       filter users by name or group; Esc clears the filter
+  a       show users too who did nothing today, or only those who did
+  f       forbid all keys of the selected user, or allow them; it asks first
+  p       pause
+  ?       this help
+  q       quit; also Ctrl-C";

@@ -122,7 +122,7 @@ fn the_list_is_filtered_sorted_resized_and_explained() {
     });
     screen.resize(120, 40);
     screen.type_keys("?");
-    screen.wait_for("forbid the keys of the user");
+    screen.wait_for("forbid all keys of the selected user");
     screen.type_keys("?q");
     assert_eq!(screen.end().code(), Some(0));
     screen.wait_until_restored();
