@@ -37,6 +37,14 @@ pub struct BookedSums {
 }
 
 impl BookedSums {
+    /// Adds other sums.
+    pub fn add_sums(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.usage = self.usage.saturating_add(other.usage);
+        self.cost = self.cost.saturating_add(other.cost);
+        self.unpriced += other.unpriced;
+    }
+
     fn add(&mut self, row: &BookedRow<'_>) {
         self.rows += 1;
         self.usage = self.usage.saturating_add(*row.usage);
