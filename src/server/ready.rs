@@ -100,11 +100,11 @@ impl Readiness {
             return Err(problem);
         }
         let proven = tokio::time::timeout(PROOF_TIMEOUT, self.prove()).await;
-        // The ledger decides what a failed write means: it may be set to serve all the same.
-        match (self.known_problem(), proven) {
-            (Some(problem), _) => Err(problem),
-            (None, Ok(())) => Ok(()),
-            (None, Err(_)) => Err(NotReady::Slow),
+        // A failed write has changed what the ledger accepts, if it matters.
+        match self.known_problem() {
+            Some(problem) => Err(problem),
+            None if proven.is_ok() || self.ledger.serves_unwritten() => Ok(()),
+            None => Err(NotReady::Slow),
         }
     }
 

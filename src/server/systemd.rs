@@ -117,13 +117,15 @@ impl Watchdog {
             None => true,
         };
         let micros: u64 = variable("WATCHDOG_USEC")?.parse().ok()?;
-        (is_ours && micros > 0).then(|| {
-            Arc::new(Self {
-                timeout: Duration::from_micros(micros),
-                start: Instant::now(),
-                pulses: Mutex::default(),
-            })
-        })
+        (is_ours && micros > 0).then(|| Arc::new(Self::new(Duration::from_micros(micros))))
+    }
+
+    fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            start: Instant::now(),
+            pulses: Mutex::default(),
+        }
     }
 
     /// Watches the worker on whose thread this is called.
@@ -149,7 +151,7 @@ impl Watchdog {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                match self.problem(&ledger) {
+                match self.problem(ledger.is_alive()) {
                     None => notifier.send("WATCHDOG=1"),
                     Some(problem) => {
                         log::error!(
@@ -162,8 +164,8 @@ impl Watchdog {
     }
 
     /// Returns what only a restart can mend.
-    fn problem(&self, ledger: &Ledger) -> Option<&'static str> {
-        if !ledger.is_alive() {
+    fn problem(&self, has_ledger: bool) -> Option<&'static str> {
+        if !has_ledger {
             return Some("the ledger's thread has died");
         }
         let oldest = self.now_ms().saturating_sub(self.half_timeout_ms());
@@ -181,5 +183,41 @@ impl Watchdog {
 
     fn now_ms(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stuck_worker_and_a_dead_ledger_stop_the_signs_of_life() {
+        let watchdog = Watchdog::new(Duration::from_millis(100));
+        assert_eq!(watchdog.problem(true), None);
+        assert!(watchdog.problem(false).is_some());
+        let pulse = Arc::new(Pulse(AtomicU64::new(0)));
+        watchdog.pulses.lock().unwrap().push(Arc::downgrade(&pulse));
+        std::thread::sleep(Duration::from_millis(60));
+        assert_eq!(watchdog.problem(true), Some("a worker is stuck"));
+        pulse.0.store(watchdog.now_ms(), Ordering::Relaxed);
+        assert_eq!(watchdog.problem(true), None);
+        drop(pulse);
+        std::thread::sleep(Duration::from_millis(60));
+        assert_eq!(watchdog.problem(true), None, "that worker has ended");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_socket_is_a_path_or_an_abstract_name() {
+        use std::os::linux::net::SocketAddrExt;
+        let address = |name: &str| address_of(OsStr::new(name)).ok();
+        let path = address("/run/systemd/notify").unwrap();
+        assert_eq!(
+            path.as_pathname().unwrap().to_str(),
+            Some("/run/systemd/notify")
+        );
+        let name = address("@llmproxy/notify").unwrap();
+        assert_eq!(name.as_abstract_name(), Some(&b"llmproxy/notify"[..]));
+        assert!(address("vsock:2:9999").is_none() && address("relative").is_none());
     }
 }

@@ -142,7 +142,13 @@ impl Ledger {
     /// Returns whether new requests may be served.
     #[must_use]
     pub fn accepts_requests(&self) -> bool {
-        self.writes() || self.shared.on_failure == OnFailure::Serve && self.is_alive()
+        self.writes() || self.serves_unwritten() && self.is_alive()
+    }
+
+    /// Returns whether requests are served while rows cannot be written.
+    #[must_use]
+    pub fn serves_unwritten(&self) -> bool {
+        self.shared.on_failure == OnFailure::Serve
     }
 
     /// Returns whether the last attempt to write was successful.

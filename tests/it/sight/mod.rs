@@ -1,3 +1,10 @@
 //! What an operator sees of a running server.
 
 mod live;
+mod metrics;
+mod monitoring;
+mod prometheus;
+mod ready;
+mod scrape;
+#[cfg(target_os = "linux")]
+mod systemd;
