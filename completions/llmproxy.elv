@@ -30,6 +30,8 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand costs 'Show who used how many tokens, and what they cost'
             cand limits 'Show limits and what is left of them'
             cand audit 'Compare the ledger with all sums that are derived from it'
+            cand log 'List the last requests, also those that were refused'
+            cand explain 'Say everything that is known of a request'
             cand price 'List, check and set prices of models'
             cand alert 'List alerts, and try whether they arrive'
             cand usage 'Show what you have used, with your own key'
@@ -64,6 +66,8 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --on-ledger-failure 'What to do while rows cannot be written: refuse, serve'
             cand --admin-token 'Token that opens /admin to every machine'
             cand --admin-allow 'Networks that may call /admin without a token'
+            cand --metrics-allow 'Networks that may read /metrics without a token'
+            cand --metrics-users 'Whether /metrics has figures of each user'
             cand --alert-webhook 'URLs that alerts are sent to, separated by commas'
             cand --alert-secret 'Secret that alerts are signed with'
             cand --rust-log 'What to log, as env_logger reads it'
@@ -711,6 +715,43 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
         }
+        &'llmproxy;log'= {
+            cand --user 'Show only the requests of this user'
+            cand --status 'Show only this status, such as 429 or 4xx'
+            cand --since 'Begin at an age such as 1h, or at a time'
+            cand -n 'Show no more than the newest of these'
+            cand --limit 'Show no more than the newest of these'
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand -f 'Go on with new requests as they are booked, until it is interrupted'
+            cand --follow 'Go on with new requests as they are booked, until it is interrupted'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand --csv 'Print CSV with a header line'
+            cand --table 'Print a table with lines around it also in a pipe'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'llmproxy;explain'= {
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
         &'llmproxy;price'= {
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
             cand -h 'Print help (see more with ''--help'')'
@@ -904,6 +945,8 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand costs 'Show who used how many tokens, and what they cost'
             cand limits 'Show limits and what is left of them'
             cand audit 'Compare the ledger with all sums that are derived from it'
+            cand log 'List the last requests, also those that were refused'
+            cand explain 'Say everything that is known of a request'
             cand price 'List, check and set prices of models'
             cand alert 'List alerts, and try whether they arrive'
             cand usage 'Show what you have used, with your own key'
@@ -992,6 +1035,10 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         &'llmproxy;help;limits;try'= {
         }
         &'llmproxy;help;audit'= {
+        }
+        &'llmproxy;help;log'= {
+        }
+        &'llmproxy;help;explain'= {
         }
         &'llmproxy;help;price'= {
             cand list 'List prices: of one model with all details, or of all models whose names contain a text'

@@ -34,6 +34,8 @@ complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "group" -d 'Put us
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "limits" -d 'Show limits and what is left of them'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "audit" -d 'Compare the ledger with all sums that are derived from it'
+complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "log" -d 'List the last requests, also those that were refused'
+complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "explain" -d 'Say everything that is known of a request'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "price" -d 'List, check and set prices of models'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "alert" -d 'List alerts, and try whether they arrive'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "usage" -d 'Show what you have used, with your own key'
@@ -66,6 +68,8 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l ledger-sync 
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l on-ledger-failure -d 'What to do while rows cannot be written: refuse, serve' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l admin-token -d 'Token that opens /admin to every machine' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l admin-allow -d 'Networks that may call /admin without a token' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l metrics-allow -d 'Networks that may read /metrics without a token' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l metrics-users -d 'Whether /metrics has figures of each user' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l alert-webhook -d 'URLs that alerts are sent to, separated by commas' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l alert-secret -d 'Secret that alerts are signed with' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l rust-log -d 'What to log, as env_logger reads it' -r
@@ -528,6 +532,33 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -l csv -d 'Prin
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -l table -d 'Print a table with lines around it also in a pipe'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand audit" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l user -d 'Show only the requests of this user' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l status -d 'Show only this status, such as 429 or 4xx' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l since -d 'Begin at an age such as 1h, or at a time' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -s n -l limit -d 'Show no more than the newest of these' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -s f -l follow -d 'Go on with new requests as they are booked, until it is interrupted'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l csv -d 'Print CSV with a header line'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -l table -d 'Print a table with lines around it also in a pipe'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand log" -s V -l version -d 'Print version'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand explain" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand explain" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand explain" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand explain" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand explain" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand explain" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand explain" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand explain" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand explain" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and not __fish_seen_subcommand_from list check set unset fetch-file help" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and not __fish_seen_subcommand_from list check set unset fetch-file help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and not __fish_seen_subcommand_from list check set unset fetch-file help" -s V -l version -d 'Print version'
@@ -647,18 +678,20 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -s V -l version
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -s h -l help -d 'Print help'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -s V -l version -d 'Print version'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "serve" -d 'Run the proxy'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "user" -d 'Add, list, rename, rotate, forbid and delete users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "key" -d 'Add, list, change and revoke single keys of users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "group" -d 'Put users into groups, such as courses or teams'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "limits" -d 'Show limits and what is left of them'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "audit" -d 'Compare the ledger with all sums that are derived from it'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "price" -d 'List, check and set prices of models'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "alert" -d 'List alerts, and try whether they arrive'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "usage" -d 'Show what you have used, with your own key'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit price alert usage generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "serve" -d 'Run the proxy'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "user" -d 'Add, list, rename, rotate, forbid and delete users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "key" -d 'Add, list, change and revoke single keys of users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "group" -d 'Put users into groups, such as courses or teams'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "limits" -d 'Show limits and what is left of them'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "audit" -d 'Compare the ledger with all sums that are derived from it'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "log" -d 'List the last requests, also those that were refused'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "explain" -d 'Say everything that is known of a request'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "price" -d 'List, check and set prices of models'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "alert" -d 'List alerts, and try whether they arrive'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "usage" -d 'Show what you have used, with your own key'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit log explain price alert usage generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "add" -d 'Add users and print their new keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "list" -d 'List users with masked keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "show" -d 'Show a user with all keys'

@@ -31,7 +31,8 @@ impl Notifier {
     pub fn from_env() -> Self {
         match std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) {
             Some(name) => Self::of_socket(&name).unwrap_or_else(|error| {
-                log::warn!("systemd: cannot use NOTIFY_SOCKET={name:?}: {error}");
+                let name = name.to_string_lossy();
+                log::warn!("systemd: cannot use the socket: NOTIFY_SOCKET={name:?}: {error}");
                 Self::default()
             }),
             None => Self::default(),

@@ -42,8 +42,11 @@ pub(super) struct Figures {
     pub(super) started_at: Duration,
 }
 
+/// Returns the number of tokens of a type.
+type TokenCount = fn(&Usage) -> u64;
+
 /// The types of tokens. All but `input` and `output` are parts of these.
-const TOKEN_TYPES: [(&str, fn(&Usage) -> u64); 12] = [
+const TOKEN_TYPES: [(&str, TokenCount); 12] = [
     ("input", |usage| usage.input),
     ("output", |usage| usage.output),
     ("cached", |usage| usage.cached),

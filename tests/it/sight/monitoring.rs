@@ -133,9 +133,8 @@ fn the_dashboard_and_the_rules_use_what_a_server_has() {
             let named = legend.split("{{").skip(1);
             for label in named.filter_map(|part| part.split("}}").next()) {
                 let expression = target["expr"].as_str().unwrap();
-                let by = format!("{label}");
                 assert!(
-                    expression.contains(&by) || label == "instance",
+                    expression.contains(label) || label == "instance",
                     "{legend}: {expression}"
                 );
             }
