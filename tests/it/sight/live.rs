@@ -52,7 +52,7 @@ fn requests_are_seen_while_they_wait_and_run() {
         "--group",
         "course",
         "--budget",
-        "100tokens/day",
+        "100ktokens/day",
     ]);
     let bob = proxy.user("bob");
     let mut first = proxy.start(&Request::post(CHAT, ask("gpt-4.1-mini")).key(&alice));
@@ -111,8 +111,8 @@ fn requests_are_seen_while_they_wait_and_run() {
             &json!("day"),
             &json!("tokens"),
             &json!(10),
-            &json!(100),
-            &json!(0.1)
+            &json!(100_000),
+            &json!(0.0001)
         )
     );
     // The same figures as those of the report.

@@ -37,7 +37,8 @@ fn figures_are_exact_after_mixed_requests() {
         if request.asks_to_stream() {
             wire.sse(&crate::harness::counted_stream(7, 5));
         } else {
-            wire.json(&chat_completion(19, 10));
+            let model = asked["model"].as_str().unwrap();
+            wire.json(&chat_completion(19, 10).replace("gpt-4.1-mini-2025-04-14", model));
         }
     });
     let home = Home::new(&backend);
