@@ -103,24 +103,26 @@ impl Readiness {
         // A failed write has changed what the ledger accepts, if it matters.
         match self.known_problem() {
             Some(problem) => Err(problem),
-            None if proven.is_ok() || self.ledger.serves_unwritten() => Ok(()),
+            None if proven == Ok(true) || self.ledger.serves_unwritten() => Ok(()),
             None => Err(NotReady::Slow),
         }
     }
 
-    /// Waits until a write is acknowledged, unless one was a moment ago.
-    async fn prove(&self) {
+    /// Waits until a write is acknowledged, unless one was a moment ago. Returns whether it was
+    /// successful.
+    async fn prove(&self) -> bool {
         let mut proof = self.proof.lock().await;
         let is_good = |at: Instant| at.elapsed() < PROOF_LASTS;
         if proof.written_at.is_some_and(is_good) {
-            return;
+            return true;
         }
         let pending = proof.pending.get_or_insert_with(|| self.ledger.probe());
-        let written = pending.await;
+        let is_written = matches!(pending.await, Ok(Ok(())));
         proof.pending = None;
-        if let Ok(Ok(())) = written {
+        if is_written {
             proof.written_at = Some(Instant::now());
         }
+        is_written
     }
 }
 

@@ -18,6 +18,9 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::store::ledger::Ledger;
 
+/// The least time that a watchdog is taken to wait, so that its timers are no busy loops.
+const MIN_TIMEOUT: Duration = Duration::from_millis(10);
+
 /// Sends messages to systemd, if it has started this process and waits for them.
 #[derive(Default)]
 pub struct Notifier {
@@ -118,7 +121,8 @@ impl Watchdog {
             None => true,
         };
         let micros: u64 = variable("WATCHDOG_USEC")?.parse().ok()?;
-        (is_ours && micros > 0).then(|| Arc::new(Self::new(Duration::from_micros(micros))))
+        let timeout = Duration::from_micros(micros).max(MIN_TIMEOUT);
+        (is_ours && micros > 0).then(|| Arc::new(Self::new(timeout)))
     }
 
     fn new(timeout: Duration) -> Self {

@@ -161,16 +161,16 @@ impl MetricsParts {
     /// Returns all figures as text. It blocks.
     fn text(&self, format: Format) -> Result<String, std::fmt::Error> {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let booked = self.sight.ledger().sums();
+        let ledger = self.sight.ledger();
         let users = self
             .shows_users
-            .then(|| self.users(&booked.by_user, &mut names));
+            .then(|| self.users(&ledger.user_sums(), &mut names));
         let (in_flight, waiting) = self.sight.in_flight_and_waiting();
         let started_at = self.started_at.duration_since(UNIX_EPOCH);
         let figures = Figures {
             format,
             sums: self.sight.sums(),
-            booked,
+            booked: ledger.sums(),
             users,
             in_flight,
             waiting,
@@ -184,7 +184,8 @@ impl MetricsParts {
         figures.into_text()
     }
 
-    /// Returns what each user has used. A name that cannot be read is the last one that was known.
+    /// Returns what each user has used, by name. If the names cannot be read, they are those that
+    /// were known last.
     fn users(
         &self,
         by_user: &[(i64, BookedSums)],

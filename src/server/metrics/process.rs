@@ -26,8 +26,11 @@ impl ProcessFigures {
         let files = fs::read_dir("/proc/self/fd").ok();
         // One of them is the directory that is being read.
         figures.open_files = files.map(|files| (files.count() as u64).saturating_sub(1));
-        let limit = rlimit::getrlimit(rlimit::Resource::NOFILE).ok();
-        figures.max_files = limit.map(|(soft, _)| soft);
+        #[cfg(unix)]
+        {
+            let limit = rlimit::getrlimit(rlimit::Resource::NOFILE).ok();
+            figures.max_files = limit.map(|(soft, _)| soft);
+        }
         figures
     }
 
