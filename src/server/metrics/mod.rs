@@ -64,8 +64,8 @@ enum Format {
 }
 
 impl Format {
-    /// Chooses the form for the header `Accept`. It is OpenMetrics unless the older one alone is asked
-    /// for, as by `promtool` and scrapers that do not know the newer one.
+    /// Chooses the form for the header `Accept`. It is OpenMetrics unless `text/plain` is asked for and
+    /// OpenMetrics is not, as by scrapers that do not know it.
     fn of(headers: &HeaderMap) -> Self {
         let mut accepted = headers
             .get_all(header::ACCEPT)
