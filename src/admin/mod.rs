@@ -3,6 +3,7 @@
 
 mod alerts;
 mod audit;
+mod budget_ratios;
 mod bulk;
 mod costs;
 mod error;
@@ -28,6 +29,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use alerts::{ListAlerts, TestAlert};
 pub use audit::{Audit, AuditCheck, AuditReport};
+pub use budget_ratios::{BudgetKey, budget_ratios};
 pub use bulk::{AddUsers, IssuedKeys, UserLine};
 pub use costs::{ListCosts, Window};
 pub use error::AdminError;

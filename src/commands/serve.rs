@@ -3,7 +3,8 @@
 
 use std::{
     io,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex, atomic::AtomicBool},
+    time::SystemTime,
 };
 
 use anyhow::{Context, bail};
@@ -36,7 +37,7 @@ use crate::{
         state::Shared,
     },
     server::{
-        AdminAccess, AdminParts, ServerParts,
+        AdminAccess, AdminParts, MetricsParts, Notifier, Readiness, ServerParts, Watchdog,
         alerts::{self as alert_sender, AlertParts, save_rest},
         listen, until_signalled,
     },
@@ -202,7 +203,7 @@ fn serve(
     let shared = Shared {
         endpoints: config.endpoints,
         admission,
-        ledger,
+        ledger: ledger.clone(),
         estimator,
         alerts: sink,
         sight: Arc::clone(&sight),
@@ -219,25 +220,41 @@ fn serve(
         reconcile_interval: config.reconcile_interval,
         has_reconciler: AtomicBool::new(false),
     };
+    let context = AdminContext {
+        store: store.clone(),
+        key_storage: config.key_storage,
+        calendar: config.calendar.clone(),
+        prices: PriceFile::Read(price_file),
+        limits: Some(Arc::clone(&limits.shared)),
+        sight: Some(Arc::clone(&sight)),
+        today: Today::default(),
+        on_change: Some(refresh_keys(keys)),
+    };
+    let metrics = MetricsParts {
+        sight,
+        ledger: ledger.clone(),
+        limits: Arc::clone(&limits.shared),
+        connector: Arc::clone(connector),
+        readiness: Arc::new(Readiness::new(ledger.clone(), Arc::clone(&drain))),
+        context: context.clone(),
+        networks: config.metrics_allow.clone(),
+        shows_users: config.metrics_users,
+        started_at: SystemTime::now(),
+        names: Mutex::default(),
+    };
     let admin = AdminParts {
-        context: AdminContext {
-            store: store.clone(),
-            key_storage: config.key_storage,
-            calendar: config.calendar.clone(),
-            prices: PriceFile::Read(price_file),
-            limits: Some(Arc::clone(&limits.shared)),
-            sight: Some(sight),
-            today: Today::default(),
-            on_change: Some(refresh_keys(keys)),
-        },
+        context,
         access: AdminAccess::new(config.admin_token.as_ref(), config.admin_allow.clone()),
         max_body_bytes: config.max_body_bytes,
         throttle,
     };
+    let watchdog = Watchdog::from_env();
     let parts = ServerParts {
         shared: Arc::new(shared),
         connector: Arc::clone(connector),
         admin: Arc::new(admin),
+        metrics: Arc::new(metrics),
+        watchdog: watchdog.clone(),
         client_header_timeout: config.client_header_timeout,
     };
     actix_web::rt::System::new().block_on(async {
@@ -253,8 +270,13 @@ fn serve(
             );
         }
         alert_sender::start(alert_parts);
+        let notifier = Arc::new(Notifier::from_env());
+        notifier.ready(&format!("Serving on {}:{}", config.host, config.port));
+        if let Some(watchdog) = watchdog {
+            watchdog.start(Arc::clone(&notifier), ledger);
+        }
         listening
-            .run(drain, config.shutdown_grace)
+            .run(drain, config.shutdown_grace, &notifier)
             .await
             .context("the server failed")
     })

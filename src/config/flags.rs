@@ -16,6 +16,7 @@ const SERVER: &str = "Server";
 const DATABASE: &str = "Database";
 const REMOTE: &str = "Remote server";
 const ADMIN: &str = "Admin API";
+const METRICS: &str = "Metrics";
 const ALERTS: &str = "Alerts";
 const LOG: &str = "Log";
 
@@ -182,6 +183,20 @@ pub struct ServeSettings {
     /// /admin to everybody.
     #[arg(long, env = table::ADMIN_ALLOW.variable, hide_env_values = true, value_name = "NETWORKS", help_heading = ADMIN)]
     pub(super) admin_allow: Option<String>,
+
+    /// Networks that may read /metrics without a token
+    ///
+    /// Without it, those may who may call /admin. The address of the connection counts, not one that
+    /// a header claims.
+    #[arg(long, env = table::METRICS_ALLOW.variable, hide_env_values = true, value_name = "NETWORKS", help_heading = METRICS)]
+    pub(super) metrics_allow: Option<String>,
+
+    /// Whether /metrics has figures of each user
+    ///
+    /// Each user has some ten time series then. With false, budgets of users are one figure: the
+    /// largest part that any user has used.
+    #[arg(long, env = table::METRICS_USERS.variable, hide_env_values = true, default_value = table::METRICS_USERS.default, value_name = "true|false", help_heading = METRICS)]
+    pub(super) metrics_users: String,
 
     /// URLs that alerts are sent to, separated by commas
     ///

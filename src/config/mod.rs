@@ -60,6 +60,9 @@ pub struct Config {
     pub reconcile_interval: Duration,
     pub admin_token: Option<Secret>,
     pub admin_allow: Vec<IpNet>,
+    pub metrics_allow: Vec<IpNet>,
+    /// Users have time series of their own.
+    pub metrics_users: bool,
     pub alert_webhooks: Vec<Webhook>,
     pub alert_secret: Option<Secret>,
     pub ledger_sync: Sync,
@@ -128,7 +131,14 @@ impl Config {
             )?,
             queue_timeout: read.time(&table::QUEUE_TIMEOUT, &settings.queue_timeout)?,
             admin_token: read.admin_token(settings.admin_token.as_deref())?,
-            admin_allow: read.networks(settings.admin_allow.as_deref())?,
+            admin_allow: read.networks(&table::ADMIN_ALLOW, settings.admin_allow.as_deref())?,
+            metrics_allow: read
+                .networks(&table::METRICS_ALLOW, settings.metrics_allow.as_deref())?,
+            metrics_users: read.choice(
+                &table::METRICS_USERS,
+                &settings.metrics_users,
+                [("true", true), ("false", false)],
+            )?,
             alert_webhooks: read.webhooks(settings.alert_webhook.as_deref())?,
             alert_secret: read.secret(&table::ALERT_SECRET, settings.alert_secret.as_deref())?,
             ledger_sync: read.choice(

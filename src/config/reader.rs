@@ -243,7 +243,11 @@ impl Reader<'_> {
         })
     }
 
-    pub(super) fn networks(&self, text: Option<&str>) -> Result<Vec<IpNet>, SettingError> {
+    pub(super) fn networks(
+        &self,
+        setting: &Setting,
+        text: Option<&str>,
+    ) -> Result<Vec<IpNet>, SettingError> {
         let text = text.unwrap_or_default();
         text.split([',', ' '])
             .map(str::trim)
@@ -252,7 +256,7 @@ impl Reader<'_> {
                 let address = part.parse::<IpAddr>().map(IpNet::from);
                 part.parse::<IpNet>()
                     .or(address)
-                    .map_err(|_| self.not_accepted(&table::ADMIN_ALLOW, Some(text)))
+                    .map_err(|_| self.not_accepted(setting, Some(text)))
             })
             .collect()
     }

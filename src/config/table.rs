@@ -23,6 +23,8 @@ pub struct VariableOnly {
 
 const TIME: &str = "a time such as 30s, 2m or 500ms, from 0s up to 1 year";
 const TIMEOUT: &str = "a time above 0s such as 30s, 2m or 500ms, up to 1 year";
+const NETWORKS: &str =
+    "networks and addresses separated by commas or spaces, such as 10.0.0.0/8,192.168.1.5,::1";
 const HEADER_VALUE: &str =
     "printable ASCII characters without spaces, not beginning or ending with a quotation mark";
 
@@ -61,7 +63,7 @@ pub const RECONCILE_INTERVAL: Setting = setting("RECONCILE_INTERVAL", "60s", TIM
 pub const EXTRA_ENDPOINTS: Setting = setting(
     "EXTRA_ENDPOINTS",
     "",
-    "paths separated by commas or spaces, such as /v1/rerank,/v1/score/*,/tokenize; not /admin, /health, and paths that \
+    "paths separated by commas or spaces, such as /v1/rerank,/v1/score/*,/tokenize; not /admin, /health, /ready, /metrics, and paths that \
      stay closed because they hand out credentials or hold what users have stored",
 );
 pub const HOST: Setting = setting("HOST", "0.0.0.0", "an IP address or a host name");
@@ -116,11 +118,9 @@ pub const ADMIN_TOKEN_FILE: Setting = setting(
     "",
     "the path of a file that has nothing but the token",
 );
-pub const ADMIN_ALLOW: Setting = setting(
-    "ADMIN_ALLOW",
-    "",
-    "networks and addresses separated by commas or spaces, such as 10.0.0.0/8,192.168.1.5,::1",
-);
+pub const ADMIN_ALLOW: Setting = setting("ADMIN_ALLOW", "", NETWORKS);
+pub const METRICS_ALLOW: Setting = setting("METRICS_ALLOW", "", NETWORKS);
+pub const METRICS_USERS: Setting = setting("METRICS_USERS", "false", "true or false");
 pub const LOG_FORMAT: Setting = setting("LOG_FORMAT", "text", "text or json");
 pub const RUST_LOG: Setting = setting(
     "RUST_LOG",
@@ -129,7 +129,7 @@ pub const RUST_LOG: Setting = setting(
 );
 
 /// Every setting that has a flag.
-pub const SETTINGS: [&Setting; 33] = [
+pub const SETTINGS: [&Setting; 35] = [
     &OPENAI_BACKEND_URL,
     &OPENAI_BASE_URL,
     &OPENAI_API_KEY,
@@ -157,6 +157,8 @@ pub const SETTINGS: [&Setting; 33] = [
     &ON_LEDGER_FAILURE,
     &ADMIN_TOKEN,
     &ADMIN_ALLOW,
+    &METRICS_ALLOW,
+    &METRICS_USERS,
     &ALERT_WEBHOOK,
     &ALERT_SECRET,
     &LLMPROXY_SERVER,

@@ -134,6 +134,8 @@ pub enum Entry {
     Expired {
         made_before_ms: i64,
     },
+    /// Nothing is to be kept: its writing proves that the database can be written.
+    Probe,
 }
 
 /// How far an answer has come.
@@ -164,7 +166,8 @@ impl Entry {
             | Self::Noted(_)
             | Self::Refused(_)
             | Self::Unnoted(_)
-            | Self::Expired { .. } => Usage::default(),
+            | Self::Expired { .. }
+            | Self::Probe => Usage::default(),
         }
     }
 

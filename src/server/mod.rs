@@ -3,7 +3,10 @@
 mod access;
 mod admin;
 pub mod alerts;
+mod metrics;
 mod own_usage;
+mod ready;
+mod systemd;
 
 use std::{
     io,
@@ -12,13 +15,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, web};
+use actix_web::{
+    App, FromRequest, Handler, HttpServer, Resource, Responder, dev::ServerHandle, web,
+};
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use access::AdminAccess;
 pub use admin::{INVALID_ENTRIES, admin_routes};
+pub use metrics::MetricsParts;
 pub use own_usage::OwnUsage;
+pub use ready::{NotReady, Readiness};
+pub use systemd::{Notifier, Watchdog};
 
 use crate::{
     admin::AdminContext,
@@ -55,6 +63,9 @@ pub struct ServerParts {
     pub shared: Arc<Shared>,
     pub connector: Arc<Connector>,
     pub admin: Arc<AdminParts>,
+    pub metrics: Arc<MetricsParts>,
+    /// `None` if nobody watches this process.
+    pub watchdog: Option<Arc<Watchdog>>,
     /// Time limit for a client to send the head of a request.
     pub client_header_timeout: Duration,
 }
@@ -83,23 +94,24 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
         shared,
         connector,
         admin,
+        metrics,
+        watchdog,
         client_header_timeout,
     } = parts;
     let server = HttpServer::new(move || {
         let worker = web::Data::new(Worker::new(Arc::clone(&shared), Arc::clone(&connector)));
         reconciler::start(&worker);
+        if let Some(watchdog) = &watchdog {
+            watchdog.watch_worker();
+        }
         App::new()
             .app_data(worker)
             .app_data(web::Data::from(Arc::clone(&admin)))
-            .service(
-                web::resource("/health")
-                    .route(web::get().to(health))
-                    .route(web::head().to(health))
-                    .default_service(web::to(|| async {
-                        let id = RequestId::new(now_ms());
-                        ApiError::method_not_allowed("GET").to_response(ErrorShape::OpenAi, id)
-                    })),
-            )
+            .app_data(web::Data::from(Arc::clone(&metrics)))
+            .app_data(web::Data::from(Arc::clone(&metrics.readiness)))
+            .service(read_only("/health", ready::health))
+            .service(read_only("/ready", ready::ready))
+            .service(read_only("/metrics", metrics::handle))
             .service(admin::routes())
             .service(web::resource(own_usage::PATH).to(own_usage::handle))
             .default_service(web::to(proxy::handle))
@@ -119,6 +131,22 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
         server: server.run(),
         addresses,
     })
+}
+
+/// Makes the route of a path that is served for GET and HEAD.
+fn read_only<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+        .default_service(web::to(|| async {
+            let id = RequestId::new(now_ms());
+            ApiError::method_not_allowed("GET, HEAD").to_response(ErrorShape::OpenAi, id)
+        }))
 }
 
 /// Makes the kernel notice a client that vanished or stopped reading, so that it does not keep its
@@ -143,7 +171,12 @@ impl Listening {
     ///
     /// # Errors
     /// [`io::Error`] if signals cannot be received or the server fails.
-    pub async fn run(self, drain: Arc<Drain>, grace: Duration) -> io::Result<()> {
+    pub async fn run(
+        self,
+        drain: Arc<Drain>,
+        grace: Duration,
+        notifier: &Notifier,
+    ) -> io::Result<()> {
         let mut signals = Signals::new()?;
         let handle = self.server.handle();
         let mut serving = std::pin::pin!(self.server);
@@ -151,6 +184,7 @@ impl Listening {
             result = &mut serving => return result,
             name = signals.next() => log::info!("stopping: signal={name} answers={} grace={grace:?}", drain.in_flight()),
         }
+        notifier.stopping();
         let began = Instant::now();
         let graceful = tokio::select! {
             result = &mut serving => return result,
@@ -324,9 +358,4 @@ impl Signals {
     async fn again(&mut self) -> &'static str {
         self.next().await
     }
-}
-
-/// Answers `GET /health`: the process serves. It needs no key and says nothing about the backend.
-async fn health() -> HttpResponse {
-    HttpResponse::Ok().json(serde_json::json!({ "status": "ok" }))
 }

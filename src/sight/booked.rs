@@ -37,6 +37,14 @@ pub struct BookedSums {
 }
 
 impl BookedSums {
+    /// Adds other sums.
+    pub fn add_sums(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.usage = self.usage.saturating_add(other.usage);
+        self.cost = self.cost.saturating_add(other.cost);
+        self.unpriced += other.unpriced;
+    }
+
     fn add(&mut self, row: &BookedRow<'_>) {
         self.rows += 1;
         self.usage = self.usage.saturating_add(*row.usage);
@@ -53,8 +61,6 @@ impl BookedSums {
 pub struct LedgerSums {
     /// By model; models beyond the first 200 are `other`.
     pub by_model: Vec<(Arc<str>, BookedSums)>,
-    /// By user id.
-    pub by_user: Vec<(i64, BookedSums)>,
     /// Durations of commits.
     pub commits: Histogram,
 }
@@ -132,13 +138,17 @@ impl LedgerSight {
                 .filter(|(sums, _)| sums.rows > 0)
                 .map(|(sums, name)| (name, *sums))
                 .collect(),
-            by_user: state
-                .by_user
-                .iter()
-                .map(|(id, user)| (*id, user.sums))
-                .collect(),
             commits: state.commits,
         }
+    }
+
+    /// Returns the sums of each user since the server started, by id. The ledger's thread waits
+    /// meanwhile, about a millisecond for 20,000 users.
+    #[must_use]
+    pub fn user_sums(&self) -> Vec<(i64, BookedSums)> {
+        let state = self.lock();
+        let users = state.by_user.iter();
+        users.map(|(id, user)| (*id, user.sums)).collect()
     }
 
     /// Returns the tokens of each user that were booked in the minute that ends with a second.
@@ -196,6 +206,10 @@ mod tests {
         );
         assert_eq!((of("b").unpriced, of("b").cost), (1, NanoUsd(0)));
         assert_eq!(of("other").rows, 1, "no client makes values out of nothing");
+        let mut users = sight.user_sums();
+        users.sort_unstable_by_key(|(id, _)| *id);
+        let rows: Vec<_> = users.iter().map(|(id, sums)| (*id, sums.rows)).collect();
+        assert_eq!(rows, [(1, 2), (2, 2)]);
         let mut tokens = sight.tokens_in_minute(0);
         tokens.sort_unstable();
         assert_eq!(tokens, [(1, 10), (2, 20)]);

@@ -128,7 +128,8 @@ impl ServerRun {
         self.sign(connection)
     }
 
-    fn sign(&self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Gives a sign of life, inside the caller's transaction.
+    pub(super) fn sign(&self, connection: &Connection) -> rusqlite::Result<()> {
         let mut alive = connection.prepare_cached(ALIVE)?;
         alive.execute(params![self.id, self.process, now_ms()])?;
         Ok(())

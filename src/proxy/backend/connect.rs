@@ -4,7 +4,10 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -36,6 +39,23 @@ pub struct Connector {
     settings: BackendSettings,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     last_good: LastGood,
+    open: Arc<AtomicUsize>,
+}
+
+/// One open connection, for those who count them, until it is dropped.
+pub struct OpenConnection(Arc<AtomicUsize>);
+
+impl OpenConnection {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Reasons why TLS to the backend cannot be set up.
@@ -65,6 +85,7 @@ impl Connector {
             settings,
             tls,
             last_good: LastGood::default(),
+            open: Arc::default(),
         })
     }
 
@@ -78,11 +99,20 @@ impl Connector {
             .filter(|_| !self.settings.url.tls)
     }
 
+    /// Returns how many connections are open, idle ones and WebSockets included.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
     /// Returns a new connection, ready for a request.
     pub(super) async fn connect(&self) -> Result<Connection, BackendError> {
         let limit = self.settings.connect_timeout;
         match tokio::time::timeout(limit, self.connect_io(limit)).await {
-            Ok(Ok(io)) => Ok(Connection::new(io, self.settings.idle_timeout)),
+            Ok(Ok(io)) => {
+                let open = OpenConnection::new(&self.open);
+                Ok(Connection::new(io, open, self.settings.idle_timeout))
+            }
             Ok(Err(error)) => Err(failure(&error)),
             Err(_) => Err(BackendError::ConnectTimeout(limit)),
         }

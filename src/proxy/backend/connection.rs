@@ -22,6 +22,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::{
     BackendError, OutgoingRequest, Upload, UploadBroke,
+    connect::OpenConnection,
     head::{Head, MAX_HEAD_BYTES, Parsed, RequestKind},
     idle_timer::IdleTimer,
 };
@@ -69,6 +70,7 @@ pub enum Io {
 /// A connection to the backend, and what was read ahead from it.
 pub(super) struct Connection {
     io: Io,
+    open: OpenConnection,
     read_ahead: BytesMut,
     read_size: usize,
     idle: IdleTimer,
@@ -87,9 +89,10 @@ pub(super) struct Failure {
 }
 
 impl Connection {
-    pub(super) fn new(io: Io, idle_timeout: Duration) -> Self {
+    pub(super) fn new(io: Io, open: OpenConnection, idle_timeout: Duration) -> Self {
         Self {
             io,
+            open,
             read_ahead: BytesMut::new(),
             read_size: MIN_READ_BYTES,
             idle: IdleTimer::new(idle_timeout),
@@ -105,8 +108,8 @@ impl Connection {
     }
 
     /// Returns what was read ahead, and the stream itself: no HTTP follows.
-    pub(super) fn into_tunnel(self) -> (Bytes, Io) {
-        (self.read_ahead.freeze(), self.io)
+    pub(super) fn into_tunnel(self) -> (Bytes, Io, OpenConnection) {
+        (self.read_ahead.freeze(), self.io, self.open)
     }
 
     /// Writes the request and reads the head of its answer. The backend may answer before it has

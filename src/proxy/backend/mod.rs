@@ -27,7 +27,7 @@ use actix_web::http::{StatusCode, header::HeaderMap};
 use bytes::Bytes;
 
 pub use body::{Body, BodyError};
-pub use connect::{Connector, TlsError, tls_config};
+pub use connect::{Connector, OpenConnection, TlsError, tls_config};
 pub use connection::Io;
 pub use http_proxy::HttpProxy;
 pub use url::{BACKEND_URL, BASE_URL, BackendUrl, UrlError, below_v1};
@@ -136,6 +136,8 @@ pub struct Socket {
     /// Bytes that came with the answer's head.
     pub read_ahead: Bytes,
     pub io: Io,
+    /// Counts the connection as open.
+    pub open: OpenConnection,
 }
 
 /// Reasons why there is no answer.
@@ -238,11 +240,12 @@ impl Backend {
         let head = connection.round_trip(request, None).await;
         let head = head.map_err(|failure| failure.error)?;
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            let (read_ahead, io) = connection.into_tunnel();
+            let (read_ahead, io, open) = connection.into_tunnel();
             return Ok(Opened::Socket(Socket {
                 headers: head.headers,
                 read_ahead,
                 io,
+                open,
             }));
         }
         Ok(Opened::Refused(self.response(connection, head)))

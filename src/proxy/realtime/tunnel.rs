@@ -29,7 +29,7 @@ use crate::{
     model::Outcome,
     proxy::{
         accounting::exchange::Exchange,
-        backend::{Io, Socket},
+        backend::{Io, OpenConnection, Socket},
         state::Shared,
     },
     store::ledger::NotWritten,
@@ -48,6 +48,8 @@ pub struct Tunnel {
     from_backend: ReadHalf<Io>,
     /// The task that carries what the client sends. It ends with the tunnel.
     to_backend: AbortHandle,
+    /// Counts the connection as open.
+    _open: OpenConnection,
     shared: Arc<Shared>,
     exchange: Box<Exchange>,
     frames: FrameScan,
@@ -136,6 +138,7 @@ impl Tunnel {
         let mut tunnel = Self {
             from_backend,
             to_backend: carrier.abort_handle(),
+            _open: socket.open,
             shared,
             exchange,
             frames: FrameScan::default(),

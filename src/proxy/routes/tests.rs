@@ -63,7 +63,8 @@ fn no_setting_opens_what_stays_closed() {
             .is_ok()
     );
     for path in [
-        "v1/x", "/", "*", "/admin/x", "/health", "/v1/../x", "/v1/*/x", "/v1?x",
+        "v1/x", "/", "*", "/admin/x", "/health", "/ready", "/metrics", "/v1/../x", "/v1/*/x",
+        "/v1?x",
     ] {
         assert!(Endpoints::with_extra(path).is_err(), "{path}");
     }

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -45,6 +45,8 @@ pub(super) struct Shared {
     /// Whether the writing thread ended without having been closed.
     pub(super) dead: AtomicBool,
     pub(super) on_failure: OnFailure,
+    /// Number of entries that the thread has taken from the queue and not written yet.
+    pub(super) taken: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -74,6 +76,7 @@ impl Ledger {
                 failing: AtomicBool::new(false),
                 dead: AtomicBool::new(false),
                 on_failure,
+                taken: AtomicUsize::new(0),
             }),
         }
     }
@@ -116,10 +119,36 @@ impl Ledger {
         self.write(entries, None);
     }
 
+    /// Has something written that is no row. The receiver gets the result as that of [`Self::write`],
+    /// or an error at once if the queue takes nothing.
+    #[must_use]
+    pub fn probe(&self) -> oneshot::Receiver<Result<(), NotWritten>> {
+        let (sender, receiver) = oneshot::channel();
+        let is_full = self.shared.lock().entries >= MAX_BACKLOG;
+        if self.is_alive() && !is_full {
+            self.write(vec![Entry::Probe], Some(sender));
+        }
+        receiver
+    }
+
+    /// Returns how many entries are not written yet.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        let queue = self.shared.lock();
+        // Under the lock, because entries are moved from one to the other under it.
+        queue.entries + self.shared.taken.load(Ordering::Relaxed)
+    }
+
     /// Returns whether new requests may be served.
     #[must_use]
     pub fn accepts_requests(&self) -> bool {
-        self.writes() || self.shared.on_failure == OnFailure::Serve && self.is_alive()
+        self.writes() || self.serves_unwritten() && self.is_alive()
+    }
+
+    /// Returns whether requests are served while rows cannot be written.
+    #[must_use]
+    pub fn serves_unwritten(&self) -> bool {
+        self.shared.on_failure == OnFailure::Serve
     }
 
     /// Returns whether the last attempt to write was successful.
@@ -128,7 +157,9 @@ impl Ledger {
         self.is_alive() && !self.shared.failing.load(Ordering::Relaxed)
     }
 
-    fn is_alive(&self) -> bool {
+    /// Returns whether the writing thread lives. If it does not, only a restart helps.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
         !self.shared.dead.load(Ordering::Relaxed)
     }
 }

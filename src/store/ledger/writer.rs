@@ -89,6 +89,8 @@ impl Writer {
             if !was_quiet {
                 self.is_busy = entries_in(&batch) >= BUSY_ROWS;
                 self.write(&mut batch);
+                let left = entries_in(&batch);
+                self.shared.taken.store(left, Ordering::Relaxed);
             }
             let changes = self.users.check(&self.connection);
             if changes == Changes::Kept {
@@ -153,6 +155,7 @@ impl Writer {
             queue.entries -= request.entries.len();
             batch.push(request);
         }
+        self.shared.taken.store(taken, Ordering::Relaxed);
         if queue.lost > 0 && !self.shared.failing.load(Ordering::Relaxed) {
             log::error!(
                 "ledger: rows were lost because the backlog was full: rows={}",
@@ -188,9 +191,7 @@ impl Writer {
             batch.iter().flat_map(|request| &request.entries),
         ) {
             Ok(written) => {
-                if let Some(sight) = &self.sight {
-                    sight.note_commit(began.elapsed());
-                }
+                note_commit(self.sight.as_deref(), began);
                 if self.shared.failing.swap(false, Ordering::Relaxed) {
                     log::warn!(
                         "ledger: the database writes again: rows={}",
@@ -290,6 +291,7 @@ impl Writer {
     fn write_singly(&mut self, batch: &mut Vec<WriteRequest>) {
         while let Some(request) = batch.first_mut() {
             while let Some(entry) = request.entries.first() {
+                let began = Instant::now();
                 match write_entries(
                     &self.connection,
                     &mut self.pricer,
@@ -297,6 +299,7 @@ impl Writer {
                     std::iter::once(entry),
                 ) {
                     Ok(written) => {
+                        note_commit(self.sight.as_deref(), began);
                         self.count(&written);
                         self.budgets.note_objects(std::iter::once(entry));
                     }
@@ -316,6 +319,12 @@ impl Writer {
         }
         self.shared.failing.store(false, Ordering::Relaxed);
         self.failure.recovered(Instant::now(), &self.alerts);
+    }
+}
+
+fn note_commit(sight: Option<&LedgerSight>, began: Instant) {
+    if let Some(sight) = sight {
+        sight.note_commit(began.elapsed());
     }
 }
 
@@ -405,6 +414,8 @@ fn insert_entries<'a>(
                 Entry::Noted(request) => run.note(connection, request)?,
                 Entry::Unnoted(note) => run.unnote(connection, note)?,
                 Entry::Expired { made_before_ms } => objects::expire(connection, *made_before_ms)?,
+                // A server that is seen to live without notes leaves nothing to book.
+                Entry::Probe => run.sign(connection)?,
             }
         }
         Ok(written)

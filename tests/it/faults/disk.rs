@@ -15,7 +15,7 @@ use crate::harness::{
 };
 
 /// Takes all the room that is left.
-fn fill(filler: &Path) {
+pub fn fill(filler: &Path) {
     let mut file = File::create(filler).unwrap();
     for size in [1 << 16, 1 << 12, 1] {
         while file.write_all(&vec![0; size]).is_ok() {}

@@ -5,7 +5,7 @@ mod backend;
 mod clients;
 mod crash;
 mod crashed;
-mod disk;
+pub mod disk;
 mod json;
 mod locked_database;
 mod many_clients;

@@ -10,6 +10,7 @@ mod proxy;
 mod screen;
 mod sockets;
 mod terminal;
+mod tools;
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,7 @@ pub use proxy::{BACKEND_KEY, Home, Proxy, Ran, Row};
 pub use screen::Screen;
 pub use sockets::{wait_until_proxy_let_go_of, wait_until_proxy_read_all_of};
 pub use terminal::Terminal;
+pub use tools::has_program;
 
 /// Deadline of every wait. It is far longer than anything takes that does happen.
 pub const PATIENCE: Duration = Duration::from_secs(10);
