@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{AdminContext, AdminError, LimitEntry, Member, Method, Operation, fields::required};
 use crate::{
     model::{NanoUsd, RequestId, format_utc, now_ms},
+    sight::Sight,
     store::{
         StoreError, identity,
         requests::{self, KnownRequest, RequestCursor, RequestFilter, RequestKind},
@@ -248,6 +249,14 @@ impl Operation for ExplainRequest {
         if explanation.rows.is_empty()
             && explanation.refused.is_none()
             && explanation.running.is_none()
+            && let Some((sight, id)) = context.sight.as_ref().zip(own_id)
+        {
+            explanation.refused = recent_error(sight, id);
+            "refused".clone_into(&mut explanation.state);
+        }
+        if explanation.rows.is_empty()
+            && explanation.refused.is_none()
+            && explanation.running.is_none()
         {
             return Err(StoreError::UnknownRequest.into());
         }
@@ -256,6 +265,25 @@ impl Operation for ExplainRequest {
         }
         Ok(explanation)
     }
+}
+
+/// Looks for a request among the last errors in memory, where those without a known key are.
+fn recent_error(sight: &Sight, id: RequestId) -> Option<RequestEntry> {
+    let errors = sight.snapshot().errors.into_iter();
+    let error = errors.rev().find(|error| error.request_id == id)?;
+    Some(RequestEntry {
+        at: format_utc(id.at_ms()),
+        request_id: Some(id.to_string()),
+        username: None,
+        endpoint: error.endpoint.to_owned(),
+        status: error.status,
+        outcome: "refused".to_owned(),
+        error: Some(RequestError {
+            code: error.code.to_owned(),
+            message: error.message,
+        }),
+        booked: None,
+    })
 }
 
 /// Reads a status such as `429`, or a class such as `4xx`.

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::{
@@ -128,9 +129,9 @@ impl Windows {
 pub struct Limiter {
     windows: Windows,
     open: SmallVec<[OpenWindow; 4]>,
-    owners: HashMap<Owner, OwnerState>,
+    owners: FxHashMap<Owner, OwnerState>,
     group_of: HashMap<i64, i64>,
-    refused: HashMap<(LimitScope, LimitKind), u64>,
+    refused: FxHashMap<(LimitScope, LimitKind), u64>,
     /// The newest row and adjustment that were booked.
     counted: (i64, i64),
 }
@@ -141,7 +142,7 @@ struct OpenWindow {
     window: BudgetWindow,
     start_ms: i64,
     end_ms: i64,
-    tallies: HashMap<Owner, Tally>,
+    tallies: FxHashMap<Owner, Tally>,
     /// Whether what is used is known. It is not while no budget has the window: that is kept for
     /// what is reserved in it.
     is_read: bool,
@@ -166,9 +167,9 @@ impl Limiter {
         Self {
             windows: Windows::new(calendar),
             open: SmallVec::new(),
-            owners: HashMap::new(),
+            owners: FxHashMap::default(),
             group_of: HashMap::new(),
-            refused: HashMap::new(),
+            refused: FxHashMap::default(),
             counted: (0, 0),
         }
     }
@@ -199,7 +200,7 @@ impl Limiter {
             BudgetWindow::Total => i64::MAX,
             _ => self.windows.span(window, start_ms).1,
         };
-        let mut tallies: HashMap<Owner, Tally> = HashMap::new();
+        let mut tallies: FxHashMap<Owner, Tally> = FxHashMap::default();
         let before = self.open.iter().position(|open| open.window == window);
         let before = before.map(|place| self.open.remove(place));
         for (owner, tally) in before

@@ -3,6 +3,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use rustc_hash::FxHashMap;
+
 use super::models::ModelPatterns;
 use crate::model::{BudgetUnit, BudgetWindow, Extra, Limit, LimitKind, LimitScope, LimitValue};
 
@@ -90,7 +92,7 @@ pub struct UserRules {
 /// The limits of all users.
 #[derive(Debug, Default)]
 pub struct LimitTable {
-    users: HashMap<i64, Arc<UserRules>>,
+    users: FxHashMap<i64, Arc<UserRules>>,
     windows: Vec<BudgetWindow>,
 }
 
@@ -180,7 +182,7 @@ impl LimitTable {
             let rules = rules_of(user, &by_scope)?;
             Some((user.id, Arc::new(rules)))
         });
-        let users: HashMap<i64, Arc<UserRules>> = rules.collect();
+        let users: FxHashMap<i64, Arc<UserRules>> = rules.collect();
         let budgets = || users.values().flat_map(|rules| &rules.budgets);
         let is_used = |window: &BudgetWindow| budgets().any(|rule| rule.window == *window);
         let windows = BudgetWindow::ALL.into_iter().filter(is_used).collect();

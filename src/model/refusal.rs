@@ -5,13 +5,12 @@ use super::RequestId;
 /// The longest path and message that are kept, in characters.
 pub const MAX_REFUSAL_CHARS: usize = 300;
 
-/// A refused or failed request, kept so that its answer can be explained.
+/// A refused or failed request of a user, kept so that its answer can be explained.
 #[derive(Debug, Clone)]
 pub struct Refusal {
     /// It has the time at which the request arrived.
     pub request_id: RequestId,
-    /// `None` if no key was known.
-    pub user_id: Option<i64>,
+    pub user_id: i64,
     /// The path of the endpoint, or the beginning of one that is not served.
     pub endpoint: String,
     pub status: u16,

@@ -18,7 +18,8 @@ const MAX_NOTE_AGE_MS: i64 = 5_000;
 const BOOKED: &str = "SELECT user_id, count(*), sum(input_tokens + output_tokens), count(first_byte_ms), \
      coalesce(sum(first_byte_ms), 0), max(started_at_ms) FROM usage_logs WHERE started_at_ms >= ?1 GROUP BY user_id";
 // Index: refusals_by_time.
-const REFUSED: &str = "SELECT user_id, count(*), max(at_ms) FROM refusals WHERE at_ms >= ?1 AND user_id IS NOT NULL GROUP BY user_id";
+const REFUSED: &str =
+    "SELECT user_id, count(*), max(at_ms) FROM refusals WHERE at_ms >= ?1 GROUP BY user_id";
 // The table has as many rows as requests run.
 const RUNNING: &str = "SELECT user_id, endpoint, model, started_at_ms, status, output_tokens FROM running_requests \
      WHERE noted_at_ms >= ?1 ORDER BY started_at_ms";

@@ -50,7 +50,7 @@ mod tests {
         for at_ms in 0..KEPT + 1_000 {
             let refusal = Refusal {
                 request_id: RequestId::new(at_ms),
-                user_id: None,
+                user_id: 7,
                 endpoint: "/v1/models".to_owned(),
                 status: 401,
                 code: "invalid_api_key",

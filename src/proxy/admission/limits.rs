@@ -211,7 +211,7 @@ impl RequestLimits {
             [BudgetUnit::Requests, BudgetUnit::Tokens]
                 .map(|unit| limiter.rate_state(rules, unit, at))
         });
-        let mut headers = Vec::new();
+        let mut headers = Vec::with_capacity(RATE_HEADERS.as_flattened().len());
         for (state, names) in states.into_iter().zip(&RATE_HEADERS) {
             let Some(RateState {
                 limit,
@@ -221,15 +221,11 @@ impl RequestLimits {
             else {
                 continue;
             };
-            let values = [
-                limit.to_string(),
-                remaining.to_string(),
-                span_text(reset_ms),
-            ];
-            for (name, value) in names.iter().zip(values) {
-                if let Ok(value) = HeaderValue::from_str(&value) {
-                    headers.push((HeaderName::from_static(name), value));
-                }
+            let [of_limit, of_rest, of_reset] = names;
+            headers.push((HeaderName::from_static(of_limit), limit.into()));
+            headers.push((HeaderName::from_static(of_rest), remaining.into()));
+            if let Ok(reset) = HeaderValue::from_str(&span_text(reset_ms)) {
+                headers.push((HeaderName::from_static(of_reset), reset));
             }
         }
         headers
@@ -237,6 +233,8 @@ impl RequestLimits {
 
     /// Puts the user's own figures in the place of the backend's, which are those of the shared key.
     pub fn replace_rate_headers(&self, rules: &UserRules, headers: &mut HeaderMap) {
+        let rates = self.rate_headers(rules);
+        headers.reserve(rates.len());
         let of_backend: Vec<HeaderName> = headers
             .keys()
             .filter(|name| name.as_str().starts_with("x-ratelimit-"))
@@ -251,7 +249,7 @@ impl RequestLimits {
                 }
             }
         }
-        for (name, value) in self.rate_headers(rules) {
+        for (name, value) in rates {
             headers.insert(name, value);
         }
     }

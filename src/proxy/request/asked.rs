@@ -1,7 +1,14 @@
 //! What a request asks for, as far as limits of its user are concerned.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::info::{AskedOutput, NamedLimit, TokenLimit};
 use crate::{json::Excerpt, limits::UserRules, proxy::routes::Endpoint, usage::input_bound};
+
+/// The member by which Anthropic's API writes into caches.
+static CACHE_CONTROL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("cache_control"));
 
 /// What a request says of the usage that it asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -97,8 +104,7 @@ pub fn asked_usage(
         // This is good enough for the order of requests that wait.
         json.len() as u64 / 4
     };
-    let writes_cache =
-        edits.estimates_input && memchr::memmem::find(json.as_bytes(), b"cache_control").is_some();
+    let writes_cache = edits.estimates_input && CACHE_CONTROL.find(json.as_bytes()).is_some();
     let limit = output_limit.map_or_else(NamedLimit::default, |found| found.limit);
     let of_any_name = limit.largest.tokens().unwrap_or(0);
     let (max_output_tokens, loose_output_tokens) = match limit.exact.tokens() {

@@ -45,16 +45,22 @@ pub async fn refuse(
     let message = without_keys(&error.to_string());
     let (user_id, endpoint) = match seen {
         Seen::Request(live) => (live.user_id(), live.endpoint()),
-        Seen::UnknownPath(..) => (None, request.path()),
+        Seen::UnknownPath(..) => {
+            let caller = admission.keys.caller_for_log(request.headers());
+            (caller.map(|caller| caller.id), request.path())
+        }
     };
-    refusals.push(Refusal {
-        request_id: id,
-        user_id,
-        endpoint: without_keys(shortened(endpoint, MAX_REFUSAL_CHARS)),
-        status: error.status().as_u16(),
-        code: error.code_or_type(),
-        message: shortened(&message, MAX_REFUSAL_CHARS).to_owned(),
-    });
+    // Strangers cost no work of the database.
+    if let Some(user_id) = user_id {
+        refusals.push(Refusal {
+            request_id: id,
+            user_id,
+            endpoint: without_keys(shortened(endpoint, MAX_REFUSAL_CHARS)),
+            status: error.status().as_u16(),
+            code: error.code_or_type(),
+            message: shortened(&message, MAX_REFUSAL_CHARS).to_owned(),
+        });
+    }
     let refused = Refused {
         status: error.status().as_u16(),
         code: error.code_or_type(),

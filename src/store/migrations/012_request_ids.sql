@@ -11,12 +11,12 @@ PRAGMA writable_schema = RESET;
 
 ALTER TABLE running_requests ADD COLUMN request_id BLOB;
 
--- The newest requests that llmproxy itself answered with an error. user_id is NULL if no key was known.
+-- The newest requests that llmproxy itself answered with an error, as far as a user is known.
 CREATE TABLE refusals (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     at_ms      INTEGER NOT NULL,
     request_id BLOB    NOT NULL,
-    user_id    INTEGER,
+    user_id    INTEGER NOT NULL,
     endpoint   TEXT    NOT NULL,
     status     INTEGER NOT NULL,
     code       TEXT    NOT NULL,

@@ -99,7 +99,7 @@ fn log_lists_booked_and_refused_requests_in_their_order() {
     assert_eq!(proxy.chat(&bob, ASK).status, 200);
     assert_eq!(proxy.chat("llmp-wrong", ASK).status, 401);
     assert_eq!(proxy.chat(&alice, "{").status, 400);
-    let all = wait_for_requests(&proxy, &[], 4);
+    let all = wait_for_requests(&proxy, &[], 3);
     let seen: Vec<_> = all
         .iter()
         .map(|r| [&r["username"], &r["status"], &r["outcome"]])
@@ -109,14 +109,13 @@ fn log_lists_booked_and_refused_requests_in_their_order() {
         [&Value::from("alice"), &200.into(), &"completed".into()]
     );
     assert_eq!(seen[1][0], "bob");
-    assert_eq!((seen[2][0], seen[2][1]), (&Value::Null, &401.into()));
-    assert_eq!((seen[3][0], seen[3][1]), (&"alice".into(), &400.into()));
+    assert_eq!((seen[2][0], seen[2][1]), (&"alice".into(), &400.into()));
     assert_eq!(all[0]["input_tokens"], 10);
     assert!(all[0]["cost_usd"].is_string(), "{}", all[0]);
-    assert!(all[3]["error"]["message"].is_string(), "{}", all[3]);
+    assert!(all[2]["error"]["message"].is_string(), "{}", all[2]);
     assert_eq!(requests(&proxy, &["--user", "alice"]).len(), 2);
-    assert_eq!(requests(&proxy, &["--status", "4xx"]).len(), 2);
-    assert_eq!(requests(&proxy, &["--status", "401"]).len(), 1);
+    assert_eq!(requests(&proxy, &["--status", "4xx"]).len(), 1);
+    assert_eq!(requests(&proxy, &["--status", "401"]).len(), 0);
     assert_eq!(requests(&proxy, &["-n", "1"])[0]["status"], 400);
     let over_http = proxy.get_json("/admin/list_requests?username=alice");
     assert_eq!(over_http["requests"].as_array().unwrap().len(), 2);
@@ -290,4 +289,15 @@ fn an_unknown_id_is_said_to_be_unknown() {
         )));
         assert_eq!(answer.status, 404, "{}", answer.text());
     }
+}
+
+#[test]
+fn a_request_without_a_known_key_is_explained_by_the_server() {
+    let backend = Backend::chats(1, 1);
+    let (proxy, _) = Home::new(&backend).serve_alice();
+    let id = id_of(&proxy.chat("llmp-wrong", ASK));
+    let server = format!("http://{}", proxy.address());
+    let text = proxy.cli(&["explain", &id, "--server", &server]).stdout;
+    assert!(text.contains("no known key"), "{text}");
+    assert!(text.contains("refused: 401 invalid_api_key"), "{text}");
 }
