@@ -546,8 +546,8 @@ fn every_documented_parameter_is_known_to_the_server() {
                 proxy.send(&request).status
             };
             assert_eq!(status(example), 200, "{} {name}={example}", operation.path);
-            // The names of all models are searched for it.
-            if operation.path != "/admin/list_prices" {
+            // Any text can be a part of a name.
+            if operation.path != "/admin/list_prices" && name != "filter" {
                 let refused = status("nobody");
                 assert!([400, 404].contains(&refused), "{} {name}", operation.path);
             }

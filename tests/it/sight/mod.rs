@@ -1,5 +1,6 @@
 //! What an operator sees of a running server.
 
+mod figures;
 mod live;
 mod metrics;
 mod monitoring;
