@@ -4,6 +4,7 @@ mod access;
 mod admin;
 pub mod alerts;
 mod own_usage;
+mod pages;
 
 use std::{
     io,
@@ -85,12 +86,14 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
         admin,
         client_header_timeout,
     } = parts;
+    let pages = web::Data::new(pages::Pages::default());
     let server = HttpServer::new(move || {
         let worker = web::Data::new(Worker::new(Arc::clone(&shared), Arc::clone(&connector)));
         reconciler::start(&worker);
         App::new()
             .app_data(worker)
             .app_data(web::Data::from(Arc::clone(&admin)))
+            .app_data(pages.clone())
             .service(
                 web::resource("/health")
                     .route(web::get().to(health))
@@ -102,6 +105,13 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
             )
             .service(admin::routes())
             .service(web::resource(own_usage::PATH).to(own_usage::handle))
+            .service(
+                web::resource(pages::ROOT)
+                    .route(web::get().to(pages::handle))
+                    .route(web::head().to(pages::handle))
+                    .default_service(web::to(proxy::handle)),
+            )
+            .service(web::scope(pages::PREFIX).default_service(web::to(pages::handle)))
             .default_service(web::to(proxy::handle))
     })
     .tcp_nodelay(true)

@@ -145,7 +145,7 @@ impl Endpoints {
             .filter(|path| !path.is_empty());
         let extra = paths.map(|path| {
             let stem = path.strip_suffix('*').unwrap_or(path);
-            let own = ["/admin", "/health"];
+            let own = ["/admin", "/health", "/page"];
             let is_path = stem.len() > 1
                 && stem.starts_with('/')
                 && !stem.contains(['*', '?', '#', '{', '}'])
