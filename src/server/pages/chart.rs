@@ -23,7 +23,7 @@ const BAR_PERCENT: u128 = 72;
 <figcaption><h3 id="{{ id }}">{{ title }}</h3><p><strong>{{ total }}</strong> in {{ days.len() }} days{% if series.len() > 1 %}{% for name in series %} <span class="key k{{ loop.index0 }}">{{ name }}</span>{% endfor %}{% endif %}</p></figcaption>
 <svg role="img" aria-labelledby="{{ id }}" width="100%" height="176">
 {%- for line in lines %}<line x1="0" x2="100%" y1="{{ line.y }}" y2="{{ line.y }}"/>{% endfor -%}
-{%- for day in days %}<g{% if loop.last %} class="now"{% endif %}><title>{{ day.text }}</title><rect class="hit" x="{{ day.place }}" y="0" width="{{ place_width }}" height="100%"/>
+{%- for day in days %}<g{% if loop.last %} class="today"{% endif %}><title>{{ day.text }}</title><rect class="hit" x="{{ day.place }}" y="0" width="{{ place_width }}" height="100%"/>
 {%- for bar in day.bars %}<rect class="k{{ bar.series }}" x="{{ day.x }}" y="{{ bar.y }}" width="{{ width }}" height="{{ bar.height }}"/>{% endfor %}</g>{% endfor -%}
 {%- for line in lines %}<text x="0" y="{{ line.y }}" dy="-4">{{ line.text }}</text>{% endfor -%}
 </svg>
@@ -166,7 +166,7 @@ impl Chart {
             total: (kind.short)(sum(&sums.collect::<Vec<_>>())),
             series: kind.series,
             days: columns.collect(),
-            lines: if top > 1 { lines.into() } else { Vec::new() },
+            lines: lines.into(),
             axis: axis.map(|day| day.date.clone()).collect(),
             width: Share(width),
             place_width: Share(place_width),
@@ -178,12 +178,15 @@ fn sum(values: &[u64]) -> u64 {
     values.iter().fold(0, |sum, value| sum.saturating_add(*value))
 }
 
-/// Returns the next number that is easy to read and to halve: 1, 2, 4 or 6 and zeros. 1 for nothing.
+/// Returns the next number that is easy to read and to halve, such as 1,200 or 30. At least 2.
 fn nice(value: u64) -> u64 {
+    if value <= 10 {
+        return value.next_multiple_of(2).max(2);
+    }
     let mut power = 1_u64;
     loop {
-        for digit in [1, 2, 4, 6] {
-            match power.checked_mul(digit) {
+        for digits in [10, 12, 16, 20, 24, 30, 40, 50, 60, 80] {
+            match power.checked_mul(digits) {
                 Some(number) if number >= value => return number,
                 Some(_) => {}
                 None => return u64::MAX,
@@ -237,7 +240,7 @@ mod tests {
 
     #[test]
     fn lines_stand_for_numbers_that_are_easy_to_read() {
-        for (value, top) in [(0, 1), (1, 1), (3, 4), (5, 6), (7, 10), (61, 100), (399, 400)] {
+        for (value, top) in [(0, 2), (1, 2), (3, 4), (7, 8), (11, 12), (61, 80), (81, 100), (399, 400)] {
             assert_eq!(nice(value), top);
         }
         assert_eq!(nice(u64::MAX), u64::MAX);
@@ -264,7 +267,10 @@ mod tests {
         ];
         let chart = of_tokens(&days[..2]).render().unwrap();
         assert!(chart.contains("2026-11-29: Input 3,000, Output 1,000"), "{chart}");
-        assert!(chart.contains(r#"y="32.50%" width="36.00%" height="67.50%"#), "{chart}");
+        assert!(
+            chart.contains(r#"y="32.50%" width="36.00%" height="67.50%"#),
+            "{chart}"
+        );
         assert!(of_tokens(&days).render().is_ok());
         assert!(of_cost(&[]).render().is_ok());
     }

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     admin::{AdminContext, AdminError, ListCosts, Window},
     model::{Calendar, Dimension, NanoUsd, Period, now_ms},
-    store::reports::{SplitCosts, SplitReport, Totals},
+    store::reports::{NO_GROUP, SplitCosts, SplitReport, Totals},
 };
 
 /// Days of a chart.
@@ -190,10 +190,11 @@ impl Overall {
         let days = split(context, "day,model", window.since(), None)?;
         let (mut users, mut groups) = (HashMap::new(), HashMap::new());
         for line in &people.costs {
-            let (user, group) = (
-                value_of(line, Dimension::User),
-                value_of(line, Dimension::Group),
-            );
+            let user = value_of(line, Dimension::User);
+            let group = match value_of(line, Dimension::Group) {
+                NO_GROUP => "no group",
+                group => group,
+            };
             let of_user: &mut Totals = users.entry(user).or_default();
             of_user.add(&line.totals);
             let of_group: &mut Totals = groups.entry(group).or_default();

@@ -47,6 +47,8 @@ struct Overview {
 /// The sums of a day or a month.
 pub(super) struct Tile {
     pub(super) title: &'static str,
+    /// `day` or `month`.
+    pub(super) span: &'static str,
     pub(super) cost: String,
     pub(super) requests: String,
     pub(super) tokens: String,
@@ -58,10 +60,16 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    pub(super) fn new(title: &'static str, totals: &Totals, forecast: Option<String>) -> Self {
+    fn new(
+        title: &'static str,
+        span: &'static str,
+        totals: &Totals,
+        forecast: Option<String>,
+    ) -> Self {
         let unpriced = u64::try_from(totals.unpriced_requests).unwrap_or(0);
         Self {
             title,
+            span,
             cost: usd(totals.cost),
             requests: of(
                 u64::try_from(totals.requests).unwrap_or(0),
@@ -76,10 +84,10 @@ impl Tile {
         }
     }
 
-    fn with_budgets(mut self, window: &str, ratios: &[(String, u32)]) -> Self {
+    fn with_budgets(mut self, ratios: &[(String, u32)]) -> Self {
         let of_window: Vec<u32> = ratios
             .iter()
-            .filter(|(of, _)| of == window)
+            .filter(|(window, _)| window == self.span)
             .map(|(_, percent)| *percent)
             .collect();
         if of_window.is_empty() {
@@ -104,8 +112,8 @@ pub(super) fn tiles(history: &History) -> (Tile, Tile) {
     let today = history.today_forecast.map(usd);
     let month = history.month_forecast.map(usd);
     (
-        Tile::new("Today", &history.today, today),
-        Tile::new("This month", &history.month, month),
+        Tile::new("Today", "day", &history.today, today),
+        Tile::new("This month", "month", &history.month, month),
     )
 }
 
@@ -303,8 +311,8 @@ fn content(context: &AdminContext, figures: &Figures) -> Result<String, PageErro
     let history = &overall.history;
     let (today, month) = tiles(history);
     Ok(render(&Overview {
-        today: today.with_budgets("day", &ratios),
-        month: month.with_budgets("month", &ratios),
+        today: today.with_budgets(&ratios),
+        month: month.with_budgets(&ratios),
         cost: chart::of_cost(&history.days),
         tokens: chart::of_tokens(&history.days),
         budgets: budgets.into_iter().map(|(_, line)| line).collect(),

@@ -9,7 +9,7 @@ use super::{
     PageError, Visit,
     chart::{self, Chart},
     figures::{Figures, MonthByUser, history_of_user},
-    format::{count, grouped, of, short, span, usd},
+    format::{count, of, short, span, usd},
     frame::{Place, render},
     limits::{BudgetLine, LimitLine, clock},
     overview::{Ranking, Tile, tiles},
@@ -328,7 +328,6 @@ struct RequestLine {
     endpoint: String,
     model: String,
     status: u16,
-    is_failure: bool,
     outcome: String,
     tokens: String,
     cost: String,
@@ -373,11 +372,10 @@ fn user_content(
         let booked = request.booked.as_ref();
         let cost = booked.map(|booked| booked.cost_usd);
         RequestLine {
-            at: clock(calendar, &request.at),
+            at: to_the_minute(calendar, Some(&request.at)),
             endpoint: request.endpoint.clone(),
             model: booked.map(|booked| booked.model.clone()).unwrap_or_default(),
             status: request.status,
-            is_failure: request.status >= 400,
             outcome: request
                 .error
                 .as_ref()
