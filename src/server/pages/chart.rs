@@ -175,7 +175,9 @@ impl Chart {
 }
 
 fn sum(values: &[u64]) -> u64 {
-    values.iter().fold(0, |sum, value| sum.saturating_add(*value))
+    values
+        .iter()
+        .fold(0, |sum, value| sum.saturating_add(*value))
 }
 
 /// Returns the next number that is easy to read and to halve, such as 1,200 or 30. At least 2.
@@ -203,7 +205,7 @@ fn nice(value: u64) -> u64 {
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<svg class="bar {{ class }}" width="100%" height="8" aria-hidden="true"><rect width="100%" height="8" rx="4"/><rect class="v" width="{{ percent }}%" height="8" rx="4"/></svg>"#
+    source = r#"<svg class="bar {{ class }}" width="100%" height="8" aria-hidden="true"><rect width="100%" height="100%" rx="4"/><rect class="v" width="{{ percent }}%" height="100%" rx="4"/></svg>"#
 )]
 pub(super) struct PartBar {
     percent: u32,
@@ -240,7 +242,16 @@ mod tests {
 
     #[test]
     fn lines_stand_for_numbers_that_are_easy_to_read() {
-        for (value, top) in [(0, 2), (1, 2), (3, 4), (7, 8), (11, 12), (61, 80), (81, 100), (399, 400)] {
+        for (value, top) in [
+            (0, 2),
+            (1, 2),
+            (3, 4),
+            (7, 8),
+            (11, 12),
+            (61, 80),
+            (81, 100),
+            (399, 400),
+        ] {
             assert_eq!(nice(value), top);
         }
         assert_eq!(nice(u64::MAX), u64::MAX);
@@ -266,7 +277,10 @@ mod tests {
             day("2026-11-30", u64::MAX, u64::MAX),
         ];
         let chart = of_tokens(&days[..2]).render().unwrap();
-        assert!(chart.contains("2026-11-29: Input 3,000, Output 1,000"), "{chart}");
+        assert!(
+            chart.contains("2026-11-29: Input 3,000, Output 1,000"),
+            "{chart}"
+        );
         assert!(
             chart.contains(r#"y="32.50%" width="36.00%" height="67.50%"#),
             "{chart}"

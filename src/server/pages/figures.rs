@@ -88,13 +88,19 @@ impl HistoryWindow {
 
     /// Returns the date of the first day that is read.
     pub(super) fn since(&self) -> String {
-        self.days.first().map(|day| day.date.clone()).unwrap_or_default()
+        self.days
+            .first()
+            .map(|day| day.date.clone())
+            .unwrap_or_default()
     }
 
     /// Returns the date of the first day of a chart.
     pub(super) fn chart_since(&self) -> String {
         let place = self.days.len().saturating_sub(CHART_DAYS);
-        self.days.get(place).map(|day| day.date.clone()).unwrap_or_default()
+        self.days
+            .get(place)
+            .map(|day| day.date.clone())
+            .unwrap_or_default()
     }
 
     /// Makes the history of lines by day and model.
@@ -291,7 +297,9 @@ fn ranked(totals: HashMap<&str, Totals>) -> Vec<Named> {
         .collect();
     named.sort_by(|one, other| {
         let key = |named: &Named| (named.totals.cost, named.totals.tokens());
-        key(other).cmp(&key(one)).then_with(|| one.name.cmp(&other.name))
+        key(other)
+            .cmp(&key(one))
+            .then_with(|| one.name.cmp(&other.name))
     });
     named
 }

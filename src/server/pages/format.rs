@@ -56,7 +56,11 @@ pub(super) fn count(number: i64) -> String {
 
 /// Writes a number of things with their name.
 pub(super) fn of(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { many })
+    format!(
+        "{} {}",
+        grouped(number),
+        if number == 1 { one } else { many }
+    )
 }
 
 /// Writes a span of time in the unit that suits it.

@@ -118,7 +118,10 @@ impl Frame {
             version: env!("CARGO_PKG_VERSION"),
         })?;
         let notice = notice.map(|notice| render(&NoticeBox { notice }));
-        let main = format!("<main id=\"main\">{}", notice.transpose()?.unwrap_or_default());
+        let main = format!(
+            "<main id=\"main\">{}",
+            notice.transpose()?.unwrap_or_default()
+        );
         head.push_str(&main);
         Ok(Self { head, foot })
     }

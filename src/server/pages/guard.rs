@@ -163,7 +163,10 @@ mod tests {
             ],
             &[("origin", "null"), ("host", "box:8000")],
             &[("origin", "http://evil.example"), ("host", "box:8000")],
-            &[("origin", "http://box:8000.evil.example"), ("host", "box:8000")],
+            &[
+                ("origin", "http://box:8000.evil.example"),
+                ("host", "box:8000"),
+            ],
             &[("origin", "http://"), ("host", "")],
             &[
                 ("origin", "http://box:8000"),

@@ -201,7 +201,10 @@ mod tests {
         let usd = Value::from("12.500000000");
         assert_eq!(amount_text(&usd, "usd"), "$12.50");
         assert_eq!(number_of(Some(&usd), Some("usd")), Some(12_500_000_000));
-        assert_eq!(amount_text(&Value::from(2_000_000), "tokens"), "2.00\u{202f}M");
+        assert_eq!(
+            amount_text(&Value::from(2_000_000), "tokens"),
+            "2.00\u{202f}M"
+        );
         assert!((part(0, 0) - 1.0).abs() < f64::EPSILON);
         assert_eq!(forecast(0.5, "total", &Calendar::default()), None);
     }

@@ -94,7 +94,11 @@ impl Tile {
             return self;
         }
         let full = of_window.iter().filter(|percent| **percent >= 100).count();
-        let near = of_window.iter().filter(|percent| **percent >= NEARLY).count() - full;
+        let near = of_window
+            .iter()
+            .filter(|percent| **percent >= NEARLY)
+            .count()
+            - full;
         let all = of(of_window.len() as u64, "budget", "budgets");
         self.budgets = Some(match (full, near) {
             (0, 0) => format!("{all}, all below {NEARLY} %"),
@@ -232,7 +236,10 @@ impl Live {
         });
         let errors = live.errors.iter().map(|error| ErrorLine {
             at: clock(calendar, &error.at),
-            user: error.user.clone().unwrap_or_else(|| "no valid key".to_owned()),
+            user: error
+                .user
+                .clone()
+                .unwrap_or_else(|| "no valid key".to_owned()),
             endpoint: error.endpoint.clone(),
             status: error.status,
             code: error.code.clone(),
@@ -292,7 +299,12 @@ fn content(context: &AdminContext, figures: &Figures) -> Result<String, PageErro
     let of_users = live.users.iter().filter_map(|user| {
         let budget = user.budget.as_ref()?;
         let is_default = budget.scope == "everybody";
-        is_default.then(|| (budget.window.clone(), BudgetLine::of_user(&user.name, budget, calendar)))
+        is_default.then(|| {
+            (
+                budget.window.clone(),
+                BudgetLine::of_user(&user.name, budget, calendar),
+            )
+        })
     });
     let set = limits.limits.iter().filter_map(|entry| {
         let line = BudgetLine::of_entry(entry, calendar)?;

@@ -116,7 +116,9 @@ impl Search {
             .into_owned()
             .collect();
         let sort = fields.get("sort").map(String::as_str);
-        let page = fields.get("page").and_then(|page| page.parse::<usize>().ok());
+        let page = fields
+            .get("page")
+            .and_then(|page| page.parse::<usize>().ok());
         Self {
             query: fields
                 .get("q")
@@ -374,12 +376,14 @@ fn user_content(
         RequestLine {
             at: to_the_minute(calendar, Some(&request.at)),
             endpoint: request.endpoint.clone(),
-            model: booked.map(|booked| booked.model.clone()).unwrap_or_default(),
+            model: booked
+                .map(|booked| booked.model.clone())
+                .unwrap_or_default(),
             status: request.status,
-            outcome: request
-                .error
-                .as_ref()
-                .map_or_else(|| request.outcome.replace('_', " "), |error| error.code.clone()),
+            outcome: request.error.as_ref().map_or_else(
+                || request.outcome.replace('_', " "),
+                |error| error.code.clone(),
+            ),
             tokens: booked
                 .map(|booked| count(booked.input_tokens.saturating_add(booked.output_tokens)))
                 .unwrap_or_default(),
@@ -395,14 +399,20 @@ fn user_content(
         }
     });
     let (today, month) = tiles(&history);
-    let is_own_budget = |entry: &crate::admin::LimitEntry| entry.scope == "user" && entry.kind == "budget";
+    let is_own_budget =
+        |entry: &crate::admin::LimitEntry| entry.scope == "user" && entry.kind == "budget";
     Ok(render(&User {
         csrf: session.csrf.clone(),
         group: user.group.clone(),
         is_active: user.is_active,
         created: to_the_minute(calendar, Some(&user.created_at)),
         last_used: to_the_minute(calendar, user.last_used_at.as_deref()),
-        keys: shown.keys.iter().rev().map(|key| key_line(key, calendar)).collect(),
+        keys: shown
+            .keys
+            .iter()
+            .rev()
+            .map(|key| key_line(key, calendar))
+            .collect(),
         has_own_budget: limits.limits.iter().any(is_own_budget),
         limits: limits
             .limits
@@ -432,10 +442,10 @@ fn key_line(key: &KeyEntry, calendar: &Calendar) -> KeyLine {
         works: key.status == KeyState::Active,
         created: to_the_minute(calendar, Some(&key.created_at)),
         last_used: to_the_minute(calendar, key.last_used_at.as_deref()),
-        expires: key
-            .expires_at
-            .as_deref()
-            .map_or_else(|| "never".to_owned(), |at| to_the_minute(calendar, Some(at))),
+        expires: key.expires_at.as_deref().map_or_else(
+            || "never".to_owned(),
+            |at| to_the_minute(calendar, Some(at)),
+        ),
     }
 }
 

@@ -29,7 +29,9 @@ const ID_BYTES: usize = 32;
 #[derive(Debug, Clone)]
 pub(super) enum Subject {
     /// An operator. `by_token` is false for one who needs none, which is checked on each request.
-    Operator { by_token: bool },
+    Operator {
+        by_token: bool,
+    },
     User(Arc<Caller>),
 }
 

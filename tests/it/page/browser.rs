@@ -13,16 +13,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fantoccini::{
-    Client, ClientBuilder, Locator,
-    wd::WebDriverCompatibleCommand,
-};
+use fantoccini::{Client, ClientBuilder, Locator, wd::WebDriverCompatibleCommand};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
 
 use super::{HOSTILE, HOSTILE_GROUP, HOSTILE_MODEL, TOKEN, fill};
-use crate::harness::{ASK, ASK_STREAM, Backend, DONE, Home, PATIENCE, Proxy, Request, Turnstile, chat_completion, delta};
+use crate::harness::{
+    ASK, ASK_STREAM, Backend, DONE, Home, PATIENCE, Proxy, Request, Turnstile, chat_completion,
+    delta,
+};
 
 /// Width and height of a desk's screen and a phone's.
 const DESK: (u32, u32) = (1280, 900);
@@ -54,7 +54,12 @@ fn skip(why: &str) {
 impl Browser {
     /// Starts chromedriver. `None` if it, or the browser, is not installed.
     fn start() -> Option<Self> {
-        if Command::new("chromium").arg("--version").stdout(Stdio::null()).status().is_err() {
+        if Command::new("chromium")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status()
+            .is_err()
+        {
             skip("chromium is not installed");
             return None;
         }
@@ -135,20 +140,31 @@ impl Window {
 
     async fn resize(&self, (width, height): (u32, u32)) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500});
-        self.chrome("Emulation.setDeviceMetricsOverride", metrics).await;
+        self.chrome("Emulation.setDeviceMetricsOverride", metrics)
+            .await;
     }
 
     async fn prefer(&self, scheme: &str) {
         let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
-        self.chrome("Emulation.setEmulatedMedia", json!({"features": features})).await;
+        self.chrome("Emulation.setEmulatedMedia", json!({"features": features}))
+            .await;
     }
 
     async fn open(&self, proxy: &Proxy, path: &str) {
-        self.0.goto(&format!("http://{}{path}", proxy.address())).await.unwrap();
+        self.0
+            .goto(&format!("http://{}{path}", proxy.address()))
+            .await
+            .unwrap();
     }
 
     async fn text(&self) -> String {
-        let main = self.0.wait().at_most(PATIENCE).for_element(Locator::Css("main")).await.unwrap();
+        let main = self
+            .0
+            .wait()
+            .at_most(PATIENCE)
+            .for_element(Locator::Css("main"))
+            .await
+            .unwrap();
         main.text().await.unwrap()
     }
 
@@ -208,17 +224,32 @@ impl Window {
             self.resize(size).await;
             for scheme in ["light", "dark"] {
                 self.prefer(scheme).await;
-                let wide = self.script("return document.documentElement.scrollWidth").await;
-                assert!(wide.as_u64().unwrap() <= u64::from(size.0), "{name} on a {screen}: {wide} wide");
-                let height = self.script("return document.documentElement.scrollHeight").await;
+                let wide = self
+                    .script("return document.documentElement.scrollWidth")
+                    .await;
+                assert!(
+                    wide.as_u64().unwrap() <= u64::from(size.0),
+                    "{name} on a {screen}: {wide} wide"
+                );
+                let height = self
+                    .script("return document.documentElement.scrollHeight")
+                    .await;
                 let clip = json!({"x": 0, "y": 0, "width": size.0, "height": height.as_u64().unwrap().min(4_000), "scale": 1});
                 let picture = self
-                    .chrome("Page.captureScreenshot", json!({"captureBeyondViewport": true, "clip": clip}))
+                    .chrome(
+                        "Page.captureScreenshot",
+                        json!({"captureBeyondViewport": true, "clip": clip}),
+                    )
                     .await;
                 let picture = picture["data"].as_str().unwrap();
                 let picture = data_encoding::BASE64.decode(picture.as_bytes()).unwrap();
-                std::fs::write(folder.join(format!("{name}-{screen}-{scheme}.png")), picture).unwrap();
-                self.check_with_axe(&format!("{name} on a {screen}, {scheme}")).await;
+                std::fs::write(
+                    folder.join(format!("{name}-{screen}-{scheme}.png")),
+                    picture,
+                )
+                .unwrap();
+                self.check_with_axe(&format!("{name} on a {screen}, {scheme}"))
+                    .await;
             }
         }
         self.prefer("light").await;
@@ -255,7 +286,10 @@ impl Window {
             .script("return document.querySelectorAll('main script, main img, [onload], [onerror]').length")
             .await;
         assert_eq!(strange, json!(0));
-        assert!(self.0.get_alert_text().await.is_err(), "nothing has opened a dialog");
+        assert!(
+            self.0.get_alert_text().await.is_err(),
+            "nothing has opened a dialog"
+        );
     }
 }
 

@@ -142,7 +142,14 @@ fn fill(home: &Home, users: usize) {
     run(&["user", "add", "--from", "users.csv"]);
     run(&["user", "set", "alice", "--budget", "30usd/month"]);
     run(&["user", "set", "bob", "--budget", "2usd/day"]);
-    run(&["user", "set", "carol", "--budget", "2Mtokens/day", "--watch"]);
+    run(&[
+        "user",
+        "set",
+        "carol",
+        "--budget",
+        "2Mtokens/day",
+        "--watch",
+    ]);
     run(&["user", "set", "alice", "--requests-per-minute", "60"]);
     run(&["user", "set", "alice", "--models", "gpt-4.1*,o4-mini"]);
     run(&["group", "set", "Compilers", "--budget", "200usd/month"]);

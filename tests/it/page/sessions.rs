@@ -23,7 +23,11 @@ fn is_sign_in(page: &str) -> bool {
 #[track_caller]
 fn assert_strict(answer: &Answer) {
     let policy = answer.header("content-security-policy").unwrap();
-    for directive in ["default-src 'none'", "script-src 'self'", "style-src 'self'"] {
+    for directive in [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+    ] {
         assert!(policy.contains(directive), "{answer:?}");
     }
     for unsafe_word in ["unsafe", "http:", "https:", "data:", "*"] {
@@ -31,7 +35,10 @@ fn assert_strict(answer: &Answer) {
     }
     assert!(policy.contains("frame-ancestors 'none'"), "{answer:?}");
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-    assert!(answer.header("x-llmproxy-request-id").is_some(), "{answer:?}");
+    assert!(
+        answer.header("x-llmproxy-request-id").is_some(),
+        "{answer:?}"
+    );
 }
 
 #[test]
@@ -41,7 +48,10 @@ fn the_token_opens_the_pages_of_an_operator_with_a_strict_cookie() {
     assert!(is_sign_in(&visitor.page("/")));
     let wrong = visitor.post("/page/sign-in", &[("secret", "a-guessed-token")]);
     assert_eq!(wrong.status, 401, "{wrong:?}");
-    assert!(wrong.text().contains("neither the admin token"), "{wrong:?}");
+    assert!(
+        wrong.text().contains("neither the admin token"),
+        "{wrong:?}"
+    );
     assert!(wrong.header("set-cookie").is_none(), "{wrong:?}");
     let right = visitor.post("/page/sign-in", &[("secret", TOKEN)]);
     assert_eq!(right.status, 303, "{right:?}");
@@ -61,7 +71,10 @@ fn the_token_opens_the_pages_of_an_operator_with_a_strict_cookie() {
     assert!(is_sign_in(&signed_out));
     assert_eq!(visitor.cookie, None);
     visitor.cookie = before;
-    assert!(is_sign_in(&visitor.page("/")), "the old cookie is worthless");
+    assert!(
+        is_sign_in(&visitor.page("/")),
+        "the old cookie is worthless"
+    );
     assert!(other.page("/").contains("<h1>Overview</h1>"));
 }
 
@@ -87,21 +100,41 @@ fn every_answer_is_strict_and_none_has_anything_inline() {
     let alice = proxy.user("alice");
     let operator = Visitor::signed_in(&proxy, TOKEN);
     let mut seen = Vec::new();
-    for path in ["/", "/page/users", "/page/user?name=alice", "/page/live", "/page/none"] {
+    for path in [
+        "/",
+        "/page/users",
+        "/page/user?name=alice",
+        "/page/live",
+        "/page/none",
+    ] {
         seen.push(operator.get(path));
     }
     seen.push(Visitor::new(&proxy).get("/"));
     wait_until("the key is known", PATIENCE, || {
-        Visitor::new(&proxy).post("/page/sign-in", &[("secret", &alice)]).status == 303
+        Visitor::new(&proxy)
+            .post("/page/sign-in", &[("secret", &alice)])
+            .status
+            == 303
     });
     seen.push(Visitor::signed_in(&proxy, &alice).get("/"));
     seen.push(proxy.send(&Request::new("DELETE", "/page/users")));
     seen.push(proxy.send(&form("/page/user/add", &[("name", "eve")])));
     for answer in &seen {
         assert_strict(answer);
-        assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
+        assert_eq!(
+            answer.header("cache-control"),
+            Some("no-store"),
+            "{answer:?}"
+        );
         let page = answer.text();
-        for inline in [" style=", "<style", "javascript:", " onclick", " onload", "<script>"] {
+        for inline in [
+            " style=",
+            "<style",
+            "javascript:",
+            " onclick",
+            " onload",
+            "<script>",
+        ] {
             assert!(!page.contains(inline), "{inline}: {page}");
         }
     }
@@ -114,11 +147,16 @@ fn every_answer_is_strict_and_none_has_anything_inline() {
     ] {
         let asset = proxy.send(&Request::get(super::between(&page, before, "\"")));
         assert_eq!(asset.status, 200, "{asset:?}");
-        assert!(asset.header("content-type").unwrap().starts_with(content_type));
+        assert!(
+            asset
+                .header("content-type")
+                .unwrap()
+                .starts_with(content_type)
+        );
         assert!(asset.header("cache-control").unwrap().contains("immutable"));
         assert_strict(&asset);
     }
-    let head = proxy.send(&Request::new("HEAD", "/"));
+    let head = proxy.start(&Request::new("HEAD", "/")).head();
     assert_eq!(head.status, 200, "{head:?}");
 }
 
@@ -131,11 +169,22 @@ fn a_form_needs_a_page_of_this_server_and_the_session_s_value() {
     let add = |csrf: &str| form("/page/user/add", &[("name", "eve"), ("csrf", csrf)]);
     for (what, request) in [
         ("no value", add("").header("Origin", &own)),
-        ("a wrong value", add(&csrf.replace(|_| true, "0")).header("Origin", &own)),
+        (
+            "a wrong value",
+            add(&csrf.replace(|_| true, "0")).header("Origin", &own),
+        ),
         ("no origin", add(&csrf)),
-        ("another origin", add(&csrf).header("Origin", "https://evil.example")),
+        (
+            "another origin",
+            add(&csrf).header("Origin", "https://evil.example"),
+        ),
         ("a sandboxed page", add(&csrf).header("Origin", "null")),
-        ("another site", add(&csrf).header("Origin", &own).header("Sec-Fetch-Site", "cross-site")),
+        (
+            "another site",
+            add(&csrf)
+                .header("Origin", &own)
+                .header("Sec-Fetch-Site", "cross-site"),
+        ),
     ] {
         let answer = proxy.send(&operator.request(request));
         assert_eq!(answer.status, 403, "{what}: {answer:?}");
@@ -157,12 +206,20 @@ fn a_user_sees_nothing_of_others_and_no_page_of_an_operator() {
     let alice = proxy.user("alice");
     let bob = proxy.user("bob-the-other");
     wait_until("the keys are known", PATIENCE, || {
-        [&alice, &bob].iter().all(|key| proxy.chat(key, crate::harness::ASK).status == 200)
+        [&alice, &bob]
+            .iter()
+            .all(|key| proxy.chat(key, crate::harness::ASK).status == 200)
     });
     let mut visitor = Visitor::signed_in(&proxy, &alice);
     let page = visitor.page("/");
-    assert!(page.contains("<h1>alice</h1>") && page.contains("What is left"), "{page}");
-    assert!(!page.contains("bob-the-other") && !page.contains("/page/users"), "{page}");
+    assert!(
+        page.contains("<h1>alice</h1>") && page.contains("What is left"),
+        "{page}"
+    );
+    assert!(
+        !page.contains("bob-the-other") && !page.contains("/page/users"),
+        "{page}"
+    );
     for path in OPERATORS_GET {
         let answer = visitor.get(path);
         assert_eq!(answer.status, 403, "{path}: {answer:?}");
@@ -190,7 +247,9 @@ fn a_user_s_session_ends_when_the_key_stops() {
     let alice = proxy.user("alice");
     let bob = proxy.user("bob");
     wait_until("the keys are known", PATIENCE, || {
-        [&alice, &bob].iter().all(|key| proxy.chat(key, crate::harness::ASK).status == 200)
+        [&alice, &bob]
+            .iter()
+            .all(|key| proxy.chat(key, crate::harness::ASK).status == 200)
     });
     let mut operator = Visitor::signed_in(&proxy, TOKEN);
     let (of_alice, of_bob) = (
@@ -203,7 +262,10 @@ fn a_user_s_session_ends_when_the_key_stops() {
     operator.change("/page/user/allow", &[("name", "alice")]);
     assert!(is_sign_in(&of_alice.page("/")));
     let mut again = Visitor::new(&proxy);
-    assert_eq!(again.post("/page/sign-in", &[("secret", &alice)]).status, 303);
+    assert_eq!(
+        again.post("/page/sign-in", &[("secret", &alice)]).status,
+        303
+    );
 
     assert!(of_bob.page("/").contains("<h1>bob</h1>"));
     operator.change("/page/user/rotate", &[("name", "bob"), ("grace", "0")]);
@@ -219,7 +281,10 @@ fn without_a_token_this_machine_goes_on_as_operator_and_nobody_else() {
     let proxy = Home::new(&backend).serve();
     let mut visitor = Visitor::new(&proxy);
     assert!(visitor.page("/").contains("Go on as operator"));
-    assert_eq!(visitor.post("/page/sign-in", &[("as", "operator")]).status, 303);
+    assert_eq!(
+        visitor.post("/page/sign-in", &[("as", "operator")]).status,
+        303
+    );
     assert!(visitor.page("/").contains("<h1>Overview</h1>"));
     // The same cookie through a reverse proxy, or under the name of a web page.
     for (name, value) in [("X-Forwarded-For", "10.0.0.1"), ("Host", "evil.example")] {
@@ -227,7 +292,10 @@ fn without_a_token_this_machine_goes_on_as_operator_and_nobody_else() {
         visitor.post("/page/sign-in", &[("as", "operator")]);
         let request = visitor.request(Request::get("/").header(name, value));
         let page = proxy.send(&request).text();
-        assert!(is_sign_in(&page) && !page.contains("Go on as operator"), "{page}");
+        assert!(
+            is_sign_in(&page) && !page.contains("Go on as operator"),
+            "{page}"
+        );
         assert!(page.contains("ADMIN_TOKEN"), "{page}");
         let request = form("/page/sign-in", &[("as", "operator")])
             .header("Sec-Fetch-Site", "same-origin")
