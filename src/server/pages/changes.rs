@@ -4,7 +4,9 @@
 use actix_web::HttpResponse;
 
 use super::{
-    Form, Visit, guard,
+    Form, Visit,
+    frame::sentence,
+    guard,
     people::{LIST, href},
     see_other,
     session::{Notice, Session},
@@ -63,7 +65,9 @@ fn finish(
 ) -> Result<HttpResponse, ApiError> {
     let notice = match made {
         Ok(notice) => notice,
-        Err(error) if error.status().is_client_error() => Notice::Failed(error.to_string()),
+        Err(error) if error.status().is_client_error() => {
+            Notice::Failed(sentence(&error.to_string()))
+        }
         Err(error) => return Err(error),
     };
     visit.pages.sessions.set_notice(session, notice);

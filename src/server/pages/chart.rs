@@ -21,6 +21,7 @@ const BAR_PERCENT: u128 = 72;
     ext = "html",
     source = r#"<figure class="chart">
 <figcaption><h3 id="{{ id }}">{{ title }}</h3><p><strong>{{ total }}</strong> in {{ days.len() }} days{% if series.len() > 1 %}{% for name in series %} <span class="key k{{ loop.index0 }}">{{ name }}</span>{% endfor %}{% endif %}</p></figcaption>
+{% if is_empty %}<p class="nothing">Nothing was used in these days.</p>{% else %}
 <svg role="img" aria-labelledby="{{ id }}" width="100%" height="176">
 {%- for line in lines %}<line x1="0" x2="100%" y1="{{ line.y }}" y2="{{ line.y }}"/>{% endfor -%}
 {%- for day in days %}<g{% if loop.last %} class="today"{% endif %}><title>{{ day.text }}</title><rect class="hit" x="{{ day.place }}" y="0" width="{{ place_width }}" height="100%"/>
@@ -30,7 +31,7 @@ const BAR_PERCENT: u128 = 72;
 <p class="axis" aria-hidden="true">{% for date in axis %}<span>{{ date }}</span>{% endfor %}</p>
 <details><summary>{{ title }} as a table</summary><div class="scroll" tabindex="0" role="region" aria-label="{{ title }} as a table"><table><thead><tr><th scope="col">Day</th>{% for name in series %}<th scope="col" class="n">{{ name }}</th>{% endfor %}</tr></thead><tbody>
 {%- for day in days %}<tr><th scope="row">{{ day.date }}</th>{% for cell in day.cells %}<td class="n">{{ cell }}</td>{% endfor %}</tr>{% endfor -%}
-</tbody></table></div></details>
+</tbody></table></div></details>{% endif %}
 </figure>"#
 )]
 pub(super) struct Chart {
@@ -43,6 +44,7 @@ pub(super) struct Chart {
     axis: Vec<String>,
     width: Share,
     place_width: Share,
+    is_empty: bool,
 }
 
 /// A line across, with the value that it stands for.
@@ -124,7 +126,8 @@ impl Chart {
     fn new(days: &[Day], kind: &Kind) -> Self {
         let values: Vec<Vec<u64>> = days.iter().map(|day| (kind.values)(&day.totals)).collect();
         let sums = values.iter().map(|of_day| sum(of_day));
-        let top = nice(sums.clone().max().unwrap_or(0));
+        let most = sums.clone().max().unwrap_or(0);
+        let top = nice(most);
         let height = |value: u128| value * PLOT_BASIS_POINTS / u128::from(top);
         let place_width = WHOLE_BASIS_POINTS / days.len().max(1) as u128;
         let width = place_width * BAR_PERCENT / 100;
@@ -170,6 +173,7 @@ impl Chart {
             axis: axis.map(|day| day.date.clone()).collect(),
             width: Share(width),
             place_width: Share(place_width),
+            is_empty: most == 0,
         }
     }
 }

@@ -154,9 +154,20 @@ pub(super) fn error(error: &ApiError, id: RequestId) -> Result<String, ApiError>
     };
     render(&ErrorContent {
         title,
-        message: error.to_string(),
+        message: sentence(&error.to_string()),
         request_id: id.to_string(),
     })
+}
+
+/// Returns a message as a sentence: on a command line it stands behind the name of the program.
+pub(super) fn sentence(message: &str) -> String {
+    let mut chars = message.chars();
+    let first = chars.next().into_iter().flat_map(char::to_uppercase);
+    let mut sentence: String = first.chain(chars).collect();
+    if !sentence.ends_with(['.', '?', '!']) {
+        sentence.push('.');
+    }
+    sentence
 }
 
 /// A page whose frame is sent while its content is made.
