@@ -127,8 +127,8 @@ impl Frame {
     }
 
     /// Returns the page with its content.
-    pub(super) fn whole(self, content: &str) -> Result<String, ApiError> {
-        Ok([&self.head, content, &self.foot].concat())
+    pub(super) fn whole(self, content: &str) -> String {
+        [&self.head, content, &self.foot].concat()
     }
 }
 
@@ -209,5 +209,45 @@ where
         let content = built.or_else(|failure| error(&failure.into(), RequestId::new(now_ms())));
         let page = content.unwrap_or_default() + &self.foot;
         Poll::Ready(Some(Ok(page.into())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future;
+
+    use super::*;
+
+    /// Returns what is sent, each part as it is sent.
+    async fn parts(built: Result<String, PageError>) -> Vec<String> {
+        let frame = Frame {
+            head: "<head>".to_owned(),
+            foot: "<foot>".to_owned(),
+        };
+        let mut page = Box::pin(LatePage::new(frame, Box::pin(future::ready(Ok(built)))));
+        let mut parts = Vec::new();
+        while let Some(Ok(part)) = future::poll_fn(|context| page.as_mut().poll_next(context)).await
+        {
+            parts.push(String::from_utf8_lossy(&part).into_owned());
+        }
+        parts
+    }
+
+    #[actix_web::rt::test]
+    async fn a_late_page_begins_with_its_frame_and_ends_whatever_happens() {
+        let sent = parts(Ok("<figures>".to_owned())).await;
+        assert!(sent[0].starts_with("<head>") && sent[0].contains("Reading the ledger"));
+        assert_eq!(sent[1..], ["<figures><foot>"]);
+        let sent = parts(Err(PageError::Api(admin::unavailable()))).await;
+        assert_eq!(sent.len(), 2);
+        assert!(sent[1].contains("Not possible at the moment"), "{sent:?}");
+        assert!(sent[1].ends_with("<foot>"), "{sent:?}");
+    }
+
+    #[test]
+    fn a_message_is_a_sentence() {
+        assert_eq!(sentence("no user is called x"), "No user is called x.");
+        assert_eq!(sentence("Done."), "Done.");
+        assert_eq!(sentence(""), ".");
     }
 }

@@ -247,7 +247,7 @@ impl Visit {
             Ok(built) => {
                 let built = built.unwrap_or(Err(PageError::Api(admin::unavailable())));
                 let content = built.map_err(ApiError::from)?;
-                Ok(html.body(head.whole(&content)?))
+                Ok(html.body(head.whole(&content)))
             }
             Err(_) => Ok(html.streaming(frame::LatePage::new(head, work))),
         }
@@ -272,7 +272,7 @@ impl Visit {
     /// Answers with a page that says what went wrong.
     fn error_page(&self, error: &ApiError, id: RequestId) -> HttpResponse {
         let frame = self.frame(Place::Error);
-        let page = frame.and_then(|frame| frame.whole(&frame::error(error, id)?));
+        let page = frame.and_then(|frame| Ok(frame.whole(&frame::error(error, id)?)));
         let page = page.unwrap_or_else(|_| error.to_string());
         let mut response = error.to_response(ErrorShape::OpenAi, id);
         let html = HeaderValue::from_static("text/html; charset=utf-8");

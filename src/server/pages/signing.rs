@@ -43,7 +43,7 @@ pub(super) fn form(
         is_trusted: visit.parts.access.trusts(&visit.request),
         problem,
     })?;
-    let page = visit.frame(Place::SignIn)?.whole(&content)?;
+    let page = visit.frame(Place::SignIn)?.whole(&content);
     Ok(HttpResponse::build(status)
         .content_type("text/html; charset=utf-8")
         .body(page))

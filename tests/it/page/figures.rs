@@ -183,12 +183,8 @@ fn five_thousand_users_are_found_and_paged_on_small_pages() {
         last.contains("4951–5000 of 5000") && last.contains("student-4999"),
         "{last}"
     );
-    assert_eq!(
-        operator
-            .page("/page/users?page=99999")
-            .contains("4951–5000"),
-        true
-    );
+    let beyond = operator.page("/page/users?page=99999");
+    assert!(beyond.contains("4951–5000 of 5000"), "{beyond}");
     let found = operator.page("/page/users?q=STUDENT-0123");
     assert!(
         found.contains("student-0123") && found.contains("1 user,"),

@@ -12,9 +12,15 @@ use crate::harness::{Answer, Backend, Home, Proxy, Request};
 /// The admin token of these tests.
 const TOKEN: &str = "a-long-admin-token";
 /// Texts that would run, or break out of their place, if they were not escaped.
-const HOSTILE: &str = r#"<script>alert(1)</script>"#;
+const HOSTILE: &str = "<script>alert(1)</script>";
 const HOSTILE_GROUP: &str = r#""><img src=x onerror=alert(2)>"#;
 const HOSTILE_MODEL: &str = "'><svg onload=alert(3)>&amp;";
+
+/// The first users that [`fill`] adds.
+const NAMES: [&str; 12] = [
+    "alice", "bob", "carol", "dmitri", "esra", "farid", "grace", "hiroshi", "ines", "jonas",
+    "kofi", "lena",
+];
 
 /// A proxy whose operator has a token, and the backend behind it.
 fn proxy() -> (Backend, Proxy) {
@@ -125,10 +131,6 @@ fn fill(home: &Home, users: usize) {
     for group in ["Physics 101", "Compilers", "Staff"] {
         run(&["group", "add", group]);
     }
-    const NAMES: [&str; 12] = [
-        "alice", "bob", "carol", "dmitri", "esra", "farid", "grace", "hiroshi", "ines", "jonas",
-        "kofi", "lena",
-    ];
     let mut lines = "name,group\n".to_owned();
     for nth in 0..users {
         let name = match NAMES.get(nth) {
