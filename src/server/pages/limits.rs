@@ -89,6 +89,8 @@ pub(super) struct BudgetLine {
     /// What will be used at the end of the window if it goes on as it went, in percent.
     pub(super) forecast: Option<u32>,
     pub(super) is_watched: bool,
+    /// It is the budget of the user's group.
+    pub(super) is_shared: bool,
     pub(super) bar: PartBar,
 }
 
@@ -104,6 +106,7 @@ impl BudgetLine {
             percent: percent(budget.ratio),
             forecast: forecast(budget.ratio, &budget.window, calendar),
             is_watched: budget.is_watched,
+            is_shared: budget.scope == "group",
             bar: PartBar::of_budget(percent(budget.ratio)),
         }
     }
@@ -128,6 +131,7 @@ impl BudgetLine {
             percent: percent(ratio),
             forecast: forecast(ratio, window, calendar),
             is_watched: entry.is_watched,
+            is_shared: false,
             bar: PartBar::of_budget(percent(ratio)),
         })
     }
