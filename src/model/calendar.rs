@@ -151,6 +151,15 @@ impl Calendar {
         Some(zoned.timestamp().as_millisecond())
     }
 
+    /// Returns a moment (Unix milliseconds) by the clock of this time zone, such as
+    /// `2026-11-29 14:03:05`.
+    #[must_use]
+    pub fn clock_time(&self, unix_ms: i64) -> String {
+        let at = self.at(unix_ms);
+        let (hour, minute, second) = (at.hour(), at.minute(), at.second());
+        format!("{} {hour:02}:{minute:02}:{second:02}", at.date())
+    }
+
     fn at(&self, unix_ms: i64) -> Zoned {
         let clamped = unix_ms.clamp(
             // A year inside the limits, so that spans can be added and subtracted.

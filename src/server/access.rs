@@ -1,4 +1,4 @@
-//! Who may call the admin API. The address of the connection counts, never one that a header names.
+//! Who may call the admin API and see the operator's pages. The address of the connection counts, never one that a header names.
 
 use std::net::IpAddr;
 
@@ -42,13 +42,11 @@ impl AdminAccess {
     /// 401 without the right token if one is set; 403 if none is set and the caller is not this
     /// machine.
     pub fn check(&self, request: &HttpRequest) -> Result<(), ApiError> {
-        let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
-        if peer.is_some_and(|peer| self.networks.iter().any(|network| network.contains(&peer))) {
+        if self.trusts(request) {
             return Ok(());
         }
         match &self.token_hash {
             Some(expected) => check_token(request.headers(), expected),
-            None if is_local(request, peer) => Ok(()),
             None => Err(ApiError::forbidden(
                 "admin_closed",
                 "The admin API is open to this machine only. Set ADMIN_TOKEN and send it as 'Authorization: Bearer ...', \
@@ -56,6 +54,29 @@ impl AdminAccess {
                  `llmproxy costs` need neither.",
             )),
         }
+    }
+
+    /// Returns whether a request may administer without a token: it comes from one of the networks,
+    /// or no token is set and it comes from this machine.
+    #[must_use]
+    pub fn trusts(&self, request: &HttpRequest) -> bool {
+        let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
+        let in_network = |peer: IpAddr| self.networks.iter().any(|net| net.contains(&peer));
+        peer.is_some_and(in_network) || self.token_hash.is_none() && is_local(request, peer)
+    }
+
+    /// Returns whether there is a token.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        self.token_hash.is_some()
+    }
+
+    /// Returns whether a text is the token. It takes the same time for every text.
+    #[must_use]
+    pub fn is_token(&self, text: &[u8]) -> bool {
+        let given: [u8; 32] = Sha256::digest(text).into();
+        let expected = self.token_hash.as_ref();
+        expected.is_some_and(|expected| bool::from(given.ct_eq(expected)))
     }
 }
 

@@ -5,6 +5,7 @@ mod admin;
 pub mod alerts;
 mod metrics;
 mod own_usage;
+mod pages;
 mod ready;
 mod systemd;
 
@@ -98,6 +99,7 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
         watchdog,
         client_header_timeout,
     } = parts;
+    let pages = web::Data::new(pages::Pages::default());
     let server = HttpServer::new(move || {
         let worker = web::Data::new(Worker::new(Arc::clone(&shared), Arc::clone(&connector)));
         reconciler::start(&worker);
@@ -107,6 +109,7 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
         App::new()
             .app_data(worker)
             .app_data(web::Data::from(Arc::clone(&admin)))
+            .app_data(pages.clone())
             .app_data(web::Data::from(Arc::clone(&metrics)))
             .app_data(web::Data::from(Arc::clone(&metrics.readiness)))
             .service(read_only("/health", ready::health))
@@ -114,6 +117,13 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
             .service(read_only("/metrics", metrics::handle))
             .service(admin::routes())
             .service(web::resource(own_usage::PATH).to(own_usage::handle))
+            .service(
+                web::resource(pages::ROOT)
+                    .route(web::get().to(pages::handle))
+                    .route(web::head().to(pages::handle))
+                    .default_service(web::to(proxy::handle)),
+            )
+            .service(web::scope(pages::PREFIX).default_service(web::to(pages::handle)))
             .default_service(web::to(proxy::handle))
     })
     .tcp_nodelay(true)

@@ -101,25 +101,23 @@ async fn serve(
     let query = request.query_string().to_owned();
     let context = parts.context.clone();
     let hides_numbers = admission.limits.hides_numbers;
-    let answered = web::block(move || {
-        let mut usage = usage_of(&context, &caller, &query)?;
-        if hides_numbers {
-            usage.limits = usage
-                .limits
-                .into_iter()
-                .map(LimitEntry::without_figures)
-                .collect();
-        }
-        Ok(usage)
-    })
-    .await;
+    let answered = web::block(move || usage_of(&context, &caller, &query, hides_numbers)).await;
     match answered {
         Ok(result) => result.map_err(admin::of_admin),
         Err(_) => Err(admin::unavailable()),
     }
 }
 
-fn usage_of(context: &AdminContext, caller: &Caller, query: &str) -> Result<OwnUsage, AdminError> {
+/// Returns what a user sees of the own usage. It blocks.
+///
+/// # Errors
+/// [`AdminError`] if the query is wrong or the database fails.
+pub(super) fn usage_of(
+    context: &AdminContext,
+    caller: &Caller,
+    query: &str,
+    hides_numbers: bool,
+) -> Result<OwnUsage, AdminError> {
     let query: Query = crate::admin::of_query_members(query, PARAMETERS)?;
     let by = Dimension::parse_list(query.by.as_deref().unwrap_or("day,model"))
         .map_err(|error| AdminError::field("by", error.to_string()))?;
@@ -142,7 +140,13 @@ fn usage_of(context: &AdminContext, caller: &Caller, query: &str) -> Result<OwnU
         user_id: Some(caller.id),
         ..Scope::default()
     };
-    let limits = context.limits_of_user(caller.id)?;
+    let mut limits = context.limits_of_user(caller.id)?;
+    if hides_numbers {
+        limits = limits
+            .into_iter()
+            .map(LimitEntry::without_figures)
+            .collect();
+    }
     let (report, user) = context.read(|connection| {
         let report = reports::split_report(connection, &scope, &by, Ranking::default())?;
         let user = crate::store::users::entry(connection, caller.id)?;

@@ -22,6 +22,7 @@ mod mixed_load;
 mod money;
 mod objects;
 mod openapi;
+mod page;
 mod people;
 mod process;
 mod refusals;

@@ -145,7 +145,7 @@ impl Endpoints {
             .filter(|path| !path.is_empty());
         let extra = paths.map(|path| {
             let stem = path.strip_suffix('*').unwrap_or(path);
-            let own = ["/admin", "/health", "/ready", "/metrics"];
+            let own = ["/admin", "/health", "/ready", "/metrics", "/page"];
             let is_path = stem.len() > 1
                 && stem.starts_with('/')
                 && !stem.contains(['*', '?', '#', '{', '}'])

@@ -27,7 +27,7 @@ pub use totals::Totals;
 use sums::{Column, Group, Query, sums};
 
 /// The label of usage whose user is in no group.
-const NO_GROUP: &str = "-";
+pub const NO_GROUP: &str = "-";
 
 /// Whose usage a report is about.
 #[derive(Debug, Clone, Default)]

@@ -42,7 +42,11 @@ impl Sums {
 
     /// Reads a line of a report.
     fn of(line: &Value) -> Self {
-        let number = |name: &str| line[name].as_u64().unwrap_or_else(|| panic!("{name}: {line}"));
+        let number = |name: &str| {
+            line[name]
+                .as_u64()
+                .unwrap_or_else(|| panic!("{name}: {line}"))
+        };
         Self {
             requests: number("total_requests"),
             input: number("total_input_tokens"),
@@ -198,7 +202,9 @@ fn every_view_has_the_same_figures_after_a_thousand_mixed_requests() {
         // Dollars a million tokens: a nano-dollar a token is a thousandth.
         let usd = |nanos: u64| format!("{}.{:03}", nanos / 1_000, nanos % 1_000);
         let (input, output) = (usd(input), usd(output));
-        let words = ["price", "set", model, "--input", &input, "--output", &output];
+        let words = [
+            "price", "set", model, "--input", &input, "--output", &output,
+        ];
         let ran = home.cli(&words);
         assert_eq!(ran.code, Some(0), "{ran:?}");
     }
@@ -264,10 +270,20 @@ fn every_view_has_the_same_figures_after_a_thousand_mixed_requests() {
         let line = piped.lines().find(|line| line.starts_with(model)).unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
         for number in [sums.requests, sums.input, sums.output] {
-            assert!(words.contains(&number.to_string().as_str()), "{number}: {line}");
+            assert!(
+                words.contains(&number.to_string().as_str()),
+                "{number}: {line}"
+            );
         }
-        let usd = format!("{}.{:09}", sums.nanos / 1_000_000_000, sums.nanos % 1_000_000_000);
-        assert!(sums.nanos == 0 || words.contains(&usd.as_str()), "{usd}: {line}");
+        let usd = format!(
+            "{}.{:09}",
+            sums.nanos / 1_000_000_000,
+            sums.nanos % 1_000_000_000
+        );
+        assert!(
+            sums.nanos == 0 || words.contains(&usd.as_str()),
+            "{usd}: {line}"
+        );
         // The metrics count the same.
         let scrape = metrics(&proxy);
         let tokens = |kind: &str| {
@@ -292,13 +308,18 @@ fn every_view_has_the_same_figures_after_a_thousand_mixed_requests() {
     );
 
     // The table on a terminal: grouped numbers, and cents.
-    let table = Terminal::of_columns(160).run(&mut proxy.command(&["costs"])).stdout;
+    let table = Terminal::of_columns(160)
+        .run(&mut proxy.command(&["costs"]))
+        .stdout;
     let cents = (total.nanos + 5_000_000) / 10_000_000;
     let shown = format!("{}.{:02}", cents / 100, cents % 100);
     let last = table.lines().rfind(|line| line.contains(&shown));
     let last = last.unwrap_or_else(|| panic!("{shown}:\n{table}"));
     for number in [total.requests, total.input, total.output] {
-        assert!(last.replace(',', "").contains(&number.to_string()), "{number}: {table}");
+        assert!(
+            last.replace(',', "").contains(&number.to_string()),
+            "{number}: {table}"
+        );
     }
 
     // `top`, from the server and from the file, the page, and what users see of themselves.
@@ -309,7 +330,9 @@ fn every_view_has_the_same_figures_after_a_thousand_mixed_requests() {
     });
     assert_eq!(proxy.cli(&["top", "--json"]).json()["cost_today"], usd);
     for (name, key) in &keys {
-        let own = proxy.send(&Request::get("/v1/usage?by=model").key(key)).json();
+        let own = proxy
+            .send(&Request::get("/v1/usage?by=model").key(key))
+            .json();
         let mut sums = Sums::default();
         let of_user = split.iter().filter(|((user, _), _)| user == name);
         of_user.for_each(|(_, one)| sums.add(*one));
