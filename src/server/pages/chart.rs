@@ -128,7 +128,7 @@ impl Chart {
         let sums = values.iter().map(|of_day| sum(of_day));
         let most = sums.clone().max().unwrap_or(0);
         let top = nice(most);
-        let height = |value: u128| value * PLOT_BASIS_POINTS / u128::from(top);
+        let height = |value: u128| value.min(u128::from(top)) * PLOT_BASIS_POINTS / u128::from(top);
         let place_width = WHOLE_BASIS_POINTS / days.len().max(1) as u128;
         let width = place_width * BAR_PERCENT / 100;
         let columns = days.iter().zip(&values).enumerate();

@@ -233,7 +233,7 @@ mod tests {
         parts
     }
 
-    #[actix_web::rt::test]
+    #[tokio::test]
     async fn a_late_page_begins_with_its_frame_and_ends_whatever_happens() {
         let sent = parts(Ok("<figures>".to_owned())).await;
         assert!(sent[0].starts_with("<head>") && sent[0].contains("Reading the ledger"));
