@@ -67,6 +67,8 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --on-ledger-failure 'What to do while rows cannot be written: refuse, serve'
             cand --admin-token 'Token that opens /admin to every machine'
             cand --admin-allow 'Networks that may call /admin without a token'
+            cand --metrics-allow 'Networks that may read /metrics without a token'
+            cand --metrics-users 'Whether /metrics has figures of each user'
             cand --alert-webhook 'URLs that alerts are sent to, separated by commas'
             cand --alert-secret 'Secret that alerts are signed with'
             cand --rust-log 'What to log, as env_logger reads it'

@@ -69,6 +69,8 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l ledger-sync 
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l on-ledger-failure -d 'What to do while rows cannot be written: refuse, serve' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l admin-token -d 'Token that opens /admin to every machine' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l admin-allow -d 'Networks that may call /admin without a token' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l metrics-allow -d 'Networks that may read /metrics without a token' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l metrics-users -d 'Whether /metrics has figures of each user' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l alert-webhook -d 'URLs that alerts are sent to, separated by commas' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l alert-secret -d 'Secret that alerts are signed with' -r
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand serve" -l rust-log -d 'What to log, as env_logger reads it' -r

@@ -287,6 +287,7 @@ fn question(users: i64, sort: Option<&str>) -> ShowLive {
         requests: Some(LIVE_REQUESTS),
         errors: Some(LIVE_ERRORS),
         sort: sort.map(str::to_owned),
+        filter: None,
         all: Some(true),
     }
 }

@@ -199,6 +199,7 @@ fn list_content(
         requests: Some(0),
         errors: Some(0),
         sort: Some("budget".to_owned()),
+        filter: None,
         all: Some(true),
     })?;
     let live: HashMap<&str, &LiveUser> = live
