@@ -14,10 +14,11 @@ const REQUESTS: u64 = 1_000;
 const CLIENTS: u64 = 4;
 const TOKEN: &str = "a-long-admin-token";
 const USERS: [&str; 3] = ["alice", "bob", "carol"];
-/// Nano-dollars of an input and an output token; the last model has no price.
+/// Nano-dollars of an input and an output token, where a cached one costs half; the last model has
+/// no price.
 const MODELS: [(&str, Option<[u64; 2]>); 3] = [
-    ("fig-small", Some([137, 411])),
-    ("fig-large", Some([2_003, 8_009])),
+    ("fig-small", Some([138, 411])),
+    ("fig-large", Some([2_004, 8_009])),
     ("fig-free", None),
 ];
 
@@ -113,7 +114,7 @@ fn expected(number: u64) -> Sums {
         input,
         cached,
         output,
-        nanos: input * price[0] + output * price[1],
+        nanos: (input - cached) * price[0] + cached * price[0] / 2 + output * price[1],
     }
 }
 
