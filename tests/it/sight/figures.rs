@@ -11,7 +11,7 @@ use crate::harness::{Backend, CHAT, Home, PATIENCE, Proxy, Request, Terminal, al
 use crate::page::Visitor;
 
 const REQUESTS: u64 = 1_000;
-const CLIENTS: u64 = 4;
+const CLIENTS: usize = 4;
 const TOKEN: &str = "a-long-admin-token";
 const USERS: [&str; 3] = ["alice", "bob", "carol"];
 /// Nano-dollars of an input and an output token, where a cached one costs half; the last model has
@@ -57,6 +57,9 @@ impl Sums {
         }
     }
 }
+
+/// What is to be booked, by user and model.
+type Split = BTreeMap<(String, String), Sums>;
 
 /// Reads dollars with nine decimals.
 fn nanos(usd: &str) -> u64 {
@@ -174,10 +177,10 @@ fn answering() -> Backend {
 /// Sends all requests, and some that are refused in between.
 fn send_all(proxy: &Proxy, keys: &BTreeMap<&str, String>) {
     thread::scope(|scope| {
-        for client in 0..CLIENTS {
+        for client in 0..CLIENTS as u64 {
             scope.spawn(move || {
                 let mut connection = proxy.open();
-                for number in (client..REQUESTS).step_by(CLIENTS as usize) {
+                for number in (client..REQUESTS).step_by(CLIENTS) {
                     connection.send(&request(number, &keys[user(number)]));
                     assert_eq!(connection.answer().status, 200, "{number}");
                     if number % 50 == 0 {
@@ -211,7 +214,7 @@ fn every_view_has_the_same_figures_after_a_thousand_mixed_requests() {
     }
     let keys: BTreeMap<&str, String> = USERS.map(|name| (name, home.user(name))).into();
     let proxy = home.serve();
-    let mut split: BTreeMap<(String, String), Sums> = BTreeMap::new();
+    let mut split: Split = BTreeMap::new();
     let mut total = Sums::default();
     for number in 0..REQUESTS {
         let booked = expected(number);
@@ -222,14 +225,13 @@ fn every_view_has_the_same_figures_after_a_thousand_mixed_requests() {
     send_all(&proxy, &keys);
 
     // JSON of the command line, and the HTTP API.
-    let by = ["costs", "--by", "user,model"];
-    let ran = proxy.cli(&[&by[..], &["--json"]].concat());
+    let ran = proxy.cli(&["costs", "--by", "user,model", "--json"]);
     let over_http = proxy.send(&Request::get("/admin/list_costs?by=user,model").key(TOKEN));
     assert_eq!(ran.stdout.trim(), over_http.text().trim());
     let report = ran.json();
     assert_eq!(Sums::of(&report["total"]), total);
     let lines = report["costs"].as_array().unwrap();
-    let reported: BTreeMap<(String, String), Sums> = lines
+    let reported: Split = lines
         .iter()
         .filter(|line| line["total_requests"] != 0)
         .map(|line| {
@@ -239,8 +241,39 @@ fn every_view_has_the_same_figures_after_a_thousand_mixed_requests() {
         .collect();
     assert_eq!(reported, split);
 
-    // CSV, and the aligned text of a pipe.
-    let csv = proxy.cli(&[&by[..], &["--csv"]].concat()).stdout;
+    assert_eq!(of_csv(&proxy), split);
+    assert_models(&proxy, &split);
+    assert_totals(&proxy, total);
+    let usd = report["total"]["cost_usd"].as_str().unwrap();
+    assert_live_views(&proxy, usd);
+    for (name, key) in &keys {
+        let own = proxy
+            .send(&Request::get("/v1/usage?by=model").key(key))
+            .json();
+        let mut sums = Sums::default();
+        let of_user = split.iter().filter(|((user, _), _)| user == name);
+        of_user.for_each(|(_, one)| sums.add(*one));
+        assert_eq!(Sums::of(&own["total"]), sums, "{name}");
+    }
+    // What all of them are made of.
+    let sum = "SELECT count(*), sum(input_tokens), sum(cached_tokens), sum(output_tokens), sum(cost_nano_usd) FROM usage_logs";
+    let rows = proxy.database().query_row(sum, [], |row| {
+        let number = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
+        Ok(Sums {
+            requests: number(0)?,
+            input: number(1)?,
+            cached: number(2)?,
+            output: number(3)?,
+            nanos: number(4)?,
+        })
+    });
+    assert_eq!(rows.unwrap(), total);
+    assert_eq!(proxy.cli(&["audit"]).code, Some(0));
+}
+
+/// Reads the report as CSV.
+fn of_csv(proxy: &Proxy) -> Split {
+    let csv = proxy.cli(&["costs", "--by", "user,model", "--csv"]).stdout;
     let mut csv = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let names = csv.next().unwrap();
     let of_csv: Vec<Value> = csv
@@ -252,18 +285,23 @@ fn every_view_has_the_same_figures_after_a_thousand_mixed_requests() {
             Value::Object(members.collect())
         })
         .collect();
-    let of_csv: BTreeMap<(String, String), Sums> = of_csv
+    of_csv
         .iter()
         .map(|line| {
             let text = |name: &str| line[name].as_str().unwrap().to_owned();
             ((text("username"), text("model")), Sums::of(line))
         })
-        .collect();
-    assert_eq!(of_csv, split);
+        .collect()
+}
+
+/// Checks the aligned text of a pipe, and the metrics, model by model.
+#[track_caller]
+fn assert_models(proxy: &Proxy, split: &Split) {
+    let scrape = metrics(proxy);
     let piped = proxy.cli(&["costs", "--by", "model"]).stdout;
     for (model, _) in MODELS {
         let mut sums = Sums::default();
-        for ((_, of), one) in &split {
+        for ((_, of), one) in split {
             if of == model {
                 sums.add(*one);
             }
@@ -285,8 +323,6 @@ fn every_view_has_the_same_figures_after_a_thousand_mixed_requests() {
             sums.nanos == 0 || words.contains(&usd.as_str()),
             "{usd}: {line}"
         );
-        // The metrics count the same.
-        let scrape = metrics(&proxy);
         let tokens = |kind: &str| {
             let labels = [("model", model), ("type", kind)];
             scrape.sum("llmproxy_tokens_total", &labels)
@@ -297,7 +333,12 @@ fn every_view_has_the_same_figures_after_a_thousand_mixed_requests() {
         let cost = scrape.sum("llmproxy_cost_usd_total", &[("model", model)]);
         assert_eq!(in_nanos(cost), sums.nanos, "{cost:?}");
     }
-    let scrape = metrics(&proxy);
+}
+
+/// Checks the metrics, and the table on a terminal: grouped numbers, and cents.
+#[track_caller]
+fn assert_totals(proxy: &Proxy, total: Sums) {
+    let scrape = metrics(proxy);
     assert_eq!(
         in_nanos(scrape.sum("llmproxy_cost_usd_total", &[])),
         total.nanos
@@ -308,12 +349,10 @@ fn every_view_has_the_same_figures_after_a_thousand_mixed_requests() {
         Some(float(REQUESTS))
     );
 
-    // The table on a terminal: grouped numbers, and cents.
+    let shown = cents(total.nanos);
     let table = Terminal::of_columns(160)
         .run(&mut proxy.command(&["costs"]))
         .stdout;
-    let cents = (total.nanos + 5_000_000) / 10_000_000;
-    let shown = format!("{}.{:02}", cents / 100, cents % 100);
     let last = table.lines().rfind(|line| line.contains(&shown));
     let last = last.unwrap_or_else(|| panic!("{shown}:\n{table}"));
     for number in [total.requests, total.input, total.output] {
@@ -322,40 +361,25 @@ fn every_view_has_the_same_figures_after_a_thousand_mixed_requests() {
             "{number}: {table}"
         );
     }
+}
 
-    // `top`, from the server and from the file, the page, and what users see of themselves.
-    let usd = report["total"]["cost_usd"].clone();
+/// Checks `top` and the page.
+#[track_caller]
+fn assert_live_views(proxy: &Proxy, usd: &str) {
+    let shown = cents(nanos(usd));
     wait_until("the sums of today are read again", PATIENCE, || {
         let live = proxy.send(&Request::get("/admin/live").key(TOKEN)).json();
         live["cost_today"] == usd
     });
     assert_eq!(proxy.cli(&["top", "--json"]).json()["cost_today"], usd);
-    for (name, key) in &keys {
-        let own = proxy
-            .send(&Request::get("/v1/usage?by=model").key(key))
-            .json();
-        let mut sums = Sums::default();
-        let of_user = split.iter().filter(|((user, _), _)| user == name);
-        of_user.for_each(|(_, one)| sums.add(*one));
-        assert_eq!(Sums::of(&own["total"]), sums, "{name}");
-    }
-    let page = Visitor::signed_in(&proxy, TOKEN).page("/");
+    let page = Visitor::signed_in(proxy, TOKEN).page("/");
     assert!(page.contains(&shown), "{shown}:\n{page}");
+}
 
-    // And what all of them are made of.
-    let sum = "SELECT count(*), sum(input_tokens), sum(cached_tokens), sum(output_tokens), sum(cost_nano_usd) FROM usage_logs";
-    let rows = proxy.database().query_row(sum, [], |row| {
-        let number = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
-        Ok(Sums {
-            requests: number(0)?,
-            input: number(1)?,
-            cached: number(2)?,
-            output: number(3)?,
-            nanos: number(4)?,
-        })
-    });
-    assert_eq!(rows.unwrap(), total);
-    assert_eq!(proxy.cli(&["audit"]).code, Some(0));
+/// Writes nano-dollars as dollars with two decimals.
+fn cents(nanos: u64) -> String {
+    let cents = (nanos + 5_000_000) / 10_000_000;
+    format!("{}.{:02}", cents / 100, cents % 100)
 }
 
 #[track_caller]
