@@ -307,7 +307,7 @@ fn a_migration_killed_at_ten_points_and_begun_again_loses_nothing() {
     let _alone = alone();
     let backend = Backend::chats(3, 4);
     let keys = Keys::make(&backend);
-    let rows = 300_000;
+    let rows = 150_000;
     let reference = Home::new(&backend);
     make(&reference.path("test.db"), 1, &keys, rows);
     let start = std::fs::read(reference.path("test.db")).unwrap();
@@ -351,7 +351,7 @@ fn a_migration_killed_at_ten_points_and_begun_again_loses_nothing() {
     };
     let mut in_between = 0;
     for point in 1..=10 {
-        if version() == 8 {
+        if version() != 1 {
             std::fs::write(home.path("test.db"), &start).unwrap();
             let _ = std::fs::remove_file(home.path("test.db-wal"));
             let _ = std::fs::remove_file(home.path("test.db-shm"));

@@ -9,7 +9,7 @@ use std::{
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{Arc, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -20,8 +20,8 @@ use url::Url;
 
 use super::{HOSTILE, HOSTILE_GROUP, HOSTILE_MODEL, TOKEN, fill};
 use crate::harness::{
-    ASK, ASK_STREAM, Backend, DONE, Home, PATIENCE, Proxy, Request, Turnstile, chat_completion,
-    delta,
+    ASK, ASK_STREAM, Backend, DONE, Home, PATIENCE, Proxy, Request, Turnstile, alone,
+    chat_completion, delta,
 };
 
 /// Width and height of a desk's screen and a phone's.
@@ -33,10 +33,15 @@ struct Browser {
     driver: Child,
     port: u16,
     profile: TempDir,
+    /// A browser loads the machine.
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        // A test that failed has not closed its window.
+        let profile = self.profile.path().display().to_string();
+        let _ = Command::new("pkill").args(["-9", "-f", &profile]).status();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
@@ -63,6 +68,7 @@ impl Browser {
             skip("chromium is not installed");
             return None;
         }
+        let alone = alone();
         let driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -81,6 +87,7 @@ impl Browser {
             port: port.expect("chromedriver says its port"),
             driver,
             profile: TempDir::new().unwrap(),
+            _alone: alone,
         })
     }
 
