@@ -237,6 +237,12 @@ fn live_model(id: Option<ModelId>, name: &str) -> LiveModel {
 }
 
 impl WorkerSight {
+    /// Begins to follow a request.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>, endpoint: &'static str, id: RequestId) -> Rc<LiveRequest> {
+        LiveRequest::new(Arc::clone(self), endpoint, id)
+    }
+
     /// Counts a request to a path that is not served.
     pub fn refused_path(&self, refused: Refused<'_>, id: RequestId) {
         self.refused(UNKNOWN_ENDPOINT, None, refused, id);

@@ -10,14 +10,11 @@ use std::{
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use crate::model::RequestId;
-
 use super::{
     errors::{RecentError, RecentErrors},
     histogram::Histogram,
     minute::Minute,
     models::{KnownModels, ModelId, ModelNames},
-    request::LiveRequest,
 };
 
 /// The number of users from which on those are forgotten that did nothing in the last minute.
@@ -134,16 +131,6 @@ impl WorkerSight {
             }),
             names,
         }
-    }
-
-    /// Begins to follow a request.
-    #[must_use]
-    pub fn enter(
-        self: &Arc<Self>,
-        endpoint: &'static str,
-        id: RequestId,
-    ) -> std::rc::Rc<LiveRequest> {
-        LiveRequest::new(Arc::clone(self), endpoint, id)
     }
 
     /// Adds the counters of this worker to sums.

@@ -24,6 +24,7 @@ use super::{
     BackendError, BackendSettings, HttpProxy,
     addresses::{LastGood, connect_to_first, in_order},
     connection::{Connection, Io},
+    open::OpenConnection,
 };
 
 /// Silence after which a connection is probed, and interval of the probes. A NAT on the way forgets
@@ -40,22 +41,6 @@ pub struct Connector {
     tls: Option<(TlsConnector, ServerName<'static>)>,
     last_good: LastGood,
     open: Arc<AtomicUsize>,
-}
-
-/// One open connection, for those who count them, until it is dropped.
-pub struct OpenConnection(Arc<AtomicUsize>);
-
-impl OpenConnection {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(count))
-    }
-}
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// Reasons why TLS to the backend cannot be set up.

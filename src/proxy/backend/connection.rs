@@ -22,9 +22,9 @@ use tokio_util::io::poll_read_buf;
 
 use super::{
     BackendError, OutgoingRequest, Upload, UploadBroke,
-    connect::OpenConnection,
     head::{Head, MAX_HEAD_BYTES, Parsed, RequestKind},
     idle_timer::IdleTimer,
+    open::OpenConnection,
 };
 
 /// First size of a read. It is doubled while reads fill it, so that a small answer costs little and

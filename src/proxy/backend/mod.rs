@@ -12,6 +12,7 @@ mod connection;
 pub(crate) mod head;
 mod http_proxy;
 mod idle_timer;
+mod open;
 mod pool;
 mod url;
 
@@ -27,9 +28,10 @@ use actix_web::http::{StatusCode, header::HeaderMap};
 use bytes::Bytes;
 
 pub use body::{Body, BodyError};
-pub use connect::{Connector, OpenConnection, TlsError, tls_config};
+pub use connect::{Connector, TlsError, tls_config};
 pub use connection::Io;
 pub use http_proxy::HttpProxy;
+pub use open::OpenConnection;
 pub use url::{BACKEND_URL, BASE_URL, BackendUrl, UrlError, below_v1};
 
 use connection::Connection;

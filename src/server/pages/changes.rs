@@ -5,9 +5,10 @@ use actix_web::HttpResponse;
 
 use super::{
     Form, Visit,
+    format::user_href,
     frame::sentence,
     guard,
-    people::{LIST, href},
+    people::LIST,
     see_other,
     session::{Notice, Session},
 };
@@ -51,7 +52,7 @@ pub(super) async fn change(
     };
     let to = match (path, &name) {
         (ADD, _) | (_, None) => LIST.to_owned(),
-        (_, Some(name)) => href(name),
+        (_, Some(name)) => user_href(name),
     };
     finish(visit, session, made, &to)
 }

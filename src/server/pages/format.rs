@@ -2,6 +2,9 @@
 
 use crate::model::NanoUsd;
 
+/// Address of the page of a user, without the name.
+pub(super) const USER: &str = "/page/user";
+
 /// Writes dollars with two places, or with two digits if they are less than a cent.
 pub(super) fn usd(amount: NanoUsd) -> String {
     let nanos = amount.0.unsigned_abs();
@@ -81,6 +84,12 @@ pub(super) fn span(ms: u64) -> String {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped before
 pub(super) fn percent(ratio: f64) -> u32 {
     (ratio * 100.0).clamp(0.0, 9_999.0) as u32
+}
+
+/// Returns the address of a user's page.
+pub(super) fn user_href(name: &str) -> String {
+    let name: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+    format!("{USER}?name={name}")
 }
 
 #[cfg(test)]

@@ -176,9 +176,9 @@ impl Visit {
                 },
                 LIVE if self.session.is_none() => Ok(HttpResponse::Unauthorized().finish()),
                 LIVE => overview::live(self).await,
-                people::LIST | people::SHOW if self.session.is_none() => Ok(see_other(ROOT)),
+                people::LIST | format::USER if self.session.is_none() => Ok(see_other(ROOT)),
                 people::LIST => people::list(self).await,
-                people::SHOW => people::show(self).await,
+                format::USER => people::show(self).await,
                 _ => Err(ApiError::unknown_url(method.as_str(), path)),
             };
         }

@@ -172,7 +172,7 @@ impl Ranking {
     fn of_users(named: &[Named]) -> Self {
         let mut ranking = Self::new("Top users", "User", named);
         for line in &mut ranking.lines {
-            line.href = Some(super::people::href(&line.name));
+            line.href = Some(super::format::user_href(&line.name));
         }
         ranking.has_pages = true;
         ranking
@@ -219,7 +219,7 @@ impl Live {
     fn of(live: &LiveActivity, calendar: &Calendar) -> Self {
         let running = live.requests.iter().map(|request| RunningLine {
             user: request.user.clone(),
-            href: super::people::href(&request.user),
+            href: super::format::user_href(&request.user),
             model: request.model.clone().unwrap_or_else(|| "–".to_owned()),
             endpoint: request.endpoint.clone(),
             state: match request.state.as_str() {

@@ -28,7 +28,7 @@ use crate::{
 };
 
 pub(super) const LIST: &str = "/page/users";
-pub(super) const SHOW: &str = "/page/user";
+
 /// Users on a page.
 const PAGE_SIZE: usize = 50;
 const MAX_LIVE_USERS: i64 = 10_000;
@@ -166,12 +166,6 @@ impl Search {
     }
 }
 
-/// Returns the address of a user's page.
-pub(super) fn href(name: &str) -> String {
-    let name: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
-    format!("{SHOW}?name={name}")
-}
-
 /// Answers with the list of users.
 pub(super) async fn list(visit: &Visit) -> Result<HttpResponse, ApiError> {
     let session = visit.operator()?.clone();
@@ -272,7 +266,7 @@ fn user_line(
     let month = months.of(&user.username);
     let budget = live.and_then(|live| live.budget.as_ref());
     UserLine {
-        href: href(&user.username),
+        href: super::format::user_href(&user.username),
         name: user.username.clone(),
         group: user.group.clone().unwrap_or_default(),
         is_active: user.is_active,
@@ -464,6 +458,9 @@ mod tests {
             "/page/users?q=A%26b%22&sort=month&forbidden=1&page=4"
         );
         assert_eq!(Search::parse("page=0&sort=x").href(Sort::Name, 0), LIST);
-        assert_eq!(href("a/b c&\"<>"), "/page/user?name=a%2Fb+c%26%22%3C%3E");
+        assert_eq!(
+            super::super::format::user_href("a/b c&\"<>"),
+            "/page/user?name=a%2Fb+c%26%22%3C%3E"
+        );
     }
 }
