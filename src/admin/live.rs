@@ -1,27 +1,22 @@
 //! What a server is doing now: live requests, what users did in the last minute and cost today, and
 //! the last errors.
 
-use std::{
-    cmp::Ordering,
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{cmp::Ordering, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     AdminContext, AdminError, Member, Method, Operation,
     limits::{limits_by_ledger, scope_word},
+    today::{SumsOfToday, UserOfToday},
 };
 use crate::{
     limits::{BudgetCheck, BudgetRule, SharedLimits},
     model::{BudgetUnit, NanoUsd, format_utc, now_ms},
     sight::{LiveSnapshot, RequestState, UserActivity},
     store::{
-        StoreError, activity, groups, reports,
+        activity,
         requests::{self, RequestFilter, RequestKind},
-        users,
     },
 };
 
@@ -29,11 +24,6 @@ use crate::{
 const DEFAULT_LIMIT: i64 = 100;
 /// The most entries that a list has.
 const MAX_LIMIT: i64 = 10_000;
-/// The least age at which the sums of today are read again.
-const MIN_SUMS_AGE: Duration = Duration::from_millis(500);
-/// The sums of today are read again when they are this many times as old as reading them took, so
-/// that no number of viewers keeps the database busy for more than a tenth of the time.
-const SUMS_AGE_FACTOR: u32 = 10;
 /// How far back errors are looked for in the database.
 const ERRORS_MS: i64 = 3_600_000;
 
@@ -471,104 +461,6 @@ pub(super) fn ratio(used: i64, limit: i64) -> f64 {
         return 1.0;
     }
     used as f64 / limit as f64
-}
-
-/// What users have used today, kept for a moment, because many may look at it at once.
-#[derive(Clone, Default)]
-pub struct Today(Arc<Mutex<Option<KeptSums>>>);
-
-struct KeptSums {
-    sums: Arc<SumsOfToday>,
-    read_at: Instant,
-    max_age: Duration,
-}
-
-struct SumsOfToday {
-    /// By user id, in the order of ids.
-    users: Vec<(i64, UserOfToday)>,
-    places: HashMap<i64, usize>,
-    /// The users who have used something today.
-    costs: HashMap<i64, NanoUsd>,
-    total: NanoUsd,
-}
-
-struct UserOfToday {
-    name: String,
-    group: Option<String>,
-    is_active: bool,
-    is_deleted: bool,
-}
-
-impl SumsOfToday {
-    fn name(&self, user_id: i64) -> String {
-        let place = self.places.get(&user_id);
-        place.map_or_else(
-            || format!("(deleted user {user_id})"),
-            |place| self.users[*place].1.name.clone(),
-        )
-    }
-}
-
-impl Today {
-    /// Reads the sums again when they are asked for next.
-    pub(super) fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    fn read(&self, context: &AdminContext) -> Result<Arc<SumsOfToday>, AdminError> {
-        // Those who come meanwhile wait for this reading instead of doing their own.
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = kept.as_ref().filter(|k| k.read_at.elapsed() < k.max_age) {
-            return Ok(Arc::clone(&kept.sums));
-        }
-        let began = Instant::now();
-        let sums = Arc::new(read_today(context)?);
-        *kept = Some(KeptSums {
-            sums: Arc::clone(&sums),
-            read_at: Instant::now(),
-            max_age: (began.elapsed() * SUMS_AGE_FACTOR).max(MIN_SUMS_AGE),
-        });
-        Ok(sums)
-    }
-}
-
-fn read_today(context: &AdminContext) -> Result<SumsOfToday, AdminError> {
-    let range = context.calendar.parse_period("today", now_ms());
-    let range = range.map_err(|error| AdminError::field("period", error.to_string()))?;
-    let read = context.read(|connection| {
-        let snapshot = connection.transaction()?;
-        let totals = reports::totals_by_user(&snapshot, range)?;
-        let (users, groups) = (users::names(&snapshot)?, groups::names(&snapshot)?);
-        Ok::<_, StoreError>((totals, users, groups))
-    });
-    let (totals, users, groups) = read?;
-    let mut sums = SumsOfToday {
-        users: Vec::with_capacity(users.len()),
-        places: HashMap::new(),
-        costs: HashMap::new(),
-        total: NanoUsd::default(),
-    };
-    for (id, user) in users {
-        let group = user.group_id.and_then(|id| groups.get(&id).cloned());
-        sums.places.insert(id, sums.users.len());
-        sums.users.push((
-            id,
-            UserOfToday {
-                name: user.username,
-                group,
-                is_active: user.is_active,
-                is_deleted: user.is_deleted,
-            },
-        ));
-    }
-    for (id, totals) in totals
-        .into_iter()
-        .filter(|(_, totals)| !totals.is_nothing())
-    {
-        sums.total = sums.total.saturating_add(totals.cost);
-        sums.costs.insert(id, totals.cost);
-    }
-    Ok(sums)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod live;
 mod members;
 mod prices;
 mod requests;
+mod today;
 mod try_limits;
 mod users;
 
@@ -40,7 +41,7 @@ pub use keys::{AddKey, HashKeys, HashedKeys, ListKeys, RevokeKey, RotateKey, Set
 pub use limit_changes::{LimitChanges, ParsedChanges};
 pub use limits::{InFlight, LimitEntry, LimitList, ListLimits, SetLimits};
 pub use live::{
-    FullestBudget, LiveActivity, LiveError, LiveRequestEntry, LiveUser, ShowLive, SortLiveBy, Today,
+    FullestBudget, LiveActivity, LiveError, LiveRequestEntry, LiveUser, ShowLive, SortLiveBy,
 };
 pub use members::{Kind, Member, closest, of_body, of_query, of_query_members};
 pub use prices::{
@@ -51,6 +52,7 @@ pub use requests::{
     BookedEntry, ExplainRequest, Explanation, ListRequests, RequestEntry, RequestError,
     RequestList, RunningEntry,
 };
+pub use today::Today;
 pub use try_limits::{TriedLimit, TriedLimits, TriedUser, TryLimits};
 pub use users::{
     AllowKey, DeleteUser, DeletedUser, ForbidKey, GenerateKey, KeyOptions, ListUsers, RenameUser,

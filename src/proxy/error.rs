@@ -43,7 +43,7 @@ struct Further {
     cause: Option<(log::Level, String)>,
 }
 
-/// The header that has the id of a request, whoever answered it.
+/// Header with the id of a request, also if the backend answered it.
 pub static OWN_REQUEST_ID: HeaderName = HeaderName::from_static("x-llmproxy-request-id");
 /// The header that has the id of an answer of OpenAI's API, and Anthropic's name for it.
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

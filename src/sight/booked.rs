@@ -59,7 +59,7 @@ impl BookedSums {
 /// What was booked since the server started.
 #[derive(Debug, Clone, Default)]
 pub struct LedgerSums {
-    /// By model; models beyond the first 200 are `other`.
+    /// Sums of each model; models beyond the first 200 share `other`.
     pub by_model: Vec<(Arc<str>, BookedSums)>,
     /// Durations of commits.
     pub commits: Histogram,

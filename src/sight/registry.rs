@@ -28,7 +28,7 @@ pub struct Sight {
 pub struct LiveSnapshot {
     /// The longest running first.
     pub requests: Vec<RequestView>,
-    /// By user id.
+    /// Activity of each user by id.
     pub users: HashMap<i64, UserActivity>,
     /// The newest first.
     pub errors: Vec<RecentError>,

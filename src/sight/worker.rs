@@ -102,7 +102,7 @@ pub struct RequestView {
     pub status: Option<u16>,
 }
 
-/// By what ended requests are counted: endpoint, model, status.
+/// Key of the counter of ended requests: endpoint, model, status.
 pub type RequestsKey = (&'static str, Arc<str>, u16);
 
 /// Counters of workers.

@@ -71,7 +71,7 @@ pub(super) async fn sign_in(visit: &Visit, fields: &Form) -> Result<HttpResponse
         }
         Err(error) => return Err(error),
     };
-    // Whoever signs in again has no use for the session before.
+    // The session before is ended, because a person who signs in again does not need it.
     if let Some(before) = &visit.session {
         visit.pages.sessions.end(before);
     }
@@ -122,7 +122,7 @@ async fn subject_of(visit: &Visit, secret: &str) -> Result<Subject, ApiError> {
             "This is neither the admin token nor the key of a user.",
         )
     };
-    // The same look-up as that of requests to the API.
+    // Requests to the API look a key up the same way.
     let value = HeaderValue::try_from(format!("Bearer {secret}")).map_err(|_| unknown())?;
     headers.insert(header::AUTHORIZATION, value);
     let keys = &visit.worker.shared.admission.keys;

@@ -286,7 +286,7 @@ fn without_a_token_this_machine_goes_on_as_operator_and_nobody_else() {
         303
     );
     assert!(visitor.page("/").contains("<h1>Overview</h1>"));
-    // The same cookie through a reverse proxy, or under the name of a web page.
+    // A reverse proxy or a web page may pass the same cookie on.
     for (name, value) in [("X-Forwarded-For", "10.0.0.1"), ("Host", "evil.example")] {
         let mut visitor = Visitor::new(&proxy);
         visitor.post("/page/sign-in", &[("as", "operator")]);
