@@ -121,6 +121,13 @@ fn the_list_is_filtered_sorted_resized_and_explained() {
         text.contains("anton") && text.lines().count() <= 12
     });
     screen.resize(120, 40);
+    // A key in the same moment as the change would be read with the next key only.
+    wait_until("the change is seen", PATIENCE, || {
+        let text = screen.text();
+        text.lines()
+            .next()
+            .is_some_and(|title| title.trim_end().len() > 100)
+    });
     screen.type_keys("?");
     screen.wait_for("forbid all keys of the selected user");
     screen.type_keys("?q");
