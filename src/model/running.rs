@@ -28,6 +28,9 @@ pub struct RunningRequest {
     pub tokens_per_second: u64,
     /// Unix time in milliseconds of these numbers.
     pub noted_at_ms: i64,
+    /// The numbers come from a measurement of this moment, or wait for none. Others count by length,
+    /// and never replace measured ones of the same moment.
+    pub is_measured: bool,
 }
 
 /// The note of one request. The ledger's thread writes no note of a request that has ended, so that

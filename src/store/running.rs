@@ -34,10 +34,11 @@ const MAX_EXTRAPOLATED_MS: i64 = 1_500;
 
 // Index: the primary keys of both tables.
 const NOTE: &str = "INSERT INTO running_requests (run_id, id, user_id, key_id, started_at_ms, endpoint, model, service_tier, \
-     status, input_tokens, output_tokens, tokens_per_second, noted_at_ms, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+     status, input_tokens, output_tokens, tokens_per_second, noted_at_ms, request_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
      ON CONFLICT DO UPDATE SET service_tier = excluded.service_tier, status = excluded.status, \
      input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens, \
-     tokens_per_second = excluded.tokens_per_second, noted_at_ms = excluded.noted_at_ms";
+     tokens_per_second = excluded.tokens_per_second, noted_at_ms = excluded.noted_at_ms \
+     WHERE ?15 OR noted_at_ms <> excluded.noted_at_ms";
 const UNNOTE: &str = "DELETE FROM running_requests WHERE run_id = ?1 AND id = ?2";
 const ALIVE: &str = "INSERT INTO server_runs (id, process, alive_at_ms) VALUES (?1, ?2, ?3) \
      ON CONFLICT DO UPDATE SET alive_at_ms = excluded.alive_at_ms";
@@ -100,6 +101,7 @@ impl ServerRun {
             signed(request.tokens_per_second),
             request.noted_at_ms,
             request.request_id.as_bytes(),
+            request.is_measured,
         ])?;
         if self.noted.is_empty() {
             self.sign(connection)?;
@@ -288,6 +290,56 @@ fn has_ended(process: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        model::{Note, RequestId},
+        store::{DatabasePath, IfMissing, Store},
+    };
+
+    /// A worker hands its notes over at the end of a round, and the measurement may be done before.
+    #[test]
+    fn a_note_by_length_that_comes_late_does_not_replace_the_measured_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("running.db");
+        let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
+        let store = Store::open(&location, IfMissing::Create).unwrap();
+        let connection = store.connection().unwrap();
+        let mut run = ServerRun::new();
+        let request = RunningRequest {
+            note: Note::new(),
+            request_id: RequestId::new(1_000),
+            user_id: 1,
+            key_id: 1,
+            started_at_ms: 1_000,
+            endpoint: "/v1/chat/completions",
+            model: "m".to_owned(),
+            service_tier: None,
+            status: 200,
+            input_tokens: 1,
+            output_tokens: 40,
+            tokens_per_second: 40,
+            noted_at_ms: 2_000,
+            is_measured: true,
+        };
+        let by_length = RunningRequest {
+            output_tokens: 50,
+            is_measured: false,
+            ..request.clone()
+        };
+        let later = RunningRequest {
+            output_tokens: 90,
+            noted_at_ms: 3_000,
+            ..by_length.clone()
+        };
+        let mut noted = |request: &RunningRequest| -> i64 {
+            run.note(&connection, request).unwrap();
+            let sql = "SELECT output_tokens FROM running_requests";
+            connection.query_row(sql, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(noted(&by_length), 50);
+        assert_eq!(noted(&request), 40);
+        assert_eq!(noted(&by_length), 40, "it is late");
+        assert_eq!(noted(&later), 90);
+    }
 
     #[test]
     fn a_process_that_runs_has_not_ended() {

@@ -214,6 +214,7 @@ impl Running {
             output_tokens: 0,
             tokens_per_second: 0,
             noted_at_ms: seen.at_ms,
+            is_measured: true,
         };
         let unfinished = Unfinished {
             request,
@@ -225,7 +226,7 @@ impl Running {
         let is_first = !std::mem::replace(&mut state.is_measured, true);
         let body = self.facts.body.as_ref().filter(|_| is_first);
         if sample.is_none() && body.is_none() {
-            return unfinished.finish();
+            return unfinished.finish(true);
         }
         let (body, input) = body.cloned().unwrap_or_default();
         let body: Vec<Bytes> = body.into_iter().collect();
@@ -235,7 +236,7 @@ impl Running {
             self.numbers.input_tokens.store(tokens, Ordering::Relaxed);
         }
         // The thread may have much to do, and the first note of all waits for the tokenizer's tables.
-        let unmeasured = unfinished.finish();
+        let unmeasured = unfinished.finish(false);
         estimator.measure(Measurement {
             model: self.facts.model.clone(),
             body,
@@ -249,7 +250,7 @@ impl Running {
                 if let Some(tokens) = measured.tokens_per_mebibyte {
                     numbers.tokens_per_mebibyte.store(tokens, Ordering::Relaxed);
                 }
-                unfinished.finish()
+                unfinished.finish(true)
             }),
         });
         unmeasured
@@ -265,7 +266,7 @@ struct Unfinished {
 }
 
 impl Unfinished {
-    fn finish(&self) -> Entry {
+    fn finish(&self, is_measured: bool) -> Entry {
         let Self {
             request,
             numbers,
@@ -280,6 +281,7 @@ impl Unfinished {
             input_tokens: numbers.input_tokens.load(Ordering::Relaxed),
             output_tokens,
             tokens_per_second: more.saturating_mul(1_000) / span_ms,
+            is_measured,
             ..request.clone()
         }))
     }

@@ -84,20 +84,10 @@ fn each_stream_of_a_killed_server_has_a_row_within_a_tenth_of_what_had_passed() 
     assert_eq!(noted(&proxy), 0);
     // The oldest first, in both.
     passed.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
-    let seen = passed.iter().take(rows.len());
-    let (booked, all): (i64, i64) = (
-        rows.iter().map(|row| row.output).sum(),
-        seen.map(|(_, words)| words).sum(),
-    );
-    assert!(
-        (booked - all).abs() <= all / 10,
-        "{booked} booked, {all} passed"
-    );
-    // The pace of one stream is uneven where other tests use the same processors.
     for (row, (age, words)) in rows.iter().zip(&passed) {
         let off = (row.output - words).abs();
         assert!(
-            off <= words / 4 + 2,
+            off <= words / 10 + 2,
             "{age:?}: {} booked, {words} passed",
             row.output
         );
