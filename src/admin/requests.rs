@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{AdminContext, AdminError, LimitEntry, Member, Method, Operation, fields::required};
 use crate::{
-    model::{NanoUsd, RequestId, format_utc, now_ms},
+    model::{NanoUsd, RequestId, format_utc, name_of_removed, now_ms},
     sight::Sight,
     store::{
         StoreError, identity,
@@ -314,10 +314,7 @@ fn read_cursor(text: &str) -> Option<RequestCursor> {
 
 fn name_of(users: &BTreeMap<i64, KnownUser>, id: i64) -> String {
     let user = users.get(&id);
-    user.map_or_else(
-        || format!("(deleted user {id})"),
-        |user| user.username.clone(),
-    )
+    user.map_or_else(|| name_of_removed(id), |user| user.username.clone())
 }
 
 fn entry(found: KnownRequest, users: &BTreeMap<i64, KnownUser>) -> RequestEntry {

@@ -8,7 +8,7 @@ use std::{
 
 use super::{AdminContext, AdminError};
 use crate::{
-    model::{NanoUsd, now_ms},
+    model::{NanoUsd, name_of_removed, now_ms},
     store::{StoreError, groups, reports, users},
 };
 
@@ -51,7 +51,7 @@ impl SumsOfToday {
     pub(super) fn name(&self, user_id: i64) -> String {
         let place = self.places.get(&user_id);
         place.map_or_else(
-            || format!("(deleted user {user_id})"),
+            || name_of_removed(user_id),
             |place| self.users[*place].1.name.clone(),
         )
     }

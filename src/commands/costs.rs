@@ -98,7 +98,7 @@ fn reprice(args: &RepriceArgs, matches: &ArgMatches, variables: &Variables) -> a
     } else {
         "changed"
     };
-    let delta = tables::dollars(done.cost_delta_usd);
+    let delta = done.cost_delta_usd.rounded();
     let unpriced = done.unpriced_rows;
     note(&format!(
         "{verb} the cost of {changed} of {rows} requests, by {delta} dollars in all; {unpriced} have no price"

@@ -9,7 +9,7 @@ use comfy_table::{
     Cell as TableCell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets,
 };
 
-use crate::model::is_unprintable;
+use crate::model::{grouped, is_unprintable};
 
 /// Least number of characters of a name in a line.
 const MIN_NAME_COLUMNS: u16 = 12;
@@ -101,7 +101,7 @@ impl Cell {
 
     pub(super) fn number(number: i64) -> Self {
         Self {
-            shown: grouped(number),
+            shown: signed(number),
             plain: number.to_string(),
         }
     }
@@ -309,20 +309,10 @@ enum Labels {
     Stacked,
 }
 
-/// Formats a number such as `1,234,567`.
-pub(super) fn grouped(value: i64) -> String {
-    let digits = value.unsigned_abs().to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    if value < 0 {
-        text.insert(0, '-');
-    }
-    text
+/// Writes a number such as `-1,234,567`.
+pub(super) fn signed(value: i64) -> String {
+    let sign = if value < 0 { "-" } else { "" };
+    format!("{sign}{}", grouped(value.unsigned_abs()))
 }
 
 /// Escapes characters that would move the cursor. Names and models come from people and clients.

@@ -7,6 +7,7 @@ mod dimension;
 mod key;
 mod limit;
 mod money;
+mod number;
 mod object;
 mod refusal;
 mod request_id;
@@ -23,6 +24,7 @@ pub use limit::{
     BudgetUnit, BudgetWindow, Extra, Limit, LimitError, LimitKind, LimitScope, LimitValue,
 };
 pub use money::{AmountError, NanoUsd};
+pub use number::grouped;
 pub use object::{
     Account, Claim, Entry, Extent, ObjectHold, ObjectKind, Origin, Progress, StoredObject,
 };
@@ -34,4 +36,4 @@ pub use time::{TimeError, TimeRange, format_seconds, format_utc, format_utc_date
 pub use usage::{
     EstimatedTokens, Outcome, RowHold, ServiceTier, Usage, UsageClasses, UsageRow, UsageSource,
 };
-pub use user::{NameError, UserName, is_unprintable};
+pub use user::{NameError, UserName, is_unprintable, name_of_removed};

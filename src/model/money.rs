@@ -2,9 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
+use super::grouped;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 const NANOS_PER_USD: i64 = 1_000_000_000;
+const NANOS_PER_CENT: u64 = 10_000_000;
 /// Decimal places of a nano-dollar.
 const PLACES: usize = 9;
 
@@ -23,6 +25,24 @@ impl NanoUsd {
     #[must_use]
     pub fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
+    }
+
+    /// Writes dollars for people: with two places, or with the first two digits that are not 0 if
+    /// the amount is under a cent.
+    #[must_use]
+    pub fn rounded(self) -> String {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let nanos = self.0.unsigned_abs();
+        let mut places = 2;
+        if nanos > 0 && nanos < NANOS_PER_CENT {
+            // As many places as the amount has, without the digits behind the second one.
+            places = (PLACES - nanos.to_string().len() + 2).min(PLACES);
+        }
+        let power = |exponent: usize| 10_u64.pow(u32::try_from(exponent).unwrap_or(0));
+        let unit = power(PLACES - places);
+        let rounded = (nanos + unit / 2) / unit;
+        let (whole, fraction) = (rounded / power(places), rounded % power(places));
+        format!("{sign}{}.{fraction:0places$}", grouped(whole))
     }
 }
 
@@ -86,6 +106,25 @@ impl<'de> Deserialize<'de> for NanoUsd {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dollars_have_two_places_or_the_first_two_digits() {
+        for (nanos, text) in [
+            (0, "0.00"),
+            (1, "0.000000001"),
+            (12, "0.000000012"),
+            (123, "0.00000012"),
+            (125_000, "0.00013"),
+            (9_950_000, "0.0100"),
+            (9_940_000, "0.0099"),
+            (10_000_000, "0.01"),
+            (12_345_000_000, "12.35"),
+            (1_234_567_890_000_000, "1,234,567.89"),
+            (-1_500_000_000, "-1.50"),
+        ] {
+            assert_eq!(NanoUsd(nanos).rounded(), text, "{nanos}");
+        }
+    }
 
     #[test]
     fn an_amount_is_written_with_nine_places() {

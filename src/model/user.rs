@@ -85,6 +85,12 @@ pub fn is_unprintable(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Returns what lists call a user who was removed by hand.
+#[must_use]
+pub fn name_of_removed(user_id: i64) -> String {
+    format!("(deleted user {user_id})")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

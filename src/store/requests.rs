@@ -9,14 +9,15 @@ use crate::model::{NanoUsd, RequestId};
 /// Longest life of a socket: its answers are booked with times of their own.
 const MAX_SOCKET_MS: i64 = 24 * 3_600_000;
 
-const COST: &str = "(cost_nano_usd + coalesce((SELECT sum(cost_delta_nano_usd) FROM usage_adjustments WHERE usage_id = usage_logs.id), 0), \
-     (SELECT sum(cost_delta_nano_usd) FROM usage_adjustments WHERE usage_id = usage_logs.id))";
+// The cost is that of the row with its adjustments; NULL without a price.
 macro_rules! rows {
     ($rest:literal) => {
-        format!(
-            "SELECT id, started_at_ms, request_id, user_id, endpoint, model, status, outcome, usage_source, input_tokens, \
-             cached_tokens, output_tokens, wait_ms, first_byte_ms, duration_ms, backend_request_id, coalesce{COST} AS cost \
-             FROM usage_logs WHERE (?2 IS NULL OR user_id = ?2) AND status BETWEEN ?3 AND ?4 AND {}",
+        concat!(
+            "SELECT id, started_at_ms, request_id, user_id, endpoint, model, status, outcome, usage_source, \
+             input_tokens, cached_tokens, output_tokens, wait_ms, first_byte_ms, duration_ms, backend_request_id, \
+             (SELECT sum(delta) FROM (SELECT cost_nano_usd AS delta UNION ALL \
+             SELECT cost_delta_nano_usd FROM usage_adjustments WHERE usage_id = usage_logs.id)) AS cost \
+             FROM usage_logs WHERE (?2 IS NULL OR user_id = ?2) AND status BETWEEN ?3 AND ?4 AND ",
             $rest
         )
     };
@@ -30,6 +31,9 @@ macro_rules! refusals {
         )
     };
 }
+// Index: usage_logs_by_time, and the primary key behind a cursor.
+const ROWS_SINCE: &str = rows!("started_at_ms >= ?1 ORDER BY started_at_ms DESC, id DESC LIMIT ?5");
+const ROWS_BEHIND: &str = rows!("id > ?1 ORDER BY id LIMIT ?5");
 // Index: refusals_by_time, and the primary key behind a cursor.
 const REFUSALS_SINCE: &str = refusals!("at_ms >= ?1 ORDER BY at_ms DESC, id DESC LIMIT ?5");
 const REFUSALS_BEHIND: &str = refusals!("id > ?1 ORDER BY id LIMIT ?5");
@@ -132,8 +136,7 @@ pub fn since(
         row: snapshot.query_row(LAST_ROW, [], |row| row.get(0))?,
         refusal: snapshot.query_row(LAST_REFUSAL, [], |row| row.get(0))?,
     };
-    let rows = rows!("started_at_ms >= ?1 ORDER BY started_at_ms DESC, id DESC LIMIT ?5");
-    let mut requests = listed(&snapshot, &rows, since_ms, filter, booked)?;
+    let mut requests = listed(&snapshot, ROWS_SINCE, since_ms, filter, booked)?;
     requests.extend(listed(
         &snapshot,
         REFUSALS_SINCE,
@@ -157,8 +160,7 @@ pub fn behind(
     filter: RequestFilter,
 ) -> Result<(Vec<KnownRequest>, RequestCursor), StoreError> {
     let snapshot = connection.transaction()?;
-    let rows = rows!("id > ?1 ORDER BY id LIMIT ?5");
-    let booked = listed(&snapshot, &rows, cursor.row, filter, booked)?;
+    let booked = listed(&snapshot, ROWS_BEHIND, cursor.row, filter, booked)?;
     let refused = listed(&snapshot, REFUSALS_BEHIND, cursor.refusal, filter, refused)?;
     // Others than those that were asked for are skipped if nothing was left out.
     let last = |found: &[(i64, KnownRequest)], newest: &str, before: i64| {

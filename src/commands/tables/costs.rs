@@ -3,10 +3,10 @@
 use crate::commands::listing::{
     Cell, Column,
     ColumnKind::{Name, Number},
-    Listing, grouped,
+    Listing,
 };
 use crate::{
-    model::{Dimension, NanoUsd},
+    model::{Dimension, grouped},
     store::reports::{CostReport, SortBy, SplitReport, Totals},
 };
 
@@ -14,7 +14,6 @@ use crate::{
 const COST_PLACE: usize = 12;
 /// Width of the longest bar behind a figure.
 const BAR_CHARS: u64 = 8;
-const NANOS_PER_CENT: i64 = 10_000_000;
 
 /// A report as lines of labels and sums.
 #[derive(Debug)]
@@ -276,7 +275,7 @@ impl<'a> Figures<'a> {
             Cell::number(both_estimated(totals)),
             Cell::number(totals.unpriced_requests),
             Cell {
-                shown: dollars(totals.cost),
+                shown: totals.cost.rounded(),
                 plain: totals.cost.to_string(),
             },
             count(classes.cache_write_5m),
@@ -328,28 +327,8 @@ fn bar_of(value: u64, largest: u64) -> String {
     format!("{bar:<width$}")
 }
 
-/// Formats dollars with two places, or with the first two digits that are not 0 where the amount is
-/// under a cent.
-pub(in crate::commands) fn dollars(amount: NanoUsd) -> String {
-    let sign = if amount.0 < 0 { "-" } else { "" };
-    let nanos = amount.0.unsigned_abs();
-    let mut places = 2_usize;
-    if nanos > 0 && nanos < NANOS_PER_CENT.unsigned_abs() {
-        // 9 places minus the digits behind the second one.
-        let digits = nanos.to_string().len();
-        places = (9 - digits + 2).min(9);
-    }
-    let unit = 10_u64.pow(u32::try_from(9 - places).unwrap_or(0));
-    let rounded = (nanos + unit / 2) / unit;
-    let whole_unit = 10_u64.pow(u32::try_from(places).unwrap_or(2));
-    let whole = i64::try_from(rounded / whole_unit).unwrap_or(i64::MAX);
-    let fraction = rounded % whole_unit;
-    format!("{sign}{}.{fraction:0places$}", grouped(whole))
-}
-
 /// Formats milliseconds as seconds such as `1,234.5`.
 fn seconds(ms: u64, places: usize) -> Cell {
-    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
     let mut shown = grouped(ms / 1000);
     if places > 0 {
         shown.push('.');
@@ -378,7 +357,7 @@ fn sorted(mut pairs: Vec<(String, String)>) -> Vec<(String, String)> {
 mod tests {
     use super::*;
     use crate::{
-        model::{Dimension, Usage},
+        model::{Dimension, NanoUsd, Usage},
         store::reports::{ModelCosts, SplitCosts, UserCosts},
     };
     use proptest::prelude::*;
@@ -546,25 +525,6 @@ mod tests {
         ");
     }
 
-    #[test]
-    fn dollars_have_two_places_or_the_first_two_digits() {
-        for (nanos, text) in [
-            (0, "0.00"),
-            (1, "0.000000001"),
-            (12, "0.000000012"),
-            (123, "0.00000012"),
-            (125_000, "0.00013"),
-            (9_950_000, "0.0100"),
-            (9_940_000, "0.0099"),
-            (10_000_000, "0.01"),
-            (12_345_000_000, "12.35"),
-            (1_234_567_890_000_000, "1,234,567.89"),
-            (-1_500_000_000, "-1.50"),
-        ] {
-            assert_eq!(dollars(NanoUsd(nanos)), text, "{nanos}");
-        }
-    }
-
     proptest! {
         /// Names have letters only, so that every other word of a table is a figure.
         #[test]
@@ -607,7 +567,7 @@ mod tests {
                 }
             }
             for (_, totals) in &lines.lines {
-                prop_assert!(table.contains(&dollars(totals.cost)), "{}", table);
+                prop_assert!(table.contains(&totals.cost.rounded()), "{}", table);
             }
         }
     }

@@ -1,14 +1,10 @@
 //! The list of users with what they do now.
 
-use super::dollars;
 use crate::admin::LiveUser;
-use crate::commands::{
-    listing::{
-        Cell, Column,
-        ColumnKind::{Name, Number, Text},
-        Listing,
-    },
-    top::percent,
+use crate::commands::listing::{
+    Cell, Column,
+    ColumnKind::{Name, Number, Text},
+    Listing,
 };
 
 pub(in crate::commands) fn live_users(users: &[LiveUser]) -> Listing {
@@ -27,7 +23,7 @@ pub(in crate::commands) fn live_users(users: &[LiveUser]) -> Listing {
             },
             number(user.refused_per_minute),
             Cell {
-                shown: dollars(user.cost_today),
+                shown: user.cost_today.rounded(),
                 plain: user.cost_today.to_string(),
             },
             Cell::optional(budget.map(|budget| percent(budget.ratio))),
@@ -51,5 +47,30 @@ pub(in crate::commands) fn live_users(users: &[LiveUser]) -> Listing {
         ],
         rows: users.iter().map(row).collect(),
         total: None,
+    }
+}
+
+/// Writes a ratio in whole percent. What is not quite full is not called full.
+pub(in crate::commands) fn percent(ratio: f64) -> String {
+    let percent = ratio * 100.0;
+    if percent > 9999.0 {
+        return ">9999%".to_owned();
+    }
+    let whole = if percent < 100.0 {
+        percent.floor()
+    } else {
+        percent.round()
+    };
+    format!("{whole:.0}%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_that_is_not_full_is_not_called_full() {
+        let texts = [0.0, 0.004, 0.999, 1.0, 1.504, 1e9].map(percent);
+        assert_eq!(texts, ["0%", "0%", "99%", "100%", "150%", ">9999%"]);
     }
 }

@@ -1,6 +1,5 @@
 //! The lists of prices, and of what repricing changes.
 
-use super::costs::dollars;
 use crate::commands::listing::{
     Cell, Column,
     ColumnKind::{Name, Number, Text},
@@ -97,7 +96,7 @@ pub(in crate::commands) fn unpriced(models: &[UnpricedModel]) -> Listing {
 /// Lists what pricing anew changes.
 pub(in crate::commands) fn repriced(models: &[RepricedModel]) -> Listing {
     let amount = |amount: NanoUsd| Cell {
-        shown: dollars(amount),
+        shown: amount.rounded(),
         plain: amount.to_string(),
     };
     let row = |model: &RepricedModel| {

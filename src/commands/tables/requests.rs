@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use super::dollars;
 use crate::admin::{Explanation, LimitEntry, RequestEntry};
 use crate::commands::listing::{
     Cell, Column,
     ColumnKind::{Name, Number, Text},
-    Listing,
+    Listing, printable,
 };
+use crate::model::NanoUsd;
 
 /// Length of a date and a time in whole seconds at the beginning of a time in ISO 8601.
 const SECONDS: usize = "2026-11-29T20:15:00".len();
@@ -39,7 +39,7 @@ pub(in crate::commands) fn requests(requests: &[RequestEntry]) -> Listing {
             cost.map_or_else(
                 || Cell::optional(None::<String>),
                 |cost| Cell {
-                    shown: dollars(cost),
+                    shown: cost.rounded(),
                     plain: cost.to_string(),
                 },
             ),
@@ -96,7 +96,9 @@ pub(in crate::commands) fn request_line(request: &RequestEntry) -> String {
     // Writing to a string cannot fail.
     match (&request.booked, &request.error) {
         (Some(booked), _) => {
-            let cost = booked.cost_usd.map_or_else(|| "-".to_owned(), dollars);
+            let cost = booked
+                .cost_usd
+                .map_or_else(|| "-".to_owned(), NanoUsd::rounded);
             let _ = write!(
                 line,
                 " {} input={} output={} cost={cost} ms={}",
@@ -164,17 +166,8 @@ struct Lines(Vec<String>);
 impl Lines {
     fn add(&mut self, name: &str, text: &str) {
         if !text.is_empty() {
-            let clean: String = text
-                .chars()
-                .map(|c| {
-                    if crate::model::is_unprintable(c) {
-                        ' '
-                    } else {
-                        c
-                    }
-                })
-                .collect();
-            self.0.push(format!("{name:<NAME_COLUMNS$} {clean}"));
+            self.0
+                .push(format!("{name:<NAME_COLUMNS$} {}", printable(text)));
         }
     }
 }

@@ -16,7 +16,7 @@ use ratatui::crossterm::event::{self, Event, KeyEventKind};
 
 use super::{WrongUsage, print, print_json, print_table, tables, target::Target};
 use crate::{
-    admin::{LiveActivity, ShowLive, SortLiveBy},
+    admin::{ShowLive, SortLiveBy},
     cli::top::TopArgs,
     config::env_file::Variables,
     store::IfMissing,
@@ -25,7 +25,6 @@ use crate::{
 use asker::{Asker, Question};
 use screen::Screen;
 use state::{Action, Top};
-pub(super) use view::percent;
 
 /// The most users that `--once` and `--json` show.
 const MAX_USERS: i64 = 10_000;
@@ -53,7 +52,7 @@ pub(super) fn run(
             top.set_filter(filter);
         }
         // An address or a token that is wrong is said before the screen changes.
-        top.take(target.run(top.query(MAX_ROWS_AT_FIRST))?);
+        top.take(target.run(top.query(0))?);
         return watch(top, target, args.interval);
     }
     let activity = target.run(ShowLive {
@@ -74,9 +73,6 @@ pub(super) fn run(
     }
     print_table(&tables::live_users(&activity.users))
 }
-
-/// Users that are asked for before the size of the terminal is known.
-const MAX_ROWS_AT_FIRST: usize = 100;
 
 /// Shows the target until the person quits or a signal comes.
 fn watch(mut top: Top, target: Target, interval: Duration) -> anyhow::Result<()> {
@@ -131,9 +127,4 @@ fn watch(mut top: Top, target: Target, interval: Duration) -> anyhow::Result<()>
             _ => {}
         }
     }
-}
-
-/// Returns how many users an answer lists.
-fn users_of(activity: Option<&LiveActivity>) -> usize {
-    activity.map_or(0, |activity| activity.users.len())
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::widgets::TableState;
 
-use super::users_of;
 use crate::admin::{LiveActivity, LiveUser, ShowLive, SortLiveBy};
 
 /// The least number of users that are asked for.
@@ -157,7 +156,7 @@ impl Top {
         if self.view == View::Users {
             if self.is_at_end {
                 self.is_at_end = false;
-                self.select(users_of(self.activity.as_ref()).checked_sub(1));
+                self.select(self.users().len().checked_sub(1));
             } else if let Some(name) = &self.selected {
                 let place = self.users().iter().position(|user| user.name == *name);
                 self.select(place);

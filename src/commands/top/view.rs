@@ -12,8 +12,8 @@ use super::state::{Mode, SORT_KEYS, Top, View};
 use crate::{
     admin::{FullestBudget, LiveActivity, LiveUser, SortLiveBy},
     cli::top::TOP_EXAMPLES,
-    commands::{listing::grouped, tables::dollars},
-    model::is_unprintable,
+    commands::{listing::printable, tables::percent},
+    model::grouped,
 };
 
 /// Cells of a budget's bar.
@@ -25,7 +25,7 @@ const MANY: u64 = 100_000;
 pub(super) fn summary(activity: &LiveActivity) -> String {
     format!(
         "today {} USD | {} in flight, {} waiting | {} req/min, {} refused | {} tok/min",
-        dollars(activity.cost_today),
+        activity.cost_today.rounded(),
         short(activity.in_flight),
         short(activity.waiting),
         short(activity.requests_per_minute),
@@ -73,7 +73,7 @@ fn draw_title(frame: &mut Frame<'_>, top: &Top, area: Rect) {
         Layout::horizontal([Constraint::Fill(1), Constraint::Length(width)]).areas(area);
     let title = Line::from(vec![
         Span::from("llmproxy top").bold(),
-        Span::from(format!("  {}", clean(&top.source))).dim(),
+        Span::from(format!("  {}", printable(&top.source))).dim(),
     ]);
     frame.render_widget(title, left);
     frame.render_widget(Line::from(right), place);
@@ -83,12 +83,12 @@ fn foot_line(top: &Top) -> Line<'_> {
     match &top.mode {
         Mode::Filtering => Line::from(vec![
             Span::from("filter: ").bold(),
-            Span::from(clean(&top.filter)),
+            Span::from(printable(&top.filter)),
             Span::from("_").add_modifier(Modifier::SLOW_BLINK),
             Span::from("   Enter keeps it, Esc clears it").dim(),
         ]),
         Mode::Asking { user, is_active } => {
-            let user = clean(user);
+            let user = printable(user);
             let question = if *is_active {
                 format!("Allow the keys of {user} again? y/N ")
             } else {
@@ -98,13 +98,16 @@ fn foot_line(top: &Top) -> Line<'_> {
         }
         Mode::Watching | Mode::Help => {
             if let Some(message) = top.message() {
-                return Line::from(clean(message)).bold();
+                return Line::from(printable(message)).bold();
             }
             if let Some(failure) = &top.failure {
-                return Line::from(clean(failure)).style(Style::new().fg(Color::Red).bold());
+                return Line::from(printable(failure)).style(Style::new().fg(Color::Red).bold());
             }
             if !top.filter.is_empty() {
-                return Line::from(format!("filter: {}   Esc clears it", clean(&top.filter)));
+                return Line::from(format!(
+                    "filter: {}   Esc clears it",
+                    printable(&top.filter)
+                ));
             }
             let is_live = top
                 .activity
@@ -158,9 +161,7 @@ fn draw_users(frame: &mut Frame<'_>, top: &mut Top, area: Rect) {
     let height = usize::from(area.height).saturating_sub(1);
     let from = first_line(top, height);
     let users = top.users().iter().skip(from).take(height).map(user_row);
-    let table = Table::new(users.collect::<Vec<_>>(), widths)
-        .header(Row::new(header))
-        .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
+    let table = Table::new(users.collect::<Vec<_>>(), widths).header(Row::new(header));
     render(frame, top, table, area, from);
     if top
         .activity
@@ -180,9 +181,9 @@ fn user_row(user: &LiveUser) -> Row<'static> {
     let number = |number: u64| Cell::from(Line::from(short(number)).right_aligned());
     let first_byte = user.time_to_first_byte_ms;
     let name = if user.forbidden {
-        format!("{} (forbidden)", clean(&user.name))
+        format!("{} (forbidden)", printable(&user.name))
     } else {
-        clean(&user.name)
+        printable(&user.name)
     };
     let row = Row::new(vec![
         Cell::from(name),
@@ -192,7 +193,7 @@ fn user_row(user: &LiveUser) -> Row<'static> {
         number(user.tokens_per_minute),
         Cell::from(Line::from(first_byte.map_or_else(|| "-".to_owned(), short)).right_aligned()),
         number(user.refused_per_minute),
-        Cell::from(Line::from(dollars(user.cost_today)).right_aligned()),
+        Cell::from(Line::from(user.cost_today.rounded()).right_aligned()),
         Cell::from(user.budget.as_ref().map_or_else(Line::default, bar)),
     ]);
     if user.forbidden {
@@ -220,20 +221,6 @@ fn bar(budget: &FullestBudget) -> Line<'static> {
     ])
 }
 
-/// Writes a ratio in whole percent. What is not quite full is not called full.
-pub(in crate::commands) fn percent(ratio: f64) -> String {
-    let percent = ratio * 100.0;
-    if percent > 9999.0 {
-        return ">9999%".to_owned();
-    }
-    let whole = if percent < 100.0 {
-        percent.floor()
-    } else {
-        percent.round()
-    };
-    format!("{whole:.0}%")
-}
-
 fn draw_requests(frame: &mut Frame<'_>, top: &mut Top, area: Rect) {
     let header = Row::new([
         "user", "seconds", "state", "status", "tokens", "model", "endpoint",
@@ -258,23 +245,21 @@ fn draw_requests(frame: &mut Frame<'_>, top: &mut Top, area: Rect) {
     let rows = requests.iter().skip(from).take(height).map(|request| {
         let seconds = format!(
             "{}.{}",
-            grouped(i64::try_from(request.duration_ms / 1000).unwrap_or(i64::MAX)),
+            grouped(request.duration_ms / 1000),
             request.duration_ms % 1000 / 100
         );
         let optional = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), short);
         Row::new(vec![
-            Cell::from(clean(&request.user)),
+            Cell::from(printable(&request.user)),
             Cell::from(Line::from(seconds).right_aligned()),
             Cell::from(request.state.clone()),
             Cell::from(Line::from(optional(request.status.map(u64::from))).right_aligned()),
             Cell::from(Line::from(optional(request.output_tokens)).right_aligned()),
-            Cell::from(clean(request.model.as_deref().unwrap_or("-"))),
-            Cell::from(clean(&request.endpoint)),
+            Cell::from(printable(request.model.as_deref().unwrap_or("-"))),
+            Cell::from(printable(&request.endpoint)),
         ])
     });
-    let table = Table::new(rows.collect::<Vec<_>>(), widths)
-        .header(header)
-        .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
+    let table = Table::new(rows.collect::<Vec<_>>(), widths).header(header);
     render(frame, top, table, area, from);
     if is_empty {
         draw_empty(frame, area, "no request is running");
@@ -303,15 +288,13 @@ fn draw_errors(frame: &mut Frame<'_>, top: &mut Top, area: Rect) {
         Row::new(vec![
             Cell::from(error.at.get(11..19).unwrap_or_default().to_owned()),
             Cell::from(Line::from(short(error.count)).right_aligned()),
-            Cell::from(clean(error.user.as_deref().unwrap_or("-"))),
+            Cell::from(printable(error.user.as_deref().unwrap_or("-"))),
             Cell::from(Line::from(error.status.to_string()).right_aligned()),
-            Cell::from(clean(&error.code)),
-            Cell::from(clean(&error.message)),
+            Cell::from(printable(&error.code)),
+            Cell::from(printable(&error.message)),
         ])
     });
-    let table = Table::new(rows.collect::<Vec<_>>(), widths)
-        .header(header)
-        .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
+    let table = Table::new(rows.collect::<Vec<_>>(), widths).header(header);
     render(frame, top, table, area, from);
     if is_empty {
         draw_empty(frame, area, "no client got an error");
@@ -333,7 +316,8 @@ fn render(frame: &mut Frame<'_>, top: &Top, table: Table<'_>, area: Rect, from: 
     let mut seen = top.table;
     seen.select(top.table.selected().and_then(|line| line.checked_sub(from)));
     *seen.offset_mut() = 0;
-    frame.render_stateful_widget(table, area, &mut seen);
+    let selected = Style::new().add_modifier(Modifier::REVERSED);
+    frame.render_stateful_widget(table.row_highlight_style(selected), area, &mut seen);
 }
 
 fn draw_empty(frame: &mut Frame<'_>, area: Rect, text: &'static str) {
@@ -357,7 +341,7 @@ fn draw_help(frame: &mut Frame<'_>) {
 /// Writes a number in at most six characters: `99,999`, `123k`, `1.2M`.
 fn short(number: u64) -> String {
     if number < MANY {
-        return grouped(i64::try_from(number).unwrap_or(i64::MAX));
+        return grouped(number);
     }
     for (unit, suffix) in [(1_000, 'k'), (1_000_000, 'M'), (1_000_000_000, 'G')] {
         if number < 10 * unit {
@@ -367,17 +351,7 @@ fn short(number: u64) -> String {
             return format!("{}{suffix}", number / unit);
         }
     }
-    format!(
-        "{}G",
-        grouped(i64::try_from(number / 1_000_000_000).unwrap_or(i64::MAX))
-    )
-}
-
-/// Removes what would confuse a terminal.
-fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if is_unprintable(c) { ' ' } else { c })
-        .collect()
+    format!("{}G", grouped(number / 1_000_000_000))
 }
 
 #[cfg(test)]
@@ -398,11 +372,5 @@ mod tests {
         ] {
             assert_eq!(short(number), text);
         }
-    }
-
-    #[test]
-    fn a_budget_that_is_not_full_is_not_called_full() {
-        let texts = [0.0, 0.004, 0.999, 1.0, 1.504, 1e9].map(percent);
-        assert_eq!(texts, ["0%", "0%", "99%", "100%", "150%", ">9999%"]);
     }
 }

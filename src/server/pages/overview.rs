@@ -7,13 +7,13 @@ use super::{
     PageError, Visit,
     chart::{self, Chart, PartBar},
     figures::{Figures, History, Named},
-    format::{grouped, of, short, span, usd},
+    format::{of, short, span, usd},
     frame::{Place, render},
     limits::{BudgetLine, clock},
 };
 use crate::{
     admin::{AdminContext, ListLimits, LiveActivity, ShowLive},
-    model::Calendar,
+    model::{Calendar, grouped},
     proxy::error::ApiError,
     store::reports::Totals,
 };

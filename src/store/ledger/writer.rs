@@ -42,9 +42,10 @@ const GATHER: Duration = Duration::from_millis(1);
 const ENOUGH_ROWS: usize = 48;
 /// Rows in one transaction, about, so that another process gets its turn.
 const MAX_BATCH_ROWS: usize = 4_096;
-/// Prepared statements that the connection keeps. It uses 48: rows 2, transactions 2, sums 9, users and
-/// keys 4, prices 4, objects and accounts 11, limits 8, running requests 6, alerts 2. A mix of chats and stored responses goes round 17 of them
-/// for each batch, and of the 16 that rusqlite keeps, a round of 17 would find none.
+/// Prepared statements that the connection keeps. It uses 51: rows 2, transactions 2, sums 9,
+/// users and keys 4, prices 4, objects and accounts 11, limits 8, running requests 6, alerts 2,
+/// refusals 2, the probe of readiness 1. A mix of chats and stored responses goes round 17 of them for
+/// each batch, and of the 16 that rusqlite keeps, a round of 17 would find none.
 const KEPT_STATEMENTS: usize = 56;
 /// Time that a stopping server tries to write the last rows, and to sum them up.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);

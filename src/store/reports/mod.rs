@@ -354,7 +354,7 @@ impl Labels {
 /// The user of rows whose user was removed from the table by hand.
 fn removed_user(id: i64) -> KnownUser {
     KnownUser {
-        username: format!("(deleted user {id})"),
+        username: crate::model::name_of_removed(id),
         is_deleted: true,
         group_id: None,
         is_active: false,

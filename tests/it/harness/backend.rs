@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{PATIENCE, chat_completion, counted_stream, reset, wait_until};
+use super::{PATIENCE, Turnstile, chat_completion, counted_stream, reset, wait_until};
 
 pub struct Backend {
     address: SocketAddr,
@@ -73,6 +73,18 @@ impl Backend {
                 wire.json(&chat_completion(input, output));
             }
         })
+    }
+
+    /// Answers each chat of 7 and 3 tokens when the turnstile lets it pass.
+    pub fn held() -> (Self, Arc<Turnstile>) {
+        let turnstile = Arc::new(Turnstile::default());
+        let passed = Arc::clone(&turnstile);
+        let backend = Self::start(move |_, wire| {
+            if passed.pass() {
+                wire.json(&chat_completion(7, 3));
+            }
+        });
+        (backend, turnstile)
     }
 
     pub fn url(&self) -> String {

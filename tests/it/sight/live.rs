@@ -8,8 +8,7 @@ use std::sync::{
 use serde_json::{Value, json};
 
 use crate::harness::{
-    ASK, ASK_STREAM, Backend, CHAT, DONE, Home, PATIENCE, Proxy, Request, Turnstile, ask,
-    chat_completion, delta, wait_until,
+    ASK, ASK_STREAM, Backend, CHAT, DONE, Home, PATIENCE, Proxy, Request, ask, delta, wait_until,
 };
 
 /// Returns the entry of a user.
@@ -31,15 +30,7 @@ fn wait_for(proxy: &Proxy, what: &str, mut is_so: impl FnMut(&Value) -> bool) ->
 
 #[test]
 fn requests_are_seen_while_they_wait_and_run() {
-    let turnstile = Arc::new(Turnstile::default());
-    let backend = Backend::start({
-        let turnstile = turnstile.clone();
-        move |_, wire| {
-            if turnstile.pass() {
-                wire.json(&chat_completion(7, 3));
-            }
-        }
-    });
+    let (backend, turnstile) = Backend::held();
     let (proxy, alice) = Home::new(&backend)
         .set("MAX_CONCURRENT_REQUESTS", "1")
         .serve_alice();
@@ -115,7 +106,7 @@ fn requests_are_seen_while_they_wait_and_run() {
             &json!(0.000_01)
         )
     );
-    // The same figures as those of the report.
+    // The report has the same figures.
     let report = proxy.cli(&["costs", "--today", "--json"]).json();
     let lines = report["costs"].as_array().unwrap();
     for name in ["alice", "bob"] {

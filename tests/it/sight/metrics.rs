@@ -1,12 +1,11 @@
 //! `/metrics`: the figures are exact, and who may read them.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use super::scrape::{METRICS, OLD_FORMAT, Scrape};
 use crate::harness::{
-    ASK, ASK_STREAM, Answer, Backend, CHAT, Connection, Home, PATIENCE, Proxy, Request, Turnstile,
-    ask, assert_openai_error, chat_completion, wait_until,
+    ASK, ASK_STREAM, Answer, Backend, CHAT, Connection, Home, PATIENCE, Proxy, Request, ask,
+    assert_openai_error, chat_completion, wait_until,
 };
 use crate::limits::set_limits;
 
@@ -115,7 +114,7 @@ fn figures_are_exact_after_mixed_requests() {
     assert_eq!(scrape.sum("llmproxy_build_info", &version), Some(1.0));
     assert_figures_of_process(&proxy, &scrape);
 
-    // The same sums as those of the report.
+    // The report has the same sums.
     let report = proxy.get_json("/admin/list_costs?by=model");
     let total = &report["total"];
     for (kind, member) in [
@@ -164,15 +163,7 @@ fn assert_figures_of_process(proxy: &Proxy, scrape: &Scrape) {
 
 #[test]
 fn what_is_live_is_a_gauge() {
-    let turnstile = Arc::new(Turnstile::default());
-    let backend = Backend::start({
-        let turnstile = turnstile.clone();
-        move |_, wire| {
-            if turnstile.pass() {
-                wire.json(&chat_completion(7, 3));
-            }
-        }
-    });
+    let (backend, turnstile) = Backend::held();
     let (proxy, key) = Home::new(&backend)
         .set("MAX_CONCURRENT_REQUESTS", "1")
         .serve_alice();

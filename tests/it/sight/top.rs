@@ -1,10 +1,7 @@
 //! `llmproxy top`: the live view on a terminal.
 
-use std::sync::Arc;
-
 use crate::harness::{
-    ASK, Backend, CHAT, Home, PATIENCE, Proxy, Request, Screen, Terminal, Turnstile, ask,
-    chat_completion, wait_until,
+    ASK, Backend, CHAT, Home, PATIENCE, Proxy, Request, Screen, Terminal, ask, wait_until,
 };
 
 /// Starts `top` against the server, on a terminal of 80 columns and 24 lines.
@@ -22,15 +19,7 @@ fn top(proxy: &Proxy, arguments: &[&str]) -> Screen {
 
 #[test]
 fn users_are_seen_with_what_they_do_now() {
-    let turnstile = Arc::new(Turnstile::default());
-    let backend = Backend::start({
-        let turnstile = turnstile.clone();
-        move |_, wire| {
-            if turnstile.pass() {
-                wire.json(&chat_completion(7, 3));
-            }
-        }
-    });
+    let (backend, turnstile) = Backend::held();
     let (proxy, alice) = Home::new(&backend)
         .set("MAX_CONCURRENT_REQUESTS", "1")
         .serve_alice();
@@ -58,7 +47,7 @@ fn users_are_seen_with_what_they_do_now() {
     screen.wait_for(" 25%");
     // A request is in flight for a moment after its row is booked.
     let text = screen.wait_for("0 in flight");
-    // The same cost as that of the report.
+    // The report has the same cost.
     let cost = proxy.cli(&["costs", "--today", "--json"]).json();
     assert_eq!(cost["total"]["cost_usd"], "0.000015200");
     screen.wait_for("today 0.000015 USD");
