@@ -12,6 +12,7 @@ pub mod commands;
 pub mod config;
 pub mod json;
 pub mod limits;
+pub mod look_alike;
 pub mod model;
 pub mod prices;
 #[cfg(any(test, fuzzing))]

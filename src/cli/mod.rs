@@ -7,6 +7,7 @@ pub mod money;
 pub mod output;
 pub mod people;
 pub mod requests;
+pub mod start;
 pub mod top;
 
 use std::{
@@ -21,7 +22,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, Value
 use crate::config::{ServeSettings, env_file::Variables, misspelt_name};
 
 /// Env file that is read if it exists, unless `--env-file` names another one.
-const DEFAULT_ENV_FILE: &str = ".env";
+pub const DEFAULT_ENV_FILE: &str = ".env";
 
 /// Share one OpenAI key: an OpenAI-compatible proxy with a key per user and an exact token ledger
 /// in SQLite.
@@ -53,6 +54,30 @@ pub enum Command {
     /// and books their tokens.
     #[command(after_long_help = SERVE_EXAMPLES)]
     Serve(Box<ServeSettings>),
+
+    /// Show the whole way of a request, without a key of OpenAI
+    ///
+    /// A look-alike of OpenAI answers "You said: …", the proxy stands between, and the database is
+    /// temporary: a user is made, asks once plainly and once streamed, and the costs are shown.
+    /// Nothing is left behind, no setting is read, and only this machine is reached.
+    #[command(after_long_help = start::DEMO_EXAMPLES)]
+    Demo(start::DemoArgs),
+
+    /// Ask for the backend's key, try it, and write `.env`
+    ///
+    /// The key is not shown while it is typed; in a script it is read from standard input. The file
+    /// can be read by its owner only. An existing file is never overwritten. --env-file names
+    /// another one.
+    #[command(after_long_help = start::INIT_EXAMPLES)]
+    Init(Box<start::InitArgs>),
+
+    /// Look for mistakes in the settings and around them
+    ///
+    /// Does the backend answer and accept the key, can the database be written, is there room on the
+    /// disk, who may read the env file, is the clock right, what is open to whom, which models have
+    /// no price? The settings are those of `llmproxy serve`. The exit code is 1 if a check failed.
+    #[command(after_long_help = start::CHECK_EXAMPLES)]
+    Check(Box<start::CheckArgs>),
 
     /// Add, list, rename, rotate, forbid and delete users
     ///
@@ -145,6 +170,7 @@ pub enum Command {
 
 const EXAMPLES: &str = "\
 Examples:
+  llmproxy demo
   OPENAI_API_KEY=sk-... llmproxy serve
   llmproxy user add alice
   llmproxy costs --month --by-model";
@@ -195,6 +221,10 @@ pub fn variables(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Var
     {
         return Ok(Variables::default());
     }
+    // One of these is to make the file, and the other reads no setting.
+    if matches!(subcommand(&args), Some("init" | "demo")) {
+        return Ok(Variables::default());
+    }
     let named = named_env_file(args);
     let path = named.clone().unwrap_or_else(|| DEFAULT_ENV_FILE.into());
     match std::fs::read(&path) {
@@ -206,7 +236,7 @@ pub fn variables(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Var
             if let Some((name, meant)) = misspelt_name(&variables) {
                 bail!("\"{shown}\" sets {name}, which is no setting: did you mean {meant}?");
             }
-            Ok(variables)
+            Ok(variables.of_file(path))
         }
         Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => {
             Ok(Variables::default())
@@ -262,6 +292,21 @@ fn not_utf8(command: &clap::Command) -> Option<String> {
     });
     let of_others = command.get_subcommands().filter_map(not_utf8);
     of_this.chain(of_others).next()
+}
+
+/// Finds the name of the subcommand.
+fn subcommand(args: &[OsString]) -> Option<&str> {
+    let mut args = args.iter().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.to_str()? {
+            "--env-file" => {
+                args.next();
+            }
+            flag if flag.starts_with('-') => {}
+            name => return Some(name),
+        }
+    }
+    None
 }
 
 /// Finds the value of `--env-file`, which must be known before clap reads the environment.

@@ -2,10 +2,13 @@
 
 mod alert;
 mod audit;
+mod check;
 mod costs;
+mod demo;
 mod generate;
 mod group;
 mod http;
+mod init;
 mod key;
 mod limits;
 mod listing;
@@ -26,7 +29,7 @@ use clap::ArgMatches;
 
 use crate::{
     cli::{
-        Cli, Command,
+        Cli, Command, DEFAULT_ENV_FILE,
         alerts::AlertCommand,
         limits::LimitsCommand,
         money::PriceCommand,
@@ -47,6 +50,12 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
     let matches = deepest(matches);
     match cli.command {
         Command::Serve(settings) => serve::run(&settings, matches, variables),
+        Command::Demo(args) => demo::run(&args),
+        Command::Init(args) => {
+            let path = cli.env_file.unwrap_or_else(|| DEFAULT_ENV_FILE.into());
+            init::run(&args, &path, matches, variables)
+        }
+        Command::Check(args) => check::run(&args, matches, variables),
         Command::User(command) => match command {
             UserCommand::Add(args) => user::add(&args, matches, variables),
             UserCommand::List(args) => user::list(&args, matches, variables),

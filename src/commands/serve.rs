@@ -16,7 +16,6 @@ use crate::{
     alerts::{AlertSink, Webhook},
     config::{Config, ServeSettings, env_file::Variables},
     limits::SharedLimits,
-    model::Secret,
     prices::Catalog,
     proxy::{
         accounting::estimator::Estimator,
@@ -37,7 +36,8 @@ use crate::{
         state::Shared,
     },
     server::{
-        AdminAccess, AdminParts, MetricsParts, Notifier, Readiness, ServerParts, Watchdog,
+        AdminAccess, AdminParts, Listening, MetricsParts, Notifier, Readiness, ServerParts,
+        Watchdog,
         alerts::{self as alert_sender, AlertParts, save_rest},
         listen, until_signalled,
     },
@@ -50,9 +50,6 @@ use crate::{
     },
 };
 
-/// Length below which an admin token is warned of.
-const MIN_TOKEN_CHARS: usize = 16;
-
 pub(super) fn run(
     settings: &ServeSettings,
     matches: &ArgMatches,
@@ -60,7 +57,21 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     let config = Config::from_settings(settings, matches, variables)?;
     let _log = logging::start(&config.log_filter, config.log_format);
-    warn_of_open_doors(&config);
+    if let Some(warning) = variables.exposure() {
+        log::warn!("{warning}");
+    }
+    serve_with(config, |_| ())
+}
+
+/// Serves until a signal comes or the server is told to stop. `on_listening` is called when the
+/// server can be reached.
+pub(super) fn serve_with(
+    config: Config,
+    on_listening: impl FnOnce(&Listening),
+) -> anyhow::Result<()> {
+    for warning in config.open_doors() {
+        log::warn!("{warning}");
+    }
     // Each request takes two descriptors, and the soft limit is often 1,024. If it cannot be
     // raised, it stays.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
@@ -126,8 +137,9 @@ pub(super) fn run(
             ledger: ledger.handle(),
             estimator: estimator.clone(),
             sight,
+            sink: sink.clone(),
         },
-        sink.clone(),
+        on_listening,
     );
     // Some rows may still wait for the ledger, and some of them for an estimate.
     let closed = until_signalled(move || {
@@ -165,6 +177,7 @@ struct Booking {
     ledger: Ledger,
     estimator: Estimator,
     sight: Arc<Sight>,
+    sink: AlertSink,
 }
 
 fn serve(
@@ -177,8 +190,9 @@ fn serve(
         ledger,
         estimator,
         sight,
+        sink,
     }: Booking,
-    sink: AlertSink,
+    on_listening: impl FnOnce(&Listening),
 ) -> anyhow::Result<()> {
     let drain = Arc::new(Drain::default());
     let throttle = Arc::new(Throttle::default());
@@ -269,6 +283,7 @@ fn serve(
                 store.path().display()
             );
         }
+        on_listening(&listening);
         alert_sender::start(alert_parts);
         let notifier = Arc::new(Notifier::from_env());
         notifier.ready(&format!("Serving on {}:{}", config.host, config.port));
@@ -324,23 +339,6 @@ fn listen_advice(error: &io::Error) -> &'static str {
             "set HOST to an address of this machine, such as 127.0.0.1 or 0.0.0.0"
         }
         _ => "set HOST and PORT to an address and a port of this machine",
-    }
-}
-
-/// Warns of settings that are allowed but may be a mistake.
-fn warn_of_open_doors(config: &Config) {
-    if !config.admin_allow.is_empty() {
-        let networks: Vec<String> = config.admin_allow.iter().map(ToString::to_string).collect();
-        log::warn!(
-            "the admin API, which shows all keys, is open without a token: ADMIN_ALLOW={:?}",
-            networks.join(",")
-        );
-    }
-    let short = |token: &Secret| token.expose().len() < MIN_TOKEN_CHARS;
-    if config.admin_token.as_ref().is_some_and(short) {
-        log::warn!(
-            "ADMIN_TOKEN has fewer than {MIN_TOKEN_CHARS} characters and can be guessed: make one with `openssl rand -hex 24`"
-        );
     }
 }
 

@@ -5,7 +5,12 @@
 //! too. In `"…"` and without quotes, a backslash makes `\`, `"`, `'`, `$` and a space literal, and
 //! `\n` is a line end.
 
-use std::{fmt, iter::Peekable, str::Chars};
+use std::{
+    fmt,
+    iter::Peekable,
+    path::{Path, PathBuf},
+    str::Chars,
+};
 
 /// Why a line cannot be read. The error does not repeat the line, because it may contain a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +43,11 @@ fn in_parentheses(name: Option<&str>) -> String {
 #[derive(Default)]
 pub struct Variables {
     file: Vec<(String, String)>,
+    path: Option<PathBuf>,
 }
+
+/// Settings that other users of the machine must not know.
+const SECRETS: [&str; 3] = ["OPENAI_API_KEY", "ADMIN_TOKEN", "ALERT_SECRET"];
 
 impl Variables {
     /// Reads the contents of a file.
@@ -46,7 +55,36 @@ impl Variables {
     /// # Errors
     /// [`LineError`] of the first line that cannot be read.
     pub fn read(bytes: &[u8]) -> Result<Self, LineError> {
-        Ok(Self { file: read(bytes)? })
+        Ok(Self {
+            file: read(bytes)?,
+            path: None,
+        })
+    }
+
+    /// Sets the path of the file that they were read from.
+    #[must_use]
+    pub fn of_file(self, path: PathBuf) -> Self {
+        let path = Some(path);
+        Self { path, ..self }
+    }
+
+    /// Returns the path of the file, if there is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Returns a warning if others than the owner may read the file and it has a secret.
+    #[must_use]
+    pub fn exposure(&self) -> Option<String> {
+        let path = self.path.as_deref()?;
+        let has = |name: &&str| self.in_file(name).is_some_and(|value| !value.is_empty());
+        let secret = SECRETS.iter().find(|name| has(name))?;
+        let mode = readable_by_others(path)?;
+        let path = path.display();
+        Some(format!(
+            "others can read {path}, which holds {secret} (mode {mode:04o}): chmod 600 {path}"
+        ))
     }
 
     /// Returns the value in the file. If a variable is set twice, the first value counts.
@@ -67,6 +105,42 @@ impl Variables {
         let in_file = || self.in_file(name).map(str::to_owned);
         std::env::var(name).ok().or_else(in_file)
     }
+}
+
+/// Returns the mode of a file that its group or everybody may read.
+#[must_use]
+#[cfg(unix)]
+pub fn readable_by_others(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+    (mode & 0o044 != 0).then_some(mode)
+}
+
+/// Other systems have no modes.
+#[must_use]
+#[cfg(not(unix))]
+pub fn readable_by_others(_: &Path) -> Option<u32> {
+    None
+}
+
+/// Writes a value so that reading it gives the same value.
+#[must_use]
+pub fn quoted(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/@%+,=".contains(c);
+    if value.chars().all(is_plain) {
+        return value.to_owned();
+    }
+    if !value.contains('\'') {
+        return format!("'{value}'");
+    }
+    let mut text = String::from("\"");
+    for c in value.chars() {
+        if matches!(c, '\\' | '"' | '$') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text + "\""
 }
 
 /// Written by hand, because the derived one would show the secrets.

@@ -234,6 +234,20 @@ impl fmt::Debug for ServeSettings {
     }
 }
 
+/// Settings of `llmproxy init` as written.
+#[derive(Debug, Args)]
+pub struct InitSettings {
+    /// URL of the server to forward to
+    #[arg(long, env = table::OPENAI_BACKEND_URL.variable, hide_env_values = true, default_value = table::OPENAI_BACKEND_URL.default, value_name = "URL", value_hint = clap::ValueHint::Url, help_heading = BACKEND)]
+    pub(super) openai_backend_url: String,
+
+    #[command(flatten)]
+    pub(super) database: DatabaseSettings,
+
+    #[command(flatten)]
+    pub(super) keys: KeySettings,
+}
+
 /// The database setting, which all commands share.
 #[derive(Debug, Args)]
 pub struct DatabaseSettings {

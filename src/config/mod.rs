@@ -10,15 +10,15 @@ pub mod table;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::ArgMatches;
+use clap::{ArgMatches, Args, FromArgMatches, builder::Resettable};
 use ipnet::IpNet;
 
 pub use flags::{
-    AccountSettings, DatabaseSettings, KeySettings, PriceSettings, ServeSettings, TargetSettings,
-    ZoneSettings,
+    AccountSettings, DatabaseSettings, InitSettings, KeySettings, PriceSettings, ServeSettings,
+    TargetSettings, ZoneSettings,
 };
 pub use reader::SettingError;
-pub use spelling::misspelt_name;
+pub use spelling::{misspelt_name, unknown_names};
 
 use self::{
     env_file::Variables,
@@ -81,6 +81,31 @@ pub struct Config {
     pub http_proxy: Option<HttpProxy>,
     /// `SSL_CERT_FILE`: root certificates to trust besides the embedded ones.
     pub extra_roots: Option<PathBuf>,
+}
+
+/// Length below which an admin token is warned of.
+const MIN_TOKEN_CHARS: usize = 16;
+
+impl Config {
+    /// Returns a sentence for each setting that is allowed, lets strangers in, and may be a mistake.
+    #[must_use]
+    pub fn open_doors(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.admin_allow.is_empty() {
+            let networks: Vec<String> = self.admin_allow.iter().map(ToString::to_string).collect();
+            warnings.push(format!(
+                "the admin API, which shows all keys, is open without a token: ADMIN_ALLOW={:?}",
+                networks.join(",")
+            ));
+        }
+        let short = |token: &Secret| token.expose().len() < MIN_TOKEN_CHARS;
+        if self.admin_token.as_ref().is_some_and(short) {
+            warnings.push(format!(
+                "ADMIN_TOKEN has fewer than {MIN_TOKEN_CHARS} characters and can be guessed: make one with `openssl rand -hex 24`"
+            ));
+        }
+        warnings
+    }
 }
 
 /// Forms of the log.
@@ -191,6 +216,25 @@ impl Config {
     }
 }
 
+impl ServeSettings {
+    /// Returns the settings that these flags and the defaults make, whatever the environment and
+    /// `.env` say.
+    ///
+    /// # Errors
+    /// An error of clap, or [`SettingError`], in a flag that cannot be used.
+    pub fn of_flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> anyhow::Result<Config> {
+        let command = Self::augment_args(clap::Command::new("serve"))
+            .no_binary_name(true)
+            .mut_args(|arg| arg.env(Resettable::Reset));
+        let matches = command.try_get_matches_from(flags)?;
+        let settings = Self::from_arg_matches(&matches)?;
+        let mut config = Config::from_settings(&settings, &matches, &Variables::default())?;
+        config.http_proxy = None;
+        config.extra_roots = None;
+        Ok(config)
+    }
+}
+
 /// Parses the URL of the backend, which one of two settings has.
 fn backend_url(settings: &ServeSettings, read: &Reader<'_>) -> Result<BackendUrl, SettingError> {
     let (backend, base) = (&table::OPENAI_BACKEND_URL, &table::OPENAI_BASE_URL);
@@ -255,6 +299,54 @@ fn endpoints(settings: &ServeSettings, read: &Reader<'_>) -> Result<Endpoints, S
         [("private", Stateful::Private), ("off", Stateful::Off)],
     )?;
     Ok(endpoints.with_stateful(stateful))
+}
+
+/// The backend that is meant unless another one is set.
+pub const OPENAI_URL: &str = table::OPENAI_BACKEND_URL.default;
+
+/// What a new env file says, but for the key.
+#[derive(Debug)]
+pub struct InitConfig {
+    pub backend_url: BackendUrl,
+    pub database: DatabasePath,
+    /// `DATABASE_URL`, if it is not the default.
+    pub own_database_url: Option<String>,
+    pub key_storage: KeyStorage,
+    /// `SSL_CERT_FILE`: root certificates to trust besides the embedded ones.
+    pub extra_roots: Option<PathBuf>,
+}
+
+impl InitSettings {
+    /// Parses the settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] of the first one that cannot be used.
+    pub fn read(
+        &self,
+        matches: &ArgMatches,
+        variables: &Variables,
+    ) -> Result<InitConfig, SettingError> {
+        let read = Reader { matches };
+        let setting = &table::OPENAI_BACKEND_URL;
+        let text = or_default(&self.openai_backend_url, setting);
+        let database_url = or_default(&self.database.database_url, &table::DATABASE_URL);
+        Ok(InitConfig {
+            backend_url: read.value(setting, text, |text| text.parse().ok())?,
+            database: self.database.path(matches)?,
+            own_database_url: (database_url != table::DATABASE_URL.default)
+                .then(|| database_url.to_owned()),
+            key_storage: self.keys.storage(matches)?,
+            extra_roots: extra_roots(variables),
+        })
+    }
+
+    /// Parses a backend's key.
+    ///
+    /// # Errors
+    /// [`SettingError`] without the key if it cannot be one.
+    pub fn key(&self, text: &str, matches: &ArgMatches) -> Result<Secret, SettingError> {
+        Reader { matches }.backend_key(Some(text))
+    }
 }
 
 /// A running server that commands administer.

@@ -17,6 +17,16 @@ pub fn misspelt_name(variables: &Variables) -> Option<(&str, &'static str)> {
     })
 }
 
+/// Returns the names in the file that are no settings.
+#[must_use]
+pub fn unknown_names(variables: &Variables) -> Vec<&str> {
+    let is_known = |name: &&str| {
+        let upper = name.to_ascii_uppercase();
+        known().any(|known| known == upper)
+    };
+    variables.names().filter(|name| !is_known(name)).collect()
+}
+
 /// Returns the names of all settings.
 fn known() -> impl Iterator<Item = &'static str> {
     let without_flag = table::VARIABLES_ONLY

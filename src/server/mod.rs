@@ -176,6 +176,12 @@ fn watch_client(io: &dyn std::any::Any) {
 }
 
 impl Listening {
+    /// Returns what stops the server without a signal.
+    #[must_use]
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
     /// Serves until a signal comes, then gives answers the time `grace` to finish. A second signal
     /// breaks them off, and a third ends all waiting.
     ///

@@ -135,6 +135,21 @@ impl Store {
         connect(&self.path)
     }
 
+    /// Takes the write lock and gives it back.
+    ///
+    /// # Errors
+    /// If the file or its directory cannot be written, or is locked for too long.
+    pub fn try_write(&self) -> Result<(), StoreError> {
+        let connection = self.connection()?;
+        sqlite::in_transaction(&connection, || {
+            // Writing the same number makes SQLite write the page, and changes nothing.
+            let version: i64 =
+                connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            connection.pragma_update(None, "user_version", version)
+        })?;
+        Ok(())
+    }
+
     /// Adds to the error of a statement which file it is about, and what to do.
     #[must_use]
     pub fn explain(&self, error: StoreError) -> StoreError {

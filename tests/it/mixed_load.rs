@@ -1,14 +1,11 @@
-//! After thousands of mixed requests the ledger equals what the example backend has reported.
+//! After thousands of mixed requests the ledger equals what the look-alike has reported.
 
 use std::thread;
 
+use llmproxy::look_alike::{LookAlike, Settings};
 use serde_json::{Value, json};
 
 use crate::harness::{CHAT, Home, PATIENCE, Request, wait_until};
-
-#[path = "../../examples/backend.rs"]
-#[allow(dead_code, clippy::struct_field_names)]
-mod backend;
 
 const CLIENTS: usize = 16;
 const REQUESTS: usize = 60;
@@ -45,7 +42,7 @@ fn request(n: usize) -> (&'static str, Value) {
 
 #[test]
 fn the_ledger_equals_the_usage_the_backend_reported() {
-    let backend = backend::start(backend::Settings::default()).unwrap();
+    let backend = LookAlike::start(Settings::default()).unwrap();
     let (proxy, _) = Home::with_backend_url(&backend.url()).serve_alice();
     let keys: Vec<String> = (0..4).map(|n| proxy.user(&format!("user-{n}"))).collect();
     let budget = ["limits", "set", "--everybody", "--budget", "9Gtokens/month"];
