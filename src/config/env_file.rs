@@ -427,6 +427,13 @@ mod tests {
         }
 
         #[test]
+        fn what_is_written_is_read_back(value in "(\\PC|[\\\\'\"$# \n\t]){0,12}") {
+            let text = format!("A={}\nB=1\n", quoted(&value));
+            let variables = read(text.as_bytes()).unwrap();
+            prop_assert_eq!(variables, [("A".to_owned(), value), ("B".to_owned(), "1".to_owned())]);
+        }
+
+        #[test]
         fn quoted_values_are_read_back(values in prop::collection::vec("(\\PC|[\\\\'\"$# \n\t]){0,12}", 0..4)) {
             let double = |value: &str| {
                 let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");

@@ -26,5 +26,6 @@ mod page;
 mod people;
 mod process;
 mod refusals;
+mod setting_up;
 mod sight;
 mod wire;

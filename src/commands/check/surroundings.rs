@@ -1,19 +1,18 @@
 //! The env file, the port and the doors that the settings open.
 
 use std::{
-    io::ErrorKind,
-    net::{IpAddr, TcpListener, ToSocketAddrs},
+    io::{self, ErrorKind, Read, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
     path::Path,
+    time::Duration,
 };
-
-use serde_json::Value;
 
 use super::{Finding, Verdict};
-use crate::{
-    admin::Method,
-    commands::http::{self, HttpRequest},
-    config::{Config, env_file::Variables, unknown_names},
-};
+use crate::config::{Config, env_file::Variables, unknown_names};
+
+/// Time that what has the port may take for each step of an answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+const MAX_HEALTH_BYTES: u64 = 4096;
 
 pub(super) fn env_file(variables: &Variables) -> Vec<Finding> {
     let Some(path) = variables.path() else {
@@ -86,29 +85,26 @@ fn port(config: &Config) -> Finding {
     }
 }
 
+/// Asks what listens there for its health. What does not answer in time is another program.
 fn is_llmproxy(host: &str, port: u16) -> bool {
-    let address = (host, port)
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut found| found.next());
-    let Some(address) = address else {
+    let found = (host, port).to_socket_addrs();
+    let Some(mut address) = found.ok().and_then(|mut found| found.next()) else {
         return false;
     };
-    let host = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
-        IpAddr::V6(ip) if ip.is_unspecified() => "[::1]".to_owned(),
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
-    };
-    let answer = http::send(HttpRequest {
-        method: Method::Get,
-        url: &format!("http://{host}:{port}/health"),
-        bearer: None,
-        members: Value::Null,
-        extra_roots: None,
-    });
-    answer.is_ok_and(|answer| {
-        let health: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        health["status"] == "ok"
-    })
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    health_of(address).is_ok_and(|answer| answer.contains(r#"{"status":"ok"}"#))
+}
+
+fn health_of(address: SocketAddr) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(MAX_HEALTH_BYTES).read_to_string(&mut answer)?;
+    Ok(answer)
 }
