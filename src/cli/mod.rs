@@ -2,6 +2,7 @@
 //! are generated from it.
 
 pub mod alerts;
+pub mod care;
 pub mod limits;
 pub mod money;
 pub mod output;
@@ -158,6 +159,33 @@ pub enum Command {
     /// OPENAI_API_KEY or from `.env`, the address from OPENAI_BASE_URL, like in OpenAI's SDKs.
     #[command(after_long_help = money::USAGE_EXAMPLES)]
     Usage(Box<money::UsageArgs>),
+
+    /// Write a copy of the database, while the server runs
+    ///
+    /// The copy is of one moment, has no free space in it, and can be read by its owner only. It
+    /// appears under its name when every page of it has been read back without an error.
+    #[command(after_long_help = care::BACKUP_EXAMPLES)]
+    Backup(care::BackupArgs),
+
+    /// Put a backup in the place of the database, while no server runs
+    ///
+    /// The backup is read completely before anything is changed. After a crash in the middle the
+    /// database has its old contents.
+    #[command(after_long_help = care::BACKUP_EXAMPLES)]
+    Restore(care::RestoreArgs),
+
+    /// Delete old rows and keep what they add up to
+    ///
+    /// Whole days of TIME_ZONE are deleted. Totals of users, groups, keys, models and endpoints stay
+    /// as they are, in reports of hours, days, weeks and months. What goes is what only single
+    /// requests have: `llmproxy log`, `explain`, `costs reprice` and `limits try` of that time. The
+    /// server may run meanwhile, and does it by itself if RETENTION is set.
+    #[command(after_long_help = care::PRUNE_EXAMPLES)]
+    Prune(care::PruneArgs),
+
+    /// Check the database file, and say what makes it large
+    #[command(subcommand, after_long_help = care::DB_EXAMPLES)]
+    Db(care::DbCommand),
 
     /// Write completions/, man/ and docs/settings.md into a directory
     #[command(hide = true)]

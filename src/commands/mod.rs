@@ -2,8 +2,10 @@
 
 mod alert;
 mod audit;
+mod backup;
 mod check;
 mod costs;
+mod db;
 mod demo;
 mod generate;
 mod group;
@@ -31,6 +33,7 @@ use crate::{
     cli::{
         Cli, Command, DEFAULT_ENV_FILE,
         alerts::AlertCommand,
+        care::DbCommand,
         limits::LimitsCommand,
         money::PriceCommand,
         output::ListOutputArgs,
@@ -104,6 +107,13 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
             AlertCommand::Test(args) => alert::test(&args, matches, variables),
         },
         Command::Usage(args) => usage::run(&args, matches, variables),
+        Command::Backup(args) => backup::backup(&args, matches),
+        Command::Restore(args) => backup::restore(&args, matches),
+        Command::Prune(args) => db::prune(&args, matches),
+        Command::Db(command) => match command {
+            DbCommand::Check(args) => db::check(&args, matches),
+            DbCommand::Size(args) => db::size(&args, matches),
+        },
         Command::Generate { dir } => generate::run(&dir),
     }
 }

@@ -47,6 +47,7 @@ use crate::{
         keys::{self, KeyStorage},
         ledger::{Ledger, LedgerThread, ServerLinks},
         prices,
+        retention::Retention,
     },
 };
 
@@ -122,6 +123,10 @@ pub(super) fn serve_with(
             },
         )?
     };
+    let retention = config
+        .retention
+        .map(|age| Retention::start(&store, config.calendar.clone(), age))
+        .transpose()?;
     let estimator = Estimator::new(ledger.handle());
     let webhooks = config.alert_webhooks.clone();
     let served = serve(
@@ -141,6 +146,7 @@ pub(super) fn serve_with(
         },
         on_listening,
     );
+    drop(retention);
     // Some rows may still wait for the ledger, and some of them for an estimate.
     let closed = until_signalled(move || {
         estimator.close();

@@ -155,6 +155,13 @@ pub struct ServeSettings {
     #[command(flatten)]
     pub(super) prices: PriceSettings,
 
+    /// Age from which on rows are deleted
+    ///
+    /// Whole days are deleted when they ended so long ago. What they add up to stays, so that no
+    /// report changes its totals. Without it, rows are kept for ever.
+    #[arg(long, env = table::RETENTION.variable, hide_env_values = true, value_name = "AGE", help_heading = DATABASE)]
+    pub(super) retention: Option<String>,
+
     /// When a usage row is safe: normal, full
     ///
     /// normal: rows survive a crash of the proxy. full: each commit waits for the disk, so that

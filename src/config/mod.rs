@@ -65,6 +65,8 @@ pub struct Config {
     pub metrics_users: bool,
     pub alert_webhooks: Vec<Webhook>,
     pub alert_secret: Option<Secret>,
+    /// Age from which on rows are deleted. `None` keeps them.
+    pub retention: Option<Duration>,
     pub ledger_sync: Sync,
     pub on_ledger_failure: OnFailure,
     pub shutdown_grace: Duration,
@@ -166,6 +168,9 @@ impl Config {
             )?,
             alert_webhooks: read.webhooks(settings.alert_webhook.as_deref())?,
             alert_secret: read.secret(&table::ALERT_SECRET, settings.alert_secret.as_deref())?,
+            retention: given(settings.retention.as_deref())
+                .map(|text| read.value(&table::RETENTION, text, retention_age))
+                .transpose()?,
             ledger_sync: read.choice(
                 &table::LEDGER_SYNC,
                 &settings.ledger_sync,
@@ -264,6 +269,13 @@ fn backend_url(settings: &ServeSettings, read: &Reader<'_>) -> Result<BackendUrl
                 .map_err(|error| not_usable(backend, text, error))
         }
     }
+}
+
+/// Reads an age of at least a day.
+fn retention_age(text: &str) -> Option<Duration> {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let age = humantime::parse_duration(text.trim()).ok()?;
+    (age >= DAY).then_some(age)
 }
 
 /// Returns the file of `SSL_CERT_FILE`: root certificates to trust besides the embedded ones.

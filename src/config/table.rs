@@ -99,6 +99,11 @@ pub const PRICES_FILE: Setting = setting(
     "",
     "the path of a JSON file in the form of LiteLLM's model_prices_and_context_window.json, or any part of it",
 );
+pub const RETENTION: Setting = setting(
+    "RETENTION",
+    "",
+    "an age of at least a day, such as 400d or 2years",
+);
 pub const LEDGER_SYNC: Setting = setting("LEDGER_SYNC", "normal", "normal or full");
 pub const ON_LEDGER_FAILURE: Setting = setting("ON_LEDGER_FAILURE", "refuse", "refuse or serve");
 pub const ADMIN_TOKEN: Setting = setting("ADMIN_TOKEN", "", HEADER_VALUE);
@@ -129,7 +134,7 @@ pub const RUST_LOG: Setting = setting(
 );
 
 /// Every setting that has a flag.
-pub const SETTINGS: [&Setting; 35] = [
+pub const SETTINGS: [&Setting; 36] = [
     &OPENAI_BACKEND_URL,
     &OPENAI_BASE_URL,
     &OPENAI_API_KEY,
@@ -153,6 +158,7 @@ pub const SETTINGS: [&Setting; 35] = [
     &STORE_KEYS,
     &TIME_ZONE,
     &PRICES_FILE,
+    &RETENTION,
     &LEDGER_SYNC,
     &ON_LEDGER_FAILURE,
     &ADMIN_TOKEN,

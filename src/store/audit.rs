@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use rusqlite::{Connection, params};
 
-use super::{StoreError, measures, reports};
+use super::{StoreError, measures, pruned::Pruned, reports};
 use crate::{limits::Amounts, model::TimeRange};
 
+const MS_PER_HOUR: i64 = 3_600_000;
 /// The most differences of a check that are named.
 const MAX_NAMED: usize = 20;
 /// The most combinations that are looked at after SQLite says that they differ.
@@ -40,17 +41,20 @@ impl Compared {
     }
 }
 
-/// Compares the hourly sums with the rows that they stand for.
+/// Compares the hourly sums with the rows that they stand for, as far as the rows are kept.
 ///
 /// # Errors
 /// If the database fails.
 pub fn hourly_sums(connection: &Connection) -> Result<Compared, StoreError> {
+    // Where rows were deleted, the sums are all there is.
+    let since_ms = Pruned::read(connection)?.map_or(i64::MIN, |pruned| pruned.before_ms);
     let of_row: Vec<String> = measures::of_row()
         .map(|value| format!("sum({value})"))
         .collect();
     let from_rows = format!(
         "SELECT started_at_ms / 3600000 - (started_at_ms % 3600000 < 0), user_id, {} AS key, endpoint, model, {} \
-         FROM usage_logs WHERE id <= (SELECT last_id FROM usage_rollup) GROUP BY 1, 2, 3, 4, 5",
+         FROM usage_logs WHERE id <= (SELECT last_id FROM usage_rollup) AND +started_at_ms >= {since_ms} \
+         GROUP BY 1, 2, 3, 4, 5",
         measures::KEY_OF_ROW,
         of_row.join(", ")
     );
@@ -58,7 +62,8 @@ pub fn hourly_sums(connection: &Connection) -> Result<Compared, StoreError> {
         .map(|column| format!("sum({column})"))
         .collect();
     let from_sums = format!(
-        "SELECT hour, user_id, key_id, endpoint, model, {} FROM usage_hourly GROUP BY 1, 2, 3, 4, 5",
+        "SELECT hour, user_id, key_id, endpoint, model, {} FROM usage_hourly WHERE hour >= {since_ms} / 3600000 \
+         GROUP BY 1, 2, 3, 4, 5",
         columns.join(", ")
     );
     compare(connection, "hour", &from_rows, &from_sums)
@@ -125,7 +130,7 @@ pub fn compare_amounts(
 }
 
 /// Returns what each user has used in a span of time (Unix milliseconds, half-open) by the rows and
-/// adjustments up to these ids.
+/// adjustments up to these ids. Where rows were deleted, whole hours come from their sums.
 ///
 /// # Errors
 /// If the database fails.
@@ -135,6 +140,58 @@ pub fn used_by_rows(
     (last_row, last_adjustment): (i64, i64),
 ) -> Result<BTreeMap<i64, Amounts>, StoreError> {
     let mut used: BTreeMap<i64, Amounts> = BTreeMap::new();
+    if let Some(pruned) = Pruned::read(connection)?
+        && start_ms < pruned.before_ms
+    {
+        let behind_ms = pruned.before_ms.min(end_ms);
+        let first_hour = start_ms
+            .saturating_add(MS_PER_HOUR - 1)
+            .div_euclid(MS_PER_HOUR);
+        let last_hour = behind_ms.div_euclid(MS_PER_HOUR);
+        add_hours(connection, (first_hour, last_hour), &mut used)?;
+        let edge = (
+            start_ms,
+            first_hour.saturating_mul(MS_PER_HOUR).min(behind_ms),
+        );
+        add_rows(connection, edge, (last_row, last_adjustment), &mut used)?;
+        let rest = (pruned.before_ms, end_ms);
+        add_rows(connection, rest, (last_row, last_adjustment), &mut used)?;
+    } else {
+        let span = (start_ms, end_ms);
+        add_rows(connection, span, (last_row, last_adjustment), &mut used)?;
+    }
+    Ok(used)
+}
+
+/// Adds the sums of hours, the last one excluded.
+fn add_hours(
+    connection: &Connection,
+    (first, last): (i64, i64),
+    used: &mut BTreeMap<i64, Amounts>,
+) -> Result<(), StoreError> {
+    // Index: the primary key of usage_hourly.
+    let mut hours = connection.prepare_cached(
+        "SELECT user_id, sum(cost_nano_usd), sum(input_tokens + output_tokens), sum(requests_ok) \
+         FROM usage_hourly WHERE hour >= ?1 AND hour < ?2 GROUP BY user_id",
+    )?;
+    let mut hours = hours.query(params![first, last])?;
+    while let Some(row) = hours.next()? {
+        *used.entry(row.get(0)?).or_default() += Amounts {
+            nano_usd: row.get(1)?,
+            tokens: row.get(2)?,
+            requests: row.get(3)?,
+        };
+    }
+    Ok(())
+}
+
+/// Adds rows and adjustments up to these ids.
+fn add_rows(
+    connection: &Connection,
+    (start_ms, end_ms): (i64, i64),
+    (last_row, last_adjustment): (i64, i64),
+    used: &mut BTreeMap<i64, Amounts>,
+) -> Result<(), StoreError> {
     let mut rows = connection.prepare_cached(
         "SELECT user_id, sum(coalesce(cost_nano_usd, 0)), sum(input_tokens + output_tokens), \
          sum(status BETWEEN 200 AND 299) FROM usage_logs \
@@ -160,7 +217,7 @@ pub fn used_by_rows(
             ..Amounts::default()
         };
     }
-    Ok(used)
+    Ok(())
 }
 
 /// The sums of one combination: time, user, key, endpoint and model.

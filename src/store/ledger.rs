@@ -28,6 +28,7 @@ use crate::alerts::{Alert, AlertSink, LedgerFailure};
 
 pub(super) use pricing::Pricer;
 pub use queue::{Ledger, NotWritten, OnFailure};
+pub(super) use rollup::sum_up_all;
 pub use watch::ServerLinks;
 pub use worker_ledger::WorkerLedger;
 pub use writer::Sync;

@@ -134,7 +134,7 @@ fn migrate(
 
 /// WAL lets readers and the writer work at once and is kept in the file (sqlite.org/wal.html). The
 /// switch needs the file alone and does not wait for it by itself.
-fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
     let give_up = Instant::now() + BUSY_TIMEOUT;
     loop {
         match connection.pragma_update(None, "journal_mode", "WAL") {
@@ -147,6 +147,29 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
             result => return result,
         }
     }
+}
+
+/// Returns the version of a database's schema.
+///
+/// # Errors
+/// [`StoreError`] if it is no database of llmproxy, or one of a newer version.
+pub(super) fn version_of_ours(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let explain = |error| StoreError::from_sqlite(path, &error);
+    let found = version(connection).map_err(explain)?;
+    refuse_newer(found, path)?;
+    let has_rows: bool = connection
+        .query_row(
+            "SELECT count(*) = 2 FROM sqlite_schema WHERE type = 'table' AND name IN ('usage_logs', 'usage_rollup')",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(explain)?;
+    if found == 0 || !has_rows {
+        return Err(StoreError::Foreign {
+            path: path.to_owned(),
+        });
+    }
+    Ok(found)
 }
 
 fn known() -> i64 {

@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod activity;
 pub mod alerts;
 pub mod audit;
+pub mod backup;
 mod error;
 pub mod groups;
 pub mod identity;
@@ -18,11 +19,15 @@ mod measures;
 mod migrate;
 pub mod objects;
 pub mod prices;
+pub mod prune;
+mod pruned;
 mod refusals;
 pub mod reports;
 pub mod reprice;
 pub mod requests;
+pub mod retention;
 mod running;
+pub mod size;
 mod sqlite;
 pub mod users;
 
@@ -98,7 +103,19 @@ impl Store {
             IfMissing::Refuse => false,
         };
         let mut first = connect(&path)?;
+        if is_new {
+            // Space of deleted rows can go back to the disk step by step then. It must be set before
+            // the first table is made (sqlite.org/pragma.html#pragma_auto_vacuum).
+            first
+                .pragma_update(None, "auto_vacuum", "INCREMENTAL")
+                .map_err(|source| StoreError::from_sqlite(&path, &source))?;
+        }
         migrate::to_current(&mut first, &path, if_older)?;
+        if if_older == IfOlder::Migrate {
+            // A copy that was put back by other means is in another mode.
+            migrate::switch_to_wal(&first)
+                .map_err(|source| StoreError::from_sqlite(&path, &source))?;
+        }
 
         let manager = SqliteConnectionManager::file(&path)
             .with_flags(open_flags())
@@ -133,6 +150,15 @@ impl Store {
     /// If the file cannot be opened.
     pub fn own_connection(&self) -> Result<Connection, StoreError> {
         connect(&self.path)
+    }
+
+    /// Reads every page and returns the first thing that is wrong with the file.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn damage(&self) -> Result<Option<String>, StoreError> {
+        let connection = self.connection()?;
+        backup::damage(&connection).map_err(|error| StoreError::from_sqlite(&self.path, &error))
     }
 
     /// Takes the write lock and gives it back.

@@ -3,6 +3,7 @@
 mod accounting;
 mod admin;
 mod alerts;
+mod care;
 mod cli;
 mod connect;
 mod database;

@@ -266,6 +266,12 @@ fn write_sums(
     Ok(())
 }
 
+/// Sums up all rows that are not summed yet, beside a server that may do the same.
+pub(in crate::store) fn sum_up_all(connection: &Connection) -> rusqlite::Result<()> {
+    while !in_transaction(connection, || sum_up_batch(connection))? {}
+    Ok(())
+}
+
 /// Sums up the next rows of the table. Returns whether they were the last.
 fn sum_up_batch(connection: &Connection) -> rusqlite::Result<bool> {
     let batch = i64::try_from(BATCH_ROWS).unwrap_or(i64::MAX);

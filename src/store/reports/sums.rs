@@ -12,6 +12,7 @@ use crate::{
     store::{
         StoreError,
         measures::{self, KEY_OF_ROW, MEASURES, MeasureValues},
+        pruned::Pruned,
     },
 };
 
@@ -95,15 +96,26 @@ pub(super) fn sums(connection: &Connection, query: &Query<'_>) -> Result<Sums, S
         Column::Period(period) => Some(*period),
         _ => None,
     });
+    let pruned = Pruned::read(connection)?;
+    let range = match &pruned {
+        Some(pruned) => pruned.range(query.range, &query.calendar),
+        None => query.range,
+    };
     let periods = match period {
-        Some(period) => match used_range(connection, query.range)? {
+        Some(period) => match used_range(connection, range)? {
             Some((first_ms, last_ms)) => Some(query.calendar.periods(period, first_ms, last_ms)),
             None => Some(query.calendar.periods(period, 0, 0)),
         },
         None => None,
     };
-    let starts_ms: Arc<[i64]> = periods.as_ref().map_or(&[][..], Periods::starts_ms).into();
-    let windows = Windows::of(query.range, &starts_ms);
+    let starts_ms = periods.as_ref().map_or(&[][..], Periods::starts_ms).iter();
+    let starts_ms: Arc<[i64]> = match &pruned {
+        Some(pruned) => starts_ms
+            .map(|start| pruned.start(*start, &query.calendar))
+            .collect(),
+        None => starts_ms.copied().collect(),
+    };
+    let windows = Windows::of(range, &starts_ms);
     if periods.is_some() {
         add_period_function(connection, starts_ms)?;
     }

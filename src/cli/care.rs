@@ -1,0 +1,100 @@
+//! The commands that look after the database over the years.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueHint};
+
+use super::output::{ListOutputArgs, OutputArgs};
+use crate::config::{DatabaseSettings, ZoneSettings};
+
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The file to write, which must not exist
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The backup
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+
+    /// Do not ask whether the present contents may go
+    #[arg(long)]
+    pub yes: bool,
+
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+}
+
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Delete rows of days that ended so long ago, such as 400d
+    #[arg(long, value_name = "AGE", value_hint = ValueHint::Other)]
+    pub older_than: String,
+
+    /// Say what would be deleted, and delete nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+
+    #[command(flatten)]
+    pub zone: ZoneSettings,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Look for damage, and compare all sums with the rows
+    ///
+    /// It reads every page of the file, and may take minutes for tens of millions of rows. The server
+    /// may run meanwhile. The exit code is 1 if anything is wrong.
+    Check(DbCheckArgs),
+
+    /// Say how large the database is, and what makes it so
+    Size(DbSizeArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct DbCheckArgs {
+    #[command(flatten)]
+    pub output: ListOutputArgs,
+
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+}
+
+#[derive(Debug, Args)]
+pub struct DbSizeArgs {
+    #[command(flatten)]
+    pub output: ListOutputArgs,
+
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+}
+
+pub const BACKUP_EXAMPLES: &str = "\
+Examples:
+  llmproxy backup /backup/llm_proxy-$(date +%F).db
+  llmproxy restore /backup/llm_proxy-2026-11-30.db";
+
+pub const PRUNE_EXAMPLES: &str = "\
+Examples:
+  llmproxy prune --older-than 400d --dry-run
+  llmproxy prune --older-than 400d";
+
+pub const DB_EXAMPLES: &str = "\
+Examples:
+  llmproxy db check
+  llmproxy db size";

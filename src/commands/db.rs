@@ -1,0 +1,180 @@
+//! `llmproxy prune` and `llmproxy db …`.
+
+use std::path::Path;
+
+use anyhow::bail;
+use bytesize::ByteSize;
+use clap::ArgMatches;
+use serde_json::json;
+
+use super::{
+    WrongUsage,
+    listing::{Cell, Column, ColumnKind, Listing},
+    note, print, print_json, print_list, tables,
+};
+use crate::{
+    admin::{AdminContext, Audit, AuditCheck, PriceFile, Today},
+    cli::care::{DbCheckArgs, DbSizeArgs, PruneArgs},
+    model::{Calendar, format_seconds, grouped, now_ms},
+    store::{
+        DatabasePath, IfMissing, Store,
+        backup::{BackupError, ExclusiveDatabase},
+        keys::KeyStorage,
+        prune::{self, FreeSpace},
+        size,
+    },
+};
+
+/// Free space that is worth a word.
+const MUCH_FREE_BYTES: u64 = 1024 * 1024;
+
+pub(super) fn prune(args: &PruneArgs, matches: &ArgMatches) -> anyhow::Result<()> {
+    let age = humantime::parse_duration(args.older_than.trim()).map_err(|_| {
+        WrongUsage(format!(
+            "--older-than {:?} is no age; use one such as 400d, 18months or 2years",
+            args.older_than
+        ))
+    })?;
+    let calendar = args.zone.calendar(matches)?;
+    let location = args.database.path(matches)?;
+    let store = Store::open(&location, IfMissing::Refuse)?;
+    let connection = store.own_connection()?;
+    let before_ms = prune::cutoff_ms(&calendar, age, now_ms());
+    let plan = prune::plan(&connection, &calendar, before_ms)?;
+    let (rows, before) = (plan.rows, format_seconds(before_ms));
+    if args.dry_run {
+        if args.output.json {
+            return print_json(&json!({ "before": before, "rows": rows, "dry_run": true }));
+        }
+        return print(&format!(
+            "would delete {} rows from before {before}; their sums would stay",
+            grouped(rows)
+        ));
+    }
+    let deleted = prune::delete(&connection, &calendar, &plan, |_| true)?;
+    prune::give_back(&connection, || true)?;
+    let free = prune::free_space(&connection)?;
+    drop(connection);
+    drop(store);
+    let free = give_back_all(&location, free)?;
+    if args.output.json {
+        return print_json(&json!({ "before": before, "rows": deleted, "free_bytes": free.bytes }));
+    }
+    print(&format!(
+        "deleted {} rows from before {before}; their sums stay",
+        grouped(deleted)
+    ))?;
+    if free.bytes > MUCH_FREE_BYTES {
+        note(&format!(
+            "{} are free inside the file and will be used again; this command gives them back to the disk while no server runs",
+            ByteSize::b(free.bytes).display().iec()
+        ));
+    }
+    Ok(())
+}
+
+/// Writes a file anew that cannot give space back step by step, if nobody has it open.
+fn give_back_all(location: &DatabasePath, free: FreeSpace) -> anyhow::Result<FreeSpace> {
+    if free.is_incremental || free.bytes <= MUCH_FREE_BYTES {
+        return Ok(free);
+    }
+    match ExclusiveDatabase::take(location) {
+        Ok(own) => {
+            own.vacuum()?;
+            Ok(FreeSpace {
+                bytes: 0,
+                is_incremental: true,
+            })
+        }
+        Err(BackupError::InUse { .. }) => Ok(free),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn check(args: &DbCheckArgs, matches: &ArgMatches) -> anyhow::Result<()> {
+    let store = Store::open(&args.database.path(matches)?, IfMissing::Refuse)?;
+    let damage = store.damage()?;
+    let context = AdminContext {
+        store,
+        key_storage: KeyStorage::Clear,
+        calendar: Calendar::default(),
+        prices: PriceFile::Read(None),
+        limits: None,
+        sight: None,
+        today: Today::default(),
+        on_change: None,
+    };
+    let mut report = context.run(Audit {})?;
+    let differences: Vec<String> = damage.into_iter().collect();
+    report.is_consistent &= differences.is_empty();
+    report.checks.insert(
+        0,
+        AuditCheck {
+            name: "structure of the file".to_owned(),
+            compared: 1,
+            different: differences.len() as u64,
+            differences,
+        },
+    );
+    print_list(&args.output, &report, &tables::audit(&report), "")?;
+    if !args.output.json {
+        for difference in report.checks.iter().flat_map(|check| &check.differences) {
+            note(difference);
+        }
+    }
+    if report.is_consistent {
+        return Ok(());
+    }
+    bail!(
+        "{} is not in order: keep a copy, and go back to a backup with `llmproxy restore`",
+        context.store.path().display()
+    )
+}
+
+pub(super) fn size(args: &DbSizeArgs, matches: &ArgMatches) -> anyhow::Result<()> {
+    let store = Store::open(&args.database.path(matches)?, IfMissing::Refuse)?;
+    let length = |path: &Path| path.metadata().map_or(0, |file| file.len());
+    let mut log = store.path().as_os_str().to_owned();
+    log.push("-wal");
+    let (file_bytes, log_bytes) = (length(store.path()), length(Path::new(&log)));
+    let connection = store.connection()?;
+    let size = size::measure(&connection, file_bytes, log_bytes, now_ms())?;
+    let bytes = |bytes: i64| Cell {
+        shown: ByteSize::b(bytes.unsigned_abs())
+            .display()
+            .iec()
+            .to_string(),
+        plain: bytes.to_string(),
+    };
+    let rows = size.tables.iter().map(|table| {
+        vec![
+            Cell::text(&table.name),
+            Cell::number(table.rows),
+            bytes(table.bytes),
+        ]
+    });
+    let listing = Listing {
+        columns: vec![
+            Column::new("table", "table", ColumnKind::Name),
+            Column::new("rows", "rows", ColumnKind::Number),
+            Column::new("size", "bytes", ColumnKind::Number),
+        ],
+        rows: rows.collect(),
+        total: None,
+    };
+    print_list(&args.output, &size, &listing, "")?;
+    if args.output.json || args.output.csv {
+        return Ok(());
+    }
+    let iec = |bytes: u64| ByteSize::b(bytes).display().iec();
+    note(&format!(
+        "{}: {}, of which {} free, and {} of log; {} rows a day of the last week, {} a month",
+        store.path().display(),
+        iec(size.file_bytes),
+        iec(size.free_bytes),
+        iec(size.log_bytes),
+        grouped(size.rows_a_day.unsigned_abs()),
+        iec(size.bytes_a_day.unsigned_abs() * 30)
+    ));
+    Ok(())
+}
