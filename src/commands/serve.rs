@@ -36,8 +36,8 @@ use crate::{
         state::Shared,
     },
     server::{
-        AdminAccess, AdminParts, Listening, MetricsParts, Notifier, Readiness, ServerParts,
-        Watchdog,
+        AdminAccess, AdminParts, Listening, MetricsParts, Notifier, Readiness, ServerCertificate,
+        ServerParts, Watchdog,
         alerts::{self as alert_sender, AlertParts, save_rest},
         listen, until_signalled,
     },
@@ -82,6 +82,10 @@ pub(super) fn serve_with(
         .as_deref()
         .map(PriceFile::read)
         .transpose()?;
+    let tls = match &config.tls_files {
+        Some((certificate, key)) => Some(ServerCertificate::read(certificate, key)?),
+        None => None,
+    };
     let store = Store::open_for_server(&config.database)?;
     if config.key_storage == KeyStorage::Hashed {
         warn_of_clear_keys(&store)?;
@@ -138,6 +142,7 @@ pub(super) fn serve_with(
             limits: &limits,
         },
         price_file,
+        tls,
         Booking {
             ledger: ledger.handle(),
             estimator: estimator.clone(),
@@ -192,6 +197,7 @@ fn serve(
     store: &Store,
     Admitting { keys, limits }: Admitting<'_>,
     price_file: Option<Catalog>,
+    tls: Option<Arc<ServerCertificate>>,
     Booking {
         ledger,
         estimator,
@@ -227,6 +233,7 @@ fn serve(
         estimator,
         alerts: sink,
         sight: Arc::clone(&sight),
+        cors: config.cors.clone(),
         own_headers: Arc::new(OwnHeaders::new(
             &config.backend_url,
             connector.plain_proxy(),
@@ -276,6 +283,7 @@ fn serve(
         metrics: Arc::new(metrics),
         watchdog: watchdog.clone(),
         client_header_timeout: config.client_header_timeout,
+        tls,
     };
     actix_web::rt::System::new().block_on(async {
         let listening = listen(&config.host, config.port, parts).map_err(|error| {
@@ -284,7 +292,8 @@ fn serve(
         })?;
         for address in &listening.addresses {
             log::info!(
-                "listening on http://{address} backend={} database=\"{}\"",
+                "listening on {}://{address} backend={} database=\"{}\"",
+                listening.scheme,
                 config.backend_url,
                 store.path().display()
             );

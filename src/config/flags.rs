@@ -111,6 +111,24 @@ pub struct ServeSettings {
     #[arg(long, env = table::PORT.variable, hide_env_values = true, default_value = table::PORT.default, value_name = "PORT", help_heading = SERVER)]
     pub(super) port: String,
 
+    /// Certificate to speak TLS with
+    ///
+    /// With it and TLS_KEY_FILE the port speaks https:// only, TLS 1.2 or newer. The files are read
+    /// again within seconds when they change.
+    #[arg(long, env = table::TLS_CERT_FILE.variable, hide_env_values = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = SERVER)]
+    pub(super) tls_cert_file: Option<std::path::PathBuf>,
+
+    /// Private key of the certificate
+    #[arg(long, env = table::TLS_KEY_FILE.variable, hide_env_values = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = SERVER)]
+    pub(super) tls_key_file: Option<std::path::PathBuf>,
+
+    /// Web pages whose programs may call the API from a browser
+    ///
+    /// It is about /v1 and the like, never about the admin API. A page sends the user's key itself;
+    /// cookies are never sent along. * allows every page.
+    #[arg(long, env = table::CORS_ORIGINS.variable, hide_env_values = true, value_name = "ORIGINS", help_heading = SERVER)]
+    pub(super) cors_origins: Option<String>,
+
     /// Number of requests that the backend may have at once
     ///
     /// It counts the requests of all users; the others wait in line. A stream counts until its last

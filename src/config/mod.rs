@@ -29,6 +29,7 @@ use crate::{
     model::{Calendar, Secret},
     proxy::{
         backend::{BackendUrl, HttpProxy, UrlError},
+        cors::CorsOrigins,
         request::prepare::StreamUsage,
         routes::{Endpoints, Stateful},
     },
@@ -48,6 +49,9 @@ pub struct Config {
     pub project: Option<String>,
     pub host: String,
     pub port: u16,
+    /// `TLS_CERT_FILE` and `TLS_KEY_FILE`.
+    pub tls_files: Option<(PathBuf, PathBuf)>,
+    pub cors: Option<CorsOrigins>,
     pub database: DatabasePath,
     pub key_storage: KeyStorage,
     /// The path of `PRICES_FILE`.
@@ -143,6 +147,10 @@ impl Config {
             )?,
             host: read.host(&settings.host)?,
             port: read.value(&table::PORT, &settings.port, |text| text.parse().ok())?,
+            tls_files: tls_files(settings, &read)?,
+            cors: given(settings.cors_origins.as_deref())
+                .map(|text| read.value(&table::CORS_ORIGINS, text, CorsOrigins::parse))
+                .transpose()?,
             database: settings.database.path(matches)?,
             key_storage: settings.keys.storage(matches)?,
             calendar: settings.zone.calendar(matches)?,
@@ -268,6 +276,28 @@ fn backend_url(settings: &ServeSettings, read: &Reader<'_>) -> Result<BackendUrl
             text.parse()
                 .map_err(|error| not_usable(backend, text, error))
         }
+    }
+}
+
+/// Returns the files of the certificate and of its key, which make no sense without each other.
+fn tls_files(
+    settings: &ServeSettings,
+    read: &Reader<'_>,
+) -> Result<Option<(PathBuf, PathBuf)>, SettingError> {
+    let given = |path: &Option<PathBuf>| path.clone().filter(|path| !path.as_os_str().is_empty());
+    let (certificate, key) = (&table::TLS_CERT_FILE, &table::TLS_KEY_FILE);
+    let missing = |has: &table::Setting, lacks: &table::Setting| {
+        let problem = format!("{} is missing; TLS needs both", lacks.variable);
+        read.error(has.variable, None, problem)
+    };
+    match (
+        given(&settings.tls_cert_file),
+        given(&settings.tls_key_file),
+    ) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+        (Some(_), None) => Err(missing(certificate, key)),
+        (None, Some(_)) => Err(missing(key, certificate)),
     }
 }
 

@@ -68,6 +68,21 @@ pub const EXTRA_ENDPOINTS: Setting = setting(
 );
 pub const HOST: Setting = setting("HOST", "0.0.0.0", "an IP address or a host name");
 pub const PORT: Setting = setting("PORT", "8000", "a number from 0 to 65535");
+pub const TLS_CERT_FILE: Setting = setting(
+    "TLS_CERT_FILE",
+    "",
+    "the path of a PEM file with the server's certificate and those that vouch for it",
+);
+pub const TLS_KEY_FILE: Setting = setting(
+    "TLS_KEY_FILE",
+    "",
+    "the path of a PEM file with the private key of the certificate",
+);
+pub const CORS_ORIGINS: Setting = setting(
+    "CORS_ORIGINS",
+    "",
+    "* or origins separated by commas or spaces, such as https://app.example,http://localhost:5173",
+);
 pub const MAX_BODY_SIZE: Setting = setting(
     "MAX_BODY_SIZE",
     "64MiB",
@@ -134,7 +149,7 @@ pub const RUST_LOG: Setting = setting(
 );
 
 /// Every setting that has a flag.
-pub const SETTINGS: [&Setting; 36] = [
+pub const SETTINGS: [&Setting; 39] = [
     &OPENAI_BACKEND_URL,
     &OPENAI_BASE_URL,
     &OPENAI_API_KEY,
@@ -148,6 +163,9 @@ pub const SETTINGS: [&Setting; 36] = [
     &EXTRA_ENDPOINTS,
     &HOST,
     &PORT,
+    &TLS_CERT_FILE,
+    &TLS_KEY_FILE,
+    &CORS_ORIGINS,
     &MAX_BODY_SIZE,
     &CLIENT_HEADER_TIMEOUT,
     &MAX_CONCURRENT_REQUESTS,

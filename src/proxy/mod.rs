@@ -6,6 +6,7 @@ pub mod accounting;
 pub mod admission;
 pub mod backend;
 pub mod body;
+pub mod cors;
 pub mod error;
 pub mod headers;
 mod models;
@@ -39,6 +40,11 @@ pub async fn handle(
     mut payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> HttpResponse {
+    if let Some(cors) = &worker.shared.cors
+        && let Some(response) = cors.preflight(&request)
+    {
+        return response;
+    }
     let (admission, sight) = (&worker.shared.admission, &worker.sight);
     let refusals = &worker.accounting.refusals;
     let id = RequestId::new(now_ms());
@@ -90,7 +96,11 @@ pub async fn handle(
             .await
         }
     };
-    framed_for(&request, response)
+    let mut response = framed_for(&request, response);
+    if let Some(cors) = &worker.shared.cors {
+        cors.allow(&request, response.headers_mut());
+    }
+    response
 }
 
 /// Notes what the client is answered. An error among the answers is the backend's.

@@ -19,6 +19,7 @@ use super::{
     },
     admission::{AdmissionControl, Applicant, Arrival, demand::Conditions},
     backend::{Backend, Connector, OutgoingRequest},
+    cors::CorsOrigins,
     error::ApiError,
     headers::{BodyLength, OwnHeaders},
     request::{
@@ -42,6 +43,8 @@ pub struct Shared {
     pub estimator: Estimator,
     pub alerts: AlertSink,
     pub sight: Arc<Sight>,
+    /// The web pages that may call the API. `None` if none may.
+    pub cors: Option<CorsOrigins>,
     pub own_headers: Arc<OwnHeaders>,
     pub stream_usage: StreamUsage,
     pub usage_option_refusals: Arc<UsageOptionRefusals>,

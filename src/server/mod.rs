@@ -8,6 +8,7 @@ mod own_usage;
 mod pages;
 mod ready;
 mod systemd;
+mod tls;
 
 use std::{
     io,
@@ -17,7 +18,10 @@ use std::{
 };
 
 use actix_web::{
-    App, FromRequest, Handler, HttpServer, Resource, Responder, dev::ServerHandle, web,
+    App, FromRequest, Handler, HttpServer, Resource, Responder,
+    dev::{ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse},
+    rt::net::TcpStream,
+    web,
 };
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -28,6 +32,7 @@ pub use metrics::MetricsParts;
 pub use own_usage::OwnUsage;
 pub use ready::{NotReady, Readiness};
 pub use systemd::{Notifier, Watchdog};
+pub use tls::{CertificateError, ServerCertificate};
 
 use crate::{
     admin::AdminContext,
@@ -69,6 +74,8 @@ pub struct ServerParts {
     pub watchdog: Option<Arc<Watchdog>>,
     /// Time limit for a client to send the head of a request.
     pub client_header_timeout: Duration,
+    /// The certificate that the port speaks TLS with, if it does.
+    pub tls: Option<Arc<ServerCertificate>>,
 }
 
 /// Everything that the admin API needs.
@@ -83,6 +90,8 @@ pub struct AdminParts {
 pub struct Listening {
     server: actix_web::dev::Server,
     pub addresses: Vec<SocketAddr>,
+    /// `http` or `https`.
+    pub scheme: &'static str,
 }
 
 /// Binds the sockets and prepares the workers. Nothing is served before [`Listening::run`] is
@@ -91,56 +100,88 @@ pub struct Listening {
 /// # Errors
 /// [`io::Error`] if the address cannot be bound.
 pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening> {
+    let (header_timeout, tls) = (parts.client_header_timeout, parts.tls.clone());
+    let parts = AppParts {
+        pages: web::Data::new(pages::Pages::default()),
+        parts: Arc::new(parts),
+    };
+    if let Some(tls) = tls {
+        return tls::listen(host, port, header_timeout, tls, move || app(&parts));
+    }
+    let server = HttpServer::new(move || app(&parts))
+        .tcp_nodelay(true)
+        // Otherwise a client that hangs up while no byte flows is never noticed, and its request
+        // goes on costing tokens.
+        .h1_allow_half_closed(false)
+        .on_connect(|io, _| {
+            if let Some(stream) = io.downcast_ref() {
+                watch_client(stream);
+            }
+        })
+        .client_request_timeout(header_timeout)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(FLUSH_GRACE_SECONDS)
+        .disable_signals()
+        .bind((host, port))?;
+    let addresses = server.addrs();
+    Ok(Listening {
+        server: server.run(),
+        addresses,
+        scheme: "http",
+    })
+}
+
+/// What the application of each worker is made of.
+#[derive(Clone)]
+struct AppParts {
+    pages: web::Data<pages::Pages>,
+    parts: Arc<ServerParts>,
+}
+
+/// Makes the application of a worker.
+fn app(
+    AppParts { pages, parts }: &AppParts,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse,
+        Error = actix_web::Error,
+        InitError = (),
+    > + use<>,
+> {
     let ServerParts {
         shared,
         connector,
         admin,
         metrics,
         watchdog,
-        client_header_timeout,
-    } = parts;
-    let pages = web::Data::new(pages::Pages::default());
-    let server = HttpServer::new(move || {
-        let worker = web::Data::new(Worker::new(Arc::clone(&shared), Arc::clone(&connector)));
-        reconciler::start(&worker);
-        if let Some(watchdog) = &watchdog {
-            watchdog.watch_worker();
-        }
-        App::new()
-            .app_data(worker)
-            .app_data(web::Data::from(Arc::clone(&admin)))
-            .app_data(pages.clone())
-            .app_data(web::Data::from(Arc::clone(&metrics)))
-            .app_data(web::Data::from(Arc::clone(&metrics.readiness)))
-            .service(read_only("/health", ready::health))
-            .service(read_only("/ready", ready::ready))
-            .service(read_only("/metrics", metrics::handle))
-            .service(admin::routes())
-            .service(web::resource(own_usage::PATH).to(own_usage::handle))
-            .service(
-                web::resource(pages::ROOT)
-                    .route(web::get().to(pages::handle))
-                    .route(web::head().to(pages::handle))
-                    .default_service(web::to(proxy::handle)),
-            )
-            .service(web::scope(pages::PREFIX).default_service(web::to(pages::handle)))
-            .default_service(web::to(proxy::handle))
-    })
-    .tcp_nodelay(true)
-    // Otherwise a client that hangs up while no byte flows is never noticed, and its request goes
-    // on costing tokens.
-    .h1_allow_half_closed(false)
-    .on_connect(|io, _| watch_client(io))
-    .client_request_timeout(client_header_timeout)
-    .keep_alive(KEEP_ALIVE)
-    .shutdown_timeout(FLUSH_GRACE_SECONDS)
-    .disable_signals()
-    .bind((host, port))?;
-    let addresses = server.addrs();
-    Ok(Listening {
-        server: server.run(),
-        addresses,
-    })
+        ..
+    } = &**parts;
+    let worker = web::Data::new(Worker::new(Arc::clone(shared), Arc::clone(connector)));
+    reconciler::start(&worker);
+    if let Some(watchdog) = watchdog {
+        watchdog.watch_worker();
+    }
+    App::new()
+        .app_data(worker)
+        .app_data(web::Data::from(Arc::clone(admin)))
+        .app_data(pages.clone())
+        .app_data(web::Data::from(Arc::clone(metrics)))
+        .app_data(web::Data::from(Arc::clone(&metrics.readiness)))
+        .service(read_only("/health", ready::health))
+        .service(read_only("/ready", ready::ready))
+        .service(read_only("/metrics", metrics::handle))
+        .service(admin::routes())
+        .service(web::resource(own_usage::PATH).to(own_usage::handle))
+        .service(
+            web::resource(pages::ROOT)
+                .route(web::get().to(pages::handle))
+                .route(web::head().to(pages::handle))
+                .default_service(web::to(proxy::handle)),
+        )
+        .service(web::scope(pages::PREFIX).default_service(web::to(pages::handle)))
+        .default_service(web::to(proxy::handle))
 }
 
 /// Makes the route of a path that is served for GET and HEAD.
@@ -161,10 +202,7 @@ where
 
 /// Makes the kernel notice a client that vanished or stopped reading, so that it does not keep its
 /// place at the backend.
-fn watch_client(io: &dyn std::any::Any) {
-    let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() else {
-        return;
-    };
+fn watch_client(stream: &TcpStream) {
     let socket = socket2::SockRef::from(stream);
     let keepalive = socket2::TcpKeepalive::new()
         .with_time(CLIENT_PROBE_AFTER)

@@ -71,6 +71,10 @@ pub(super) async fn handle(
     worker: web::Data<Worker>,
     parts: web::Data<AdminParts>,
 ) -> HttpResponse {
+    let cors = worker.shared.cors.as_ref();
+    if let Some(response) = cors.and_then(|cors| cors.preflight(&request)) {
+        return response;
+    }
     let id = RequestId::new(now_ms());
     let mut response = match serve(&request, &worker, &parts).await {
         Ok(usage) => HttpResponse::Ok().json(usage),
@@ -84,6 +88,9 @@ pub(super) async fn handle(
         }
     };
     name_request(&mut response, id);
+    if let Some(cors) = cors {
+        cors.allow(&request, response.headers_mut());
+    }
     response
 }
 

@@ -29,4 +29,5 @@ mod process;
 mod refusals;
 mod setting_up;
 mod sight;
+mod tls;
 mod wire;

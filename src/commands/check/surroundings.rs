@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::{Finding, Verdict};
-use crate::config::{Config, env_file::Variables, unknown_names};
+use crate::{
+    config::{Config, env_file::Variables, unknown_names},
+    server::ServerCertificate,
+};
 
 /// Time that what has the port may take for each step of an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -49,6 +52,15 @@ pub(super) fn readable_by_others(path: &Path) -> Option<u32> {
 
 pub(super) fn doors(config: &Config) -> Vec<Finding> {
     let mut findings = vec![port(config)];
+    if let Some((certificate, key)) = &config.tls_files {
+        findings.push(match ServerCertificate::read(certificate, key) {
+            Ok(read) => {
+                let message = format!("{} and its key can be used", read.path().display());
+                Finding::new("certificate", Verdict::Ok, message)
+            }
+            Err(error) => Finding::new("certificate", Verdict::Failed, error.to_string()),
+        });
+    }
     let warnings = config.open_doors();
     if warnings.is_empty() {
         let message = match &config.admin_token {
@@ -74,6 +86,10 @@ fn port(config: &Config) -> Finding {
                     Verdict::Ok,
                     format!("a server of llmproxy has {host}:{port}"),
                 );
+            }
+            if config.tls_files.is_some() {
+                let message = format!("something has {host}:{port}, perhaps this server");
+                return Finding::new("port", Verdict::Ok, message);
             }
             let message = format!("another program has {host}:{port}: stop it, or set PORT");
             Finding::new("port", Verdict::Failed, message)

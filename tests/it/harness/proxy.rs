@@ -463,12 +463,11 @@ fn collect(
 ) {
     thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            let port = line
-                .split_once("listening on http://")
-                .and_then(|(_, rest)| {
-                    let authority = rest.split([' ', ',', '/', ';']).next()?;
-                    authority.rsplit(':').next()?.parse().ok()
-                });
+            let port = line.split_once("listening on http").and_then(|(_, rest)| {
+                let (_, rest) = rest.split_once("://")?;
+                let authority = rest.split([' ', ',', '/', ';']).next()?;
+                authority.rsplit(':').next()?.parse().ok()
+            });
             log.lock().unwrap().push_str(&(line + "\n"));
             if let (Some(port), Some(listens)) = (port, &listens) {
                 let _ = listens.send(port);

@@ -1,0 +1,257 @@
+//! TLS on the port itself: the certificate, which is read again when its files change, and the server
+//! that listens with it. It speaks HTTP/1.1 only, as the port does without TLS.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, ToSocketAddrs},
+    path::{Path, PathBuf},
+    sync::{Arc, Weak},
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use actix_http::{HttpService, Request};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, map_config};
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{AppConfig, Response, Server, Service},
+    rt::net::TcpStream,
+};
+use arc_swap::ArcSwap;
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{FLUSH_GRACE_SECONDS, KEEP_ALIVE, Listening, watch_client};
+
+/// Interval at which the files are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// Connections that may wait to be accepted, as without TLS.
+const BACKLOG: i32 = 1024;
+
+/// Reasons why a certificate cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    #[error("cannot read the certificate {path:?}: {reason}")]
+    Certificate { path: PathBuf, reason: String },
+    #[error("cannot read the private key {path:?}: {reason}")]
+    Key { path: PathBuf, reason: String },
+    #[error("the private key {key:?} is not that of the certificate {certificate:?}")]
+    Mismatch { certificate: PathBuf, key: PathBuf },
+    #[error("TLS cannot be prepared: {0}")]
+    Settings(rustls::Error),
+}
+
+/// The server's certificate with its private key.
+pub struct ServerCertificate {
+    current: Arc<Current>,
+    config: ServerConfig,
+}
+
+/// The files, and what was read of them last.
+#[derive(Debug)]
+struct Current {
+    certificate: PathBuf,
+    key: PathBuf,
+    certified: ArcSwap<CertifiedKey>,
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.certified.load_full())
+    }
+}
+
+impl ServerCertificate {
+    /// Reads the certificate (PEM, the server's first, then those that vouch for it) and its private
+    /// key (PEM), and follows their changes from now on.
+    ///
+    /// # Errors
+    /// [`CertificateError`] names the file.
+    pub fn read(certificate: &Path, key: &Path) -> Result<Arc<Self>, CertificateError> {
+        let read_at = modified(certificate, key);
+        let current = Arc::new(Current {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+            certified: ArcSwap::from_pointee(certified_key(certificate, key)?),
+        });
+        let resolver: Arc<dyn ResolvesServerCert> = current.clone();
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(CertificateError::Settings)?
+            .with_no_client_auth()
+            .with_cert_resolver(resolver);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        follow(&current, read_at);
+        Ok(Arc::new(Self { current, config }))
+    }
+
+    /// Returns the path of the certificate.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.current.certificate
+    }
+}
+
+fn certified_key(certificate: &Path, key: &Path) -> Result<CertifiedKey, CertificateError> {
+    let no_certificate = |reason: String| CertificateError::Certificate {
+        path: certificate.to_owned(),
+        reason,
+    };
+    let no_key = |reason: String| CertificateError::Key {
+        path: key.to_owned(),
+        reason,
+    };
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| no_certificate(error.to_string()))?;
+    if chain.is_empty() {
+        return Err(no_certificate("there is no certificate in it".to_owned()));
+    }
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| no_key(error.to_string()))?;
+    let signing =
+        ring::sign::any_supported_type(&private).map_err(|error| no_key(error.to_string()))?;
+    let certified = CertifiedKey::new(chain, signing);
+    match certified.keys_match() {
+        // A key that cannot say what its public half is may well be the right one.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
+            Ok(certified)
+        }
+        Err(rustls::Error::InconsistentKeys(_)) => Err(CertificateError::Mismatch {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+        }),
+        Err(error) => Err(no_certificate(error.to_string())),
+    }
+}
+
+/// Times at which the two files were changed last.
+type Modified = [Option<SystemTime>; 2];
+
+fn modified(certificate: &Path, key: &Path) -> Modified {
+    [certificate, key].map(|path| path.metadata().and_then(|file| file.modified()).ok())
+}
+
+/// Looks at the files until nobody uses them. A certificate that cannot be used is reported once, and
+/// the one before it stays.
+fn follow(current: &Arc<Current>, mut read_at: Modified) {
+    let current: Weak<Current> = Arc::downgrade(current);
+    let followed = thread::Builder::new()
+        .name("certificate".to_owned())
+        .spawn(move || {
+            loop {
+                thread::sleep(LOOK_INTERVAL);
+                let Some(current) = current.upgrade() else {
+                    return;
+                };
+                let now = modified(&current.certificate, &current.key);
+                if now == read_at {
+                    continue;
+                }
+                read_at = now;
+                match certified_key(&current.certificate, &current.key) {
+                    Ok(certified) => {
+                        current.certified.store(Arc::new(certified));
+                        log::info!("tls: read the changed certificate: path={:?}", current.certificate);
+                    }
+                    Err(error) => {
+                        log::error!("tls: the changed certificate cannot be used, the old one stays: {error}");
+                    }
+                }
+            }
+        });
+    if let Err(error) = followed {
+        log::warn!("tls: changes of the certificate will not be noticed: {error}");
+    }
+}
+
+/// Binds the sockets for TLS. The `HttpServer` of actix-web would offer HTTP/2 on them, too.
+pub(super) fn listen<F, I, S, B>(
+    host: &str,
+    port: u16,
+    header_timeout: Duration,
+    tls: Arc<ServerCertificate>,
+    app: F,
+) -> io::Result<Listening>
+where
+    F: Fn() -> I + Send + Clone + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<Error> + 'static,
+    S::InitError: std::fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+{
+    let mut server = Server::build()
+        .shutdown_timeout(FLUSH_GRACE_SECONDS)
+        .disable_signals();
+    let shutdown = server.graceful_shutdown_signal();
+    let mut addresses = Vec::new();
+    for listener in bind(host, port)? {
+        addresses.push(listener.local_addr()?);
+        let (app, tls, shutdown) = (app.clone(), Arc::clone(&tls), shutdown.clone());
+        server = server.listen("tls", listener, move || {
+            let shutdown = shutdown.clone();
+            let app = app().into_factory().map_err(|error| {
+                let error: Error = error.into();
+                error.error_response()
+            });
+            HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let signal = shutdown.clone();
+                    async move { signal.notified().await }
+                })
+                .keep_alive(KEEP_ALIVE)
+                .client_request_timeout(header_timeout)
+                .h1_allow_half_closed(false)
+                .tcp_nodelay(true)
+                .on_connect_ext(|io: &TlsStream<TcpStream>, _| watch_client(io.get_ref().0))
+                .h1(map_config(app, |()| AppConfig::default()))
+                .rustls_0_23(tls.config.clone())
+        })?;
+    }
+    Ok(Listening {
+        server: server.run(),
+        addresses,
+        scheme: "https",
+    })
+}
+
+/// Binds each address of a host, as actix does.
+fn bind(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    let mut failed = None;
+    for address in (host, port).to_socket_addrs()? {
+        match bind_one(address) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => failed = Some(error),
+        }
+    }
+    match failed {
+        Some(error) if listeners.is_empty() => Err(error),
+        _ => Ok(listeners),
+    }
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
