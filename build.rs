@@ -1,7 +1,8 @@
 //! Packs the relocations of the static binary (16,000 of them: 0.4 MB of the file that a start-up
-//! reads, and an idle server keeps) wherever the C library that is linked in can unpack them.
+//! reads, and an idle server keeps) wherever the C library that is linked in can unpack them; and
+//! tells the program which commit it is built of, for `llmproxy --version`.
 
-use std::{env, process::Command};
+use std::{env, path::Path, process::Command};
 
 /// glibc's release notes, version 2.36: the first that applies `DT_RELR`. An older one would start
 /// unrelocated and crash.
@@ -13,6 +14,30 @@ fn main() {
         // A linker that does not know it warns and goes on.
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
+    println!("cargo::rerun-if-env-changed=LLMPROXY_COMMIT");
+    // Packagers build without a repository, and say it themselves.
+    let given = env::var("LLMPROXY_COMMIT").ok();
+    let commit = given.or_else(commit).unwrap_or_default();
+    println!("cargo::rustc-env=LLMPROXY_COMMIT={commit}");
+}
+
+/// Returns the commit of the checkout. It is looked for in release builds only, because others would
+/// be compiled again after each commit.
+fn commit() -> Option<String> {
+    if env::var("PROFILE").as_deref() != Ok("release") {
+        return None;
+    }
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    // It moves with each commit and each checkout.
+    let log = git(&["rev-parse", "--git-path", "logs/HEAD"])?;
+    if Path::new(&log).exists() {
+        println!("cargo::rerun-if-changed={log}");
+    }
+    git(&["rev-parse", "--short=10", "HEAD"])
 }
 
 /// Not another machine's, whose version cannot be asked here.

@@ -12,6 +12,11 @@ use llmproxy::{cli, commands, model::without_keys};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    match commands::completion::answer() {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => return fail(&error, 1),
+    }
     let variables = match cli::variables(std::env::args_os()) {
         Ok(variables) => variables,
         Err(error) => return fail(&error, 1),

@@ -1,8 +1,9 @@
-//! The commands that look after the database over the years.
+//! The commands that look after the database over the years, and those that come with an
+//! installation.
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use super::output::{ListOutputArgs, OutputArgs};
 use crate::config::{DatabaseSettings, ZoneSettings};
@@ -83,6 +84,67 @@ pub struct DbSizeArgs {
     #[command(flatten)]
     pub database: DatabaseSettings,
 }
+
+/// Shells that can complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Elvish,
+    Powershell,
+}
+
+impl Shell {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Zsh => "zsh",
+            Self::Fish => "fish",
+            Self::Elvish => "elvish",
+            Self::Powershell => "powershell",
+        }
+    }
+
+    /// Returns the name of the file in which the shell looks for the completion.
+    #[must_use]
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Bash => "llmproxy.bash",
+            Self::Zsh => "_llmproxy",
+            Self::Fish => "llmproxy.fish",
+            Self::Elvish => "llmproxy.elv",
+            Self::Powershell => "_llmproxy.ps1",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The command whose page is shown, such as `user add`
+    #[arg(value_name = "COMMAND", value_hint = ValueHint::Other)]
+    pub command: Vec<String>,
+}
+
+pub const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  llmproxy completions bash > ~/.local/share/bash-completion/completions/llmproxy
+  llmproxy completions zsh > ~/.zfunc/_llmproxy
+  llmproxy completions fish > ~/.config/fish/completions/llmproxy.fish";
+
+pub const MAN_EXAMPLES: &str = "\
+Examples:
+  llmproxy man
+  llmproxy man user add
+  llmproxy man serve > llmproxy-serve.1";
 
 pub const BACKUP_EXAMPLES: &str = "\
 Examples:

@@ -33,7 +33,7 @@ pub const DEFAULT_ENV_FILE: &str = ".env";
 #[derive(Debug, Parser)]
 #[command(
     name = "llmproxy",
-    version,
+    version = version(),
     propagate_version = true,
     max_term_width = 100,
     after_long_help = EXAMPLES
@@ -187,6 +187,16 @@ pub enum Command {
     #[command(subcommand, after_long_help = care::DB_EXAMPLES)]
     Db(care::DbCommand),
 
+    /// Print what a shell needs to complete commands, users, groups and models
+    #[command(after_long_help = care::COMPLETIONS_EXAMPLES)]
+    Completions(care::CompletionsArgs),
+
+    /// Show the manual page of a command
+    ///
+    /// On a terminal it is shown by man(1); in a pipe the page is printed as man(1) reads it.
+    #[command(after_long_help = care::MAN_EXAMPLES)]
+    Man(care::ManArgs),
+
     /// Write completions/, man/ and docs/settings.md into a directory
     #[command(hide = true)]
     Generate {
@@ -194,6 +204,21 @@ pub enum Command {
         #[arg(value_name = "DIR")]
         dir: PathBuf,
     },
+}
+
+/// The version without what it was built of.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Returns the version with the commit, if it is known, and the schema of the database.
+#[must_use]
+pub fn version() -> String {
+    let commit = env!("LLMPROXY_COMMIT");
+    let commit = if commit.is_empty() {
+        String::new()
+    } else {
+        format!("commit {commit}, ")
+    };
+    format!("{VERSION} ({commit}schema {})", crate::store::SCHEMA)
 }
 
 const EXAMPLES: &str = "\

@@ -289,6 +289,10 @@ pub struct UserAccessArgs {
 
 #[derive(Debug, Args)]
 pub struct HashKeysArgs {
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+
     #[command(flatten)]
     pub output: OutputArgs,
 

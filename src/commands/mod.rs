@@ -4,6 +4,7 @@ mod alert;
 mod audit;
 mod backup;
 mod check;
+pub mod completion;
 mod costs;
 mod db;
 mod demo;
@@ -114,6 +115,8 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
             DbCommand::Check(args) => db::check(&args, matches),
             DbCommand::Size(args) => db::size(&args, matches),
         },
+        Command::Completions(args) => completion::run(args.shell),
+        Command::Man(args) => generate::man(&args.command),
         Command::Generate { dir } => generate::run(&dir),
     }
 }

@@ -153,6 +153,7 @@ pub(super) fn serve_with(
     );
     drop(retention);
     // Some rows may still wait for the ledger, and some of them for an estimate.
+    let (waiting, unwritten) = (estimator.clone(), ledger.handle());
     let closed = until_signalled(move || {
         estimator.close();
         ledger.close()
@@ -162,10 +163,15 @@ pub(super) fn serve_with(
     }
     let lost = match closed.context("cannot close the ledger")? {
         Ok(lost) => lost,
-        Err(name) => bail!(
-            "{name} again: the rows that were not yet written to \"{}\" are lost",
-            store.path().display()
-        ),
+        Err(name) => match waiting.waiting() + unwritten.backlog() {
+            0 => bail!("{name} again: ended at once; all rows are written"),
+            rows => bail!(
+                "{name} again: {rows} usage {} that could not yet be written to \"{}\" {} lost",
+                if rows == 1 { "row" } else { "rows" },
+                store.path().display(),
+                if rows == 1 { "is" } else { "are" }
+            ),
+        },
     };
     if lost > 0 {
         let rows = if lost == 1 { "row" } else { "rows" };

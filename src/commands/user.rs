@@ -489,6 +489,16 @@ pub(super) fn hash_keys(
     variables: &Variables,
 ) -> anyhow::Result<()> {
     let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
+    // A script that was written before there was a question goes on working.
+    if std::io::stdin().is_terminal() {
+        confirm(
+            args.yes,
+            &format!(
+                "Replace all keys in {} by hashes? No key can be shown again, and this cannot be undone.",
+                target.name()
+            ),
+        )?;
+    }
     let hashed = target.run(HashKeys {})?;
     if args.output.json {
         return print_json(&hashed);

@@ -343,6 +343,10 @@ fn endpoints(settings: &ServeSettings, read: &Reader<'_>) -> Result<Endpoints, S
     Ok(endpoints.with_stateful(stateful))
 }
 
+/// The variable that names the database, and its default.
+pub const DATABASE_VARIABLE: &str = table::DATABASE_URL.variable;
+pub const DEFAULT_DATABASE: &str = table::DATABASE_URL.default;
+
 /// The backend that is meant unless another one is set.
 pub const OPENAI_URL: &str = table::OPENAI_BACKEND_URL.default;
 

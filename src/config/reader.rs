@@ -18,7 +18,7 @@ const MAX_SHOWN_CHARS: usize = 200;
 /// A setting that cannot be used. One line names the variable, the value unless it is secret, and
 /// what is accepted.
 #[derive(Debug, thiserror::Error)]
-#[error("{variable}{} {problem}", shown(.value.as_deref()))]
+#[error("{} {problem}", named(variable, .value.as_deref(), *from_flag))]
 pub struct SettingError {
     variable: &'static str,
     /// `None` for a secret.
@@ -41,8 +41,23 @@ impl SettingError {
     }
 }
 
-fn shown(value: Option<&str>) -> String {
-    value.map_or_else(String::new, |value| format!("={value:?}"))
+/// Names a setting as it was given, by its flag or by its variable, with the value.
+fn named(variable: &str, value: Option<&str>, from_flag: bool) -> String {
+    let value = value.map_or_else(String::new, |value| format!("={value:?}"));
+    if from_flag {
+        let flag = flag_id(variable).replace('_', "-");
+        format!("--{flag}{value}")
+    } else {
+        format!("{variable}{value}")
+    }
+}
+
+/// Returns the id of a setting's flag. Flags have the names of their variables, with one exception.
+fn flag_id(variable: &str) -> String {
+    match variable {
+        name if name == table::LLMPROXY_SERVER.variable => "server".to_owned(),
+        other => other.to_ascii_lowercase(),
+    }
 }
 
 /// Returns the text of a setting without a default. `NAME=` in an env file means that it is not
@@ -74,11 +89,7 @@ impl Reader<'_> {
         value: Option<&str>,
         problem: impl Into<String>,
     ) -> SettingError {
-        // Flags have the names of their variables, with one exception.
-        let id = match variable {
-            name if name == table::LLMPROXY_SERVER.variable => "server".to_owned(),
-            other => other.to_ascii_lowercase(),
-        };
+        let id = flag_id(variable);
         let source = self
             .matches
             .try_contains_id(&id)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{Span, Timestamp, ZonedDateTime as Zoned, civil, tz::TimeZone};
 
-use super::{Period, TimeError, TimeRange};
+use super::{Period, TimeError, TimeRange, time::quoted};
 
 /// The most spans of time in one report: the hours of 400 years.
 const MAX_PERIODS: usize = 4_000_000;
@@ -104,8 +104,11 @@ impl Calendar {
             text => {
                 let first = format!("{text}-01").parse::<civil::Date>().ok();
                 let is_month = text.len() == "2026-11".len();
-                let first = first.filter(|_| is_month).ok_or(TimeError::NotAPeriod)?;
-                let first = midnight(&self.0, first).ok_or(TimeError::NotAPeriod)?;
+                let not_a_period = || TimeError::NotAPeriod {
+                    value: quoted(text),
+                };
+                let first = first.filter(|_| is_month).ok_or_else(not_a_period)?;
+                let first = midnight(&self.0, first).ok_or_else(not_a_period)?;
                 let first_ms = first.timestamp().as_millisecond();
                 return Ok(self.range(Period::Month, first_ms, 0));
             }
@@ -121,7 +124,9 @@ impl Calendar {
     pub fn parse_since(&self, text: &str, now_ms: i64) -> Result<TimeRange, TimeError> {
         let start_ms = match parse_age_ms(text) {
             Some(age_ms) => now_ms.saturating_sub(age_ms),
-            None => self.parse_time(text).ok_or(TimeError::NotSince)?,
+            None => self.parse_time(text).ok_or_else(|| TimeError::NotSince {
+                value: quoted(text),
+            })?,
         };
         Ok(TimeRange::of_ms(Some(start_ms), None))
     }

@@ -8,6 +8,9 @@ const MS_PER_HOUR: f64 = 3_600_000.0;
 /// A thousand years; more is a slip of the finger.
 const MAX_HOURS: f64 = 8_766_000.0;
 
+/// The longest part of a value that a message quotes.
+const MAX_QUOTED_CHARS: usize = 40;
+
 /// A closed range of time, both bounds inclusive, either of them open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TimeRange {
@@ -18,22 +21,24 @@ pub struct TimeRange {
 /// Why a time or a range of times is not valid. Each names the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
-    #[error("{field} is not an ISO 8601 time: use for example 2026-02-08T00:00:00Z or 2026-02-08")]
-    NotATime { field: &'static str },
-    #[error("last_hours must be a number greater than 0")]
-    NotHours,
+    #[error(
+        "{field} {value:?} is not an ISO 8601 time: use for example 2026-02-08T00:00:00Z or 2026-02-08"
+    )]
+    NotATime { field: &'static str, value: String },
+    #[error("last_hours {value:?} must be a number greater than 0")]
+    NotHours { value: String },
     #[error("last_hours must be at most {MAX_HOURS}, a thousand years")]
     TooManyHours,
     #[error("last_hours cannot be combined with start_time or end_time")]
     Combined,
     #[error(
-        "period must be today, yesterday, week, last-week, month, last-month, or a month such as 2026-11"
+        "period {value:?} must be today, yesterday, week, last-week, month, last-month, or a month such as 2026-11"
     )]
-    NotAPeriod,
+    NotAPeriod { value: String },
     #[error(
-        "since must be an age such as 7d, or a time such as 2026-11-01 or 2026-11-01T09:00:00Z"
+        "since {value:?} must be an age such as 7d, or a time such as 2026-11-01 or 2026-11-01T09:00:00Z"
     )]
-    NotSince,
+    NotSince { value: String },
     #[error("only one of last_hours, start_time with end_time, period and since can be used")]
     TwoRanges,
     #[error("end_time is before start_time")]
@@ -45,11 +50,11 @@ impl TimeError {
     #[must_use]
     pub fn field(&self) -> &'static str {
         match self {
-            Self::NotATime { field } => field,
-            Self::NotHours | Self::TooManyHours | Self::Combined => "last_hours",
+            Self::NotATime { field, .. } => field,
+            Self::NotHours { .. } | Self::TooManyHours | Self::Combined => "last_hours",
             Self::Backwards => "end_time",
-            Self::NotAPeriod => "period",
-            Self::NotSince | Self::TwoRanges => "since",
+            Self::NotAPeriod { .. } => "period",
+            Self::NotSince { .. } | Self::TwoRanges => "since",
         }
     }
 }
@@ -97,10 +102,13 @@ impl TimeRange {
     }
 
     fn last_hours(text: &str, now_ms: i64) -> Result<Self, TimeError> {
-        let hours: f64 = text.trim().parse().map_err(|_| TimeError::NotHours)?;
+        let not_hours = || TimeError::NotHours {
+            value: quoted(text),
+        };
+        let hours: f64 = text.trim().parse().map_err(|_| not_hours())?;
         // Not a number is not above 0.
         if hours.is_nan() || hours <= 0.0 {
-            return Err(TimeError::NotHours);
+            return Err(not_hours());
         }
         if hours > MAX_HOURS {
             return Err(TimeError::TooManyHours);
@@ -181,7 +189,15 @@ fn parse_utc(text: &str, field: &'static str) -> Result<Timestamp, TimeError> {
         }),
         None => parse_instant(&text),
     };
-    time.ok_or(TimeError::NotATime { field })
+    time.ok_or_else(|| TimeError::NotATime {
+        field,
+        value: quoted(&text),
+    })
+}
+
+/// Returns the part of a text that a message quotes.
+pub(super) fn quoted(text: &str) -> String {
+    text.chars().take(MAX_QUOTED_CHARS).collect()
 }
 
 fn parse_instant(text: &str) -> Option<Timestamp> {
@@ -286,7 +302,9 @@ mod tests {
         for hours in ["0", "-1", "x", "NaN"] {
             assert_eq!(
                 TimeRange::parse(Some(hours), None, None, 0),
-                Err(TimeError::NotHours),
+                Err(TimeError::NotHours {
+                    value: hours.to_owned()
+                }),
                 "{hours}"
             );
         }

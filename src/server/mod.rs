@@ -13,7 +13,10 @@ mod tls;
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -63,6 +66,9 @@ const CLIENT_PROBE_EVERY: Duration = Duration::from_secs(15);
 const CLIENT_UNREAD_TIMEOUT: Duration = Duration::from_secs(600);
 /// Time that the workers have to drop the answers that were broken off.
 const BREAK_OFF_GRACE: Duration = Duration::from_secs(2);
+
+/// Time after a signal in which another one is the same wish.
+const SAME_SIGNAL_MS: u64 = 200;
 
 /// Everything that the server needs.
 pub struct ServerParts {
@@ -330,6 +336,22 @@ pub fn until_signalled<T: Send + 'static>(
     })
 }
 
+/// Whether a signal came so shortly after the last one that it is the same wish: a terminal, a shell
+/// and a service manager each send one.
+fn is_repetition() -> bool {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    /// Milliseconds from the first signal to the last one that counted.
+    static LAST_MS: AtomicU64 = AtomicU64::new(u64::MAX);
+    let since_first = FIRST.get_or_init(Instant::now).elapsed();
+    let now_ms = u64::try_from(since_first.as_millis()).unwrap_or(u64::MAX);
+    let last_ms = LAST_MS.load(Ordering::Relaxed);
+    if last_ms != u64::MAX && now_ms - last_ms < SAME_SIGNAL_MS {
+        return true;
+    }
+    LAST_MS.store(now_ms, Ordering::Relaxed);
+    false
+}
+
 /// The signals that end the server.
 #[cfg(unix)]
 struct Signals {
@@ -363,19 +385,26 @@ impl Signals {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let name = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
             _ = hangup => "SIGHUP",
-        }
+        };
+        is_repetition();
+        name
     }
 
     /// Waits for a further signal from an operator who does not want to wait. A hangup does not
     /// count, because a closing terminal causes two: one from the kernel and one from the shell.
     async fn again(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+        loop {
+            let name = tokio::select! {
+                _ = self.terminate.recv() => "SIGTERM",
+                _ = self.interrupt.recv() => "SIGINT",
+            };
+            if !is_repetition() {
+                return name;
+            }
         }
     }
 }
@@ -406,10 +435,16 @@ impl Signals {
 
     async fn next(&mut self) -> &'static str {
         let _ = tokio::signal::ctrl_c().await;
+        is_repetition();
         "Ctrl-C"
     }
 
     async fn again(&mut self) -> &'static str {
-        self.next().await
+        loop {
+            let _ = tokio::signal::ctrl_c().await;
+            if !is_repetition() {
+                return "Ctrl-C";
+            }
+        }
     }
 }

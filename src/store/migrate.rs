@@ -34,6 +34,9 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/012_request_ids.sql"),
 ];
 
+/// The version of the schema.
+pub const SCHEMA: usize = MIGRATIONS.len();
+
 /// The choice if the database is of an older version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IfOlder {

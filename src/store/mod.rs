@@ -44,6 +44,7 @@ use scheduled_thread_pool::ScheduledThreadPool;
 
 pub use error::StoreError;
 pub use location::{DatabasePath, LocationError};
+pub use migrate::SCHEMA;
 
 use migrate::IfOlder;
 use sqlite::BUSY_TIMEOUT;

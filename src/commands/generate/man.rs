@@ -2,21 +2,55 @@
 
 use std::path::Path;
 
-use clap::{Command, CommandFactory};
+use anyhow::Context;
+use clap::{Arg, Command, CommandFactory};
 use clap_mangen::{
     Man,
     roff::{Roff, bold, italic, roman},
 };
 
 use super::{create_dir, write};
-use crate::{cli::Cli, config::table};
+use crate::{
+    cli::{Cli, VERSION},
+    config::table,
+};
 
 /// Writes the page of the program and of each subcommand that is not hidden.
 pub(super) fn write_pages(dir: &Path) -> anyhow::Result<()> {
     create_dir(dir)?;
-    let mut root = Cli::command().disable_help_subcommand(true);
+    let mut root = Cli::command()
+        .version(VERSION)
+        .disable_help_subcommand(true);
     root.build();
     write_page(&root, "llmproxy", dir)
+}
+
+/// Returns the page of the command that these words name.
+pub(super) fn page(path: &[String]) -> anyhow::Result<Vec<u8>> {
+    let mut root = Cli::command()
+        .version(VERSION)
+        .disable_help_subcommand(true);
+    root.build();
+    let mut command = &root;
+    let mut name = "llmproxy".to_owned();
+    // Also as the page is called: user-add.
+    for word in path.iter().flat_map(|word| split(&root, word)) {
+        command = command.find_subcommand(word).with_context(|| {
+            format!("`{name}` has no command `{word}`; `{name} --help` lists them")
+        })?;
+        name = format!("{name}-{}", command.get_name());
+    }
+    let mut page = Vec::new();
+    render(command, &name, &mut page)?;
+    Ok(page)
+}
+
+/// Splits `user-add`, unless it is the name of one command, such as `hash-keys`.
+fn split<'a>(root: &Command, word: &'a str) -> Vec<&'a str> {
+    match word.split_once('-') {
+        Some((first, rest)) if root.find_subcommand(first).is_some() => vec![first, rest],
+        _ => vec![word],
+    }
 }
 
 fn write_page(command: &Command, name: &str, dir: &Path) -> anyhow::Result<()> {
@@ -47,7 +81,9 @@ fn render(command: &Command, name: &str, page: &mut Vec<u8>) -> anyhow::Result<(
         .manual("llmproxy manual");
     man.render_title(page)?;
     man.render_name_section(page)?;
-    man.render_synopsis_section(page)?;
+    let mut synopsis = Roff::default();
+    synopsis_section(command, name, &mut synopsis);
+    synopsis.to_writer(page)?;
     man.render_description_section(page)?;
     if command
         .get_arguments()
@@ -63,8 +99,86 @@ fn render(command: &Command, name: &str, page: &mut Vec<u8>) -> anyhow::Result<(
     files_section(&mut roff);
     exit_status_section(&mut roff);
     examples_section(&examples, &mut roff);
+    see_also_section(command, name, &mut roff);
     roff.to_writer(page)?;
     Ok(())
+}
+
+/// Writes each way to call the command, with the values of its flags.
+fn synopsis_section(command: &Command, name: &str, roff: &mut Roff) {
+    roff.control("SH", ["SYNOPSIS"]);
+    let mut line = vec![bold(name.replace('-', " "))];
+    // A subcommand's name may have a hyphen of its own.
+    if let Some(own) = name.strip_suffix(command.get_name()) {
+        line = vec![bold(format!(
+            "{}{}",
+            own.replace('-', " "),
+            command.get_name()
+        ))];
+    }
+    let visible = |argument: &&Arg| !argument.is_hide_set();
+    for argument in command.get_arguments().filter(visible) {
+        let values: Vec<String> = argument
+            .get_value_names()
+            .unwrap_or_default()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let takes_values = argument.get_action().takes_values();
+        let value = values.join(" ");
+        let is_required = argument.is_required_set();
+        let is_repeated = argument
+            .get_num_args()
+            .is_some_and(|count| count.max_values() > 1);
+        let (open, close) = if is_required { ("", "") } else { ("[", "]") };
+        line.push(roman(format!(" {open}")));
+        match (argument.get_long(), argument.get_short()) {
+            (Some(long), _) => line.push(bold(format!("--{long}"))),
+            (None, Some(short)) => line.push(bold(format!("-{short}"))),
+            (None, None) => {}
+        }
+        if takes_values {
+            let is_flag = argument.get_long().or(None).is_some();
+            line.push(roman(if is_flag { " " } else { "" }));
+            line.push(italic(value));
+        }
+        let dots = if is_repeated { "…" } else { "" };
+        line.push(roman(format!("{close}{dots}")));
+    }
+    if command.has_subcommands() {
+        line.push(roman(" "));
+        line.push(italic(if command.is_subcommand_required_set() {
+            "COMMAND"
+        } else {
+            "[COMMAND]"
+        }));
+    }
+    roff.text(line);
+}
+
+/// Names the pages of the command above, of those beside and of those below.
+fn see_also_section(command: &Command, name: &str, roff: &mut Roff) {
+    let mut pages = Vec::new();
+    if let Some((parent, _)) = name.split_once('-') {
+        pages.push(parent.to_owned());
+        let group = name.strip_suffix(command.get_name());
+        let group = group.map(|group| group.trim_end_matches('-'));
+        pages.extend(group.filter(|group| *group != parent).map(str::to_owned));
+    }
+    let below = command
+        .get_subcommands()
+        .filter(|inner| !inner.is_hide_set());
+    pages.extend(below.map(|inner| format!("{name}-{}", inner.get_name())));
+    roff.control("SH", ["SEE ALSO"]);
+    let mut line = Vec::new();
+    for (index, page) in pages.into_iter().enumerate() {
+        if index > 0 {
+            line.push(roman(", "));
+        }
+        line.push(bold(page));
+        line.push(roman("(1)"));
+    }
+    roff.text(line);
 }
 
 /// Lists the variables of a command's flags, with their defaults, and the variables without a flag.

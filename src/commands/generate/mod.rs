@@ -4,13 +4,18 @@
 mod man;
 mod settings_page;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{IsTerminal, Write},
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use anyhow::Context;
-use clap::CommandFactory;
-use clap_complete::Shell;
+use clap::{CommandFactory, ValueEnum};
 
-use crate::cli::Cli;
+use super::completion;
+use crate::cli::{Cli, care::Shell};
 
 pub(super) fn run(dir: &Path) -> anyhow::Result<()> {
     completions(&dir.join("completions"))?;
@@ -25,17 +30,38 @@ pub(super) fn run(dir: &Path) -> anyhow::Result<()> {
 
 fn completions(dir: &Path) -> anyhow::Result<()> {
     create_dir(dir)?;
-    for shell in [
-        Shell::Bash,
-        Shell::Zsh,
-        Shell::Fish,
-        Shell::Elvish,
-        Shell::PowerShell,
-    ] {
-        clap_complete::generate_to(shell, &mut Cli::command(), "llmproxy", dir)
-            .with_context(|| format!("cannot write into \"{}\"", dir.display()))?;
+    for shell in Shell::value_variants() {
+        let script = completion::registration(*shell)?;
+        write(&dir.join(shell.file_name()), script)?;
     }
     Ok(())
+}
+
+/// Shows the page of a command: by man(1) on a terminal, else as it is.
+pub(super) fn man(path: &[String]) -> anyhow::Result<()> {
+    let page = man::page(path)?;
+    if std::io::stdout().is_terminal() && shown_by_man(&page) {
+        return Ok(());
+    }
+    std::io::stdout()
+        .write_all(&page)
+        .context("cannot print the page")
+}
+
+/// Returns whether man(1) is there and has shown the page.
+fn shown_by_man(page: &[u8]) -> bool {
+    let started = Command::new("man")
+        .args(["-l", "-"])
+        .stdin(Stdio::piped())
+        .spawn();
+    let Ok(mut man) = started else {
+        return false;
+    };
+    if let Some(mut input) = man.stdin.take() {
+        // A reader who quits early has seen enough.
+        let _ = input.write_all(page);
+    }
+    man.wait().is_ok_and(|status| status.success())
 }
 
 fn create_dir(dir: &Path) -> anyhow::Result<()> {

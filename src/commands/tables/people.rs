@@ -37,7 +37,7 @@ pub(in crate::commands) fn issued(keys: &[IssuedKey]) -> Listing {
                 vec![
                     Cell::text(&key.username),
                     Cell::text(&key.api_key),
-                    Cell::number(key.key_id),
+                    id(key.key_id),
                     Cell::optional(key.group.as_deref()),
                     Cell::optional(key.label.as_deref()),
                     Cell::optional(key.expires_at.as_deref()),

@@ -152,6 +152,13 @@ impl Estimator {
         }
     }
 
+    /// Returns how many rows wait to be counted, but for the one that is being counted.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let queue = self.shared.lock();
+        queue.awaited.len() + queue.others.len()
+    }
+
     /// Takes a row over. It reaches the ledger whatever becomes of the caller.
     pub fn submit(&self, estimate: Estimate) {
         let bytes = estimate.bytes();
