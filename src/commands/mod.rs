@@ -6,6 +6,7 @@ mod costs;
 mod generate;
 mod group;
 mod http;
+mod import;
 mod key;
 mod limits;
 mod listing;
@@ -90,6 +91,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
             PriceCommand::Unset(args) => price::unset(&args, matches, variables),
             PriceCommand::FetchFile(args) => price::fetch_file(&args, variables),
         },
+        Command::Import(args) => import::run(&args, matches, variables),
         Command::Alert(command) => match command {
             AlertCommand::List(args) => alert::list(&args, matches, variables),
             AlertCommand::Test(args) => alert::test(&args, matches, variables),
