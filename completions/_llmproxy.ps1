@@ -37,6 +37,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'List the last requests, also those that were refused')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say everything that is known of a request')
             [CompletionResult]::new('price', 'price', [CompletionResultType]::ParameterValue, 'List, check and set prices of models')
+            [CompletionResult]::new('import', 'import', [CompletionResultType]::ParameterValue, 'Bring users, keys and usage over from another program')
             [CompletionResult]::new('alert', 'alert', [CompletionResultType]::ParameterValue, 'List alerts, and try whether they arrive')
             [CompletionResult]::new('usage', 'usage', [CompletionResultType]::ParameterValue, 'Show what you have used, with your own key')
             [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Write completions/, man/ and docs/settings.md into a directory')
@@ -962,6 +963,24 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
         'llmproxy;price;help;help' {
             break
         }
+        'llmproxy;import' {
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'The program that made the file; it is found from the content otherwise')
+            [CompletionResult]::new('--group', '--group', [CompletionResultType]::ParameterName, 'Put all new users into this group, instead of those of the file')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'SQLite file of users and usage')
+            [CompletionResult]::new('--store-keys', '--store-keys', [CompletionResultType]::ParameterName, 'What the database keeps of new keys: clear, hashed')
+            [CompletionResult]::new('--time-zone', '--time-zone', [CompletionResultType]::ParameterName, 'Time zone in which days, weeks and months begin')
+            [CompletionResult]::new('--prices-file', '--prices-file', [CompletionResultType]::ParameterName, 'File of prices that go before those in the program')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Administer a running server over HTTP instead of the database file')
+            [CompletionResult]::new('--admin-token-file', '--admin-token-file', [CompletionResultType]::ParameterName, 'File that contains the ADMIN_TOKEN of the server')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would come, and write nothing')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the JSON that the HTTP admin API returns')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
         'llmproxy;alert' {
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read settings from this file instead of `.env` in the working directory')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
@@ -1061,6 +1080,7 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'List the last requests, also those that were refused')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Say everything that is known of a request')
             [CompletionResult]::new('price', 'price', [CompletionResultType]::ParameterValue, 'List, check and set prices of models')
+            [CompletionResult]::new('import', 'import', [CompletionResultType]::ParameterValue, 'Bring users, keys and usage over from another program')
             [CompletionResult]::new('alert', 'alert', [CompletionResultType]::ParameterValue, 'List alerts, and try whether they arrive')
             [CompletionResult]::new('usage', 'usage', [CompletionResultType]::ParameterValue, 'Show what you have used, with your own key')
             [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Write completions/, man/ and docs/settings.md into a directory')
@@ -1210,6 +1230,9 @@ Register-ArgumentCompleter -Native -CommandName 'llmproxy' -ScriptBlock {
             break
         }
         'llmproxy;help;price;fetch-file' {
+            break
+        }
+        'llmproxy;help;import' {
             break
         }
         'llmproxy;help;alert' {

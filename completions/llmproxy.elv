@@ -34,6 +34,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand log 'List the last requests, also those that were refused'
             cand explain 'Say everything that is known of a request'
             cand price 'List, check and set prices of models'
+            cand import 'Bring users, keys and usage over from another program'
             cand alert 'List alerts, and try whether they arrive'
             cand usage 'Show what you have used, with your own key'
             cand generate 'Write completions/, man/ and docs/settings.md into a directory'
@@ -879,6 +880,23 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         }
         &'llmproxy;price;help;help'= {
         }
+        &'llmproxy;import'= {
+            cand --format 'The program that made the file; it is found from the content otherwise'
+            cand --group 'Put all new users into this group, instead of those of the file'
+            cand --database-url 'SQLite file of users and usage'
+            cand --store-keys 'What the database keeps of new keys: clear, hashed'
+            cand --time-zone 'Time zone in which days, weeks and months begin'
+            cand --prices-file 'File of prices that go before those in the program'
+            cand --server 'Administer a running server over HTTP instead of the database file'
+            cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
+            cand --env-file 'Read settings from this file instead of `.env` in the working directory'
+            cand --dry-run 'Show what would come, and write nothing'
+            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
         &'llmproxy;alert'= {
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
             cand -h 'Print help (see more with ''--help'')'
@@ -969,6 +987,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand log 'List the last requests, also those that were refused'
             cand explain 'Say everything that is known of a request'
             cand price 'List, check and set prices of models'
+            cand import 'Bring users, keys and usage over from another program'
             cand alert 'List alerts, and try whether they arrive'
             cand usage 'Show what you have used, with your own key'
             cand generate 'Write completions/, man/ and docs/settings.md into a directory'
@@ -1079,6 +1098,8 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
         &'llmproxy;help;price;unset'= {
         }
         &'llmproxy;help;price;fetch-file'= {
+        }
+        &'llmproxy;help;import'= {
         }
         &'llmproxy;help;alert'= {
             cand list 'List alerts, the newest first, and whether the webhooks got them'

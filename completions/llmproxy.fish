@@ -38,6 +38,7 @@ complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "top" -d 'Watch wh
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "log" -d 'List the last requests, also those that were refused'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "explain" -d 'Say everything that is known of a request'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "price" -d 'List, check and set prices of models'
+complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "import" -d 'Bring users, keys and usage over from another program'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "alert" -d 'List alerts, and try whether they arrive'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "usage" -d 'Show what you have used, with your own key'
 complete -c llmproxy -n "__fish_llmproxy_needs_command" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
@@ -644,6 +645,19 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from help" -f -a "unset" -d 'Withdraw the latest price that was set for a model'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from help" -f -a "fetch-file" -d 'Get the newest price file of LiteLLM, for PRICES_FILE'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand price; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l format -d 'The program that made the file; it is found from the content otherwise' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l group -d 'Put all new users into this group, instead of those of the file' -r -f
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l database-url -d 'SQLite file of users and usage' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l store-keys -d 'What the database keeps of new keys: clear, hashed' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l time-zone -d 'Time zone in which days, weeks and months begin' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l prices-file -d 'File of prices that go before those in the program' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l server -d 'Administer a running server over HTTP instead of the database file' -r
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l dry-run -d 'Show what would come, and write nothing'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -s V -l version -d 'Print version'
@@ -694,21 +708,22 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand usage" -s V -l version
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -s h -l help -d 'Print help'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand generate" -s V -l version -d 'Print version'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "serve" -d 'Run the proxy'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "user" -d 'Add, list, rename, rotate, forbid and delete users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "key" -d 'Add, list, change and revoke single keys of users'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "group" -d 'Put users into groups, such as courses or teams'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "limits" -d 'Show limits and what is left of them'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "audit" -d 'Compare the ledger with all sums that are derived from it'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "top" -d 'Watch who does what, on a terminal'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "log" -d 'List the last requests, also those that were refused'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "explain" -d 'Say everything that is known of a request'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "price" -d 'List, check and set prices of models'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "alert" -d 'List alerts, and try whether they arrive'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "usage" -d 'Show what you have used, with your own key'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price alert usage generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "serve" -d 'Run the proxy'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "user" -d 'Add, list, rename, rotate, forbid and delete users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "key" -d 'Add, list, change and revoke single keys of users'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "group" -d 'Put users into groups, such as courses or teams'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "costs" -d 'Show who used how many tokens, and what they cost'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "limits" -d 'Show limits and what is left of them'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "audit" -d 'Compare the ledger with all sums that are derived from it'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "top" -d 'Watch who does what, on a terminal'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "log" -d 'List the last requests, also those that were refused'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "explain" -d 'Say everything that is known of a request'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "price" -d 'List, check and set prices of models'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "import" -d 'Bring users, keys and usage over from another program'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "alert" -d 'List alerts, and try whether they arrive'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "usage" -d 'Show what you have used, with your own key'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "generate" -d 'Write completions/, man/ and docs/settings.md into a directory'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and not __fish_seen_subcommand_from serve user key group costs limits audit top log explain price import alert usage generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "add" -d 'Add users and print their new keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "list" -d 'List users with masked keys'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "show" -d 'Show a user with all keys'

@@ -5,6 +5,7 @@
 mod budget;
 mod csv_file;
 mod json_file;
+mod limits;
 mod record;
 
 use std::collections::HashMap;
@@ -16,19 +17,16 @@ use super::{
     keys::{SHORT_KEYS, can_be_sent, hash_display, hash_of, is_short},
     names::name_of,
 };
-use crate::model::{ApiKey, Calendar, Limit, LimitKind, LimitValue, NanoUsd, UserName};
+use crate::model::{ApiKey, Calendar, NanoUsd, UserName};
 
 use budget::Windowed;
+use limits::{Merged, limits_of};
 use record::Record;
 
 /// The team of the keys that LiteLLM's dashboard makes for its own sessions.
 const DASHBOARD_TEAM: &str = "litellm-dashboard";
-/// Words in the list of models that stand for no list.
-const ALL_MODELS: [&str; 3] = ["all-team-models", "all-proxy-models", "*"];
-/// The word in the list of models that stands for none.
-const NO_MODELS: &str = "no-default-models";
-/// The largest limit of a rate, as everywhere here.
-const MAX_RATE: i64 = 1_000_000_000_000;
+const LIMITS_LOST: &str =
+    "limits left out, because another key of the same user has none of that kind";
 
 /// Reads a file: JSON if it begins like that, or else CSV.
 ///
@@ -68,17 +66,18 @@ fn shared_key_names(records: &[Record]) -> HashMap<String, usize> {
 /// Makes users of records: one for each alias, or else for each user id, or else for each key.
 struct Reader<'c> {
     import: Import,
-    users: HashMap<String, Merged>,
+    users: HashMap<String, OneUser>,
     calendar: &'c Calendar,
     now_ms: i64,
 }
 
-/// The limits of the keys of one user.
-struct Merged {
-    user: usize,
-    /// For each kind of limit the number of keys that have it, and the limit of all together.
-    limits: Vec<(usize, Limit)>,
-    keys: usize,
+/// The keys of one user.
+struct OneUser {
+    /// Place of the user in the import.
+    place: usize,
+    /// The limits of the keys that work, and of the others.
+    working: Merged,
+    stopped: Merged,
 }
 
 impl Reader<'_> {
@@ -100,7 +99,15 @@ impl Reader<'_> {
             self.import.notes.add(SHORT_KEYS, place);
         }
         let key = self.complete(record, key);
-        let limits = self.limits_of(record);
+        let limits = match limits_of(record, &mut self.import.notes) {
+            Ok(limits) => limits,
+            Err(column) => {
+                let text = record.limit(column).unwrap_or_default();
+                let mistake = format!("{}: {column} is no number: {text:?}", place());
+                self.import.mistakes.push(mistake);
+                return;
+            }
+        };
         for (column, what) in LOST {
             if record.is_set(column) {
                 self.import.notes.add(what, place);
@@ -112,18 +119,23 @@ impl Reader<'_> {
             return;
         };
         let source_id = name.as_str().to_owned();
-        let known = self.users.len();
+        let works = !key.is_stopped && key.expires_at_ms.is_none_or(|end| end > self.now_ms);
         let users = &mut self.import.users;
-        let merged = self
+        let one = self
             .users
             .entry(source_id.clone())
-            .or_insert_with(|| Merged {
-                user: known,
-                limits: Vec::new(),
-                keys: 0,
+            .or_insert_with(|| OneUser {
+                place: users.len(),
+                working: Merged::default(),
+                stopped: Merged::default(),
             });
+        let merged = if works {
+            &mut one.working
+        } else {
+            &mut one.stopped
+        };
         merged.add(limits);
-        if merged.user == users.len() {
+        if one.place == users.len() {
             let team = record.text("team_alias").or(record.text("team_id"));
             let team = team.and_then(|team| name_of(team, || "team".to_owned()));
             users.push(ImportUser {
@@ -140,7 +152,7 @@ impl Reader<'_> {
                 left: None,
             });
         }
-        let user = &mut users[merged.user];
+        let user = &mut users[one.place];
         if !user.keys.is_empty() {
             self.import
                 .notes
@@ -224,67 +236,6 @@ impl Reader<'_> {
         }
     }
 
-    fn limits_of(&mut self, record: &Record) -> Vec<Limit> {
-        let notes = &mut self.import.notes;
-        let mut limits = Vec::new();
-        let mut unread = |column: &str| {
-            notes.add("limits left out, because they cannot be read", || {
-                format!("{}: {column}", record.place())
-            });
-        };
-        if let Some(text) = record.limit("max_budget") {
-            match scaled(text, 9) {
-                Ok(amount) if amount >= 0 => {
-                    let duration = record.limit("budget_duration");
-                    let window = duration.map_or(Windowed::TOTAL, budget::window_of);
-                    limits.push(window.limit(amount));
-                    limits.push(amount_limit(LimitKind::AllowUnpriced, 1));
-                }
-                _ if text.to_ascii_lowercase().contains("inf") => {}
-                _ => unread("max_budget"),
-            }
-        }
-        for (column, kind) in RATES {
-            match record.limit(column).map(|text| scaled(text, 0)) {
-                None => {}
-                Some(Ok(amount @ 0..)) => limits.push(amount_limit(kind, amount.min(MAX_RATE))),
-                Some(_) => unread(column),
-            }
-        }
-        let inexact = record
-            .limit("max_budget")
-            .and(record.limit("budget_duration"));
-        if let Some(duration) = inexact
-            && !budget::window_of(duration).is_exact
-        {
-            notes.add(INEXACT, || {
-                let window = budget::window_of(duration);
-                format!("{}: {duration} → {}", record.place(), window.word())
-            });
-        }
-        let models = record.list("models");
-        if models.iter().any(|model| model == NO_MODELS) {
-            limits.push(patterns(LimitKind::DenyModels, vec!["*".to_owned()]));
-        } else if models.iter().any(|model| model == "all-team-models") {
-            notes.add(
-                "keys that may use the models of their team: set them on the group",
-                || record.place(),
-            );
-        }
-        let is_open = models
-            .iter()
-            .any(|model| ALL_MODELS.contains(&model.as_str()));
-        if !models.is_empty()
-            && !is_open
-            && limits
-                .iter()
-                .all(|limit| limit.kind != LimitKind::DenyModels)
-        {
-            limits.push(patterns(LimitKind::Models, models));
-        }
-        limits
-    }
-
     /// Returns the name of the user of a key: the alias of the key, or else the user's id, or else the
     /// key's own name, such as `sk-...abcd`.
     fn name_of(
@@ -313,61 +264,25 @@ impl Reader<'_> {
 
     /// Gives users the limits of their keys.
     fn finish(mut self) -> Import {
-        let mut merged: Vec<Merged> = self.users.into_values().collect();
-        merged.sort_by_key(|merged| merged.user);
-        for merged in merged {
-            let user = &mut self.import.users[merged.user];
-            for (count, limit) in merged.limits {
-                let is_for_all = count == merged.keys || limit.kind == LimitKind::AllowUnpriced;
-                if is_for_all {
-                    user.limits.push(limit);
-                } else {
-                    let what = "limits left out, because another key of the same user has none of that kind";
-                    let place = || format!("{}: {} {limit}", user.place, limit.kind.name());
-                    self.import.notes.add(what, place);
-                }
+        let mut users: Vec<OneUser> = self.users.into_values().collect();
+        users.sort_by_key(|one| one.place);
+        for one in users {
+            let user = &mut self.import.users[one.place];
+            let merged = if one.working.is_empty() {
+                one.stopped
+            } else {
+                one.working
+            };
+            let (of_all, of_some) = merged.split();
+            for limit in of_some {
+                let place = || format!("{}: {}", user.place, limit.described());
+                self.import.notes.add(LIMITS_LOST, place);
             }
+            user.limits = of_all;
         }
         self.import
     }
 }
-
-impl Merged {
-    /// Adds the limits of a further key: amounts are summed, and lists of models joined.
-    fn add(&mut self, limits: Vec<Limit>) {
-        self.keys += 1;
-        for limit in limits {
-            let same = self
-                .limits
-                .iter_mut()
-                .find(|(_, known)| known.kind == limit.kind);
-            let Some((count, known)) = same else {
-                self.limits.push((1, limit));
-                continue;
-            };
-            *count += 1;
-            match (&mut known.value, limit.value) {
-                (LimitValue::Amount(_), _) if limit.kind == LimitKind::AllowUnpriced => {}
-                (LimitValue::Amount(sum), LimitValue::Amount(amount)) => {
-                    *sum = sum.saturating_add(amount).min(Limit::MAX_BUDGET);
-                }
-                (LimitValue::Patterns(all), LimitValue::Patterns(more)) => {
-                    all.extend(more);
-                    all.sort();
-                    all.dedup();
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-/// Rates, and the columns that have them.
-const RATES: [(&str, LimitKind); 3] = [
-    ("rpm_limit", LimitKind::RequestsPerMinute),
-    ("tpm_limit", LimitKind::TokensPerMinute),
-    ("max_parallel_requests", LimitKind::Concurrent),
-];
 
 /// Columns with rules that have no counterpart here, and what a note says of them.
 const LOST: [(&str, &str); 4] = [
@@ -376,29 +291,6 @@ const LOST: [(&str, &str); 4] = [
     ("budget_limits", "further budgets left out"),
     ("access_group_ids", "access groups left out"),
 ];
-
-const INEXACT: &str =
-    "budgets whose time has no counterpart: the same amount for the next longer time";
-
-fn amount_limit(kind: LimitKind, amount: i64) -> Limit {
-    Limit {
-        kind,
-        value: LimitValue::Amount(amount),
-        is_watched: false,
-    }
-}
-
-/// Returns a limit of names. A comma would part one name into two.
-fn patterns(kind: LimitKind, mut names: Vec<String>) -> Limit {
-    names.retain(|name| !name.contains(','));
-    names.sort();
-    names.dedup();
-    Limit {
-        kind,
-        value: LimitValue::Patterns(names),
-        is_watched: false,
-    }
-}
 
 fn key_of(record: &Record) -> Result<ImportKey, &'static str> {
     let token = record.text("token").or(record.text("key"));

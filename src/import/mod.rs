@@ -19,7 +19,6 @@ pub use columns::{Table, Wanted};
 pub use error::ImportError;
 pub use litellm::read as read_litellm;
 pub use model::{Format, Import, ImportKey, ImportRow, ImportUser, Spend};
-pub use names::name_of as import_name;
 pub use notes::{Note, Notes};
 pub use one_api::{LOGS, OPTIONS, OneApi, TOKENS, USERS as ONE_API_USERS};
 pub use python::{Python, USAGE, USERS as PYTHON_USERS, UsageLinks};

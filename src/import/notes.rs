@@ -24,17 +24,15 @@ pub struct Notes(Vec<Note>);
 impl Notes {
     /// Counts a note. The place is asked for only if it is shown.
     pub fn add(&mut self, what: &'static str, place: impl FnOnce() -> String) {
-        let index = match self.0.iter().position(|note| note.what == what) {
-            Some(index) => index,
-            None => {
-                self.0.push(Note {
-                    what,
-                    count: 0,
-                    places: Vec::new(),
-                });
-                self.0.len() - 1
-            }
-        };
+        let known = self.0.iter().position(|note| note.what == what);
+        let index = known.unwrap_or_else(|| {
+            self.0.push(Note {
+                what,
+                count: 0,
+                places: Vec::new(),
+            });
+            self.0.len() - 1
+        });
         let note = &mut self.0[index];
         note.count += 1;
         if note.places.len() < MAX_PLACES {

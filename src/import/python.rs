@@ -1,16 +1,18 @@
 //! The Python service: SQLAlchemy tables `users` and `usage_logs`. Other versions call the columns by
 //! other names.
 
-use std::{borrow::Cow, collections::HashMap};
+mod usage;
+
+use std::borrow::Cow;
 
 use super::{
-    Cell, Import, ImportError, ImportKey, ImportRow, ImportUser, Notes, Table, Wanted,
-    error::BadCell,
+    Cell, Import, ImportError, ImportKey, ImportUser, Table, Wanted,
     keys::{SHORT_KEYS, can_be_sent, hash_display, hash_of, is_short},
-    names::{model_of, name_of},
-    notes::NO_USER,
+    names::name_of,
 };
-use crate::model::{ApiKey, Usage};
+use crate::model::ApiKey;
+
+pub use usage::{USAGE, UsageLinks};
 
 /// The users.
 pub const USERS: Table = Table {
@@ -71,87 +73,11 @@ const USER_ACTIVE: usize = 4;
 const USER_FORBIDDEN: usize = 5;
 const USER_CREATED: usize = 6;
 
-/// The rows of usage.
-pub const USAGE: Table = Table {
-    names: &["usage_logs", "usage_log", "token_usage", "usage", "usages"],
-    wanted: &[
-        Wanted::optional("the user", &["user_id", "uid", "user"]),
-        Wanted::optional("the name of the user", &["username", "user_name"]),
-        Wanted::optional("the key of the user", &["api_key", "key", "token"]),
-        Wanted::needed(
-            "the time",
-            &[
-                "timestamp",
-                "created_at",
-                "created",
-                "time",
-                "started_at",
-                "request_time",
-                "logged_at",
-                "date",
-            ],
-        ),
-        Wanted::needed("the model", &["model", "model_name", "model_id"]),
-        Wanted::needed(
-            "the input tokens",
-            &[
-                "input_tokens",
-                "prompt_tokens",
-                "tokens_in",
-                "input",
-                "total_input_tokens",
-            ],
-        ),
-        Wanted::needed(
-            "the output tokens",
-            &[
-                "output_tokens",
-                "completion_tokens",
-                "tokens_out",
-                "output",
-                "total_output_tokens",
-            ],
-        ),
-        Wanted::optional(
-            "the cached tokens",
-            &[
-                "cached_tokens",
-                "cached_input_tokens",
-                "cache_read_tokens",
-                "cache_tokens",
-                "total_cached_tokens",
-            ],
-        ),
-        Wanted::optional("the reasoning tokens", &["reasoning_tokens"]),
-        Wanted::optional("the status", &["status_code", "http_status", "status"]),
-        Wanted::optional("the duration", &["duration_ms", "latency_ms", "elapsed_ms"]),
-    ],
-};
-const ROW_USER: usize = 0;
-const ROW_NAME: usize = 1;
-const ROW_KEY: usize = 2;
-const ROW_TIME: usize = 3;
-const ROW_MODEL: usize = 4;
-const ROW_INPUT: usize = 5;
-const ROW_OUTPUT: usize = 6;
-const ROW_CACHED: usize = 7;
-const ROW_REASONING: usize = 8;
-const ROW_STATUS: usize = 9;
-const ROW_DURATION: usize = 10;
-
 /// Reads the users of the Python service, one row after the other.
 #[derive(Debug, Default)]
 pub struct Python {
     import: Import,
     links: UsageLinks,
-}
-
-/// The places of users by what a row of usage calls them.
-#[derive(Debug, Default)]
-pub struct UsageLinks {
-    ids: HashMap<String, usize>,
-    names: HashMap<String, usize>,
-    keys: HashMap<String, usize>,
 }
 
 impl Python {
@@ -161,14 +87,6 @@ impl Python {
     /// [`ImportError::NoColumn`] if there is neither a key nor its hash.
     pub fn check_users(table: &str, present: &[String]) -> Result<(), ImportError> {
         USERS.need_one(table, present, &[USER_KEY, USER_KEY_HASH])
-    }
-
-    /// Checks the columns of the usage.
-    ///
-    /// # Errors
-    /// [`ImportError::NoColumn`] if no column says whose a row is.
-    pub fn check_usage(table: &str, present: &[String]) -> Result<(), ImportError> {
-        USAGE.need_one(table, present, &[ROW_USER, ROW_NAME, ROW_KEY])
     }
 
     /// Takes in a row of [`USERS`].
@@ -245,33 +163,6 @@ impl Python {
     }
 }
 
-impl UsageLinks {
-    /// Reads a row of [`USAGE`]. One that cannot be booked is noted.
-    pub fn row(&self, number: i64, cells: &[Cell<'_>], notes: &mut Notes) -> Option<ImportRow> {
-        let cell = |place: usize| cells.get(place).copied().unwrap_or(Cell::Null);
-        let place = || format!("row {number}");
-        let user = [
-            (cell(ROW_USER), &self.ids),
-            (cell(ROW_NAME), &self.names),
-            (cell(ROW_KEY), &self.keys),
-        ]
-        .into_iter()
-        .find_map(|(cell, users)| Some((cell.text()?, users)))
-        .and_then(|(text, users)| users.get(text.as_ref()).copied());
-        let Some(user) = user else {
-            notes.add(NO_USER, place);
-            return None;
-        };
-        match row_of(number, user, &cell) {
-            Ok(row) => Some(row),
-            Err(bad) => {
-                notes.add(bad.note(), place);
-                None
-            }
-        }
-    }
-}
-
 fn key_of(clear: Cell<'_>, hash: Cell<'_>) -> Result<Option<ImportKey>, &'static str> {
     if let Some(text) = clear.text() {
         if !can_be_sent(&text) {
@@ -284,40 +175,6 @@ fn key_of(clear: Cell<'_>, hash: Cell<'_>) -> Result<Option<ImportKey>, &'static
     };
     let hash = hash_of(&text).ok_or("the hash of the key is no SHA-256 in hexadecimal digits")?;
     Ok(Some(ImportKey::of_hash(hash, hash_display(&text))))
-}
-
-fn row_of<'c>(
-    number: i64,
-    user: usize,
-    cell: &impl Fn(usize) -> Cell<'c>,
-) -> Result<ImportRow, BadCell> {
-    let started_at_ms = cell(ROW_TIME).time_ms()?.ok_or(BadCell::NotATime)?;
-    let input = cell(ROW_INPUT).count()?;
-    let output = cell(ROW_OUTPUT).count()?;
-    // A word such as `success` is no number: it was answered, or there would be no row.
-    let status = cell(ROW_STATUS).integer().ok().flatten();
-    let status = status.and_then(|status| u16::try_from(status).ok());
-    let duration_ms = cell(ROW_DURATION).count().unwrap_or(0);
-    Ok(ImportRow {
-        number,
-        user,
-        key: Some(0),
-        started_at_ms,
-        model: model_of(&cell(ROW_MODEL).text().unwrap_or_default()),
-        usage: Usage {
-            input,
-            output,
-            cached: cell(ROW_CACHED).count()?.min(input),
-            reasoning: cell(ROW_REASONING).count()?.min(output),
-            ..Usage::default()
-        },
-        cost: None,
-        status: status
-            .filter(|status| (100..600).contains(status))
-            .unwrap_or(200),
-        duration_ms: i64::try_from(duration_ms).unwrap_or(0),
-        first_byte_ms: None,
-    })
 }
 
 #[cfg(test)]
@@ -343,19 +200,6 @@ mod tests {
         python.finish()
     }
 
-    fn row<'a>(user: Cell<'a>, input: Cell<'a>) -> Vec<Cell<'a>> {
-        vec![
-            user,
-            Cell::Null,
-            Cell::Null,
-            Cell::Text("2024-01-15 10:30:00"),
-            Cell::Text("gpt-4.1-mini"),
-            input,
-            Cell::Integer(20),
-            Cell::Integer(30),
-        ]
-    }
-
     #[test]
     fn a_user_comes_with_the_same_key() {
         let (import, _) = alice();
@@ -368,54 +212,6 @@ mod tests {
         assert_eq!(user.created_at_ms, Some(1_705_314_600_123));
         assert_eq!(user.keys[0].hash, ApiKey::from_text(KEY).hash());
         assert_eq!(user.keys[0].clear.as_ref().unwrap().expose(), KEY);
-    }
-
-    #[test]
-    fn a_row_is_found_by_id_name_or_key_and_cached_is_a_part_of_input() {
-        let (_, links) = alice();
-        let mut notes = Notes::default();
-        let cells = row(Cell::Integer(7), Cell::Integer(10));
-        let found = links.row(1, &cells, &mut notes).unwrap();
-        assert_eq!(
-            (found.user, found.usage.input, found.usage.cached),
-            (0, 10, 10)
-        );
-        assert_eq!((found.status, found.cost), (200, None));
-        let mut by_name = row(Cell::Null, Cell::Integer(10));
-        by_name[ROW_NAME] = Cell::Text("alice");
-        assert!(links.row(2, &by_name, &mut notes).is_some());
-        let mut by_key = row(Cell::Null, Cell::Integer(10));
-        by_key[ROW_KEY] = Cell::Text(KEY);
-        assert!(links.row(3, &by_key, &mut notes).is_some());
-        assert_eq!(notes, Notes::default());
-    }
-
-    #[test]
-    fn rows_that_cannot_be_booked_are_noted() {
-        let (_, links) = alice();
-        let mut notes = Notes::default();
-        for (number, cells) in [
-            (1, row(Cell::Integer(8), Cell::Integer(10))),
-            (2, row(Cell::Integer(7), Cell::Integer(-1))),
-            (3, row(Cell::Integer(7), Cell::Integer(i64::MAX))),
-            (4, row(Cell::Integer(7), Cell::Text("ten"))),
-            (5, row(Cell::Null, Cell::Null)),
-        ] {
-            assert_eq!(links.row(number, &cells, &mut notes), None);
-        }
-        let mut untimed = row(Cell::Integer(7), Cell::Integer(1));
-        untimed[ROW_TIME] = Cell::Text("soon");
-        assert_eq!(links.row(6, &untimed, &mut notes), None);
-        let lines: Vec<String> = notes
-            .into_vec()
-            .iter()
-            .map(super::super::Note::line)
-            .collect();
-        assert_eq!(lines.len(), 5, "{lines:?}");
-        assert!(
-            lines[0].ends_with("not in the file: 2 (row 1, row 5)"),
-            "{lines:?}"
-        );
     }
 
     #[test]

@@ -262,6 +262,15 @@ impl Limit {
         })
     }
 
+    /// Writes the limit with its name: `20usd/month`, `concurrent 4`.
+    #[must_use]
+    pub fn described(&self) -> String {
+        match self.kind {
+            LimitKind::Budget(..) => self.to_string(),
+            kind => format!("{} {self}", kind.name()),
+        }
+    }
+
     /// Returns the amount of a limit that has one.
     #[must_use]
     pub fn amount(&self) -> Option<i64> {

@@ -91,7 +91,6 @@ impl SourceFile {
         mut take: impl FnMut(ImportRow) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         match self {
-            Self::LiteLlm => Ok(()),
             Self::Python {
                 database,
                 usage: Some(table),
@@ -106,7 +105,8 @@ impl SourceFile {
             } => table.each(database, after, |number, cells| {
                 reader.row(number, cells, notes).map_or(Ok(()), &mut take)
             }),
-            Self::Python { .. } | Self::OneApi { .. } => Ok(()),
+            // No usage, or only a sum for each key.
+            Self::LiteLlm | Self::Python { .. } | Self::OneApi { .. } => Ok(()),
         }
     }
 }
@@ -174,7 +174,7 @@ fn read_python(
     tables: &Tables<'_>,
 ) -> Result<(UsageLinks, Import, Option<FoundTable>), AdminError> {
     let users = tables.needed(&PYTHON_USERS, Python::check_users)?;
-    let usage = tables.optional(&USAGE, Python::check_usage)?;
+    let usage = tables.optional(&USAGE, UsageLinks::check)?;
     let mut python = Python::default();
     users.each(tables.database, i64::MIN, |number, cells| {
         python.add(number, cells);

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::{
-    import::{Format, Import, ImportRow, Note},
-    model::NanoUsd,
-    store::imports::{Examined, Fate},
+    import::{Format, Import, ImportRow, ImportUser, Note},
+    model::{Limit, NanoUsd},
+    store::imports::{Examined, ExaminedUser, Fate},
 };
 
 /// What came, or would come.
@@ -77,10 +77,7 @@ struct UserTally {
 impl Tally {
     /// Begins with what was spent with new keys.
     pub(super) fn new(import: &Import, examined: &Examined) -> Self {
-        let user = |(user, examined): (
-            &crate::import::ImportUser,
-            &crate::store::imports::ExaminedUser,
-        )| {
+        let user = |(user, examined): (&ImportUser, &ExaminedUser)| {
             let last_row = match examined.fate {
                 Fate::New => Some(i64::MIN),
                 Fate::Here { last_row, .. } => Some(last_row),
@@ -189,7 +186,7 @@ impl Tally {
                 }
             }
             let limits: Vec<String> = match examined.fate {
-                Fate::New => user.limits.iter().map(limit_text).collect(),
+                Fate::New => user.limits.iter().map(Limit::described).collect(),
                 _ => Vec::new(),
             };
             summary.new_limits += i64::try_from(limits.len()).unwrap_or(0);
@@ -209,12 +206,5 @@ impl Tally {
             });
         }
         summary
-    }
-}
-
-fn limit_text(limit: &crate::model::Limit) -> String {
-    match limit.kind {
-        crate::model::LimitKind::Budget(..) => limit.to_string(),
-        kind => format!("{} {limit}", kind.name()),
     }
 }

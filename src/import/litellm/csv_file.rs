@@ -22,7 +22,7 @@ pub(super) fn records(bytes: &[u8]) -> Result<Vec<Record>, ImportError> {
         let line = row.position().map_or(0, csv::Position::line);
         let mut record = Record::new(line);
         for (column, text) in columns.iter().zip(&row) {
-            record.set(column.clone(), text);
+            record.set(column, text);
         }
         record.unfold_budget();
         records.push(record);
@@ -40,7 +40,7 @@ fn delimiter(bytes: &[u8]) -> u8 {
         .split(|byte| *byte == b'\n')
         .next()
         .unwrap_or_default();
-    let count = |wanted: u8| header.iter().filter(|byte| **byte == wanted).count();
+    let count = |wanted: u8| memchr::memchr_iter(wanted, header).count();
     let mut best = b',';
     for candidate in [b';', b'\t'] {
         if count(candidate) > count(best) {

@@ -127,7 +127,7 @@ impl<'a> Reader<'a> {
         let offset = value.get().as_ptr().addr().saturating_sub(start);
         let (known, line) = self.known_line;
         let passed = self.text.as_bytes().get(known..offset).unwrap_or_default();
-        let lines = passed.iter().filter(|byte| **byte == b'\n').count();
+        let lines = memchr::memchr_iter(b'\n', passed).count();
         if offset > known {
             self.known_line = (offset, line + u64::try_from(lines).unwrap_or(0));
         }
@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
 
 fn line_at(bytes: &[u8], offset: usize) -> u64 {
     let before = bytes.get(..offset).unwrap_or_default();
-    let lines = before.iter().filter(|byte| **byte == b'\n').count();
+    let lines = memchr::memchr_iter(b'\n', before).count();
     u64::try_from(lines).unwrap_or(0) + 1
 }
 

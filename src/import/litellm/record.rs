@@ -27,13 +27,13 @@ impl Record {
     pub(super) fn of_object(line: u64, members: HashMap<String, &RawValue>) -> Self {
         let mut record = Self::new(line);
         for (name, value) in members {
-            record.set(name, &text_of(value));
+            record.set(&name, &text_of(value));
         }
         record
     }
 
     /// Sets a column, unless the text stands for null.
-    pub(super) fn set(&mut self, column: String, text: &str) {
+    pub(super) fn set(&mut self, column: &str, text: &str) {
         let text = text.trim();
         let is_null = text.is_empty() || NULLS.contains(&text.to_ascii_lowercase().as_str());
         if !is_null {
@@ -68,26 +68,26 @@ impl Record {
             return;
         };
         for (name, value) in members {
-            self.set(format!("litellm_budget_table_{name}"), &text_of(value));
+            self.set(&format!("litellm_budget_table_{name}"), &text_of(value));
         }
     }
 
     /// Returns whether a column has more than an empty list or object.
     pub(super) fn is_set(&self, column: &str) -> bool {
-        self.text(column)
-            .is_some_and(|text| !matches!(text, "{}" | "[]" | "{ }" | "[ ]"))
+        let is_empty = |text: &str| {
+            text.chars()
+                .all(|c| c.is_whitespace() || matches!(c, '{' | '}' | '[' | ']'))
+        };
+        self.text(column).is_some_and(|text| !is_empty(text))
     }
 
     /// Returns the names of a list: a JSON array, PostgreSQL's `{a,"b c"}`, Python's `['a']`, or
     /// names separated by commas.
     pub(super) fn list(&self, column: &str) -> Vec<String> {
         let text = self.text(column).unwrap_or_default();
-        let mut names = serde_json::from_str::<Vec<String>>(text).unwrap_or_else(|_| parts(text));
-        names
-            .iter_mut()
-            .for_each(|name| *name = name.trim().to_owned());
-        names.retain(|name| !name.is_empty());
-        names
+        let names = serde_json::from_str::<Vec<String>>(text).unwrap_or_else(|_| parts(text));
+        let names = names.iter().map(|name| name.trim().to_owned());
+        names.filter(|name| !name.is_empty()).collect()
     }
 }
 
@@ -138,7 +138,7 @@ mod tests {
 
     fn record(models: &str) -> Record {
         let mut record = Record::new(1);
-        record.set("Models".to_owned(), models);
+        record.set("Models", models);
         record
     }
 
@@ -152,7 +152,7 @@ mod tests {
         ] {
             assert_eq!(record(text).list("models"), ["gpt-4o", "a, b"], "{text}");
         }
-        for text in ["", "{}", "[]", "null", "NULL", r"\N", "None"] {
+        for text in ["", "{\n}", "{}", "[]", "null", "NULL", r"\N", "None"] {
             assert!(record(text).list("models").is_empty(), "{text}");
             assert!(!record(text).is_set("models"), "{text}");
         }
@@ -162,9 +162,9 @@ mod tests {
     #[test]
     fn a_shared_budget_counts_where_the_key_has_none() {
         let mut record = Record::new(1);
-        record.set("rpm_limit".to_owned(), "5");
+        record.set("rpm_limit", "5");
         record.set(
-            "litellm_budget_table".to_owned(),
+            "litellm_budget_table",
             r#"{"rpm_limit": 9, "max_budget": 0.1, "budget_duration": null}"#,
         );
         record.unfold_budget();

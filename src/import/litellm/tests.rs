@@ -131,6 +131,41 @@ fn keys_of_one_user_share_their_limits_only_if_all_have_them() {
 }
 
 #[test]
+fn keys_that_do_not_work_take_no_limit_away() {
+    let (blocked, expired) = ("1".repeat(64), "2".repeat(64));
+    let json = format!(
+        r#"[{{"token":"{HASH}","user_id":"u1","max_budget":1}},{{"token":"{blocked}","user_id":"u1","blocked":true}},
+        {{"token":"{expired}","user_id":"u1","expires":"2024-01-15"}}]"#
+    );
+    assert_eq!(limits(&import(&json).users[0])[0], "budget 1usd/total");
+}
+
+#[test]
+fn a_limit_that_cannot_be_read_is_a_mistake() {
+    for (members, mistake) in [
+        (
+            r#","max_budget":"plenty""#,
+            "line 1: max_budget is no number: \"plenty\"",
+        ),
+        (
+            r#","rpm_limit":[1]"#,
+            "line 1: rpm_limit is no number: \"[1]\"",
+        ),
+    ] {
+        assert_eq!(one(members).mistakes, [mistake]);
+    }
+    assert_eq!(
+        limits(&one(r#","max_budget":-1"#).users[0])[0],
+        "budget 0usd/total"
+    );
+    assert!(
+        one(r#","max_budget":"Infinity""#).users[0]
+            .limits
+            .is_empty()
+    );
+}
+
+#[test]
 fn blocked_and_expired_keys_do_not_work() {
     let import = one(r#","blocked":true"#);
     assert!(import.users[0].keys[0].is_stopped);

@@ -8,6 +8,7 @@
 
 mod examine;
 mod source;
+mod transaction;
 mod write;
 
 use rusqlite::Connection;

@@ -8,16 +8,22 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Examined, Fate, IMPORT_ENDPOINT, IMPORT_MODEL, NO_KEY, examine, usage_row};
+use super::{
+    Examined, Fate, IMPORT_ENDPOINT, IMPORT_MODEL, NO_KEY, examine, transaction::Transaction,
+    usage_row,
+};
 use crate::{
     import::{Format, ImportKey, ImportRow, ImportUser, Spend},
-    model::{EstimatedTokens, LimitScope, NanoUsd, Outcome, Usage, UsageRow, UsageSource, now_ms},
+    model::{
+        ApiKey, EstimatedTokens, LimitScope, NanoUsd, Outcome, Usage, UsageRow, UsageSource, now_ms,
+    },
     prices::Catalog,
     store::{
         StoreError,
         keys::{self, KeyStorage},
         ledger::{Cost, Pricer, RowInserter, sum_up_all},
         limits,
+        sqlite::data_version,
     },
 };
 
@@ -40,9 +46,13 @@ const REMEMBER_ROW: &str =
 
 /// Time after which a transaction ends, so that a running server gets its turn.
 const MAX_TRANSACTION: Duration = Duration::from_millis(50);
-/// The longest pause between two transactions. It is as long as the transaction was: a server that
-/// found the database locked would else find it locked again and again.
+/// The longest pause between two transactions while others write. It is as long as the transaction
+/// was: a server that found the database locked would else find it locked again and again.
 const MAX_PAUSE: Duration = Duration::from_millis(50);
+/// The pause while nobody else writes, in which a server that waits gets in within half a second.
+const MIN_PAUSE: Duration = Duration::from_millis(10);
+/// Time for which somebody who has written is expected to write again.
+const POLITE_FOR: Duration = Duration::from_secs(5);
 /// Rows between two looks at the clock.
 const ROWS_A_LOOK: u32 = 256;
 /// Time for the sums of what was imported. A server goes on with the rest.
@@ -78,6 +88,8 @@ pub fn write(
         reached: HashMap::new(),
         last_row: i64::MIN,
         untimed_rows: 0,
+        data_version: data_version(connection)?,
+        polite_until: Instant::now(),
     };
     let mut groups = HashMap::new();
     for (user, examined) in users.iter().zip(&examined.users) {
@@ -112,6 +124,9 @@ pub struct Writer<'c> {
     /// The largest number of all rows that were seen.
     last_row: i64,
     untimed_rows: u32,
+    /// It moves when others write.
+    data_version: i64,
+    polite_until: Instant,
 }
 
 /// A user of an import, as the database has it.
@@ -122,7 +137,7 @@ struct WrittenUser {
     last_row: i64,
 }
 
-impl<'c> Writer<'c> {
+impl Writer<'_> {
     /// Books a row of usage, unless an earlier import did.
     ///
     /// # Errors
@@ -212,7 +227,7 @@ impl<'c> Writer<'c> {
             .execute(params![
                 user_id,
                 key.hash,
-                clear.map(|key| key.expose()),
+                clear.map(ApiKey::expose),
                 key.display,
                 key.label,
                 key.created_at_ms.unwrap_or(now_ms),
@@ -263,7 +278,17 @@ impl<'c> Writer<'c> {
         if let Some(open) = self.open.take() {
             open.commit()?;
         }
-        std::thread::sleep(lasted.min(MAX_PAUSE));
+        let data_version = data_version(self.connection)?;
+        if data_version != self.data_version {
+            self.data_version = data_version;
+            self.polite_until = Instant::now() + POLITE_FOR;
+        }
+        let is_alone = Instant::now() >= self.polite_until;
+        std::thread::sleep(if is_alone {
+            MIN_PAUSE
+        } else {
+            lasted.clamp(MIN_PAUSE, MAX_PAUSE)
+        });
         self.open = Some(Transaction::begin(self.connection)?);
         Ok(())
     }
@@ -294,43 +319,6 @@ impl<'c> Writer<'c> {
         match self.open.take() {
             Some(open) => open.commit(),
             None => Ok(()),
-        }
-    }
-}
-
-/// A transaction that is rolled back unless it is committed.
-struct Transaction<'c> {
-    connection: &'c Connection,
-    begun: Instant,
-    is_open: bool,
-}
-
-impl<'c> Transaction<'c> {
-    fn begin(connection: &'c Connection) -> Result<Self, StoreError> {
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        Ok(Self {
-            connection,
-            begun: Instant::now(),
-            is_open: true,
-        })
-    }
-
-    fn lasted(&self) -> Duration {
-        self.begun.elapsed()
-    }
-
-    fn commit(mut self) -> Result<(), StoreError> {
-        self.connection.execute_batch("COMMIT")?;
-        self.is_open = false;
-        Ok(())
-    }
-}
-
-impl Drop for Transaction<'_> {
-    fn drop(&mut self) {
-        if self.is_open && !self.connection.is_autocommit() {
-            // The error that matters is the one that led here.
-            let _ = self.connection.execute_batch("ROLLBACK");
         }
     }
 }
