@@ -15,7 +15,7 @@ use super::{
     cell::{flag, time_ms},
     decimal::{MAX_NANO_USD, scaled},
     keys::{SHORT_KEYS, can_be_sent, hash_display, hash_of, is_short},
-    names::name_of,
+    names::{label_of, name_of},
 };
 use crate::model::{ApiKey, Calendar, NanoUsd, UserName};
 
@@ -98,7 +98,7 @@ impl Reader<'_> {
         if is_short(&key) {
             self.import.notes.add(SHORT_KEYS, place);
         }
-        let key = self.complete(record, key);
+        let mut key = self.complete(record, key);
         let limits = match limits_of(record, &mut self.import.notes) {
             Ok(limits) => limits,
             Err(column) => {
@@ -119,6 +119,9 @@ impl Reader<'_> {
             return;
         };
         let source_id = name.as_str().to_owned();
+        // Whose key it was, where the alias has become the user.
+        let owner = record.text("user_id").filter(|owner| *owner != source_id);
+        key.label = owner.and_then(label_of);
         let works = !key.is_stopped && key.expires_at_ms.is_none_or(|end| end > self.now_ms);
         let users = &mut self.import.users;
         let one = self
@@ -245,7 +248,7 @@ impl Reader<'_> {
         shared_names: &HashMap<String, usize>,
     ) -> Option<UserName> {
         let hash = data_encoding::HEXLOWER.encode(&key.hash[..4]);
-        let by_key = || match record.text("key_name") {
+        let by_key = || match short_name(record) {
             Some(name) if !shared_names.contains_key(name) => name.to_owned(),
             Some(name) => format!("{name} ({hash})"),
             None => format!("key-{hash}"),
@@ -292,13 +295,20 @@ const LOST: [(&str, &str); 4] = [
     ("access_group_ids", "access groups left out"),
 ];
 
+/// Returns the name of a key if it is one that hides most of the key, such as `sk-...abcd`.
+fn short_name(record: &Record) -> Option<&str> {
+    let name = record.text("key_name")?;
+    let is_short = name.len() <= 20 && name.contains("...") && can_be_sent(name);
+    is_short.then_some(name)
+}
+
 fn key_of(record: &Record) -> Result<ImportKey, &'static str> {
     let token = record.text("token").or(record.text("key"));
     let token = token.ok_or("it has no token")?;
     if let Some(hash) = hash_of(token) {
-        let display = match record.text("key_name") {
-            Some(name) if name.chars().count() <= 20 => name.replace("...", "…"),
-            _ => hash_display(token),
+        let display = match short_name(record) {
+            Some(name) => name.replace("...", "…"),
+            None => hash_display(token),
         };
         return Ok(ImportKey::of_hash(hash, display));
     }

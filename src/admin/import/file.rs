@@ -38,6 +38,8 @@ pub(super) enum SourceFile {
 pub(super) struct FoundTable {
     name: String,
     columns: Vec<Option<String>>,
+    /// The number of the last row when the import began.
+    last_row: i64,
 }
 
 impl SourceFile {
@@ -118,7 +120,7 @@ impl FoundTable {
         after: i64,
         take: impl FnMut(i64, &[Cell<'_>]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        database.each(&self.name, &self.columns, after, take)
+        database.each(&self.name, &self.columns, (after, self.last_row), take)
     }
 }
 
@@ -249,6 +251,7 @@ impl Tables<'_> {
         Ok(Some(FoundTable {
             name: name.to_owned(),
             columns,
+            last_row: self.database.last_row(name)?,
         }))
     }
 

@@ -37,6 +37,7 @@ fn a_key_comes_by_its_hash_with_the_name_of_its_alias() {
     assert_eq!(key.hash, ApiKey::hash_of(b"test"));
     assert!(key.clear.is_none());
     assert_eq!(key.display, "sk-…abcd");
+    assert_eq!(key.label.as_deref(), Some("u1"));
     assert_eq!(one(r#","user_id":"u1""#).users[0].name.as_str(), "u1");
     assert_eq!(one("").users[0].name.as_str(), "sk-...abcd");
 }

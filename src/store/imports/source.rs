@@ -21,10 +21,12 @@ const COLUMNS: &str = "SELECT name FROM pragma_table_info(?1) ORDER BY cid";
 /// Where the header says that the file is in WAL mode, and how (sqlite.org/fileformat2.html).
 const WRITE_VERSION: usize = 18;
 const WAL: u8 = 2;
+/// Rows that are read under one lock, so that the other program can write in between.
+const ROWS_A_LOCK: usize = 1_000;
 /// Characters of a path that have a meaning in a URI (sqlite.org/uri.html).
 const NOT_IN_URI: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
 
-/// An open SQLite file of another program. All reads are of one moment.
+/// An open SQLite file of another program.
 pub struct SourceDb {
     connection: Connection,
     path: PathBuf,
@@ -59,11 +61,8 @@ impl SourceDb {
             connection,
             path: path.to_owned(),
         };
-        let begun = source
-            .connection
-            .busy_timeout(BUSY_TIMEOUT)
-            .and_then(|()| source.connection.execute_batch("BEGIN"));
-        begun.map_err(|error| source.failed(&error))?;
+        let set_up = source.connection.busy_timeout(BUSY_TIMEOUT);
+        set_up.map_err(|error| source.failed(&error))?;
         Ok(source)
     }
 
@@ -91,8 +90,20 @@ impl SourceDb {
         names().map_err(|error| self.failed(&error))
     }
 
-    /// Calls a function with each row of a table behind a number, in the order of their numbers
-    /// (SQLite's rowid): the number, and a cell for each column, null for one that there is not.
+    /// Returns the largest number of a row of a table (SQLite's rowid).
+    ///
+    /// # Errors
+    /// [`StoreError::Source`].
+    pub fn last_row(&self, table: &str) -> Result<i64, StoreError> {
+        let sql = format!("SELECT max(rowid) FROM {}", quoted(table));
+        let last: rusqlite::Result<Option<i64>> =
+            self.connection.query_row(&sql, [], |row| row.get(0));
+        let last = last.map_err(|error| self.failed(&error))?;
+        Ok(last.unwrap_or(i64::MIN))
+    }
+
+    /// Calls a function with each row of a table between two numbers, the second included, in the
+    /// order of their numbers: the number, and a cell for each column, null for one that there is not.
     ///
     /// # Errors
     /// [`StoreError::Source`], or the error of the function.
@@ -100,7 +111,7 @@ impl SourceDb {
         &self,
         table: &str,
         columns: &[Option<String>],
-        after: i64,
+        (mut after, last): (i64, i64),
         mut take: impl FnMut(i64, &[Cell<'_>]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let mut list = "rowid".to_owned();
@@ -112,23 +123,32 @@ impl SourceDb {
             }
         }
         let table = quoted(table);
-        let sql = format!("SELECT {list} FROM {table} WHERE rowid > ?1 ORDER BY rowid");
+        let sql = format!(
+            "SELECT {list} FROM {table} WHERE rowid > ?1 AND rowid <= ?2 ORDER BY rowid LIMIT {ROWS_A_LOCK}"
+        );
         let failed = |error: &rusqlite::Error| self.failed(error);
         let mut statement = self
             .connection
             .prepare(&sql)
             .map_err(|error| failed(&error))?;
-        let mut rows = statement.query([after]).map_err(|error| failed(&error))?;
-        while let Some(row) = rows.next().map_err(|error| failed(&error))? {
-            let number = row.get(0).map_err(|error| failed(&error))?;
-            let mut cells: SmallVec<[Cell<'_>; 16]> = SmallVec::new();
-            for place in 1..=columns.len() {
-                let value = row.get_ref(place).map_err(|error| failed(&error))?;
-                cells.push(cell(value));
+        loop {
+            let mut count = 0;
+            let queried = statement.query([after, last]);
+            let mut rows = queried.map_err(|error| failed(&error))?;
+            while let Some(row) = rows.next().map_err(|error| failed(&error))? {
+                after = row.get(0).map_err(|error| failed(&error))?;
+                let mut cells: SmallVec<[Cell<'_>; 16]> = SmallVec::new();
+                for place in 1..=columns.len() {
+                    let value = row.get_ref(place).map_err(|error| failed(&error))?;
+                    cells.push(cell(value));
+                }
+                take(after, &cells)?;
+                count += 1;
             }
-            take(number, &cells)?;
+            if count < ROWS_A_LOCK {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     fn failed(&self, error: &rusqlite::Error) -> StoreError {
