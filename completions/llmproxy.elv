@@ -891,7 +891,7 @@ set edit:completion:arg-completer[llmproxy] = {|@words|
             cand --admin-token-file 'File that contains the ADMIN_TOKEN of the server'
             cand --env-file 'Read settings from this file instead of `.env` in the working directory'
             cand --dry-run 'Show what would come, and write nothing'
-            cand --json 'Print the JSON that the HTTP admin API returns'
+            cand --json 'Print everything that comes, user by user, as JSON'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
             cand -V 'Print version'

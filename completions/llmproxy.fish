@@ -655,7 +655,7 @@ complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l server -d '
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l admin-token-file -d 'File that contains the ADMIN_TOKEN of the server' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l dry-run -d 'Show what would come, and write nothing'
-complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l json -d 'Print the JSON that the HTTP admin API returns'
+complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -l json -d 'Print everything that comes, user by user, as JSON'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand import" -s V -l version -d 'Print version'
 complete -c llmproxy -n "__fish_llmproxy_using_subcommand alert; and not __fish_seen_subcommand_from list test help" -l env-file -d 'Read settings from this file instead of `.env` in the working directory' -r -F

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::output::OutputArgs;
 use crate::{config::TargetSettings, import::Format};
 
 #[derive(Debug, Args)]
@@ -27,8 +26,9 @@ pub struct ImportArgs {
     #[arg(long, value_name = "GROUP", value_hint = ValueHint::Other)]
     pub group: Option<String>,
 
-    #[command(flatten)]
-    pub output: OutputArgs,
+    /// Print everything that comes, user by user, as JSON
+    #[arg(long)]
+    pub json: bool,
 
     #[command(flatten)]
     pub target: TargetSettings,

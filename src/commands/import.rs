@@ -56,7 +56,7 @@ pub(super) fn run(
     };
     progress.clear();
     let summary = summary.map_err(name_each_mistake)?;
-    if args.output.json {
+    if args.json {
         return print_json(&summary);
     }
     print_summary(&summary)

@@ -81,7 +81,7 @@ pub(in crate::commands) fn imported_users(users: &[&ImportedUser]) -> Listing {
             Cell::text(&user.username),
             Cell::optional(user.group.as_deref()),
             Cell::text(keys),
-            Cell::text(user.limits.join("; ")),
+            Cell::optional(short(&user.limits)),
             number(user.new_rows),
             dollars(user.cost_usd),
             Cell::text(status),
@@ -104,6 +104,22 @@ pub(in crate::commands) fn imported_users(users: &[&ImportedUser]) -> Listing {
         rows: users.iter().map(row).collect(),
         total: None,
     }
+}
+
+/// Returns the budgets, which begin with their amounts, and how many further limits there are.
+fn short(limits: &[String]) -> Option<String> {
+    let (budgets, others): (Vec<&String>, Vec<&String>) = limits
+        .iter()
+        .partition(|limit| limit.starts_with(|c: char| c.is_ascii_digit()));
+    let mut texts: Vec<String> = budgets.into_iter().cloned().collect();
+    let count = others
+        .iter()
+        .filter(|limit| !limit.starts_with("unpriced"))
+        .count();
+    if count > 0 {
+        texts.push(format!("+{count}"));
+    }
+    (!texts.is_empty()).then(|| texts.join(" "))
 }
 
 fn dollars(amount: NanoUsd) -> Cell {
