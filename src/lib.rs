@@ -10,6 +10,7 @@ pub mod alerts;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod import;
 pub mod json;
 pub mod limits;
 pub mod look_alike;

@@ -1,6 +1,8 @@
 //! Why an operation was not done.
 
-use crate::store::StoreError;
+use std::path::PathBuf;
+
+use crate::{import::ImportError, store::StoreError};
 
 /// Why an operation was not done. The input is at fault in all but some of the store's errors.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,9 @@ pub enum AdminError {
     /// Some of several entries cannot be used, so that none was: a line for each.
     #[error("nothing was changed:\n{}", .0.join("\n"))]
     Entries(Vec<String>),
+    /// A file of another program cannot be imported.
+    #[error("cannot import {path:?}: {reason}")]
+    Import { path: PathBuf, reason: ImportError },
     #[error(transparent)]
     Prices(#[from] super::PriceFileError),
     #[error(transparent)]

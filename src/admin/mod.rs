@@ -9,6 +9,7 @@ mod costs;
 mod error;
 mod fields;
 mod groups;
+mod import;
 mod keys;
 mod limit_changes;
 mod limits;
@@ -37,6 +38,7 @@ pub use error::AdminError;
 pub use groups::{
     AddGroup, DeleteGroup, GroupWithUsers, ListGroups, RenameGroup, SetGroup, ShowGroup,
 };
+pub use import::{ImportFile, ImportSummary, ImportedUser, PreparedImport};
 pub use keys::{AddKey, HashKeys, HashedKeys, ListKeys, RevokeKey, RotateKey, SetKey};
 pub use limit_changes::{LimitChanges, ParsedChanges};
 pub use limits::{InFlight, LimitEntry, LimitList, ListLimits, SetLimits};

@@ -3,6 +3,7 @@
 
 pub mod alerts;
 pub mod care;
+pub mod import;
 pub mod limits;
 pub mod money;
 pub mod output;
@@ -145,6 +146,15 @@ pub enum Command {
     /// List, check and set prices of models
     #[command(subcommand, after_long_help = money::PRICE_EXAMPLES)]
     Price(money::PriceCommand),
+
+    /// Bring users, keys and usage over from another program
+    ///
+    /// It reads the SQLite database of the Python service, that of one-api or new-api, or LiteLLM's
+    /// virtual keys as CSV or JSON. Keys go on working unchanged. The file is never changed, and
+    /// importing it again adds only what is new in it. If anything cannot be imported, it is named,
+    /// and nothing is.
+    #[command(after_long_help = import::IMPORT_EXAMPLES)]
+    Import(import::ImportArgs),
 
     /// List alerts, and try whether they arrive
     ///

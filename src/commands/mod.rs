@@ -11,6 +11,7 @@ mod demo;
 mod generate;
 mod group;
 mod http;
+mod import;
 mod init;
 mod key;
 mod limits;
@@ -103,6 +104,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
             PriceCommand::Unset(args) => price::unset(&args, matches, variables),
             PriceCommand::FetchFile(args) => price::fetch_file(&args, variables),
         },
+        Command::Import(args) => import::run(&args, matches, variables),
         Command::Alert(command) => match command {
             AlertCommand::List(args) => alert::list(&args, matches, variables),
             AlertCommand::Test(args) => alert::test(&args, matches, variables),

@@ -7,8 +7,6 @@ use super::NanoUsd;
 /// The most patterns in one list of models, and the longest pattern in characters.
 const MAX_PATTERNS: usize = 100;
 const MAX_PATTERN_CHARS: usize = 200;
-/// The largest budget: a billion dollars in nano-dollars. A sum can hold nine of them.
-const MAX_AMOUNT: i64 = 1_000_000_000_000_000_000;
 /// The largest rate. The level of its bucket in sixty-thousandths still fits.
 const MAX_RATE: i64 = 1_000_000_000_000;
 const MAX_WEIGHT: i64 = 1_000;
@@ -226,6 +224,9 @@ impl LimitKind {
 }
 
 impl Limit {
+    /// The largest budget: a billion dollars in nano-dollars. A sum can hold nine of them.
+    pub const MAX_BUDGET: i64 = 1_000_000_000_000_000_000;
+
     /// Reads the value of a limit that is no budget.
     ///
     /// # Errors
@@ -259,6 +260,15 @@ impl Limit {
             value,
             is_watched,
         })
+    }
+
+    /// Writes the limit with its name: `20usd/month`, `concurrent 4`.
+    #[must_use]
+    pub fn described(&self) -> String {
+        match self.kind {
+            LimitKind::Budget(..) => self.to_string(),
+            kind => format!("{} {self}", kind.name()),
+        }
     }
 
     /// Returns the amount of a limit that has one.
@@ -381,7 +391,7 @@ fn budget(text: &str) -> Option<(i64, BudgetUnit, Option<BudgetWindow>)> {
         BudgetUnit::Usd => scaled(number, factor.checked_mul(1_000_000_000)?)?,
         _ => scaled(number, factor)?,
     };
-    (amount <= MAX_AMOUNT).then_some((amount, unit, window))
+    (amount <= Limit::MAX_BUDGET).then_some((amount, unit, window))
 }
 
 /// Returns the number that a letter multiplies by.

@@ -191,7 +191,8 @@ pub(super) fn of_admin(error: AdminError) -> ApiError {
         error @ AdminError::Entries(_) => {
             bad(INVALID_ENTRIES, error.to_string()).with_param("users")
         }
-        AdminError::Prices(error) => {
+        // Files are imported where a command runs; no request does that.
+        error @ (AdminError::Prices(_) | AdminError::Import { .. }) => {
             log::error!("admin: {error}");
             unavailable()
         }

@@ -28,7 +28,7 @@ pub enum StoreError {
     )]
     Damaged { path: PathBuf, reason: String },
     #[error(
-        "{path:?} holds tables that llmproxy did not make; set DATABASE_URL to a file of its own"
+        "{path:?} holds tables that llmproxy did not make; set DATABASE_URL to a file of its own, into which `llmproxy import {path:?}` can bring what is in this one"
     )]
     Foreign { path: PathBuf },
     #[error(
@@ -87,6 +87,12 @@ pub enum StoreError {
     UnknownRequest,
     #[error("no price was set for {:?}; `llmproxy price list` shows all", shown(.model))]
     NoSetPrice { model: String },
+    #[error("cannot read {path:?}: {reason}")]
+    Source { path: PathBuf, reason: String },
+    #[error(
+        "users or keys were changed while this was looked at; nothing was imported, run it again"
+    )]
+    ChangedMeanwhile,
     #[error(
         "keys are hashed, but a reader of the database kept old pages from being wiped; run the command again"
     )]

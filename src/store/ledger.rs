@@ -26,9 +26,10 @@ use std::{
 use super::{Store, StoreError, running::ServerRun};
 use crate::alerts::{Alert, AlertSink, LedgerFailure};
 
-pub(super) use pricing::Pricer;
+pub(super) use pricing::{Cost, Pricer};
 pub use queue::{Ledger, NotWritten, OnFailure};
-pub(super) use rollup::sum_up_all;
+pub(super) use rollup::{sum_up_all, sum_up_for};
+pub(super) use row::RowInserter;
 pub use watch::ServerLinks;
 pub use worker_ledger::WorkerLedger;
 pub use writer::Sync;

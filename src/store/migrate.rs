@@ -19,7 +19,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 const PROGRESS_OPCODES: i32 = 10_000_000;
 
 /// Numbered files, never edited after a release; the index plus one is the schema's version.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 13] = [
     include_str!("migrations/001_init.sql"),
     include_str!("migrations/002_rollup.sql"),
     include_str!("migrations/003_objects.sql"),
@@ -32,6 +32,7 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/010_alerts.sql"),
     include_str!("migrations/011_limits.sql"),
     include_str!("migrations/012_request_ids.sql"),
+    include_str!("migrations/013_imports.sql"),
 ];
 
 /// The version of the schema.

@@ -9,6 +9,7 @@ pub mod backup;
 mod error;
 pub mod groups;
 pub mod identity;
+pub mod imports;
 pub mod keys;
 pub mod ledger;
 pub mod limit_usage;
@@ -59,6 +60,8 @@ const POOL_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum IfMissing {
     Create,
     Refuse,
+    /// An empty database in memory takes its place, for a look at what would happen.
+    Pretend,
 }
 
 /// An open database with the schema of this version.
@@ -80,6 +83,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`] says what is wrong with the file and what to do.
     pub fn open(location: &DatabasePath, if_missing: IfMissing) -> Result<Self, StoreError> {
+        if if_missing == IfMissing::Pretend && !location.as_path().exists() {
+            return Ok(Self::in_memory(location));
+        }
         Self::open_any(location, if_missing, IfOlder::Refuse)
     }
 
@@ -101,7 +107,7 @@ impl Store {
         let is_new = match if_missing {
             IfMissing::Create => create_private(&path)?,
             IfMissing::Refuse if !path.exists() => return Err(StoreError::Missing { path }),
-            IfMissing::Refuse => false,
+            IfMissing::Refuse | IfMissing::Pretend => false,
         };
         let mut first = connect(&path)?;
         if is_new {
@@ -132,6 +138,32 @@ impl Store {
             ))
             .build_unchecked(manager);
         Ok(Self { pool, path, is_new })
+    }
+
+    /// Makes an empty database in memory. All is lost when it is dropped.
+    fn in_memory(location: &DatabasePath) -> Self {
+        let path = location.as_path().to_owned();
+        let manager_path = path.clone();
+        let manager = SqliteConnectionManager::memory().with_init(move |connection| {
+            let made = migrate::to_current(connection, &manager_path, IfOlder::Refuse);
+            made.map_err(|error| match error {
+                StoreError::Sqlite(error) => error,
+                _ => rusqlite::Error::InvalidQuery,
+            })
+        });
+        // Another connection would be another database.
+        let pool = r2d2::Pool::builder()
+            .max_size(1)
+            .error_handler(Box::new(r2d2::NopErrorHandler))
+            .thread_pool(Arc::new(
+                ScheduledThreadPool::builder().num_threads(1).build(),
+            ))
+            .build_unchecked(manager);
+        Self {
+            pool,
+            path,
+            is_new: false,
+        }
     }
 
     /// Lends a connection.

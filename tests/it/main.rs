@@ -15,6 +15,7 @@ mod first_steps;
 mod gate;
 mod harness;
 mod hashed_keys;
+mod import;
 mod keys;
 mod ledger;
 mod limits;

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod costs;
+mod import;
 mod limits;
 mod live;
 mod people;
@@ -10,6 +11,7 @@ mod requests;
 
 pub(super) use alerts::alerts;
 pub(super) use costs::CostLines;
+pub(super) use import::{import_counts, imported_users};
 pub(super) use limits::{audit, limits, tried_limits, tried_users};
 pub(super) use live::{live_users, percent};
 pub(super) use people::{groups, issued, keys, users};

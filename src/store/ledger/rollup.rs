@@ -272,6 +272,12 @@ pub(in crate::store) fn sum_up_all(connection: &Connection) -> rusqlite::Result<
     Ok(())
 }
 
+/// Sums up rows that are not summed yet, as long as that takes less than a limit. A server does the
+/// rest.
+pub(in crate::store) fn sum_up_for(connection: &Connection, limit: Duration) {
+    Rollup::new().finish(connection, Instant::now() + limit);
+}
+
 /// Sums up the next rows of the table. Returns whether they were the last.
 fn sum_up_batch(connection: &Connection) -> rusqlite::Result<bool> {
     let batch = i64::try_from(BATCH_ROWS).unwrap_or(i64::MAX);

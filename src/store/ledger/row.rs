@@ -37,21 +37,21 @@ fn insert(further: &[&str], counts: &[&str]) -> String {
 }
 
 /// A row, the id under which it was inserted, and what it costs.
-pub(super) struct InsertedRow<'a> {
+pub(in crate::store) struct InsertedRow<'a> {
     pub(super) id: i64,
     pub(super) row: Cow<'a, UsageRow>,
-    pub(super) cost: Cost,
+    pub(in crate::store) cost: Cost,
 }
 
 /// Inserts the rows of one transaction. The statement for nearly all of them is looked up once.
-pub(super) struct RowInserter<'c> {
+pub(in crate::store) struct RowInserter<'c> {
     connection: &'c Connection,
     pricer: &'c mut Pricer,
     insert_row: CachedStatement<'c>,
 }
 
 impl<'c> RowInserter<'c> {
-    pub(super) fn new(
+    pub(in crate::store) fn new(
         connection: &'c Connection,
         pricer: &'c mut Pricer,
     ) -> rusqlite::Result<Self> {
@@ -62,11 +62,20 @@ impl<'c> RowInserter<'c> {
         })
     }
 
-    pub(super) fn insert<'a>(
+    pub(in crate::store) fn insert<'a>(
         &mut self,
         row: Cow<'a, UsageRow>,
     ) -> rusqlite::Result<InsertedRow<'a>> {
         let cost = self.pricer.price(self.connection, &row)?;
+        self.insert_with(row, cost)
+    }
+
+    /// Inserts a row whose cost is known already.
+    pub(in crate::store) fn insert_with<'a>(
+        &mut self,
+        row: Cow<'a, UsageRow>,
+        cost: Cost,
+    ) -> rusqlite::Result<InsertedRow<'a>> {
         let is_full = row.source == UsageSource::Estimate
             || row.is_batch
             || row.usage.classes != UsageClasses::default();
