@@ -19,6 +19,7 @@ pub mod prices;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 pub mod proxy;
+pub mod reconcile;
 pub mod server;
 pub mod sight;
 pub mod store;

@@ -156,6 +156,14 @@ pub enum Command {
     #[command(after_long_help = import::IMPORT_EXAMPLES)]
     Import(import::ImportArgs),
 
+    /// Compare the ledger with what OpenAI says, by day and model
+    ///
+    /// Days are those of UTC, as OpenAI's are, and dated models count to their base models. The exit
+    /// code is 1 if the two are further apart than the tolerance. Usage that did not go through the
+    /// proxy, discounts and credits are drift, too.
+    #[command(after_long_help = money::RECONCILE_EXAMPLES)]
+    Reconcile(Box<money::ReconcileArgs>),
+
     /// List alerts, and try whether they arrive
     ///
     /// Alerts say that the ledger or the backend's key fails, that a budget is nearly used up, or

@@ -220,6 +220,40 @@ pub struct UsageArgs {
     pub account: crate::config::AccountSettings,
 }
 
+#[derive(Debug, Args)]
+pub struct ReconcileArgs {
+    /// A CSV file of usage or costs that OpenAI's dashboard has exported, or an answer of its API
+    ///
+    /// Without it, OpenAI's API is asked for the costs, with OPENAI_ADMIN_KEY.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+
+    /// Compare this month only
+    ///
+    /// Without it, all days of the file are compared, or the current month.
+    #[arg(long, value_name = "YYYY-MM", value_hint = ValueHint::Other)]
+    pub month: Option<String>,
+
+    /// Drift that is no failure, in percent
+    #[arg(long, value_name = "PERCENT", default_value = "1", value_hint = ValueHint::Other)]
+    pub tolerance: String,
+
+    /// List days and models within the tolerance, too
+    #[arg(long)]
+    pub all: bool,
+
+    #[command(flatten)]
+    pub output: ListOutputArgs,
+
+    #[command(flatten)]
+    pub target: TargetSettings,
+}
+
+pub(super) const RECONCILE_EXAMPLES: &str = "\
+Examples:
+  llmproxy reconcile cost_2026-11-01_2026-11-30.csv
+  OPENAI_ADMIN_KEY=sk-admin-... llmproxy reconcile --month 2026-11 --tolerance 0.5";
+
 /// The window of a report.
 #[derive(Debug, Default, Args)]
 #[group(multiple = true)]

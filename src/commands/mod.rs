@@ -18,6 +18,7 @@ mod limits;
 mod listing;
 mod logging;
 mod price;
+mod reconcile;
 mod requests;
 mod serve;
 mod tables;
@@ -105,6 +106,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
             PriceCommand::FetchFile(args) => price::fetch_file(&args, variables),
         },
         Command::Import(args) => import::run(&args, matches, variables),
+        Command::Reconcile(args) => reconcile::run(&args, matches, variables),
         Command::Alert(command) => match command {
             AlertCommand::List(args) => alert::list(&args, matches, variables),
             AlertCommand::Test(args) => alert::test(&args, matches, variables),

@@ -10,6 +10,7 @@ pub mod table;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
+use anyhow::Context;
 use clap::{ArgMatches, Args, FromArgMatches, builder::Resettable};
 use ipnet::IpNet;
 
@@ -393,6 +394,38 @@ impl InitSettings {
     pub fn key(&self, text: &str, matches: &ArgMatches) -> Result<Secret, SettingError> {
         Reader { matches }.backend_key(Some(text))
     }
+}
+
+/// OpenAI's administration API.
+#[derive(Debug)]
+pub struct OpenAiAdmin {
+    /// The address up to `/v1`, without a slash at the end.
+    pub base_url: String,
+    pub key: Secret,
+}
+
+/// Returns OpenAI's administration API, if `OPENAI_ADMIN_KEY` is set. It is at the backend's address.
+///
+/// # Errors
+/// An error if the key or the address cannot be used.
+pub fn openai_admin(variables: &Variables) -> anyhow::Result<Option<OpenAiAdmin>> {
+    let set = |name: &str| variables.get(name).filter(|text| !text.trim().is_empty());
+    let Some(key) = set("OPENAI_ADMIN_KEY") else {
+        return Ok(None);
+    };
+    let key = key.trim();
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        anyhow::bail!(
+            "OPENAI_ADMIN_KEY is not accepted: use printable ASCII characters without spaces"
+        );
+    }
+    let url = set(table::OPENAI_BACKEND_URL.variable);
+    let url = server_url(url.as_deref().unwrap_or(OPENAI_URL))
+        .with_context(|| format!("{} is no URL", table::OPENAI_BACKEND_URL.variable))?;
+    Ok(Some(OpenAiAdmin {
+        base_url: format!("{}/v1", url.trim_end_matches("/v1")),
+        key: Secret::new(key),
+    }))
 }
 
 /// A running server that commands administer.

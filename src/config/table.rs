@@ -192,7 +192,7 @@ pub const SETTINGS: [&Setting; 39] = [
 ];
 
 /// Every setting without a flag.
-pub const VARIABLES_ONLY: [VariableOnly; 3] = [
+pub const VARIABLES_ONLY: [VariableOnly; 4] = [
     VariableOnly {
         variables: "HTTPS_PROXY, HTTP_PROXY",
         meaning: "HTTP proxy on the way to an https:// or http:// backend. The names in lower case come first.",
@@ -203,6 +203,11 @@ pub const VARIABLES_ONLY: [VariableOnly; 3] = [
         meaning: "Backends that are reached without the HTTP proxy: * or a list of hosts, addresses and networks, separated by \
                   commas, each with an optional port. A host stands for all names below it, too.",
         accepted: "any list; an entry that is none of these matches no backend",
+    },
+    VariableOnly {
+        variables: "OPENAI_ADMIN_KEY",
+        meaning: "Admin key of OpenAI, with which `llmproxy reconcile` asks for the costs. The server does not read it.",
+        accepted: "printable ASCII characters without spaces",
     },
     VariableOnly {
         variables: "SSL_CERT_FILE",

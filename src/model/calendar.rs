@@ -93,8 +93,8 @@ impl Calendar {
     ///
     /// # Errors
     /// [`TimeError::NotAPeriod`].
-    pub fn parse_period(&self, text: &str, now_ms: i64) -> Result<TimeRange, TimeError> {
-        let (kind, ago) = match text.trim().to_ascii_lowercase().as_str() {
+    pub fn parse_period(&self, given: &str, now_ms: i64) -> Result<TimeRange, TimeError> {
+        let (kind, ago) = match given.trim().to_ascii_lowercase().as_str() {
             "today" => (Period::Day, 0),
             "yesterday" => (Period::Day, 1),
             "week" => (Period::Week, 0),

@@ -3,6 +3,7 @@
 //! itself.
 
 mod calendar;
+mod decimal;
 mod dimension;
 mod key;
 mod limit;
@@ -18,6 +19,7 @@ mod usage;
 mod user;
 
 pub use calendar::{Calendar, Periods};
+pub use decimal::{DecimalError, scaled};
 pub use dimension::{Dimension, DimensionError, Period};
 pub use key::{ApiKey, GivenKeyError, KeyHash, KeyHolder, without_keys};
 pub use limit::{

@@ -22,6 +22,7 @@ pub use compare::{Changes, PriceChange, compare};
 pub use cost::PreparedPrice;
 pub use field::{Field, Stem};
 pub use model_price::ModelPrice;
+pub use names::bases;
 pub use reader::PricesError;
 pub use snapshot::{SnapshotInfo, snapshot, snapshot_info};
 pub use tables::ModelLimits;

@@ -4,6 +4,7 @@ mod booking;
 mod lists;
 mod migration;
 mod price_file;
+mod reconcile;
 mod repricing;
 mod unpriced;
 
