@@ -105,7 +105,7 @@ impl Calendar {
                 let first = format!("{text}-01").parse::<civil::Date>().ok();
                 let is_month = text.len() == "2026-11".len();
                 let not_a_period = || TimeError::NotAPeriod {
-                    value: quoted(text),
+                    value: quoted(given),
                 };
                 let first = first.filter(|_| is_month).ok_or_else(not_a_period)?;
                 let first = midnight(&self.0, first).ok_or_else(not_a_period)?;
