@@ -1,6 +1,6 @@
 //! Packs the relocations of the static binary (16,000 of them: 0.4 MB of the file that a start-up
-//! reads, and an idle server keeps) wherever the C library that is linked in can unpack them; and
-//! tells the program which commit it is built of, for `llmproxy --version`.
+//! reads, and an idle server keeps) wherever the C library that is linked in can unpack them; adds what
+//! runs before Rust's runtime; and tells the program which commit it is built of, for `llmproxy --version`.
 
 use std::{env, path::Path, process::Command};
 
@@ -14,11 +14,25 @@ fn main() {
         // A linker that does not know it warns and goes on.
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
+    report_closed_stdout();
     println!("cargo::rerun-if-env-changed=LLMPROXY_COMMIT");
     // Packagers build without a repository, and say it themselves.
     let given = env::var("LLMPROXY_COMMIT").ok();
     let commit = given.or_else(commit).unwrap_or_default();
     println!("cargo::rustc-env=LLMPROXY_COMMIT={commit}");
+}
+
+/// Links the few lines of C that run before Rust's runtime. They are no library, which a linker would
+/// leave out.
+fn report_closed_stdout() {
+    const SOURCE: &str = "src/native/closed_stdout.c";
+    println!("cargo::rerun-if-changed={SOURCE}");
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
+        return;
+    }
+    for object in cc::Build::new().file(SOURCE).compile_intermediates() {
+        println!("cargo::rustc-link-arg-bins={}", object.display());
+    }
 }
 
 /// Returns the commit of the checkout. It is looked for in release builds only, because others would

@@ -369,3 +369,42 @@ fn non_unicode_arguments_cause_no_panic() {
         assert!(!ran.stderr.contains("panicked"), "{ran:?}");
     }
 }
+
+#[test]
+fn a_closed_standard_output_is_an_error() {
+    let home = home();
+    home.user("alice");
+    let home = home.launched_by("exec >&-; exec");
+    for command in [
+        &["user", "list"][..],
+        &["user", "list", "--json"],
+        &["costs", "--all"],
+        &["price", "list"],
+        &["man"],
+        &["completions", "bash"],
+    ] {
+        let ran = home.cli(command);
+        assert_eq!(ran.code, Some(1), "{command:?}: {ran:?}");
+        assert!(ran.stderr.contains("No space left on device"), "{ran:?}");
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+    }
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_error() {
+    let home = home();
+    home.user("alice");
+    let shell = "set -o pipefail 2>/dev/null; \"$0\" price list | head -n 1";
+    let mut command = home.command(&[]);
+    let binary = command.get_program().to_owned();
+    command = std::process::Command::new("bash");
+    command
+        .args(["-c", shell])
+        .arg(binary)
+        .current_dir(home.path(""));
+    command.env(
+        "DATABASE_URL",
+        format!("sqlite:///{}", home.path("test.db").display()),
+    );
+    assert!(command.status().unwrap().success());
+}
