@@ -4,11 +4,10 @@ use serde_json::{Value, json};
 
 use super::{
     playing::Piece,
-    responses,
+    request::Endpoint,
     script::{ReportedUsage, Script},
-    serve::Endpoint,
     stats::Usage,
-    words::{text_of, tokens_in},
+    words::{contents_of_input, text_of, tokens_in},
 };
 
 const WORDS_MAX: usize = 10_000;
@@ -35,7 +34,7 @@ impl Answer {
         match endpoint {
             Endpoint::Chat => {}
             Endpoint::Completions => contents = vec![&body["prompt"]],
-            Endpoint::Responses => contents = responses::contents(&body["input"]),
+            Endpoint::Responses => contents = contents_of_input(&body["input"]),
         }
         let echo = format!(
             "You said: {}",
@@ -98,9 +97,6 @@ impl Answer {
 
     /// Returns the complete answer in one piece.
     pub(super) fn whole(&self) -> Piece {
-        if self.endpoint == Endpoint::Responses {
-            return responses::whole(self);
-        }
         let object = ["chat.completion", "message"];
         let mut answer = self.envelope(object, &self.opening(&self.text), Some(self.finish));
         let usage = Some(self.usage).filter(|_| self.script.usage != ReportedUsage::None);
@@ -115,9 +111,6 @@ impl Answer {
 
     /// Returns the events of a stream.
     pub(super) fn events(&self, wants_usage: bool) -> Vec<Piece> {
-        if self.endpoint == Endpoint::Responses {
-            return responses::events(self);
-        }
         let own_chunk = match self.script.usage {
             ReportedUsage::AsOpenai | ReportedUsage::Zero | ReportedUsage::EveryChunk => {
                 wants_usage

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     refusal::Refusal,
-    serve::read,
+    request::read,
     stats::{Served, Stats, Usage},
     words::tokens_in,
 };

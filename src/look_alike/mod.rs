@@ -22,6 +22,7 @@ mod answer;
 mod embeddings;
 mod playing;
 mod refusal;
+mod request;
 mod responses;
 mod script;
 mod serve;

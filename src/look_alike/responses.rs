@@ -4,14 +4,6 @@ use serde_json::{Value, json};
 
 use super::{answer::Answer, playing::Piece, script::ReportedUsage};
 
-/// Returns the contents of an input: a text, or a list of messages.
-pub(super) fn contents(input: &Value) -> Vec<&Value> {
-    match input {
-        Value::Array(items) => items.iter().map(|item| &item["content"]).collect(),
-        text => vec![text],
-    }
-}
-
 /// Returns the complete answer in one piece.
 pub(super) fn whole(answer: &Answer) -> Piece {
     Piece {

@@ -24,8 +24,10 @@ use tokio::time::sleep;
 use super::{
     answer::Answer,
     embeddings,
-    playing::play,
+    playing::{Piece, play},
     refusal::Refusal,
+    request::{Endpoint, read},
+    responses,
     script::Script,
     stats::{Served, Stats, Usage},
 };
@@ -53,34 +55,6 @@ impl Backend {
             key,
             stats,
             requests: AtomicU64::new(0),
-        }
-    }
-}
-
-/// Endpoints that answer with text.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Endpoint {
-    Chat,
-    Completions,
-    Responses,
-}
-
-impl Endpoint {
-    /// Returns the member that holds the input.
-    fn input(self) -> &'static str {
-        match self {
-            Self::Chat => "messages",
-            Self::Completions => "prompt",
-            Self::Responses => "input",
-        }
-    }
-
-    /// Returns what ids of its answers begin with.
-    pub(super) fn id_prefix(self) -> &'static str {
-        match self {
-            Self::Chat => "chatcmpl-",
-            Self::Completions => "cmpl-",
-            Self::Responses => "resp_",
         }
     }
 }
@@ -174,23 +148,6 @@ fn model_json(id: &str) -> Value {
     json!({"id": id, "object": "model", "created": 1_715_367_049, "owned_by": "system"})
 }
 
-/// Reads a body that must have a model and the member `input`.
-pub(super) fn read(body: &[u8], input: &str) -> Result<Value, Refusal> {
-    let refuse = |message: String| Refusal::new(400, "", message);
-    let body: Value = serde_json::from_slice(body).map_err(|error| {
-        refuse(format!(
-            "We could not parse the JSON body of your request: {error}"
-        ))
-    })?;
-    if body["model"].as_str().is_none() {
-        return Err(refuse("you must provide a model parameter".to_owned()));
-    }
-    if body[input].is_null() {
-        return Err(refuse(format!("Missing required parameter: '{input}'.")));
-    }
-    Ok(body)
-}
-
 async fn complete(
     endpoint: Endpoint,
     stats: &Arc<Stats>,
@@ -212,12 +169,12 @@ async fn complete(
     let answer = Answer::new(endpoint, &body, &script, id);
     let mut response = HttpResponse::Ok();
     if body["stream"] == true {
-        let mut events = answer.events(body["stream_options"]["include_usage"] == true);
+        let mut events = events_of(&answer, body["stream_options"]["include_usage"] == true);
         events.truncate(script.break_after.unwrap_or(events.len()));
         response.content_type("text/event-stream; charset=utf-8");
         return Ok(response.body(play(events, BodySize::Stream, &script, served)));
     }
-    let mut whole = answer.whole();
+    let mut whole = whole_of(&answer);
     let size = BodySize::Sized(whole.bytes.len() as u64);
     if script.break_after.is_some() {
         // Half an answer reports no usage.
@@ -232,4 +189,18 @@ async fn complete(
     Ok(response
         .content_type("application/json")
         .body(play(pieces, size, &script, served)))
+}
+
+fn whole_of(answer: &Answer) -> Piece {
+    match answer.endpoint {
+        Endpoint::Responses => responses::whole(answer),
+        Endpoint::Chat | Endpoint::Completions => answer.whole(),
+    }
+}
+
+fn events_of(answer: &Answer, wants_usage: bool) -> Vec<Piece> {
+    match answer.endpoint {
+        Endpoint::Responses => responses::events(answer),
+        Endpoint::Chat | Endpoint::Completions => answer.events(wants_usage),
+    }
 }

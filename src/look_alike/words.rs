@@ -28,3 +28,11 @@ pub(super) fn text_of(content: &Value) -> &str {
         other => other.as_str().unwrap_or_default(),
     }
 }
+
+/// Returns the contents of an input: a text, or a list of messages.
+pub(super) fn contents_of_input(input: &Value) -> Vec<&Value> {
+    match input {
+        Value::Array(items) => items.iter().map(|item| &item["content"]).collect(),
+        text => vec![text],
+    }
+}
