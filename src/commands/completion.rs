@@ -185,7 +185,7 @@ mod tests {
             "llmproxy costs sort",
             "user show name",
             "user rename old",
-            "user forbid user",
+            "user forbid who",
             "user add group",
             "group show name",
             "key add name",

@@ -13,6 +13,8 @@ use actix_web::{
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 /// Time in seconds for which a browser may remember an answer; browsers have limits of their own.
 const MAX_AGE_SECONDS: &str = "7200";
+/// The page of this server, which is nobody's API.
+const PAGE: &str = "/";
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
 /// The pages that may call the API, by origin.
@@ -54,8 +56,7 @@ impl CorsOrigins {
     #[must_use]
     pub fn preflight(&self, request: &HttpRequest) -> Option<HttpResponse> {
         let headers = request.headers();
-        // The page of this server is nobody's API.
-        if request.path() == "/"
+        if request.path() == PAGE
             || request.method() != Method::OPTIONS
             || !headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
         {
@@ -82,6 +83,9 @@ impl CorsOrigins {
     /// Lets the page that sent a request read the answer, if it may. What the backend says of other
     /// origins does not count here.
     pub fn allow(&self, request: &HttpRequest, answer: &mut HeaderMap) {
+        if request.path() == PAGE {
+            return;
+        }
         let names: Vec<HeaderName> = answer
             .keys()
             .filter(|name| name.as_str().starts_with("access-control-"))
