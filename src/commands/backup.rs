@@ -20,6 +20,9 @@ pub(super) fn backup(args: &BackupArgs, matches: &ArgMatches) -> anyhow::Result<
     if !database.exists() {
         bail!("there is no database at {database:?}: set DATABASE_URL");
     }
+    if args.file.as_os_str() == "-" {
+        bail!("a backup is written to a file, not to standard output: name one");
+    }
     let contents = backup::write(database, &args.file)?;
     if args.output.json {
         return print_json(&json!({
@@ -69,13 +72,16 @@ pub(super) fn restore(args: &RestoreArgs, matches: &ArgMatches) -> anyhow::Resul
 }
 
 fn description(contents: &BackupContents) -> String {
+    let plural = |count: i64| if count == 1 { "" } else { "s" };
     let newest = contents.newest_ms.map_or_else(String::new, |newest| {
         format!(", the newest of {}", format_seconds(newest))
     });
     format!(
-        "{} users, {} rows{newest}, {}",
+        "{} user{}, {} row{}{newest}, {}",
         grouped(contents.users.unsigned_abs()),
+        plural(contents.users),
         grouped(contents.rows.unsigned_abs()),
+        plural(contents.rows),
         ByteSize::b(contents.bytes).display().iec()
     )
 }

@@ -121,22 +121,32 @@ fn candidates(arg: &Arg, command: &str, parent: &str) -> Option<ArgValueCandidat
 fn users() -> Vec<CompletionCandidate> {
     let list = database().and_then(|context| context.run(ListUsers::default()).ok());
     let users = list.map_or_else(Vec::new, |list| list.users);
-    let names = users.into_iter().map(|user| user.username);
-    names.map(CompletionCandidate::new).collect()
+    candidates_of(users.into_iter().map(|user| user.username))
 }
 
 fn groups() -> Vec<CompletionCandidate> {
     let list = database().and_then(|context| context.run(ListGroups::default()).ok());
     let groups = list.map_or_else(Vec::new, |list| list.groups);
-    let names = groups.into_iter().map(|group| group.name);
-    names.map(CompletionCandidate::new).collect()
+    candidates_of(groups.into_iter().map(|group| group.name))
 }
 
 fn models() -> Vec<CompletionCandidate> {
     let list = database().and_then(|context| context.run(ListPrices::default()).ok());
     let prices = list.map_or_else(Vec::new, |list| list.prices);
-    let names = prices.into_iter().map(|price| price.model);
-    names.map(CompletionCandidate::new).collect()
+    candidates_of(prices.into_iter().map(|price| price.model))
+}
+
+/// Returns the names that a shell can put into a line as they are. It does not quote them, and a name
+/// such as `$(command)` would be run.
+fn candidates_of(names: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
+    let is_plain = |name: &String| {
+        let plain = |c: char| c.is_alphanumeric() || "-_.:/@+,%".contains(c);
+        !name.starts_with('-') && name.chars().all(plain)
+    };
+    names
+        .filter(is_plain)
+        .map(CompletionCandidate::new)
+        .collect()
 }
 
 /// Opens the database that commands would use. Nothing is said if there is none, because a shell would
@@ -162,6 +172,28 @@ fn database() -> Option<AdminContext> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_a_shell_would_read_are_left_out() {
+        let names = [
+            "bob",
+            "a.b@c",
+            "Zoë",
+            "a b",
+            "x$(touch y)",
+            "`id`",
+            "a;b",
+            "o'neil",
+            "-f",
+            "a*",
+        ];
+        let found = candidates_of(names.into_iter().map(str::to_owned));
+        let found: Vec<String> = found
+            .iter()
+            .map(|found| found.get_value().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(found, ["bob", "a.b@c", "Zoë"]);
+    }
 
     #[test]
     fn every_choice_of_the_command_line_can_be_completed() {

@@ -1,6 +1,6 @@
 //! `llmproxy prune` and `llmproxy db …`.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::bail;
 use bytesize::ByteSize;
@@ -25,6 +25,8 @@ use crate::{
     },
 };
 
+/// The least age, as of RETENTION.
+const MIN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Free space that is worth a word.
 const MUCH_FREE_BYTES: u64 = 1024 * 1024;
 
@@ -35,6 +37,13 @@ pub(super) fn prune(args: &PruneArgs, matches: &ArgMatches) -> anyhow::Result<()
             args.older_than
         ))
     })?;
+    if age < MIN_AGE {
+        return Err(WrongUsage(format!(
+            "--older-than {:?} is less than a day",
+            args.older_than
+        ))
+        .into());
+    }
     let calendar = args.zone.calendar(matches)?;
     let location = args.database.path(matches)?;
     let store = Store::open(&location, IfMissing::Refuse)?;

@@ -13,7 +13,9 @@ use anyhow::{Context, bail};
 use clap::ArgMatches;
 use comfy_table::Table;
 
-use super::{WrongUsage, check::backend::Probe, note, print, read_secret_line, tables};
+use super::{
+    WrongUsage, check::backend::Probe, hidden_input, note, print, read_secret_line, tables,
+};
 use crate::{
     admin::{AdminContext, GenerateKey, PriceFile, Today},
     cli::{DEFAULT_ENV_FILE, start::InitArgs},
@@ -23,7 +25,10 @@ use crate::{
     },
     model::{Calendar, Secret, UserName},
     proxy::backend::HttpProxy,
-    store::{IfMissing, Store, keys::IssuedKey},
+    store::{
+        IfMissing, Store,
+        keys::{IssuedKey, KeyStorage},
+    },
 };
 
 /// Time that connecting may take.
@@ -57,12 +62,20 @@ pub(super) fn run(
     write_private(path, &text(&config, &key))
         .with_context(|| format!("cannot write \"{shown}\""))?;
     note(&format!("wrote \"{shown}\", which only you can read"));
+    if variables.get("OPENAI_API_KEY").is_some() {
+        note("the variable OPENAI_API_KEY is set, and goes before the file: unset it for `serve`");
+    }
     let user = match user {
         None if is_asking => ask_for_user()?,
         user => user,
     };
     if let Some(user) = user {
-        let issued = add_user(&config, user)?;
+        let name = user.as_str().to_owned();
+        let issued = add_user(&config, user).with_context(|| {
+            format!(
+                "the settings are written, but there is no user {name:?}; try `llmproxy user add`"
+            )
+        })?;
         print_key(&issued)?;
     }
     let option = if path == Path::new(DEFAULT_ENV_FILE) {
@@ -88,11 +101,14 @@ fn ask_for_key(
     variables: &Variables,
 ) -> anyhow::Result<Secret> {
     for tries in 1.. {
-        let key = rpassword::prompt_password(format!(
+        let key = hidden_input::ask(&format!(
             "Key for {} (not shown; empty for a backend without keys): ",
             config.backend_url
-        ))
-        .context("cannot read the key from the terminal")?;
+        ));
+        let key = match key {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => break,
+            key => key.context("cannot read the key from the terminal")?,
+        };
         let key = match args.settings.key(&key, matches) {
             Ok(key) => key,
             Err(error) if tries < MAX_TRIES => {
@@ -189,7 +205,10 @@ fn text(config: &InitConfig, key: &Secret) -> String {
     set("OPENAI_API_KEY", key.expose());
     let backend = config.backend_url.to_string();
     if backend.trim_end_matches('/') != OPENAI_URL {
-        set("OPENAI_BACKEND_URL", &backend);
+        set(config.backend_url.variable, &backend);
+    }
+    if config.key_storage == KeyStorage::Hashed {
+        set("STORE_KEYS", "hashed");
     }
     if let Some(database) = &config.own_database_url {
         set("DATABASE_URL", database);

@@ -10,6 +10,7 @@ mod db;
 mod demo;
 mod generate;
 mod group;
+mod hidden_input;
 mod http;
 mod import;
 mod init;

@@ -64,7 +64,7 @@ pub(super) fn run(
         statement.keep_days(first, last);
     }
     let Some((first, last)) = statement.days else {
-        bail!("there is no day in it, or none of the month");
+        bail!("there is no line in it, or none of the month that --month names");
     };
     let target = Target::open(&args.target, matches, variables, IfMissing::Refuse)?;
     let ledger = ledger(&target, first, last)?;

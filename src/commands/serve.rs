@@ -86,6 +86,9 @@ pub(super) fn serve_with(
         Some((certificate, key)) => Some(ServerCertificate::read(certificate, key)?),
         None => None,
     };
+    if let Some(warning) = tls.as_ref().and_then(|tls| tls.warning()) {
+        log::warn!("{warning}");
+    }
     let store = Store::open_for_server(&config.database)?;
     if config.key_storage == KeyStorage::Hashed {
         warn_of_clear_keys(&store)?;

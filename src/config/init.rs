@@ -45,9 +45,18 @@ impl InitSettings {
         let read = Reader { matches };
         let setting = &table::OPENAI_BACKEND_URL;
         let text = or_default(&self.openai_backend_url, setting);
+        // As for the server, which refuses both at once.
+        let is_default = text == setting.default;
         let database_url = or_default(&self.database.database_url, &table::DATABASE_URL);
         Ok(InitConfig {
-            backend_url: read.value(setting, text, |text| text.parse().ok())?,
+            backend_url: match variables.get(table::OPENAI_BASE_URL.variable) {
+                Some(base) if is_default && !base.trim().is_empty() => {
+                    read.value(&table::OPENAI_BASE_URL, &base, |text| {
+                        BackendUrl::of_base(text).ok()
+                    })?
+                }
+                _ => read.value(setting, text, |text| text.parse().ok())?,
+            },
             database: self.database.path(matches)?,
             own_database_url: (database_url != table::DATABASE_URL.default)
                 .then(|| database_url.to_owned()),

@@ -38,6 +38,8 @@ impl CorsOrigins {
             let origin = url.origin();
             // A browser sends an origin without a path, and a default port not at all.
             let is_origin = origin.is_tuple()
+                && matches!(url.scheme(), "http" | "https")
+                && !url.host_str().unwrap_or_default().contains('*')
                 && matches!(url.path(), "" | "/")
                 && url.query().is_none()
                 && url.fragment().is_none()
@@ -146,6 +148,8 @@ mod tests {
             ("https://a.example/app", None),
             ("https://user@a.example", None),
             ("null", None),
+            ("http://*.example", None),
+            ("ftp://a.example", None),
             ("file:///", None),
         ] {
             assert_eq!(CorsOrigins::parse(text), read, "{text}");

@@ -85,6 +85,10 @@ pub(super) fn read(json: &str) -> Result<Statement, StatementError> {
     } else {
         vec![parse(json)?]
     };
+    if pages.last().is_some_and(|page| page.has_more) {
+        let problem = "it is one page of several: put all of them into a list";
+        return Err(StatementError::Json(problem.to_owned()));
+    }
     let mut entries = pages.iter().flat_map(|page| &page.data);
     let has_amounts =
         entries.any(|bucket| bucket.results.iter().any(|entry| entry.amount.is_some()));

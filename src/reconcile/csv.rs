@@ -26,7 +26,6 @@ struct Columns {
 pub(super) fn read(text: &str) -> Result<Statement, StatementError> {
     let mut reader = ReaderBuilder::new()
         .delimiter(delimiter(text))
-        .flexible(true)
         .from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| at(&error))?.clone();
     let (kind, columns) = columns(&header)?;
@@ -82,8 +81,13 @@ fn add_costs(
     if !currency.is_empty() && !currency.eq_ignore_ascii_case("usd") {
         return Err(StatementError::Currency(currency.to_owned()));
     }
-    let nano_usd = scaled(text, NANO_PLACES)
-        .map_err(|_| row.wrong(columns.amount.unwrap_or(0), "amount_value", "is no amount"))?;
+    let nano_usd = scaled(text, NANO_PLACES).map_err(|_| {
+        row.wrong(
+            columns.amount.unwrap_or(0),
+            "amount_value",
+            "is no amount with a decimal point",
+        )
+    })?;
     let figures = Figures {
         nano_usd,
         ..Figures::default()
@@ -157,7 +161,8 @@ impl Row {
             return Ok(None);
         }
         // A spreadsheet may have made 12.0 of 12.
-        let number = scaled(text, 0).ok().filter(|number| *number >= 0);
+        let whole = text.strip_suffix(".0").unwrap_or(text);
+        let number = whole.parse::<i64>().ok().filter(|number| *number >= 0);
         let place = column.unwrap_or(0);
         number
             .map(Some)

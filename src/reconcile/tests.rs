@@ -86,8 +86,16 @@ fn wrong_files_say_what_and_where() {
             "line 3: input_tokens \"-5\" is no number",
         ),
         (
+            "start_time,input_tokens\n1,2\n1\n",
+            "found record with 1 field",
+        ),
+        (
+            "start_time,input_tokens\n1,1.5\n",
+            "line 2: input_tokens \"1.5\" is no number",
+        ),
+        (
             "start_time,amount_value\n1,abc\n",
-            "line 2: amount_value \"abc\" is no amount",
+            "line 2: amount_value \"abc\" is no amount with a decimal point",
         ),
         ("{\"data\":3}", "it is no answer of OpenAI's"),
         ("", "it has the columns "),

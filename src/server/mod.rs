@@ -9,6 +9,7 @@ mod pages;
 mod ready;
 mod systemd;
 mod tls;
+mod validity;
 
 use std::{
     io,

@@ -29,10 +29,15 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{FLUSH_GRACE_SECONDS, KEEP_ALIVE, Listening, watch_client};
+use super::{FLUSH_GRACE_SECONDS, KEEP_ALIVE, Listening, validity, watch_client};
+use crate::model::{format_seconds, now_ms};
 
 /// Interval at which the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// Time before the end of a certificate from which on it is warned of.
+const NEAR_MS: i64 = 14 * 24 * 60 * 60 * 1000;
+/// Handshakes that a worker may have at once.
+const MAX_HANDSHAKES: usize = 10_000;
 /// Connections that may wait to be accepted, as without TLS.
 const BACKLOG: i32 = 1024;
 
@@ -93,6 +98,26 @@ impl ServerCertificate {
         Ok(Arc::new(Self { current, config }))
     }
 
+    /// Returns the end of the certificate's validity in Unix milliseconds, if it can be read.
+    #[must_use]
+    pub fn end_ms(&self) -> Option<i64> {
+        end_of(&self.current.certified.load())
+    }
+
+    /// Returns what is wrong with the end of the certificate, if it is past or near.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let end_ms = self.end_ms()?;
+        let path = self.path().display();
+        let end = format_seconds(end_ms);
+        if end_ms <= now_ms() {
+            return Some(format!(
+                "the certificate {path} has expired at {end}: clients refuse it"
+            ));
+        }
+        (end_ms - now_ms() < NEAR_MS).then(|| format!("the certificate {path} expires at {end}"))
+    }
+
     /// Returns the path of the certificate.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -132,6 +157,17 @@ fn certified_key(certificate: &Path, key: &Path) -> Result<CertifiedKey, Certifi
     }
 }
 
+fn end_of(certified: &CertifiedKey) -> Option<i64> {
+    certified
+        .cert
+        .first()
+        .and_then(|first| validity::end_ms(first))
+}
+
+fn is_past(certified: &CertifiedKey) -> bool {
+    end_of(certified).is_some_and(|end_ms| end_ms <= now_ms())
+}
+
 /// Times at which the two files were changed last.
 type Modified = [Option<SystemTime>; 2];
 
@@ -157,6 +193,12 @@ fn follow(current: &Arc<Current>, mut read_at: Modified) {
                 }
                 read_at = now;
                 match certified_key(&current.certificate, &current.key) {
+                    Ok(certified) if is_past(&certified) && !is_past(&current.certified.load()) => {
+                        log::error!(
+                            "tls: the changed certificate has expired, the old one stays: path={:?}",
+                            current.certificate
+                        );
+                    }
                     Ok(certified) => {
                         current.certified.store(Arc::new(certified));
                         log::info!("tls: read the changed certificate: path={:?}", current.certificate);
@@ -191,6 +233,8 @@ where
     S::Service: 'static,
     B: MessageBody + 'static,
 {
+    // Half-open handshakes of strangers must not keep others waiting; each ends after 3 s.
+    actix_tls::accept::max_concurrent_tls_connect(MAX_HANDSHAKES);
     let mut server = Server::build()
         .shutdown_timeout(FLUSH_GRACE_SECONDS)
         .disable_signals();

@@ -46,6 +46,17 @@ impl Compared {
 /// # Errors
 /// If the database fails.
 pub fn hourly_sums(connection: &Connection) -> Result<Compared, StoreError> {
+    hourly_sums_before(connection, i64::MAX)
+}
+
+/// Compares the sums of hours that begin before a time.
+///
+/// # Errors
+/// If the database fails.
+pub(super) fn hourly_sums_before(
+    connection: &Connection,
+    before_ms: i64,
+) -> Result<Compared, StoreError> {
     // Where rows were deleted, the sums are all there is.
     let since_ms = Pruned::read(connection)?.map_or(i64::MIN, |pruned| pruned.before_ms);
     let of_row: Vec<String> = measures::of_row()
@@ -54,6 +65,7 @@ pub fn hourly_sums(connection: &Connection) -> Result<Compared, StoreError> {
     let from_rows = format!(
         "SELECT started_at_ms / 3600000 - (started_at_ms % 3600000 < 0), user_id, {} AS key, endpoint, model, {} \
          FROM usage_logs WHERE id <= (SELECT last_id FROM usage_rollup) AND +started_at_ms >= {since_ms} \
+         AND +started_at_ms < {before_ms} \
          GROUP BY 1, 2, 3, 4, 5",
         measures::KEY_OF_ROW,
         of_row.join(", ")
@@ -63,6 +75,7 @@ pub fn hourly_sums(connection: &Connection) -> Result<Compared, StoreError> {
         .collect();
     let from_sums = format!(
         "SELECT hour, user_id, key_id, endpoint, model, {} FROM usage_hourly WHERE hour >= {since_ms} / 3600000 \
+         AND hour < {before_ms} / 3600000 \
          GROUP BY 1, 2, 3, 4, 5",
         columns.join(", ")
     );

@@ -28,6 +28,15 @@ pub enum BackupError {
     Damaged { path: PathBuf, problem: String },
     #[error("a server or another program has {path:?} open: stop it first, and try again")]
     InUse { path: PathBuf },
+    #[error("{path:?} is no database of llmproxy")]
+    NotOurs { path: PathBuf },
+    #[error(
+        "{path:?} is not replaced, because it {problem}: move it away, with its -wal and -shm, and try again"
+    )]
+    InTheWay {
+        path: PathBuf,
+        problem: &'static str,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -103,11 +112,28 @@ fn copy_into(database: &Path, partial: &Path) -> Result<(), BackupError> {
 /// # Errors
 /// [`BackupError::Damaged`], or if it is no database of llmproxy.
 pub fn check(path: &Path) -> Result<BackupContents, BackupError> {
+    check_copy(path).map_err(|error| match error {
+        BackupError::Store(StoreError::Damaged { path, reason }) => BackupError::Damaged {
+            path,
+            problem: reason,
+        },
+        BackupError::Store(StoreError::Foreign { path } | StoreError::NotADatabase { path }) => {
+            BackupError::NotOurs { path }
+        }
+        other => other,
+    })
+}
+
+fn check_copy(path: &Path) -> Result<BackupContents, BackupError> {
     let unreadable = |reason| BackupError::Read {
         path: path.into(),
         reason,
     };
-    let bytes = fs::metadata(path).map_err(unreadable)?.len();
+    let file = fs::metadata(path).map_err(unreadable)?;
+    if file.is_dir() {
+        return Err(unreadable(io::ErrorKind::IsADirectory.into()));
+    }
+    let bytes = file.len();
     // A copy that was made by other means may have a write-ahead log beside it, which only a
     // connection that may write can read.
     let connection = Connection::open_with_flags(path, open_flags())
@@ -172,6 +198,10 @@ impl ExclusiveDatabase {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 BackupError::InUse { path: path.clone() }
             }
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => BackupError::InTheWay {
+                path: path.clone(),
+                problem: "is damaged, or no database",
+            },
             _ => StoreError::from_sqlite(&path, &error).into(),
         };
         connection
@@ -193,6 +223,17 @@ impl ExclusiveDatabase {
                 connection.execute_batch("BEGIN EXCLUSIVE; COMMIT")
             });
         taken.map_err(in_use)?;
+        let has_tables: bool = connection
+            .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| {
+                row.get(0)
+            })
+            .map_err(in_use)?;
+        if has_tables && migrate::version_of_ours(&connection, &path).is_err() {
+            return Err(BackupError::InTheWay {
+                path,
+                problem: "is another program's, or of a newer llmproxy",
+            });
+        }
         Ok(Self { connection, path })
     }
 
@@ -236,6 +277,16 @@ impl ExclusiveDatabase {
         self.connection
             .pragma_update(None, "journal_mode", "WAL")
             .map_err(explain)?;
+        // It holds keys now, whatever it held before.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let private = fs::Permissions::from_mode(0o600);
+            fs::set_permissions(&self.path, private).map_err(|reason| BackupError::Write {
+                path: self.path.clone(),
+                reason,
+            })?;
+        }
         Ok(())
     }
 

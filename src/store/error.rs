@@ -85,6 +85,14 @@ pub enum StoreError {
         "no request has this id; `llmproxy log` lists the last ones, of which refused ones are kept for a while only"
     )]
     UnknownRequest,
+    #[error(
+        "rows were deleted by the days of {zone:?} before, and TIME_ZONE is {time_zone:?}: days would lose what they begin with; set TIME_ZONE={zone} for this command"
+    )]
+    PrunedByOtherZone { zone: String, time_zone: String },
+    #[error(
+        "nothing was deleted, because old rows and their sums differ, and only the sums would be left: `llmproxy db check` says where"
+    )]
+    SumsDiffer,
     #[error("no price was set for {:?}; `llmproxy price list` shows all", shown(.model))]
     NoSetPrice { model: String },
     #[error("cannot read {path:?}: {reason}")]
@@ -149,6 +157,10 @@ impl StoreError {
                 Self::ReadOnly { path, reason }
             }
             Some(ErrorCode::DiskFull) => Self::DiskFull { path },
+            Some(ErrorCode::SystemIoFailure) => Self::Unavailable {
+                path,
+                reason: format!("{reason}; the disk is full or fails"),
+            },
             _ => Self::Unavailable { path, reason },
         }
     }

@@ -6,7 +6,7 @@ use std::{thread, time::Duration};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    StoreError,
+    StoreError, audit,
     ledger::sum_up_all,
     pruned::{Pruned, cut_hours},
     sqlite::in_transaction,
@@ -57,7 +57,17 @@ pub fn plan(
     calendar: &Calendar,
     before_ms: i64,
 ) -> Result<PrunePlan, StoreError> {
+    if let Some(zone) = Pruned::other_zone(connection, calendar, before_ms)? {
+        return Err(StoreError::PrunedByOtherZone {
+            zone,
+            time_zone: calendar.zone_name().to_owned(),
+        });
+    }
     sum_up_all(connection)?;
+    let different = audit::hourly_sums_before(connection, before_ms)?.different;
+    if different > 0 {
+        return Err(StoreError::SumsDiffer);
+    }
     let first_ms: Option<i64> = connection
         .query_row(FIRST, [], |row| row.get(0))
         .optional()?

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Calendar, Period, TimeRange};
 
 const MS_PER_HOUR: i64 = 3_600_000;
+const MS_PER_YEAR: i64 = 366 * 24 * MS_PER_HOUR;
 // Index: the primary key of settings.
 const READ: &str = "SELECT value FROM settings WHERE name = 'pruned'";
 const WRITE: &str = "INSERT OR REPLACE INTO settings (name, value) VALUES ('pruned', ?1)";
@@ -30,6 +31,25 @@ impl Pruned {
             .optional()?;
         // A text that somebody else has put there means nothing here.
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// Returns the zone by which rows were deleted before, if going on by another one would leave days
+    /// without the rows that they begin with.
+    pub(super) fn other_zone(
+        connection: &Connection,
+        calendar: &Calendar,
+        before_ms: i64,
+    ) -> rusqlite::Result<Option<String>> {
+        let Some(earlier) = Self::read(connection)? else {
+            return Ok(None);
+        };
+        if earlier.zone == calendar.zone_name() {
+            return Ok(None);
+        }
+        let year_before_ms = before_ms - MS_PER_YEAR;
+        let cuts = |calendar: &Calendar| !cut_hours(calendar, year_before_ms, before_ms).is_empty();
+        let earlier_cuts = Calendar::of_zone(&earlier.zone).is_some_and(|earlier| cuts(&earlier));
+        Ok((earlier_cuts || cuts(calendar)).then_some(earlier.zone))
     }
 
     /// Notes what is going to be deleted, beside what was deleted before.

@@ -88,7 +88,7 @@ fn a_backup_of_a_busy_server_is_restored_when_it_has_stopped() {
             }
         });
         let copied = done(&proxy, &["backup", &name]);
-        assert!(copied.contains("1 users, "), "{copied}");
+        assert!(copied.contains("1 user, "), "{copied}");
         busy.join().unwrap();
     });
     let mode = file.metadata().unwrap().permissions().mode();
@@ -139,7 +139,7 @@ fn what_is_no_good_backup_is_not_restored() {
     std::fs::write(&name, &bytes).unwrap();
     for (file, said) in [
         (name.as_str(), "damaged"),
-        ("/dev/null", "llmproxy did not make"),
+        ("/dev/null", "is no database of llmproxy"),
         ("no-such-file", "No such file"),
         ("/", "Is a directory"),
     ] {

@@ -70,11 +70,18 @@ pub(super) fn run(
     matches: &ArgMatches,
     variables: &Variables,
 ) -> anyhow::Result<()> {
-    let config = Config::from_settings(&args.settings, matches, variables)?;
     let mut checks = surroundings::env_file(variables);
-    checks.extend(backend::check(&config));
-    checks.extend(database::check(&config));
-    checks.extend(surroundings::doors(&config));
+    match Config::from_settings(&args.settings, matches, variables) {
+        Ok(config) => {
+            checks.extend(backend::check(&config));
+            checks.extend(database::check(&config));
+            checks.extend(surroundings::doors(&config));
+        }
+        // Without it nothing else can be looked at.
+        Err(error) => {
+            checks.push(Finding::new("settings", Verdict::Failed, error.to_string()));
+        }
+    }
     let count = |verdict| {
         checks
             .iter()

@@ -10,6 +10,7 @@ use std::{
 use super::{Finding, Verdict};
 use crate::{
     config::{Config, env_file::Variables, unknown_names},
+    model::now_ms,
     server::ServerCertificate,
 };
 
@@ -54,10 +55,16 @@ pub(super) fn doors(config: &Config) -> Vec<Finding> {
     let mut findings = vec![port(config)];
     if let Some((certificate, key)) = &config.tls_files {
         findings.push(match ServerCertificate::read(certificate, key) {
-            Ok(read) => {
-                let message = format!("{} and its key can be used", read.path().display());
-                Finding::new("certificate", Verdict::Ok, message)
-            }
+            Ok(read) => match (read.warning(), read.end_ms()) {
+                (Some(warning), Some(end_ms)) if end_ms <= now_ms() => {
+                    Finding::new("certificate", Verdict::Failed, warning)
+                }
+                (Some(warning), _) => Finding::new("certificate", Verdict::Warning, warning),
+                (None, _) => {
+                    let message = format!("{} and its key can be used", read.path().display());
+                    Finding::new("certificate", Verdict::Ok, message)
+                }
+            },
             Err(error) => Finding::new("certificate", Verdict::Failed, error.to_string()),
         });
     }
