@@ -52,8 +52,8 @@ pub(super) fn ask(host: &str, port: u16, has_tls: bool) -> io::Result<()> {
     if answer.contains(HEALTHY) {
         return Ok(());
     }
-    let answer = String::from("something else answers there");
-    Err(io::Error::new(ErrorKind::InvalidData, answer))
+    let problem = "something else answers there";
+    Err(io::Error::new(ErrorKind::InvalidData, problem))
 }
 
 /// Returns the address at which a server that listens on every network is reached from here.

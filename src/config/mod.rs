@@ -634,6 +634,22 @@ mod tests {
     }
 
     #[test]
+    fn the_services_settings_have_known_names() {
+        let file = include_str!("../../contrib/systemd/llmproxy.env");
+        let names = file.lines().filter_map(|line| {
+            let (name, _) = line.trim_start_matches('#').split_once('=')?;
+            (!name.contains(' ')).then_some(name)
+        });
+        let known = |name: &str| {
+            table::SETTINGS
+                .iter()
+                .any(|setting| setting.variable == name)
+        };
+        assert_eq!(names.clone().find(|name| !known(name)), None);
+        assert!(names.count() > 3);
+    }
+
+    #[test]
     fn env_example_lists_every_setting_with_its_default() {
         let example = include_str!("../../.env.example");
         for setting in table::SETTINGS {
