@@ -33,6 +33,14 @@ bench:
 fuzz seconds="15":
     fuzz/run {{ seconds }}
 
+# Builds archives, packages, bills of materials and checksums of both architectures into target/dist/.
+release *architectures:
+    contrib/release {{ architectures }}
+
+# Installs, runs and upgrades the Debian package in a bare Debian. Needs root and a release build.
+packages:
+    .ci/packages
+
 # Runs all that a change must pass.
 ci:
     .ci/run

@@ -81,6 +81,13 @@ pub enum Command {
     #[command(after_long_help = start::CHECK_EXAMPLES)]
     Check(Box<start::CheckArgs>),
 
+    /// Ask the server on this machine whether it serves
+    ///
+    /// It asks for /health where HOST and PORT say, and by TLS if TLS_CERT_FILE is set. The exit code
+    /// is 1 if no answer comes within seconds. It is for health checks of containers without curl.
+    #[command(after_long_help = start::HEALTH_EXAMPLES)]
+    Health(start::HealthArgs),
+
     /// Add, list, rename, rotate, forbid and delete users
     ///
     /// The commands work on the database file, whether the server runs or not. A running server

@@ -3,7 +3,7 @@
 use clap::{Args, ValueHint};
 
 use super::output::ListOutputArgs;
-use crate::config::{InitSettings, ServeSettings};
+use crate::config::{InitSettings, ListenSettings, ServeSettings};
 
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -45,6 +45,12 @@ pub struct CheckArgs {
     pub settings: Box<ServeSettings>,
 }
 
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    #[command(flatten)]
+    pub listen: ListenSettings,
+}
+
 pub const DEMO_EXAMPLES: &str = "\
 Examples:
   llmproxy demo
@@ -60,3 +66,8 @@ pub const CHECK_EXAMPLES: &str = "\
 Examples:
   llmproxy check
   llmproxy --env-file /etc/llmproxy.env check --strict";
+
+pub const HEALTH_EXAMPLES: &str = "\
+Examples:
+  llmproxy health
+  llmproxy --env-file /etc/llmproxy.env health";

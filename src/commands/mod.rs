@@ -10,6 +10,7 @@ mod db;
 mod demo;
 mod generate;
 mod group;
+mod health;
 mod hidden_input;
 mod http;
 mod import;
@@ -63,6 +64,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
             init::run(&args, &path, matches, variables)
         }
         Command::Check(args) => check::run(&args, matches, variables),
+        Command::Health(args) => health::run(&args, matches),
         Command::User(command) => match command {
             UserCommand::Add(args) => user::add(&args, matches, variables),
             UserCommand::List(args) => user::list(&args, matches, variables),

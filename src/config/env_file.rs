@@ -74,13 +74,17 @@ impl Variables {
         self.path.as_deref()
     }
 
-    /// Returns a warning if others than the owner may read the file and it has a secret.
+    /// Returns a warning if others than the owner may read the file and it has a secret. One group may
+    /// read a file of root's: this is how a service that runs as another user gets its secrets.
     #[must_use]
     pub fn exposure(&self) -> Option<String> {
         let path = self.path.as_deref()?;
         let has = |name: &&str| self.in_file(name).is_some_and(|value| !value.is_empty());
         let secret = SECRETS.iter().find(|name| has(name))?;
         let mode = readable_by_others(path)?;
+        if mode & 0o004 == 0 && is_lent_to_a_group(path) {
+            return None;
+        }
         let path = path.display();
         Some(format!(
             "others can read {path}, which holds {secret} (mode {mode:04o}): chmod 600 {path}"
@@ -114,6 +118,18 @@ pub fn readable_by_others(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
     (mode & 0o044 != 0).then_some(mode)
+}
+
+/// Returns whether root owns a file and has given it to a group other than its own.
+#[cfg(unix)]
+fn is_lent_to_a_group(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).is_ok_and(|file| file.uid() == 0 && file.gid() != 0)
+}
+
+#[cfg(not(unix))]
+fn is_lent_to_a_group(_: &Path) -> bool {
+    false
 }
 
 /// Other systems have no modes.

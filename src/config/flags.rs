@@ -99,28 +99,8 @@ pub struct ServeSettings {
     #[arg(long, env = table::EXTRA_ENDPOINTS.variable, hide_env_values = true, value_name = "PATHS", help_heading = BACKEND)]
     pub(super) extra_endpoints: Option<String>,
 
-    /// Address to listen on
-    ///
-    /// 127.0.0.1 is this machine only, 0.0.0.0 every IPv4 network, :: every network.
-    #[arg(long, env = table::HOST.variable, hide_env_values = true, default_value = table::HOST.default, value_name = "ADDRESS", help_heading = SERVER)]
-    pub(super) host: String,
-
-    /// Port to listen on
-    ///
-    /// 0 takes any free port; the log names it.
-    #[arg(long, env = table::PORT.variable, hide_env_values = true, default_value = table::PORT.default, value_name = "PORT", help_heading = SERVER)]
-    pub(super) port: String,
-
-    /// Certificate to speak TLS with
-    ///
-    /// With it and TLS_KEY_FILE the port speaks https:// only, TLS 1.2 or newer. The files are read
-    /// again within seconds when they change.
-    #[arg(long, env = table::TLS_CERT_FILE.variable, hide_env_values = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = SERVER)]
-    pub(super) tls_cert_file: Option<std::path::PathBuf>,
-
-    /// Private key of the certificate
-    #[arg(long, env = table::TLS_KEY_FILE.variable, hide_env_values = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = SERVER)]
-    pub(super) tls_key_file: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    pub(super) listen: ListenSettings,
 
     /// Web pages whose programs may call the API from a browser
     ///
@@ -257,6 +237,33 @@ impl fmt::Debug for ServeSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServeSettings").finish_non_exhaustive()
     }
+}
+
+/// Where the server listens, for itself and for those who ask it.
+#[derive(Debug, Args)]
+pub struct ListenSettings {
+    /// Address to listen on
+    ///
+    /// 127.0.0.1 is this machine only, 0.0.0.0 every IPv4 network, :: every network.
+    #[arg(long, env = table::HOST.variable, hide_env_values = true, default_value = table::HOST.default, value_name = "ADDRESS", help_heading = SERVER)]
+    pub(super) host: String,
+
+    /// Port to listen on
+    ///
+    /// 0 takes any free port; the log names it.
+    #[arg(long, env = table::PORT.variable, hide_env_values = true, default_value = table::PORT.default, value_name = "PORT", help_heading = SERVER)]
+    pub(super) port: String,
+
+    /// Certificate to speak TLS with
+    ///
+    /// With it and TLS_KEY_FILE the port speaks https:// only, TLS 1.2 or newer. The files are read
+    /// again within seconds when they change.
+    #[arg(long, env = table::TLS_CERT_FILE.variable, hide_env_values = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = SERVER)]
+    pub(super) tls_cert_file: Option<std::path::PathBuf>,
+
+    /// Private key of the certificate
+    #[arg(long, env = table::TLS_KEY_FILE.variable, hide_env_values = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = SERVER)]
+    pub(super) tls_key_file: Option<std::path::PathBuf>,
 }
 
 /// Settings of `llmproxy init` as written.

@@ -16,8 +16,8 @@ use clap::{ArgMatches, Args, FromArgMatches, builder::Resettable};
 use ipnet::IpNet;
 
 pub use flags::{
-    AccountSettings, DatabaseSettings, InitSettings, KeySettings, PriceSettings, ServeSettings,
-    TargetSettings, ZoneSettings,
+    AccountSettings, DatabaseSettings, InitSettings, KeySettings, ListenSettings, PriceSettings,
+    ServeSettings, TargetSettings, ZoneSettings,
 };
 pub use init::{InitConfig, OPENAI_URL};
 pub use reader::SettingError;
@@ -149,9 +149,9 @@ impl Config {
                 &table::OPENAI_PROJECT_ID,
                 settings.openai_project_id.as_deref(),
             )?,
-            host: read.host(&settings.host)?,
-            port: read.value(&table::PORT, &settings.port, |text| text.parse().ok())?,
-            tls_files: tls_files(settings, &read)?,
+            host: settings.listen.host(&read)?,
+            port: settings.listen.port(&read)?,
+            tls_files: settings.listen.tls_files(&read)?,
             cors: given(settings.cors_origins.as_deref())
                 .map(|text| read.value(&table::CORS_ORIGINS, text, CorsOrigins::parse))
                 .transpose()?,
@@ -283,25 +283,51 @@ fn backend_url(settings: &ServeSettings, read: &Reader<'_>) -> Result<BackendUrl
     }
 }
 
-/// Returns the files of the certificate and of its key, which make no sense without each other.
-fn tls_files(
-    settings: &ServeSettings,
-    read: &Reader<'_>,
-) -> Result<Option<(PathBuf, PathBuf)>, SettingError> {
-    let given = |path: &Option<PathBuf>| path.clone().filter(|path| !path.as_os_str().is_empty());
-    let (certificate, key) = (&table::TLS_CERT_FILE, &table::TLS_KEY_FILE);
-    let missing = |has: &table::Setting, lacks: &table::Setting| {
-        let problem = format!("{} is missing; TLS needs both", lacks.variable);
-        read.error(has.variable, None, problem)
-    };
-    match (
-        given(&settings.tls_cert_file),
-        given(&settings.tls_key_file),
-    ) {
-        (None, None) => Ok(None),
-        (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
-        (Some(_), None) => Err(missing(certificate, key)),
-        (None, Some(_)) => Err(missing(key, certificate)),
+/// Where a server on this machine listens.
+#[derive(Debug)]
+pub struct ListenAddress {
+    pub host: String,
+    pub port: u16,
+    pub has_tls: bool,
+}
+
+impl ListenSettings {
+    /// Returns where the server listens.
+    ///
+    /// # Errors
+    /// [`SettingError`] of the first setting that cannot be used.
+    pub fn address(&self, matches: &ArgMatches) -> Result<ListenAddress, SettingError> {
+        let read = Reader { matches };
+        Ok(ListenAddress {
+            host: self.host(&read)?,
+            port: self.port(&read)?,
+            has_tls: self.tls_files(&read)?.is_some(),
+        })
+    }
+
+    fn host(&self, read: &Reader<'_>) -> Result<String, SettingError> {
+        read.host(&self.host)
+    }
+
+    fn port(&self, read: &Reader<'_>) -> Result<u16, SettingError> {
+        read.value(&table::PORT, &self.port, |text| text.parse().ok())
+    }
+
+    /// Returns the files of the certificate and of its key, which make no sense without each other.
+    fn tls_files(&self, read: &Reader<'_>) -> Result<Option<(PathBuf, PathBuf)>, SettingError> {
+        let given =
+            |path: &Option<PathBuf>| path.clone().filter(|path| !path.as_os_str().is_empty());
+        let (certificate, key) = (&table::TLS_CERT_FILE, &table::TLS_KEY_FILE);
+        let missing = |has: &table::Setting, lacks: &table::Setting| {
+            let problem = format!("{} is missing; TLS needs both", lacks.variable);
+            read.error(has.variable, None, problem)
+        };
+        match (given(&self.tls_cert_file), given(&self.tls_key_file)) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+            (Some(_), None) => Err(missing(certificate, key)),
+            (None, Some(_)) => Err(missing(key, certificate)),
+        }
     }
 }
 
@@ -422,6 +448,22 @@ mod tests {
             let is_url = variable == table::OPENAI_BACKEND_URL.variable;
             assert!(is_url || default.unwrap_or_default() == setting.default);
         }
+    }
+
+    #[test]
+    fn the_services_settings_have_known_names() {
+        let file = include_str!("../../contrib/systemd/llmproxy.env");
+        let names = file.lines().filter_map(|line| {
+            let (name, _) = line.trim_start_matches('#').split_once('=')?;
+            (!name.contains(' ')).then_some(name)
+        });
+        let known = |name: &str| {
+            table::SETTINGS
+                .iter()
+                .any(|setting| setting.variable == name)
+        };
+        assert_eq!(names.clone().find(|name| !known(name)), None);
+        assert!(names.count() > 3);
     }
 
     #[test]

@@ -296,3 +296,56 @@ fn serve_warns_of_an_env_file_that_others_can_read() {
             .contains("others can read .env, which holds OPENAI_API_KEY (mode 0640)")
     });
 }
+
+#[test]
+fn a_file_of_roots_that_a_services_group_reads_is_no_mistake() {
+    let backend = openai();
+    let home = newcomer(&backend)
+        .set("PORT", "0")
+        .file(".env", "OPENAI_API_KEY=sk-1\n");
+    let path = home.path(".env");
+    // Only root can give it away.
+    if std::os::unix::fs::chown(&path, Some(0), Some(12345)).is_err() {
+        return;
+    }
+    let warning = "others can read .env";
+    for (mode, is_exposed) in [(0o640, false), (0o644, true)] {
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let ran = home.cli(&["check"]);
+        assert_eq!(
+            ran.stdout.contains(warning),
+            is_exposed,
+            "{mode:o}: {ran:?}"
+        );
+    }
+}
+
+#[test]
+fn a_health_check_needs_no_key_and_no_other_program() {
+    let backend = openai();
+    let proxy = Home::new(&backend).serve();
+    let port = proxy.port().to_string();
+    let asked = |host: &str, port: &str| {
+        let home = newcomer(&backend).set("HOST", host).set("PORT", port);
+        home.cli(&["health"])
+    };
+    for host in ["127.0.0.1", "0.0.0.0"] {
+        let ran = asked(host, &port);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(ran.stdout, "{\"status\":\"ok\"}\n");
+    }
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let other_port = other.local_addr().unwrap().port().to_string();
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = other.accept().unwrap();
+        stream.write_all(b"220 mail.example\r\n").unwrap();
+    });
+    let ran = asked("127.0.0.1", &other_port);
+    ran.assert_one_line_error();
+    assert!(ran.stderr.contains("is not healthy"), "{ran:?}");
+    answering.join().unwrap();
+    drop(proxy);
+    for port in [port.as_str(), "0"] {
+        asked("127.0.0.1", port).assert_one_line_error();
+    }
+}

@@ -1,22 +1,14 @@
 //! The env file, the port and the doors that the settings open.
 
-use std::{
-    io::{self, ErrorKind, Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
-    path::Path,
-    time::Duration,
-};
+use std::{io::ErrorKind, net::TcpListener, path::Path};
 
 use super::{Finding, Verdict};
 use crate::{
+    commands::health,
     config::{Config, env_file::Variables, unknown_names},
     model::now_ms,
     server::ServerCertificate,
 };
-
-/// Time that what has the port may take for each step of an answer.
-const PATIENCE: Duration = Duration::from_secs(2);
-const MAX_HEALTH_BYTES: u64 = 4096;
 
 pub(super) fn env_file(variables: &Variables) -> Vec<Finding> {
     let Some(path) = variables.path() else {
@@ -87,7 +79,7 @@ fn port(config: &Config) -> Finding {
     match TcpListener::bind((host, port)) {
         Ok(_) => Finding::new("port", Verdict::Ok, format!("{host}:{port} is free")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            if is_llmproxy(host, port) {
+            if health::ask(host, port, config.tls_files.is_some()).is_ok() {
                 return Finding::new(
                     "port",
                     Verdict::Ok,
@@ -106,28 +98,4 @@ fn port(config: &Config) -> Finding {
             Finding::new("port", Verdict::Failed, message)
         }
     }
-}
-
-/// Asks what listens there for its health. What does not answer in time is another program.
-fn is_llmproxy(host: &str, port: u16) -> bool {
-    let found = (host, port).to_socket_addrs();
-    let Some(mut address) = found.ok().and_then(|mut found| found.next()) else {
-        return false;
-    };
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    health_of(address).is_ok_and(|answer| answer.contains(r#"{"status":"ok"}"#))
-}
-
-fn health_of(address: SocketAddr) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(MAX_HEALTH_BYTES).read_to_string(&mut answer)?;
-    Ok(answer)
 }

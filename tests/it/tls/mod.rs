@@ -230,3 +230,19 @@ fn a_server_with_tls_stops_when_it_is_told_to() {
     assert!(proxy.exit_within(PATIENCE).unwrap().success());
     drop(idle);
 }
+
+#[test]
+fn a_health_check_takes_the_certificate_as_it_is() {
+    let backend = Backend::chats(19, 10);
+    let proxy = with_tls(&backend).serve();
+    let port = proxy.port().to_string();
+    let healthy = with_tls(&backend).set("PORT", &port).cli(&["health"]);
+    assert_eq!(healthy.code, Some(0), "{healthy:?}");
+    let without_tls = Home::new(&backend).set("PORT", &port).cli(&["health"]);
+    without_tls.assert_one_line_error();
+    let checked = with_tls(&backend).set("PORT", &port).cli(&["check"]);
+    assert!(
+        checked.stdout.contains("a server of llmproxy has"),
+        "{checked:?}"
+    );
+}
