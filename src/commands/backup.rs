@@ -18,7 +18,10 @@ pub(super) fn backup(args: &BackupArgs, matches: &ArgMatches) -> anyhow::Result<
     let location = args.database.path(matches)?;
     let database = location.as_path();
     if !database.exists() {
-        bail!("there is no database at {database:?}: set DATABASE_URL");
+        bail!(
+            "there is no database at \"{}\": set DATABASE_URL",
+            database.display()
+        );
     }
     if args.file.as_os_str() == "-" {
         bail!("a backup is written to a file, not to standard output: name one");

@@ -71,7 +71,7 @@ pub(super) fn run(
     };
     if let Some(user) = user {
         let name = user.as_str().to_owned();
-        let issued = add_user(&config, user).with_context(|| {
+        let issued = add_user(&config, &user).with_context(|| {
             format!(
                 "the settings are written, but there is no user {name:?}; try `llmproxy user add`"
             )
@@ -233,7 +233,7 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     written
 }
 
-fn add_user(config: &InitConfig, user: UserName) -> anyhow::Result<IssuedKey> {
+fn add_user(config: &InitConfig, user: &UserName) -> anyhow::Result<IssuedKey> {
     let context = AdminContext {
         store: Store::open(&config.database, IfMissing::Create)?,
         key_storage: config.key_storage,

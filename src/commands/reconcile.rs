@@ -208,12 +208,11 @@ fn ledger(target: &Target, first: i64, last: i64) -> anyhow::Result<ByDayAndMode
     for line in report.costs {
         let (mut day, mut model) = (None, String::new());
         for (dimension, value) in line.values {
-            match dimension {
-                Dimension::Model => model = value,
-                _ => {
-                    let hour: Option<Timestamp> = value.parse().ok();
-                    day = hour.map(|hour| hour.as_second().div_euclid(MS_PER_DAY / 1000));
-                }
+            if dimension == Dimension::Model {
+                model = value;
+            } else {
+                let hour: Option<Timestamp> = value.parse().ok();
+                day = hour.map(|hour| hour.as_second().div_euclid(MS_PER_DAY / 1000));
             }
         }
         let day = day.context("the report has an hour that is no time")?;

@@ -30,7 +30,7 @@ use crate::{
             owners::Owners,
             throttle::Throttle,
         },
-        backend::{BackendSettings, Connector, connector, tls_config},
+        backend::{BackendSettings, BackendUrl, Connector, connector, tls_config},
         headers::OwnHeaders,
         request::usage_option::UsageOptionRefusals,
         state::Shared,
@@ -82,13 +82,7 @@ pub(super) fn serve_with(
         .as_deref()
         .map(PriceFile::read)
         .transpose()?;
-    let tls = match &config.tls_files {
-        Some((certificate, key)) => Some(ServerCertificate::read(certificate, key)?),
-        None => None,
-    };
-    if let Some(warning) = tls.as_ref().and_then(|tls| tls.warning()) {
-        log::warn!("{warning}");
-    }
+    let tls = certificate(&config)?;
     let store = Store::open_for_server(&config.database)?;
     if config.key_storage == KeyStorage::Hashed {
         warn_of_clear_keys(&store)?;
@@ -104,32 +98,8 @@ pub(super) fn serve_with(
         prices: PriceDesk::default(),
         hides_numbers: config.hide_limits,
     });
-    let ledger = {
-        let (changed, used) = (Arc::clone(&keys), Arc::clone(&keys));
-        let (desk, file) = (Arc::clone(&limits), price_file.clone());
-        LedgerThread::start(
-            &store,
-            config.ledger_sync,
-            config.on_ledger_failure,
-            ServerLinks {
-                price_file: price_file.clone(),
-                limits: Some(Arc::clone(&limits.shared)),
-                alerts: sink.clone(),
-                sight: Some(Arc::clone(sight.ledger())),
-                on_change: Box::new(move |connection| {
-                    let has_limits = !store::limits::read_all(connection)?.subjects.is_empty();
-                    let book = if has_limits {
-                        Some(Arc::new(prices::book(connection, file.clone())?))
-                    } else {
-                        None
-                    };
-                    desk.prices.set_book(book);
-                    changed.refresh(|| keys::holders(connection))
-                }),
-                take_uses: Box::new(move || used.take_uses()),
-            },
-        )?
-    };
+    let links = links(&keys, &limits, price_file.clone(), &sink, &sight);
+    let ledger = LedgerThread::start(&store, config.ledger_sync, config.on_ledger_failure, links)?;
     let retention = config
         .retention
         .map(|age| Retention::start(&store, config.calendar.clone(), age))
@@ -144,8 +114,7 @@ pub(super) fn serve_with(
             keys: &keys,
             limits: &limits,
         },
-        price_file,
-        tls,
+        Files { price_file, tls },
         Booking {
             ledger: ledger.handle(),
             estimator: estimator.clone(),
@@ -186,6 +155,53 @@ pub(super) fn serve_with(
     served
 }
 
+/// What was read of files.
+struct Files {
+    price_file: Option<Catalog>,
+    tls: Option<Arc<ServerCertificate>>,
+}
+
+/// Reads the certificate that the settings name, and warns of its end.
+fn certificate(config: &Config) -> anyhow::Result<Option<Arc<ServerCertificate>>> {
+    let Some((certificate, key)) = &config.tls_files else {
+        return Ok(None);
+    };
+    let certificate = ServerCertificate::read(certificate, key)?;
+    if let Some(warning) = certificate.warning() {
+        log::warn!("{warning}");
+    }
+    Ok(Some(certificate))
+}
+
+/// Returns what the ledger's thread keeps equal to the database, and what it tells.
+fn links(
+    keys: &Arc<KeyTable>,
+    limits: &Arc<RequestLimits>,
+    price_file: Option<Catalog>,
+    sink: &AlertSink,
+    sight: &Sight,
+) -> ServerLinks {
+    let (changed, used) = (Arc::clone(keys), Arc::clone(keys));
+    let (desk, file) = (Arc::clone(limits), price_file.clone());
+    ServerLinks {
+        price_file,
+        limits: Some(Arc::clone(&limits.shared)),
+        alerts: sink.clone(),
+        sight: Some(Arc::clone(sight.ledger())),
+        on_change: Box::new(move |connection| {
+            let has_limits = !store::limits::read_all(connection)?.subjects.is_empty();
+            let book = if has_limits {
+                Some(Arc::new(prices::book(connection, file.clone())?))
+            } else {
+                None
+            };
+            desk.prices.set_book(book);
+            changed.refresh(|| keys::holders(connection))
+        }),
+        take_uses: Box::new(move || used.take_uses()),
+    }
+}
+
 /// What the ledger's thread keeps equal to the database for those who admit requests.
 struct Admitting<'a> {
     keys: &'a Arc<KeyTable>,
@@ -205,8 +221,7 @@ fn serve(
     connector: &Arc<Connector>,
     store: &Store,
     Admitting { keys, limits }: Admitting<'_>,
-    price_file: Option<Catalog>,
-    tls: Option<Arc<ServerCertificate>>,
+    Files { price_file, tls }: Files,
     Booking {
         ledger,
         estimator,
@@ -299,14 +314,7 @@ fn serve(
             let (host, port, advice) = (&config.host, config.port, listen_advice(&error));
             anyhow::Error::new(error).context(format!("cannot listen on {host}:{port}; {advice}"))
         })?;
-        for address in &listening.addresses {
-            log::info!(
-                "listening on {}://{address} backend={} database=\"{}\"",
-                listening.scheme,
-                config.backend_url,
-                store.path().display()
-            );
-        }
+        announce(&listening, &config.backend_url, store);
         on_listening(&listening);
         alert_sender::start(alert_parts);
         let notifier = Arc::new(Notifier::from_env());
@@ -319,6 +327,18 @@ fn serve(
             .await
             .context("the server failed")
     })
+}
+
+/// Says in the log where the server listens.
+fn announce(listening: &Listening, backend: &BackendUrl, store: &Store) {
+    for address in &listening.addresses {
+        log::info!(
+            "listening on {}://{address} backend={} database=\"{}\"",
+            listening.scheme,
+            backend,
+            store.path().display()
+        );
+    }
 }
 
 /// Returns what the sender of alerts needs.

@@ -14,6 +14,7 @@ const NANO_PLACES: i64 = 9;
 
 /// A page of buckets.
 #[derive(Deserialize)]
+#[allow(clippy::struct_field_names)]
 struct Page {
     data: Vec<Bucket>,
     #[serde(default)]

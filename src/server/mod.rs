@@ -113,7 +113,7 @@ pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening
         parts: Arc::new(parts),
     };
     if let Some(tls) = tls {
-        return tls::listen(host, port, header_timeout, tls, move || app(&parts));
+        return tls::listen(host, port, header_timeout, &tls, move || app(&parts));
     }
     let server = HttpServer::new(move || app(&parts))
         .tcp_nodelay(true)

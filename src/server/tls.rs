@@ -195,13 +195,14 @@ fn follow(current: &Arc<Current>, mut read_at: Modified) {
                 match certified_key(&current.certificate, &current.key) {
                     Ok(certified) if is_past(&certified) && !is_past(&current.certified.load()) => {
                         log::error!(
-                            "tls: the changed certificate has expired, the old one stays: path={:?}",
-                            current.certificate
+                            "tls: the changed certificate has expired, the old one stays: path=\"{}\"",
+                            current.certificate.display()
                         );
                     }
                     Ok(certified) => {
                         current.certified.store(Arc::new(certified));
-                        log::info!("tls: read the changed certificate: path={:?}", current.certificate);
+                        let path = current.certificate.display();
+                        log::info!("tls: read the changed certificate: path=\"{path}\"");
                     }
                     Err(error) => {
                         log::error!("tls: the changed certificate cannot be used, the old one stays: {error}");
@@ -219,7 +220,7 @@ pub(super) fn listen<F, I, S, B>(
     host: &str,
     port: u16,
     header_timeout: Duration,
-    tls: Arc<ServerCertificate>,
+    tls: &Arc<ServerCertificate>,
     app: F,
 ) -> io::Result<Listening>
 where
@@ -242,7 +243,7 @@ where
     let mut addresses = Vec::new();
     for listener in bind(host, port)? {
         addresses.push(listener.local_addr()?);
-        let (app, tls, shutdown) = (app.clone(), Arc::clone(&tls), shutdown.clone());
+        let (app, tls, shutdown) = (app.clone(), Arc::clone(tls), shutdown.clone());
         server = server.listen("tls", listener, move || {
             let shutdown = shutdown.clone();
             let app = app().into_factory().map_err(|error| {

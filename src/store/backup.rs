@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, backup::Backup};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags,
+    backup::{Backup, StepResult},
+};
 
 use super::{DatabasePath, StoreError, connect, migrate, open_flags};
 
@@ -266,7 +269,6 @@ impl ExclusiveDatabase {
                 let step = backup.step(PAGES_A_STEP);
                 let progress = backup.progress();
                 on_progress(progress.pagecount - progress.remaining, progress.pagecount);
-                use rusqlite::backup::StepResult;
                 match step.map_err(|error| StoreError::from_sqlite(from, &error))? {
                     StepResult::Done => break,
                     StepResult::More => {}

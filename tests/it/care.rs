@@ -311,3 +311,90 @@ fn the_check_finds_sums_that_are_wrong_and_the_size_is_told() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stderr.contains("input_tokens"), "{ran:?}");
 }
+
+#[test]
+fn a_database_of_another_program_is_not_replaced_and_a_replaced_one_is_private() {
+    let backend = Backend::chats(7, 3);
+    let home = Home::new(&backend);
+    home.user("alice");
+    let name = home.path("copy.db").display().to_string();
+    done(&home, &["backup", &name]);
+    let target = |file: &str| format!("sqlite:///{}", home.path(file).display());
+
+    let foreign = rusqlite::Connection::open(home.path("foreign.db")).unwrap();
+    foreign.execute_batch("CREATE TABLE own (x)").unwrap();
+    drop(foreign);
+    std::fs::write(
+        home.path("text.db"),
+        "no database at all, but somebody's text",
+    )
+    .unwrap();
+    for file in ["foreign.db", "text.db"] {
+        let before = std::fs::read(home.path(file)).unwrap();
+        let arguments = ["restore", &name, "--yes", "--database-url", &target(file)];
+        let ran = home.cli(&arguments);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.stderr.contains("move it away"), "{ran:?}");
+        assert_eq!(std::fs::read(home.path(file)).unwrap(), before, "{file}");
+    }
+
+    std::fs::write(home.path("empty.db"), "").unwrap();
+    let open = PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(home.path("empty.db"), open).unwrap();
+    done(
+        &home,
+        &["restore", &name, "--database-url", &target("empty.db")],
+    );
+    let mode = home
+        .path("empty.db")
+        .metadata()
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn pruning_goes_on_by_the_zone_that_it_began_with() {
+    let backend = Backend::chats(7, 3);
+    let home = Home::new(&backend).set("TIME_ZONE", "Asia/Kolkata");
+    home.user("alice");
+    home.user("bob");
+    write_rows(&home, 60);
+    done(&home, &["prune", "--older-than", "50d"]);
+    let before = count(&home);
+    let home = home.set("TIME_ZONE", "UTC");
+    let ran = home.cli(&["prune", "--older-than", "20d"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("set TIME_ZONE=Asia/Kolkata"), "{ran:?}");
+    assert_eq!(count(&home), before);
+    done(
+        &home,
+        &[
+            "prune",
+            "--older-than",
+            "20d",
+            "--time-zone",
+            "Asia/Kolkata",
+        ],
+    );
+    assert!(count(&home) < before);
+}
+
+#[test]
+fn rows_are_not_deleted_where_their_sums_are_wrong() {
+    let backend = Backend::chats(7, 3);
+    let home = Home::new(&backend);
+    home.user("alice");
+    home.user("bob");
+    write_rows(&home, 30);
+    done(&home, &["prune", "--older-than", "25d"]);
+    home.writable_database()
+        .execute("UPDATE usage_logs SET input_tokens = input_tokens + 1 WHERE id = (SELECT id FROM usage_logs ORDER BY started_at_ms LIMIT 1)", [])
+        .unwrap();
+    let before = count(&home);
+    let ran = home.cli(&["prune", "--older-than", "10d"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("nothing was deleted"), "{ran:?}");
+    assert_eq!(count(&home), before);
+}

@@ -1,5 +1,7 @@
 //! `llmproxy reconcile`: the ledger beside what OpenAI says.
 
+use std::fmt::Write;
+
 use serde_json::Value;
 
 use crate::harness::{Backend, Home};
@@ -44,10 +46,8 @@ fn costs_csv(last: &str) -> String {
                 if day == 2 { last } else { "0.00003" },
             ),
         ] {
-            csv.push_str(&format!(
-                "{start},{},,,{amount},usd,{item},proj\n",
-                start + DAY
-            ));
+            let end = start + DAY;
+            writeln!(csv, "{start},{end},,,{amount},usd,{item},proj").unwrap();
         }
     }
     csv
