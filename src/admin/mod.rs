@@ -117,6 +117,24 @@ pub struct AdminContext {
     pub on_change: Option<OnChange>,
 }
 
+impl AdminContext {
+    /// Makes the context of a database file: keys in clear text, days of UTC, no file of prices, and no
+    /// server.
+    #[must_use]
+    pub fn of_store(store: Store) -> Self {
+        Self {
+            store,
+            key_storage: KeyStorage::Clear,
+            calendar: Calendar::default(),
+            prices: PriceFile::Read(None),
+            limits: None,
+            sight: None,
+            today: Today::default(),
+            on_change: None,
+        }
+    }
+}
+
 /// The operator's file of prices.
 #[derive(Clone)]
 pub enum PriceFile {

@@ -12,11 +12,10 @@ use clap_complete::{
 };
 
 use crate::{
-    admin::{AdminContext, ListGroups, ListPrices, ListUsers, PriceFile, Today},
+    admin::{AdminContext, ListGroups, ListPrices, ListUsers},
     cli::{Cli, DEFAULT_ENV_FILE, care::Shell},
     config::{DATABASE_VARIABLE, DEFAULT_DATABASE, env_file::Variables},
-    model::Calendar,
-    store::{DatabasePath, IfMissing, Store, keys::KeyStorage},
+    store::{DatabasePath, IfMissing, Store},
 };
 
 /// The variable by which a shell asks.
@@ -157,16 +156,8 @@ fn database() -> Option<AdminContext> {
     let text = variables.get(DATABASE_VARIABLE);
     let text = text.filter(|text| !text.trim().is_empty());
     let path = DatabasePath::parse(text.as_deref().unwrap_or(DEFAULT_DATABASE)).ok()?;
-    Some(AdminContext {
-        store: Store::open(&path, IfMissing::Refuse).ok()?,
-        key_storage: KeyStorage::Clear,
-        calendar: Calendar::default(),
-        prices: PriceFile::Read(None),
-        limits: None,
-        sight: None,
-        today: Today::default(),
-        on_change: None,
-    })
+    let store = Store::open(&path, IfMissing::Refuse).ok()?;
+    Some(AdminContext::of_store(store))
 }
 
 #[cfg(test)]

@@ -13,13 +13,12 @@ use super::{
     note, print, print_json, print_list, tables,
 };
 use crate::{
-    admin::{AdminContext, Audit, AuditCheck, PriceFile, Today},
+    admin::{AdminContext, Audit, AuditCheck},
     cli::care::{DbCheckArgs, DbSizeArgs, PruneArgs},
-    model::{Calendar, format_seconds, grouped, now_ms},
+    model::{format_seconds, grouped, now_ms},
     store::{
         DatabasePath, IfMissing, Store,
         backup::{BackupError, ExclusiveDatabase},
-        keys::KeyStorage,
         prune::{self, FreeSpace},
         size,
     },
@@ -103,16 +102,7 @@ fn give_back_all(location: &DatabasePath, free: FreeSpace) -> anyhow::Result<Fre
 pub(super) fn check(args: &DbCheckArgs, matches: &ArgMatches) -> anyhow::Result<()> {
     let store = Store::open(&args.database.path(matches)?, IfMissing::Refuse)?;
     let damage = store.damage()?;
-    let context = AdminContext {
-        store,
-        key_storage: KeyStorage::Clear,
-        calendar: Calendar::default(),
-        prices: PriceFile::Read(None),
-        limits: None,
-        sight: None,
-        today: Today::default(),
-        on_change: None,
-    };
+    let context = AdminContext::of_store(store);
     let mut report = context.run(Audit {})?;
     let differences: Vec<String> = damage.into_iter().collect();
     report.is_consistent &= differences.is_empty();

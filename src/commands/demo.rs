@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{logging, print, serve::serve_with, tables::CostLines};
 use crate::{
-    admin::{AdminContext, GenerateKey, ListCosts, PriceFile, Today},
+    admin::{AdminContext, GenerateKey, ListCosts},
     cli::start::DemoArgs,
     config::ServeSettings,
     look_alike::{self, LookAlike},
@@ -63,16 +63,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
             "warn"
         },
     ])?;
-    let context = AdminContext {
-        store: Store::open(&config.database, IfMissing::Create)?,
-        key_storage: config.key_storage,
-        calendar: config.calendar.clone(),
-        prices: PriceFile::Read(None),
-        limits: None,
-        sight: None,
-        today: Today::default(),
-        on_change: None,
-    };
+    let context = AdminContext::of_store(Store::open(&config.database, IfMissing::Create)?);
     let key = context.run(GenerateKey {
         username: Some(USER.to_owned()),
         ..GenerateKey::default()
@@ -101,6 +92,13 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
             }
             visited
         }));
+    });
+    let served = served.map_err(|error| {
+        if args.serve && visitor.is_none() {
+            error.context("--port names a port that cannot be used")
+        } else {
+            error
+        }
     });
     match visitor.map(thread::JoinHandle::join) {
         Some(Ok(visited)) => visited?,

@@ -17,13 +17,13 @@ use super::{
     WrongUsage, check::backend::Probe, hidden_input, note, print, read_secret_line, tables,
 };
 use crate::{
-    admin::{AdminContext, GenerateKey, PriceFile, Today},
+    admin::{AdminContext, GenerateKey},
     cli::{DEFAULT_ENV_FILE, start::InitArgs},
     config::{
         InitConfig, OPENAI_URL,
         env_file::{Variables, quoted},
     },
-    model::{Calendar, Secret, UserName},
+    model::{Secret, UserName},
     proxy::backend::HttpProxy,
     store::{
         IfMissing, Store,
@@ -235,14 +235,8 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
 
 fn add_user(config: &InitConfig, user: &UserName) -> anyhow::Result<IssuedKey> {
     let context = AdminContext {
-        store: Store::open(&config.database, IfMissing::Create)?,
         key_storage: config.key_storage,
-        calendar: Calendar::default(),
-        prices: PriceFile::Read(None),
-        limits: None,
-        sight: None,
-        today: Today::default(),
-        on_change: None,
+        ..AdminContext::of_store(Store::open(&config.database, IfMissing::Create)?)
     };
     let issued = context.run(GenerateKey {
         username: Some(user.as_str().to_owned()),

@@ -25,7 +25,7 @@ pub struct ImportSummary {
     pub new_rows: u64,
     /// Rows that an earlier import booked.
     pub known_rows: u64,
-    /// Of the new rows, as all that follows.
+    /// The sums from here on are those of the new rows.
     pub input_tokens: u64,
     pub cached_tokens: u64,
     pub output_tokens: u64,

@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use super::{Finding, Verdict};
 use crate::{
-    admin::{AdminContext, CheckPrices, PriceFile, Today},
+    admin::{AdminContext, CheckPrices, PriceFile},
     config::Config,
     store::{IfMissing, Store, StoreError, keys, keys::KeyStorage},
 };
@@ -143,17 +143,11 @@ fn clear_keys(store: &Store, storage: KeyStorage) -> Option<Finding> {
 
 fn prices(store: &Store, config: &Config) -> Finding {
     let context = AdminContext {
-        store: store.clone(),
-        key_storage: config.key_storage,
-        calendar: config.calendar.clone(),
         prices: match &config.prices_file {
             Some(path) => PriceFile::Unread(path.clone()),
             None => PriceFile::Read(None),
         },
-        limits: None,
-        sight: None,
-        today: Today::default(),
-        on_change: None,
+        ..AdminContext::of_store(store.clone())
     };
     let models = match context.run(CheckPrices::default()) {
         Ok(found) => found.models,

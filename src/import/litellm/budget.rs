@@ -84,7 +84,7 @@ fn seconds_of(text: &str) -> Option<u64> {
         "h" | "hr" => 3_600,
         "d" => DAY_S,
         "w" => 7 * DAY_S,
-        // Of months only one is as long as a month here.
+        // A month here is a calendar month, so only one month of theirs is as long.
         "mo" => 31 * DAY_S,
         _ => return None,
     };

@@ -178,7 +178,7 @@ impl Other {
 /// Returns a count that Go wrote as a float.
 fn whole(number: f64) -> Option<u64> {
     const MAX: f64 = 1e12;
-    // In range by the check.
+    // The check above keeps the number in the range of the type.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     (0.0..=MAX).contains(&number).then_some(number as u64)
 }
