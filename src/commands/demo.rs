@@ -94,8 +94,11 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         }));
     });
     let served = served.map_err(|error| {
-        if args.serve && visitor.is_none() {
-            error.context("--port names a port that cannot be used")
+        let is_taken = error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+        if is_taken {
+            error.context("--port names a port that is in use")
         } else {
             error
         }

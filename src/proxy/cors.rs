@@ -13,7 +13,7 @@ use actix_web::{
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 /// Time in seconds for which a browser may remember an answer; browsers have limits of their own.
 const MAX_AGE_SECONDS: &str = "7200";
-/// The page of this server, which is nobody's API.
+/// Path of the page for browsers. It is not part of the API, so that other web pages may not read it.
 const PAGE: &str = "/";
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
