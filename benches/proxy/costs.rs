@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use llmproxy::model::{format_utc, now_ms};
 use llmproxy::store::ledger::{LedgerThread, OnFailure, ServerLinks, Sync};
-use llmproxy::store::{DatabasePath, IfMissing, Store};
+use llmproxy::store::{DatabaseLocation, IfMissing, Store};
 use rusqlite::{Connection, params};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -108,9 +108,9 @@ fn build(dir: &TempDir, rows: i64, begin_ms: i64) -> io::Result<Connection> {
         targets::output(targets::llmproxy(dir).args(["user", "add", &format!("user-{user}")]))?;
     }
     let path = targets::database_in(dir).display().to_string();
-    let location = DatabasePath::parse(&path).map_err(io::Error::other)?;
+    let location = DatabaseLocation::parse(&path).map_err(io::Error::other)?;
     let store = Store::open(&location, IfMissing::Refuse).map_err(io::Error::other)?;
-    let connection = store.own_connection().map_err(io::Error::other)?;
+    let connection = Connection::open(&path).map_err(io::Error::other)?;
     // A power cut may take this database.
     connection
         .pragma_update(None, "synchronous", "OFF")

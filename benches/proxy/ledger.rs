@@ -9,7 +9,8 @@ use llmproxy::model::{Entry, EstimatedTokens, Outcome, Usage, UsageRow, UsageSou
 use llmproxy::store::ledger::{
     Ledger, LedgerThread, NotWritten, OnFailure, ServerLinks, Sync, WorkerLedger,
 };
-use llmproxy::store::{DatabasePath, IfMissing, Store};
+use llmproxy::store::{DatabaseLocation, IfMissing, Store};
+use rusqlite::Connection;
 use tokio::task::LocalSet;
 
 use crate::{WARM_UP, machine};
@@ -29,7 +30,8 @@ pub struct Committed {
 pub fn measure(duration: Duration) -> io::Result<Committed> {
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("ledger.db");
-    let location = DatabasePath::parse(&path.display().to_string()).map_err(io::Error::other)?;
+    let location =
+        DatabaseLocation::parse(&path.display().to_string()).map_err(io::Error::other)?;
     let store = Store::open(&location, IfMissing::Create).map_err(io::Error::other)?;
     let ledger = LedgerThread::start(
         &store,
@@ -56,8 +58,7 @@ pub fn measure(duration: Duration) -> io::Result<Committed> {
         total.latencies_ns.extend(written.latencies_ns);
     }
     let lost = ledger.close();
-    let rows: i64 = store
-        .connection()
+    let rows: i64 = Connection::open(&path)
         .map_err(io::Error::other)?
         .query_row("SELECT count(*) FROM usage_logs", [], |row| row.get(0))
         .map_err(io::Error::other)?;

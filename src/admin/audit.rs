@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::{AdminContext, AdminError, Member, Method, Operation};
@@ -49,9 +49,9 @@ impl Operation for Audit {
     const MEMBERS: &'static [Member] = &[];
 
     fn run(self, context: &AdminContext) -> Result<AuditReport, AdminError> {
-        let mut connection = context.connection()?;
+        let connection = context.connection()?;
         // One read transaction: rows and sums of the same moment.
-        let snapshot = connection.transaction().map_err(StoreError::from)?;
+        let snapshot = connection.snapshot().map_err(StoreError::from)?;
         let mut checks = vec![
             check("hourly sums", audit::hourly_sums(&snapshot)?),
             check("daily sums", audit::daily_sums(&snapshot)?),

@@ -47,8 +47,8 @@ impl AdminError {
     }
 }
 
-impl From<rusqlite::Error> for AdminError {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<crate::store::sql::SqlError> for AdminError {
+    fn from(error: crate::store::sql::SqlError) -> Self {
         Self::Store(error.into())
     }
 }

@@ -1,6 +1,6 @@
 //! Limits as an operator writes them, wherever a user or a group is set up.
 
-use rusqlite::{Connection, TransactionBehavior};
+use crate::store::sql::Connection;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{AdminError, fields::end_ms};
@@ -105,9 +105,7 @@ impl LimitChanges {
         calendar: &Calendar,
     ) -> Result<(), AdminError> {
         let parsed = self.parse(calendar)?;
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(StoreError::from)?;
+        let transaction = connection.write().map_err(StoreError::from)?;
         parsed.write(&transaction, scope)?;
         if let Some(extra) = &parsed.extra {
             check_raises(&transaction, scope, extra)?;

@@ -26,7 +26,7 @@ use std::{
     sync::Arc,
 };
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use alerts::{ListAlerts, TestAlert};

@@ -85,7 +85,7 @@ fn read_today(context: &AdminContext) -> Result<SumsOfToday, AdminError> {
     let range = context.calendar.parse_period("today", now_ms());
     let range = range.map_err(|error| AdminError::field("period", error.to_string()))?;
     let read = context.read(|connection| {
-        let snapshot = connection.transaction()?;
+        let snapshot = connection.snapshot()?;
         let totals = reports::totals_by_user(&snapshot, range)?;
         let (users, groups) = (users::names(&snapshot)?, groups::names(&snapshot)?);
         Ok::<_, StoreError>((totals, users, groups))

@@ -153,7 +153,7 @@ impl Operation for TryLimits {
 
 /// Returns what each user had used of a window when the trial begins.
 fn used_before(
-    connection: &rusqlite::Connection,
+    connection: &crate::store::sql::Connection,
     window: WindowStart,
     since_ms: i64,
 ) -> Result<Vec<(i64, Amounts)>, StoreError> {

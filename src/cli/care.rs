@@ -65,6 +65,27 @@ pub enum DbCommand {
 
     /// Say how large the database is, and what makes it so
     Size(DbSizeArgs),
+
+    /// Copy a database into another one: SQLite into PostgreSQL, or back
+    ///
+    /// The target is made, or must be empty or an earlier copy. Servers may write into the source
+    /// meanwhile, and doing it again copies what is new: so it can be done for the last time while no
+    /// server runs. Sums of both are compared at the end. The exit code is 1 if they differ.
+    Copy(DbCopyArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct DbCopyArgs {
+    /// The database to copy, in the forms of DATABASE_URL
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Other)]
+    pub from: String,
+
+    /// The database to copy into
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Other)]
+    pub to: String,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 #[derive(Debug, Args)]

@@ -15,7 +15,8 @@ use crate::{
 };
 
 pub(super) fn backup(args: &BackupArgs, matches: &ArgMatches) -> anyhow::Result<()> {
-    let location = args.database.path(matches)?;
+    let location = args.database.location(matches)?;
+    let location = location.only_file("backup", "use pg_dump, or the backups of the server")?;
     let database = location.as_path();
     if !database.exists() {
         bail!(
@@ -44,7 +45,8 @@ pub(super) fn backup(args: &BackupArgs, matches: &ArgMatches) -> anyhow::Result<
 }
 
 pub(super) fn restore(args: &RestoreArgs, matches: &ArgMatches) -> anyhow::Result<()> {
-    let location = args.database.path(matches)?;
+    let location = args.database.location(matches)?;
+    let location = location.only_file("restore", "use pg_restore or psql")?;
     let database = location.as_path();
     let contents = backup::check(&args.file)?;
     let is_there = database.metadata().is_ok_and(|file| file.len() > 0);

@@ -15,7 +15,7 @@ use crate::{
     admin::{AdminContext, ListGroups, ListPrices, ListUsers},
     cli::{Cli, DEFAULT_ENV_FILE, care::Shell},
     config::{DATABASE_VARIABLE, DEFAULT_DATABASE, env_file::Variables},
-    store::{DatabasePath, IfMissing, Store},
+    store::{DatabaseLocation, IfMissing, Store},
 };
 
 /// The variable by which a shell asks.
@@ -155,7 +155,7 @@ fn database() -> Option<AdminContext> {
     let variables = Variables::read(&file).unwrap_or_default();
     let text = variables.get(DATABASE_VARIABLE);
     let text = text.filter(|text| !text.trim().is_empty());
-    let path = DatabasePath::parse(text.as_deref().unwrap_or(DEFAULT_DATABASE)).ok()?;
+    let path = DatabaseLocation::parse(text.as_deref().unwrap_or(DEFAULT_DATABASE)).ok()?;
     let store = Store::open(&path, IfMissing::Refuse).ok()?;
     Some(AdminContext::of_store(store))
 }

@@ -17,7 +17,7 @@ use crate::{
     cli::care::{DbCheckArgs, DbSizeArgs, PruneArgs},
     model::{format_seconds, grouped, now_ms},
     store::{
-        DatabasePath, IfMissing, Store,
+        DatabaseLocation, IfMissing, Store,
         backup::{BackupError, ExclusiveDatabase},
         prune::{self, FreeSpace},
         size,
@@ -44,7 +44,7 @@ pub(super) fn prune(args: &PruneArgs, matches: &ArgMatches) -> anyhow::Result<()
         .into());
     }
     let calendar = args.zone.calendar(matches)?;
-    let location = args.database.path(matches)?;
+    let location = args.database.location(matches)?;
     let store = Store::open(&location, IfMissing::Refuse)?;
     let connection = store.own_connection()?;
     let before_ms = prune::cutoff_ms(&calendar, age, now_ms());
@@ -82,11 +82,12 @@ pub(super) fn prune(args: &PruneArgs, matches: &ArgMatches) -> anyhow::Result<()
 }
 
 /// Writes a file anew that cannot give space back step by step, if nobody has it open.
-fn give_back_all(location: &DatabasePath, free: FreeSpace) -> anyhow::Result<FreeSpace> {
+fn give_back_all(location: &DatabaseLocation, free: FreeSpace) -> anyhow::Result<FreeSpace> {
     if free.is_incremental || free.bytes <= MUCH_FREE_BYTES {
         return Ok(free);
     }
-    match ExclusiveDatabase::take(location) {
+    let file = location.only_file("giving space back", "VACUUM does that")?;
+    match ExclusiveDatabase::take(&file) {
         Ok(own) => {
             own.vacuum()?;
             Ok(FreeSpace {
@@ -100,7 +101,7 @@ fn give_back_all(location: &DatabasePath, free: FreeSpace) -> anyhow::Result<Fre
 }
 
 pub(super) fn check(args: &DbCheckArgs, matches: &ArgMatches) -> anyhow::Result<()> {
-    let store = Store::open(&args.database.path(matches)?, IfMissing::Refuse)?;
+    let store = Store::open(&args.database.location(matches)?, IfMissing::Refuse)?;
     let damage = store.damage()?;
     let context = AdminContext::of_store(store);
     let mut report = context.run(Audit {})?;
@@ -126,18 +127,20 @@ pub(super) fn check(args: &DbCheckArgs, matches: &ArgMatches) -> anyhow::Result<
     }
     bail!(
         "{} is not in order: keep a copy, and go back to a backup with `llmproxy restore`",
-        context.store.path().display()
+        context.store.location()
     )
 }
 
 pub(super) fn size(args: &DbSizeArgs, matches: &ArgMatches) -> anyhow::Result<()> {
-    let store = Store::open(&args.database.path(matches)?, IfMissing::Refuse)?;
+    let store = Store::open(&args.database.location(matches)?, IfMissing::Refuse)?;
     let length = |path: &Path| path.metadata().map_or(0, |file| file.len());
-    let mut log = store.path().as_os_str().to_owned();
-    log.push("-wal");
-    let (file_bytes, log_bytes) = (length(store.path()), length(Path::new(&log)));
+    let file_bytes = store.file().map(|path| {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        (length(path), length(Path::new(&log)))
+    });
     let connection = store.connection()?;
-    let size = size::measure(&connection, file_bytes, log_bytes, now_ms())?;
+    let size = size::measure(&connection, file_bytes, now_ms())?;
     let bytes = |bytes: i64| Cell {
         shown: ByteSize::b(bytes.unsigned_abs())
             .display()
@@ -168,7 +171,7 @@ pub(super) fn size(args: &DbSizeArgs, matches: &ArgMatches) -> anyhow::Result<()
     let iec = |bytes: u64| ByteSize::b(bytes).display().iec();
     note(&format!(
         "{}: {}, of which {} free, and {} of log; {} rows a day of the last week, {} a month",
-        store.path().display(),
+        store.location(),
         iec(size.file_bytes),
         iec(size.free_bytes),
         iec(size.log_bytes),

@@ -5,6 +5,7 @@ mod audit;
 mod backup;
 mod check;
 pub mod completion;
+mod copy;
 mod costs;
 mod db;
 mod demo;
@@ -121,6 +122,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
         Command::Db(command) => match command {
             DbCommand::Check(args) => db::check(&args, matches),
             DbCommand::Size(args) => db::size(&args, matches),
+            DbCommand::Copy(args) => copy::copy(&args),
         },
         Command::Completions(args) => completion::run(args.shell),
         Command::Man(args) => generate::man(&args.command),

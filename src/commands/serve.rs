@@ -140,7 +140,7 @@ pub(super) fn serve_with(
             rows => bail!(
                 "{name} again: {rows} usage {} that could not yet be written to \"{}\" {} lost",
                 if rows == 1 { "row" } else { "rows" },
-                store.path().display(),
+                store.location(),
                 if rows == 1 { "is" } else { "are" }
             ),
         },
@@ -149,7 +149,7 @@ pub(super) fn serve_with(
         let rows = if lost == 1 { "row" } else { "rows" };
         bail!(
             "{lost} usage {rows} could not be written to \"{}\"",
-            store.path().display()
+            store.location()
         );
     }
     served
@@ -336,7 +336,7 @@ fn announce(listening: &Listening, backend: &BackendUrl, store: &Store) {
             "listening on {}://{address} backend={} database=\"{}\"",
             listening.scheme,
             backend,
-            store.path().display()
+            store.location()
         );
     }
 }
@@ -358,7 +358,7 @@ fn alert_parts(config: &Config, store: &Store, sink: AlertSink) -> anyhow::Resul
 
 /// Returns the function that refreshes the keys of this process. The change that calls for it is in
 /// the database, and the ledger's thread refreshes the keys within 250 ms anyway.
-fn refresh_keys(keys: &Arc<KeyTable>) -> Arc<dyn Fn(&rusqlite::Connection) + Send + Sync> {
+fn refresh_keys(keys: &Arc<KeyTable>) -> Arc<dyn Fn(&store::sql::Connection) + Send + Sync> {
     let keys = Arc::clone(keys);
     Arc::new(move |connection| {
         if let Err(error) = keys.refresh(|| keys::holders(connection)) {

@@ -32,12 +32,11 @@ impl Target {
         if let Some(server) = settings.remote(matches, variables)? {
             return Ok(Self::Server(Box::new(server)));
         }
-        let path = settings.database_path(matches)?;
-        let store = Store::open(&path, if_missing)?;
+        let location = settings.database_location(matches)?;
+        let store = Store::open(&location, if_missing)?;
         if store.is_new() {
             // The command may have been run in the wrong directory.
-            let path = path.as_path().display();
-            note(&format!("created a new database at \"{path}\""));
+            note(&format!("created a new database at \"{location}\""));
         }
         Ok(Self::File(Box::new(AdminContext {
             store,
@@ -57,7 +56,7 @@ impl Target {
     /// Returns what is administered: an address or a file.
     pub(super) fn name(&self) -> String {
         match self {
-            Self::File(context) => context.store.path().display().to_string(),
+            Self::File(context) => context.store.location().to_string(),
             Self::Server(server) => server.url.clone(),
         }
     }

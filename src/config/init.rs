@@ -14,7 +14,7 @@ use super::{
 use crate::{
     model::Secret,
     proxy::backend::BackendUrl,
-    store::{DatabasePath, keys::KeyStorage},
+    store::{DatabaseLocation, keys::KeyStorage},
 };
 
 /// The backend that is meant unless another one is set.
@@ -24,7 +24,7 @@ pub const OPENAI_URL: &str = table::OPENAI_BACKEND_URL.default;
 #[derive(Debug)]
 pub struct InitConfig {
     pub backend_url: BackendUrl,
-    pub database: DatabasePath,
+    pub database: DatabaseLocation,
     /// `DATABASE_URL`, if it is not the default.
     pub own_database_url: Option<String>,
     pub key_storage: KeyStorage,
@@ -57,7 +57,7 @@ impl InitSettings {
                 }
                 _ => read.value(setting, text, |text| text.parse().ok())?,
             },
-            database: self.database.path(matches)?,
+            database: self.database.location(matches)?,
             own_database_url: (database_url != table::DATABASE_URL.default)
                 .then(|| database_url.to_owned()),
             key_storage: self.keys.storage(matches)?,

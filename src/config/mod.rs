@@ -38,7 +38,7 @@ use crate::{
         routes::{Endpoints, Stateful},
     },
     store::{
-        DatabasePath,
+        DatabaseLocation,
         keys::KeyStorage,
         ledger::{OnFailure, Sync},
     },
@@ -56,7 +56,7 @@ pub struct Config {
     /// `TLS_CERT_FILE` and `TLS_KEY_FILE`.
     pub tls_files: Option<(PathBuf, PathBuf)>,
     pub cors: Option<CorsOrigins>,
-    pub database: DatabasePath,
+    pub database: DatabaseLocation,
     pub key_storage: KeyStorage,
     /// The path of `PRICES_FILE`.
     pub prices_file: Option<PathBuf>,
@@ -155,7 +155,7 @@ impl Config {
             cors: given(settings.cors_origins.as_deref())
                 .map(|text| read.value(&table::CORS_ORIGINS, text, CorsOrigins::parse))
                 .transpose()?,
-            database: settings.database.path(matches)?,
+            database: settings.database.location(matches)?,
             key_storage: settings.keys.storage(matches)?,
             calendar: settings.zone.calendar(matches)?,
             prices_file: settings.prices.path(),
@@ -410,14 +410,14 @@ impl KeySettings {
 }
 
 impl DatabaseSettings {
-    /// Returns the path of the database.
+    /// Returns where the database is.
     ///
     /// # Errors
     /// [`SettingError`] if the URL has none of the accepted forms.
-    pub fn path(&self, matches: &ArgMatches) -> Result<DatabasePath, SettingError> {
+    pub fn location(&self, matches: &ArgMatches) -> Result<DatabaseLocation, SettingError> {
         let setting = &table::DATABASE_URL;
         let text = or_default(&self.database_url, setting);
-        DatabasePath::parse(text).map_err(|error| {
+        DatabaseLocation::parse(text).map_err(|error| {
             Reader { matches }.error(setting.variable, Some(text), error.to_string())
         })
     }
@@ -481,7 +481,7 @@ mod tests {
 
     #[test]
     fn the_database_urls_of_the_table_are_those_of_the_error() {
-        let error = DatabasePath::parse("mysql://").unwrap_err().to_string();
+        let error = DatabaseLocation::parse("mysql://").unwrap_err().to_string();
         assert!(error.ends_with(table::DATABASE_URL.accepted), "{error}");
     }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     model::{Calendar, Secret},
-    store::{DatabasePath, keys::KeyStorage},
+    store::{DatabaseLocation, keys::KeyStorage},
 };
 
 /// OpenAI's administration API.
@@ -87,12 +87,15 @@ impl TargetSettings {
         }))
     }
 
-    /// Returns the path of the database.
+    /// Returns where the database is.
     ///
     /// # Errors
     /// [`SettingError`] if the setting names none.
-    pub fn database_path(&self, matches: &ArgMatches) -> Result<DatabasePath, SettingError> {
-        self.database.path(matches)
+    pub fn database_location(
+        &self,
+        matches: &ArgMatches,
+    ) -> Result<DatabaseLocation, SettingError> {
+        self.database.location(matches)
     }
 
     /// Returns what the database keeps of new keys.

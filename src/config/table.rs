@@ -101,7 +101,7 @@ pub const DATABASE_URL: Setting = setting(
     "DATABASE_URL",
     "sqlite+aiosqlite:///./llm_proxy.db",
     "sqlite:///relative.db, sqlite:////absolute/path.db, sqlite+aiosqlite:///./llm_proxy.db, sqlite://relative.db, \
-     sqlite:relative.db or a bare path",
+     sqlite:relative.db, a bare path or postgres://USER:PASSWORD@HOST/DATABASE",
 );
 pub const STORE_KEYS: Setting = setting("STORE_KEYS", "clear", "clear or hashed");
 pub const TIME_ZONE: Setting = setting(

@@ -178,7 +178,7 @@ fn check_config(config: &Config) {
     ] {
         assert!(!timeout.is_zero() && timeout <= YEAR);
     }
-    let database = config.database.as_path().to_string_lossy();
+    let database = config.database.to_string();
     assert!(!database.contains('\0') && !database.ends_with('/'));
     assert!(!["", ":memory:"].contains(&&*database));
     // What is shown of them in logs can be read back.

@@ -4,9 +4,9 @@
 
 use std::borrow::Cow;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::store::sql::{Connection, OptionalRow, Row, SqlError, SqlResult, params, signed};
 
-use super::{StoreError, sqlite::signed};
+use super::StoreError;
 use crate::model::{
     Account, EstimatedTokens, Extent, ObjectKind, Outcome, Progress, Usage, UsageRow, UsageSource,
 };
@@ -43,7 +43,7 @@ pub(super) fn keep<'r>(
     account: &Account,
     row: &'r UsageRow,
     progress: Progress,
-) -> rusqlite::Result<Option<Cow<'r, UsageRow>>> {
+) -> SqlResult<Option<Cow<'r, UsageRow>>> {
     let Some(known) = KnownAccount::of(connection, account, row)? else {
         let is_lost = account.made_at_ms.is_some() && progress == Progress::End;
         return Ok(is_lost.then_some(Cow::Borrowed(row)));
@@ -62,7 +62,7 @@ pub(super) fn bill<'r>(
     account: &Account,
     row: &'r UsageRow,
     extent: Extent,
-) -> rusqlite::Result<Option<Cow<'r, UsageRow>>> {
+) -> SqlResult<Option<Cow<'r, UsageRow>>> {
     let Some(known) = KnownAccount::of(connection, account, row)? else {
         // What was just made is another object than the one that is known by its id.
         return Ok(account.made_at_ms.map(|_| Cow::Borrowed(row)));
@@ -102,11 +102,7 @@ struct KnownAccount {
 impl KnownAccount {
     /// Returns the account that a row belongs to: it must be of the same user and, if that is
     /// known, of the same object.
-    fn of(
-        connection: &Connection,
-        account: &Account,
-        row: &UsageRow,
-    ) -> rusqlite::Result<Option<Self>> {
+    fn of(connection: &Connection, account: &Account, row: &UsageRow) -> SqlResult<Option<Self>> {
         let mut statement = connection.prepare_cached(ACCOUNT)?;
         let known = statement.query_row([&account.id], |known| {
             let user_id: i64 = known.get("user_id")?;
@@ -117,7 +113,7 @@ impl KnownAccount {
             }
             let count = |name: &str| {
                 let count: Option<i64> = known.get(name)?;
-                Ok::<_, rusqlite::Error>(count.and_then(|count| u64::try_from(count).ok()))
+                Ok::<_, SqlError>(count.and_then(|count| u64::try_from(count).ok()))
             };
             let outcome: Option<String> = known.get("outcome")?;
             Ok(Some(Self {
@@ -170,7 +166,7 @@ impl KnownAccount {
         connection: &Connection,
         row: &'r UsageRow,
         extent: Extent,
-    ) -> rusqlite::Result<Option<Cow<'r, UsageRow>>> {
+    ) -> SqlResult<Option<Cow<'r, UsageRow>>> {
         let Some((input, output)) = self.tokens.filter(|_| self.is_kept) else {
             return Ok(None);
         };
@@ -203,7 +199,7 @@ fn write_account(
     is_billed: bool,
     row: &UsageRow,
     tokens: Option<Usage>,
-) -> rusqlite::Result<()> {
+) -> SqlResult<()> {
     connection.prepare_cached(UPDATE_ACCOUNT)?.execute(params![
         id,
         is_billed,
@@ -278,7 +274,7 @@ pub fn pending(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement.query_map(params![behind.made_at_ms, behind.id, limit], read_pending)?;
     let known = rows.filter_map(Result::transpose);
-    Ok(known.collect::<rusqlite::Result<_>>()?)
+    Ok(known.collect::<SqlResult<_>>()?)
 }
 
 /// Returns open accounts with kept usage whose objects were made before a time (Unix milliseconds),
@@ -295,7 +291,7 @@ pub fn expired(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement.query_map(params![before_ms, limit], read_pending)?;
     let known = rows.filter_map(Result::transpose);
-    Ok(known.collect::<rusqlite::Result<_>>()?)
+    Ok(known.collect::<SqlResult<_>>()?)
 }
 
 /// Returns the open account of an object, if it has one.
@@ -311,13 +307,13 @@ pub fn pending_one(connection: &Connection, id: &str) -> Result<Option<OpenAccou
 }
 
 /// Reads a row. Returns `None` for a kind that a later version made.
-fn read_pending(row: &Row<'_>) -> rusqlite::Result<Option<OpenAccount>> {
+fn read_pending(row: &Row<'_>) -> SqlResult<Option<OpenAccount>> {
     let Some(kind) = ObjectKind::parse(&row.get::<_, String>("kind")?) else {
         return Ok(None);
     };
     let count = |name: &str| {
         let count: Option<i64> = row.get(name)?;
-        Ok::<_, rusqlite::Error>(count.and_then(|count| u64::try_from(count).ok()))
+        Ok::<_, SqlError>(count.and_then(|count| u64::try_from(count).ok()))
     };
     let outcome: Option<String> = row.get("outcome")?;
     let kept = match outcome.and_then(|word| Outcome::parse(&word)) {

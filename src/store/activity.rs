@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, Row, params};
+use crate::store::sql::{Connection, Row, SqlResult, params};
 
 use super::StoreError;
 use crate::sight::{LiveSnapshot, MinuteCounts, RequestState, RequestView, UserActivity};
@@ -33,7 +33,7 @@ const NO_ANSWER: u16 = 499;
 /// # Errors
 /// If the database fails.
 pub fn last_minute(connection: &mut Connection, now_ms: i64) -> Result<LiveSnapshot, StoreError> {
-    let snapshot = connection.transaction()?;
+    let snapshot = connection.snapshot()?;
     let mut activity = LiveSnapshot::default();
     let since = now_ms - MINUTE_MS;
     let mut seen = |user_id: i64, counts: MinuteCounts, last_ms: i64| {
@@ -46,18 +46,18 @@ pub fn last_minute(connection: &mut Connection, now_ms: i64) -> Result<LiveSnaps
     let mut rows = statement.query([since])?;
     while let Some(row) = rows.next()? {
         let counts = MinuteCounts {
-            requests: count(row, 1)?,
+            requests: count(&row, 1)?,
             refused: 0,
-            tokens: count(row, 2)?,
-            first_bytes: count(row, 3)?,
-            first_byte_ms: count(row, 4)?,
+            tokens: count(&row, 2)?,
+            first_bytes: count(&row, 3)?,
+            first_byte_ms: count(&row, 4)?,
         };
         seen(row.get(0)?, counts, row.get(5)?);
     }
     let mut statement = snapshot.prepare_cached(REFUSED)?;
     let mut rows = statement.query([since])?;
     while let Some(row) = rows.next()? {
-        let refused = count(row, 1)?;
+        let refused = count(&row, 1)?;
         let counts = MinuteCounts {
             requests: refused,
             refused,
@@ -78,7 +78,7 @@ pub fn last_minute(connection: &mut Connection, now_ms: i64) -> Result<LiveSnaps
             model: row.get(2)?,
             age: age(now_ms, started_at_ms),
             state: RequestState::Running,
-            output_tokens: Some(count(row, 5)?),
+            output_tokens: Some(count(&row, 5)?),
             status: (status != NO_ANSWER).then_some(status),
         });
     }
@@ -86,7 +86,7 @@ pub fn last_minute(connection: &mut Connection, now_ms: i64) -> Result<LiveSnaps
     Ok(activity)
 }
 
-fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+fn count(row: &Row<'_>, column: usize) -> SqlResult<u64> {
     Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
 }
 

@@ -1,11 +1,11 @@
 //! Alerts and their deliveries. An alert is raised once for each dedup key, also by two servers on
 //! one file, and each webhook gets the alerts in the order in which they were raised.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::store::sql::{Connection, OptionalRow, SqlResult, in_transaction, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{StoreError, sqlite::in_transaction};
+use super::StoreError;
 use crate::{
     alerts::{Alert, AlertId, GIVE_UP_AFTER, QueuedAlert, RaisedAlert, Webhook, plain_text},
     model::format_seconds,
@@ -61,12 +61,12 @@ const LIST: &str =
     "SELECT number, id, created_at_ms, event, payload FROM alerts ORDER BY number DESC LIMIT ?1";
 // Index: alert_deliveries_by_alert.
 const DELIVERIES: &str = "SELECT coalesce(label, '-'), state, attempts, next_attempt_at_ms, last_error, sent_at_ms \
-     FROM alert_deliveries LEFT JOIN alert_webhooks USING (webhook) WHERE number = ?1 ORDER BY label, webhook";
+     FROM alert_deliveries LEFT JOIN alert_webhooks USING (webhook) WHERE number = ?1 ORDER BY label NULLS FIRST, webhook";
 /// Keys that expire within so many days, lived longer than that, and were not reported. The dedup
 /// key is that of [`Alert::dedup_key`]; a test compares them.
 const EXPIRING: &str = "SELECT keys.id, username, display, label, expires_at_ms \
      FROM keys JOIN users ON users.id = keys.user_id \
-     WHERE expires_at_ms > ?1 AND expires_at_ms <= ?2 AND revoked_at_ms IS NULL AND is_active \
+     WHERE expires_at_ms > ?1 AND expires_at_ms <= ?2 AND revoked_at_ms IS NULL AND is_active = 1 \
      AND expires_at_ms - keys.created_at_ms > ?3 \
      AND NOT EXISTS (SELECT 1 FROM alert_keys \
          WHERE dedup_key = 'key_expires:' || keys.id || ':' || expires_at_ms || ':' || ?4) \
@@ -142,11 +142,11 @@ pub struct AlertList {
 ///
 /// # Errors
 /// If the database fails.
-pub fn raise(connection: &Connection, alert: &Alert, now_ms: i64) -> rusqlite::Result<bool> {
+pub fn raise(connection: &Connection, alert: &Alert, now_ms: i64) -> SqlResult<bool> {
     insert(connection, alert, &alert.raised(AlertId::random(), now_ms))
 }
 
-fn insert(connection: &Connection, alert: &Alert, raised: &RaisedAlert) -> rusqlite::Result<bool> {
+fn insert(connection: &Connection, alert: &Alert, raised: &RaisedAlert) -> SqlResult<bool> {
     let quiet_since_ms = match alert.quiet() {
         Some(quiet) => raised.at_ms.saturating_sub(millis(quiet)),
         None => i64::MAX,
@@ -333,7 +333,7 @@ fn raise_expiring(connection: &Connection, now_ms: i64) -> Result<(), StoreError
                 expires_at_ms: row.get(4)?,
             })
         })?;
-        let expiring = expiring.collect::<rusqlite::Result<Vec<Alert>>>()?;
+        let expiring = expiring.collect::<SqlResult<Vec<Alert>>>()?;
         if expiring.is_empty() {
             continue;
         }
@@ -383,7 +383,7 @@ fn entry(raised: &RaisedAlert, event: String, deliveries: Vec<DeliveryEntry>) ->
     }
 }
 
-fn deliveries(connection: &Connection, number: i64) -> rusqlite::Result<Vec<DeliveryEntry>> {
+fn deliveries(connection: &Connection, number: i64) -> SqlResult<Vec<DeliveryEntry>> {
     let mut statement = connection.prepare_cached(DELIVERIES)?;
     let rows = statement.query_map([number], |row| {
         let state: String = row.get(1)?;

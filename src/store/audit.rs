@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use rusqlite::{Connection, params};
+use crate::store::sql::{Connection, SqlResult, params};
 
 use super::{StoreError, measures, pruned::Pruned, reports};
 use crate::{limits::Amounts, model::TimeRange};
@@ -63,7 +63,7 @@ pub(super) fn hourly_sums_before(
         .map(|value| format!("sum({value})"))
         .collect();
     let from_rows = format!(
-        "SELECT started_at_ms / 3600000 - (started_at_ms % 3600000 < 0), user_id, {} AS key, endpoint, model, {} \
+        "SELECT started_at_ms / 3600000 - iif(started_at_ms % 3600000 < 0, 1, 0), user_id, {} AS key, endpoint, model, {} \
          FROM usage_logs WHERE id <= (SELECT last_id FROM usage_rollup) AND +started_at_ms >= {since_ms} \
          AND +started_at_ms < {before_ms} \
          GROUP BY 1, 2, 3, 4, 5",
@@ -92,7 +92,7 @@ pub fn daily_sums(connection: &Connection) -> Result<Compared, StoreError> {
         .collect();
     let columns = columns.join(", ");
     let from_hours = format!(
-        "SELECT hour / 24 - (hour % 24 < 0), user_id, key_id, endpoint, model, {columns} FROM usage_hourly \
+        "SELECT hour / 24 - iif(hour % 24 < 0, 1, 0), user_id, key_id, endpoint, model, {columns} FROM usage_hourly \
          GROUP BY 1, 2, 3, 4, 5"
     );
     let from_days = format!(
@@ -207,7 +207,7 @@ fn add_rows(
 ) -> Result<(), StoreError> {
     let mut rows = connection.prepare_cached(
         "SELECT user_id, sum(coalesce(cost_nano_usd, 0)), sum(input_tokens + output_tokens), \
-         sum(status BETWEEN 200 AND 299) FROM usage_logs \
+         sum(iif(status BETWEEN 200 AND 299, 1, 0)) FROM usage_logs \
          WHERE +started_at_ms >= ?1 AND +started_at_ms < ?2 AND id <= ?3 GROUP BY user_id",
     )?;
     let mut rows = rows.query(params![start_ms, end_ms, last_row])?;
@@ -242,11 +242,11 @@ fn compare(
     left: &str,
     right: &str,
 ) -> Result<Compared, StoreError> {
-    // SQLite compares, so that a million sums need no memory here; what differs is looked at.
+    // The database compares, so that a million sums need no memory here; what differs is looked at.
     let without = |a: &str, b: &str| {
-        format!("SELECT * FROM ({a}) EXCEPT SELECT * FROM ({b}) LIMIT {MAX_DIFFERENT}")
+        format!("SELECT * FROM ({a}) AS a EXCEPT SELECT * FROM ({b}) AS b LIMIT {MAX_DIFFERENT}")
     };
-    let count = format!("SELECT count(*) FROM ({right})");
+    let count = format!("SELECT count(*) FROM ({right}) AS sums");
     let combinations: i64 = connection.query_row(&count, [], |row| row.get(0))?;
     let (left, right) = (
         sums(connection, &without(left, right))?,
@@ -278,7 +278,7 @@ fn compare(
 }
 
 fn sums(connection: &Connection, sql: &str) -> Result<SumsByKey, StoreError> {
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([])?;
     let mut sums = SumsByKey::new();
     while let Some(row) = rows.next()? {
@@ -289,7 +289,7 @@ fn sums(connection: &Connection, sql: &str) -> Result<SumsByKey, StoreError> {
             row.get(3)?,
             row.get(4)?,
         );
-        let values: rusqlite::Result<Vec<i64>> = (0..measures::MEASURES)
+        let values: SqlResult<Vec<i64>> = (0..measures::MEASURES)
             .map(|index| Ok(row.get::<_, Option<i64>>(5 + index)?.unwrap_or(0)))
             .collect();
         sums.insert(key, values?);

@@ -1,8 +1,11 @@
 //! The errors of the store. Each message says what an operator can do about it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rusqlite::ErrorCode;
+use super::{
+    DatabaseLocation,
+    sql::{SqlError, SqlErrorKind},
+};
 
 use crate::model::ApiKey;
 
@@ -61,8 +64,44 @@ pub enum StoreError {
     Replaced { path: PathBuf },
     #[error("the disk of {path:?} is full; make room and try again")]
     DiskFull { path: PathBuf },
-    #[error("cannot use the database {path:?}: {reason}")]
-    Unavailable { path: PathBuf, reason: String },
+    #[error("cannot use the database {place:?}: {reason}")]
+    Unavailable { place: String, reason: String },
+    #[error(
+        "there is nothing in {place} yet: run `llmproxy user add NAME` or `llmproxy serve` first, or set DATABASE_URL"
+    )]
+    EmptyDatabase { place: String },
+    #[error(
+        "{place} holds tables that llmproxy did not make; set DATABASE_URL to a database of its own (`createdb llmproxy`)"
+    )]
+    ForeignTables { place: String },
+    #[error(
+        "{place} was made by a newer llmproxy (schema {found}, this one knows up to {known}): run that version"
+    )]
+    NewerSchema {
+        place: String,
+        found: i64,
+        known: i64,
+    },
+    #[error(
+        "{place} is of an older version (schema {found}, this one needs {known}): this version's `llmproxy serve` migrates it"
+    )]
+    OlderSchema {
+        place: String,
+        found: i64,
+        known: i64,
+    },
+    #[error(
+        "{place} has the encoding {encoding}, which cannot hold all names; make one with UTF8 (`createdb -E UTF8 -T template0 llmproxy`)"
+    )]
+    Encoding { place: String, encoding: String },
+    #[error("{place} is an incomplete copy of {from}; run `llmproxy db copy` to its end first")]
+    IncompleteCopy { place: String, from: String },
+    #[error("{what} is for SQLite files; {place} is a PostgreSQL database: {instead}")]
+    OnlyForFiles {
+        what: &'static str,
+        place: String,
+        instead: &'static str,
+    },
     #[error("username {:?} is taken; choose another", shown(.username))]
     NameTaken { username: String },
     #[error("this name is somebody's key; choose another")]
@@ -108,7 +147,7 @@ pub enum StoreError {
     #[error("the operating system gave no random bytes for a key: {0}")]
     NoRandom(getrandom::Error),
     #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
+    Sql(#[from] SqlError),
 }
 
 /// The longest part of a name that a message quotes.
@@ -124,6 +163,13 @@ fn shown(name: &str) -> String {
     }
     let beginning: String = name.chars().take(MAX_SHOWN_CHARS).collect();
     format!("{beginning}…")
+}
+
+#[cfg(feature = "sqlite")]
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error.into())
+    }
 }
 
 impl StoreError {
@@ -145,23 +191,21 @@ impl StoreError {
         )
     }
 
-    /// Turns SQLite's result code (sqlite.org/rescode.html) into words.
-    pub(super) fn from_sqlite(path: &Path, source: &rusqlite::Error) -> Self {
-        let path = path.to_owned();
-        let reason = source.to_string();
-        match source.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => Self::NotADatabase { path },
-            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, reason },
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked { path },
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-                Self::ReadOnly { path, reason }
+    /// Adds which database the error of a statement is about, and what to do.
+    pub(super) fn of_sql(location: &DatabaseLocation, error: SqlError) -> Self {
+        match (location, error) {
+            #[cfg(feature = "sqlite")]
+            (DatabaseLocation::File(file), SqlError::Sqlite(error)) => {
+                super::sqlite::from_sqlite(file.as_path(), &error)
             }
-            Some(ErrorCode::DiskFull) => Self::DiskFull { path },
-            Some(ErrorCode::SystemIoFailure) => Self::Unavailable {
-                path,
-                reason: format!("{reason}; the disk is full or fails"),
+            (location, error) if error.kind() == SqlErrorKind::Busy => Self::Unavailable {
+                place: location.to_string(),
+                reason: format!("another transaction holds a lock for too long ({error})"),
             },
-            _ => Self::Unavailable { path, reason },
+            (location, error) => Self::Unavailable {
+                place: location.to_string(),
+                reason: error.to_string(),
+            },
         }
     }
 }

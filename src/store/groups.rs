@@ -1,6 +1,6 @@
 //! Groups of users: courses, teams, customers. A user is in one group or none.
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use crate::store::sql::{Connection, OptionalRow, SqlResult, params};
 use serde::{Deserialize, Serialize};
 
 use super::{StoreError, identity::refuse_key};
@@ -39,7 +39,7 @@ pub struct GroupList {
 /// # Errors
 /// [`StoreError::GroupTaken`], or an error of the database.
 pub fn add(connection: &mut Connection, name: &UserName) -> Result<GroupEntry, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = connection.write()?;
     refuse_taken(&transaction, name.as_str())?;
     transaction.execute(INSERT, params![name.as_str(), now_ms()])?;
     let added = entry(&transaction, name.as_str())?;
@@ -91,7 +91,7 @@ pub fn rename(
     old: &str,
     new: &UserName,
 ) -> Result<GroupEntry, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = connection.write()?;
     let id = find(&transaction, old)?;
     if old.trim() != new.as_str() {
         refuse_taken(&transaction, new.as_str())?;
@@ -107,7 +107,7 @@ pub fn rename(
 /// # Errors
 /// [`StoreError::UnknownGroup`], or an error of the database.
 pub fn delete(connection: &mut Connection, name: &str) -> Result<GroupEntry, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = connection.write()?;
     let deleted = entry(&transaction, name)?;
     transaction.execute(LEAVE, [deleted.id])?;
     transaction.execute(DELETE, [deleted.id])?;
@@ -149,5 +149,5 @@ fn query(connection: &Connection, name: Option<&str>) -> Result<Vec<GroupEntry>,
             users: row.get("users")?,
         })
     })?;
-    Ok(groups.collect::<rusqlite::Result<_>>()?)
+    Ok(groups.collect::<SqlResult<_>>()?)
 }

@@ -1,6 +1,6 @@
 //! Finds users by what an operator writes: a name, or one of the keys.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use crate::store::sql::{Connection, OptionalRow, Row, SqlResult};
 
 use super::StoreError;
 use crate::model::ApiKey;
@@ -77,7 +77,7 @@ pub(super) fn refuse_key(connection: &Connection, name: &str) -> Result<(), Stor
     }
 }
 
-fn read_identity(row: &Row<'_>) -> rusqlite::Result<UserIdentity> {
+fn read_identity(row: &Row<'_>) -> SqlResult<UserIdentity> {
     Ok(UserIdentity {
         id: row.get(0)?,
         username: row.get(1)?,

@@ -1,14 +1,16 @@
 //! Keys: issue, list, rotate, revoke, hash. Each belongs to a user, and a user may have several. A
 //! request's key is found by its SHA-256.
 
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use crate::store::sql::{Connection, OptionalRow, Params, Row, SqlResult, params};
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "sqlite")]
+use super::sqlite;
 use super::{StoreError, identity::find_by_text};
 use crate::model::{ApiKey, KeyHolder, format_seconds, now_ms};
 
 const INSERT: &str = "INSERT INTO keys (user_id, hash, clear, display, label, created_at_ms, expires_at_ms) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (hash) DO NOTHING RETURNING id";
 /// All keys, for the table in a running server. Keys of deleted users are revoked.
 const HOLDERS: &str = "SELECT keys.id, hash, user_id, username, is_active, expires_at_ms, revoked_at_ms \
      FROM keys JOIN users ON users.id = keys.user_id";
@@ -43,8 +45,8 @@ const IN_CLEAR: &str = "SELECT count(*) FROM keys WHERE clear IS NOT NULL";
 const FORGET_CLEAR: &str = "UPDATE keys SET clear = NULL WHERE clear IS NOT NULL";
 const IS_HASHED: &str =
     "SELECT EXISTS (SELECT 1 FROM settings WHERE name = 'store_keys' AND value = 'hashed')";
-const MARK_HASHED: &str =
-    "INSERT OR REPLACE INTO settings (name, value) VALUES ('store_keys', 'hashed')";
+const MARK_HASHED: &str = "INSERT INTO settings (name, value) VALUES ('store_keys', 'hashed') \
+     ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 
 /// The form in which the database keeps a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,7 +156,7 @@ pub(super) fn insert(
         None => ApiKey::generate().map_err(StoreError::NoRandom)?,
     };
     let clear = (storage == KeyStorage::Clear).then(|| key.expose());
-    let inserted = connection.prepare_cached(INSERT)?.execute(params![
+    let values = params![
         user_id,
         key.hash(),
         clear,
@@ -162,23 +164,16 @@ pub(super) fn insert(
         new.label,
         now_ms(),
         new.expires_at_ms,
-    ]);
-    match inserted {
-        Ok(_) => Ok(IssuedKey {
-            username: username.to_owned(),
-            api_key: key.expose().to_owned(),
-            key_id: connection.last_insert_rowid(),
-            group: None,
-            label: new.label,
-            expires_at: new.expires_at_ms.map(format_seconds),
-        }),
-        Err(error)
-            if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) =>
-        {
-            Err(StoreError::KeyTaken)
-        }
-        Err(error) => Err(error.into()),
-    }
+    ];
+    let key_id = connection.query_row(INSERT, values, |row| row.get(0));
+    Ok(IssuedKey {
+        username: username.to_owned(),
+        api_key: key.expose().to_owned(),
+        key_id: key_id.optional()?.ok_or(StoreError::KeyTaken)?,
+        group: None,
+        label: new.label,
+        expires_at: new.expires_at_ms.map(format_seconds),
+    })
 }
 
 /// Gives a user a further key.
@@ -191,7 +186,7 @@ pub fn add(
     new: NewKey,
     storage: KeyStorage,
 ) -> Result<IssuedKey, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = connection.write()?;
     let storage = self::storage(&transaction, storage)?;
     let user = find_by_text(&transaction, username)?;
     let issued = insert(&transaction, user.id, &user.username, new, storage)?;
@@ -213,7 +208,7 @@ pub fn rotate(
     grace_ms: i64,
     storage: KeyStorage,
 ) -> Result<RotatedKey, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = connection.write()?;
     let storage = self::storage(&transaction, storage)?;
     let user = find_by_text(&transaction, username)?;
     // A key in the place of the name is the one that is replaced.
@@ -293,9 +288,9 @@ pub fn set(
 fn change(
     connection: &mut Connection,
     key: &KeySelector,
-    change: impl FnOnce(&Connection, i64) -> rusqlite::Result<usize>,
+    change: impl FnOnce(&Connection, i64) -> SqlResult<usize>,
 ) -> Result<KeyEntry, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = connection.write()?;
     let id = find(&transaction, key)?.id;
     change(&transaction, id)?;
     let changed = find(&transaction, &KeySelector::Id(id))?;
@@ -304,11 +299,7 @@ fn change(
 }
 
 /// Stops all keys of a user for good, inside a transaction of the caller.
-pub(super) fn revoke_all(
-    connection: &Connection,
-    user_id: i64,
-    now_ms: i64,
-) -> rusqlite::Result<()> {
+pub(super) fn revoke_all(connection: &Connection, user_id: i64, now_ms: i64) -> SqlResult<()> {
     connection.execute(REVOKE_ALL, params![user_id, now_ms])?;
     Ok(())
 }
@@ -349,7 +340,7 @@ pub fn names(
     let mut statement =
         connection.prepare_cached("SELECT id, id || ':' || coalesce(label, display) FROM keys")?;
     let names = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(names.collect::<rusqlite::Result<_>>()?)
+    Ok(names.collect::<SqlResult<_>>()?)
 }
 
 /// Returns all keys with their users, for the table of a running server.
@@ -369,12 +360,12 @@ pub fn holders(connection: &Connection) -> Result<Vec<KeyHolder>, StoreError> {
             is_revoked: row.get::<_, Option<i64>>(6)?.is_some(),
         })
     })?;
-    Ok(holders.collect::<rusqlite::Result<_>>()?)
+    Ok(holders.collect::<SqlResult<_>>()?)
 }
 
 /// Notes when keys were last used: ids and Unix times in milliseconds. It moves no counter, so that
 /// no server reads the keys again for it.
-pub(super) fn note_uses(connection: &Connection, uses: &[(i64, i64)]) -> rusqlite::Result<()> {
+pub(super) fn note_uses(connection: &Connection, uses: &[(i64, i64)]) -> SqlResult<()> {
     let mut statement = connection.prepare_cached(SET_LAST_USED)?;
     for (key_id, used_at_ms) in uses {
         statement.execute(params![key_id, used_at_ms])?;
@@ -388,19 +379,21 @@ pub(super) fn note_uses(connection: &Connection, uses: &[(i64, i64)]) -> rusqlit
 /// [`StoreError::NotWiped`] if the keys are hashed but old pages may still hold some, or an error
 /// of the database.
 pub fn hash_all(connection: &mut Connection) -> Result<usize, StoreError> {
-    // Overwrites what is deleted (sqlite.org/pragma.html#pragma_secure_delete).
-    connection.pragma_update(None, "secure_delete", true)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    #[cfg(feature = "sqlite")]
+    if !connection.is_postgres() {
+        sqlite::overwrite_deleted(connection)?;
+    }
+    let transaction = connection.write()?;
     let hashed = transaction.execute(FORGET_CLEAR, [])?;
     transaction.execute(MARK_HASHED, [])?;
     transaction.commit()?;
-    // Old pages may hold keys too: in the file, and in the WAL until it is cut.
-    connection.execute_batch("VACUUM")?;
-    let is_busy: bool =
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    if is_busy {
-        return Err(StoreError::NotWiped);
+    #[cfg(feature = "sqlite")]
+    if !connection.is_postgres() {
+        let is_wiped = sqlite::wipe_free_pages(connection)?;
+        return is_wiped.then_some(hashed).ok_or(StoreError::NotWiped);
     }
+    // Old versions of the rows hold the keys until the table is written anew.
+    connection.execute_batch("VACUUM FULL keys")?;
     Ok(hashed)
 }
 
@@ -475,14 +468,14 @@ fn find(connection: &Connection, key: &KeySelector) -> Result<StoredKey, StoreEr
 fn query(
     connection: &Connection,
     sql: &str,
-    values: impl rusqlite::Params,
+    values: impl Params,
 ) -> Result<Vec<StoredKey>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
     let keys = statement.query_map(values, read_key)?;
-    Ok(keys.collect::<rusqlite::Result<_>>()?)
+    Ok(keys.collect::<SqlResult<_>>()?)
 }
 
-fn read_key(row: &Row<'_>) -> rusqlite::Result<StoredKey> {
+fn read_key(row: &Row<'_>) -> SqlResult<StoredKey> {
     Ok(StoredKey {
         id: row.get("id")?,
         user_id: row.get("user_id")?,

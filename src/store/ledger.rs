@@ -7,13 +7,12 @@
 //! process changed a user, because its connection is open anyway.
 
 mod budgets;
-mod file;
 mod pricing;
 mod queue;
 mod rollup;
 mod row;
 mod thresholds;
-mod wal;
+mod upkeep;
 mod watch;
 mod worker_ledger;
 mod writer;
@@ -35,10 +34,9 @@ pub use worker_ledger::WorkerLedger;
 pub use writer::Sync;
 
 use budgets::BudgetWatch;
-use file::FileWatch;
 use queue::Shared;
 use rollup::Rollup;
-use wal::WalWatch;
+use upkeep::Upkeep;
 use watch::UsersWatch;
 use writer::Writer;
 
@@ -61,8 +59,9 @@ impl LedgerThread {
         links: ServerLinks,
     ) -> Result<Self, StoreError> {
         let connection = store.own_connection()?;
-        writer::prepare(&connection, sync)
-            .map_err(|e| StoreError::from_sqlite(store.path(), &e))?;
+        let upkeep = Upkeep::new(store, &connection, sync)
+            .and_then(|upkeep| writer::prove(&connection).map(|()| upkeep))
+            .map_err(|error| store.explain(error.into()))?;
         let pricer = Pricer::new(links.price_file.clone());
         let mut budgets = BudgetWatch::new(links.limits.clone(), links.alerts.clone());
         let ledger = Ledger::new(on_failure);
@@ -76,9 +75,8 @@ impl LedgerThread {
             budgets,
             alerts,
             failure: LedgerFailure::default(),
-            wal: WalWatch::new(store.path(), &connection),
             connection,
-            file: FileWatch::new(store.path().to_owned()),
+            upkeep,
             shared: Arc::clone(&ledger.shared),
             rollup: Rollup::new(),
             pricer,
@@ -95,7 +93,7 @@ impl LedgerThread {
                 writer.run()
             })
             .map_err(|error| StoreError::Unavailable {
-                path: store.path().to_owned(),
+                place: store.location().to_string(),
                 reason: error.to_string(),
             })?;
         Ok(Self { ledger, thread })

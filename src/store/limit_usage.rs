@@ -1,6 +1,6 @@
 //! What the ledger says was used of limits, and what objects with open accounts have reserved.
 
-use rusqlite::{Connection, params};
+use crate::store::sql::{Connection, SqlResult, params};
 
 use super::{StoreError, reports};
 use crate::{
@@ -20,8 +20,10 @@ const REQUESTS_SINCE: &str = "SELECT user_id, started_at_ms, duration_ms, model,
      coalesce(cost_nano_usd, 0) + coalesce((SELECT sum(cost_delta_nano_usd) FROM usage_adjustments \
         WHERE usage_id = usage_logs.id), 0), input_tokens + output_tokens, status BETWEEN 200 AND 299 \
      FROM usage_logs WHERE started_at_ms >= ?1 ORDER BY started_at_ms, id";
-const RESERVE: &str = "INSERT OR REPLACE INTO reservations (object_id, user_id, started_at_ms, nano_usd, tokens, requests) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const RESERVE: &str = "INSERT INTO reservations (object_id, user_id, started_at_ms, nano_usd, tokens, requests) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (object_id) DO UPDATE SET user_id = excluded.user_id, \
+     started_at_ms = excluded.started_at_ms, nano_usd = excluded.nano_usd, tokens = excluded.tokens, \
+     requests = excluded.requests";
 const END_RESERVATION: &str = "DELETE FROM reservations WHERE object_id = ?1";
 // Index: the primary key of objects.
 const RESERVATIONS: &str = "SELECT object_id, reservations.user_id, started_at_ms, nano_usd, tokens, requests \
@@ -130,7 +132,7 @@ fn amounts_of((user_id, totals): (i64, reports::Totals)) -> (i64, Amounts) {
 ///
 /// # Errors
 /// If the database fails.
-pub fn position(connection: &Connection) -> rusqlite::Result<LedgerPosition> {
+pub fn position(connection: &Connection) -> SqlResult<LedgerPosition> {
     connection.prepare_cached(POSITION)?.query_row([], |row| {
         Ok(LedgerPosition {
             row_id: row.get(0)?,
@@ -149,7 +151,7 @@ pub fn booked_between(
     from: LedgerPosition,
     to: LedgerPosition,
     is_known: impl Fn(i64) -> bool,
-) -> rusqlite::Result<Vec<BookedUsage>> {
+) -> SqlResult<Vec<BookedUsage>> {
     let mut booked = Vec::new();
     let mut statement = connection.prepare_cached(ROWS_BEHIND)?;
     let mut rows = statement.query([from.row_id, to.row_id])?;
@@ -193,7 +195,7 @@ pub(super) fn reserve(
     object_id: &str,
     user_id: i64,
     hold: &ObjectHold,
-) -> rusqlite::Result<()> {
+) -> SqlResult<()> {
     connection.prepare_cached(RESERVE)?.execute(params![
         object_id,
         user_id,
@@ -209,7 +211,7 @@ pub(super) fn reserve(
 ///
 /// # Errors
 /// If the database fails.
-pub(super) fn end_reservation(connection: &Connection, object_id: &str) -> rusqlite::Result<()> {
+pub(super) fn end_reservation(connection: &Connection, object_id: &str) -> SqlResult<()> {
     connection
         .prepare_cached(END_RESERVATION)?
         .execute([object_id])?;
@@ -221,7 +223,7 @@ pub(super) fn end_reservation(connection: &Connection, object_id: &str) -> rusql
 /// # Errors
 /// If the database fails.
 pub fn reservations(connection: &Connection) -> Result<Vec<ObjectReservation>, StoreError> {
-    let mut statement = connection.prepare(RESERVATIONS)?;
+    let mut statement = connection.prepare_cached(RESERVATIONS)?;
     let reservations = statement.query_map([], |row| {
         Ok(ObjectReservation {
             object_id: row.get(0)?,
@@ -234,5 +236,5 @@ pub fn reservations(connection: &Connection) -> Result<Vec<ObjectReservation>, S
             },
         })
     })?;
-    Ok(reservations.collect::<rusqlite::Result<_>>()?)
+    Ok(reservations.collect::<SqlResult<_>>()?)
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use rusqlite::{Connection, Row, params};
+use crate::store::sql::{Connection, Row, SqlResult, params};
 
 use super::StoreError;
 use crate::{
@@ -10,21 +10,20 @@ use crate::{
     model::{BudgetUnit, BudgetWindow, Extra, Limit, LimitKind, LimitScope, LimitValue, now_ms},
 };
 
-const ALL: &str =
-    "SELECT scope, subject_id, kind, window, amount, patterns, is_watched FROM limits ORDER BY id";
+const ALL: &str = "SELECT scope, subject_id, kind, \"window\", amount, patterns, is_watched FROM limits ORDER BY id";
 const ALL_EXTRAS: &str =
-    "SELECT scope, subject_id, unit, window, amount, until_ms FROM limit_extras ORDER BY id";
+    "SELECT scope, subject_id, unit, \"window\", amount, until_ms FROM limit_extras ORDER BY id";
 const USERS: &str = "SELECT users.id, username, group_id, groups.name FROM users \
      LEFT JOIN groups ON groups.id = users.group_id WHERE deleted_at_ms IS NULL";
 // Index: the UNIQUE constraint.
-const SET: &str = "INSERT INTO limits (scope, subject_id, kind, window, amount, patterns, is_watched, set_at_ms) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (scope, subject_id, kind, window) DO UPDATE SET \
+const SET: &str = "INSERT INTO limits (scope, subject_id, kind, \"window\", amount, patterns, is_watched, set_at_ms) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (scope, subject_id, kind, \"window\") DO UPDATE SET \
      amount = excluded.amount, patterns = excluded.patterns, is_watched = excluded.is_watched, set_at_ms = excluded.set_at_ms";
 const REMOVE: &str =
-    "DELETE FROM limits WHERE scope = ?1 AND subject_id = ?2 AND kind = ?3 AND window = ?4";
+    "DELETE FROM limits WHERE scope = ?1 AND subject_id = ?2 AND kind = ?3 AND \"window\" = ?4";
 const REMOVE_BUDGETS: &str = "DELETE FROM limits WHERE scope = ?1 AND subject_id = ?2 \
      AND kind IN ('usd_budget', 'token_budget', 'request_budget')";
-const ADD_EXTRA: &str = "INSERT INTO limit_extras (scope, subject_id, unit, window, amount, until_ms, set_at_ms) \
+const ADD_EXTRA: &str = "INSERT INTO limit_extras (scope, subject_id, unit, \"window\", amount, until_ms, set_at_ms) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 // Index: limit_extras_by_subject.
 const REMOVE_EXTRAS: &str = "DELETE FROM limit_extras WHERE scope = ?1 AND subject_id = ?2";
@@ -157,14 +156,14 @@ fn subjects(connection: &Connection) -> Result<Vec<SubjectLimits>, StoreError> {
     let mut statement = connection.prepare_cached(ALL)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        if let (Some(scope), Some(limit)) = (read_scope(row)?, read_limit(row)?) {
+        if let (Some(scope), Some(limit)) = (read_scope(&row)?, read_limit(&row)?) {
             by_scope.entry(scope).or_default().0.push(limit);
         }
     }
     let mut statement = connection.prepare_cached(ALL_EXTRAS)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        if let (Some(scope), Some(extra)) = (read_scope(row)?, read_extra(row)?) {
+        if let (Some(scope), Some(extra)) = (read_scope(&row)?, read_extra(&row)?) {
             by_scope.entry(scope).or_default().1.push(extra);
         }
     }
@@ -214,9 +213,9 @@ fn scope_words(scope: LimitScope) -> (&'static str, i64) {
 }
 
 /// Reads a scope; `None` for one of a newer version.
-fn read_scope(row: &Row<'_>) -> rusqlite::Result<Option<LimitScope>> {
+fn read_scope(row: &Row<'_>) -> SqlResult<Option<LimitScope>> {
     let id = row.get("subject_id")?;
-    Ok(match row.get_ref("scope")?.as_str()? {
+    Ok(match row.text("scope")? {
         "user" => Some(LimitScope::User(id)),
         "group" => Some(LimitScope::Group(id)),
         "everybody" => Some(LimitScope::Everybody),
@@ -224,11 +223,8 @@ fn read_scope(row: &Row<'_>) -> rusqlite::Result<Option<LimitScope>> {
     })
 }
 
-fn read_limit(row: &Row<'_>) -> rusqlite::Result<Option<Limit>> {
-    let kind = LimitKind::of_words(
-        row.get_ref("kind")?.as_str()?,
-        row.get_ref("window")?.as_str()?,
-    );
+fn read_limit(row: &Row<'_>) -> SqlResult<Option<Limit>> {
+    let kind = LimitKind::of_words(row.text("kind")?, row.text("window")?);
     let amount: Option<i64> = row.get("amount")?;
     let patterns: Option<String> = row.get("patterns")?;
     let value = match (amount, patterns) {
@@ -246,7 +242,7 @@ fn read_limit(row: &Row<'_>) -> rusqlite::Result<Option<Limit>> {
     }))
 }
 
-fn read_extra(row: &Row<'_>) -> rusqlite::Result<Option<Extra>> {
+fn read_extra(row: &Row<'_>) -> SqlResult<Option<Extra>> {
     let unit: String = row.get("unit")?;
     let window: Option<String> = row.get("window")?;
     let unit = BudgetUnit::ALL
@@ -268,13 +264,13 @@ fn read_extra(row: &Row<'_>) -> rusqlite::Result<Option<Extra>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{DatabasePath, IfMissing, Store};
+    use crate::store::{DatabaseLocation, IfMissing, Store};
 
     #[test]
     fn limits_are_set_replaced_and_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.db");
-        let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
+        let location = DatabaseLocation::parse(path.to_str().unwrap()).unwrap();
         let store = Store::open(&location, IfMissing::Create).unwrap();
         let connection = store.connection().unwrap();
         let budget = |text: &str| text.parse::<Limit>().unwrap();

@@ -1,10 +1,28 @@
-//! `DATABASE_URL`: the forms that SQLAlchemy, sqlx and people write, turned into a path.
+//! `DATABASE_URL`: the forms that SQLAlchemy, sqlx, libpq and people write, turned into a path or the
+//! address of a PostgreSQL database.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use percent_encoding::percent_decode_str;
 
-/// The path of the database file.
+use super::StoreError;
+#[cfg(feature = "postgres")]
+use super::postgres::{PostgresError, PostgresUrl};
+
+/// Where the database is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DatabaseLocation {
+    #[cfg(feature = "sqlite")]
+    File(DatabasePath),
+    #[cfg(feature = "postgres")]
+    Postgres(Arc<PostgresUrl>),
+}
+
+/// The path of a database file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabasePath(PathBuf);
 
@@ -22,10 +40,96 @@ pub enum LocationError {
     NotUtf8,
     #[error("it contains no file name; accepted: {ACCEPTED}")]
     NoFile,
+    #[error("this llmproxy was built without {0}")]
+    NotBuiltIn(&'static str),
+    #[cfg(feature = "postgres")]
+    #[error("{0}")]
+    Postgres(#[from] PostgresError),
 }
 
 const ACCEPTED: &str = "sqlite:///relative.db, sqlite:////absolute/path.db, sqlite+aiosqlite:///./llm_proxy.db, \
-                        sqlite://relative.db, sqlite:relative.db or a bare path";
+                        sqlite://relative.db, sqlite:relative.db, a bare path or postgres://USER:PASSWORD@HOST/DATABASE";
+
+impl DatabaseLocation {
+    /// Reads a database URL or a bare path.
+    ///
+    /// # Errors
+    /// [`LocationError`] lists what is accepted.
+    pub fn parse(text: &str) -> Result<Self, LocationError> {
+        let text = text.trim();
+        let scheme = scheme_of(text).map(|(scheme, _)| scheme.to_ascii_lowercase());
+        // `postgresql+asyncpg` is how SQLAlchemy names a driver.
+        let dialect = scheme
+            .as_deref()
+            .and_then(|scheme| scheme.split('+').next());
+        if matches!(dialect, Some("postgres" | "postgresql")) {
+            return Self::postgres(text);
+        }
+        let path = DatabasePath::parse(text)?;
+        #[cfg(feature = "sqlite")]
+        return Ok(Self::File(path));
+        #[cfg(not(feature = "sqlite"))]
+        {
+            drop(path);
+            Err(LocationError::NotBuiltIn("SQLite"))
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    fn postgres(text: &str) -> Result<Self, LocationError> {
+        let rest = scheme_of(text).map_or(text, |(_, rest)| rest);
+        let url = PostgresUrl::parse(&format!("postgres:{rest}"))?;
+        Ok(Self::Postgres(Arc::new(url)))
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    fn postgres(_: &str) -> Result<Self, LocationError> {
+        Err(LocationError::NotBuiltIn("PostgreSQL"))
+    }
+
+    /// Returns the file, for commands that work on files only. `what` the command does to them, and
+    /// what to do instead, are in the error.
+    ///
+    /// # Errors
+    /// [`StoreError::OnlyForFiles`] if the database is no file.
+    pub fn only_file(
+        &self,
+        what: &'static str,
+        instead: &'static str,
+    ) -> Result<DatabasePath, StoreError> {
+        match self.file() {
+            Some(path) => Ok(DatabasePath(path.to_owned())),
+            None => Err(StoreError::OnlyForFiles {
+                what,
+                place: self.to_string(),
+                instead,
+            }),
+        }
+    }
+
+    /// Returns the path of the file. `None` if the database is no file.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::File(path) => Some(path.as_path()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => None,
+        }
+    }
+}
+
+/// Shows the path, or the host and the name of the database. There is no password in it.
+impl fmt::Display for DatabaseLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::File(path) => path.as_path().display().fmt(f),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => url.fmt(f),
+        }
+    }
+}
 
 impl DatabasePath {
     /// Reads a database URL or a bare path.
@@ -123,8 +227,6 @@ mod tests {
     #[test]
     fn others_are_refused_with_the_list_and_without_the_text() {
         for text in [
-            "postgres://u:pa55word@h/db",
-            "postgresql+asyncpg://u:pa55word@h/db",
             "mysql://u:pa55word@h/db",
             "postgres_db://u:pa55word@h/db",
             "://u:pa55word@h/db",
@@ -136,16 +238,30 @@ mod tests {
             "dir/",
             "sqlite:///%ff.db",
         ] {
-            let message = DatabasePath::parse(text).unwrap_err().to_string();
+            let message = DatabaseLocation::parse(text).unwrap_err().to_string();
             assert!(message.contains("sqlite:////absolute/path.db"), "{message}");
             assert!(!message.contains("pa55word"), "{message}");
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_url_of_postgresql_leads_to_a_server() {
+        for text in [
+            "postgres://u:pa55word@h/db",
+            "postgresql://u:pa55word@h/db",
+            "postgresql+asyncpg://u:pa55word@h/db",
+        ] {
+            let location = DatabaseLocation::parse(text).unwrap();
+            assert_eq!(location.to_string(), "postgres://h/db");
+            assert_eq!(location.file(), None);
         }
     }
 
     proptest! {
         #[test]
         fn any_text_is_a_location_or_an_error(text in "(sqlite[+a-z]{0,5}:/{0,4})?\\PC{0,30}") {
-            let _ = DatabasePath::parse(&text);
+            let _ = DatabaseLocation::parse(&text);
         }
     }
 }

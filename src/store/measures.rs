@@ -3,7 +3,7 @@
 
 use crate::{
     model::{EstimatedTokens, NanoUsd, Usage, UsageClasses, UsageRow, UsageSource},
-    store::sqlite::signed,
+    store::sql::signed,
 };
 
 /// The columns of a row's usage, in the order of [`counts`].
@@ -33,10 +33,10 @@ pub(super) const COMMON_COUNTS: usize = 6;
 /// A request is estimated, or has no price, if it succeeded or used something.
 const OTHERS: [(&str, &str); 7] = [
     ("requests", "1"),
-    ("requests_ok", "(status BETWEEN 200 AND 299)"),
+    ("requests_ok", "iif(status BETWEEN 200 AND 299, 1, 0)"),
     (
         "estimated_requests",
-        "(usage_source = 'estimate' AND status BETWEEN 200 AND 299)",
+        "iif(usage_source = 'estimate' AND status BETWEEN 200 AND 299, 1, 0)",
     ),
     (
         "estimated_input_tokens",
@@ -54,8 +54,8 @@ const OTHERS: [(&str, &str); 7] = [
     ),
     (
         "unpriced_requests",
-        "(cost_nano_usd IS NULL AND (status BETWEEN 200 AND 299 OR input_tokens > 0 OR output_tokens > 0) \
-         AND NOT EXISTS (SELECT 1 FROM usage_adjustments WHERE usage_id = usage_logs.id AND prices_row = 1))",
+        "iif(cost_nano_usd IS NULL AND (status BETWEEN 200 AND 299 OR input_tokens > 0 OR output_tokens > 0) \
+         AND NOT EXISTS (SELECT 1 FROM usage_adjustments WHERE usage_id = usage_logs.id AND prices_row = 1), 1, 0)",
     ),
 ];
 

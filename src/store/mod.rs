@@ -1,11 +1,13 @@
-//! The database: opening it, its pragmas, its migrations. Users, ledger and reports have a file
-//! each. Every call here blocks: servers call it from the blocking pool or the ledger's own thread.
+//! The database: users, ledger and reports have a file each. They speak to SQLite and PostgreSQL
+//! alike through `sql/`; what only one of them has is in `sqlite/` and `postgres/`. Every call here
+//! blocks: servers call it from the blocking pool or the ledger's own thread.
 
 pub mod accounts;
 pub mod activity;
 pub mod alerts;
 pub mod audit;
-pub mod backup;
+mod changes;
+pub mod copy;
 mod error;
 pub mod groups;
 pub mod identity;
@@ -17,8 +19,10 @@ pub mod limits;
 mod location;
 mod lookups;
 mod measures;
-mod migrate;
+mod migration;
 pub mod objects;
+#[cfg(feature = "postgres")]
+mod postgres;
 pub mod prices;
 pub mod prune;
 mod pruned;
@@ -29,33 +33,30 @@ pub mod requests;
 pub mod retention;
 mod running;
 pub mod size;
+pub mod sql;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 pub mod users;
 
-use std::{
-    fs::OpenOptions,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, OpenFlags};
 use scheduled_thread_pool::ScheduledThreadPool;
 
 pub use error::StoreError;
-pub use location::{DatabasePath, LocationError};
-pub use migrate::SCHEMA;
+pub use location::{DatabaseLocation, DatabasePath, LocationError};
+pub use migration::SCHEMA;
+#[cfg(feature = "sqlite")]
+pub use sqlite::backup;
 
-use migrate::IfOlder;
-use sqlite::BUSY_TIMEOUT;
+use migration::{IfEmpty, IfOlder};
+use sql::Connection;
 
 /// Connections for the admin API; reports are rare and short.
 const POOL_SIZE: u32 = 4;
 /// Time that an admin call waits for a pooled connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The choice if there is no database file.
+/// The choice if there is no database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfMissing {
     Create,
@@ -67,13 +68,13 @@ pub enum IfMissing {
 /// An open database with the schema of this version.
 #[derive(Clone)]
 pub struct Store {
-    pool: r2d2::Pool<SqliteConnectionManager>,
-    path: PathBuf,
+    pool: r2d2::Pool<Connector>,
+    location: DatabaseLocation,
     is_new: bool,
 }
 
 /// A connection lent by the pool; it goes back when dropped.
-pub type PooledConnection = r2d2::PooledConnection<SqliteConnectionManager>;
+pub type PooledConnection = r2d2::PooledConnection<Connector>;
 
 impl Store {
     /// Opens a database of this version, and creates it where allowed. One of an older version is
@@ -81,11 +82,8 @@ impl Store {
     /// way.
     ///
     /// # Errors
-    /// [`StoreError`] says what is wrong with the file and what to do.
-    pub fn open(location: &DatabasePath, if_missing: IfMissing) -> Result<Self, StoreError> {
-        if if_missing == IfMissing::Pretend && !location.as_path().exists() {
-            return Ok(Self::in_memory(location));
-        }
+    /// [`StoreError`] says what is wrong with the database and what to do.
+    pub fn open(location: &DatabaseLocation, if_missing: IfMissing) -> Result<Self, StoreError> {
         Self::open_any(location, if_missing, IfOlder::Refuse)
     }
 
@@ -94,41 +92,70 @@ impl Store {
     ///
     /// # Errors
     /// The errors of [`Store::open`].
-    pub fn open_for_server(location: &DatabasePath) -> Result<Self, StoreError> {
-        Self::open_any(location, IfMissing::Create, IfOlder::Migrate)
+    pub fn open_for_server(location: &DatabaseLocation) -> Result<Self, StoreError> {
+        let store = Self::open_any(location, IfMissing::Create, IfOlder::Migrate)?;
+        copy::refuse_incomplete(&*store.connection()?, location)?;
+        Ok(store)
     }
 
     fn open_any(
-        location: &DatabasePath,
+        location: &DatabaseLocation,
         if_missing: IfMissing,
         if_older: IfOlder,
     ) -> Result<Self, StoreError> {
-        let path = location.as_path().to_owned();
-        let is_new = match if_missing {
-            IfMissing::Create => create_private(&path)?,
-            IfMissing::Refuse if !path.exists() => return Err(StoreError::Missing { path }),
-            IfMissing::Refuse | IfMissing::Pretend => false,
-        };
-        let mut first = connect(&path)?;
-        if is_new {
-            // Space of deleted rows can go back to the disk step by step then. It must be set before
-            // the first table is made (sqlite.org/pragma.html#pragma_auto_vacuum).
-            first
-                .pragma_update(None, "auto_vacuum", "INCREMENTAL")
-                .map_err(|source| StoreError::from_sqlite(&path, &source))?;
+        match location {
+            #[cfg(feature = "sqlite")]
+            DatabaseLocation::File(file) => {
+                let path = file.as_path();
+                let is_new = match if_missing {
+                    IfMissing::Create => sqlite::create_private(path)?,
+                    IfMissing::Pretend if !path.exists() => return Ok(Self::in_memory(location)),
+                    IfMissing::Refuse if !path.exists() => {
+                        let path = path.to_owned();
+                        return Err(StoreError::Missing { path });
+                    }
+                    IfMissing::Refuse | IfMissing::Pretend => false,
+                };
+                sqlite::prepare_file(path, is_new, if_older)?;
+                let connector = Connector(Kind::Database(location.clone()));
+                Ok(Self::with_pool(connector, POOL_SIZE, location, is_new))
+            }
+            #[cfg(feature = "postgres")]
+            DatabaseLocation::Postgres(url) => {
+                let if_empty = match if_missing {
+                    IfMissing::Create => IfEmpty::Create,
+                    IfMissing::Refuse | IfMissing::Pretend => IfEmpty::Refuse,
+                };
+                let prepared = postgres::prepare(url, if_empty, if_older);
+                #[cfg(feature = "sqlite")]
+                if if_missing == IfMissing::Pretend
+                    && matches!(prepared, Err(StoreError::EmptyDatabase { .. }))
+                {
+                    return Ok(Self::in_memory(location));
+                }
+                let is_new = prepared?;
+                let connector = Connector(Kind::Database(location.clone()));
+                Ok(Self::with_pool(connector, POOL_SIZE, location, is_new))
+            }
         }
-        migrate::to_current(&mut first, &path, if_older)?;
-        if if_older == IfOlder::Migrate {
-            // A copy that was put back by other means is in another mode.
-            migrate::switch_to_wal(&first)
-                .map_err(|source| StoreError::from_sqlite(&path, &source))?;
-        }
+    }
 
-        let manager = SqliteConnectionManager::file(&path)
-            .with_flags(open_flags())
-            .with_init(set_up);
+    /// Makes an empty database in memory. All is lost when it is dropped.
+    #[cfg(feature = "sqlite")]
+    fn in_memory(location: &DatabaseLocation) -> Self {
+        let connector = Connector(Kind::Memory(location.clone()));
+        // Another connection would be another database.
+        Self::with_pool(connector, 1, location, false)
+    }
+
+    fn with_pool(
+        connector: Connector,
+        size: u32,
+        location: &DatabaseLocation,
+        is_new: bool,
+    ) -> Self {
         let pool = r2d2::Pool::builder()
-            .max_size(POOL_SIZE)
+            .max_size(size)
             .min_idle(Some(0))
             .connection_timeout(POOL_TIMEOUT)
             .error_handler(Box::new(r2d2::NopErrorHandler))
@@ -136,43 +163,21 @@ impl Store {
             .thread_pool(Arc::new(
                 ScheduledThreadPool::builder().num_threads(1).build(),
             ))
-            .build_unchecked(manager);
-        Ok(Self { pool, path, is_new })
-    }
-
-    /// Makes an empty database in memory. All is lost when it is dropped.
-    fn in_memory(location: &DatabasePath) -> Self {
-        let path = location.as_path().to_owned();
-        let manager_path = path.clone();
-        let manager = SqliteConnectionManager::memory().with_init(move |connection| {
-            let made = migrate::to_current(connection, &manager_path, IfOlder::Refuse);
-            made.map_err(|error| match error {
-                StoreError::Sqlite(error) => error,
-                _ => rusqlite::Error::InvalidQuery,
-            })
-        });
-        // Another connection would be another database.
-        let pool = r2d2::Pool::builder()
-            .max_size(1)
-            .error_handler(Box::new(r2d2::NopErrorHandler))
-            .thread_pool(Arc::new(
-                ScheduledThreadPool::builder().num_threads(1).build(),
-            ))
-            .build_unchecked(manager);
+            .build_unchecked(connector);
         Self {
             pool,
-            path,
-            is_new: false,
+            location: location.clone(),
+            is_new,
         }
     }
 
     /// Lends a connection.
     ///
     /// # Errors
-    /// If the file can no longer be opened, or all connections are in use for too long.
+    /// If the database can no longer be reached, or all connections are in use for too long.
     pub fn connection(&self) -> Result<PooledConnection, StoreError> {
         self.pool.get().map_err(|error| StoreError::Unavailable {
-            path: self.path.clone(),
+            place: self.location.to_string(),
             reason: error.to_string(),
         })
     }
@@ -180,93 +185,108 @@ impl Store {
     /// Opens a connection outside the pool, for the ledger's writer.
     ///
     /// # Errors
-    /// If the file cannot be opened.
+    /// If the database cannot be opened.
     pub fn own_connection(&self) -> Result<Connection, StoreError> {
-        connect(&self.path)
+        connect(&self.location).map_err(|error| self.explain(error))
     }
 
-    /// Reads every page and returns the first thing that is wrong with the file.
+    /// Reads every page of a file and returns the first thing that is wrong with it. PostgreSQL has
+    /// checksums and tools of its own for that.
     ///
     /// # Errors
-    /// If the file cannot be read.
+    /// If the database cannot be read.
     pub fn damage(&self) -> Result<Option<String>, StoreError> {
-        let connection = self.connection()?;
-        backup::damage(&connection).map_err(|error| StoreError::from_sqlite(&self.path, &error))
+        #[cfg(feature = "sqlite")]
+        if self.location.file().is_some() {
+            let damage = sqlite::damage(&*self.connection()?);
+            return damage.map_err(|error| self.explain(error.into()));
+        }
+        Ok(None)
     }
 
-    /// Takes the write lock and gives it back.
+    /// Begins to write, and writes nothing.
     ///
     /// # Errors
-    /// If the file or its directory cannot be written, or is locked for too long.
+    /// If the database cannot be written, or is locked for too long.
     pub fn try_write(&self) -> Result<(), StoreError> {
         let connection = self.connection()?;
-        sqlite::in_transaction(&connection, || {
-            // Writing the same number makes SQLite write the page, and changes nothing.
-            let version: i64 =
-                connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            connection.pragma_update(None, "user_version", version)
-        })?;
+        #[cfg(feature = "sqlite")]
+        if self.location.file().is_some() {
+            return Ok(sqlite::try_write(&connection)?);
+        }
+        let transaction = connection.write()?;
+        transaction.execute("UPDATE usage_rollup SET last_id = last_id", [])?;
+        transaction.commit()?;
         Ok(())
     }
 
-    /// Adds to the error of a statement which file it is about, and what to do.
+    /// Adds to the error of a statement which database it is about, and what to do.
     #[must_use]
     pub fn explain(&self, error: StoreError) -> StoreError {
         match error {
-            StoreError::Sqlite(source) => StoreError::from_sqlite(&self.path, &source),
+            StoreError::Sql(error) => StoreError::of_sql(&self.location, error),
             other => other,
         }
     }
 
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn location(&self) -> &DatabaseLocation {
+        &self.location
     }
 
-    /// Returns whether the file was created by opening it.
+    /// Returns the path of the database's file. `None` if the database is no file.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.location.file()
+    }
+
+    /// Returns whether the database was created by opening it.
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.is_new
     }
 }
 
-/// Flags without `SQLITE_OPEN_URI`, so that a path that starts with `file:` is a path.
-fn open_flags() -> OpenFlags {
-    OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
+/// Makes the pool's connections.
+pub struct Connector(Kind);
+
+enum Kind {
+    Database(DatabaseLocation),
+    /// An empty database in the place of another one.
+    #[cfg(feature = "sqlite")]
+    Memory(DatabaseLocation),
 }
 
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let mut connection = Connection::open_with_flags(path, open_flags())
-        .map_err(|source| StoreError::from_sqlite(path, &source))?;
-    set_up(&mut connection).map_err(|source| StoreError::from_sqlite(path, &source))?;
-    Ok(connection)
+impl r2d2::ManageConnection for Connector {
+    type Connection = Connection;
+    type Error = StoreError;
+
+    fn connect(&self) -> Result<Connection, StoreError> {
+        match &self.0 {
+            Kind::Database(location) => connect(location),
+            #[cfg(feature = "sqlite")]
+            Kind::Memory(location) => {
+                let stands_for = location.file().unwrap_or_else(|| Path::new(":memory:"));
+                sqlite::open_in_memory(stands_for)
+            }
+        }
+    }
+
+    fn is_valid(&self, _: &mut Connection) -> Result<(), StoreError> {
+        // A session with PostgreSQL connects again by itself.
+        Ok(())
+    }
+
+    fn has_broken(&self, _: &mut Connection) -> bool {
+        false
+    }
 }
 
-fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    // With NORMAL in WAL mode the file is always consistent, and a commit survives the death of the
-    // process; only a power cut may undo the last commits
-    // (sqlite.org/pragma.html#pragma_synchronous). The ledger sets FULL on request.
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    // A long reader makes the WAL grow; give the space back afterwards
-    // (sqlite.org/pragma.html#pragma_journal_size_limit).
-    connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
-    Ok(())
-}
-
-/// Creates the file if there is none, readable by its owner only, because it holds keys. SQLite
-/// gives `-wal` and `-shm` the mode of the database. Returns whether the file was created.
-fn create_private(path: &Path) -> Result<bool, StoreError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(reason) => Err(StoreError::Create {
-            path: path.to_owned(),
-            reason,
-        }),
+fn connect(location: &DatabaseLocation) -> Result<Connection, StoreError> {
+    match location {
+        #[cfg(feature = "sqlite")]
+        DatabaseLocation::File(file) => sqlite::open(file.as_path()),
+        #[cfg(feature = "postgres")]
+        DatabaseLocation::Postgres(url) => Ok(postgres::open(url)?),
     }
 }

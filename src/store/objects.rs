@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::store::sql::{Connection, OptionalRow, SqlResult, params};
 
 use super::StoreError;
 use crate::model::{Claim, ObjectKind, Origin, StoredObject};
@@ -36,7 +36,7 @@ const OWNER: &str = "SELECT user_id, kind FROM objects WHERE id = ?1";
 const OWN: &str = "SELECT id, is_settled, made_at_ms FROM objects WHERE user_id = ?1 AND kind = ?2";
 
 /// Remembers who made an object.
-pub(super) fn remember(connection: &Connection, object: &StoredObject) -> rusqlite::Result<()> {
+pub(super) fn remember(connection: &Connection, object: &StoredObject) -> SqlResult<()> {
     let values = params![
         object.id,
         object.kind.as_str(),
@@ -68,7 +68,7 @@ pub(super) fn remember(connection: &Connection, object: &StoredObject) -> rusqli
 
 /// Forgets an object of a user. If it uses its tokens later, its account stays for a while and its
 /// id is unowned.
-pub(super) fn forget(connection: &Connection, id: &str, user_id: i64) -> rusqlite::Result<()> {
+pub(super) fn forget(connection: &Connection, id: &str, user_id: i64) -> SqlResult<()> {
     let values = params![id, user_id];
     if connection.prepare_cached(CLOSE)?.execute(values)? == 0 {
         connection.prepare_cached(FORGET)?.execute(values)?;
@@ -77,7 +77,7 @@ pub(super) fn forget(connection: &Connection, id: &str, user_id: i64) -> rusqlit
 }
 
 /// Forgets the unowned ids that are older than a time (Unix milliseconds).
-pub(super) fn expire(connection: &Connection, made_before_ms: i64) -> rusqlite::Result<()> {
+pub(super) fn expire(connection: &Connection, made_before_ms: i64) -> SqlResult<()> {
     connection
         .prepare_cached(EXPIRE)?
         .execute([made_before_ms])?;
@@ -91,7 +91,7 @@ pub(super) fn forget_missing(
     id: &str,
     user_id: i64,
     before_ms: i64,
-) -> rusqlite::Result<()> {
+) -> SqlResult<()> {
     let mut statement = connection.prepare_cached(FORGET_MISSING)?;
     statement.execute(params![id, user_id, before_ms])?;
     Ok(())
@@ -189,14 +189,14 @@ pub fn own(
         };
         Ok((row.get(0)?, object))
     })?;
-    Ok(own.collect::<rusqlite::Result<_>>()?)
+    Ok(own.collect::<SqlResult<_>>()?)
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
     use crate::store::{
-        DatabasePath, IfMissing, Store,
+        DatabaseLocation, IfMissing, Store,
         accounts::{self, Place},
     };
 
@@ -223,7 +223,7 @@ pub(super) mod tests {
 
     pub(in crate::store) fn with_database(work: impl FnOnce(&Connection)) {
         let dir = tempfile::tempdir().unwrap();
-        let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
+        let location = DatabaseLocation::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
         let store = Store::open(&location, IfMissing::Create).unwrap();
         work(&store.connection().unwrap());
     }
@@ -333,6 +333,7 @@ pub(super) mod tests {
     pub(in crate::store) fn assert_indexed(connection: &Connection, statements: &[&str]) {
         for sql in statements {
             let plan: String = connection
+                .file()
                 .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
                 .unwrap()
                 .raw_query()

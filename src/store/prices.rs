@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use crate::store::sql::{Connection, OptionalRow, SqlResult, params};
 
 use super::StoreError;
 use crate::{
@@ -11,17 +11,17 @@ use crate::{
     prices::{Catalog, FoundPrice, ModelPrice, PriceBook, PriceSource, SetPrice, snapshot},
 };
 
-const SET: &str = "INSERT INTO prices (model, source, fields, from_ms, created_at_ms) VALUES (?1, 'set', ?2, ?3, ?4)";
+const SET: &str = "INSERT INTO prices (model, source, fields, from_ms, created_at_ms) VALUES (?1, 'set', ?2, ?3, ?4) RETURNING id";
 // Index: prices_by_model.
 const LATEST_SET: &str = "SELECT id FROM prices WHERE model = ?1 AND source = 'set' AND withdrawn_at_ms IS NULL \
-     ORDER BY from_ms DESC, id DESC LIMIT 1";
+     ORDER BY from_ms DESC NULLS LAST, id DESC LIMIT 1";
 const WITHDRAW: &str = "UPDATE prices SET withdrawn_at_ms = ?2 WHERE id = ?1";
 const ALL_SET: &str = "SELECT id, model, fields, from_ms FROM prices WHERE source = 'set' AND withdrawn_at_ms IS NULL";
 // Index: prices_by_model.
 const KNOWN: &str = "SELECT id FROM prices WHERE model = ?1 AND source = ?2 AND fields = ?3";
-const KEEP: &str =
-    "INSERT INTO prices (model, source, fields, created_at_ms) VALUES (?1, ?2, ?3, ?4)";
-const NOTE_MODEL: &str = "INSERT OR IGNORE INTO model_prices (model, price_id) VALUES (?1, ?2)";
+const KEEP: &str = "INSERT INTO prices (model, source, fields, created_at_ms) VALUES (?1, ?2, ?3, ?4) RETURNING id";
+const NOTE_MODEL: &str =
+    "INSERT INTO model_prices (model, price_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 /// Models that were priced by another model's price. Of several the last one counts.
 const SUBSTITUTES: &str = "SELECT model_prices.model, prices.model FROM model_prices JOIN prices ON prices.id = price_id \
      WHERE prices.model <> model_prices.model ORDER BY price_id";
@@ -32,8 +32,7 @@ const SUBSTITUTES: &str = "SELECT model_prices.model, prices.model FROM model_pr
 /// If the database fails.
 pub fn set(connection: &Connection, price: &ModelPrice, from_ms: i64) -> Result<i64, StoreError> {
     let values = params![price.name(), price.canonical(), from_ms, now_ms()];
-    connection.execute(SET, values)?;
-    Ok(connection.last_insert_rowid())
+    Ok(connection.query_row(SET, values, |row| row.get(0))?)
 }
 
 /// Withdraws the latest price that was set for a model. Rows that were priced by it keep their cost.
@@ -41,7 +40,7 @@ pub fn set(connection: &Connection, price: &ModelPrice, from_ms: i64) -> Result<
 /// # Errors
 /// [`StoreError::NoSetPrice`], or an error of the database.
 pub fn withdraw(connection: &mut Connection, model: &str) -> Result<i64, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = connection.write()?;
     let id: Option<i64> = transaction
         .query_row(LATEST_SET, [model], |row| row.get(0))
         .optional()?;
@@ -89,11 +88,7 @@ pub fn all_set(connection: &Connection) -> Result<Vec<SetPrice>, StoreError> {
 }
 
 /// Returns the id of a price that a row of a model is priced by, and keeps the price if it is new.
-pub(super) fn keep(
-    connection: &Connection,
-    model: &str,
-    found: &FoundPrice,
-) -> rusqlite::Result<i64> {
+pub(super) fn keep(connection: &Connection, model: &str, found: &FoundPrice) -> SqlResult<i64> {
     let source = match found.source {
         PriceSource::Set(id) => {
             note_model(connection, model, id)?;
@@ -111,14 +106,13 @@ pub(super) fn keep(
         id
     } else {
         let values = params![found.model(), source, fields, now_ms()];
-        connection.prepare_cached(KEEP)?.execute(values)?;
-        connection.last_insert_rowid()
+        connection.query_row(KEEP, values, |row| row.get(0))?
     };
     note_model(connection, model, id)?;
     Ok(id)
 }
 
-fn note_model(connection: &Connection, model: &str, price_id: i64) -> rusqlite::Result<()> {
+fn note_model(connection: &Connection, model: &str, price_id: i64) -> SqlResult<()> {
     let mut statement = connection.prepare_cached(NOTE_MODEL)?;
     statement.execute(params![model, price_id])?;
     Ok(())
@@ -131,5 +125,5 @@ fn note_model(connection: &Connection, model: &str, price_id: i64) -> rusqlite::
 pub(super) fn substitutes(connection: &Connection) -> Result<BTreeMap<String, String>, StoreError> {
     let mut statement = connection.prepare_cached(SUBSTITUTES)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<SqlResult<_>>()?)
 }

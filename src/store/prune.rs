@@ -3,20 +3,17 @@
 
 use std::{thread, time::Duration};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::store::sql::{Connection, OptionalRow, in_transaction, params};
 
 use super::{
     StoreError, audit,
     ledger::sum_up_all,
     pruned::{Pruned, cut_hours},
-    sqlite::in_transaction,
 };
 use crate::model::{Calendar, Period};
 
 /// Rows that are deleted in one transaction, some milliseconds' work.
 const BATCH_ROWS: i64 = 500;
-/// Free pages that are given back in one transaction.
-const BATCH_PAGES: i64 = 256;
 /// Time between two transactions, in which a server gets its turn.
 const PAUSE: Duration = Duration::from_millis(5);
 const MS_PER_HOUR: i64 = 3_600_000;
@@ -128,45 +125,32 @@ pub struct FreeSpace {
     pub is_incremental: bool,
 }
 
-/// Returns the free space inside the file.
+/// Returns the free space inside the file. PostgreSQL uses its own again by itself.
 ///
 /// # Errors
 /// If the database fails.
 pub fn free_space(connection: &Connection) -> Result<FreeSpace, StoreError> {
-    let pragma = |name: &str| -> rusqlite::Result<u64> {
-        let number: i64 = connection.pragma_query_value(None, name, |row| row.get(0))?;
-        Ok(u64::try_from(number).unwrap_or(0))
-    };
+    #[cfg(feature = "sqlite")]
+    if !connection.is_postgres() {
+        return Ok(super::sqlite::free_space(connection)?);
+    }
+    let _ = connection;
     Ok(FreeSpace {
-        bytes: pragma("freelist_count")? * pragma("page_size")?,
-        // sqlite.org/pragma.html#pragma_auto_vacuum
-        is_incremental: pragma("auto_vacuum")? == 2,
+        bytes: 0,
+        is_incremental: true,
     })
 }
 
-/// Gives free pages back to the disk, a few at a time. `goes_on` says whether to go on.
+/// Gives free pages back to the disk, a few at a time. `goes_on` says whether to go on. PostgreSQL's
+/// autovacuum does so where it can.
 ///
 /// # Errors
 /// If the database fails.
-pub fn give_back(
-    connection: &Connection,
-    mut goes_on: impl FnMut() -> bool,
-) -> Result<(), StoreError> {
-    loop {
-        let before = free_space(connection)?;
-        if before.bytes == 0 || !before.is_incremental || !goes_on() {
-            return Ok(());
-        }
-        // Each step of the statement frees a page (sqlite.org/pragma.html#pragma_incremental_vacuum).
-        let mut statement =
-            connection.prepare(&format!("PRAGMA incremental_vacuum({BATCH_PAGES})"))?;
-        let mut rows = statement.query([])?;
-        while rows.next()?.is_some() {}
-        drop(rows);
-        drop(statement);
-        if free_space(connection)?.bytes >= before.bytes {
-            return Ok(());
-        }
-        thread::sleep(PAUSE);
+pub fn give_back(connection: &Connection, goes_on: impl FnMut() -> bool) -> Result<(), StoreError> {
+    #[cfg(feature = "sqlite")]
+    if !connection.is_postgres() {
+        return Ok(super::sqlite::give_back(connection, goes_on)?);
     }
+    let _ = (connection, goes_on);
+    Ok(())
 }

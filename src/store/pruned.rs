@@ -1,7 +1,7 @@
 //! Old rows are deleted, and what they add up to stays: whose sums are kept, since when, and how exact
 //! a report about that time still is.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::store::sql::{Connection, OptionalRow, SqlResult, params};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Calendar, Period, TimeRange};
@@ -10,7 +10,8 @@ const MS_PER_HOUR: i64 = 3_600_000;
 const MS_PER_YEAR: i64 = 366 * 24 * MS_PER_HOUR;
 // Index: the primary key of settings.
 const READ: &str = "SELECT value FROM settings WHERE name = 'pruned'";
-const WRITE: &str = "INSERT OR REPLACE INTO settings (name, value) VALUES ('pruned', ?1)";
+const WRITE: &str = "INSERT INTO settings (name, value) VALUES ('pruned', ?1) \
+     ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 
 /// The time whose rows are deleted. Sums of whole hours stay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +25,7 @@ pub struct Pruned {
 
 impl Pruned {
     /// Returns what was deleted, if anything was.
-    pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<Self>> {
+    pub(super) fn read(connection: &Connection) -> SqlResult<Option<Self>> {
         let text: Option<String> = connection
             .prepare_cached(READ)?
             .query_row([], |row| row.get(0))
@@ -39,7 +40,7 @@ impl Pruned {
         connection: &Connection,
         calendar: &Calendar,
         before_ms: i64,
-    ) -> rusqlite::Result<Option<String>> {
+    ) -> SqlResult<Option<String>> {
         let Some(earlier) = Self::read(connection)? else {
             return Ok(None);
         };
@@ -57,7 +58,7 @@ impl Pruned {
         connection: &Connection,
         before_ms: i64,
         calendar: &Calendar,
-    ) -> rusqlite::Result<Self> {
+    ) -> SqlResult<Self> {
         let zone = calendar.zone_name().to_owned();
         let pruned = match Self::read(connection)? {
             None => Self { before_ms, zone },

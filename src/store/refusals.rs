@@ -1,6 +1,6 @@
 //! The newest requests that llmproxy itself answered with an error.
 
-use rusqlite::{Connection, params};
+use crate::store::sql::{Connection, SqlResult, params};
 
 use crate::model::Refusal;
 
@@ -9,13 +9,13 @@ const KEPT: i64 = 10_000;
 /// Refusals between two deletions of those that are too many.
 const DELETE_EVERY: i64 = 64;
 
-const INSERT: &str = "INSERT INTO refusals (at_ms, request_id, user_id, endpoint, status, code, message) VALUES (?, ?, ?, ?, ?, ?, ?)";
+const INSERT: &str = "INSERT INTO refusals (at_ms, request_id, user_id, endpoint, status, code, message) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id";
 // Index: the primary key.
 const FORGET: &str = "DELETE FROM refusals WHERE id <= ?1";
 
 /// Writes a refusal, inside the caller's transaction, and forgets the oldest.
-pub(super) fn insert(connection: &Connection, refusal: &Refusal) -> rusqlite::Result<()> {
-    connection.prepare_cached(INSERT)?.execute(params![
+pub(super) fn insert(connection: &Connection, refusal: &Refusal) -> SqlResult<()> {
+    let values = params![
         refusal.request_id.at_ms(),
         refusal.request_id.as_bytes(),
         refusal.user_id,
@@ -23,8 +23,8 @@ pub(super) fn insert(connection: &Connection, refusal: &Refusal) -> rusqlite::Re
         refusal.status,
         refusal.code,
         refusal.message,
-    ])?;
-    let id = connection.last_insert_rowid();
+    ];
+    let id: i64 = connection.query_row(INSERT, values, |row| row.get(0))?;
     if id % DELETE_EVERY == 0 {
         connection.prepare_cached(FORGET)?.execute([id - KEPT])?;
     }
@@ -36,17 +36,17 @@ mod tests {
     use super::*;
     use crate::{
         model::RequestId,
-        store::{DatabasePath, IfMissing, Store},
+        store::{DatabaseLocation, IfMissing, Store},
     };
 
     #[test]
     fn only_the_newest_refusals_are_kept() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("refusals.db");
-        let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
+        let location = DatabaseLocation::parse(path.to_str().unwrap()).unwrap();
         let store = Store::open(&location, IfMissing::Create).unwrap();
-        let mut connection = store.connection().unwrap();
-        let transaction = connection.transaction().unwrap();
+        let connection = store.connection().unwrap();
+        let transaction = connection.write().unwrap();
         for at_ms in 0..KEPT + 1_000 {
             let refusal = Refusal {
                 request_id: RequestId::new(at_ms),

@@ -2,13 +2,12 @@
 //! include; the rows themselves stay as they are.
 
 use std::{
-    borrow::Cow,
     collections::BTreeMap,
     sync::LazyLock,
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use crate::store::sql::{Connection, OptionalRow, Row, SqlResult, params};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -108,8 +107,7 @@ pub fn reprice(
         let mut batch = Batch::of(connection, &mut look, &stored)?;
         if !is_dry_run && !batch.changes.is_empty() {
             let begun = Instant::now();
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction = connection.write()?;
             // Another process may have priced them meanwhile.
             let stored = rows_between(&transaction, after, until, model)?;
             batch = Batch::of(&transaction, &mut pricer, &stored)?;
@@ -182,11 +180,7 @@ struct Change {
 }
 
 impl Batch {
-    fn of(
-        connection: &Connection,
-        pricer: &mut Pricer,
-        stored: &[StoredRow],
-    ) -> rusqlite::Result<Self> {
+    fn of(connection: &Connection, pricer: &mut Pricer, stored: &[StoredRow]) -> SqlResult<Self> {
         let mut batch = Self::default();
         for (place, stored) in stored.iter().enumerate() {
             let cost = pricer.price(connection, &stored.row)?;
@@ -232,11 +226,7 @@ struct StoredRow {
 }
 
 /// Writes adjustments, and adds them to the sums of hours and days that have their rows.
-fn adjust(
-    connection: &Connection,
-    stored: &[StoredRow],
-    changes: &[Change],
-) -> rusqlite::Result<()> {
+fn adjust(connection: &Connection, stored: &[StoredRow], changes: &[Change]) -> SqlResult<()> {
     let made_at_ms = now_ms();
     let mut adjust = connection.prepare_cached(ADJUST)?;
     // Most rows of a batch are of few hours.
@@ -291,7 +281,7 @@ fn end_of_batch(
     connection: &Connection,
     after: (i64, i64),
     last: (i64, i64),
-) -> rusqlite::Result<(i64, i64)> {
+) -> SqlResult<(i64, i64)> {
     let mut statement = connection.prepare_cached(END_OF_BATCH)?;
     let end = statement.query_row(params![after.0, after.1, last.0, BATCH_ROWS - 1], |row| {
         Ok((row.get(0)?, row.get(1)?))
@@ -306,18 +296,18 @@ fn rows_between(
     after: (i64, i64),
     until: (i64, i64),
     model: Option<&str>,
-) -> rusqlite::Result<Vec<StoredRow>> {
+) -> SqlResult<Vec<StoredRow>> {
     let mut statement = connection.prepare_cached(&ROWS_BETWEEN)?;
     let rows = statement.query_map(params![after.0, after.1, until.0, until.1, model], read_row)?;
     rows.collect()
 }
 
-fn read_row(row: &Row<'_>) -> rusqlite::Result<StoredRow> {
+fn read_row(row: &Row<'_>) -> SqlResult<StoredRow> {
     let mut counts = [0; COUNTS.len()];
     for (count, column) in counts.iter_mut().zip(COUNTS) {
         *count = row.get(column)?;
     }
-    let source = match row.get::<_, Cow<'_, str>>("usage_source")?.as_ref() {
+    let source = match row.text("usage_source")? {
         "backend" => UsageSource::Backend,
         "estimate" => UsageSource::Estimate,
         _ => UsageSource::None,

@@ -1,6 +1,6 @@
 //! Single requests: rows of the ledger and refusals, the newest first, and all that is known of one.
 
-use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
+use crate::store::sql::{self, Connection, OptionalRow, Row, SqlResult, params};
 use serde_json::{Map, Value, json};
 
 use super::StoreError;
@@ -16,7 +16,7 @@ macro_rules! rows {
             "SELECT id, started_at_ms, request_id, user_id, endpoint, model, status, outcome, usage_source, \
              input_tokens, cached_tokens, output_tokens, wait_ms, first_byte_ms, duration_ms, backend_request_id, \
              (SELECT sum(delta) FROM (SELECT cost_nano_usd AS delta UNION ALL \
-             SELECT cost_delta_nano_usd FROM usage_adjustments WHERE usage_id = usage_logs.id)) AS cost \
+             SELECT cost_delta_nano_usd FROM usage_adjustments WHERE usage_id = usage_logs.id) AS deltas) AS cost \
              FROM usage_logs WHERE (?2 IS NULL OR user_id = ?2) AND status BETWEEN ?3 AND ?4 AND ",
             $rest
         )
@@ -131,7 +131,7 @@ pub fn since(
     since_ms: i64,
     filter: RequestFilter,
 ) -> Result<(Vec<KnownRequest>, RequestCursor), StoreError> {
-    let snapshot = connection.transaction()?;
+    let snapshot = connection.snapshot()?;
     let cursor = RequestCursor {
         row: snapshot.query_row(LAST_ROW, [], |row| row.get(0))?,
         refusal: snapshot.query_row(LAST_REFUSAL, [], |row| row.get(0))?,
@@ -159,7 +159,7 @@ pub fn behind(
     mut cursor: RequestCursor,
     filter: RequestFilter,
 ) -> Result<(Vec<KnownRequest>, RequestCursor), StoreError> {
-    let snapshot = connection.transaction()?;
+    let snapshot = connection.snapshot()?;
     let booked = listed(&snapshot, ROWS_BEHIND, cursor.row, filter, booked)?;
     let refused = listed(&snapshot, REFUSALS_BEHIND, cursor.refusal, filter, refused)?;
     // Others than those that were asked for are skipped if nothing was left out.
@@ -186,8 +186,8 @@ fn listed(
     sql: &str,
     from: i64,
     filter: RequestFilter,
-    read: fn(&Row<'_>) -> rusqlite::Result<(i64, KnownRequest)>,
-) -> rusqlite::Result<Vec<(i64, KnownRequest)>> {
+    read: fn(&Row<'_>) -> SqlResult<(i64, KnownRequest)>,
+) -> SqlResult<Vec<(i64, KnownRequest)>> {
     let mut statement = connection.prepare_cached(sql)?;
     let (least, largest) = filter.status;
     let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
@@ -195,7 +195,7 @@ fn listed(
     statement.query_map(values, read)?.collect()
 }
 
-fn booked(row: &Row<'_>) -> rusqlite::Result<(i64, KnownRequest)> {
+fn booked(row: &Row<'_>) -> SqlResult<(i64, KnownRequest)> {
     let request = KnownRequest {
         at_ms: row.get("started_at_ms")?,
         request_id: id_of(row)?,
@@ -219,7 +219,7 @@ fn booked(row: &Row<'_>) -> rusqlite::Result<(i64, KnownRequest)> {
     Ok((row.get("id")?, request))
 }
 
-fn refused(row: &Row<'_>) -> rusqlite::Result<(i64, KnownRequest)> {
+fn refused(row: &Row<'_>) -> SqlResult<(i64, KnownRequest)> {
     let request = KnownRequest {
         at_ms: row.get("at_ms")?,
         request_id: id_of(row)?,
@@ -234,7 +234,7 @@ fn refused(row: &Row<'_>) -> rusqlite::Result<(i64, KnownRequest)> {
     Ok((row.get("id")?, request))
 }
 
-fn id_of(row: &Row<'_>) -> rusqlite::Result<Option<RequestId>> {
+fn id_of(row: &Row<'_>) -> SqlResult<Option<RequestId>> {
     let bytes: Option<[u8; 16]> = row.get("request_id")?;
     Ok(bytes.map(RequestId::of_bytes))
 }
@@ -244,7 +244,7 @@ fn id_of(row: &Row<'_>) -> rusqlite::Result<Option<RequestId>> {
 /// # Errors
 /// If the database fails.
 pub fn rows_of(connection: &Connection, id: RequestId) -> Result<Vec<i64>, StoreError> {
-    let between = |last_ms: i64| -> rusqlite::Result<Vec<i64>> {
+    let between = |last_ms: i64| -> SqlResult<Vec<i64>> {
         let mut statement = connection.prepare_cached(IDS_OF_REQUEST)?;
         let values = params![id.at_ms(), last_ms, id.as_bytes()];
         statement.query_map(values, |row| row.get(0))?.collect()
@@ -318,20 +318,15 @@ pub fn user_of(connection: &Connection, row_id: i64) -> Result<i64, StoreError> 
 /// If the database fails.
 pub fn details(connection: &Connection, row_id: i64) -> Result<Map<String, Value>, StoreError> {
     let mut statement = connection.prepare_cached(DETAILS)?;
-    let names: Vec<String> = statement
-        .column_names()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
     let mut details = statement.query_row([row_id], |row| {
         let mut details = Map::new();
-        for (index, name) in names.iter().enumerate() {
-            let value = match row.get_ref(index)? {
-                ValueRef::Integer(number) if number != 0 => json!(number),
-                ValueRef::Text(text) => json!(String::from_utf8_lossy(text)),
+        for (index, name) in row.names().into_iter().enumerate() {
+            let value = match row.value(index)? {
+                sql::Value::Integer(number) if number != 0 => json!(number),
+                sql::Value::Text(text) => json!(text),
                 _ => continue,
             };
-            details.insert(name.clone(), value);
+            details.insert(name, value);
         }
         Ok(details)
     })?;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 
 use super::{Store, StoreError, prune};
 use crate::model::{Calendar, now_ms};
@@ -73,7 +73,7 @@ impl Retention {
                 }
             })
             .map_err(|reason| StoreError::Unavailable {
-                path: store.path().to_owned(),
+                place: store.location().to_string(),
                 reason: format!("cannot start the thread of RETENTION: {reason}"),
             })?;
         Ok(Self {

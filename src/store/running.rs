@@ -13,9 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::store::sql::{Connection, OptionalRow, Row, SqlError, SqlResult, params, signed};
 
-use super::sqlite::signed;
 use crate::model::{
     EstimatedTokens, Note, Outcome, RequestId, RunningRequest, ServiceTier, Usage, UsageRow,
     UsageSource, now_ms,
@@ -35,13 +34,13 @@ const MAX_EXTRAPOLATED_MS: i64 = 1_500;
 // Index: the primary keys of both tables.
 const NOTE: &str = "INSERT INTO running_requests (run_id, id, user_id, key_id, started_at_ms, endpoint, model, service_tier, \
      status, input_tokens, output_tokens, tokens_per_second, noted_at_ms, request_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
-     ON CONFLICT DO UPDATE SET service_tier = excluded.service_tier, status = excluded.status, \
+     ON CONFLICT (run_id, id) DO UPDATE SET service_tier = excluded.service_tier, status = excluded.status, \
      input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens, \
      tokens_per_second = excluded.tokens_per_second, noted_at_ms = excluded.noted_at_ms \
-     WHERE ?15 OR noted_at_ms <> excluded.noted_at_ms";
+     WHERE ?15 = 1 OR running_requests.noted_at_ms <> excluded.noted_at_ms";
 const UNNOTE: &str = "DELETE FROM running_requests WHERE run_id = ?1 AND id = ?2";
 const ALIVE: &str = "INSERT INTO server_runs (id, process, alive_at_ms) VALUES (?1, ?2, ?3) \
-     ON CONFLICT DO UPDATE SET alive_at_ms = excluded.alive_at_ms";
+     ON CONFLICT (id) DO UPDATE SET alive_at_ms = excluded.alive_at_ms";
 const ENDED: &str = "DELETE FROM server_runs WHERE id = ?1";
 const OTHER_RUNS: &str = "SELECT id, process, alive_at_ms FROM server_runs WHERE id <> ?1";
 const ALIVE_AT: &str = "SELECT alive_at_ms FROM server_runs WHERE id = ?1";
@@ -82,7 +81,7 @@ impl ServerRun {
         &mut self,
         connection: &Connection,
         request: &RunningRequest,
-    ) -> rusqlite::Result<()> {
+    ) -> SqlResult<()> {
         if request.note.has_ended() {
             return Ok(());
         }
@@ -111,7 +110,7 @@ impl ServerRun {
     }
 
     /// Deletes the note of a request that has ended, inside the transaction of its row.
-    pub(super) fn unnote(&mut self, connection: &Connection, note: &Note) -> rusqlite::Result<()> {
+    pub(super) fn unnote(&mut self, connection: &Connection, note: &Note) -> SqlResult<()> {
         note.mark_ended();
         connection
             .prepare_cached(UNNOTE)?
@@ -121,7 +120,7 @@ impl ServerRun {
     }
 
     /// Gives a sign of life if it is due and there are notes.
-    pub(super) fn give_sign(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn give_sign(&mut self, connection: &Connection) -> SqlResult<()> {
         let now = Instant::now();
         if self.noted.is_empty() || now < self.next_sign {
             return Ok(());
@@ -131,14 +130,14 @@ impl ServerRun {
     }
 
     /// Gives a sign of life, inside the caller's transaction.
-    pub(super) fn sign(&self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn sign(&self, connection: &Connection) -> SqlResult<()> {
         let mut alive = connection.prepare_cached(ALIVE)?;
         alive.execute(params![self.id, self.process, now_ms()])?;
         Ok(())
     }
 
     /// Returns a run of another server that is dead, at most once a second.
-    pub(super) fn dead_run(&mut self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    pub(super) fn dead_run(&mut self, connection: &Connection) -> SqlResult<Option<i64>> {
         let now = Instant::now();
         if now < self.next_look {
             return Ok(None);
@@ -168,7 +167,7 @@ impl ServerRun {
     }
 
     /// Ends the run of a server that stops.
-    pub(super) fn end(&self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn end(&self, connection: &Connection) -> SqlResult<()> {
         connection.execute(UNNOTE_ALL, [self.id])?;
         connection.execute(ENDED, [self.id])?;
         Ok(())
@@ -177,7 +176,7 @@ impl ServerRun {
 
 /// Takes the notes of a dead run out of the table, inside the caller's transaction, and returns the
 /// rows of its requests.
-pub(super) fn take_left(connection: &Connection, run_id: i64) -> rusqlite::Result<Vec<UsageRow>> {
+pub(super) fn take_left(connection: &Connection, run_id: i64) -> SqlResult<Vec<UsageRow>> {
     let alive_at_ms: Option<i64> = connection
         .query_row(ALIVE_AT, [run_id], |row| row.get(0))
         .optional()?;
@@ -193,14 +192,14 @@ pub(super) fn take_left(connection: &Connection, run_id: i64) -> rusqlite::Resul
     Ok(rows)
 }
 
-fn crashed_row(row: &Row<'_>, alive_at_ms: i64) -> rusqlite::Result<UsageRow> {
+fn crashed_row(row: &Row<'_>, alive_at_ms: i64) -> SqlResult<UsageRow> {
     let noted_at_ms: i64 = row.get("noted_at_ms")?;
     let unnoted_ms = alive_at_ms
         .saturating_sub(noted_at_ms)
         .clamp(0, MAX_EXTRAPOLATED_MS);
     let count = |name: &str| {
         let count: i64 = row.get(name)?;
-        Ok::<_, rusqlite::Error>(u64::try_from(count).unwrap_or(0))
+        Ok::<_, SqlError>(u64::try_from(count).unwrap_or(0))
     };
     let rate = count("tokens_per_second")?;
     let further = rate.saturating_mul(unnoted_ms.unsigned_abs()) / 1_000;
@@ -292,7 +291,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{Note, RequestId},
-        store::{DatabasePath, IfMissing, Store},
+        store::{DatabaseLocation, IfMissing, Store},
     };
 
     /// A worker hands its notes over at the end of a round, and the measurement may be done before.
@@ -300,7 +299,7 @@ mod tests {
     fn a_note_by_length_that_comes_late_does_not_replace_the_measured_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("running.db");
-        let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
+        let location = DatabaseLocation::parse(path.to_str().unwrap()).unwrap();
         let store = Store::open(&location, IfMissing::Create).unwrap();
         let connection = store.connection().unwrap();
         let mut run = ServerRun::new();

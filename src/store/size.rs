@@ -1,6 +1,6 @@
 //! How large the database is, and which tables make it so.
 
-use rusqlite::{Connection, params};
+use crate::store::sql::{Connection, SqlResult, params};
 use serde::Serialize;
 
 use super::StoreError;
@@ -20,7 +20,7 @@ pub struct TableSize {
 /// The size of the database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DatabaseSize {
-    /// The file without its write-ahead log.
+    /// The file without its write-ahead log, or all tables of a server.
     pub file_bytes: u64,
     /// The write-ahead log.
     pub log_bytes: u64,
@@ -34,23 +34,17 @@ pub struct DatabaseSize {
     pub tables: Vec<TableSize>,
 }
 
-/// Measures the database. It reads the first bytes of every page.
+/// Measures the database. `file_bytes` are those of its file and of the file's log, if it has one.
+/// It reads the first bytes of every page of a file.
 ///
 /// # Errors
 /// If the database fails.
 pub fn measure(
     connection: &Connection,
-    file_bytes: u64,
-    log_bytes: u64,
+    file_bytes: Option<(u64, u64)>,
     now_ms: i64,
 ) -> Result<DatabaseSize, StoreError> {
-    // sqlite.org/dbstat.html; an aggregated row stands for a whole table or index.
-    let mut statement = connection.prepare(
-        "SELECT tbl_name, sum(pgsize) FROM dbstat JOIN sqlite_schema USING (name) WHERE aggregate = TRUE \
-         GROUP BY tbl_name ORDER BY 2 DESC, 1",
-    )?;
-    let sizes = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let sizes: Vec<(String, i64)> = sizes.collect::<rusqlite::Result<_>>()?;
+    let sizes = table_sizes(connection)?;
     let mut tables = Vec::new();
     for (name, bytes) in sizes {
         // The name comes from the schema.
@@ -70,6 +64,8 @@ pub fn measure(
         .iter()
         .find(|table| table.name == "usage_logs")
         .map_or(0, |table| table.bytes / table.rows.max(1));
+    let all_bytes = || tables.iter().map(|table| table.bytes).sum::<i64>();
+    let (file_bytes, log_bytes) = file_bytes.unwrap_or_else(|| (all_bytes().unsigned_abs(), 0));
     Ok(DatabaseSize {
         file_bytes,
         log_bytes,
@@ -78,4 +74,28 @@ pub fn measure(
         bytes_a_day: rows_a_day * bytes_a_row,
         tables,
     })
+}
+
+#[cfg(feature = "sqlite")]
+fn table_sizes(connection: &Connection) -> SqlResult<Vec<(String, i64)>> {
+    if connection.is_postgres() {
+        sizes_on_server(connection)
+    } else {
+        super::sqlite::table_sizes(connection)
+    }
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn table_sizes(connection: &Connection) -> SqlResult<Vec<(String, i64)>> {
+    sizes_on_server(connection)
+}
+
+/// Returns the bytes of each table with its indexes, the largest first.
+fn sizes_on_server(connection: &Connection) -> SqlResult<Vec<(String, i64)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT relname, pg_total_relation_size(relid) FROM pg_stat_user_tables \
+         WHERE schemaname = current_schema() ORDER BY 2 DESC, 1",
+    )?;
+    let sizes = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    sizes.collect()
 }

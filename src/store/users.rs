@@ -1,7 +1,7 @@
 //! Users: add, list, rename, delete, forbid, allow. What the HTTP admin API and the command line both
 //! call, and the JSON both print.
 
-use rusqlite::{Connection, Row, TransactionBehavior, named_params, params};
+use crate::store::sql::{Connection, Row, SqlError, SqlResult, named_params, params};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::model::{Extra, Limit, LimitScope, UserName, format_seconds, now_ms};
 
-const INSERT: &str = "INSERT INTO users (username, group_id, created_at_ms) VALUES (?1, ?2, ?3)";
+const INSERT: &str =
+    "INSERT INTO users (username, group_id, created_at_ms) VALUES (?1, ?2, ?3) RETURNING id";
 const NAMES: &str =
     "SELECT id, username, deleted_at_ms IS NOT NULL, group_id, is_active FROM users";
 const SET_ACTIVE: &str = "UPDATE users SET is_active = ?2 WHERE id = ?1 AND is_active <> ?2";
@@ -115,7 +116,7 @@ pub fn add(
     users: Vec<NewUser>,
     storage: KeyStorage,
 ) -> Result<Result<Vec<IssuedKey>, RefusedUsers>, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = connection.write()?;
     let (added, refused) = try_all(&transaction, users, storage)?;
     if !refused.is_empty() {
         return Ok(Err(refused));
@@ -133,7 +134,7 @@ pub fn check(
     users: Vec<NewUser>,
     storage: KeyStorage,
 ) -> Result<RefusedUsers, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = connection.write()?;
     let (_, refused) = try_all(&transaction, users, storage)?;
     Ok(refused)
 }
@@ -168,10 +169,8 @@ fn add_one(
         .as_deref()
         .map(|group| groups::find(connection, group))
         .transpose()?;
-    connection
-        .prepare_cached(INSERT)?
-        .execute(params![username, group_id, now_ms()])?;
-    let user_id = connection.last_insert_rowid();
+    let values = params![username, group_id, now_ms()];
+    let user_id = connection.query_row(INSERT, values, |row| row.get(0))?;
     let scope = LimitScope::User(user_id);
     for limit in &user.limits {
         limits::set(connection, scope, limit)?;
@@ -224,7 +223,7 @@ fn entries(
         named_params! { ":now": now_ms(), ":id": id, ":group_id": group_id },
         read_entry,
     )?;
-    Ok(users.collect::<rusqlite::Result<_>>()?)
+    Ok(users.collect::<SqlResult<_>>()?)
 }
 
 /// Returns all users by id, also deleted ones, for reports.
@@ -244,7 +243,7 @@ pub fn names(
         };
         Ok((row.get(0)?, user))
     })?;
-    Ok(users.collect::<rusqlite::Result<_>>()?)
+    Ok(users.collect::<SqlResult<_>>()?)
 }
 
 /// Forbids or allows a user's keys; doing it twice changes nothing.
@@ -269,7 +268,7 @@ pub fn set_access(
 /// # Errors
 /// [`StoreError::UnknownUser`], [`StoreError::NameTaken`], or an error of the database.
 pub fn rename(connection: &mut Connection, old: &str, new: &UserName) -> Result<i64, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = connection.write()?;
     let user = find_by_text(&transaction, old)?;
     if user.username != new.as_str() {
         refuse_taken(&transaction, new.as_str())?;
@@ -288,7 +287,7 @@ pub fn set_group(
     name: &str,
     group: Option<&str>,
 ) -> Result<i64, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = connection.write()?;
     let user = find_by_text(&transaction, name)?;
     let group_id = group
         .map(|group| groups::find(&transaction, group))
@@ -309,7 +308,7 @@ pub fn move_all(
     into: &[String],
     out: &[String],
 ) -> Result<(), StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = connection.write()?;
     let group_id = groups::find(&transaction, group)?;
     for name in into {
         let user = find_by_text(&transaction, name)?;
@@ -333,7 +332,7 @@ pub fn move_all(
 /// # Errors
 /// [`StoreError::UnknownUser`], or an error of the database.
 pub fn delete(connection: &mut Connection, name: &str) -> Result<String, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = connection.write()?;
     let user = find_by_text(&transaction, name)?;
     let now_ms = now_ms();
     keys::revoke_all(&transaction, user.id, now_ms)?;
@@ -364,10 +363,10 @@ fn refuse_taken(connection: &Connection, username: &str) -> Result<(), StoreErro
     }
 }
 
-fn read_entry(row: &Row<'_>) -> rusqlite::Result<UserEntry> {
+fn read_entry(row: &Row<'_>) -> SqlResult<UserEntry> {
     let time = |column: &str| {
         let at_ms: Option<i64> = row.get(column)?;
-        Ok::<_, rusqlite::Error>(at_ms.map(format_seconds))
+        Ok::<_, SqlError>(at_ms.map(format_seconds))
     };
     Ok(UserEntry {
         id: row.get("id")?,

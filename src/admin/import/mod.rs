@@ -6,7 +6,7 @@ mod summary;
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 
 pub use summary::{ImportSummary, ImportedUser};
 

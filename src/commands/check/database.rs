@@ -17,29 +17,31 @@ const LOW_FREE_BYTES: u64 = 1024 * 1024 * 1024;
 const MAX_NAMED: usize = 5;
 
 pub(super) fn check(config: &Config) -> Vec<Finding> {
-    let path = config.database.as_path();
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut findings = vec![directory_check(directory)];
-    findings.extend(free_space(directory));
-    match Store::open(&config.database, IfMissing::Refuse) {
+    let location = &config.database;
+    let mut findings = Vec::new();
+    if let Some(path) = location.file() {
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        findings.push(directory_check(directory));
+        findings.extend(free_space(directory));
+    }
+    match Store::open(location, IfMissing::Refuse) {
         Ok(store) => {
             findings.push(writable(&store));
-            findings.extend(mode(path));
+            findings.extend(location.file().and_then(mode));
             findings.extend(clear_keys(&store, config.key_storage));
             findings.push(prices(&store, config));
         }
-        Err(StoreError::Missing { .. }) => findings.push(Finding::new(
-            "database",
-            Verdict::Ok,
-            format!(
-                "{} does not exist yet: it is made when needed",
-                path.display()
-            ),
-        )),
-        Err(error @ StoreError::Older { .. }) => {
+        Err(StoreError::Missing { .. } | StoreError::EmptyDatabase { .. }) => {
+            findings.push(Finding::new(
+                "database",
+                Verdict::Ok,
+                format!("{location} has no tables yet: they are made when needed"),
+            ));
+        }
+        Err(error @ (StoreError::Older { .. } | StoreError::OlderSchema { .. })) => {
             findings.push(Finding::new(
                 "database",
                 Verdict::Warning,
@@ -99,7 +101,7 @@ fn free_space(directory: &Path) -> Option<Finding> {
 }
 
 fn writable(store: &Store) -> Finding {
-    let path = store.path().display();
+    let path = store.location();
     match store.try_write() {
         Ok(()) => Finding::new("database", Verdict::Ok, format!("{path} can be written")),
         Err(error) => Finding::new(

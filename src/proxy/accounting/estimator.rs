@@ -388,7 +388,7 @@ mod tests {
     use crate::{
         model::{EstimatedTokens, Outcome, UsageSource},
         store::{
-            DatabasePath, IfMissing, Store,
+            DatabaseLocation, IfMissing, Store,
             ledger::{LedgerThread, OnFailure, ServerLinks, Sync},
         },
     };
@@ -434,7 +434,7 @@ mod tests {
     fn rows_of(max_idle: Duration, work: impl FnOnce(&Estimator)) -> Vec<i64> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rows.db");
-        let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
+        let location = DatabaseLocation::parse(path.to_str().unwrap()).unwrap();
         let store = Store::open(&location, IfMissing::Create).unwrap();
         let ledger = LedgerThread::start(
             &store,
@@ -447,6 +447,7 @@ mod tests {
         assert_eq!(ledger.close(), 0);
         let connection = store.connection().unwrap();
         let mut select = connection
+            .file()
             .prepare("SELECT input_tokens FROM usage_logs ORDER BY 1")
             .unwrap();
         let rows = select.query_map([], |row| row.get(0)).unwrap();

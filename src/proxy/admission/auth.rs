@@ -407,8 +407,8 @@ mod tests {
         let alice = keys.authenticate(&headers(&[("api-key", ALICE)])).unwrap();
         assert!(keys.still_allows(&alice));
         let failed = keys.refresh(|| {
-            let (path, reason) = ("test.db".into(), "locked".to_owned());
-            Err(StoreError::Unavailable { path, reason })
+            let (place, reason) = ("test.db".to_owned(), "locked".to_owned());
+            Err(StoreError::Unavailable { place, reason })
         });
         assert!(failed.is_err() && keys.still_allows(&alice));
         // The key now belongs to another user.

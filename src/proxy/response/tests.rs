@@ -51,7 +51,7 @@ use crate::{
     },
     sight::Sight,
     store::{
-        DatabasePath, IfMissing, Store,
+        DatabaseLocation, IfMissing, Store,
         ledger::{LedgerThread, OnFailure, ServerLinks, Sync, WorkerLedger},
     },
     usage::UsageOnlyEvents,
@@ -82,7 +82,7 @@ impl Passage {
     /// Begins a streamed answer by this head.
     async fn begin(head: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
+        let location = DatabaseLocation::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
         let store = Store::open(&location, IfMissing::Create).unwrap();
         let ledger = LedgerThread::start(
             &store,
@@ -160,6 +160,7 @@ impl Passage {
     fn rows(&self) -> Vec<(String, i64, i64)> {
         let connection = self.store.connection().unwrap();
         let mut select = connection
+            .file()
             .prepare("SELECT outcome, input_tokens, output_tokens FROM usage_logs")
             .unwrap();
         let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
@@ -283,13 +284,13 @@ fn the_last_event_waits_for_its_row() {
     run(async {
         let mut passage = Passage::begin(EVENTS_UNTIL_CLOSE).await;
         let other = passage.store.own_connection().unwrap();
-        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let writing = other.write().unwrap();
         passage.write(&[DELTA, USAGE].concat()).await;
         assert_eq!(passage.next().await, Some(Ok(DELTA.to_owned())));
         passage.write(DONE).await;
         assert!(passage.is_silent().await);
         assert_eq!(passage.rows(), []);
-        other.execute_batch("ROLLBACK").unwrap();
+        drop(writing);
         assert_eq!(passage.next().await, Some(Ok(DONE.to_owned())));
         assert_eq!(passage.rows(), [("completed".to_owned(), 19, 10)]);
         passage.end();

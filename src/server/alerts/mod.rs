@@ -7,8 +7,8 @@ mod webhook;
 
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
+use crate::store::sql::Connection;
 use actix_web::{rt, web};
-use rusqlite::Connection;
 use tokio::{sync::Notify, time::Instant};
 
 use self::{post::Poster, webhook::WebhookTask};
@@ -171,7 +171,7 @@ impl Outbox {
         });
         done.await.unwrap_or_else(|error| {
             Err(StoreError::Unavailable {
-                path: self.store.path().to_owned(),
+                place: self.store.location().to_string(),
                 reason: error.to_string(),
             })
         })

@@ -3,14 +3,14 @@ use std::time::Duration;
 use super::*;
 use crate::{
     alerts::{AlertSink, BudgetScope},
-    store::{DatabasePath, IfMissing, Store},
+    store::{DatabaseLocation, IfMissing, Store},
 };
 
 const NOW_MS: i64 = 1_796_083_200_000;
 
 fn store() -> (Store, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
+    let location = DatabaseLocation::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
     (Store::open(&location, IfMissing::Create).unwrap(), dir)
 }
 
@@ -50,11 +50,11 @@ fn claim(connection: &Connection, webhook: &Webhook, now_ms: i64) -> NextDeliver
 fn an_alert_is_raised_once_for_each_dedup_key_also_after_it_was_deleted() {
     let (store, _dir) = store();
     let connection = store.connection().unwrap();
-    assert_eq!(raise(&connection, &budget(80), NOW_MS), Ok(true));
-    assert_eq!(raise(&connection, &budget(80), NOW_MS), Ok(false));
-    assert_eq!(raise(&connection, &budget(95), NOW_MS), Ok(true));
+    assert!(raise(&connection, &budget(80), NOW_MS).unwrap());
+    assert!(!raise(&connection, &budget(80), NOW_MS).unwrap());
+    assert!(raise(&connection, &budget(95), NOW_MS).unwrap());
     connection.execute("DELETE FROM alerts", []).unwrap();
-    assert_eq!(raise(&connection, &budget(80), NOW_MS), Ok(false));
+    assert!(!raise(&connection, &budget(80), NOW_MS).unwrap());
     maintain(&connection, NOW_MS + 38 * DAY_MS).unwrap();
     let keys: i64 = connection
         .query_row("SELECT count(*) FROM alert_keys", [], |row| row.get(0))
@@ -66,12 +66,12 @@ fn an_alert_is_raised_once_for_each_dedup_key_also_after_it_was_deleted() {
 fn raising_in_a_transaction_that_is_rolled_back_raises_nothing() {
     let (store, _dir) = store();
     let connection = store.connection().unwrap();
-    let undone: rusqlite::Result<()> = in_transaction(&connection, || {
+    let undone: SqlResult<()> = in_transaction(&connection, || {
         assert!(raise(&connection, &budget(80), NOW_MS)?);
-        Err(rusqlite::Error::QueryReturnedNoRows)
+        Err(crate::store::sql::SqlError::NoRow)
     });
     undone.unwrap_err();
-    assert_eq!(raise(&connection, &budget(80), NOW_MS), Ok(true));
+    assert!(raise(&connection, &budget(80), NOW_MS).unwrap());
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod source;
 mod transaction;
 mod write;
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 
 use super::{StoreError, ledger::Pricer};
 use crate::{

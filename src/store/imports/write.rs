@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::store::sql::{Connection, OptionalRow, params};
 
 use super::{
     Examined, Fate, IMPORT_ENDPOINT, IMPORT_MODEL, NO_KEY, examine, transaction::Transaction,
@@ -20,26 +20,26 @@ use crate::{
     prices::Catalog,
     store::{
         StoreError,
+        changes::change_mark,
         keys::{self, KeyStorage},
         ledger::{Cost, Pricer, RowInserter, sum_up_for},
         limits,
-        sqlite::data_version,
     },
 };
 
 // Index: groups.name UNIQUE.
 const FIND_GROUP: &str = "SELECT id FROM groups WHERE name = ?1";
-const INSERT_GROUP: &str = "INSERT INTO groups (name, created_at_ms) VALUES (?1, ?2)";
+const INSERT_GROUP: &str = "INSERT INTO groups (name, created_at_ms) VALUES (?1, ?2) RETURNING id";
 /// The keys of a user do not work until the import is complete.
 const INSERT_USER: &str = "INSERT INTO users (username, group_id, created_at_ms, is_active, deleted_at_ms) \
-     VALUES (?1, ?2, ?3, 0, ?4)";
+     VALUES (?1, ?2, ?3, 0, ?4) RETURNING id";
 const INSERT_KEY: &str = "INSERT INTO keys (user_id, hash, clear, display, label, created_at_ms, expires_at_ms, revoked_at_ms, \
-     last_used_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+     last_used_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id";
 const ALLOW: &str = "UPDATE users SET is_active = ?2 WHERE id = ?1 AND is_active <> ?2";
 // Index: the primary key.
 const REMEMBER: &str = "INSERT INTO import_users (user_id, format, source_user, last_row, is_complete, imported_at_ms) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-     ON CONFLICT DO UPDATE SET source_user = excluded.source_user, last_row = excluded.last_row, \
+     ON CONFLICT (user_id, format) DO UPDATE SET source_user = excluded.source_user, last_row = excluded.last_row, \
      is_complete = excluded.is_complete, imported_at_ms = excluded.imported_at_ms";
 const REMEMBER_ROW: &str =
     "UPDATE import_users SET last_row = ?3 WHERE user_id = ?1 AND format = ?2";
@@ -88,7 +88,7 @@ pub fn write(
         reached: HashMap::new(),
         last_row: i64::MIN,
         untimed_rows: 0,
-        data_version: data_version(connection)?,
+        mark: change_mark(connection)?,
         polite_until: Instant::now(),
     };
     let mut groups = HashMap::new();
@@ -114,7 +114,7 @@ pub fn write(
 /// Writes rows of usage.
 pub struct Writer<'c> {
     connection: &'c Connection,
-    inserter: RowInserter<'c>,
+    inserter: RowInserter<'c, 'static>,
     open: Option<Transaction<'c>>,
     format: Format,
     /// The users, in the order of the import; `None` for those who are left out.
@@ -125,7 +125,7 @@ pub struct Writer<'c> {
     last_row: i64,
     untimed_rows: u32,
     /// It moves when others write.
-    data_version: i64,
+    mark: i64,
     polite_until: Instant,
 }
 
@@ -151,9 +151,9 @@ impl Writer<'_> {
         let key_id = row.key.and_then(|key| user.key_ids.get(key).copied());
         let booked = Cow::Owned(usage_row(user.user_id, key_id.unwrap_or(NO_KEY), row));
         match row.cost {
-            Some(cost) => self.inserter.insert_with(booked, known(cost))?,
-            None => self.inserter.insert(booked)?,
-        };
+            Some(cost) => self.inserter.insert_with(booked, known(cost), None)?,
+            None => self.inserter.insert(booked, None)?,
+        }
         self.reached.insert(row.user, row.number);
         self.untimed_rows += 1;
         if self.untimed_rows >= ROWS_A_LOOK {
@@ -172,15 +172,11 @@ impl Writer<'_> {
         let now_ms = now_ms();
         let deleted_at_ms = user.is_deleted.then_some(now_ms);
         let created_at_ms = user.created_at_ms.unwrap_or(now_ms);
-        self.connection
-            .prepare_cached(INSERT_USER)?
-            .execute(params![
-                user.name.as_str(),
-                group_id,
-                created_at_ms,
-                deleted_at_ms
-            ])?;
-        let user_id = self.connection.last_insert_rowid();
+        let values = params![user.name.as_str(), group_id, created_at_ms, deleted_at_ms];
+        let inserted = self
+            .connection
+            .query_row(INSERT_USER, values, |row| row.get(0));
+        let user_id = inserted?;
         for limit in &user.limits {
             limits::set(self.connection, LimitScope::User(user_id), limit)?;
         }
@@ -222,23 +218,24 @@ impl Writer<'_> {
     ) -> Result<i64, StoreError> {
         let now_ms = now_ms();
         let clear = key.clear.as_ref().filter(|_| storage == KeyStorage::Clear);
-        self.connection
-            .prepare_cached(INSERT_KEY)?
-            .execute(params![
-                user_id,
-                key.hash,
-                clear.map(ApiKey::expose),
-                key.display,
-                key.label,
-                key.created_at_ms.unwrap_or(now_ms),
-                key.expires_at_ms,
-                key.is_stopped.then_some(now_ms),
-                key.last_used_at_ms,
-            ])?;
-        let key_id = self.connection.last_insert_rowid();
+        let values = params![
+            user_id,
+            key.hash,
+            clear.map(ApiKey::expose),
+            key.display,
+            key.label,
+            key.created_at_ms.unwrap_or(now_ms),
+            key.expires_at_ms,
+            key.is_stopped.then_some(now_ms),
+            key.last_used_at_ms,
+        ];
+        let inserted = self
+            .connection
+            .query_row(INSERT_KEY, values, |row| row.get(0));
+        let key_id = inserted?;
         if let Some(spend) = key.spend {
             let row = Cow::Owned(spent(user_id, key_id, spend));
-            self.inserter.insert_with(row, known(spend.cost))?;
+            self.inserter.insert_with(row, known(spend.cost), None)?;
         }
         Ok(key_id)
     }
@@ -275,12 +272,13 @@ impl Writer<'_> {
                 statement.execute(params![written.user_id, self.format.as_str(), row])?;
             }
         }
+        self.inserter.flush()?;
         if let Some(open) = self.open.take() {
             open.commit()?;
         }
-        let data_version = data_version(self.connection)?;
-        if data_version != self.data_version {
-            self.data_version = data_version;
+        let mark = change_mark(self.connection)?;
+        if mark != self.mark {
+            self.mark = mark;
             self.polite_until = Instant::now() + POLITE_FOR;
         }
         let is_alone = Instant::now() >= self.polite_until;
@@ -316,6 +314,7 @@ impl Writer<'_> {
             };
             self.remember(user, &written, true)?;
         }
+        self.inserter.flush()?;
         match self.open.take() {
             Some(open) => open.commit(),
             None => Ok(()),
@@ -375,8 +374,7 @@ fn group_of(
     let id = if let Some(id) = found {
         id
     } else {
-        connection.execute(INSERT_GROUP, params![group, now_ms()])?;
-        connection.last_insert_rowid()
+        connection.query_row(INSERT_GROUP, params![group, now_ms()], |row| row.get(0))?
     };
     known.insert(group.to_owned(), id);
     Ok(Some(id))

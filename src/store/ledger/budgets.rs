@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use rusqlite::Connection;
+use crate::store::sql::{Connection, signed};
 
 use super::{row::InsertedRow, thresholds::Thresholds, watch::Changes};
 use crate::{
@@ -17,7 +17,6 @@ use crate::{
         StoreError,
         limit_usage::{self, LedgerPosition},
         limits,
-        sqlite::signed,
     },
 };
 
@@ -63,7 +62,7 @@ impl BudgetWatch {
         let groups = all.users.iter();
         let groups = groups.filter_map(|user| Some((user.id, user.group.as_ref()?.0)));
         // One read transaction: sums and position are of the same moment.
-        let snapshot = connection.unchecked_transaction()?;
+        let snapshot = connection.snapshot()?;
         let had_budgets = shared.has_budgets();
         let position = limit_usage::position(&snapshot)?;
         if had_budgets {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::Connection;
+use crate::store::sql::{Connection, SqlError, SqlResult};
 
 use crate::{
     model::{NanoUsd, Usage, UsageRow, UsageSource},
@@ -72,7 +72,7 @@ impl Pricer {
         &mut self,
         connection: &Connection,
         row: &UsageRow,
-    ) -> rusqlite::Result<Cost> {
+    ) -> SqlResult<Cost> {
         let is_success = (200..300).contains(&row.status);
         if row.usage == Usage::default() && !is_success {
             // Nothing was used, whatever it would cost.
@@ -98,7 +98,7 @@ impl Pricer {
         &mut self,
         connection: &Connection,
         row: &UsageRow,
-    ) -> rusqlite::Result<Option<&(PreparedPrice, i64)>> {
+    ) -> SqlResult<Option<&(PreparedPrice, i64)>> {
         let at_ms = row.started_at_ms;
         if !(self.valid_ms.0..self.valid_ms.1).contains(&at_ms) {
             self.known.clear();
@@ -112,7 +112,7 @@ impl Pricer {
         Ok(known.and_then(|known| known.price.as_ref()))
     }
 
-    fn look_up(&mut self, connection: &Connection, row: &UsageRow) -> rusqlite::Result<()> {
+    fn look_up(&mut self, connection: &Connection, row: &UsageRow) -> SqlResult<()> {
         let at_ms = row.started_at_ms;
         let book = match &mut self.book {
             Some(book) => book,
@@ -142,10 +142,10 @@ impl Pricer {
     }
 }
 
-fn read_book(connection: &Connection, file: Option<Catalog>) -> rusqlite::Result<PriceBook> {
+fn read_book(connection: &Connection, file: Option<Catalog>) -> SqlResult<PriceBook> {
     prices::book(connection, file).map_err(|error| match error {
-        StoreError::Sqlite(error) => error,
+        StoreError::Sql(error) => error,
         // Reading prices has no other errors.
-        _ => rusqlite::Error::InvalidQuery,
+        _ => SqlError::NoRow,
     })
 }

@@ -11,12 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, ToSql, params_from_iter};
-
 use super::row::InsertedRow;
 use crate::store::{
+    changes::change_mark,
     measures::{self, KEY_OF_ROW, MeasureValues},
-    sqlite::{BUSY_TIMEOUT, data_version, in_transaction},
+    sql::{
+        Connection, IfBusy, OptionalRow, SqlErrorKind, SqlResult, Value, in_transaction,
+        in_transaction_if,
+    },
 };
 
 /// Rows that are summed in one transaction, about a millisecond's work where they are read back.
@@ -27,7 +29,7 @@ const MS_PER_HOUR: i64 = 3_600_000;
 
 // Index: the primary key of usage_logs.
 const LAST_OF_BATCH: &str = "SELECT max(id), (SELECT max(id) FROM usage_logs) FROM (SELECT id FROM usage_logs \
-     WHERE id > (SELECT last_id FROM usage_rollup) ORDER BY id LIMIT ?1) HAVING max(id) IS NOT NULL";
+     WHERE id > (SELECT last_id FROM usage_rollup) ORDER BY id LIMIT ?1) AS batch HAVING max(id) IS NOT NULL";
 /// Finds triggers that are not this program's. They may change what is written, on this very
 /// connection.
 const HAS_OTHER_TRIGGERS: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' \
@@ -59,12 +61,12 @@ impl SumTable {
         let columns: Vec<&str> = measures::columns().collect();
         let additions: Vec<String> = columns
             .iter()
-            .map(|column| format!("{column} = {column} + excluded.{column}"))
+            .map(|column| format!("{column} = {table}.{column} + excluded.{column}"))
             .collect();
         let add = |sums: &str| {
             format!(
                 "INSERT INTO {table} ({span}, user_id, key_id, endpoint, model, {}) {sums} \
-                 ON CONFLICT DO UPDATE SET {}",
+                 ON CONFLICT ({span}, user_id, key_id, endpoint, model) DO UPDATE SET {}",
                 columns.join(", "),
                 additions.join(", ")
             )
@@ -95,7 +97,8 @@ pub(super) struct Rollup {
 /// Sums of rows that are not written yet. They hold as long as no other connection writes rows or a
 /// trigger.
 struct PendingSums {
-    data_version: i64,
+    /// That of [`change_mark`], which moves when others write.
+    mark: i64,
     last_id: i64,
     hours: HashMap<Bucket, MeasureValues>,
 }
@@ -152,12 +155,8 @@ impl Rollup {
         if !is_due {
             return;
         }
-        let summed = connection
-            .busy_timeout(Duration::ZERO)
-            .and_then(|()| self.sum_up(connection));
-        let restored = connection.busy_timeout(BUSY_TIMEOUT);
-        if let Err(error) = summed.and(restored) {
-            if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) {
+        if let Err(error) = self.sum_up(connection, IfBusy::Fail) {
+            if error.kind() != SqlErrorKind::Busy {
                 log::warn!("ledger: cannot sum up the hours, will try again: {error}");
             }
             self.waiting_rows = self.waiting_rows.clamp(1, BATCH_ROWS - 1);
@@ -167,26 +166,25 @@ impl Rollup {
 
     /// Sums up the rest until a point in time. The next process goes on from there.
     pub(super) fn finish(&mut self, connection: &Connection, by: Instant) {
-        while self.waiting_rows > 0 && Instant::now() < by && self.sum_up(connection).is_ok() {}
+        while self.waiting_rows > 0
+            && Instant::now() < by
+            && self.sum_up(connection, IfBusy::Wait).is_ok()
+        {}
     }
 
     /// Sums up the rows that are known, or else the next batch of the table, in one transaction.
-    fn sum_up(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    fn sum_up(&mut self, connection: &Connection, if_busy: IfBusy) -> SqlResult<()> {
         let pending = self.pending.take();
-        let (data_version, is_all, is_ours) = in_transaction(connection, || {
-            let data_version = data_version(connection)?;
+        let (mark, is_all, is_ours) = in_transaction_if(connection, if_busy, || {
+            let mark = change_mark(connection)?;
             // Another process's rows may be among them, or it summed ours.
-            let is_known = |pending: &PendingSums| {
-                pending.data_version == data_version && pending.hours.len() <= BATCH_ROWS
-            };
+            let is_known =
+                |pending: &PendingSums| pending.mark == mark && pending.hours.len() <= BATCH_ROWS;
             let is_all = match pending.filter(is_known) {
                 Some(pending) => pending.write(connection).map(|()| true),
                 None => sum_up_batch(connection),
             };
-            let has_others: bool = connection
-                .prepare_cached(HAS_OTHER_TRIGGERS)?
-                .query_row([], |row| row.get(0))?;
-            Ok((data_version, is_all?, !has_others))
+            Ok((mark, is_all?, is_alone(connection)?))
         })?;
         self.waiting_rows = if is_all {
             0
@@ -196,7 +194,7 @@ impl Rollup {
         };
         self.waiting_since = Instant::now();
         self.pending = (is_all && is_ours).then(|| PendingSums {
-            data_version,
+            mark,
             last_id: 0,
             hours: HashMap::new(),
         });
@@ -222,7 +220,7 @@ impl PendingSums {
         self.last_id = self.last_id.max(*id);
     }
 
-    fn write(self, connection: &Connection) -> rusqlite::Result<()> {
+    fn write(self, connection: &Connection) -> SqlResult<()> {
         if self.hours.is_empty() {
             return Ok(());
         }
@@ -250,24 +248,36 @@ fn write_sums(
     connection: &Connection,
     table: &SumTable,
     sums: &HashMap<Bucket, MeasureValues>,
-) -> rusqlite::Result<()> {
+) -> SqlResult<()> {
     let mut add = connection.prepare_cached(&table.add_sums)?;
     for (bucket, sums) in sums {
-        let key: [&dyn ToSql; BUCKET_COLUMNS] = [
-            &bucket.span,
-            &bucket.user_id,
-            &bucket.key_id,
-            &bucket.endpoint,
-            &bucket.model,
+        let key: [Value<'_>; BUCKET_COLUMNS] = [
+            Value::Integer(bucket.span),
+            Value::Integer(bucket.user_id),
+            Value::Integer(bucket.key_id),
+            Value::Text(bucket.endpoint),
+            Value::Text(&bucket.model),
         ];
-        let values = sums.0.iter().map(|value| value as &dyn ToSql);
-        add.execute(params_from_iter(key.into_iter().chain(values)))?;
+        let values = sums.0.iter().map(|value| Value::Integer(*value));
+        let values: Vec<Value<'_>> = key.into_iter().chain(values).collect();
+        add.execute(&*values)?;
     }
     Ok(())
 }
 
+/// Returns whether what this process wrote is what the table has: nobody else's trigger changes it.
+/// On PostgreSQL other nodes write all the time, so that rows are always read back.
+fn is_alone(connection: &Connection) -> SqlResult<bool> {
+    if connection.is_postgres() {
+        return Ok(false);
+    }
+    let mut others = connection.prepare_cached(HAS_OTHER_TRIGGERS)?;
+    let has_others: bool = others.query_row([], |row| row.get(0))?;
+    Ok(!has_others)
+}
+
 /// Sums up all rows that are not summed yet, beside a server that may do the same.
-pub(in crate::store) fn sum_up_all(connection: &Connection) -> rusqlite::Result<()> {
+pub(in crate::store) fn sum_up_all(connection: &Connection) -> SqlResult<()> {
     while !in_transaction(connection, || sum_up_batch(connection))? {}
     Ok(())
 }
@@ -279,7 +289,7 @@ pub(in crate::store) fn sum_up_for(connection: &Connection, limit: Duration) {
 }
 
 /// Sums up the next rows of the table. Returns whether they were the last.
-fn sum_up_batch(connection: &Connection) -> rusqlite::Result<bool> {
+fn sum_up_batch(connection: &Connection) -> SqlResult<bool> {
     let batch = i64::try_from(BATCH_ROWS).unwrap_or(i64::MAX);
     let last: Option<(i64, i64)> = connection
         .prepare_cached(LAST_OF_BATCH)?
@@ -300,14 +310,14 @@ fn sum_up_batch(connection: &Connection) -> rusqlite::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{DatabasePath, IfMissing, Store};
+    use crate::store::{DatabaseLocation, IfMissing, Store};
 
     /// Else all rows would be read back to be summed, which costs as much as a quarter of a request.
     #[test]
     fn a_new_database_has_no_trigger_of_others() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("new.db");
-        let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
+        let location = DatabaseLocation::parse(path.to_str().unwrap()).unwrap();
         let store = Store::open(&location, IfMissing::Create).unwrap();
         let connection = store.connection().unwrap();
         let has_others = |sql: &str| -> bool {

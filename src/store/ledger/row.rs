@@ -1,38 +1,52 @@
 //! Inserts usage rows, with what they cost.
 
-use std::{borrow::Cow, fmt::Write, sync::LazyLock};
+use std::{borrow::Cow, sync::LazyLock};
 
-use rusqlite::{CachedStatement, Connection, Statement, ToSql};
+use smallvec::SmallVec;
 
 use super::pricing::{Cost, Pricer};
 use crate::{
     model::{RequestId, ServiceTier, UsageClasses, UsageRow, UsageSource},
     store::{
         measures::{COMMON_COUNTS, COUNTS, counts},
-        sqlite::signed,
+        sql::{Connection, SqlResult, Statement, ToValueRef, Value, signed},
     },
 };
 
-const COMMON_COLUMNS: &str = "started_at_ms, user_id, key_id, endpoint, model, served_model, service_tier, status, \
-     outcome, usage_source, duration_ms, wait_ms, first_byte_ms, request_id, backend_request_id, cost_nano_usd, price_id";
+/// The columns that every row has beside its counts.
+const COMMON_COLUMNS: [&str; 17] = [
+    "started_at_ms",
+    "user_id",
+    "key_id",
+    "endpoint",
+    "model",
+    "served_model",
+    "service_tier",
+    "status",
+    "outcome",
+    "usage_source",
+    "duration_ms",
+    "wait_ms",
+    "first_byte_ms",
+    "request_id",
+    "backend_request_id",
+    "cost_nano_usd",
+    "price_id",
+];
+/// Further columns, which nearly no row needs.
+const FURTHER_COLUMNS: [&str; 3] = [
+    "is_batch",
+    "estimated_input_tokens",
+    "estimated_output_tokens",
+];
 /// Inserts a row without the columns that nearly no row needs. Those have their defaults then.
 static INSERT_ROW: LazyLock<String> = LazyLock::new(|| insert(&[], &COUNTS[..COMMON_COUNTS]));
-static INSERT_FULL_ROW: LazyLock<String> = LazyLock::new(|| {
-    let further = [
-        "is_batch",
-        "estimated_input_tokens",
-        "estimated_output_tokens",
-    ];
-    insert(&further, &COUNTS)
-});
+static INSERT_FULL_ROW: LazyLock<String> = LazyLock::new(|| insert(&FURTHER_COLUMNS, &COUNTS));
 
 fn insert(further: &[&str], counts: &[&str]) -> String {
-    let mut columns = COMMON_COLUMNS.to_owned();
-    for column in further.iter().chain(counts) {
-        // Writing to a string cannot fail.
-        let _ = write!(columns, ", {column}");
-    }
-    let places = vec!["?"; columns.split(',').count()].join(", ");
+    let columns = [&COMMON_COLUMNS, further, counts].concat();
+    let places = vec!["?"; columns.len()].join(", ");
+    let columns = columns.join(", ");
     format!("INSERT INTO usage_logs ({columns}) VALUES ({places})")
 }
 
@@ -43,93 +57,159 @@ pub(in crate::store) struct InsertedRow<'a> {
     pub(in crate::store) cost: Cost,
 }
 
-/// Inserts the rows of one transaction. The statement for nearly all of them is looked up once.
-pub(in crate::store) struct RowInserter<'c> {
+/// Inserts the rows of one transaction.
+pub(in crate::store) struct RowInserter<'c, 'a> {
     connection: &'c Connection,
     pricer: &'c mut Pricer,
-    insert_row: CachedStatement<'c>,
+    rows: Vec<InsertedRow<'a>>,
+    way: Way<'c>,
 }
 
-impl<'c> RowInserter<'c> {
+/// How rows are inserted.
+enum Way<'c> {
+    /// Each at once. The statement for nearly all of them is looked up once.
+    Singly(Statement<'c>),
+    /// All at the end, in one round trip, each with the id that its node gave it.
+    #[cfg(feature = "postgres")]
+    Together(Vec<RequestId>),
+}
+
+impl<'c, 'a> RowInserter<'c, 'a> {
     pub(in crate::store) fn new(
         connection: &'c Connection,
         pricer: &'c mut Pricer,
-    ) -> rusqlite::Result<Self> {
+    ) -> SqlResult<Self> {
+        #[cfg(feature = "postgres")]
+        let way = if connection.is_postgres() {
+            Way::Together(Vec::new())
+        } else {
+            Way::Singly(connection.prepare_cached(&INSERT_ROW)?)
+        };
+        #[cfg(not(feature = "postgres"))]
+        let way = Way::Singly(connection.prepare_cached(&INSERT_ROW)?);
         Ok(Self {
             connection,
             pricer,
-            insert_row: connection.prepare_cached(&INSERT_ROW)?,
+            rows: Vec::new(),
+            way,
         })
     }
 
-    pub(in crate::store) fn insert<'a>(
+    /// Inserts a row. `id` is the one that its node gave it, if any.
+    pub(in crate::store) fn insert(
         &mut self,
         row: Cow<'a, UsageRow>,
-    ) -> rusqlite::Result<InsertedRow<'a>> {
+        id: Option<RequestId>,
+    ) -> SqlResult<()> {
         let cost = self.pricer.price(self.connection, &row)?;
-        self.insert_with(row, cost)
+        self.insert_with(row, cost, id)
     }
 
     /// Inserts a row whose cost is known already.
-    pub(in crate::store) fn insert_with<'a>(
+    pub(in crate::store) fn insert_with(
         &mut self,
         row: Cow<'a, UsageRow>,
         cost: Cost,
-    ) -> rusqlite::Result<InsertedRow<'a>> {
-        let is_full = row.source == UsageSource::Estimate
-            || row.is_batch
-            || row.usage.classes != UsageClasses::default();
-        if is_full {
-            let mut statement = self.connection.prepare_cached(&INSERT_FULL_ROW)?;
-            bind_and_run(&mut statement, &row, cost, true)?;
-        } else {
-            bind_and_run(&mut self.insert_row, &row, cost, false)?;
+        row_id: Option<RequestId>,
+    ) -> SqlResult<()> {
+        let id = match &mut self.way {
+            Way::Singly(insert_row) => {
+                let is_full = row.source == UsageSource::Estimate
+                    || row.is_batch
+                    || row.usage.classes != UsageClasses::default();
+                let counts = counts(&row.usage);
+                let values = values(&row, &counts, cost, is_full);
+                if is_full {
+                    let mut statement = self.connection.prepare_cached(&INSERT_FULL_ROW)?;
+                    statement.execute(&*values)?;
+                } else {
+                    insert_row.execute(&*values)?;
+                }
+                self.connection.last_insert_id()?
+            }
+            #[cfg(feature = "postgres")]
+            Way::Together(ids) => {
+                ids.push(row_id.unwrap_or_else(|| RequestId::new(crate::model::now_ms())));
+                0
+            }
+        };
+        // What SQLite makes of it is never in doubt.
+        let _ = row_id;
+        self.rows.push(InsertedRow { id, row, cost });
+        Ok(())
+    }
+
+    /// Inserts what is still to be inserted. Returns all rows with their ids.
+    pub(in crate::store) fn finish(mut self) -> SqlResult<Vec<InsertedRow<'a>>> {
+        self.flush()
+    }
+
+    /// Does what [`RowInserter::finish`] does, for a transaction that is not the last one.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unnecessary_wraps, reason = "with PostgreSQL it may fail")
+    )]
+    pub(in crate::store) fn flush(&mut self) -> SqlResult<Vec<InsertedRow<'a>>> {
+        #[cfg(feature = "postgres")]
+        if let (Way::Together(row_ids), Some(session)) = (&mut self.way, self.connection.postgres())
+            && !self.rows.is_empty()
+        {
+            let counts: Vec<_> = self.rows.iter().map(|row| counts(&row.row.usage)).collect();
+            let rows = self.rows.iter().zip(&counts);
+            let values: Vec<RowValues<'_>> = rows
+                .map(|(row, counts)| values(&row.row, counts, row.cost, true))
+                .collect();
+            let columns = [&COMMON_COLUMNS[..], &FURTHER_COLUMNS, &COUNTS].concat();
+            let ids = session.insert_rows(&columns, &values, &std::mem::take(row_ids))?;
+            drop(values);
+            for (row, id) in self.rows.iter_mut().zip(ids) {
+                row.id = id;
+            }
         }
-        let id = self.connection.last_insert_rowid();
-        Ok(InsertedRow { id, row, cost })
+        Ok(std::mem::take(&mut self.rows))
     }
 }
 
-/// Binds and runs [`INSERT_ROW`], or [`INSERT_FULL_ROW`].
-fn bind_and_run(
-    insert: &mut Statement<'_>,
-    row: &UsageRow,
+/// Values of all columns of a row.
+pub(in crate::store) type RowValues<'v> =
+    SmallVec<[Value<'v>; COMMON_COLUMNS.len() + FURTHER_COLUMNS.len() + COUNTS.len()]>;
+
+/// Returns the values of the common columns, or of all.
+fn values<'v>(
+    row: &'v UsageRow,
+    counts: &'v [i64; COUNTS.len()],
     cost: Cost,
     is_full: bool,
-) -> rusqlite::Result<()> {
-    let mut place = 0;
-    let mut bind = |value: &dyn ToSql| {
-        place += 1;
-        insert.raw_bind_parameter(place, value)
-    };
-    bind(&row.started_at_ms)?;
-    bind(&row.user_id)?;
-    bind(&row.key_id)?;
-    bind(&row.endpoint)?;
-    bind(&row.model)?;
-    bind(&row.served_model)?;
-    bind(&row.service_tier.as_ref().map(ServiceTier::as_str))?;
-    bind(&row.status)?;
-    bind(&row.outcome.as_str())?;
-    bind(&row.source.as_str())?;
-    bind(&row.duration_ms)?;
-    bind(&row.wait_ms)?;
-    bind(&row.first_byte_ms)?;
-    bind(&row.request_id.as_ref().map(RequestId::as_bytes))?;
-    bind(&row.backend_request_id)?;
-    bind(&cost.amount.map(|amount| amount.0))?;
-    bind(&cost.price_id)?;
+) -> RowValues<'v> {
+    let mut values = RowValues::new();
+    values.extend([
+        row.started_at_ms.value(),
+        row.user_id.value(),
+        row.key_id.value(),
+        row.endpoint.value(),
+        row.model.value(),
+        row.served_model.value(),
+        Value::text(row.service_tier.as_ref().map(ServiceTier::as_str)),
+        row.status.value(),
+        Value::Text(row.outcome.as_str()),
+        Value::Text(row.source.as_str()),
+        row.duration_ms.value(),
+        row.wait_ms.value(),
+        row.first_byte_ms.value(),
+        Value::blob(row.request_id.as_ref().map(|id| &id.as_bytes()[..])),
+        row.backend_request_id.value(),
+        Value::integer(cost.amount.map(|amount| amount.0)),
+        Value::integer(cost.price_id),
+    ]);
     if is_full {
         let estimated = (row.source == UsageSource::Estimate).then_some(row.estimated);
-        bind(&row.is_batch)?;
-        bind(&estimated.map(|estimated| signed(estimated.input)))?;
-        bind(&estimated.map(|estimated| signed(estimated.output)))?;
+        values.extend([
+            Value::Integer(row.is_batch.into()),
+            Value::integer(estimated.map(|estimated| signed(estimated.input))),
+            Value::integer(estimated.map(|estimated| signed(estimated.output))),
+        ]);
     }
-    let counts = counts(&row.usage);
     let bound = if is_full { COUNTS.len() } else { COMMON_COUNTS };
-    for count in &counts[..bound] {
-        bind(count)?;
-    }
-    insert.raw_execute()?;
-    Ok(())
+    values.extend(counts[..bound].iter().map(|count| Value::Integer(*count)));
+    values
 }

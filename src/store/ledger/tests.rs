@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     model::{Dimension, Entry, EstimatedTokens, Outcome, Usage, UsageRow, UsageSource},
     store::{
-        DatabasePath, IfMissing, measures,
+        DatabaseLocation, IfMissing, measures,
         reports::{self, Ranking, Scope, Split, Totals},
     },
 };
@@ -43,7 +43,7 @@ fn row(user_id: i64, model: &str, input: u64) -> UsageRow {
 
 fn open(dir: &tempfile::TempDir) -> Store {
     let path = dir.path().join("ledger.db");
-    let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
+    let location = DatabaseLocation::parse(path.to_str().unwrap()).unwrap();
     Store::open(&location, IfMissing::Create).unwrap()
 }
 
@@ -358,8 +358,10 @@ fn rows_that_a_trigger_changes_are_summed_as_they_are() {
         }
         assert_eq!(thread.close(), 0);
         assert_hours_agree(&store);
-        let last = others.query_row("SELECT max(id) FROM usage_logs", [], |row| row.get(0));
-        assert_eq!(Ok(summed_up_to(&store)), last, "{change}");
+        let last = others.query_row("SELECT max(id) FROM usage_logs", [], |row| {
+            row.get::<_, i64>(0)
+        });
+        assert_eq!(summed_up_to(&store), last.unwrap(), "{change}");
     }
 }
 

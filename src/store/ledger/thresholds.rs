@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 
 use crate::{
     alerts::{Alert, AlertSink, BudgetScope},

@@ -7,11 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode};
-
 use crate::store::{
-    StoreError, keys,
-    sqlite::{BUSY_TIMEOUT, data_version, in_transaction},
+    StoreError,
+    changes::change_mark,
+    keys,
+    sql::{Connection, IfBusy, SqlErrorKind, in_transaction_if},
     users,
 };
 use crate::{alerts::AlertSink, limits::SharedLimits, prices::Catalog, sight::LedgerSight};
@@ -72,7 +72,8 @@ pub(super) enum Changes {
 /// Notices changes of users and keys made by other connections.
 pub(super) struct UsersWatch {
     links: ServerLinks,
-    data_version: i64,
+    /// That of [`change_mark`].
+    mark: i64,
     users_version: i64,
     next_look: Instant,
     next_look_for_uses: Instant,
@@ -84,7 +85,7 @@ impl UsersWatch {
     pub(super) fn new(connection: &Connection, links: ServerLinks) -> Result<Self, StoreError> {
         let mut watch = Self {
             links,
-            data_version: data_version(connection)?,
+            mark: change_mark(connection)?,
             users_version: users::version(connection)?,
             next_look: Instant::now(),
             next_look_for_uses: Instant::now(),
@@ -131,17 +132,16 @@ impl UsersWatch {
             .iter()
             .map(|(id, at)| (*id, *at))
             .collect();
-        let noted = connection
-            .busy_timeout(Duration::ZERO)
-            .and_then(|()| in_transaction(connection, || keys::note_uses(connection, &uses)));
-        let restored = connection.busy_timeout(BUSY_TIMEOUT);
-        match noted.and(restored) {
+        let noted = in_transaction_if(connection, IfBusy::Fail, || {
+            keys::note_uses(connection, &uses)
+        });
+        match noted {
             Ok(()) => {
                 self.unwritten_uses.clear();
                 true
             }
             Err(error) => {
-                if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) {
+                if error.kind() != SqlErrorKind::Busy {
                     log::warn!("ledger: cannot write when keys were last used: {error}");
                 }
                 false
@@ -149,11 +149,11 @@ impl UsersWatch {
         }
     }
 
-    /// Reloads the users if they changed. Their counter is read only if `data_version` moved, which
+    /// Reloads the users if they changed. Their counter is read only if something changed, which
     /// costs less to ask for.
     fn look(&mut self, connection: &Connection) -> Result<Changes, StoreError> {
-        let data_version = data_version(connection)?;
-        if data_version == self.data_version {
+        let mark = change_mark(connection)?;
+        if mark == self.mark {
             return Ok(Changes::None);
         }
         self.links.alerts.note_change();
@@ -163,7 +163,7 @@ impl UsersWatch {
             (self.links.on_change)(connection)?;
             self.users_version = users_version;
         }
-        self.data_version = data_version;
+        self.mark = mark;
         Ok(if has_changed {
             Changes::Kept
         } else {

@@ -8,16 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode};
+use crate::store::sql::{Connection, SqlError, SqlErrorKind, SqlResult, in_transaction};
 
 use super::{
     budgets::BudgetWatch,
-    file::FileWatch,
     pricing::Pricer,
     queue::{NotWritten, OnFailure, Queue, Shared, WriteRequest},
     rollup::Rollup,
     row::{InsertedRow, RowInserter},
-    wal::WalWatch,
+    upkeep::Upkeep,
     watch::{Changes, USERS_POLL, UsersWatch},
 };
 use crate::{
@@ -27,7 +26,6 @@ use crate::{
     store::{
         accounts, limit_usage, objects, refusals,
         running::{self, ServerRun},
-        sqlite::in_transaction,
     },
 };
 
@@ -42,11 +40,6 @@ const GATHER: Duration = Duration::from_millis(1);
 const ENOUGH_ROWS: usize = 48;
 /// Rows in one transaction, about, so that another process gets its turn.
 const MAX_BATCH_ROWS: usize = 4_096;
-/// Prepared statements that the connection keeps. It uses 51: rows 2, transactions 2, sums 9,
-/// users and keys 4, prices 4, objects and accounts 11, limits 8, running requests 6, alerts 2,
-/// refusals 2, the probe of readiness 1. A mix of chats and stored responses goes round 17 of them for
-/// each batch, and of the 16 that rusqlite keeps, a round of 17 would find none.
-const KEPT_STATEMENTS: usize = 56;
 /// Time that a stopping server tries to write the last rows, and to sum them up.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -62,8 +55,7 @@ pub enum Sync {
 /// The state of the writing thread.
 pub(super) struct Writer {
     pub(super) connection: Connection,
-    pub(super) file: FileWatch,
-    pub(super) wal: WalWatch,
+    pub(super) upkeep: Upkeep,
     pub(super) shared: Arc<Shared>,
     pub(super) users: UsersWatch,
     pub(super) rollup: Rollup,
@@ -110,7 +102,7 @@ impl Writer {
             if batch.is_empty() {
                 self.rollup.run_if_due(&self.connection);
             }
-            self.wal.write_back(&self.connection, was_quiet);
+            self.upkeep.write_back(&self.connection, was_quiet);
             if let Some(close_by) = close_by {
                 let queue = self.shared.lock();
                 let (left, lost) = (entries_in(&batch) + queue.entries, queue.lost);
@@ -180,7 +172,7 @@ impl Writer {
     /// Writes the batch in one transaction. If that fails, the rows stay in the batch and the
     /// failure is reported.
     fn write(&mut self, batch: &mut Vec<WriteRequest>) {
-        if let Some(problem) = self.file.problem() {
+        if let Some(problem) = self.upkeep.problem() {
             self.keep_and_report(batch, &problem);
             return;
         }
@@ -244,7 +236,7 @@ impl Writer {
     }
 
     /// Books what one killed server has left. Returns whether there was one.
-    fn book_crashed_run(&mut self) -> rusqlite::Result<bool> {
+    fn book_crashed_run(&mut self) -> SqlResult<bool> {
         let Some(run_id) = self.run.dead_run(&self.connection)? else {
             return Ok(false);
         };
@@ -252,9 +244,10 @@ impl Writer {
         let written = in_transaction(connection, || {
             let rows = running::take_left(connection, run_id)?;
             let mut inserter = RowInserter::new(connection, pricer)?;
-            rows.into_iter()
-                .map(|row| inserter.insert(Cow::Owned(row)))
-                .collect::<rusqlite::Result<Vec<_>>>()
+            for row in rows {
+                inserter.insert(Cow::Owned(row), None)?;
+            }
+            inserter.finish()
         });
         let written = written.inspect_err(|_| self.pricer.forget())?;
         if !written.is_empty() {
@@ -316,7 +309,7 @@ impl Writer {
                 request.entries.remove(0);
             }
             batch.remove(0).acknowledge(Ok(()));
-            self.wal.write_back(&self.connection, false);
+            self.upkeep.write_back(&self.connection, false);
         }
         self.shared.failing.store(false, Ordering::Relaxed);
         self.failure.recovered(Instant::now(), &self.alerts);
@@ -333,18 +326,8 @@ fn entries_in(requests: &[WriteRequest]) -> usize {
     requests.iter().map(|request| request.entries.len()).sum()
 }
 
-/// Sets the durability and proves with a real write that rows can be written.
-pub(super) fn prepare(connection: &Connection, sync: Sync) -> rusqlite::Result<()> {
-    let synchronous = match sync {
-        Sync::Normal => "NORMAL",
-        Sync::Full => "FULL",
-    };
-    connection.pragma_update(None, "synchronous", synchronous)?;
-    connection.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
-    // The table's CHECKs are for others who write: this connection's words come from enums, and
-    // SQLite builds a temporary b-tree for each `IN (…)` of each row, which took a third of the
-    // ledger's time.
-    connection.pragma_update(None, "ignore_check_constraints", true)?;
+/// Proves with a real write that rows can be written.
+pub(super) fn prove(connection: &Connection) -> SqlResult<()> {
     connection.execute("UPDATE users_version SET version = version + 1", [])?;
     Ok(())
 }
@@ -355,7 +338,7 @@ fn write_entries<'a>(
     pricer: &mut Pricer,
     run: &mut ServerRun,
     entries: impl Iterator<Item = &'a Entry>,
-) -> rusqlite::Result<Vec<InsertedRow<'a>>> {
+) -> SqlResult<Vec<InsertedRow<'a>>> {
     let written = insert_entries(connection, pricer, run, entries);
     if written.is_err() {
         // The prices that it kept are undone.
@@ -369,14 +352,10 @@ fn insert_entries<'a>(
     pricer: &mut Pricer,
     run: &mut ServerRun,
     entries: impl Iterator<Item = &'a Entry>,
-) -> rusqlite::Result<Vec<InsertedRow<'a>>> {
+) -> SqlResult<Vec<InsertedRow<'a>>> {
     in_transaction(connection, || {
-        let mut written = Vec::with_capacity(entries.size_hint().0);
         let mut inserter = RowInserter::new(connection, pricer)?;
-        let mut insert = |row: Cow<'a, UsageRow>| {
-            written.push(inserter.insert(row)?);
-            Ok::<_, rusqlite::Error>(())
-        };
+        let mut insert = |row: Cow<'a, UsageRow>| inserter.insert(row, None);
         for entry in entries {
             match entry {
                 Entry::Row(row) => insert(Cow::Borrowed(row))?,
@@ -419,20 +398,11 @@ fn insert_entries<'a>(
                 Entry::Probe => run.sign(connection)?,
             }
         }
-        Ok(written)
+        inserter.finish()
     })
 }
 
-/// Returns whether an error lies in one row, so that trying again cannot mend it. The error of a
-/// trigger does not count: the operator who made the trigger may remove it.
-fn is_about_a_row(error: &rusqlite::Error) -> bool {
-    let rusqlite::Error::SqliteFailure(cause, _) = error else {
-        return false;
-    };
-    match cause.code {
-        ErrorCode::ConstraintViolation => {
-            cause.extended_code != rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER
-        }
-        code => matches!(code, ErrorCode::TypeMismatch | ErrorCode::TooBig),
-    }
+/// Returns whether an error lies in one row, so that trying again cannot mend it.
+fn is_about_a_row(error: &SqlError) -> bool {
+    matches!(error.kind(), SqlErrorKind::Constraint | SqlErrorKind::Row)
 }

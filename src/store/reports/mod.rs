@@ -9,7 +9,7 @@ mod tests;
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{Error, IgnoredAny, MapAccess, Visitor},
@@ -127,7 +127,7 @@ pub fn report(
     ranking: Ranking,
 ) -> Result<CostReport, StoreError> {
     // One read transaction: users and sums of the same moment.
-    let snapshot = connection.transaction()?;
+    let snapshot = connection.snapshot()?;
     let users = UsersInScope::of(&snapshot, scope)?;
     let mut by_user: BTreeMap<i64, Vec<ModelCosts>> = BTreeMap::new();
     let columns = [Column::User, Column::Model];
@@ -190,7 +190,7 @@ pub fn split_report(
     by: &[Dimension],
     ranking: Ranking,
 ) -> Result<SplitReport, StoreError> {
-    let snapshot = connection.transaction()?;
+    let snapshot = connection.snapshot()?;
     let users = UsersInScope::of(&snapshot, scope)?;
     let labels = Labels {
         groups: groups::names(&snapshot)?,

@@ -5,7 +5,7 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use rusqlite::{Connection, Row, functions::FunctionFlags, named_params};
+use crate::store::sql::{Connection, Row, SqlResult, named_params};
 
 use crate::{
     model::{Calendar, Dimension, Period, Periods, TimeRange},
@@ -28,7 +28,7 @@ const FIRST_AND_LAST: &str = "SELECT min(at_ms), max(at_ms) FROM ( \
      SELECT min(hour) * 3600000 AS at_ms FROM usage_hourly UNION ALL \
      SELECT max(hour) * 3600000 + 3599999 FROM usage_hourly UNION ALL \
      SELECT min(+started_at_ms) FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup) UNION ALL \
-     SELECT max(+started_at_ms) FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup))";
+     SELECT max(+started_at_ms) FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup)) AS bounds";
 
 /// What sums are asked for.
 #[derive(Debug, Default)]
@@ -116,31 +116,42 @@ pub(super) fn sums(connection: &Connection, query: &Query<'_>) -> Result<Sums, S
         None => starts_ms.copied().collect(),
     };
     let windows = Windows::of(range, &starts_ms);
-    if periods.is_some() {
-        add_period_function(connection, starts_ms)?;
+    let starts = connection
+        .is_postgres()
+        .then(|| json_list(starts_ms.iter()));
+    #[cfg(feature = "sqlite")]
+    if periods.is_some() && starts.is_none() {
+        crate::store::sqlite::add_period_function(connection, starts_ms)?;
     }
-    let sql = statement(query.columns, !windows.cut_hours.is_empty());
+    let dialect = if starts.is_some() {
+        &ON_SERVER
+    } else {
+        &IN_FILE
+    };
+    let sql = statement(dialect, query.columns, !windows.cut_hours.is_empty());
     let mut statement = connection.prepare_cached(&sql)?;
     let user_ids = query.user_ids.as_ref().map(|ids| json_list(ids.iter()));
-    let groups = statement.query_map(
-        named_params! {
-            ":first_hour": windows.hours.0,
-            ":last_hour": windows.hours.1,
-            ":first_day": windows.days.0,
-            ":last_day": windows.days.1,
-            ":cut_days": json_list(windows.cut_days.iter()),
-            ":hour_spans": json_pairs(&windows.hour_spans),
-            ":spans": json_pairs(&windows.spans_ms),
-            ":cut_hours": json_list(windows.cut_hours.iter()),
-            ":user_ids": user_ids,
-        },
-        |row| read_group(row, query.columns),
-    )?;
-    let groups = groups.collect::<rusqlite::Result<_>>()?;
+    let params = named_params! {
+        ":first_hour": windows.hours.0,
+        ":last_hour": windows.hours.1,
+        ":first_day": windows.days.0,
+        ":last_day": windows.days.1,
+        ":cut_days": json_list(windows.cut_days.iter()),
+        ":hour_spans": json_pairs(&windows.hour_spans),
+        ":spans": json_pairs(&windows.spans_ms),
+        ":cut_hours": json_list(windows.cut_hours.iter()),
+        ":user_ids": user_ids,
+    };
+    let mut params = params.to_vec();
+    if let Some(starts) = &starts {
+        params.push((":starts", starts));
+    }
+    let groups = statement.query_map(&*params, |row| read_group(row, query.columns))?;
+    let groups = groups.collect::<SqlResult<_>>()?;
     Ok(Sums { groups, periods })
 }
 
-fn read_group(row: &Row<'_>, columns: &[Column]) -> rusqlite::Result<(Group, MeasureValues)> {
+fn read_group(row: &Row<'_>, columns: &[Column]) -> SqlResult<(Group, MeasureValues)> {
     let mut group = Group::default();
     for (index, column) in columns.iter().enumerate() {
         match column {
@@ -178,26 +189,44 @@ fn used_range(connection: &Connection, range: TimeRange) -> Result<Option<(i64, 
     Ok((first_ms <= last_ms).then_some((first_ms, last_ms)))
 }
 
-/// Gives the connection the function `period_of(ms)`: the place of the period that has a moment.
-fn add_period_function(connection: &Connection, starts_ms: Arc<[i64]>) -> rusqlite::Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    connection.create_scalar_function("period_of", 1, flags, move |context| {
-        let index = Periods::index_of(&starts_ms, context.get(0)?);
-        Ok(i64::try_from(index).unwrap_or(i64::MAX))
-    })
+/// What the two databases say differently.
+struct Dialect {
+    /// The place of the period that has a moment, in the place of which there is `{}`.
+    period_of: &'static str,
+    /// The beginnings and ends in a list of pairs, as columns of the table `span`.
+    pairs: fn(&str) -> String,
 }
+
+/// SQLite, where `period_of` is a function of this program.
+const IN_FILE: Dialect = Dialect {
+    period_of: "period_of({})",
+    pairs: |list| {
+        format!(
+            "(SELECT json_extract(value, '$[0]') AS first, json_extract(value, '$[1]') AS last FROM json_each({list})) AS span"
+        )
+    },
+};
+/// PostgreSQL. Moments before the first period belong to it.
+const ON_SERVER: Dialect = Dialect {
+    period_of: "max(width_bucket({}, ARRAY(SELECT value FROM json_each(:starts)))::bigint - 1, 0)",
+    pairs: |list| {
+        format!(
+            "(SELECT (pair->>0)::bigint AS first, (pair->>1)::bigint AS last FROM json_array_elements({list}::json) AS pair) AS span"
+        )
+    },
+};
 
 /// Returns the statement that sums along columns.
 ///
 /// Indexes: the primary keys of usage_daily and usage_hourly; that of usage_logs for the rows that are not summed yet
 /// (the `+` keeps the planner from taking the index by time there); usage_logs_by_time for the spans.
-fn statement(columns: &[Column], has_cut_hours: bool) -> String {
+fn statement(dialect: &Dialect, columns: &[Column], has_cut_hours: bool) -> String {
     let has_periods = columns
         .iter()
         .any(|column| matches!(column, Column::Period(_)));
     let period_of = |moment: &str| {
         if has_periods {
-            format!("period_of({moment})")
+            dialect.period_of.replace("{}", moment)
         } else {
             "0".to_owned()
         }
@@ -236,22 +265,23 @@ fn statement(columns: &[Column], has_cut_hours: bool) -> String {
          SELECT {} AS period, user_id, key_id, endpoint, model, {} FROM usage_daily \
          WHERE day >= :first_day AND day < :last_day AND day NOT IN (SELECT value FROM json_each(:cut_days)) AND {of_user} \
          UNION ALL \
-         SELECT {} AS period, user_id, key_id, endpoint, model, {} FROM json_each(:hour_spans) AS span CROSS JOIN usage_hourly \
-         WHERE hour >= json_extract(span.value, '$[0]') AND hour < json_extract(span.value, '$[1]') {} AND {of_user} \
+         SELECT {} AS period, user_id, key_id, endpoint, model, {} FROM {} CROSS JOIN usage_hourly \
+         WHERE hour >= span.first AND hour < span.last {} AND {of_user} \
          UNION ALL \
          SELECT {row_columns} FROM usage_logs WHERE id > (SELECT last_id FROM usage_rollup) \
          AND +started_at_ms >= :first_hour * 3600000 AND +started_at_ms < :last_hour * 3600000 {} AND {of_user} \
          UNION ALL \
-         SELECT {row_columns} FROM json_each(:spans) AS span CROSS JOIN usage_logs \
-         WHERE started_at_ms >= json_extract(span.value, '$[0]') AND started_at_ms < json_extract(span.value, '$[1]') \
-         AND {of_user})",
+         SELECT {row_columns} FROM {} CROSS JOIN usage_logs \
+         WHERE started_at_ms >= span.first AND started_at_ms < span.last AND {of_user}) AS parts",
         sums.join(", "),
         period_of("day * 86400000"),
         hourly.join(", "),
         period_of("hour * 3600000"),
         hourly.join(", "),
+        (dialect.pairs)(":hour_spans"),
         not_cut("hour"),
         not_cut("started_at_ms / 3600000"),
+        (dialect.pairs)(":spans"),
     );
     let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
     if !names.is_empty() {
@@ -376,7 +406,7 @@ fn joined(mut spans: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{DatabasePath, IfMissing, Store};
+    use crate::store::{DatabaseLocation, IfMissing, Store};
     use proptest::prelude::*;
 
     fn covered(windows: &Windows, ms: i64) -> usize {
@@ -427,17 +457,18 @@ mod tests {
     fn the_report_uses_the_indexes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
-        let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
+        let location = DatabaseLocation::parse(path.to_str().unwrap()).unwrap();
         let store = Store::open(&location, IfMissing::Create).unwrap();
         let connection = store.connection().unwrap();
         for has_cut_hours in [false, true] {
-            let statement = statement(&[Column::User, Column::Model], has_cut_hours);
+            let statement = statement(&IN_FILE, &[Column::User, Column::Model], has_cut_hours);
             let mut statement = connection
+                .file()
                 .prepare(&format!("EXPLAIN QUERY PLAN {statement}"))
                 .unwrap();
             let plan: Vec<String> = statement
                 .query_map(
-                    named_params! {
+                    rusqlite::named_params! {
                         ":first_day": 0, ":last_day": 1, ":cut_days": "[]", ":hour_spans": "[]", ":first_hour": 0, ":last_hour": 1, ":spans": "[]", ":cut_hours": "[]", ":user_ids": None::<String>,
                     },
                     |row| row.get(3),

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::store::sql::{Connection, SqlResult, Value, params};
 use jiff::{Span, Timestamp, tz::TimeZone};
-use rusqlite::{Connection, params};
 
 use super::*;
 use crate::{
     model::{NanoUsd, Period, Usage},
     prices::{Catalog, ModelPrice},
     store::{
-        DatabasePath, IfMissing, Store,
+        DatabaseLocation, IfMissing, Store,
         ledger::{LedgerThread, OnFailure, ServerLinks, Sync},
         measures::{COUNTS, usage_of},
         reprice,
@@ -56,7 +56,7 @@ struct RawRow {
 
 fn open(dir: &tempfile::TempDir) -> Store {
     let path = dir.path().join("reports.db");
-    let location = DatabasePath::parse(path.to_str().unwrap()).unwrap();
+    let location = DatabaseLocation::parse(path.to_str().unwrap()).unwrap();
     Store::open(&location, IfMissing::Create).unwrap()
 }
 
@@ -79,7 +79,7 @@ fn people(connection: &Connection) {
 /// Writes rows between two moments as a server before this version wrote them, without a cost, and
 /// some with one.
 fn insert_rows(connection: &mut Connection, random: &mut Random, span_ms: (i64, i64), count: i64) {
-    let transaction = connection.transaction().unwrap();
+    let transaction = connection.write().unwrap();
     let columns = COUNTS.join(", ");
     let places = vec!["?"; COUNTS.len()].join(", ");
     let sql = format!(
@@ -125,25 +125,23 @@ fn insert_rows(connection: &mut Connection, random: &mut Random, span_ms: (i64, 
         let says_parts = is_estimate && random.below(2) == 0;
         let estimated = says_parts.then(|| (counts[0] / 2, counts[1] / 3));
         let cost = (random.below(3) == 0).then(|| random.below(1_000_000_000));
-        let mut values: Vec<rusqlite::types::Value> = vec![
-            at_ms.into(),
-            user_id.into(),
-            key_id.into(),
-            random.one_of(&ENDPOINTS).to_owned().into(),
-            random.one_of(&MODELS).to_owned().into(),
-            status.into(),
-            source.to_owned().into(),
-            estimated.map(|parts| parts.0).into(),
-            estimated.map(|parts| parts.1).into(),
-            cost.into(),
-            (random.below(5) == 0).then(|| "flex".to_owned()).into(),
-            i64::from(random.below(9) == 0).into(),
+        let mut values = vec![
+            Value::Integer(at_ms),
+            Value::Integer(user_id),
+            Value::Integer(key_id),
+            Value::Text(random.one_of(&ENDPOINTS)),
+            Value::Text(random.one_of(&MODELS)),
+            Value::Integer(status),
+            Value::Text(source),
+            Value::integer(estimated.map(|parts| parts.0)),
+            Value::integer(estimated.map(|parts| parts.1)),
+            Value::integer(cost),
+            Value::text((random.below(5) == 0).then_some("flex")),
+            Value::Integer(i64::from(random.below(9) == 0)),
         ];
-        values.extend(counts.map(rusqlite::types::Value::from));
+        values.extend(counts.map(Value::Integer));
         let mut statement = transaction.prepare_cached(&sql).unwrap();
-        statement
-            .execute(rusqlite::params_from_iter(values))
-            .unwrap();
+        statement.execute(&*values).unwrap();
     }
     transaction.commit().unwrap();
 }
@@ -152,14 +150,16 @@ fn insert_rows(connection: &mut Connection, random: &mut Random, span_ms: (i64, 
 fn raw_rows(connection: &Connection) -> Vec<RawRow> {
     let mut adjustments: BTreeMap<i64, (i64, bool)> = BTreeMap::new();
     let mut statement = connection
-        .prepare("SELECT usage_id, cost_delta_nano_usd FROM usage_adjustments")
+        .prepare_cached("SELECT usage_id, cost_delta_nano_usd FROM usage_adjustments")
         .unwrap();
     let mut found = statement.query([]).unwrap();
     while let Some(row) = found.next().unwrap() {
         let entry = adjustments.entry(row.get(0).unwrap()).or_default();
         *entry = (entry.0 + row.get::<_, i64>(1).unwrap(), true);
     }
-    let mut statement = connection.prepare("SELECT * FROM usage_logs").unwrap();
+    let mut statement = connection
+        .prepare_cached("SELECT * FROM usage_logs")
+        .unwrap();
     let rows = statement.query_map([], |row| {
         let (adjusted, has_adjustment) = adjustments
             .get(&row.get("id")?)
@@ -173,7 +173,7 @@ fn raw_rows(connection: &Connection) -> Vec<RawRow> {
         let status: i64 = row.get("status")?;
         let is_ok = (200..=299).contains(&status);
         let is_estimate = row.get::<_, String>("usage_source")? == "estimate";
-        let estimated = |column: &str, all: i64| -> rusqlite::Result<i64> {
+        let estimated = |column: &str, all: i64| -> SqlResult<i64> {
             let part: Option<i64> = row.get(column)?;
             Ok(if is_estimate { part.unwrap_or(all) } else { 0 })
         };

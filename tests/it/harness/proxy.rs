@@ -5,7 +5,11 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+    mpsc,
+};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +17,7 @@ use rusqlite::OpenFlags;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::postgres::{PostgresDatabase, on_postgres};
 use super::{Answer, Backend, CHAT, Connection, PATIENCE, Request, wait_until};
 
 /// The backend's key, which clients must never see, and which must be in no output.
@@ -24,6 +29,7 @@ pub struct Home {
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
     launcher: Option<String>,
+    postgres: Option<PostgresDatabase>,
 }
 
 impl Home {
@@ -33,12 +39,17 @@ impl Home {
 
     pub fn with_backend_url(url: &str) -> Self {
         let dir = TempDir::new().unwrap();
-        let database = format!("sqlite:///{}", dir.path().join("test.db").display());
+        let postgres = on_postgres().then(PostgresDatabase::new);
+        let database = match &postgres {
+            Some(database) => database.url(),
+            None => format!("sqlite:///{}", dir.path().join("test.db").display()),
+        };
         Self {
             dir,
             environment: Vec::new(),
             arguments: Vec::new(),
             launcher: None,
+            postgres,
         }
         .set("HOST", "127.0.0.1")
         .set("PORT", "0")
@@ -136,7 +147,15 @@ impl Home {
         Ran::of(self.command(&["serve"]).args(&self.arguments))
     }
 
+    /// Opens the database for looking at it. That of a server is copied into a file for it.
     pub fn database(&self) -> rusqlite::Connection {
+        if let Some(postgres) = &self.postgres {
+            static COUNT: AtomicUsize = AtomicUsize::new(0);
+            let copy = format!("copy-{}.db", COUNT.fetch_add(1, Ordering::Relaxed));
+            let copied = self.cli(&["db", "copy", "--from", &postgres.url(), "--to", &copy]);
+            assert_eq!(copied.code, Some(0), "{copied:?}");
+            return rusqlite::Connection::open(self.path(&copy)).unwrap();
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         self.open(flags)
     }
@@ -154,6 +173,11 @@ impl Home {
 
     /// Returns the rows on disk, oldest first.
     pub fn rows(&self) -> Vec<Row> {
+        if let Some(postgres) = &self.postgres {
+            let sql = "SELECT * FROM usage_logs ORDER BY id";
+            let rows = postgres.connect().query(sql, &[]).unwrap_or_default();
+            return rows.iter().map(Row::of_postgres).collect();
+        }
         let database = self.database();
         let mut statement = database
             .prepare("SELECT * FROM usage_logs ORDER BY id")
@@ -290,6 +314,26 @@ pub struct Row {
 }
 
 impl Row {
+    fn of_postgres(row: &postgres::Row) -> Self {
+        Self {
+            started_at_ms: row.get("started_at_ms"),
+            user_id: row.get("user_id"),
+            endpoint: row.get("endpoint"),
+            model: row.get("model"),
+            served_model: row.get("served_model"),
+            input: row.get("input_tokens"),
+            output: row.get("output_tokens"),
+            cached: row.get("cached_tokens"),
+            reasoning: row.get("reasoning_tokens"),
+            status: row.get("status"),
+            outcome: row.get("outcome"),
+            source: row.get("usage_source"),
+            duration_ms: row.get("duration_ms"),
+            first_byte_ms: row.get("first_byte_ms"),
+            backend_request_id: row.get("backend_request_id"),
+        }
+    }
+
     pub fn tokens(&self) -> [i64; 4] {
         [self.input, self.output, self.cached, self.reasoning]
     }

@@ -7,7 +7,7 @@ use crate::{
     model::{ApiKey, Entry, KeyHolder, Origin, RequestId, StoredObject},
     proxy::{admission::auth::KeyTable, error::ErrorShape},
     store::{
-        DatabasePath, IfMissing,
+        DatabaseLocation, IfMissing,
         ledger::{LedgerThread, OnFailure, ServerLinks, Sync},
     },
 };
@@ -24,7 +24,7 @@ struct Fixture {
 
 fn fixture(objects: &[(&str, ObjectKind, i64)]) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
-    let location = DatabasePath::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
+    let location = DatabaseLocation::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
     let store = Store::open(&location, IfMissing::Create).unwrap();
     let thread = LedgerThread::start(
         &store,
@@ -200,6 +200,7 @@ fn a_database_that_cannot_be_read_is_503() {
     // A table that is missing stands for everything that can go wrong.
     let other = owners.store.own_connection().unwrap();
     other
+        .file()
         .execute_batch("ALTER TABLE objects RENAME TO away")
         .unwrap();
     let refused = wait(owners.check_path(&alice, &[(FILE, "file-a")])).unwrap_err();

@@ -13,7 +13,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use crate::store::sqlite::BUSY_TIMEOUT;
+use super::BUSY_TIMEOUT;
 
 /// Number of pages of 4 KiB from which on the log is written back while no row waits. That takes a
 /// millisecond or two.
@@ -44,7 +44,7 @@ thread_local! {
 }
 
 /// Decides when the log is written back or emptied.
-pub(super) struct WalWatch {
+pub(in crate::store) struct WalWatch {
     path: PathBuf,
     next_look: Instant,
     /// The pause before the next attempt, in times of the wait for readers. Each attempt in vain
@@ -56,7 +56,7 @@ pub(super) struct WalWatch {
 
 impl WalWatch {
     /// Takes over from SQLite, which would write the log back within a commit that a row waits for.
-    pub(super) fn new(database: &Path, connection: &Connection) -> Self {
+    pub(in crate::store) fn new(database: &Path, connection: &Connection) -> Self {
         connection.wal_hook(Some(|_, pages| {
             PAGES.set(pages);
             Ok(())
@@ -72,7 +72,7 @@ impl WalWatch {
     }
 
     /// Writes the log back if that is due. It must be called on the connection's thread.
-    pub(super) fn write_back(&mut self, connection: &Connection, is_quiet: bool) {
+    pub(in crate::store) fn write_back(&mut self, connection: &Connection, is_quiet: bool) {
         let pages = PAGES.get();
         if pages < self.pages_written_back {
             // The log has begun anew.

@@ -13,7 +13,8 @@ use rusqlite::{
     backup::{Backup, StepResult},
 };
 
-use super::{DatabasePath, StoreError, connect, migrate, open_flags};
+use super::{connect, create_private as create_database, from_sqlite, migrate, open_flags};
+use crate::store::{DatabasePath, StoreError};
 
 /// Pages that are copied between two looks at the progress.
 const PAGES_A_STEP: i32 = 4_096;
@@ -100,7 +101,7 @@ fn copy_into(database: &Path, partial: &Path) -> Result<(), BackupError> {
                 path: partial.into(),
                 reason: io::ErrorKind::StorageFull.into(),
             },
-            _ => StoreError::from_sqlite(database, &error).into(),
+            _ => from_sqlite(database, &error).into(),
         })?;
     let file = OpenOptions::new().write(true).open(partial);
     file.and_then(|file| file.sync_all())
@@ -141,8 +142,8 @@ fn check_copy(path: &Path) -> Result<BackupContents, BackupError> {
     // connection that may write can read.
     let connection = Connection::open_with_flags(path, open_flags())
         .or_else(|_| Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
-        .map_err(|error| StoreError::from_sqlite(path, &error))?;
-    let explain = |error: rusqlite::Error| StoreError::from_sqlite(path, &error);
+        .map_err(|error| from_sqlite(path, &error))?;
+    let explain = |error: rusqlite::Error| from_sqlite(path, &error);
     let schema = migrate::version_of_ours(&connection, path)?;
     if let Some(problem) = damage(&connection).map_err(explain)? {
         return Err(BackupError::Damaged {
@@ -194,9 +195,9 @@ impl ExclusiveDatabase {
     /// [`BackupError::InUse`] if a server or another program has it open.
     pub fn take(location: &DatabasePath) -> Result<Self, BackupError> {
         let path = location.as_path().to_owned();
-        super::create_private(&path)?;
+        create_database(&path)?;
         let connection = Connection::open_with_flags(&path, open_flags())
-            .map_err(|error| StoreError::from_sqlite(&path, &error))?;
+            .map_err(|error| from_sqlite(&path, &error))?;
         let in_use = |error: rusqlite::Error| match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 BackupError::InUse { path: path.clone() }
@@ -205,7 +206,7 @@ impl ExclusiveDatabase {
                 path: path.clone(),
                 problem: "is damaged, or no database",
             },
-            _ => StoreError::from_sqlite(&path, &error).into(),
+            _ => from_sqlite(&path, &error).into(),
         };
         connection
             .busy_timeout(Duration::from_millis(500))
@@ -260,16 +261,16 @@ impl ExclusiveDatabase {
         from: &Path,
         mut on_progress: impl FnMut(i32, i32),
     ) -> Result<(), BackupError> {
-        let explain = |error: rusqlite::Error| StoreError::from_sqlite(&self.path, &error);
+        let explain = |error: rusqlite::Error| from_sqlite(&self.path, &error);
         let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY)
-            .map_err(|error| StoreError::from_sqlite(from, &error))?;
+            .map_err(|error| from_sqlite(from, &error))?;
         {
             let backup = Backup::new(&source, &mut self.connection)?;
             loop {
                 let step = backup.step(PAGES_A_STEP);
                 let progress = backup.progress();
                 on_progress(progress.pagecount - progress.remaining, progress.pagecount);
-                match step.map_err(|error| StoreError::from_sqlite(from, &error))? {
+                match step.map_err(|error| from_sqlite(from, &error))? {
                     StepResult::Done => break,
                     StepResult::More => {}
                     _ => return Err(BackupError::InUse { path: self.path }),
@@ -298,7 +299,7 @@ impl ExclusiveDatabase {
     /// # Errors
     /// If the disk has no room for a second copy meanwhile.
     pub fn vacuum(self) -> Result<(), BackupError> {
-        let explain = |error: rusqlite::Error| StoreError::from_sqlite(&self.path, &error);
+        let explain = |error: rusqlite::Error| from_sqlite(&self.path, &error);
         self.connection
             .execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")
             .and_then(|()| self.connection.pragma_update(None, "journal_mode", "WAL"))

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::store::StoreError;
 
 /// The database file as it was when it was opened.
-pub(super) struct FileWatch {
+pub(in crate::store) struct FileWatch {
     path: PathBuf,
     opened: Option<Identity>,
 }
@@ -15,13 +15,13 @@ pub(super) struct FileWatch {
 type Identity = (u64, u64);
 
 impl FileWatch {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(in crate::store) fn new(path: PathBuf) -> Self {
         let opened = identity(&path);
         Self { path, opened }
     }
 
     /// Returns what is wrong with the file, if anything.
-    pub(super) fn problem(&self) -> Option<StoreError> {
+    pub(in crate::store) fn problem(&self) -> Option<StoreError> {
         let now = identity(&self.path);
         if now == self.opened {
             return None;

@@ -8,7 +8,12 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::{StoreError, sqlite::BUSY_TIMEOUT};
+use super::{BUSY_TIMEOUT, from_sqlite};
+use crate::store::{
+    StoreError,
+    migration::{IfOlder, SCHEMA},
+    sql::SqlError,
+};
 
 /// Pause between two attempts to switch a new file to WAL.
 const WAL_RETRY_PAUSE: Duration = Duration::from_millis(5);
@@ -19,7 +24,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 const PROGRESS_OPCODES: i32 = 10_000_000;
 
 /// Numbered files, never edited after a release; the index plus one is the schema's version.
-const MIGRATIONS: [&str; 13] = [
+const MIGRATIONS: [&str; SCHEMA] = [
     include_str!("migrations/001_init.sql"),
     include_str!("migrations/002_rollup.sql"),
     include_str!("migrations/003_objects.sql"),
@@ -35,16 +40,6 @@ const MIGRATIONS: [&str; 13] = [
     include_str!("migrations/013_imports.sql"),
 ];
 
-/// The version of the schema.
-pub const SCHEMA: usize = MIGRATIONS.len();
-
-/// The choice if the database is of an older version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum IfOlder {
-    Migrate,
-    Refuse,
-}
-
 /// Runs what is missing, in one transaction, so that two processes that start together cannot both
 /// run it. An empty file becomes a database either way.
 pub(super) fn to_current(
@@ -53,7 +48,7 @@ pub(super) fn to_current(
     if_older: IfOlder,
 ) -> Result<(), StoreError> {
     run(connection, path, if_older).map_err(|error| match error {
-        StoreError::Sqlite(source) => StoreError::from_sqlite(path, &source),
+        StoreError::Sql(SqlError::Sqlite(source)) => from_sqlite(path, &source),
         other => other,
     })
 }
@@ -158,7 +153,7 @@ pub(super) fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
 /// # Errors
 /// [`StoreError`] if it is no database of llmproxy, or one of a newer version.
 pub(super) fn version_of_ours(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
-    let explain = |error| StoreError::from_sqlite(path, &error);
+    let explain = |error| from_sqlite(path, &error);
     let found = version(connection).map_err(explain)?;
     refuse_newer(found, path)?;
     let has_rows: bool = connection

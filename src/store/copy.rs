@@ -1,0 +1,428 @@
+//! Copies a database into another one, SQLite or PostgreSQL: rows of usage first, a few thousand at a
+//! time and beside servers that write, then everything else and the newest rows, as of one moment.
+//! Doing it again copies what is new, until the day on which the servers move.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    DatabaseLocation, IfMissing, Store, StoreError,
+    measures::{self, COUNTS},
+    sql::{Connection, FromValue, OptionalRow, SqlError, SqlResult, Value, ValueType, params},
+};
+
+/// Rows that are read and written at once.
+const BATCH_ROWS: i64 = 2_000;
+
+/// Tables whose rows are written once, in the order of their ids.
+const GROWING: [&str; 2] = ["usage_logs", "usage_adjustments"];
+/// Tables that are copied as a whole, in an order in which no trigger undoes what was copied before:
+/// one fills `alert_keys`. What runs in a server (`server_runs`, `running_requests`) stays there.
+const WHOLE: [&str; 18] = [
+    "usage_daily",
+    "usage_hourly",
+    "settings",
+    "groups",
+    "users",
+    "keys",
+    "prices",
+    "model_prices",
+    "objects",
+    "limits",
+    "limit_extras",
+    "reservations",
+    "alert_deliveries",
+    "alerts",
+    "alert_keys",
+    "alert_webhooks",
+    "refusals",
+    "import_users",
+];
+/// Tables that give out ids.
+const WITH_IDS: [(&str, &str); 9] = [
+    ("usage_logs", "id"),
+    ("usage_adjustments", "id"),
+    ("groups", "id"),
+    ("users", "id"),
+    ("keys", "id"),
+    ("prices", "id"),
+    ("alerts", "number"),
+    ("limits", "id"),
+    ("limit_extras", "id"),
+];
+/// The setting in which a copy notes where it comes from and how far it is.
+const READ_NOTE: &str = "SELECT value FROM settings WHERE name = 'copy'";
+const WRITE_NOTE: &str = "INSERT INTO settings (name, value) VALUES ('copy', ?1) \
+     ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+const IS_EMPTY: &str = "SELECT NOT EXISTS (SELECT 1 FROM users) AND NOT EXISTS (SELECT 1 FROM usage_logs) \
+     AND NOT EXISTS (SELECT 1 FROM keys)";
+
+/// What a copy notes of itself.
+#[derive(Debug, Serialize, Deserialize)]
+struct CopyNote {
+    from: String,
+    is_complete: bool,
+    /// The id of the last row of usage that was copied.
+    last_row: i64,
+}
+
+/// Reasons why a database is not copied.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    #[error("{0} is the source and the target")]
+    SameDatabase(String),
+    #[error("{0} has users or usage of its own; copy into an empty database")]
+    NotEmpty(String),
+    #[error(
+        "{place} has usage of its own since it was copied ({rows} rows): copying again would lose it"
+    )]
+    Diverged { place: String, rows: i64 },
+    #[error("{what} differs after the copy: {from} in the source, {to} in the target")]
+    Differs { what: String, from: i64, to: i64 },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<SqlError> for CopyError {
+    fn from(error: SqlError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What was copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Copied {
+    /// Rows of usage that this run copied.
+    pub new_rows: i64,
+    /// Rows of usage that the target has now.
+    pub rows: i64,
+    pub users: i64,
+    pub keys: i64,
+    /// What all rows cost, in nano-dollars, after adjustments.
+    pub cost_nano_usd: i64,
+}
+
+/// Copies a database into another one, which is made if there is none. `progress` is called with the
+/// rows of usage that are copied and those that there are.
+///
+/// # Errors
+/// [`CopyError`] if the target has something of its own, or something differs afterwards. Nothing is
+/// lost then, and the next run goes on where this one ended.
+pub fn copy(
+    from: &DatabaseLocation,
+    to: &DatabaseLocation,
+    mut progress: impl FnMut(i64, i64),
+) -> Result<Copied, CopyError> {
+    if from == to {
+        return Err(CopyError::SameDatabase(from.to_string()));
+    }
+    let source = Store::open(from, IfMissing::Refuse)?;
+    let target = Store::open(to, IfMissing::Create)?;
+    let mut run = || -> Result<Copied, CopyError> {
+        let (source, target) = (source.own_connection()?, target.own_connection()?);
+        check_target(&target, to)?;
+        let first = last_id(&target, "usage_logs")?;
+        note(&target, from, false)?;
+        let last = last_id(&source, "usage_logs")?;
+        for table in GROWING {
+            grow(&source, &target, table, |done| {
+                if table == GROWING[0] {
+                    progress(done.min(last), last);
+                }
+            })?;
+        }
+        copy_rest(&source, &target, from, first)
+    };
+    run().map_err(|error| match error {
+        CopyError::Store(error) => CopyError::Store(source.explain(target.explain(error))),
+        other => other,
+    })
+}
+
+/// Refuses a database into which a copy was begun and not completed.
+///
+/// # Errors
+/// [`StoreError::IncompleteCopy`], or an error of the database.
+pub(super) fn refuse_incomplete(
+    connection: &Connection,
+    location: &DatabaseLocation,
+) -> Result<(), StoreError> {
+    match read_note(connection)? {
+        Some(note) if !note.is_complete => Err(StoreError::IncompleteCopy {
+            place: location.to_string(),
+            from: note.from,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn read_note(connection: &Connection) -> Result<Option<CopyNote>, StoreError> {
+    let text: Option<String> = connection
+        .query_row(READ_NOTE, [], |row| row.get(0))
+        .optional()?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+fn note(connection: &Connection, from: &DatabaseLocation, is_complete: bool) -> SqlResult<()> {
+    let note = CopyNote {
+        from: from.to_string(),
+        is_complete,
+        last_row: last_id(connection, "usage_logs")?,
+    };
+    let text = serde_json::to_string(&note).unwrap_or_default();
+    connection.execute(WRITE_NOTE, params![text])?;
+    Ok(())
+}
+
+/// Checks that the target has nothing but what a copy has put there.
+fn check_target(target: &Connection, to: &DatabaseLocation) -> Result<(), CopyError> {
+    match read_note(target)? {
+        None => {
+            let is_empty: bool = target.query_row(IS_EMPTY, [], |row| row.get(0))?;
+            if !is_empty {
+                return Err(CopyError::NotEmpty(to.to_string()));
+            }
+        }
+        Some(note) if note.is_complete => {
+            let rows = last_id(target, "usage_logs")? - note.last_row;
+            if rows > 0 {
+                return Err(CopyError::Diverged {
+                    place: to.to_string(),
+                    rows,
+                });
+            }
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+/// Copies the rows that a table has beyond those of the target.
+fn grow(
+    source: &Connection,
+    target: &Connection,
+    table: &str,
+    mut progress: impl FnMut(i64),
+) -> Result<(), CopyError> {
+    let columns = Columns::of(target, table)?;
+    let sql = format!(
+        "SELECT {} FROM {table} WHERE id > ?1 ORDER BY id LIMIT {BATCH_ROWS}",
+        columns.list()
+    );
+    let id_place = columns.place("id");
+    let mut after = last_id(target, table)?;
+    loop {
+        let rows = read_rows(source, &sql, params![after], &columns)?;
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
+        after = i64::from_value(last[id_place].value())?;
+        if target.is_autocommit() {
+            let transaction = target.write()?;
+            insert(&transaction, table, &columns, &rows)?;
+            transaction.commit()?;
+        } else {
+            insert(target, table, &columns, &rows)?;
+        }
+        progress(after);
+    }
+}
+
+/// Copies everything else, and the rows that came meanwhile, as they are at one moment.
+fn copy_rest(
+    source: &Connection,
+    target: &Connection,
+    from: &DatabaseLocation,
+    first: i64,
+) -> Result<Copied, CopyError> {
+    let moment = source.snapshot()?;
+    let transaction = target.write()?;
+    transaction.lift_idle_limit()?;
+    for table in GROWING {
+        grow(&moment, &transaction, table, |_| {})?;
+    }
+    for table in WHOLE.iter().rev() {
+        transaction.execute(&format!("DELETE FROM {table}"), [])?;
+    }
+    for table in WHOLE {
+        if table == "alert_keys" {
+            // A trigger has filled it.
+            transaction.execute("DELETE FROM alert_keys", [])?;
+        }
+        let columns = Columns::of(&transaction, table)?;
+        copy_table(&moment, &transaction, table, &columns)?;
+    }
+    let summed: i64 = moment.query_row("SELECT last_id FROM usage_rollup", [], |row| row.get(0))?;
+    transaction.execute("UPDATE usage_rollup SET last_id = ?1", [summed])?;
+    for (table, column) in WITH_IDS {
+        transaction.give_ids_behind(table, column)?;
+    }
+    note(&transaction, from, true)?;
+    let copied = verify(&moment, &transaction, first)?;
+    transaction.commit()?;
+    Ok(copied)
+}
+
+fn copy_table(
+    source: &Connection,
+    target: &Connection,
+    table: &str,
+    columns: &Columns,
+) -> Result<(), CopyError> {
+    let list = columns.list();
+    let mut offset = 0_i64;
+    // The source is as it was at one moment, so that an order by all columns is the same each time.
+    let sql = format!("SELECT {list} FROM {table} ORDER BY {list} LIMIT {BATCH_ROWS} OFFSET ?1");
+    loop {
+        let rows = read_rows(source, &sql, params![offset], columns)?;
+        insert(target, table, columns, &rows)?;
+        offset += BATCH_ROWS;
+        if i64::try_from(rows.len()).unwrap_or(0) < BATCH_ROWS {
+            return Ok(());
+        }
+    }
+}
+
+/// Compares the number of rows of each table, and the sums of all figures.
+fn verify(source: &Connection, target: &Connection, first: i64) -> Result<Copied, CopyError> {
+    let compare = |what: &str, sql: &str| -> Result<i64, CopyError> {
+        let read = |connection: &Connection| -> SqlResult<i64> {
+            let sum: Option<i64> = connection.query_row(sql, [], |row| row.get(0))?;
+            Ok(sum.unwrap_or(0))
+        };
+        let (from, to) = (read(source)?, read(target)?);
+        if from != to {
+            return Err(CopyError::Differs {
+                what: what.to_owned(),
+                from,
+                to,
+            });
+        }
+        Ok(to)
+    };
+    for table in WHOLE.iter().filter(|table| **table != "settings") {
+        let count = format!("SELECT count(*) FROM {table}");
+        compare(&format!("the number of rows of {table}"), &count)?;
+    }
+    let further = ["cost_nano_usd", "duration_ms"];
+    for column in COUNTS.iter().chain(&further) {
+        let sum = format!("SELECT sum({column}) FROM usage_logs");
+        compare(&format!("the sum of usage_logs.{column}"), &sum)?;
+    }
+    for column in measures::columns() {
+        for table in ["usage_hourly", "usage_daily"] {
+            let sum = format!("SELECT sum({column}) FROM {table}");
+            compare(&format!("the sum of {table}.{column}"), &sum)?;
+        }
+    }
+    let new_rows = format!("SELECT count(*) FROM usage_logs WHERE id > {first}");
+    let cost = compare(
+        "the cost of all rows",
+        "SELECT sum(cost_nano_usd) FROM usage_logs",
+    )?;
+    let adjusted = compare(
+        "the sum of all adjustments",
+        "SELECT sum(cost_delta_nano_usd) FROM usage_adjustments",
+    )?;
+    Ok(Copied {
+        new_rows: compare("the number of new rows", &new_rows)?,
+        rows: compare(
+            "the number of rows of usage_logs",
+            "SELECT count(*) FROM usage_logs",
+        )?,
+        users: compare(
+            "the number of users",
+            "SELECT count(*) FROM users WHERE deleted_at_ms IS NULL",
+        )?,
+        keys: compare("the number of keys", "SELECT count(*) FROM keys")?,
+        cost_nano_usd: cost.saturating_add(adjusted),
+    })
+}
+
+fn last_id(connection: &Connection, table: &str) -> SqlResult<i64> {
+    let sql = format!("SELECT coalesce(max(id), 0) FROM {table}");
+    connection.query_row(&sql, [], |row| row.get(0))
+}
+
+/// The columns of a table that both databases have.
+struct Columns {
+    columns: Vec<(String, ValueType)>,
+}
+
+impl Columns {
+    fn of(connection: &Connection, table: &str) -> SqlResult<Self> {
+        let columns = connection.columns(table)?;
+        Ok(Self { columns })
+    }
+
+    fn list(&self) -> String {
+        let names = self.columns.iter().map(|(name, _)| format!("\"{name}\""));
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.columns.iter().map(|(name, _)| &**name).collect()
+    }
+
+    /// Returns the place of a column, which exists.
+    fn place(&self, name: &str) -> usize {
+        let mut columns = self.columns.iter();
+        columns.position(|(known, _)| known == name).unwrap_or(0)
+    }
+}
+
+/// A value that is held between reading and writing.
+enum OwnValue {
+    Null(ValueType),
+    Integer(i64),
+    Text(String),
+    Blob(Vec<u8>),
+}
+
+impl OwnValue {
+    fn of(value: Value<'_>, of: ValueType) -> Self {
+        match value {
+            Value::Null(_) => Self::Null(of),
+            Value::Integer(number) => Self::Integer(number),
+            Value::Text(text) => Self::Text(text.to_owned()),
+            Value::Blob(bytes) => Self::Blob(bytes.to_owned()),
+        }
+    }
+
+    fn value(&self) -> Value<'_> {
+        match self {
+            Self::Null(of) => Value::Null(*of),
+            Self::Integer(number) => Value::Integer(*number),
+            Self::Text(text) => Value::Text(text),
+            Self::Blob(bytes) => Value::Blob(bytes),
+        }
+    }
+}
+
+fn read_rows(
+    connection: &Connection,
+    sql: &str,
+    params: &[&dyn super::sql::ToValueRef],
+    columns: &Columns,
+) -> SqlResult<Vec<Vec<OwnValue>>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(params, |row| {
+        let columns = columns.columns.iter().enumerate();
+        columns
+            .map(|(place, (_, of))| Ok(OwnValue::of(row.value(place)?, *of)))
+            .collect()
+    })?;
+    rows.collect()
+}
+
+fn insert(
+    connection: &Connection,
+    table: &str,
+    columns: &Columns,
+    rows: &[Vec<OwnValue>],
+) -> SqlResult<()> {
+    let values: Vec<Vec<Value<'_>>> = rows
+        .iter()
+        .map(|row| row.iter().map(OwnValue::value).collect())
+        .collect();
+    connection.insert_into(table, &columns.names(), &values)
+}

@@ -1,0 +1,263 @@
+//! `DATABASE_URL` of a PostgreSQL database, in the form of libpq
+//! (postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS), and how it is connected to.
+
+use std::{fmt, fs, io, path::PathBuf, sync::Arc, time::Duration};
+
+use percent_encoding::percent_decode_str;
+use postgres::{
+    Client, Config, NoTls,
+    config::{Host, SslMode, TargetSessionAttrs},
+};
+use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::store::sql::SqlError;
+
+/// Time for a connection to each host, unless the URL says otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time that sent data may wait for the server's acknowledgement. A cut network is noticed then.
+const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time of silence after which the kernel asks whether the server is still there.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// Where a PostgreSQL database is, and how to sign in. Its `Debug` and its text have no password.
+pub struct PostgresUrl {
+    config: Config,
+    tls: Option<Arc<ClientConfig>>,
+    /// The URL, with the password.
+    text: String,
+    /// The hosts and the database, as messages name them.
+    shown: String,
+}
+
+/// Why a text is no URL of a PostgreSQL database. The text is not repeated, because it may hold a
+/// password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PostgresError {
+    #[error("{0}")]
+    Invalid(String),
+    #[error(
+        "sslmode is one of disable, prefer, require (encrypted, any certificate that a known authority signed for the host) and verify-full, which is the same here"
+    )]
+    SslMode,
+    #[error("sslrootcert {path:?}: {reason}")]
+    RootCertificate { path: PathBuf, reason: String },
+    #[error("it names no host; write postgres://USER:PASSWORD@HOST/DATABASE")]
+    NoHost,
+}
+
+impl PostgresUrl {
+    /// Reads a URL that begins with `postgres://` or `postgresql://`.
+    ///
+    /// # Errors
+    /// [`PostgresError`], which does not repeat the URL.
+    pub fn parse(url: &str) -> Result<Self, PostgresError> {
+        let text = url.to_owned();
+        let (url, own) = take_own_parameters(url)?;
+        let mut config: Config = url
+            .parse()
+            .map_err(|error: postgres::Error| PostgresError::Invalid(invalid(&error)))?;
+        if config.get_hosts().is_empty() {
+            return Err(PostgresError::NoHost);
+        }
+        config.ssl_mode(own.ssl_mode);
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(ACKNOWLEDGE_TIMEOUT);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("llmproxy");
+        }
+        config.keepalives_idle(KEEPALIVE);
+        // A standby would answer, and refuse every write.
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        let tls = match own.ssl_mode {
+            SslMode::Disable => None,
+            _ => Some(Arc::new(client_config(own.root_certificate)?)),
+        };
+        let shown = shown(&config);
+        Ok(Self {
+            config,
+            tls,
+            text,
+            shown,
+        })
+    }
+
+    /// Connects to the first host that takes writes.
+    pub(super) fn connect(&self) -> Result<Client, SqlError> {
+        let connected = match &self.tls {
+            None => self.config.connect(NoTls),
+            Some(tls) => {
+                let tls = MakeRustlsConnect::new(ClientConfig::clone(tls));
+                self.config.connect(tls)
+            }
+        };
+        connected.map_err(|error| SqlError::Connect(super::describe(&error)))
+    }
+}
+
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresUrl({:?})", self.shown)
+    }
+}
+
+impl PartialEq for PostgresUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+/// Parameters that the client does not know, or reads otherwise.
+struct OwnParameters {
+    ssl_mode: SslMode,
+    root_certificate: Option<PathBuf>,
+}
+
+/// Takes the parameters of TLS out of a URL.
+fn take_own_parameters(url: &str) -> Result<(String, OwnParameters), PostgresError> {
+    let mut own = OwnParameters {
+        ssl_mode: SslMode::Prefer,
+        root_certificate: None,
+    };
+    let Some((base, query)) = url.split_once('?') else {
+        return Ok((url.to_owned(), own));
+    };
+    let mut others = Vec::new();
+    for parameter in query.split('&') {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value = || {
+            let value = percent_decode_str(value).decode_utf8_lossy();
+            value.into_owned()
+        };
+        match name {
+            "sslmode" => {
+                own.ssl_mode = match value().as_str() {
+                    "disable" => SslMode::Disable,
+                    "allow" | "prefer" => SslMode::Prefer,
+                    // The certificate is checked in any case.
+                    "require" | "verify-ca" | "verify-full" => SslMode::Require,
+                    _ => return Err(PostgresError::SslMode),
+                }
+            }
+            "sslrootcert" if value() == "system" => {}
+            "sslrootcert" => own.root_certificate = Some(PathBuf::from(value())),
+            // There is one for writes only.
+            "target_session_attrs"
+                if matches!(value().as_str(), "any" | "primary" | "read-write") => {}
+            _ => others.push(parameter),
+        }
+    }
+    let url = match others.as_slice() {
+        [] => base.to_owned(),
+        others => format!("{base}?{}", others.join("&")),
+    };
+    Ok((url, own))
+}
+
+/// Returns what is wrong with a URL, without its values.
+fn invalid(error: &postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => cause.to_string(),
+        None => error.to_string(),
+    }
+}
+
+fn client_config(root_certificate: Option<PathBuf>) -> Result<ClientConfig, PostgresError> {
+    let mut roots = RootCertStore::empty();
+    match root_certificate {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(path) => {
+            let refused = |reason: String| PostgresError::RootCertificate {
+                path: path.clone(),
+                reason,
+            };
+            let pem = fs::read(&path).map_err(|error: io::Error| refused(error.to_string()))?;
+            let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+            let certificates = certificates.map_err(|error| refused(error.to_string()))?;
+            if certificates.is_empty() {
+                return Err(refused("the file has no certificate".to_owned()));
+            }
+            for certificate in certificates {
+                let added = roots.add(certificate);
+                added.map_err(|error| refused(error.to_string()))?;
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| PostgresError::Invalid(error.to_string()))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Returns the hosts and the database as messages name them.
+fn shown(config: &Config) -> String {
+    let ports = config.get_ports();
+    let hosts: Vec<String> = config
+        .get_hosts()
+        .iter()
+        .enumerate()
+        .map(|(place, host)| {
+            let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
+            match host {
+                Host::Tcp(name) if port == 5432 => name.clone(),
+                Host::Tcp(name) => format!("{name}:{port}"),
+                #[cfg(unix)]
+                Host::Unix(path) => path.display().to_string(),
+            }
+        })
+        .collect();
+    let database = config
+        .get_dbname()
+        .or(config.get_user())
+        .unwrap_or_default();
+    format!("postgres://{}/{database}", hosts.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_user_and_password() {
+        let url =
+            PostgresUrl::parse("postgres://me:pa55word@a,b:6000/ledger?sslmode=disable").unwrap();
+        assert_eq!(
+            url.to_string(),
+            "postgres://a:5432,b:6000/ledger".replace(":5432", "")
+        );
+        assert!(!format!("{url:?}").contains("pa55word"));
+    }
+
+    #[test]
+    fn parameters_of_tls_are_those_of_libpq() {
+        let mode = |text: &str| {
+            let url = format!("postgresql://u:secret1@h/d?connect_timeout=3&sslmode={text}");
+            PostgresUrl::parse(&url).map(|url| url.config.get_ssl_mode())
+        };
+        assert_eq!(mode("disable"), Ok(SslMode::Disable));
+        assert_eq!(mode("prefer"), Ok(SslMode::Prefer));
+        assert_eq!(mode("require"), Ok(SslMode::Require));
+        assert_eq!(mode("verify-full"), Ok(SslMode::Require));
+        assert_eq!(mode("maybe"), Err(PostgresError::SslMode));
+        for url in [
+            "postgres:///d",
+            "postgres://u:secret1@h:port/d",
+            "postgres://u:secret1@h/d?nonsense=1",
+            "postgres://u:secret1@h/d?sslrootcert=/missing.pem",
+        ] {
+            let error = PostgresUrl::parse(url).unwrap_err().to_string();
+            assert!(!error.contains("secret1"), "{error}");
+        }
+    }
+}

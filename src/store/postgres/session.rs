@@ -1,0 +1,242 @@
+//! A session with a PostgreSQL server: one connection at a time, and the next one if it breaks.
+//!
+//! Statements go without a name, parsed, bound and run in one round trip, so that they pass through
+//! PgBouncer in transaction mode, which hands each transaction to any of its connections
+//! (pgbouncer.org/features.html). For the same reason nothing is set for a session, only for a
+//! transaction.
+
+use std::{
+    cell::{Cell, RefCell, RefMut},
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+
+use postgres::{
+    Client, Row,
+    types::{ToSql, Type},
+};
+use smallvec::SmallVec;
+
+use super::{columns::Columns, location::PostgresUrl, placeholders::translate};
+use crate::{
+    model::RequestId,
+    store::sql::{IfBusy, SqlError, Value},
+};
+
+/// The advisory lock of those who write: one transaction at a time, as in SQLite. What is read
+/// inside of one stays true, and rows get their ids in the order of their commits.
+const WRITE_LOCK: i64 = 0x6C6C_6D70_726F_7879;
+/// Time that a transaction waits for locks of others.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time of silence after which the server ends a transaction that writes. Its node is stopped, or
+/// cannot be reached, and all others wait for it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Translated statements that a session keeps. The store has fewer.
+const KEPT_TEXTS: usize = 512;
+
+/// A session. It connects when it is first used.
+pub(in crate::store) struct Session {
+    url: Arc<PostgresUrl>,
+    client: RefCell<Option<Client>>,
+    is_in_transaction: Cell<bool>,
+    /// Statements with PostgreSQL's placeholders, by their texts.
+    texts: RefCell<HashMap<String, Arc<str>>>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Makes a session that is connected.
+    ///
+    /// # Errors
+    /// If no server can be reached, or none of them takes writes.
+    pub(in crate::store) fn connect(url: Arc<PostgresUrl>) -> Result<Self, SqlError> {
+        let session = Self {
+            client: RefCell::new(Some(url.connect()?)),
+            url,
+            is_in_transaction: Cell::new(false),
+            texts: RefCell::default(),
+        };
+        Ok(session)
+    }
+
+    /// Returns the connection, a new one if the last one broke between two transactions.
+    fn client(&self) -> Result<RefMut<'_, Client>, SqlError> {
+        let mut client = self.client.borrow_mut();
+        let is_usable = client.as_ref().is_some_and(|client| !client.is_closed());
+        if !is_usable {
+            *client = None;
+            if self.is_in_transaction.get() {
+                return Err(SqlError::Connect("the connection broke".to_owned()));
+            }
+            *client = Some(self.url.connect()?);
+        }
+        RefMut::filter_map(client, Option::as_mut)
+            .map_err(|_| SqlError::Connect("the connection broke".to_owned()))
+    }
+
+    fn translated(&self, sql: &str, names: Option<&[&str]>) -> Result<Arc<str>, SqlError> {
+        let mut texts = self.texts.borrow_mut();
+        if let Some(known) = texts.get(sql) {
+            return Ok(Arc::clone(known));
+        }
+        let translated: Arc<str> = translate(sql, names)?.into();
+        if texts.len() >= KEPT_TEXTS {
+            texts.clear();
+        }
+        texts.insert(sql.to_owned(), Arc::clone(&translated));
+        Ok(translated)
+    }
+
+    /// Runs a statement and returns the number of rows that it changed.
+    pub(in crate::store) fn execute(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        names: Option<&[&str]>,
+    ) -> Result<usize, SqlError> {
+        let sql = self.translated(sql, names)?;
+        let rows = self.client()?.execute_typed(&sql, &typed(values))?;
+        Ok(usize::try_from(rows).unwrap_or(usize::MAX))
+    }
+
+    /// Returns all rows that a statement finds.
+    pub(in crate::store) fn query(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        names: Option<&[&str]>,
+    ) -> Result<Vec<Row>, SqlError> {
+        let sql = self.translated(sql, names)?;
+        Ok(self.client()?.query_typed(&sql, &typed(values))?)
+    }
+
+    /// Inserts rows of usage in one round trip. `row_ids` are those that their node gave them. Returns
+    /// the ids that the database gave them, in the same order.
+    pub(in crate::store) fn insert_rows<'v>(
+        &self,
+        columns: &[&str],
+        rows: &[impl AsRef<[Value<'v>]>],
+        row_ids: &[RequestId],
+    ) -> Result<Vec<i64>, SqlError> {
+        let statement = Columns::of("usage_logs", columns, rows, Some(row_ids));
+        let found = self
+            .client()?
+            .query_typed(&statement.sql, &statement.params())?;
+        let ids = found
+            .iter()
+            .map(|row| row.try_get(0).map_err(SqlError::from));
+        ids.collect()
+    }
+
+    /// Inserts rows of any table in one round trip.
+    pub(in crate::store) fn insert_into<'v>(
+        &self,
+        table: &str,
+        columns: &[&str],
+        rows: &[impl AsRef<[Value<'v>]>],
+    ) -> Result<(), SqlError> {
+        let statement = Columns::of(table, columns, rows, None);
+        self.client()?
+            .execute_typed(&statement.sql, &statement.params())?;
+        Ok(())
+    }
+
+    /// Returns which of these rows are in the ledger.
+    pub(in crate::store) fn known_rows(
+        &self,
+        row_ids: &[RequestId],
+    ) -> Result<HashSet<RequestId>, SqlError> {
+        let texts: Vec<String> = row_ids.iter().map(ToString::to_string).collect();
+        let sql = "SELECT row_id FROM usage_logs WHERE row_id = ANY($1::text[]::uuid[])";
+        let params: [(&(dyn ToSql + Sync), Type); 1] = [(&texts, Type::TEXT_ARRAY)];
+        let found = self.client()?.query_typed(sql, &params)?;
+        let ids = found.iter().map(|row| match row.try_get(0)? {
+            Value::Blob(bytes) => Ok(bytes.try_into().ok().map(RequestId::of_bytes)),
+            _ => Ok(None),
+        });
+        ids.filter_map(Result::transpose).collect()
+    }
+
+    /// Runs statements without parameters.
+    pub(in crate::store) fn run_batch(&self, sql: &str) -> Result<(), SqlError> {
+        Ok(self.client()?.batch_execute(sql)?)
+    }
+
+    pub(in crate::store) fn is_in_transaction(&self) -> bool {
+        self.is_in_transaction.get()
+    }
+
+    /// Begins a transaction that writes, after those of others.
+    pub(in crate::store) fn begin(&self, if_busy: IfBusy) -> Result<(), SqlError> {
+        let timeout = match if_busy {
+            IfBusy::Wait => LOCK_TIMEOUT,
+            // The smallest one; zero would be none at all.
+            IfBusy::Fail => Duration::from_millis(1),
+        };
+        let begin = format!(
+            "BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = {}; \
+             SELECT pg_advisory_xact_lock({WRITE_LOCK})",
+            timeout.as_millis(),
+            IDLE_TIMEOUT.as_millis()
+        );
+        self.begin_with(&begin)
+    }
+
+    /// Begins a transaction that reads the database as it is at its first statement.
+    pub(in crate::store) fn begin_snapshot(&self) -> Result<(), SqlError> {
+        self.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    }
+
+    fn begin_with(&self, sql: &str) -> Result<(), SqlError> {
+        let begun = self.run_batch(sql);
+        self.is_in_transaction.set(true);
+        if begun.is_err() {
+            self.roll_back();
+        }
+        begun
+    }
+
+    pub(in crate::store) fn commit(&self) -> Result<(), SqlError> {
+        let committed = self.run_batch("COMMIT");
+        self.is_in_transaction.set(false);
+        if committed.is_err() {
+            // Whatever state it is in: the next statement connects anew.
+            *self.client.borrow_mut() = None;
+        }
+        committed
+    }
+
+    pub(in crate::store) fn roll_back(&self) {
+        if !self.is_in_transaction.get() {
+            return;
+        }
+        if self.run_batch("ROLLBACK").is_err() {
+            *self.client.borrow_mut() = None;
+        }
+        self.is_in_transaction.set(false);
+    }
+
+    /// Returns whether the connection works.
+    pub(in crate::store) fn is_closed(&self) -> bool {
+        let client = self.client.borrow();
+        client.as_ref().is_none_or(Client::is_closed)
+    }
+}
+
+type TypedParams<'v> = SmallVec<[(&'v (dyn ToSql + Sync), Type); 16]>;
+
+fn typed<'v>(values: &'v [Value<'v>]) -> TypedParams<'v> {
+    let values = values.iter();
+    values
+        .map(|value| (value as &(dyn ToSql + Sync), value.postgres_type()))
+        .collect()
+}
