@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::{
     amounts::Amounts,
     bucket::Bucket,
+    leases::{LeaseKey, Leases, Room},
     refusal::{Reason, Refusal},
     rules::{BudgetRule, LimitTable, NumberRule, Owner, UserRules},
 };
@@ -134,6 +135,8 @@ pub struct Limiter {
     refused: FxHashMap<(LimitScope, LimitKind), u64>,
     /// The newest row and adjustment that were booked.
     counted: (i64, i64),
+    /// What this node may use of budgets that other nodes use too.
+    leases: Option<Leases>,
 }
 
 /// What all owners have used in a window.
@@ -171,6 +174,7 @@ impl Limiter {
             group_of: HashMap::new(),
             refused: FxHashMap::default(),
             counted: (0, 0),
+            leases: None,
         }
     }
 
@@ -296,6 +300,7 @@ impl Limiter {
                     used: in_flight,
                     reserved: 0,
                     requested: 1,
+                    needs_lease: false,
                     resets_at_ms: None,
                 };
                 if let Some(refusal) = self.refuse(refusal, rule.is_watched) {
@@ -310,13 +315,17 @@ impl Limiter {
         let requested = demand.amounts.of(rule.unit);
         let check = self.budget(rule, at.unix_ms)?;
         let with_this = check.used.saturating_add(requested);
+        let mut needs_lease = false;
         // A budget of nothing blocks, also what costs nothing.
         let reason = if with_this > check.limit || check.limit <= 0 {
             Reason::BudgetUsedUp
         } else if with_this.saturating_add(check.reserved) > check.limit {
             Reason::BudgetInFlight
-        } else {
+        } else if rule.is_watched || self.has_lease(rule, &check, requested, at.clock_ms) {
             return None;
+        } else {
+            needs_lease = true;
+            Reason::BudgetInFlight
         };
         let refusal = Refusal {
             source: rule.source.clone(),
@@ -325,9 +334,154 @@ impl Limiter {
             used: check.used,
             reserved: check.reserved,
             requested,
+            needs_lease,
             resets_at_ms: check.resets_at_ms,
         };
+        if needs_lease {
+            return Some(refusal);
+        }
         self.refuse(refusal, rule.is_watched)
+    }
+
+    /// Returns whether this node may use so much of a budget: always, unless other nodes use it too.
+    fn has_lease(
+        &self,
+        rule: &BudgetRule,
+        check: &BudgetCheck,
+        requested: i64,
+        clock_ms: u64,
+    ) -> bool {
+        let Some(leases) = &self.leases else {
+            return true;
+        };
+        let key = LeaseKey {
+            owner: rule.owner,
+            window: rule.window,
+            start_ms: check.start_ms,
+        };
+        leases.covers(&key, rule.unit, check.reserved, requested, clock_ms)
+    }
+
+    /// Makes budgets those of several nodes: from now on a lease is needed for each.
+    pub fn share_budgets(&mut self) {
+        self.leases.get_or_insert_default();
+    }
+
+    /// Returns the leases of this node. `None` if no other node uses its budgets.
+    pub fn leases(&mut self) -> Option<&mut Leases> {
+        self.leases.as_mut()
+    }
+
+    /// Returns the leases that a request needs, as large as they should be, or `None` if there is too
+    /// little room. What is used must be up to date. `others` are what other nodes and stored objects
+    /// may still use of a budget, and `promised` is what requests of the same moment will reserve.
+    #[must_use]
+    pub fn grown_leases(
+        &mut self,
+        rules: &UserRules,
+        amounts: Amounts,
+        at_ms: i64,
+        others: impl Fn(&LeaseKey) -> Amounts,
+        promised: impl Fn(&LeaseKey) -> Amounts,
+    ) -> Option<Vec<(LeaseKey, Amounts)>> {
+        self.roll(at_ms);
+        let mut rooms: FxHashMap<LeaseKey, SmallVec<[Room; 3]>> = FxHashMap::default();
+        for rule in rules.budgets.iter().filter(|rule| !rule.is_watched) {
+            let Some(check) = self.budget(rule, at_ms) else {
+                continue;
+            };
+            let key = LeaseKey {
+                owner: rule.owner,
+                window: rule.window,
+                start_ms: check.start_ms,
+            };
+            let room = Room {
+                unit: rule.unit,
+                limit: check.limit,
+                used: check.used,
+                reserved: check.reserved.saturating_add(promised(&key).of(rule.unit)),
+                requested: amounts.of(rule.unit),
+                others: others(&key).of(rule.unit),
+            };
+            let known = rooms.entry(key).or_default();
+            // Of several budgets of a kind the smallest holds.
+            match known.iter_mut().find(|known| known.unit == room.unit) {
+                Some(known) if known.limit <= room.limit => {}
+                Some(known) => *known = room,
+                None => known.push(room),
+            }
+        }
+        let leases = self.leases.as_ref()?;
+        let grown = rooms.iter();
+        let mut grown = grown
+            .map(|(key, rooms)| Some((*key, leases.grown(key, rooms)?)))
+            .collect::<Option<Vec<_>>>()?;
+        grown.sort_by_key(|(key, _)| *key);
+        Some(grown)
+    }
+
+    /// Returns what the leases of a user's requests are of.
+    #[must_use]
+    pub fn lease_keys(&mut self, rules: &UserRules, at_ms: i64) -> Vec<LeaseKey> {
+        self.roll(at_ms);
+        let enforced = rules.budgets.iter().filter(|rule| !rule.is_watched);
+        let mut keys: Vec<LeaseKey> = enforced
+            .filter_map(|rule| {
+                let check = self.budget(rule, at_ms)?;
+                Some(LeaseKey {
+                    owner: rule.owner,
+                    window: rule.window,
+                    start_ms: check.start_ms,
+                })
+            })
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Returns the group of a user.
+    #[must_use]
+    pub fn group_of(&self, user_id: i64) -> Option<i64> {
+        self.group_of.get(&user_id).copied()
+    }
+
+    /// Gives back what this node does not need of its leases. Returns those that have to be written.
+    pub fn give_back_leases(&mut self, unix_ms: i64) -> Vec<(LeaseKey, Amounts)> {
+        self.roll(unix_ms);
+        let open = &self.open;
+        let reserved = |key: &LeaseKey| {
+            let same = open
+                .iter()
+                .find(|open| (open.window, open.start_ms) == (key.window, key.start_ms));
+            let tally = same.and_then(|open| open.tallies.get(&key.owner));
+            tally.map_or_else(Amounts::default, |tally| tally.reserved)
+        };
+        match &mut self.leases {
+            Some(leases) => leases.give_back(reserved),
+            None => Vec::new(),
+        }
+    }
+
+    /// Takes what this node has booked, or left to a stored object, from its leases.
+    pub fn consume_leases(&mut self, user_id: i64, started_at_ms: i64, amounts: Amounts) {
+        let Some(leases) = &mut self.leases else {
+            return;
+        };
+        let group = self.group_of.get(&user_id).copied().map(Owner::Group);
+        for open in &self.open {
+            if !(open.start_ms..open.end_ms).contains(&started_at_ms) {
+                continue;
+            }
+            for owner in std::iter::once(Owner::User(user_id)).chain(group) {
+                let key = LeaseKey {
+                    owner,
+                    window: open.window,
+                    start_ms: open.start_ms,
+                };
+                leases.consume(&key, amounts);
+            }
+        }
     }
 
     fn check_rate(&mut self, rule: &NumberRule, amount: i64, at: Moment) -> Option<Refusal> {
@@ -345,6 +499,7 @@ impl Limiter {
             used: rule.number - bucket.remaining(),
             reserved: 0,
             requested: amount,
+            needs_lease: false,
             resets_at_ms: Some(at.unix_ms.saturating_add(until_full)),
         };
         self.refuse(refusal, rule.is_watched)

@@ -7,6 +7,7 @@
 mod amounts;
 mod bucket;
 pub mod fair_queue;
+mod leases;
 mod limiter;
 mod models;
 mod refusal;
@@ -14,6 +15,7 @@ mod rules;
 mod shared;
 
 pub use amounts::Amounts;
+pub use leases::{LeaseAsk, LeaseDesk, LeaseKey, Leases};
 pub use limiter::CONCURRENT_RETRY_MS;
 pub use limiter::{
     BudgetCheck, Demand, Grant, Limiter, LimiterCounts, Moment, RateState, WindowStart, Windows,

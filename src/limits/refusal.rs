@@ -14,6 +14,8 @@ pub struct Refusal {
     pub reserved: i64,
     /// The most that this request can use.
     pub requested: i64,
+    /// This node has to ask for a part of the budget first, which others may have.
+    pub needs_lease: bool,
     /// Unix time in milliseconds at which the limit is as good as new; `None` if it never is.
     pub resets_at_ms: Option<i64>,
 }

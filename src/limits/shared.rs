@@ -5,16 +5,18 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
 };
 
 use arc_swap::ArcSwap;
+use tokio::sync::oneshot;
 
 use super::{
-    Amounts, Demand, Grant, LimitTable, Limiter, Moment, Owner, Refusal, UserRules, WindowStart,
+    Amounts, Demand, Grant, LeaseAsk, LeaseDesk, LimitTable, Limiter, Moment, Owner, Refusal,
+    UserRules, WindowStart,
 };
 use crate::model::{Calendar, RowHold, now_ms};
 
@@ -23,6 +25,8 @@ pub struct SharedLimits {
     limiter: Mutex<Limiter>,
     table: ArcSwap<LimitTable>,
     clock_start: Instant,
+    /// Where leases are asked for; nowhere if no other node uses the budgets.
+    desk: OnceLock<Arc<dyn LeaseDesk>>,
 }
 
 /// What a request has reserved in budgets and taken from rates. It ends with the row of the request,
@@ -57,6 +61,7 @@ impl SharedLimits {
             limiter: Mutex::new(Limiter::new(calendar)),
             table: ArcSwap::default(),
             clock_start: Instant::now(),
+            desk: OnceLock::new(),
         })
     }
 
@@ -104,6 +109,36 @@ impl SharedLimits {
             reservation,
             presence,
         })
+    }
+
+    /// Makes budgets those of several nodes, whose leases are asked for at `desk`.
+    pub fn share_budgets(&self, desk: Arc<dyn LeaseDesk>) {
+        // It is called once.
+        let _ = self.desk.set(desk);
+        self.lock().share_budgets();
+    }
+
+    /// Returns whether other nodes use the same budgets.
+    #[must_use]
+    pub fn shares_budgets(&self) -> bool {
+        self.desk.get().is_some()
+    }
+
+    /// Asks for the leases that a request needs. Resolves when they are as large as they can be; the
+    /// request is to be admitted once more then.
+    pub async fn ask_for_leases(&self, rules: &Arc<UserRules>, demand: &Demand, at_ms: i64) {
+        let Some(desk) = self.desk.get() else {
+            return;
+        };
+        let (reply, answered) = oneshot::channel();
+        desk.ask(LeaseAsk {
+            rules: Arc::clone(rules),
+            amounts: demand.amounts,
+            at_ms,
+            reply,
+        });
+        // A desk that is gone gives nothing.
+        let _ = answered.await;
     }
 
     /// Reserves what an object had reserved before the server was started again. Returns what ends
@@ -165,10 +200,31 @@ impl SharedLimits {
     /// Adds rows, or what adjustments add to them, to what their users have used: user, Unix time in
     /// milliseconds of the request, amounts. `counted` are the newest row and adjustment.
     pub fn book(&self, rows: impl IntoIterator<Item = (i64, i64, Amounts)>, counted: (i64, i64)) {
+        self.book_of(rows, counted, false);
+    }
+
+    /// Adds rows of this process as [`SharedLimits::book`] does, and takes them from its leases.
+    pub fn book_own(
+        &self,
+        rows: impl IntoIterator<Item = (i64, i64, Amounts)>,
+        counted: (i64, i64),
+    ) {
+        self.book_of(rows, counted, true);
+    }
+
+    fn book_of(
+        &self,
+        rows: impl IntoIterator<Item = (i64, i64, Amounts)>,
+        counted: (i64, i64),
+        is_own: bool,
+    ) {
         let mut limiter = self.lock();
         limiter.roll(now_ms());
         for (user_id, started_at_ms, amounts) in rows {
             limiter.book(user_id, started_at_ms, amounts);
+            if is_own {
+                limiter.consume_leases(user_id, started_at_ms, amounts);
+            }
         }
         limiter.note_counted(counted.0, counted.1);
     }

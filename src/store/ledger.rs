@@ -7,6 +7,7 @@
 //! process changed a user, because its connection is open anyway.
 
 mod budgets;
+mod leases;
 mod pricing;
 mod queue;
 mod rollup;
@@ -34,6 +35,7 @@ pub use worker_ledger::WorkerLedger;
 pub use writer::Sync;
 
 use budgets::BudgetWatch;
+use leases::LeaseKeeper;
 use queue::Shared;
 use rollup::Rollup;
 use upkeep::Upkeep;
@@ -65,12 +67,19 @@ impl LedgerThread {
         let pricer = Pricer::new(links.price_file.clone());
         let mut budgets = BudgetWatch::new(links.limits.clone(), links.alerts.clone());
         let ledger = Ledger::new(on_failure);
+        if connection.is_postgres()
+            && let Some(limits) = &links.limits
+        {
+            limits.share_budgets(Arc::new(ledger.clone()));
+        }
         let alerts = links.alerts.clone();
         let sight = links.sight.clone();
         let users = UsersWatch::new(&connection, links)?;
         budgets.load(&connection)?;
         budgets.restore(&connection)?;
+        let run = ServerRun::new();
         let mut writer = Writer {
+            leases: LeaseKeeper::new(run.id()),
             users,
             budgets,
             alerts,
@@ -81,8 +90,9 @@ impl LedgerThread {
             rollup: Rollup::new(),
             pricer,
             sight,
-            run: ServerRun::new(),
+            run,
             is_busy: false,
+            is_in_doubt: false,
         };
         // Before anything is served, so that budgets include it.
         writer.book_crashed();

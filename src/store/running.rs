@@ -3,8 +3,8 @@
 //!
 //! A server that has notes moves its `alive_at_ms` about every 100 ms, so that what its requests
 //! used between the last note and its death follows from their last rate. Several servers may share
-//! a file. The notes of one are booked by another when its process is gone, or, where that cannot be
-//! seen, when its time has stood still for [`DEAD_AFTER`].
+//! a file or a database. The notes of one are booked by another when its process is gone, or, where that
+//! cannot be seen, when its time has stood still for [`DEAD_AFTER`].
 
 use std::{
     collections::{HashMap, HashSet},
@@ -26,6 +26,11 @@ const ALIVE_EVERY: Duration = Duration::from_millis(100);
 /// server that cannot write for longer, because another process holds the file, cannot acknowledge
 /// rows either.
 const DEAD_AFTER: Duration = Duration::from_secs(10);
+/// The same time where several nodes share a PostgreSQL server: a node may be stopped or cut off for a
+/// while, and goes on then. The leases that it has are blocked for as long.
+const DEAD_AFTER_ON_SERVER: Duration = Duration::from_mins(1);
+/// Interval between two signs of life of a node that has nothing to note.
+const NODE_ALIVE_EVERY: Duration = Duration::from_secs(1);
 /// Interval between two looks at the runs of other servers.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Longest time after a note for which a request is taken to have gone on at its last rate.
@@ -46,6 +51,8 @@ const OTHER_RUNS: &str = "SELECT id, process, alive_at_ms FROM server_runs WHERE
 const ALIVE_AT: &str = "SELECT alive_at_ms FROM server_runs WHERE id = ?1";
 const LEFT: &str = "SELECT user_id, key_id, started_at_ms, endpoint, model, service_tier, status, input_tokens, output_tokens, \
      tokens_per_second, noted_at_ms, request_id FROM running_requests WHERE run_id = ?1 ORDER BY id";
+const STILL_ALIVE: &str = "UPDATE server_runs SET alive_at_ms = ?2 WHERE id = ?1";
+const FORGET_LEASES: &str = "DELETE FROM budget_leases WHERE run_id = ?1";
 const UNNOTE_ALL: &str = "DELETE FROM running_requests WHERE run_id = ?1";
 
 /// This server among those that have notes in the file.
@@ -55,6 +62,8 @@ pub(super) struct ServerRun {
     process: String,
     noted: HashSet<u64>,
     next_sign: Instant,
+    /// Whether a sign was given.
+    has_signed: bool,
     next_look: Instant,
     /// The signs of life of other servers, and since when each has stood still.
     others: HashMap<i64, (i64, Instant)>,
@@ -71,6 +80,7 @@ impl ServerRun {
             process: own_process().unwrap_or_default(),
             noted: HashSet::new(),
             next_sign: now,
+            has_signed: false,
             next_look: now,
             others: HashMap::new(),
         }
@@ -119,14 +129,45 @@ impl ServerRun {
         Ok(())
     }
 
-    /// Gives a sign of life if it is due and there are notes.
-    pub(super) fn give_sign(&mut self, connection: &Connection) -> SqlResult<()> {
+    /// Returns the number of the run, which is the node's where there are several.
+    pub(super) fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// Gives a sign of life if it is due, on a file only if there are notes.
+    pub(super) fn give_sign(&mut self, connection: &Connection) -> SqlResult<Sign> {
         let now = Instant::now();
+        if connection.is_postgres() {
+            return self.give_sign_of_node(connection, now);
+        }
         if self.noted.is_empty() || now < self.next_sign {
-            return Ok(());
+            return Ok(Sign::NotDue);
         }
         self.next_sign = now + ALIVE_EVERY;
-        self.sign(connection)
+        self.sign(connection)?;
+        Ok(Sign::Given(now))
+    }
+
+    fn give_sign_of_node(&mut self, connection: &Connection, now: Instant) -> SqlResult<Sign> {
+        if now < self.next_sign {
+            return Ok(Sign::NotDue);
+        }
+        if self.has_signed {
+            let mut alive = connection.prepare_cached(STILL_ALIVE)?;
+            if alive.execute(params![self.id, now_ms()])? == 0 {
+                return Ok(Sign::TakenForDead);
+            }
+        } else {
+            self.sign(connection)?;
+            self.has_signed = true;
+        }
+        self.next_sign = now
+            + if self.noted.is_empty() {
+                NODE_ALIVE_EVERY
+            } else {
+                ALIVE_EVERY
+            };
+        Ok(Sign::Given(now))
     }
 
     /// Gives a sign of life, inside the caller's transaction.
@@ -158,7 +199,12 @@ impl ServerRun {
             if seen.0 != alive_at_ms {
                 *seen = (alive_at_ms, now);
             }
-            if now.duration_since(seen.1) > DEAD_AFTER {
+            let dead_after = if connection.is_postgres() {
+                DEAD_AFTER_ON_SERVER
+            } else {
+                DEAD_AFTER
+            };
+            if now.duration_since(seen.1) > dead_after {
                 return Ok(Some(id));
             }
         }
@@ -168,10 +214,28 @@ impl ServerRun {
 
     /// Ends the run of a server that stops.
     pub(super) fn end(&self, connection: &Connection) -> SqlResult<()> {
-        connection.execute(UNNOTE_ALL, [self.id])?;
-        connection.execute(ENDED, [self.id])?;
-        Ok(())
+        forget(connection, self.id)
     }
+}
+
+/// What became of a sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    NotDue,
+    /// It is written, and was begun at this time.
+    Given(Instant),
+    /// Another node has booked what the requests of this one had used: it was silent for too long.
+    TakenForDead,
+}
+
+/// Deletes everything that a run has noted.
+fn forget(connection: &Connection, run_id: i64) -> SqlResult<()> {
+    connection.execute(UNNOTE_ALL, [run_id])?;
+    if connection.is_postgres() {
+        connection.execute(FORGET_LEASES, [run_id])?;
+    }
+    connection.execute(ENDED, [run_id])?;
+    Ok(())
 }
 
 /// Takes the notes of a dead run out of the table, inside the caller's transaction, and returns the
@@ -187,8 +251,7 @@ pub(super) fn take_left(connection: &Connection, run_id: i64) -> SqlResult<Vec<U
     let mut select = connection.prepare_cached(LEFT)?;
     let rows = select.query_map([run_id], |row| crashed_row(row, alive_at_ms))?;
     let rows = rows.collect::<Result<_, _>>()?;
-    connection.execute(UNNOTE_ALL, [run_id])?;
-    connection.execute(ENDED, [run_id])?;
+    forget(connection, run_id)?;
     Ok(rows)
 }
 

@@ -22,6 +22,7 @@ mod limits;
 mod logs;
 mod mixed_load;
 mod money;
+mod nodes;
 mod objects;
 mod openapi;
 mod page;

@@ -251,6 +251,7 @@ fn a_refusal_says_what_stands_in_the_way() {
             used: 0,
             reserved: 60,
             requested: 50,
+            needs_lease: false,
             resets_at_ms: Some(DAY_MS),
         }
     );

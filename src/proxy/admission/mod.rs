@@ -36,6 +36,9 @@ use crate::{
 /// Wait for a key that is not known yet: twice the time within which the ledger's thread notices a
 /// new user.
 const NEW_KEY_PATIENCE: Duration = Duration::from_millis(100);
+/// How often a request asks for a part of a budget that it shares with other nodes: others of the same
+/// moment may be faster.
+const MAX_LEASE_ASKS: u32 = 5;
 /// Most output tokens that are reserved for a request in the fair queue.
 const MAX_RESERVED_OUTPUT_TOKENS: u64 = 1_000_000;
 
@@ -124,7 +127,7 @@ impl AdmissionControl {
     /// 429 and 403 for a limit of the user, 503 when the wait is too long or the server stops.
     pub async fn admit(&self, applicant: Applicant<'_>) -> Result<Admission, ApiError> {
         let limits = match applicant.rules {
-            Some(rules) => Some(self.reserve(rules, &applicant)?),
+            Some(rules) => Some(self.reserve(rules, &applicant).await?),
             None => None,
         };
         let weight = applicant
@@ -141,22 +144,46 @@ impl AdmissionControl {
         Ok(Admission { permit, limits })
     }
 
-    fn reserve(
+    async fn reserve(
         &self,
         rules: &Arc<UserRules>,
         applicant: &Applicant<'_>,
     ) -> Result<Admitted, ApiError> {
         let started_at_ms = applicant.started_at_ms;
         if let Some(demand) = applicant.batch_demand {
-            return self.limits.reserve_demand(rules, demand, started_at_ms);
+            return self.reserve_demand(rules, demand, started_at_ms).await;
         }
         let (conditions, asked) = (applicant.conditions, applicant.asked);
         let priced = self.limits.prices.demand(rules, conditions, asked);
         if !priced.is_priced && !applicant.names_model_later {
             self.limits.check_unpriced(rules, conditions.model)?;
         }
-        self.limits
-            .reserve_demand(rules, &priced.demand, started_at_ms)
+        self.reserve_demand(rules, &priced.demand, started_at_ms)
+            .await
+    }
+
+    /// Reserves the most that a request can use. If other nodes use the same budgets, this one may have
+    /// to ask for a part of them first.
+    async fn reserve_demand(
+        &self,
+        rules: &Arc<UserRules>,
+        demand: &Demand,
+        started_at_ms: i64,
+    ) -> Result<Admitted, ApiError> {
+        let limits = &self.limits;
+        let mut asks = 0;
+        loop {
+            let refusal = match limits.shared.admit(rules, demand, started_at_ms) {
+                Ok(admitted) => return Ok(admitted),
+                Err(refusal) => refusal,
+            };
+            if !refusal.needs_lease || asks == MAX_LEASE_ASKS {
+                return Err(limits.refused(rules, &refusal));
+            }
+            asks += 1;
+            let shared = &limits.shared;
+            shared.ask_for_leases(rules, demand, started_at_ms).await;
+        }
     }
 
     /// Waits until a request of the proxy itself may go to the backend: for a user, or for nobody

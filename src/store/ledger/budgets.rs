@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::store::sql::{Connection, signed};
+use crate::store::sql::{Connection, SqlError, SqlResult, signed};
 
 use super::{row::InsertedRow, thresholds::Thresholds, watch::Changes};
 use crate::{
@@ -87,7 +87,12 @@ impl BudgetWatch {
     /// # Errors
     /// If the database fails.
     pub(super) fn restore(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let Some(shared) = &self.limits else {
+        // Several nodes read them from the table whenever a lease grows.
+        let Some(shared) = self
+            .limits
+            .as_ref()
+            .filter(|shared| !shared.shares_budgets())
+        else {
             return Ok(());
         };
         for reservation in limit_usage::reservations(connection)? {
@@ -112,7 +117,7 @@ impl BudgetWatch {
                 let amounts = amounts_of(row, inserted.cost.amount);
                 (row.user_id, row.started_at_ms, amounts)
             });
-            shared.book(rows, (newest, 0));
+            shared.book_own(rows, (newest, 0));
             self.own_ids.extend(written.iter().map(|row| row.id));
             let users: HashSet<i64> = written.iter().map(|row| row.row.user_id).collect();
             self.thresholds
@@ -130,7 +135,21 @@ impl BudgetWatch {
         for entry in entries {
             match entry {
                 Entry::Made(object) => {
-                    if let Some(hold) = &object.hold {
+                    if let Some(hold) = &object.hold
+                        && let Some(shared) = &self.limits
+                        && shared.shares_budgets()
+                    {
+                        // From now on the table says what the object may use, to all nodes.
+                        let amounts = Amounts {
+                            nano_usd: hold.nano_usd,
+                            tokens: hold.tokens,
+                            requests: hold.requests,
+                        };
+                        shared.with(|limiter| {
+                            limiter.consume_leases(object.user_id, hold.started_at_ms, amounts);
+                        });
+                        hold.hold.settle(hold.tokens, false);
+                    } else if let Some(hold) = &object.hold {
                         self.held.insert(object.id.clone(), Arc::clone(&hold.hold));
                     }
                 }
@@ -157,6 +176,8 @@ impl BudgetWatch {
         changes: Changes,
     ) -> Result<(), StoreError> {
         match changes {
+            // Rows of others may be before the newest own one.
+            Changes::Unknown => Ok(()),
             Changes::None => {
                 // Nobody else has written, so that no row of others is before the newest own one.
                 if let Some(newest) = self.own_ids.drain().max() {
@@ -173,6 +194,25 @@ impl BudgetWatch {
             }
             Changes::Kept => self.load(connection),
         }
+    }
+
+    /// Counts all rows of others that are committed.
+    pub(super) fn catch_up_now(&mut self, connection: &Connection) -> SqlResult<()> {
+        let Some(shared) = self.limits.clone().filter(|shared| shared.has_budgets()) else {
+            return Ok(());
+        };
+        let position = limit_usage::position(connection)?;
+        self.catch_up(connection, &shared, position)
+            .map_err(|error| match error {
+                StoreError::Sql(error) => error,
+                // Reading rows has no other errors.
+                _ => SqlError::NoRow,
+            })
+    }
+
+    /// Returns the limits, if other nodes use the same budgets.
+    pub(super) fn shared(&self) -> Option<Arc<SharedLimits>> {
+        self.limits.clone().filter(|shared| shared.shares_budgets())
     }
 
     fn catch_up(

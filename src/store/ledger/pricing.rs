@@ -94,6 +94,13 @@ impl Pricer {
         })
     }
 
+    /// Returns whether the price of a row's model is known, so that nothing is read or written for it.
+    pub(super) fn knows(&self, row: &UsageRow) -> bool {
+        let known = self.known.get(&row.model);
+        (self.valid_ms.0..self.valid_ms.1).contains(&row.started_at_ms)
+            && known.is_some_and(|known| known.served_model == row.served_model)
+    }
+
     fn price_of(
         &mut self,
         connection: &Connection,

@@ -10,7 +10,10 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::model::Entry;
+use crate::{
+    limits::{LeaseAsk, LeaseDesk},
+    model::{Entry, RequestId, now_ms},
+};
 
 /// The most entries kept in memory while the database refuses writes, about 50 MB. Further ones are
 /// lost, and counted in the log.
@@ -59,11 +62,26 @@ pub(super) struct Queue {
     /// Number of entries for which the sleeping thread must be woken; `None` while it is awake.
     pub(super) wake_at: Option<usize>,
     pub(super) closing: bool,
+    /// Parts of budgets that requests ask for.
+    pub(super) lease_asks: Vec<LeaseAsk>,
+}
+
+impl LeaseDesk for Ledger {
+    fn ask(&self, ask: LeaseAsk) {
+        let mut queue = self.shared.lock();
+        if self.is_alive() && queue.lease_asks.len() < MAX_BACKLOG {
+            queue.lease_asks.push(ask);
+            queue.wake_at = None;
+            self.shared.wake.notify_one();
+        }
+    }
 }
 
 /// Entries handed over together, written together, acknowledged together.
 pub(super) struct WriteRequest {
     pub(super) entries: Vec<Entry>,
+    /// Where a commit can be in doubt: the ids of the rows that come of the entries, one an entry.
+    pub(super) row_ids: Vec<RequestId>,
     written: Option<oneshot::Sender<Result<(), NotWritten>>>,
 }
 
@@ -89,7 +107,11 @@ impl Ledger {
         entries: Vec<Entry>,
         written: Option<oneshot::Sender<Result<(), NotWritten>>>,
     ) {
-        let mut request = WriteRequest { entries, written };
+        let mut request = WriteRequest {
+            entries,
+            row_ids: Vec::new(),
+            written,
+        };
         if self.shared.on_failure == OnFailure::Serve && self.shared.failing.load(Ordering::Relaxed)
         {
             request.report(Ok(()));
@@ -165,6 +187,21 @@ impl Ledger {
 }
 
 impl WriteRequest {
+    /// Gives each entry an id, which stays the same whenever its writing is tried again.
+    #[cfg(feature = "postgres")]
+    pub(super) fn give_row_ids(&mut self) {
+        self.row_ids
+            .resize_with(self.entries.len(), || RequestId::new(now_ms()));
+    }
+
+    /// Returns the entries with the ids of their rows.
+    pub(super) fn entries_with_ids(
+        &self,
+    ) -> impl Iterator<Item = (&Entry, Option<RequestId>)> + Clone {
+        let ids = self.row_ids.iter().copied().map(Some);
+        self.entries.iter().zip(ids.chain(std::iter::repeat(None)))
+    }
+
     /// Reports the result to the one who waits, once. A waiter that has been dropped is ignored.
     pub(super) fn report(&mut self, result: Result<(), NotWritten>) {
         if let Some(written) = self.written.take() {

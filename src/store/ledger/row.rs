@@ -5,8 +5,10 @@ use std::{borrow::Cow, sync::LazyLock};
 use smallvec::SmallVec;
 
 use super::pricing::{Cost, Pricer};
+#[cfg(feature = "postgres")]
+use crate::store::postgres::KnownRow;
 use crate::{
-    model::{RequestId, ServiceTier, UsageClasses, UsageRow, UsageSource},
+    model::{NanoUsd, RequestId, ServiceTier, UsageClasses, UsageRow, UsageSource},
     store::{
         measures::{COMMON_COUNTS, COUNTS, counts},
         sql::{Connection, SqlResult, Statement, ToValueRef, Value, signed},
@@ -55,6 +57,21 @@ pub(in crate::store) struct InsertedRow<'a> {
     pub(super) id: i64,
     pub(super) row: Cow<'a, UsageRow>,
     pub(in crate::store) cost: Cost,
+}
+
+impl<'a> InsertedRow<'a> {
+    /// Returns a row that was found in the ledger.
+    #[cfg(feature = "postgres")]
+    pub(super) fn known(row: &'a UsageRow, known: KnownRow) -> Self {
+        Self {
+            id: known.id,
+            row: Cow::Borrowed(row),
+            cost: Cost {
+                amount: known.cost_nano_usd.map(NanoUsd),
+                price_id: known.price_id,
+            },
+        }
+    }
 }
 
 /// Inserts the rows of one transaction.

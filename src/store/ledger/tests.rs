@@ -4,7 +4,8 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
-    model::{Dimension, Entry, EstimatedTokens, Outcome, Usage, UsageRow, UsageSource},
+    limits::SharedLimits,
+    model::{Calendar, Dimension, Entry, EstimatedTokens, Outcome, Usage, UsageRow, UsageSource},
     store::{
         DatabaseLocation, IfMissing, measures,
         reports::{self, Ranking, Scope, Split, Totals},
@@ -479,4 +480,38 @@ fn a_row_that_the_schema_refuses_does_not_hold_up_the_others() {
     assert!(commit(&ledger, row(1, "a", 3)).is_err());
     commit(&ledger, row(1, "b", 3)).unwrap();
     assert_eq!(thread.close(), 0);
+}
+
+/// The look for rows of others comes a few times a second, and own rows in between.
+#[test]
+fn budgets_count_the_rows_of_two_servers_however_they_are_mixed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let insert = "INSERT INTO users (id, username, created_at_ms) VALUES (7, 'ann', 0);
+         INSERT INTO limits (scope, subject_id, kind, \"window\", amount, set_at_ms)
+             VALUES ('user', 7, 'token_budget', 'total', 1000000, 0);";
+    store.connection().unwrap().execute_batch(insert).unwrap();
+    let servers = [(); 2].map(|()| {
+        let limits = SharedLimits::new(Calendar::default());
+        let links = ServerLinks {
+            limits: Some(Arc::clone(&limits)),
+            ..ServerLinks::default()
+        };
+        let thread = LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, links).unwrap();
+        (limits, thread)
+    });
+    for index in 0..200 {
+        commit(&servers[index % 2].1.handle(), row(7, "m", 10)).unwrap();
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    for (limits, _) in &servers {
+        let used = || limits.with(|limiter| limiter.used().map(|used| used.2.tokens).sum::<i64>());
+        while used() != 200 * 12 {
+            assert!(Instant::now() < deadline, "{} tokens are counted", used());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    for (_, thread) in servers {
+        assert_eq!(thread.close(), 0);
+    }
 }

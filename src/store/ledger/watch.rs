@@ -62,6 +62,8 @@ impl Default for ServerLinks {
 /// What other connections have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Changes {
+    /// It was not looked for them.
+    Unknown,
     None,
     /// Rows, perhaps, but nothing that a server keeps in memory.
     Rows,
@@ -99,13 +101,13 @@ impl UsersWatch {
     pub(super) fn check(&mut self, connection: &Connection) -> Changes {
         let now = Instant::now();
         if now < self.next_look {
-            return Changes::None;
+            return Changes::Unknown;
         }
         self.next_look = now + USERS_POLL;
         let changes = self.look(connection).unwrap_or_else(|error| {
             log::error!("ledger: cannot read the users, keys stay as they were: {error}");
             self.next_look = now + Duration::from_secs(1);
-            Changes::None
+            Changes::Unknown
         });
         if now >= self.next_look_for_uses {
             let has_noted = self.note_uses(connection);

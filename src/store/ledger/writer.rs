@@ -12,6 +12,7 @@ use crate::store::sql::{Connection, SqlError, SqlErrorKind, SqlResult, in_transa
 
 use super::{
     budgets::BudgetWatch,
+    leases::LeaseKeeper,
     pricing::Pricer,
     queue::{NotWritten, OnFailure, Queue, Shared, WriteRequest},
     rollup::Rollup,
@@ -21,11 +22,11 @@ use super::{
 };
 use crate::{
     alerts::{AlertSink, LedgerFailure},
-    model::{Entry, UsageRow},
+    model::{Entry, RequestId, UsageRow},
     sight::{BookedRow, LedgerSight},
     store::{
         accounts, limit_usage, objects, refusals,
-        running::{self, ServerRun},
+        running::{self, ServerRun, Sign},
     },
 };
 
@@ -63,10 +64,13 @@ pub(super) struct Writer {
     pub(super) budgets: BudgetWatch,
     pub(super) sight: Option<Arc<LedgerSight>>,
     pub(super) run: ServerRun,
+    pub(super) leases: LeaseKeeper,
     pub(super) alerts: AlertSink,
     pub(super) failure: LedgerFailure,
     /// Whether the last batch had [`BUSY_ROWS`] or more.
     pub(super) is_busy: bool,
+    /// Whether the connection broke while rows were written, so that they may be in the ledger.
+    pub(super) is_in_doubt: bool,
 }
 
 impl Writer {
@@ -89,15 +93,16 @@ impl Writer {
             if changes == Changes::Kept {
                 self.pricer.forget();
             }
-            if changes != Changes::None {
+            if !matches!(changes, Changes::None | Changes::Unknown) {
                 self.rollup.expect_rows_of_others();
             }
             if let Err(error) = self.budgets.check(&self.connection, changes) {
                 log::error!("ledger: cannot read limits, they stay as they were: {error}");
             }
-            if let Err(error) = self.run.give_sign(&self.connection) {
-                log::warn!("ledger: cannot note that the server runs: {error}");
+            if self.give_sign() == Sign::TakenForDead {
+                return self.end_as_dead(&batch);
             }
+            self.keep_leases();
             self.book_crashed();
             if batch.is_empty() {
                 self.rollup.run_if_due(&self.connection);
@@ -126,7 +131,7 @@ impl Writer {
     fn wait_for_rows(&self, batch: &mut Vec<WriteRequest>) -> bool {
         let mut queue = self.shared.lock();
         if batch.is_empty() {
-            if queue.requests.is_empty() && !queue.closing {
+            if queue.requests.is_empty() && queue.lease_asks.is_empty() && !queue.closing {
                 queue.wake_at = Some(1);
                 queue = self.pause(queue, USERS_POLL);
                 queue.wake_at = None;
@@ -176,12 +181,31 @@ impl Writer {
             self.keep_and_report(batch, &problem);
             return;
         }
+        match self.try_to_write(batch) {
+            // A new connection may do at once.
+            Err(error) if error.kind() == SqlErrorKind::Disconnected => {
+                log::warn!("ledger: the connection to the database broke: {error}");
+                if let Err(error) = self.try_to_write(batch) {
+                    self.keep_and_report(batch, &error);
+                }
+            }
+            Err(error) => self.keep_and_report(batch, &error),
+            Ok(()) => {}
+        }
+    }
+
+    /// Writes the batch in one transaction, or the rest of it after a commit in doubt.
+    fn try_to_write(&mut self, batch: &mut Vec<WriteRequest>) -> SqlResult<()> {
+        #[cfg(feature = "postgres")]
+        if self.connection.is_postgres() {
+            self.prepare_for_doubt(batch)?;
+        }
         let began = Instant::now();
         match write_entries(
             &self.connection,
             &mut self.pricer,
             &mut self.run,
-            batch.iter().flat_map(|request| &request.entries),
+            batch.iter().flat_map(WriteRequest::entries_with_ids),
         ) {
             Ok(written) => {
                 note_commit(self.sight.as_deref(), began);
@@ -198,10 +222,76 @@ impl Writer {
                 for request in batch.drain(..) {
                     request.acknowledge(Ok(()));
                 }
+                Ok(())
             }
-            Err(error) if is_about_a_row(&error) => self.write_singly(batch),
-            Err(error) => self.keep_and_report(batch, &error),
+            Err(error) if is_about_a_row(&error) => {
+                self.write_singly(batch);
+                Ok(())
+            }
+            Err(error) => {
+                self.is_in_doubt |= error.kind() == SqlErrorKind::Disconnected;
+                Err(error)
+            }
         }
+    }
+
+    /// Gives each entry of the batch an id. If the last commit is in doubt, takes out what it wrote.
+    #[cfg(feature = "postgres")]
+    fn prepare_for_doubt(&mut self, batch: &mut Vec<WriteRequest>) -> SqlResult<()> {
+        for request in batch.iter_mut() {
+            request.give_row_ids();
+        }
+        if self.is_in_doubt {
+            self.take_out_written(batch)?;
+            self.is_in_doubt = false;
+        }
+        Ok(())
+    }
+
+    /// Acknowledges and counts entries whose rows are in the ledger already. Returns their number.
+    #[cfg(feature = "postgres")]
+    fn take_out_written(&mut self, batch: &mut Vec<WriteRequest>) -> SqlResult<usize> {
+        let ids = batch.iter().flat_map(|request| &request.row_ids).copied();
+        let known = match self.connection.postgres() {
+            Some(session) => session.known_rows(&ids.collect::<Vec<_>>())?,
+            None => return Ok(0),
+        };
+        if known.is_empty() {
+            return Ok(0);
+        }
+        for mut request in std::mem::take(batch) {
+            let mut rest = Vec::new();
+            let mut written = Vec::new();
+            for (entry, row_id) in request.entries.drain(..).zip(request.row_ids.drain(..)) {
+                match known.get(&row_id) {
+                    Some(row) => written.push((entry, *row)),
+                    None => rest.push((entry, row_id)),
+                }
+            }
+            // The rows of other entries are found in the table by those who count.
+            let rows: Vec<InsertedRow<'_>> = written
+                .iter()
+                .filter_map(|(entry, known)| match entry {
+                    Entry::Row(row) => Some(InsertedRow::known(row, *known)),
+                    _ => None,
+                })
+                .collect();
+            self.count(&rows);
+            self.budgets
+                .note_objects(written.iter().map(|(entry, _)| entry));
+            (request.entries, request.row_ids) = rest.into_iter().unzip();
+            if request.entries.is_empty() {
+                request.acknowledge(Ok(()));
+            } else {
+                batch.push(request);
+            }
+        }
+        self.rollup.expect_rows_of_others();
+        log::warn!(
+            "ledger: the connection broke after a commit, whose rows are there: rows={}",
+            known.len()
+        );
+        Ok(known.len())
     }
 
     /// Counts rows that were committed wherever they are counted: sums, budgets, metrics.
@@ -218,6 +308,53 @@ impl Writer {
                 usage: &inserted.row.usage,
                 cost: inserted.cost.amount,
             }));
+        }
+    }
+
+    fn give_sign(&mut self) -> Sign {
+        match self.run.give_sign(&self.connection) {
+            Ok(sign) => {
+                if let (Sign::Given(begun), Some(shared)) = (sign, self.budgets.shared()) {
+                    LeaseKeeper::note_sign(&shared, begun);
+                }
+                sign
+            }
+            Err(error) => {
+                log::warn!("ledger: cannot note that the server runs: {error}");
+                Sign::NotDue
+            }
+        }
+    }
+
+    /// Ends the thread of a node that others have taken for dead. What its requests had used is booked
+    /// by them, so that it must not book it a second time.
+    fn end_as_dead(&mut self, batch: &[WriteRequest]) -> usize {
+        log::error!(
+            "ledger: another node has taken this one for dead, because it was silent for too long: restart it"
+        );
+        self.shared.dead.store(true, Ordering::Relaxed);
+        let mut queue = self.shared.lock();
+        let left = entries_in(batch) + std::mem::take(&mut queue.entries);
+        queue.requests.clear();
+        queue.lease_asks.clear();
+        left
+    }
+
+    /// Grows the leases that requests ask for, and gives back what is not needed.
+    fn keep_leases(&mut self) {
+        let Some(shared) = self.budgets.shared() else {
+            return;
+        };
+        let asks = std::mem::take(&mut self.shared.lock().lease_asks);
+        let mut kept = Ok(());
+        if !asks.is_empty() {
+            kept = self
+                .leases
+                .serve(&self.connection, &mut self.budgets, &shared, asks);
+        }
+        let kept = kept.and_then(|()| self.leases.give_back(&self.connection, &shared));
+        if let Err(error) = kept {
+            log::warn!("ledger: cannot write leases of budgets: {error}");
         }
     }
 
@@ -283,14 +420,24 @@ impl Writer {
     /// Writes each entry in a transaction of its own, so that one that the schema refuses does not
     /// hold up all others.
     fn write_singly(&mut self, batch: &mut Vec<WriteRequest>) {
+        #[cfg(feature = "postgres")]
+        if self.connection.is_postgres() {
+            match self.take_out_written(batch) {
+                Ok(0) => {}
+                // They are what the database refuses to have twice.
+                Ok(_) => return,
+                Err(error) => return self.keep_and_report(batch, &error),
+            }
+        }
         while let Some(request) = batch.first_mut() {
             while let Some(entry) = request.entries.first() {
+                let id = request.row_ids.first().copied();
                 let began = Instant::now();
                 match write_entries(
                     &self.connection,
                     &mut self.pricer,
                     &mut self.run,
-                    std::iter::once(entry),
+                    std::iter::once((entry, id)),
                 ) {
                     Ok(written) => {
                         note_commit(self.sight.as_deref(), began);
@@ -304,9 +451,15 @@ impl Writer {
                         request.report(Err(NotWritten));
                     }
                     // What is written is out of the batch; the rest is tried again.
-                    Err(error) => return self.keep_and_report(batch, &error),
+                    Err(error) => {
+                        self.is_in_doubt |= error.kind() == SqlErrorKind::Disconnected;
+                        return self.keep_and_report(batch, &error);
+                    }
                 }
                 request.entries.remove(0);
+                if !request.row_ids.is_empty() {
+                    request.row_ids.remove(0);
+                }
             }
             batch.remove(0).acknowledge(Ok(()));
             self.upkeep.write_back(&self.connection, false);
@@ -337,7 +490,7 @@ fn write_entries<'a>(
     connection: &Connection,
     pricer: &mut Pricer,
     run: &mut ServerRun,
-    entries: impl Iterator<Item = &'a Entry>,
+    entries: impl Iterator<Item = (&'a Entry, Option<RequestId>)> + Clone,
 ) -> SqlResult<Vec<InsertedRow<'a>>> {
     let written = insert_entries(connection, pricer, run, entries);
     if written.is_err() {
@@ -351,12 +504,26 @@ fn insert_entries<'a>(
     connection: &Connection,
     pricer: &mut Pricer,
     run: &mut ServerRun,
-    entries: impl Iterator<Item = &'a Entry>,
+    entries: impl Iterator<Item = (&'a Entry, Option<RequestId>)> + Clone,
 ) -> SqlResult<Vec<InsertedRow<'a>>> {
+    if connection.is_postgres() {
+        let mut rows = entries.clone().map(|(entry, id)| match entry {
+            Entry::Row(row) if pricer.knows(row) => Some((row, id)),
+            _ => None,
+        });
+        if let Some(rows) = rows.by_ref().collect::<Option<Vec<_>>>() {
+            // One statement is a transaction, and one round trip.
+            let mut inserter = RowInserter::new(connection, pricer)?;
+            for (row, id) in rows {
+                inserter.insert(Cow::Borrowed(row), id)?;
+            }
+            return inserter.finish();
+        }
+    }
     in_transaction(connection, || {
         let mut inserter = RowInserter::new(connection, pricer)?;
-        let mut insert = |row: Cow<'a, UsageRow>| inserter.insert(row, None);
-        for entry in entries {
+        for (entry, id) in entries {
+            let mut insert = |row: Cow<'a, UsageRow>| inserter.insert(row, id);
             match entry {
                 Entry::Row(row) => insert(Cow::Borrowed(row))?,
                 Entry::Made(object) => {

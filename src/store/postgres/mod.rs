@@ -11,7 +11,7 @@ mod value;
 
 pub(in crate::store) use error::{describe, error_kind};
 pub use location::{PostgresError, PostgresUrl};
-pub(in crate::store) use session::Session;
+pub(in crate::store) use session::{KnownRow, Session};
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@
 
 use std::{
     cell::{Cell, RefCell, RefMut},
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fmt,
     sync::Arc,
     time::Duration,
@@ -22,7 +22,7 @@ use smallvec::SmallVec;
 use super::{columns::Columns, location::PostgresUrl, placeholders::translate};
 use crate::{
     model::RequestId,
-    store::sql::{IfBusy, SqlError, Value},
+    store::sql::{FromValue, IfBusy, SqlError, Value},
 };
 
 /// The advisory lock of those who write: one transaction at a time, as in SQLite. What is read
@@ -43,6 +43,14 @@ pub(in crate::store) struct Session {
     is_in_transaction: Cell<bool>,
     /// Statements with PostgreSQL's placeholders, by their texts.
     texts: RefCell<HashMap<String, Arc<str>>>,
+}
+
+/// A row of usage that was found by the id that its node gave it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct KnownRow {
+    pub(in crate::store) id: i64,
+    pub(in crate::store) cost_nano_usd: Option<i64>,
+    pub(in crate::store) price_id: Option<i64>,
 }
 
 impl fmt::Debug for Session {
@@ -128,9 +136,21 @@ impl Session {
         row_ids: &[RequestId],
     ) -> Result<Vec<i64>, SqlError> {
         let statement = Columns::of("usage_logs", columns, rows, Some(row_ids));
-        let found = self
-            .client()?
-            .query_typed(&statement.sql, &statement.params())?;
+        let sql = if self.is_in_transaction.get() {
+            statement.sql.clone()
+        } else {
+            // The statement is a transaction of its own, which waits for its turn as others do. The
+            // rows get their ids after that, because they are joined with the lock.
+            format!(
+                "WITH turn AS MATERIALIZED (SELECT taken FROM (SELECT set_config('lock_timeout', '{}', true) AS set) AS first, \
+                 LATERAL (SELECT pg_advisory_xact_lock(CASE WHEN first.set IS NULL THEN 0 ELSE {WRITE_LOCK} END) AS taken) AS lock) {}",
+                LOCK_TIMEOUT.as_millis(),
+                statement
+                    .sql
+                    .replace(" FROM unnest(", " FROM turn, unnest(")
+            )
+        };
+        let found = self.client()?.query_typed(&sql, &statement.params())?;
         let ids = found
             .iter()
             .map(|row| row.try_get(0).map_err(SqlError::from));
@@ -150,20 +170,29 @@ impl Session {
         Ok(())
     }
 
-    /// Returns which of these rows are in the ledger.
+    /// Returns those of these rows that are in the ledger.
     pub(in crate::store) fn known_rows(
         &self,
         row_ids: &[RequestId],
-    ) -> Result<HashSet<RequestId>, SqlError> {
+    ) -> Result<HashMap<RequestId, KnownRow>, SqlError> {
         let texts: Vec<String> = row_ids.iter().map(ToString::to_string).collect();
-        let sql = "SELECT row_id FROM usage_logs WHERE row_id = ANY($1::text[]::uuid[])";
+        // Index: usage_logs.row_id UNIQUE.
+        let sql = "SELECT row_id, id, cost_nano_usd, price_id FROM usage_logs \
+             WHERE row_id = ANY($1::text[]::uuid[])";
         let params: [(&(dyn ToSql + Sync), Type); 1] = [(&texts, Type::TEXT_ARRAY)];
         let found = self.client()?.query_typed(sql, &params)?;
-        let ids = found.iter().map(|row| match row.try_get(0)? {
-            Value::Blob(bytes) => Ok(bytes.try_into().ok().map(RequestId::of_bytes)),
-            _ => Ok(None),
+        let rows = found.iter().map(|row| {
+            let known = KnownRow {
+                id: row.try_get(1)?,
+                cost_nano_usd: row.try_get(2)?,
+                price_id: row.try_get(3)?,
+            };
+            Ok((
+                RequestId::of_bytes(<[u8; 16]>::from_value(row.try_get(0)?)?),
+                known,
+            ))
         });
-        ids.filter_map(Result::transpose).collect()
+        rows.collect()
     }
 
     /// Runs statements without parameters.
@@ -223,12 +252,6 @@ impl Session {
             *self.client.borrow_mut() = None;
         }
         self.is_in_transaction.set(false);
-    }
-
-    /// Returns whether the connection works.
-    pub(in crate::store) fn is_closed(&self) -> bool {
-        let client = self.client.borrow();
-        client.as_ref().is_none_or(Client::is_closed)
     }
 }
 

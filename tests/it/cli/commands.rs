@@ -402,9 +402,6 @@ fn a_reader_who_has_seen_enough_is_no_error() {
         .args(["-c", shell])
         .arg(binary)
         .current_dir(home.path(""));
-    command.env(
-        "DATABASE_URL",
-        format!("sqlite:///{}", home.path("test.db").display()),
-    );
+    command.env("DATABASE_URL", home.database_url());
     assert!(command.status().unwrap().success());
 }

@@ -154,10 +154,19 @@ impl Home {
             let copy = format!("copy-{}.db", COUNT.fetch_add(1, Ordering::Relaxed));
             let copied = self.cli(&["db", "copy", "--from", &postgres.url(), "--to", &copy]);
             assert_eq!(copied.code, Some(0), "{copied:?}");
-            return rusqlite::Connection::open(self.path(&copy)).unwrap();
+            let copy = rusqlite::Connection::open(self.path(&copy)).unwrap();
+            postgres.copy_running(&copy);
+            return copy;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         self.open(flags)
+    }
+
+    /// Returns `DATABASE_URL`.
+    pub fn database_url(&self) -> String {
+        let mut set = self.environment.iter();
+        let url = set.find(|(name, _)| name == "DATABASE_URL");
+        url.map_or_else(String::new, |(_, url)| url.clone())
     }
 
     /// Opens the database for tests that write rows which take too long to come about.
@@ -166,6 +175,10 @@ impl Home {
     }
 
     fn open(&self, flags: OpenFlags) -> rusqlite::Connection {
+        assert!(
+            self.postgres.is_none(),
+            "this test is about a file: see ABOUT_FILES"
+        );
         let database = rusqlite::Connection::open_with_flags(self.path("test.db"), flags).unwrap();
         database.busy_timeout(PATIENCE).unwrap();
         database

@@ -117,10 +117,7 @@ fn a_list_in_a_pipe_is_aligned_text_without_lines() {
         ])
         .arg(env!("CARGO_BIN_EXE_llmproxy"))
         .current_dir(home.path(""))
-        .env(
-            "DATABASE_URL",
-            format!("sqlite:///{}", home.path("test.db").display()),
-        )
+        .env("DATABASE_URL", home.database_url())
         .output()
         .unwrap();
     let sorted = String::from_utf8(sorted.stdout).unwrap();
