@@ -18,11 +18,13 @@ use crate::{
     model::{format_seconds, grouped, now_ms},
     store::{
         DatabaseLocation, IfMissing, Store,
-        backup::{BackupError, ExclusiveDatabase},
         prune::{self, FreeSpace},
         size,
     },
 };
+
+#[cfg(feature = "sqlite")]
+use crate::store::backup::{BackupError, ExclusiveDatabase};
 
 /// The least age, as of RETENTION.
 const MIN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -81,7 +83,13 @@ pub(super) fn prune(args: &PruneArgs, matches: &ArgMatches) -> anyhow::Result<()
     Ok(())
 }
 
+#[cfg(not(feature = "sqlite"))]
+fn give_back_all(_: &DatabaseLocation, free: FreeSpace) -> anyhow::Result<FreeSpace> {
+    Ok(free)
+}
+
 /// Writes a file anew that cannot give space back step by step, if nobody has it open.
+#[cfg(feature = "sqlite")]
 fn give_back_all(location: &DatabaseLocation, free: FreeSpace) -> anyhow::Result<FreeSpace> {
     if free.is_incremental || free.bytes <= MUCH_FREE_BYTES {
         return Ok(free);

@@ -2,6 +2,7 @@
 
 mod alert;
 mod audit;
+#[cfg(feature = "sqlite")]
 mod backup;
 mod check;
 pub mod completion;
@@ -116,8 +117,14 @@ pub fn run(cli: Cli, matches: &ArgMatches, variables: &Variables) -> anyhow::Res
             AlertCommand::Test(args) => alert::test(&args, matches, variables),
         },
         Command::Usage(args) => usage::run(&args, matches, variables),
+        #[cfg(feature = "sqlite")]
         Command::Backup(args) => backup::backup(&args, matches),
+        #[cfg(feature = "sqlite")]
         Command::Restore(args) => backup::restore(&args, matches),
+        #[cfg(not(feature = "sqlite"))]
+        Command::Backup(_) | Command::Restore(_) => {
+            anyhow::bail!("this llmproxy was built without SQLite, whose files this command is for")
+        }
         Command::Prune(args) => db::prune(&args, matches),
         Command::Db(command) => match command {
             DbCommand::Check(args) => db::check(&args, matches),

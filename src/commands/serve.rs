@@ -98,7 +98,14 @@ pub(super) fn serve_with(
         prices: PriceDesk::default(),
         hides_numbers: config.hide_limits,
     });
-    let links = links(&keys, &limits, price_file.clone(), &sink, &sight);
+    let links = links(
+        &keys,
+        &limits,
+        price_file.clone(),
+        &sink,
+        &sight,
+        config.database_notify,
+    );
     let ledger = LedgerThread::start(&store, config.ledger_sync, config.on_ledger_failure, links)?;
     let retention = config
         .retention
@@ -180,6 +187,7 @@ fn links(
     price_file: Option<Catalog>,
     sink: &AlertSink,
     sight: &Sight,
+    listens: bool,
 ) -> ServerLinks {
     let (changed, used) = (Arc::clone(keys), Arc::clone(keys));
     let (desk, file) = (Arc::clone(limits), price_file.clone());
@@ -199,6 +207,7 @@ fn links(
             changed.refresh(|| keys::holders(connection))
         }),
         take_uses: Box::new(move || used.take_uses()),
+        listens,
     }
 }
 

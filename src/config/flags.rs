@@ -144,6 +144,13 @@ pub struct ServeSettings {
     #[command(flatten)]
     pub(super) database: DatabaseSettings,
 
+    /// Listen for changes that PostgreSQL announces
+    ///
+    /// With false, the server asks for changes of users, keys, prices and limits ten times a second: for
+    /// PgBouncer in transaction mode, and for databases without LISTEN and NOTIFY. Of no use with SQLite.
+    #[arg(long, env = table::DATABASE_NOTIFY.variable, hide_env_values = true, default_value = table::DATABASE_NOTIFY.default, value_name = "true|false", help_heading = DATABASE)]
+    pub(super) database_notify: String,
+
     #[command(flatten)]
     pub(super) keys: KeySettings,
 

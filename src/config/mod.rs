@@ -74,6 +74,7 @@ pub struct Config {
     pub alert_webhooks: Vec<Webhook>,
     pub alert_secret: Option<Secret>,
     /// Age from which on rows are deleted. `None` keeps them.
+    pub database_notify: bool,
     pub retention: Option<Duration>,
     pub ledger_sync: Sync,
     pub on_ledger_failure: OnFailure,
@@ -180,6 +181,11 @@ impl Config {
             )?,
             alert_webhooks: read.webhooks(settings.alert_webhook.as_deref())?,
             alert_secret: read.secret(&table::ALERT_SECRET, settings.alert_secret.as_deref())?,
+            database_notify: read.choice(
+                &table::DATABASE_NOTIFY,
+                &settings.database_notify,
+                [("true", true), ("false", false)],
+            )?,
             retention: given(settings.retention.as_deref())
                 .map(|text| read.value(&table::RETENTION, text, retention_age))
                 .transpose()?,

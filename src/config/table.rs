@@ -103,6 +103,7 @@ pub const DATABASE_URL: Setting = setting(
     "sqlite:///relative.db, sqlite:////absolute/path.db, sqlite+aiosqlite:///./llm_proxy.db, sqlite://relative.db, \
      sqlite:relative.db, a bare path or postgres://USER:PASSWORD@HOST/DATABASE",
 );
+pub const DATABASE_NOTIFY: Setting = setting("DATABASE_NOTIFY", "true", "true or false");
 pub const STORE_KEYS: Setting = setting("STORE_KEYS", "clear", "clear or hashed");
 pub const TIME_ZONE: Setting = setting(
     "TIME_ZONE",
@@ -149,7 +150,7 @@ pub const RUST_LOG: Setting = setting(
 );
 
 /// Every setting that has a flag.
-pub const SETTINGS: [&Setting; 39] = [
+pub const SETTINGS: [&Setting; 40] = [
     &OPENAI_BACKEND_URL,
     &OPENAI_BASE_URL,
     &OPENAI_API_KEY,
@@ -173,6 +174,7 @@ pub const SETTINGS: [&Setting; 39] = [
     &HIDE_LIMITS,
     &SHUTDOWN_GRACE,
     &DATABASE_URL,
+    &DATABASE_NOTIFY,
     &STORE_KEYS,
     &TIME_ZONE,
     &PRICES_FILE,

@@ -137,6 +137,8 @@ pub struct Limiter {
     counted: (i64, i64),
     /// What this node may use of budgets that other nodes use too.
     leases: Option<Leases>,
+    /// Number of nodes that share rates and concurrency, this one included.
+    nodes: i64,
 }
 
 /// What all owners have used in a window.
@@ -175,6 +177,7 @@ impl Limiter {
             refused: FxHashMap::default(),
             counted: (0, 0),
             leases: None,
+            nodes: 1,
         }
     }
 
@@ -292,7 +295,7 @@ impl Limiter {
                 .get(&rule.owner)
                 .map_or(0, |owner| owner.in_flight);
             let in_flight = i64::try_from(in_flight).unwrap_or(i64::MAX);
-            if in_flight >= rule.number {
+            if in_flight >= self.share(rule.number) {
                 let refusal = Refusal {
                     source: rule.source.clone(),
                     reason: Reason::Concurrent,
@@ -341,6 +344,21 @@ impl Limiter {
             return Some(refusal);
         }
         self.refuse(refusal, rule.is_watched)
+    }
+
+    /// Takes the number of nodes that share rates and concurrency.
+    pub fn set_nodes(&mut self, nodes: usize) {
+        self.nodes = i64::try_from(nodes).unwrap_or(i64::MAX).max(1);
+    }
+
+    /// Returns this node's share of a number: never nothing, unless the number is.
+    fn share(&self, number: i64) -> i64 {
+        share_of(number, self.nodes)
+    }
+
+    /// Returns what is left for all nodes, if each has as much left as this one.
+    fn of_all(&self, remaining: i64, number: i64) -> i64 {
+        remaining.saturating_mul(self.nodes).min(number)
     }
 
     /// Returns whether this node may use so much of a budget: always, unless other nodes use it too.
@@ -486,7 +504,13 @@ impl Limiter {
 
     fn check_rate(&mut self, rule: &NumberRule, amount: i64, at: Moment) -> Option<Refusal> {
         let bucket = self.bucket(rule)?;
-        let reason = match bucket.wait_ms(amount) {
+        // What is larger than this node's share goes into debt, which the share pays.
+        let wait_ms = if amount <= rule.number {
+            bucket.wait_ms(amount.min(self.share(rule.number)))
+        } else {
+            None
+        };
+        let reason = match wait_ms {
             Some(0) => return None,
             Some(retry_after_ms) => Reason::Rate { retry_after_ms },
             None => Reason::LargerThanBucket,
@@ -496,7 +520,7 @@ impl Limiter {
             source: rule.source.clone(),
             reason,
             limit: rule.number,
-            used: rule.number - bucket.remaining(),
+            used: rule.number - self.of_all(bucket.remaining(), rule.number),
             reserved: 0,
             requested: amount,
             needs_lease: false,
@@ -761,7 +785,7 @@ impl Limiter {
             let bucket = self.bucket(rule)?;
             Some(RateState {
                 limit: rule.number,
-                remaining: bucket.remaining(),
+                remaining: self.of_all(bucket.remaining(), rule.number),
                 reset_ms: bucket.reset_ms(),
             })
         });
@@ -838,9 +862,10 @@ impl Limiter {
                 LimitKind::RequestsPerMinute => &mut state.requests,
                 _ => &mut state.tokens,
             };
+            let share = share_of(rule.number, self.nodes);
             bucket
-                .get_or_insert_with(|| Bucket::full(rule.number, clock_ms))
-                .advance(rule.number, clock_ms);
+                .get_or_insert_with(|| Bucket::full(share, clock_ms))
+                .advance(share, clock_ms);
         }
     }
 
@@ -867,6 +892,13 @@ impl Grant {
     pub fn owners(&self) -> &[Owner] {
         &self.owners
     }
+}
+
+fn share_of(number: i64, nodes: i64) -> i64 {
+    if nodes == 1 {
+        return number;
+    }
+    number / nodes + i64::from(number % nodes != 0)
 }
 
 fn owners_of(rules: &UserRules) -> SmallVec<[Owner; 2]> {

@@ -8,6 +8,8 @@
 
 mod budgets;
 mod leases;
+#[cfg(feature = "postgres")]
+mod listener;
 mod pricing;
 mod queue;
 mod rollup;
@@ -23,6 +25,8 @@ use std::{
     thread,
 };
 
+#[cfg(feature = "postgres")]
+use super::DatabaseLocation;
 use super::{Store, StoreError, running::ServerRun};
 use crate::alerts::{Alert, AlertSink, LedgerFailure};
 
@@ -74,12 +78,15 @@ impl LedgerThread {
         }
         let alerts = links.alerts.clone();
         let sight = links.sight.clone();
+        #[cfg(feature = "postgres")]
+        let listens = links.listens;
         let users = UsersWatch::new(&connection, links)?;
         budgets.load(&connection)?;
         budgets.restore(&connection)?;
         let run = ServerRun::new();
         let mut writer = Writer {
             leases: LeaseKeeper::new(run.id()),
+            nodes: 1,
             users,
             budgets,
             alerts,
@@ -94,6 +101,12 @@ impl LedgerThread {
             is_busy: false,
             is_in_doubt: false,
         };
+        #[cfg(feature = "postgres")]
+        if let DatabaseLocation::Postgres(url) = store.location()
+            && listens
+        {
+            listener::start(Arc::clone(url), Arc::downgrade(&ledger.shared));
+        }
         // Before anything is served, so that budgets include it.
         writer.book_crashed();
         let thread = thread::Builder::new()

@@ -4,12 +4,14 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use percent_encoding::percent_decode_str;
 
 use super::StoreError;
+#[cfg(feature = "postgres")]
+use std::sync::Arc;
+
 #[cfg(feature = "postgres")]
 use super::postgres::{PostgresError, PostgresUrl};
 

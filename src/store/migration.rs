@@ -11,6 +11,7 @@ pub(super) enum IfOlder {
 }
 
 /// The choice if the database has no schema yet.
+#[cfg(feature = "postgres")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IfEmpty {
     Create,

@@ -48,7 +48,9 @@ pub use migration::SCHEMA;
 #[cfg(feature = "sqlite")]
 pub use sqlite::backup;
 
-use migration::{IfEmpty, IfOlder};
+#[cfg(feature = "postgres")]
+use migration::IfEmpty;
+use migration::IfOlder;
 use sql::Connection;
 
 /// Connections for the admin API; reports are rare and short.

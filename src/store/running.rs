@@ -31,6 +31,8 @@ const DEAD_AFTER: Duration = Duration::from_secs(10);
 const DEAD_AFTER_ON_SERVER: Duration = Duration::from_mins(1);
 /// Interval between two signs of life of a node that has nothing to note.
 const NODE_ALIVE_EVERY: Duration = Duration::from_secs(1);
+/// Time without a sign of life after which other nodes take over a node's share of rates.
+const ABSENT_AFTER: Duration = Duration::from_secs(5);
 /// Interval between two looks at the runs of other servers.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Longest time after a note for which a request is taken to have gone on at its last rate.
@@ -132,6 +134,15 @@ impl ServerRun {
     /// Returns the number of the run, which is the node's where there are several.
     pub(super) fn id(&self) -> i64 {
         self.id
+    }
+
+    /// Returns the number of nodes that have given a sign of life a moment ago, this one included.
+    pub(super) fn live_nodes(&self) -> usize {
+        let now = Instant::now();
+        let seen = self.others.values();
+        1 + seen
+            .filter(|(_, changed)| now.duration_since(*changed) < ABSENT_AFTER)
+            .count()
     }
 
     /// Gives a sign of life if it is due, on a file only if there are notes.

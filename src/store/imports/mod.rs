@@ -7,6 +7,10 @@
 //! again, and one that is complete adds nothing but what is new in the file.
 
 mod examine;
+#[cfg(not(feature = "sqlite"))]
+#[path = "no_source.rs"]
+mod source;
+#[cfg(feature = "sqlite")]
 mod source;
 mod transaction;
 mod write;

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     limits::{LeaseAsk, LeaseDesk},
-    model::{Entry, RequestId, now_ms},
+    model::{Entry, RequestId},
 };
 
 /// The most entries kept in memory while the database refuses writes, about 50 MB. Further ones are
@@ -47,6 +47,10 @@ pub(super) struct Shared {
     pub(super) failing: AtomicBool,
     /// Whether the writing thread ended without having been closed.
     pub(super) dead: AtomicBool,
+    /// Whether changes of users, keys, prices and limits are announced to this process.
+    pub(super) hears: AtomicBool,
+    /// Whether a change was announced that was not looked at.
+    pub(super) has_heard: AtomicBool,
     pub(super) on_failure: OnFailure,
     /// Number of entries that the thread has taken from the queue and not written yet.
     pub(super) taken: AtomicUsize,
@@ -93,6 +97,8 @@ impl Ledger {
                 wake: Condvar::new(),
                 failing: AtomicBool::new(false),
                 dead: AtomicBool::new(false),
+                hears: AtomicBool::new(false),
+                has_heard: AtomicBool::new(false),
                 on_failure,
                 taken: AtomicUsize::new(0),
             }),
@@ -190,8 +196,10 @@ impl WriteRequest {
     /// Gives each entry an id, which stays the same whenever its writing is tried again.
     #[cfg(feature = "postgres")]
     pub(super) fn give_row_ids(&mut self) {
-        self.row_ids
-            .resize_with(self.entries.len(), || RequestId::new(now_ms()));
+        self.row_ids.resize_with(
+            self.entries.len(),
+            || RequestId::new(crate::model::now_ms()),
+        );
     }
 
     /// Returns the entries with the ids of their rows.

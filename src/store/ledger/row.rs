@@ -8,7 +8,7 @@ use super::pricing::{Cost, Pricer};
 #[cfg(feature = "postgres")]
 use crate::store::postgres::KnownRow;
 use crate::{
-    model::{NanoUsd, RequestId, ServiceTier, UsageClasses, UsageRow, UsageSource},
+    model::{RequestId, ServiceTier, UsageClasses, UsageRow, UsageSource},
     store::{
         measures::{COMMON_COUNTS, COUNTS, counts},
         sql::{Connection, SqlResult, Statement, ToValueRef, Value, signed},
@@ -67,7 +67,7 @@ impl<'a> InsertedRow<'a> {
             id: known.id,
             row: Cow::Borrowed(row),
             cost: Cost {
-                amount: known.cost_nano_usd.map(NanoUsd),
+                amount: known.cost_nano_usd.map(crate::model::NanoUsd),
                 price_id: known.price_id,
             },
         }

@@ -33,6 +33,7 @@ impl Upkeep {
                 log: WalWatch::new(path, sqlite),
             });
         }
+        let _ = (store, connection, sync);
         #[cfg(feature = "postgres")]
         return Ok(Self::Server);
         #[cfg(not(feature = "postgres"))]
@@ -51,6 +52,7 @@ impl Upkeep {
 
     /// Writes the log back if that is due. It must be called on the connection's thread.
     pub(super) fn write_back(&mut self, connection: &Connection, is_quiet: bool) {
+        let _ = (connection, is_quiet);
         match self {
             #[cfg(feature = "sqlite")]
             Self::File { log, .. } => {

@@ -3,10 +3,11 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
+use super::queue::Shared;
 use crate::store::{
     StoreError,
     changes::change_mark,
@@ -19,6 +20,9 @@ use crate::{alerts::AlertSink, limits::SharedLimits, prices::Catalog, sight::Led
 /// Interval between two looks whether another process changed the users. A forbidden key stops
 /// working within about this.
 pub(super) const USERS_POLL: Duration = Duration::from_millis(50);
+/// The same interval where a change is announced, and where it is not, on PostgreSQL.
+const ANNOUNCED_POLL: Duration = Duration::from_millis(200);
+const UNANNOUNCED_POLL: Duration = Duration::from_millis(100);
 /// Interval between two writes of when keys were last used.
 const NOTE_USES_EVERY: Duration = Duration::from_secs(60);
 /// Interval between two looks whether any key was used.
@@ -43,6 +47,8 @@ pub struct ServerLinks {
     pub sight: Option<Arc<LedgerSight>>,
     pub on_change: OnChange,
     pub take_uses: TakeUses,
+    /// Changes are listened for on a PostgreSQL server, not only asked for.
+    pub listens: bool,
 }
 
 /// Links to nothing.
@@ -55,6 +61,7 @@ impl Default for ServerLinks {
             sight: None,
             on_change: Box::new(|_| Ok(())),
             take_uses: Box::new(Vec::new),
+            listens: false,
         }
     }
 }
@@ -97,13 +104,19 @@ impl UsersWatch {
         Ok(watch)
     }
 
-    /// Looks for changes, at most every [`USERS_POLL`].
-    pub(super) fn check(&mut self, connection: &Connection) -> Changes {
+    /// Looks for changes, at most every [`USERS_POLL`] unless one was announced.
+    pub(super) fn check(&mut self, connection: &Connection, shared: &Shared) -> Changes {
         let now = Instant::now();
-        if now < self.next_look {
+        let has_heard = shared.has_heard.swap(false, Ordering::Relaxed);
+        if now < self.next_look && !has_heard {
             return Changes::Unknown;
         }
-        self.next_look = now + USERS_POLL;
+        let pause = match connection.is_postgres() {
+            false => USERS_POLL,
+            true if shared.hears.load(Ordering::Relaxed) => ANNOUNCED_POLL,
+            true => UNANNOUNCED_POLL,
+        };
+        self.next_look = now + pause;
         let changes = self.look(connection).unwrap_or_else(|error| {
             log::error!("ledger: cannot read the users, keys stay as they were: {error}");
             self.next_look = now + Duration::from_secs(1);

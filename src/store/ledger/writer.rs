@@ -65,6 +65,8 @@ pub(super) struct Writer {
     pub(super) sight: Option<Arc<LedgerSight>>,
     pub(super) run: ServerRun,
     pub(super) leases: LeaseKeeper,
+    /// Number of nodes that share rates, as the limiter has it.
+    pub(super) nodes: usize,
     pub(super) alerts: AlertSink,
     pub(super) failure: LedgerFailure,
     /// Whether the last batch had [`BUSY_ROWS`] or more.
@@ -89,7 +91,7 @@ impl Writer {
                 let left = entries_in(&batch);
                 self.shared.taken.store(left, Ordering::Relaxed);
             }
-            let changes = self.users.check(&self.connection);
+            let changes = self.users.check(&self.connection, &self.shared);
             if changes == Changes::Kept {
                 self.pricer.forget();
             }
@@ -104,6 +106,13 @@ impl Writer {
             }
             self.keep_leases();
             self.book_crashed();
+            if let Some(shared) = self.budgets.shared() {
+                let nodes = self.run.live_nodes();
+                if nodes != self.nodes {
+                    self.nodes = nodes;
+                    shared.with(|limiter| limiter.set_nodes(nodes));
+                }
+            }
             if batch.is_empty() {
                 self.rollup.run_if_due(&self.connection);
             }

@@ -87,7 +87,7 @@ impl PostgresUrl {
     }
 
     /// Connects to the first host that takes writes.
-    pub(super) fn connect(&self) -> Result<Client, SqlError> {
+    pub(in crate::store) fn connect(&self) -> Result<Client, SqlError> {
         let connected = match &self.tls {
             None => self.config.connect(NoTls),
             Some(tls) => {

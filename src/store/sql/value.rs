@@ -19,6 +19,7 @@ pub enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// Returns the type, also of a missing value.
+    #[cfg(feature = "postgres")]
     pub(in crate::store) fn kind(&self) -> ValueType {
         match self {
             Self::Null(of) => *of,
@@ -28,6 +29,7 @@ impl<'a> Value<'a> {
         }
     }
 
+    #[cfg(feature = "postgres")]
     pub(in crate::store) fn is_null(&self) -> bool {
         matches!(self, Self::Null(_))
     }
