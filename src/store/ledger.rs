@@ -100,12 +100,16 @@ impl LedgerThread {
             run,
             is_busy: false,
             is_in_doubt: false,
+            is_taken_for_dead: false,
         };
         #[cfg(feature = "postgres")]
         if let DatabaseLocation::Postgres(url) = store.location()
             && listens
         {
             listener::start(Arc::clone(url), Arc::downgrade(&ledger.shared));
+        }
+        if writer.connection.is_postgres() {
+            writer.give_sign();
         }
         // Before anything is served, so that budgets include it.
         writer.book_crashed();

@@ -136,6 +136,16 @@ impl ServerRun {
         self.id
     }
 
+    /// Checks that other nodes have not taken this one for dead, inside the caller's transaction.
+    pub(super) fn check(&self, connection: &Connection) -> SqlResult<()> {
+        if !connection.is_postgres() {
+            return Ok(());
+        }
+        let mut alive = connection.prepare_cached(ALIVE_AT)?;
+        let alive_at_ms: Option<i64> = alive.query_row([self.id], |row| row.get(0)).optional()?;
+        alive_at_ms.map(|_| ()).ok_or(SqlError::TakenForDead)
+    }
+
     /// Returns the number of nodes that have given a sign of life a moment ago, this one included.
     pub(super) fn live_nodes(&self) -> usize {
         let now = Instant::now();

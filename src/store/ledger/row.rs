@@ -88,7 +88,11 @@ enum Way<'c> {
     Singly(Statement<'c>),
     /// All at the end, in one round trip, each with the id that its node gave it.
     #[cfg(feature = "postgres")]
-    Together(Vec<RequestId>),
+    Together {
+        row_ids: Vec<RequestId>,
+        /// The run of the node that writes outside of a transaction.
+        run_id: i64,
+    },
 }
 
 impl<'c, 'a> RowInserter<'c, 'a> {
@@ -98,7 +102,10 @@ impl<'c, 'a> RowInserter<'c, 'a> {
     ) -> SqlResult<Self> {
         #[cfg(feature = "postgres")]
         let way = if connection.is_postgres() {
-            Way::Together(Vec::new())
+            Way::Together {
+                row_ids: Vec::new(),
+                run_id: 0,
+            }
         } else {
             Way::Singly(connection.prepare_cached(&INSERT_ROW)?)
         };
@@ -110,6 +117,16 @@ impl<'c, 'a> RowInserter<'c, 'a> {
             rows: Vec::new(),
             way,
         })
+    }
+
+    /// Makes the rows be inserted in one statement outside of a transaction, if others have not taken the
+    /// run for dead.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn of_run(mut self, id: i64) -> Self {
+        if let Way::Together { run_id, .. } = &mut self.way {
+            *run_id = id;
+        }
+        self
     }
 
     /// Inserts a row. `id` is the one that its node gave it, if any.
@@ -145,8 +162,8 @@ impl<'c, 'a> RowInserter<'c, 'a> {
                 self.connection.last_insert_id()?
             }
             #[cfg(feature = "postgres")]
-            Way::Together(ids) => {
-                ids.push(row_id.unwrap_or_else(|| RequestId::new(crate::model::now_ms())));
+            Way::Together { row_ids, .. } => {
+                row_ids.push(row_id.unwrap_or_else(|| RequestId::new(crate::model::now_ms())));
                 0
             }
         };
@@ -168,7 +185,8 @@ impl<'c, 'a> RowInserter<'c, 'a> {
     )]
     pub(in crate::store) fn flush(&mut self) -> SqlResult<Vec<InsertedRow<'a>>> {
         #[cfg(feature = "postgres")]
-        if let (Way::Together(row_ids), Some(session)) = (&mut self.way, self.connection.postgres())
+        if let (Way::Together { row_ids, run_id }, Some(session)) =
+            (&mut self.way, self.connection.postgres())
             && !self.rows.is_empty()
         {
             let counts: Vec<_> = self.rows.iter().map(|row| counts(&row.row.usage)).collect();
@@ -177,7 +195,7 @@ impl<'c, 'a> RowInserter<'c, 'a> {
                 .map(|(row, counts)| values(&row.row, counts, row.cost, true))
                 .collect();
             let columns = [&COMMON_COLUMNS[..], &FURTHER_COLUMNS, &COUNTS].concat();
-            let ids = session.insert_rows(&columns, &values, &std::mem::take(row_ids))?;
+            let ids = session.insert_rows(&columns, &values, &std::mem::take(row_ids), *run_id)?;
             drop(values);
             for (row, id) in self.rows.iter_mut().zip(ids) {
                 row.id = id;

@@ -73,6 +73,8 @@ pub(super) struct Writer {
     pub(super) is_busy: bool,
     /// Whether the connection broke while rows were written, so that they may be in the ledger.
     pub(super) is_in_doubt: bool,
+    /// Whether another node has booked what the requests of this one had used.
+    pub(super) is_taken_for_dead: bool,
 }
 
 impl Writer {
@@ -101,7 +103,7 @@ impl Writer {
             if let Err(error) = self.budgets.check(&self.connection, changes) {
                 log::error!("ledger: cannot read limits, they stay as they were: {error}");
             }
-            if self.give_sign() == Sign::TakenForDead {
+            if self.is_taken_for_dead || self.give_sign() == Sign::TakenForDead {
                 return self.end_as_dead(&batch);
             }
             self.keep_leases();
@@ -239,6 +241,7 @@ impl Writer {
             }
             Err(error) => {
                 self.is_in_doubt |= error.kind() == SqlErrorKind::Disconnected;
+                self.is_taken_for_dead |= matches!(error, SqlError::TakenForDead);
                 Err(error)
             }
         }
@@ -320,7 +323,7 @@ impl Writer {
         }
     }
 
-    fn give_sign(&mut self) -> Sign {
+    pub(super) fn give_sign(&mut self) -> Sign {
         match self.run.give_sign(&self.connection) {
             Ok(sign) => {
                 if let (Sign::Given(begun), Some(shared)) = (sign, self.budgets.shared()) {
@@ -515,14 +518,15 @@ fn insert_entries<'a>(
     run: &mut ServerRun,
     entries: impl Iterator<Item = (&'a Entry, Option<RequestId>)> + Clone,
 ) -> SqlResult<Vec<InsertedRow<'a>>> {
+    #[cfg(feature = "postgres")]
     if connection.is_postgres() {
-        let mut rows = entries.clone().map(|(entry, id)| match entry {
+        let rows = entries.clone().map(|(entry, id)| match entry {
             Entry::Row(row) if pricer.knows(row) => Some((row, id)),
             _ => None,
         });
-        if let Some(rows) = rows.by_ref().collect::<Option<Vec<_>>>() {
+        if let Some(rows) = rows.collect::<Option<Vec<_>>>() {
             // One statement is a transaction, and one round trip.
-            let mut inserter = RowInserter::new(connection, pricer)?;
+            let mut inserter = RowInserter::new(connection, pricer)?.of_run(run.id());
             for (row, id) in rows {
                 inserter.insert(Cow::Borrowed(row), id)?;
             }
@@ -530,6 +534,7 @@ fn insert_entries<'a>(
         }
     }
     in_transaction(connection, || {
+        run.check(connection)?;
         let mut inserter = RowInserter::new(connection, pricer)?;
         for (entry, id) in entries {
             let mut insert = |row: Cow<'a, UsageRow>| inserter.insert(row, id);

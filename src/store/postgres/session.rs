@@ -127,30 +127,36 @@ impl Session {
         Ok(self.client()?.query_typed(&sql, &typed(values))?)
     }
 
-    /// Inserts rows of usage in one round trip. `row_ids` are those that their node gave them. Returns
-    /// the ids that the database gave them, in the same order.
+    /// Inserts rows of usage in one round trip. `row_ids` are those that their node gave them. Outside of
+    /// a transaction `run_id` is the node's, which others must not have taken for dead. Returns the ids
+    /// that the database gave them, in the same order.
     pub(in crate::store) fn insert_rows<'v>(
         &self,
         columns: &[&str],
         rows: &[impl AsRef<[Value<'v>]>],
         row_ids: &[RequestId],
+        run_id: i64,
     ) -> Result<Vec<i64>, SqlError> {
         let statement = Columns::of("usage_logs", columns, rows, Some(row_ids));
         let sql = if self.is_in_transaction.get() {
             statement.sql.clone()
         } else {
             // The statement is a transaction of its own, which waits for its turn as others do. The
-            // rows get their ids after that, because they are joined with the lock.
+            // rows get their ids after that, because they are joined with the lock. The run is locked
+            // last, and read anew if another node has just ended it.
             format!(
                 "WITH turn AS MATERIALIZED (SELECT taken FROM (SELECT set_config('lock_timeout', '{}', true) AS set) AS first, \
-                 LATERAL (SELECT pg_advisory_xact_lock(CASE WHEN first.set IS NULL THEN 0 ELSE {WRITE_LOCK} END) AS taken) AS lock) {}",
+                 LATERAL (SELECT pg_advisory_xact_lock(CASE WHEN first.set IS NULL THEN 0 ELSE {WRITE_LOCK} END) AS taken) AS lock), \
+                 run AS MATERIALIZED (SELECT server_runs.id FROM turn, server_runs WHERE server_runs.id = {run_id} \
+                 FOR KEY SHARE OF server_runs) {}",
                 LOCK_TIMEOUT.as_millis(),
-                statement
-                    .sql
-                    .replace(" FROM unnest(", " FROM turn, unnest(")
+                statement.sql.replace(" FROM unnest(", " FROM run, unnest(")
             )
         };
         let found = self.client()?.query_typed(&sql, &statement.params())?;
+        if found.is_empty() && !rows.is_empty() {
+            return Err(SqlError::TakenForDead);
+        }
         let ids = found
             .iter()
             .map(|row| row.try_get(0).map_err(SqlError::from));

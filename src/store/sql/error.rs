@@ -25,6 +25,10 @@ pub enum SqlError {
     OutOfRange(i64),
     #[error("a statement's parameter or column {0:?} is unknown")]
     UnknownName(String),
+    #[error(
+        "another node has taken this one for dead, because it was silent for too long: restart it"
+    )]
+    TakenForDead,
     #[error("the database is of another kind than this statement")]
     OtherKind,
 }
