@@ -131,7 +131,7 @@ pub struct Limiter {
     windows: Windows,
     open: SmallVec<[OpenWindow; 4]>,
     owners: FxHashMap<Owner, OwnerState>,
-    group_of: HashMap<i64, i64>,
+    group_of: FxHashMap<i64, i64>,
     refused: FxHashMap<(LimitScope, LimitKind), u64>,
     /// The newest row and adjustment that were booked.
     counted: (i64, i64),
@@ -173,7 +173,7 @@ impl Limiter {
             windows: Windows::new(calendar),
             open: SmallVec::new(),
             owners: FxHashMap::default(),
-            group_of: HashMap::new(),
+            group_of: FxHashMap::default(),
             refused: FxHashMap::default(),
             counted: (0, 0),
             leases: None,
@@ -241,6 +241,7 @@ impl Limiter {
             open.is_read &= table.windows().contains(&open.window);
         }
         self.open.retain(|open| open.is_read || open.has_reserved());
+        let group_of = group_of.into_iter().collect();
         if self.group_of != group_of {
             self.group_of = group_of;
             for open in &mut self.open {
@@ -766,7 +767,15 @@ impl Limiter {
         })
     }
 
-    /// Returns what a user may still do: the rate with the least left, or else the budget.
+    /// Returns what a user may still do, in requests and in tokens: the rate with the least left, or
+    /// else the budget.
+    #[must_use]
+    pub fn rate_states(&mut self, rules: &UserRules, at: Moment) -> [Option<RateState>; 2] {
+        self.fill_buckets(rules, at.clock_ms);
+        [BudgetUnit::Requests, BudgetUnit::Tokens].map(|unit| self.state_of(rules, unit, at))
+    }
+
+    /// Returns what a user may still do in one unit.
     #[must_use]
     pub fn rate_state(
         &mut self,
@@ -775,6 +784,10 @@ impl Limiter {
         at: Moment,
     ) -> Option<RateState> {
         self.fill_buckets(rules, at.clock_ms);
+        self.state_of(rules, unit, at)
+    }
+
+    fn state_of(&self, rules: &UserRules, unit: BudgetUnit, at: Moment) -> Option<RateState> {
         let rates = match unit {
             BudgetUnit::Usd => return None,
             BudgetUnit::Tokens => &rules.token_rates,
@@ -915,7 +928,7 @@ impl OpenWindow {
     }
 
     /// Sums up what the users of each group have used. What a group has reserved stays.
-    fn sum_groups(&mut self, group_of: &HashMap<i64, i64>) {
+    fn sum_groups(&mut self, group_of: &FxHashMap<i64, i64>) {
         for (owner, tally) in &mut self.tallies {
             if matches!(owner, Owner::Group(_)) {
                 tally.used = Amounts::default();

@@ -6,6 +6,10 @@ use wildmatch::WildMatchPattern;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelPatterns {
     patterns: Vec<Pattern>,
+    /// The patterns in small letters, as far as they are others.
+    folded: Vec<Pattern>,
+    /// One of them is `*`, so that none has to be compared.
+    has_all: bool,
 }
 
 type Pattern = WildMatchPattern<'*', '\0'>;
@@ -13,28 +17,42 @@ type Pattern = WildMatchPattern<'*', '\0'>;
 impl ModelPatterns {
     #[must_use]
     pub fn new(patterns: &[String]) -> Self {
-        let patterns = patterns.iter().map(|pattern| Pattern::new(pattern));
+        let compiled = |pattern: &str| Pattern::new(pattern);
+        let folded = patterns.iter().filter_map(|pattern| {
+            let folded = pattern.to_lowercase();
+            (folded != *pattern).then(|| compiled(&folded))
+        });
         Self {
-            patterns: patterns.collect(),
+            has_all: patterns.iter().any(|pattern| pattern == "*"),
+            folded: folded.collect(),
+            patterns: patterns.iter().map(|pattern| compiled(pattern)).collect(),
         }
     }
 
     /// Returns whether a list of allowed models has the name, in exactly this spelling.
     #[must_use]
     pub fn allow(&self, model: &str) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches(model))
+        self.has_all || self.patterns.iter().any(|pattern| pattern.matches(model))
     }
 
     /// Returns whether a list of denied models has the name. The case does not matter, because some
     /// backends do not care for it.
     #[must_use]
     pub fn deny(&self, model: &str) -> bool {
-        let lower = || model.to_lowercase();
-        let is_denied = |pattern: &Pattern| {
-            let folded = Pattern::new(&pattern.to_string().to_lowercase());
-            pattern.matches(model) || folded.matches(&lower())
+        let has = |patterns: &[Pattern], name: &str| {
+            let mut patterns = patterns.iter();
+            patterns.any(|pattern| pattern.matches(name))
         };
-        self.patterns.iter().any(is_denied)
+        if self.has_all || has(&self.patterns, model) {
+            return true;
+        }
+        // Nearly all names are in small letters, as most patterns are.
+        let is_small = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+        if model.bytes().all(is_small) {
+            return has(&self.folded, model);
+        }
+        let small = model.to_lowercase();
+        has(&self.folded, &small) || has(&self.patterns, &small)
     }
 }
 
@@ -71,5 +89,8 @@ mod tests {
     fn a_denied_name_is_denied_in_any_case() {
         let denied = patterns(&["GPT-5*"]);
         assert!(denied.deny("gpt-5-pro") && denied.deny("Gpt-5") && !denied.deny("gpt-4"));
+        let denied = patterns(&["o4*", "\u{c4}X*"]);
+        assert!(denied.deny("O4-mini") && denied.deny("\u{e4}x-1") && denied.deny("\u{c4}x"));
+        assert!(!denied.deny("o5") && !denied.deny("O5"));
     }
 }

@@ -450,6 +450,9 @@ impl fmt::Display for ApiError {
 /// Returns the beginning of a text that a client sent.
 #[must_use]
 pub fn shortened(text: &str, max_chars: usize) -> &str {
+    if text.len() <= max_chars {
+        return text;
+    }
     text.char_indices()
         .nth(max_chars)
         .map_or(text, |(end, _)| &text[..end])
@@ -458,7 +461,7 @@ pub fn shortened(text: &str, max_chars: usize) -> &str {
 /// Names a request in the headers of its answer.
 pub fn name_request(response: &mut HttpResponse, id: RequestId) {
     // Hexadecimal digits are a valid header.
-    if let Ok(value) = HeaderValue::try_from(id.to_string()) {
+    if let Ok(value) = HeaderValue::from_bytes(&id.text()) {
         response.headers_mut().insert(OWN_REQUEST_ID.clone(), value);
     }
 }

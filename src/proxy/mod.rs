@@ -128,22 +128,14 @@ async fn forward(
     let limits = &shared.admission.limits;
     let mut context = RequestContext::new(request, arrival, endpoint, Rc::clone(live));
     context.rules = limits.of_user(context.arrival.caller.id);
-    let Some(rules) = context.rules.clone() else {
-        return proceed(context, payload, worker, route).await;
-    };
-    // Boxed, because most users have no limits.
-    let mut response = Box::pin(async {
-        let of_path = models::model_of_path(endpoint, request.uri().path());
-        for model in of_path
-            .into_iter()
-            .chain(models::models_of_query(endpoint, request))
-        {
-            limits.check_model(&rules, &model)?;
-        }
-        proceed(context, payload, worker, route).await
-    })
-    .await?;
-    limits.replace_rate_headers(&rules, response.headers_mut());
+    let rules = context.rules.clone();
+    if let Some(rules) = &rules {
+        models::check_before_body(limits, rules, endpoint, request)?;
+    }
+    let mut response = proceed(context, payload, worker, route).await?;
+    if let Some(rules) = &rules {
+        limits.replace_rate_headers(rules, response.headers_mut());
+    }
     Ok(response)
 }
 

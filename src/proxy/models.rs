@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{
     accounting::request_context::RequestContext,
+    admission::limits::RequestLimits,
     backend::OutgoingRequest,
     error::ApiError,
     headers::{BodyLength, keep_end_to_end},
@@ -21,7 +22,7 @@ use super::{
     routes::{Body, Endpoint, MODELS},
     state::Worker,
 };
-use crate::{model::Outcome, usage::Meter};
+use crate::{limits::UserRules, model::Outcome, usage::Meter};
 
 /// The longest list of models.
 const MAX_LIST_BYTES: usize = 16 * 1024 * 1024;
@@ -40,8 +41,28 @@ struct WithId<'a> {
     id: Cow<'a, str>,
 }
 
+/// Checks the models that a request names before its body is read.
+///
+/// # Errors
+/// 404 for a model that its user may not use.
+pub fn check_before_body(
+    limits: &RequestLimits,
+    rules: &UserRules,
+    endpoint: Endpoint,
+    request: &HttpRequest,
+) -> Result<(), ApiError> {
+    let of_path = model_of_path(endpoint, request.uri().path());
+    let models = of_path
+        .into_iter()
+        .chain(models_of_query(endpoint, request));
+    for model in models {
+        limits.check_model(rules, &model)?;
+    }
+    Ok(())
+}
+
 /// Returns the model that a path identifies; `None` for all paths but that of one model.
-pub fn model_of_path(endpoint: Endpoint, path: &str) -> Option<String> {
+fn model_of_path(endpoint: Endpoint, path: &str) -> Option<String> {
     let prefix = endpoint.path.strip_suffix('*')?;
     let id = path
         .strip_prefix(prefix)
@@ -51,7 +72,7 @@ pub fn model_of_path(endpoint: Endpoint, path: &str) -> Option<String> {
 }
 
 /// Returns the models that the query of a request to a backend of the operator's own names.
-pub fn models_of_query(endpoint: Endpoint, request: &HttpRequest) -> Vec<String> {
+fn models_of_query(endpoint: Endpoint, request: &HttpRequest) -> Vec<String> {
     if endpoint.body != Body::Any {
         return Vec::new();
     }

@@ -127,7 +127,7 @@ impl Line {
     fn new(peer: Peer, caller: Option<&Caller>, method: &Method, path: &str) -> Self {
         let mut line = Self(String::with_capacity(USUAL_LINE_BYTES));
         line.text("peer=");
-        line.shown(peer);
+        line.peer(peer);
         if let Some(caller) = caller {
             line.quoted(" user=", &caller.username);
         }
@@ -164,9 +164,21 @@ impl Line {
     /// backend's if there is one.
     fn ids(&mut self, id: RequestId, backend_id: Option<&str>) {
         self.text(" request_id=");
-        self.shown(id);
+        // All digits are ASCII.
+        self.text(std::str::from_utf8(&id.text()).unwrap_or_default());
         if let Some(backend_id) = backend_id {
             self.quoted(" backend_request_id=", backend_id);
+        }
+    }
+
+    /// Writes the address of a peer. The numbers of IPv4 are written by hand: the standard library
+    /// writes them into a buffer first, to be able to pad them.
+    fn peer(&mut self, peer: Peer) {
+        let Some(IpAddr::V4(address)) = peer.0 else {
+            return self.shown(peer);
+        };
+        for (name, number) in ["", ".", ".", "."].into_iter().zip(address.octets()) {
+            self.number(name, number);
         }
     }
 
@@ -219,6 +231,16 @@ impl fmt::Display for Peer {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_peer_is_written_as_it_is_shown() {
+        for address in ["127.0.0.1", "10.0.200.255", "2001:db8::1"] {
+            let peer = Peer(address.parse().ok());
+            let mut line = Line(String::new());
+            line.peer(peer);
+            assert_eq!(line.0, address);
+        }
+    }
 
     proptest! {
         #[test]

@@ -7,7 +7,7 @@
 //! its tokens, never the text.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     rc::Rc,
     sync::{
         Arc,
@@ -66,7 +66,8 @@ pub struct Facts {
 struct Running {
     facts: Facts,
     note: Arc<Note>,
-    numbers: Arc<Numbers>,
+    /// Made when the request is noted or its text measured, which most end before.
+    numbers: OnceCell<Arc<Numbers>>,
     state: RefCell<State>,
 }
 
@@ -123,7 +124,7 @@ impl RunningRequests {
         let running = Rc::new(Running {
             facts,
             note: Note::new(),
-            numbers: Arc::default(),
+            numbers: OnceCell::new(),
             state: RefCell::default(),
         });
         RunningPlace {
@@ -178,6 +179,10 @@ impl Running {
         now - self.facts.started >= NOTED_AFTER && since >= NOTED_EVERY
     }
 
+    fn numbers(&self) -> &Arc<Numbers> {
+        self.numbers.get_or_init(Arc::default)
+    }
+
     /// Makes the note of this moment. If it needs something measured, the estimator writes it once
     /// more when that is done.
     fn note(&self, now: Instant, estimator: &Estimator) -> Entry {
@@ -218,7 +223,7 @@ impl Running {
         };
         let unfinished = Unfinished {
             request,
-            numbers: Arc::clone(&self.numbers),
+            numbers: Arc::clone(self.numbers()),
             before,
             seen,
         };
@@ -233,7 +238,7 @@ impl Running {
         if is_first {
             let bytes: usize = body.iter().map(Bytes::len).sum();
             let tokens = u64::try_from(bytes / 4).unwrap_or(u64::MAX);
-            self.numbers.input_tokens.store(tokens, Ordering::Relaxed);
+            self.numbers().input_tokens.store(tokens, Ordering::Relaxed);
         }
         // The thread may have much to do, and the first note of all waits for the tokenizer's tables.
         let unmeasured = unfinished.finish(false);
@@ -322,7 +327,7 @@ impl RunningPlace {
             state.sample = Some(sample);
             state.sample_at = age * 2;
         }
-        let numbers = &self.running.numbers;
+        let numbers = self.running.numbers();
         progress.tokens(numbers.tokens_per_mebibyte.load(Ordering::Relaxed))
     }
 

@@ -3,7 +3,6 @@
 //! when users change.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc, LazyLock, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -13,6 +12,7 @@ use std::{
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use arc_swap::ArcSwap;
+use rustc_hash::FxHashMap;
 
 use crate::proxy::{error::ApiError, headers::KEY_PROTOCOL};
 use crate::{
@@ -45,10 +45,11 @@ struct LastUse {
 /// The start of the clock of [`LastUse`].
 static CLOCK_START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// All keys by their hash.
+/// All keys by their hash, which is SHA-256: nobody chooses what it is, so that the map need not hash
+/// it with care.
 #[derive(Default)]
 pub struct KeyTable {
-    callers: ArcSwap<HashMap<KeyHash, Arc<Caller>>>,
+    callers: ArcSwap<FxHashMap<KeyHash, Arc<Caller>>>,
     /// Held while keys are read and swapped in, so that an older reading never replaces a newer
     /// one.
     refreshing: Mutex<()>,

@@ -55,7 +55,10 @@ pub struct PriceDesk {
 #[derive(Default)]
 struct DeskState {
     book: Option<Arc<PriceBook>>,
-    known: HashMap<String, KnownModel>,
+    known: HashMap<Arc<str>, Arc<KnownModel>>,
+    /// The model that was asked for last, and so probably is the next: comparing a name is cheaper
+    /// than hashing it.
+    last: Option<(Arc<str>, Arc<KnownModel>)>,
     /// Unix times in milliseconds between which no price begins to hold.
     valid_ms: (i64, i64),
 }
@@ -135,16 +138,25 @@ impl DeskState {
         let at_ms = now_ms();
         if !(self.valid_ms.0..self.valid_ms.1).contains(&at_ms) {
             self.known.clear();
+            self.last = None;
             self.valid_ms = book.valid_ms(at_ms);
         }
-        if !self.known.contains_key(name) {
-            if self.known.len() >= MAX_MODELS {
-                self.known.clear();
-            }
-            self.known
-                .insert(name.to_owned(), KnownModel::find(book, name, at_ms));
+        let is_last = |(last, _): &(Arc<str>, _)| **last == *name;
+        if !self.last.as_ref().is_some_and(is_last) {
+            let found = if let Some((name, model)) = self.known.get_key_value(name) {
+                (Arc::clone(name), Arc::clone(model))
+            } else {
+                if self.known.len() >= MAX_MODELS {
+                    self.known.clear();
+                }
+                let model = Arc::new(KnownModel::find(book, name, at_ms));
+                let name: Arc<str> = name.into();
+                self.known.insert(Arc::clone(&name), Arc::clone(&model));
+                (name, model)
+            };
+            self.last = Some(found);
         }
-        self.known.get(name)
+        self.last.as_ref().map(|(_, model)| &**model)
     }
 }
 

@@ -7,6 +7,7 @@ use actix_web::http::{
     StatusCode,
     header::{HeaderMap, HeaderName, HeaderValue},
 };
+use bytes::Bytes;
 use serde_json::json;
 
 use super::demand::PriceDesk;
@@ -194,47 +195,57 @@ impl RequestLimits {
             Reason::Concurrent => error.with_exact_wait_ms(CONCURRENT_RETRY_MS),
             Reason::LargerThanBucket => error.never_retry(),
         };
-        for (name, value) in self.rate_headers(rules) {
+        let mut headers = Vec::new();
+        self.each_rate_header(rules, |name, value| headers.push((name, value)));
+        for (name, value) in headers {
             error = error.with_header(name, value);
         }
         error.with_limit(refusal.source.kind.name(), self.details_of(refusal))
     }
 
-    /// Returns the headers by which a user learns what is left of rates.
-    #[must_use]
-    pub fn rate_headers(&self, rules: &UserRules) -> Vec<(HeaderName, HeaderValue)> {
+    /// Gives the headers by which a user learns what is left of rates to `take`.
+    fn each_rate_header(&self, rules: &UserRules, mut take: impl FnMut(HeaderName, HeaderValue)) {
         if self.hides_numbers {
-            return Vec::new();
+            return;
         }
         let at = self.shared.moment(now_ms());
-        let states = self.shared.with(|limiter| {
-            [BudgetUnit::Requests, BudgetUnit::Tokens]
-                .map(|unit| limiter.rate_state(rules, unit, at))
-        });
-        let mut headers = Vec::with_capacity(RATE_HEADERS.as_flattened().len());
-        for (state, names) in states.into_iter().zip(&RATE_HEADERS) {
+        let states = self.shared.with(|limiter| limiter.rate_states(rules, at));
+        // All values share one buffer, which is cheaper than one for each.
+        let mut text = String::with_capacity(RATE_VALUES_BYTES);
+        let mut ends = [[0; 3]; 2];
+        for (state, ends) in states.into_iter().zip(&mut ends) {
             let Some(RateState {
                 limit,
                 remaining,
                 reset_ms,
             }) = state
             else {
+                // Empty values are left out below.
+                *ends = [text.len(); 3];
                 continue;
             };
-            let [of_limit, of_rest, of_reset] = names;
-            headers.push((HeaderName::from_static(of_limit), limit.into()));
-            headers.push((HeaderName::from_static(of_rest), remaining.into()));
-            if let Ok(reset) = HeaderValue::from_str(&span_text(reset_ms)) {
-                headers.push((HeaderName::from_static(of_reset), reset));
-            }
+            push_number(&mut text, limit);
+            ends[0] = text.len();
+            push_number(&mut text, remaining);
+            ends[1] = text.len();
+            push_span(&mut text, reset_ms);
+            ends[2] = text.len();
         }
-        headers
+        let text = Bytes::from(text);
+        let mut start = 0;
+        let names = RATE_HEADERS.as_flattened();
+        for (name, &end) in names.iter().zip(ends.as_flattened()) {
+            if end > start
+                && let Ok(value) = HeaderValue::from_maybe_shared(text.slice(start..end))
+            {
+                take(name.clone(), value);
+            }
+            start = end;
+        }
     }
 
     /// Puts the user's own figures in the place of the backend's, which are those of the shared key.
     pub fn replace_rate_headers(&self, rules: &UserRules, headers: &mut HeaderMap) {
-        let rates = self.rate_headers(rules);
-        headers.reserve(rates.len());
         let of_backend: Vec<HeaderName> = headers
             .keys()
             .filter(|name| name.as_str().starts_with("x-ratelimit-"))
@@ -249,9 +260,8 @@ impl RequestLimits {
                 }
             }
         }
-        for (name, value) in rates {
-            headers.insert(name, value);
-        }
+        // None of them is there any more, and `append` takes half of what `insert` takes.
+        self.each_rate_header(rules, |name, value| headers.append(name, value));
     }
 
     fn message_of(&self, refusal: &Refusal) -> String {
@@ -342,18 +352,21 @@ impl RequestLimits {
 }
 
 /// The names of the headers of both units, in OpenAI's spelling.
-static RATE_HEADERS: [[&str; 3]; 2] = [
+static RATE_HEADERS: [[HeaderName; 3]; 2] = [
     [
-        "x-ratelimit-limit-requests",
-        "x-ratelimit-remaining-requests",
-        "x-ratelimit-reset-requests",
+        HeaderName::from_static("x-ratelimit-limit-requests"),
+        HeaderName::from_static("x-ratelimit-remaining-requests"),
+        HeaderName::from_static("x-ratelimit-reset-requests"),
     ],
     [
-        "x-ratelimit-limit-tokens",
-        "x-ratelimit-remaining-tokens",
-        "x-ratelimit-reset-tokens",
+        HeaderName::from_static("x-ratelimit-limit-tokens"),
+        HeaderName::from_static("x-ratelimit-remaining-tokens"),
+        HeaderName::from_static("x-ratelimit-reset-tokens"),
     ],
 ];
+
+/// Room for six values of usual length.
+const RATE_VALUES_BYTES: usize = 96;
 
 /// The figures of a refusal, with their units.
 struct Figures<'r>(&'r Refusal);
@@ -479,26 +492,47 @@ pub fn left_of(check: &BudgetCheck) -> i64 {
     left.saturating_sub(check.reserved).max(0)
 }
 
-/// Writes a span of time in OpenAI's form: `20ms`, `1.5s`, `6m0s`, `1h0m5s`.
+/// Returns a span of time in OpenAI's form.
 fn span_text(ms: u64) -> String {
+    let mut text = String::new();
+    push_span(&mut text, ms);
+    text
+}
+
+/// Writes a span of time in OpenAI's form: `20ms`, `1.5s`, `6m0s`, `1h0m5s`. It is put together by
+/// hand, because two are in each answer to a user with rates.
+fn push_span(text: &mut String, ms: u64) {
     let seconds = ms / 1_000;
-    match ms {
-        0..1_000 => format!("{ms}ms"),
-        1_000..60_000 => {
-            let fraction = format!("{:03}", ms % 1_000);
-            match fraction.trim_end_matches('0') {
-                "" => format!("{seconds}s"),
-                fraction => format!("{seconds}.{fraction}s"),
-            }
-        }
-        60_000..3_600_000 => format!("{}m{}s", seconds / 60, seconds % 60),
-        _ => format!(
-            "{}h{}m{}s",
-            seconds / 3_600,
-            seconds / 60 % 60,
-            seconds % 60
-        ),
+    if ms < 1_000 {
+        push_number(text, ms);
+        text.push_str("ms");
+        return;
     }
+    if ms < 60_000 {
+        push_number(text, seconds);
+        let fraction = ms % 1_000;
+        if fraction > 0 {
+            // Its first digit is that of a larger number, so that zeros before it are kept.
+            let mut digits = itoa::Buffer::new();
+            let digits = digits.format(1_000 + fraction).trim_end_matches('0');
+            text.push('.');
+            text.push_str(&digits[1..]);
+        }
+        text.push('s');
+        return;
+    }
+    if ms >= 3_600_000 {
+        push_number(text, seconds / 3_600);
+        text.push('h');
+    }
+    push_number(text, seconds / 60 % 60);
+    text.push('m');
+    push_number(text, seconds % 60);
+    text.push('s');
+}
+
+fn push_number(text: &mut String, number: impl itoa::Integer) {
+    text.push_str(itoa::Buffer::new().format(number));
 }
 
 #[cfg(test)]
@@ -510,7 +544,10 @@ mod tests {
         for (ms, text) in [
             (0, "0ms"),
             (20, "20ms"),
+            (999, "999ms"),
             (1_500, "1.5s"),
+            (2_030, "2.03s"),
+            (10_005, "10.005s"),
             (59_000, "59s"),
             (360_000, "6m0s"),
             (3_605_000, "1h0m5s"),

@@ -46,21 +46,23 @@ impl BodyParts {
     /// Returns the body with other bytes in place of a range. None of the rest is copied.
     #[must_use]
     pub fn replaced(&self, range: &Range<usize>, bytes: Bytes) -> Self {
-        let mut parts = self.slice(0..range.start);
+        // One part is cut in two, and another comes between.
+        let mut parts = SmallVec::with_capacity(self.0.len() + 2);
+        parts.extend(self.slice(0..range.start));
         parts.push(bytes);
         parts.extend(self.slice(range.end..usize::MAX));
         Self(parts)
     }
 
-    fn slice(&self, range: Range<usize>) -> SmallVec<[Bytes; 1]> {
+    fn slice(&self, range: Range<usize>) -> impl Iterator<Item = Bytes> {
         let mut before = 0;
-        let parts = self.0.iter().map(|part| {
+        let parts = self.0.iter().map(move |part| {
             let within = |place: usize| place.saturating_sub(before).min(part.len());
             let slice = part.slice(within(range.start)..within(range.end));
             before += part.len();
             slice
         });
-        parts.filter(|part| !part.is_empty()).collect()
+        parts.filter(|part| !part.is_empty())
     }
 
     /// Returns the body in one piece, which is a copy if it has several parts.

@@ -40,6 +40,8 @@ pub struct BodyInfo {
     /// The client itself sends the member that the edit is about.
     pub sends_stream_options: bool,
     pub output: AskedOutput,
+    /// The edit that writes a limit of output into the body; `None` if none was asked for.
+    pub cap: Option<Splice>,
     /// Further models that the backend may take instead, as gateways know them: `models` and
     /// `fallbacks`. An entry without a readable name is empty.
     pub further_models: Vec<String>,
@@ -143,6 +145,18 @@ pub struct StorageOptions {
 /// # Errors
 /// 400 if the body is no JSON object.
 pub fn inspect(body: &Excerpt<'_>) -> Result<BodyInfo, ApiError> {
+    inspect_for_cap(body, |_| None)
+}
+
+/// Looks into a body as [`inspect`] does. `cap_of` is told what the body says of its output, and
+/// returns the limit of output to write into it, with the name that its endpoint has for it.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn inspect_for_cap(
+    body: &Excerpt<'_>,
+    cap_of: impl FnOnce(&AskedOutput) -> Option<(&'static str, i64)>,
+) -> Result<BodyInfo, ApiError> {
     let members = members_of(body.json()).map_err(|error| {
         // Only the whole body has the right column of the error.
         let whole = String::from_utf8_lossy(&body.whole()).into_owned();
@@ -159,6 +173,20 @@ pub fn inspect(body: &Excerpt<'_>) -> Result<BodyInfo, ApiError> {
     if model.starts_with(' ') && model.trim().is_empty() {
         model.clear();
     }
+    let output = AskedOutput {
+        max_tokens: NamedLimit::of(members.max_tokens),
+        max_completion_tokens: NamedLimit::of(members.max_completion_tokens),
+        max_output_tokens: NamedLimit::of(members.max_output_tokens),
+        choices: choices_of(&members),
+    };
+    let cap = cap_of(&output).and_then(|(name, cap)| {
+        let value = match name {
+            "max_tokens" => members.max_tokens,
+            "max_completion_tokens" => members.max_completion_tokens,
+            _ => members.max_output_tokens,
+        };
+        output_splice(body.json().as_bytes(), name, value, cap)
+    });
     Ok(BodyInfo {
         model,
         stream,
@@ -174,12 +202,8 @@ pub fn inspect(body: &Excerpt<'_>) -> Result<BodyInfo, ApiError> {
         overrides_request: members.overrides_request,
         splice: splice.map(|splice| splice.in_whole(body)),
         sends_stream_options: members.stream_options.folded.is_some(),
-        output: AskedOutput {
-            max_tokens: NamedLimit::of(members.max_tokens),
-            max_completion_tokens: NamedLimit::of(members.max_completion_tokens),
-            max_output_tokens: NamedLimit::of(members.max_output_tokens),
-            choices: choices_of(&members),
-        },
+        output,
+        cap: cap.map(|splice| splice.in_whole(body)),
         further_models: members.further_models,
     })
 }
@@ -215,20 +239,6 @@ fn not_an_object(error: &serde_json::Error) -> ApiError {
         )
     };
     ApiError::invalid_request(StatusCode::BAD_REQUEST, None, message)
-}
-
-/// Finds the edit that makes a body name a limit of output, under the name that its endpoint has for
-/// it.
-#[must_use]
-pub fn limit_output(body: &Excerpt<'_>, name: &str, limit: i64) -> Option<Splice> {
-    let members = members_of(body.json()).ok()?;
-    let value = match name {
-        "max_tokens" => members.max_tokens,
-        "max_completion_tokens" => members.max_completion_tokens,
-        _ => members.max_output_tokens,
-    };
-    let splice = output_splice(body.json().as_bytes(), name, value, limit)?;
-    Some(splice.in_whole(body))
 }
 
 /// Returns how many answers a request asks for.

@@ -18,7 +18,7 @@ pub mod usage_option;
 
 pub use asked::{AskedUsage, LimitEdits};
 pub use info::{
-    AskedOutput, BodyInfo, StorageOptions, TokenLimit, clean_text, inspect, limit_output,
+    AskedOutput, BodyInfo, StorageOptions, TokenLimit, clean_text, inspect, inspect_for_cap,
     not_utf_8, whole_number,
 };
 pub use member::is_true;

@@ -4,7 +4,7 @@
 use actix_web::web;
 
 use super::{
-    StorageOptions,
+    AskedOutput, StorageOptions,
     asked::{AskedUsage, LimitEdits, OutputLimit, asked_usage},
     references::{self, Reference, Taken},
     usage_option::UsageOptionRefusals,
@@ -157,7 +157,12 @@ fn prepare(
     // This comes first: a lenient backend may guess another encoding and read what is not seen
     // here.
     let excerpt = Excerpt::of(body.slices()).map_err(|_| request::not_utf_8())?;
-    let look = match request::inspect(&excerpt) {
+    let cap_of = |output: &AskedOutput| {
+        let is_missing = OutputLimit::of(endpoint, output).is_some_and(|limit| limit.is_missing());
+        let name = endpoint.own_output_limit().filter(|_| is_missing)?;
+        Some((name, edits.output_cap?))
+    };
+    let look = match request::inspect_for_cap(&excerpt, cap_of) {
         Ok(look) => look,
         // A backend of the operator's own may take any JSON.
         Err(_) if endpoint.body == routes::Body::Any => return Ok(prepared),
@@ -180,11 +185,7 @@ fn prepare(
     let output_limit = OutputLimit::of(endpoint, &look.output);
     prepared.output_limit = output_limit;
     prepared.asked = asked_usage(&excerpt, look.output.choices, output_limit, edits);
-    let is_missing = output_limit.is_some_and(|limit| limit.is_missing());
-    let cap = match (edits.output_cap, endpoint.own_output_limit()) {
-        (Some(cap), Some(name)) if is_missing => request::limit_output(&excerpt, name, cap),
-        _ => None,
-    };
+    let cap = look.cap;
     if let Some(splice) = look.splice
         && endpoint.body == routes::Body::JsonAskingUsage
         && stream_usage == StreamUsage::Ask

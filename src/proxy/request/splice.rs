@@ -17,18 +17,14 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Splice {
     range: Range<usize>,
-    text: Cow<'static, str>,
+    text: Bytes,
 }
 
 impl Splice {
     /// Returns the edited body. Nothing of the body is copied.
     #[must_use]
     pub fn apply(&self, body: &BodyParts) -> BodyParts {
-        let text = match &self.text {
-            Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
-            Cow::Owned(text) => Bytes::from(text.clone()),
-        };
-        body.replaced(&self.range, text)
+        body.replaced(&self.range, self.text.clone())
     }
 
     /// Makes both edits, at places of the body as it came. The one that is further behind is made
@@ -64,14 +60,14 @@ pub fn splice_of(body: &[u8], stream_options: Member<'_>) -> Option<Splice> {
         let after_brace = body.iter().position(|byte| *byte == b'{')? + 1;
         return Some(Splice {
             range: after_brace..after_brace,
-            text: Cow::Borrowed(r#""stream_options":{"include_usage":true},"#),
+            text: Bytes::from_static(br#""stream_options":{"include_usage":true},"#),
         });
     };
     let span = span_in(body, options);
     match options.get().as_bytes().first() {
         Some(b'n') => Some(Splice {
             range: span,
-            text: Cow::Borrowed(r#"{"include_usage":true}"#),
+            text: Bytes::from_static(br#"{"include_usage":true}"#),
         }),
         Some(b'{') => splice_into_options(body, options, span),
         // The backend will refuse options that are no object.
@@ -84,7 +80,7 @@ pub fn output_splice(body: &[u8], name: &str, value: Member<'_>, limit: i64) -> 
     if let Some(null) = value.exact.filter(|_| !value.is_odd) {
         return Some(Splice {
             range: span_in(body, null),
-            text: Cow::Owned(limit.to_string()),
+            text: Bytes::from(limit.to_string()),
         });
     }
     if value.folded.is_some() {
@@ -92,15 +88,17 @@ pub fn output_splice(body: &[u8], name: &str, value: Member<'_>, limit: i64) -> 
         let brace = body.iter().rposition(|byte| *byte == b'}')?;
         return Some(Splice {
             range: brace..brace,
-            text: Cow::Owned(format!(r#","{name}":{limit}"#)),
+            text: Bytes::from(format!(r#","{name}":{limit}"#)),
         });
     }
     let after_brace = body.iter().position(|byte| *byte == b'{')? + 1;
     let is_empty = body[after_brace..].trim_ascii_start().starts_with(b"}");
     let comma = if is_empty { "" } else { "," };
+    // Each request of a user with such a limit comes here, unless it names one.
+    let text = ["\"", name, "\":", itoa::Buffer::new().format(limit), comma].concat();
     Some(Splice {
         range: after_brace..after_brace,
-        text: Cow::Owned(format!(r#""{name}":{limit}{comma}"#)),
+        text: Bytes::from(text),
     })
 }
 
@@ -110,7 +108,7 @@ fn splice_at_end(body: &[u8]) -> Option<Splice> {
     let brace = body.iter().rposition(|byte| *byte == b'}')?;
     Some(Splice {
         range: brace..brace,
-        text: Cow::Borrowed(r#","stream_options":{"include_usage":true}"#),
+        text: Bytes::from_static(br#","stream_options":{"include_usage":true}"#),
     })
 }
 
@@ -131,24 +129,24 @@ fn splice_into_options(body: &[u8], options: &RawValue, span: Range<usize>) -> O
         let brace = span.end - 1;
         return Some(Splice {
             range: brace..brace,
-            text: Cow::Borrowed(r#","include_usage":true"#),
+            text: Bytes::from_static(br#","include_usage":true"#),
         });
     }
     match (include_usage.exact, has_members) {
         (Some(value), _) => Some(Splice {
             range: span_in(body, value),
-            text: Cow::Borrowed("true"),
+            text: Bytes::from_static(b"true"),
         }),
         (None, has_members) => {
             let after_brace = span.start + 1;
-            let text = if has_members {
-                r#""include_usage":true,"#
+            let text: &[u8] = if has_members {
+                br#""include_usage":true,"#
             } else {
-                r#""include_usage":true"#
+                br#""include_usage":true"#
             };
             Some(Splice {
                 range: after_brace..after_brace,
-                text: Cow::Borrowed(text),
+                text: Bytes::from_static(text),
             })
         }
     }

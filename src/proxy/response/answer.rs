@@ -27,7 +27,7 @@ use crate::proxy::{
     accounting::exchange::Exchange,
     backend::{Body, BodyError, Response},
     body::BytesCollector,
-    error::{ANTHROPIC_REQUEST_ID, ApiError, REQUEST_ID},
+    error::{ANTHROPIC_REQUEST_ID, ApiError, REQUEST_ID, shortened},
     headers::keep_end_to_end,
     request::{
         media_type::{essence_of, is_json},
@@ -39,6 +39,8 @@ use crate::{
     usage::{Encoding, Meter, UsageOnlyEvents},
 };
 
+/// Length of what is kept of a backend's id of a request.
+const MAX_REQUEST_ID_CHARS: usize = 200;
 /// An answer up to this length is read to its end before it is passed on. One write for head and
 /// body was measured to be 9 µs cheaper.
 const MAX_COLLECTED_BYTES: usize = 1024 * 1024;
@@ -69,7 +71,7 @@ pub async fn answer(
         .get(&REQUEST_ID)
         .or_else(|| headers.get(&ANTHROPIC_REQUEST_ID))
         .and_then(|id| id.to_str().ok())
-        .map(|id| id.chars().take(200).collect());
+        .map(|id| shortened(id, MAX_REQUEST_ID_CHARS).to_owned());
     let form = form_of(&headers, status, expected);
     let encoding = encoding_of(&headers);
     let policy = expected.usage_only_events;

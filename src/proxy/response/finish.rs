@@ -4,7 +4,7 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     body::{BodySize, MessageBody},
-    http::{ConnectionType, StatusCode, Version},
+    http::{ConnectionType, StatusCode, Version, header},
 };
 
 use crate::proxy::{
@@ -84,6 +84,19 @@ pub async fn refuse(
     response
 }
 
+/// Returns whether actix takes a request for one that offers another protocol. Its own function copies
+/// the header of each request.
+fn offers_upgrade(request: &HttpRequest) -> bool {
+    let options = request.headers().get(header::CONNECTION);
+    options
+        .and_then(|options| options.to_str().ok())
+        .is_some_and(|options| {
+            const OFFER: &[u8] = b"upgrade";
+            let mut parts = options.as_bytes().windows(OFFER.len());
+            parts.any(|part| part.eq_ignore_ascii_case(OFFER))
+        })
+}
+
 /// Frames an answer for the client's version of HTTP.
 ///
 /// A client of HTTP/1.0 does not know chunks: a body without a length ends with the connection,
@@ -93,7 +106,7 @@ pub async fn refuse(
 pub fn framed_for(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
     let is_old = request.version() < Version::HTTP_11;
     let ends_with_connection = is_old && response.body().size() == BodySize::Stream;
-    if ends_with_connection || request.head().upgrade() {
+    if ends_with_connection || offers_upgrade(request) {
         let head = response.head_mut();
         head.no_chunking(ends_with_connection);
         head.set_connection_type(ConnectionType::Close);
