@@ -13,8 +13,8 @@ use std::{
 use serde_json::json;
 
 use crate::harness::{
-    Backend, CHAT, Connection, Home, PATIENCE, PostgresDatabase, Proxy, Request, Turnstile, alone,
-    chat_completion, has_postgres, wait_until,
+    Backend, Bouncer, CHAT, Connection, Home, PATIENCE, PostgresDatabase, PostgresServer, Proxy,
+    Request, Turnstile, alone, chat_completion, has_postgres, has_program, wait_until,
 };
 
 /// Nodes that share a database.
@@ -28,7 +28,22 @@ struct Nodes {
 impl Nodes {
     fn start(backend: &Backend, count: usize) -> Self {
         let database = PostgresDatabase::new();
-        let home = || Home::new(backend).set("DATABASE_URL", &database.url());
+        let url = database.url();
+        Self::start_on(backend, count, database, &[("DATABASE_URL", &url)])
+    }
+
+    fn start_on(
+        backend: &Backend,
+        count: usize,
+        database: PostgresDatabase,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let home = || {
+            let settings = settings.iter();
+            settings.fold(Home::new(backend), |home, (name, value)| {
+                home.set(name, value)
+            })
+        };
         let desk = home();
         // The first node makes the tables.
         let nodes = (0..count).map(|_| home().serve()).collect();
@@ -55,11 +70,7 @@ impl Nodes {
     /// Returns the number of rows, the sum of their tokens, and the number of rows that stand for
     /// something that is booked already.
     fn booked(&self) -> (i64, i64, i64) {
-        let sql = "SELECT count(*), coalesce(sum(input_tokens + output_tokens), 0)::bigint, \
-             count(*) - count(DISTINCT backend_request_id) FROM usage_logs WHERE endpoint = '/v1/chat/completions' \
-             AND status = 200";
-        let row = self.database.connect().query_one(sql, &[]).unwrap();
-        (row.get(0), row.get(1), row.get(2))
+        booked(&mut self.database.connect())
     }
 
     /// Checks the sums of the ledger against its rows.
@@ -68,6 +79,16 @@ impl Nodes {
         let checked = self.desk.cli(&["db", "check"]);
         assert_eq!(checked.code, Some(0), "{checked:?}");
     }
+}
+
+/// Returns the number of rows of chats, the sum of their tokens, and the number of rows that stand for
+/// something that is booked already.
+fn booked(database: &mut postgres::Client) -> (i64, i64, i64) {
+    let sql = "SELECT count(*), coalesce(sum(input_tokens + output_tokens), 0)::bigint, \
+         count(*) - count(DISTINCT backend_request_id) FROM usage_logs WHERE endpoint = '/v1/chat/completions' \
+         AND status = 200";
+    let row = database.query_one(sql, &[]).unwrap();
+    (row.get(0), row.get(1), row.get(2))
 }
 
 /// Answers each chat with 100 tokens and an id of its own.
@@ -300,4 +321,154 @@ fn a_node_that_was_stopped_for_a_while_goes_on() {
     assert!(tokens <= 3_000, "{tokens}");
     assert_eq!((rows, repeated), (served, 0));
     nodes.assert_consistent();
+}
+
+/// Nodes on a server of their own, whose address is in the URL.
+fn on_own_server(backend: &Backend, url: &str) -> (Home, Vec<Proxy>) {
+    let home = || Home::new(backend).set("DATABASE_URL", url);
+    let desk = home();
+    (desk, (0..2).map(|_| home().serve()).collect())
+}
+
+#[test]
+fn a_database_server_that_is_killed_and_comes_back_loses_no_row() {
+    if !has_postgres() {
+        return;
+    }
+    let _alone = alone();
+    let backend = backend_of_hundred();
+    let mut server = PostgresServer::start();
+    let (desk, nodes) = on_own_server(&backend, &server.url("postgres"));
+    let key = desk.user("alice");
+    let crowd = Crowd::start(&nodes, &key, 6);
+    for _ in 0..2 {
+        thread::sleep(Duration::from_millis(700));
+        server.kill();
+        thread::sleep(Duration::from_millis(500));
+        server.launch();
+    }
+    thread::sleep(Duration::from_millis(1_500));
+    let served = crowd.end();
+    let (rows, tokens, repeated) = booked(&mut server.connect("postgres"));
+    eprintln!("{served} answers, {rows} rows");
+    assert!(served > 100, "{served}");
+    assert_eq!(repeated, 0);
+    assert!(rows >= served, "{rows} rows of {served} answers");
+    assert_eq!(tokens, rows * 100);
+    let checked = desk.cli(&["db", "check"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+}
+
+#[test]
+fn a_fail_over_to_a_synchronous_standby_loses_no_acknowledged_row() {
+    if !has_postgres() {
+        return;
+    }
+    let _alone = alone();
+    let backend = backend_of_hundred();
+    let mut primary = PostgresServer::start();
+    let standby = PostgresServer::standby_of(&primary);
+    let url = format!(
+        "postgres://llmproxy@127.0.0.1:{},127.0.0.1:{}/postgres?target_session_attrs=read-write",
+        primary.port, standby.port
+    );
+    let (desk, nodes) = on_own_server(&backend, &url);
+    let key = desk.user("alice");
+    let crowd = Crowd::start(&nodes, &key, 6);
+    thread::sleep(Duration::from_secs(1));
+    primary.kill();
+    standby.promote();
+    let promoted = Instant::now();
+    wait_until("rows are booked again", PATIENCE, || {
+        let recent = "SELECT count(*) FROM usage_logs WHERE started_at_ms > \
+             (SELECT max(started_at_ms) FROM usage_logs) - 100 AND started_at_ms > $1";
+        let since = i64::try_from(
+            std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap()
+                .as_millis(),
+        )
+        .unwrap()
+            - 500;
+        let found = standby.connect("postgres").query_one(recent, &[&since]);
+        found.is_ok_and(|row| row.get::<_, i64>(0) > 0)
+    });
+    eprintln!("booked again {:?} after the promotion", promoted.elapsed());
+    thread::sleep(Duration::from_secs(1));
+    let served = crowd.end();
+    let (rows, tokens, repeated) = booked(&mut standby.connect("postgres"));
+    eprintln!("{served} answers, {rows} rows");
+    assert!(served > 100, "{served}");
+    assert_eq!(repeated, 0);
+    assert!(rows >= served, "{rows} rows of {served} answers");
+    assert_eq!(tokens, rows * 100);
+    let checked = desk.cli(&["db", "check"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+}
+
+/// Each transaction may go to another connection, nothing is prepared, and nothing is announced.
+#[test]
+fn everything_works_through_pgbouncer_in_transaction_mode() {
+    if !has_postgres() || !has_program("pgbouncer") {
+        return;
+    }
+    let _alone = alone();
+    let backend = backend_of_hundred();
+    let bouncer = Bouncer::start();
+    let database = PostgresDatabase::new();
+    let url = bouncer.url(&database);
+    let settings = [("DATABASE_URL", &*url), ("DATABASE_NOTIFY", "false")];
+    let nodes = Nodes::start_on(&backend, 2, database, &settings);
+    let key = nodes.user("alice", &["--budget", "5000tokens/day"]);
+    let crowd = Crowd::start(&nodes.nodes, &key, 10);
+    wait_until(
+        "the budget is nearly used up",
+        Duration::from_secs(30),
+        || nodes.booked().1 >= 4_600,
+    );
+    thread::sleep(Duration::from_millis(500));
+    let served = crowd.end();
+    let (rows, tokens, repeated) = nodes.booked();
+    assert!((4_600..=5_000).contains(&tokens), "{tokens}");
+    assert_eq!((rows, repeated), (served, 0));
+    let changed = Instant::now();
+    assert_eq!(nodes.desk.cli(&["user", "forbid", "alice"]).code, Some(0));
+    for node in &nodes.nodes {
+        wait_until("the node knows it", PATIENCE, || {
+            node.chat(&key, &chat(70)).status == 403
+        });
+    }
+    eprintln!("forbidden everywhere after {:?}", changed.elapsed());
+    for command in [
+        &["costs"][..],
+        &["user", "list"],
+        &["limits"],
+        &["log"],
+        &["db", "size"],
+    ] {
+        let ran = nodes.desk.cli(command);
+        assert_eq!(ran.code, Some(0), "{command:?}: {ran:?}");
+    }
+    nodes.assert_consistent();
+}
+
+#[test]
+fn rates_are_those_of_all_nodes_together() {
+    if !has_postgres() {
+        return;
+    }
+    let _alone = alone();
+    let backend = backend_of_hundred();
+    let nodes = Nodes::start(&backend, 3);
+    let key = nodes.user("alice", &["--requests-per-minute", "30"]);
+    // Each node has seen the others by then.
+    thread::sleep(Duration::from_millis(2_500));
+    let mut served = 0;
+    for node in &nodes.nodes {
+        while node.chat(&key, &chat(70)).status == 200 {
+            served += 1;
+        }
+    }
+    // What flows in meanwhile, and what was used when the key was tried.
+    assert!((24..=33).contains(&served), "{served}");
 }

@@ -15,6 +15,7 @@ use crate::{
     model::{BudgetWindow, now_ms},
     store::{
         limit_usage,
+        running::ServerRun,
         sql::{Connection, SqlResult, in_transaction, params},
     },
 };
@@ -69,6 +70,7 @@ impl LeaseKeeper {
         connection: &Connection,
         budgets: &mut BudgetWatch,
         shared: &SharedLimits,
+        run: &ServerRun,
         asks: Vec<LeaseAsk>,
     ) -> SqlResult<()> {
         let mut by_user: HashMap<i64, Vec<LeaseAsk>> = HashMap::new();
@@ -77,6 +79,7 @@ impl LeaseKeeper {
         }
         let mut grown: HashMap<LeaseKey, Amounts> = HashMap::new();
         in_transaction(connection, || {
+            run.check(connection)?;
             // Nobody writes rows until this ends.
             budgets.catch_up_now(connection)?;
             let stored = limit_usage::reservations(connection).map_err(|error| match error {
@@ -162,6 +165,7 @@ impl LeaseKeeper {
         &mut self,
         connection: &Connection,
         shared: &SharedLimits,
+        run: &ServerRun,
     ) -> SqlResult<()> {
         let now = Instant::now();
         if now < self.next_give_back {
@@ -174,6 +178,7 @@ impl LeaseKeeper {
             return Ok(());
         }
         in_transaction(connection, || {
+            run.check(connection)?;
             for (key, granted) in &changed {
                 self.write(connection, key, *granted)?;
             }

@@ -360,11 +360,16 @@ impl Writer {
         let asks = std::mem::take(&mut self.shared.lock().lease_asks);
         let mut kept = Ok(());
         if !asks.is_empty() {
-            kept = self
-                .leases
-                .serve(&self.connection, &mut self.budgets, &shared, asks);
+            kept = self.leases.serve(
+                &self.connection,
+                &mut self.budgets,
+                &shared,
+                &self.run,
+                asks,
+            );
         }
-        let kept = kept.and_then(|()| self.leases.give_back(&self.connection, &shared));
+        let kept = kept.and_then(|()| self.leases.give_back(&self.connection, &shared, &self.run));
+        self.is_taken_for_dead |= matches!(kept, Err(SqlError::TakenForDead));
         if let Err(error) = kept {
             log::warn!("ledger: cannot write leases of budgets: {error}");
         }

@@ -23,7 +23,7 @@ pub use backend::{Backend, Seen, Wire};
 pub use client::{Answer, Connection, Request};
 pub use namespaces::{in_own_namespaces, shell};
 pub use payload::*;
-pub use postgres::{PostgresDatabase, has_postgres};
+pub use postgres::{Bouncer, PostgresDatabase, PostgresServer, has_postgres};
 pub use proxy::{BACKEND_KEY, Home, Proxy, Ran, Row};
 pub use screen::Screen;
 pub use sockets::{wait_until_proxy_let_go_of, wait_until_proxy_read_all_of};

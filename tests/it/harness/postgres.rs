@@ -15,7 +15,7 @@ use std::{
 
 use postgres::{Client, NoTls};
 
-use super::tools::skip;
+use super::{PATIENCE, tools::skip, wait_until};
 
 /// Makes the server, says when it listens, and removes it when its standard input ends, as it does
 /// when the tests have ended however they did. `$0` is the directory of the programs, `$1` that of
@@ -207,15 +207,8 @@ fn start() -> Server {
         .tempdir()
         .unwrap()
         .keep();
-    let free_port = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free_port.local_addr().unwrap().port();
-    drop(free_port);
-    // It refuses to run as root.
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| {
-        use std::os::unix::fs::MetadataExt;
-        own.uid() == 0
-    });
-    let mut command = if is_root {
+    let port = free_port();
+    let mut command = if is_root() {
         let owned = Command::new("chown").arg("postgres").arg(&dir).status();
         assert!(owned.unwrap().success());
         let mut command = Command::new("setpriv");
@@ -250,6 +243,240 @@ fn start() -> Server {
         port,
         _supervisor: supervisor,
     }
+}
+
+/// A server of one test, which may kill it.
+pub struct PostgresServer {
+    dir: PathBuf,
+    pub port: u16,
+    child: Option<Child>,
+}
+
+impl PostgresServer {
+    pub fn start() -> Self {
+        let server = Self::without_data();
+        server.run(
+            "initdb",
+            &[
+                "-D",
+                "data",
+                "-U",
+                "llmproxy",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--no-sync",
+            ],
+        );
+        server.launched()
+    }
+
+    /// Makes a standby of a server, to which each commit goes before it is acknowledged.
+    pub fn standby_of(primary: &Self) -> Self {
+        let server = Self::without_data();
+        let port = primary.port.to_string();
+        server.run(
+            "pg_basebackup",
+            &[
+                "-D",
+                "data",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port,
+                "-U",
+                "llmproxy",
+                "-R",
+                "-X",
+                "stream",
+                "-c",
+                "fast",
+            ],
+        );
+        let standby = server.launched();
+        let mut admin = primary.connect("postgres");
+        admin
+            .batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            .unwrap();
+        admin.batch_execute("SELECT pg_reload_conf()").unwrap();
+        standby
+    }
+
+    fn without_data() -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("llmproxy-pg-")
+            .tempdir()
+            .unwrap()
+            .keep();
+        if is_root() {
+            let owned = Command::new("chown").arg("postgres").arg(&dir).status();
+            assert!(owned.unwrap().success());
+        }
+        Self {
+            dir,
+            port: free_port(),
+            child: None,
+        }
+    }
+
+    fn launched(mut self) -> Self {
+        self.launch();
+        self
+    }
+
+    /// Starts the server, also again.
+    pub fn launch(&mut self) {
+        let port = self.port.to_string();
+        let dir = self.dir.display().to_string();
+        let mut command = as_postgres(&programs().unwrap().join("postgres"));
+        command
+            .args([
+                "-D",
+                "data",
+                "-p",
+                &port,
+                "-k",
+                &dir,
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                "fsync=off",
+            ])
+            .current_dir(&self.dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        self.child = Some(command.spawn().unwrap());
+        wait_until("the server answers", PATIENCE, || {
+            Client::connect(&self.url("postgres"), NoTls).is_ok()
+        });
+    }
+
+    /// Kills the server as `kill -9` does, with all its connections.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Makes a standby the server that takes writes.
+    pub fn promote(&self) {
+        self.run("pg_ctl", &["-D", "data", "-w", "promote"]);
+    }
+
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://llmproxy@127.0.0.1:{}/{database}", self.port)
+    }
+
+    pub fn connect(&self, database: &str) -> Client {
+        Client::connect(&self.url(database), NoTls).unwrap()
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let ran = as_postgres(&programs().unwrap().join(program))
+            .args(arguments)
+            .current_dir(&self.dir)
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{program}: {ran:?}");
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// PgBouncer in transaction mode in front of the suite's server.
+pub struct Bouncer {
+    dir: tempfile::TempDir,
+    pub port: u16,
+    child: Child,
+}
+
+impl Bouncer {
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (port, server) = (free_port(), server());
+        let config = format!(
+            "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             unix_socket_dir =\nauth_type = trust\nauth_file = users.txt\npool_mode = transaction\nmax_client_conn = 200\n\
+             default_pool_size = 5\n",
+            server.port
+        );
+        let path = dir.path().join("pgbouncer.ini");
+        std::fs::write(&path, config).unwrap();
+        std::fs::write(dir.path().join("users.txt"), "\"llmproxy\" \"\"\n").unwrap();
+        if is_root() {
+            let owned = Command::new("chown")
+                .arg("-R")
+                .arg("postgres")
+                .arg(dir.path())
+                .status();
+            assert!(owned.unwrap().success());
+        }
+        let child = as_postgres(std::path::Path::new("pgbouncer"))
+            .arg(&path)
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let bouncer = Self { dir, port, child };
+        wait_until("PgBouncer answers", PATIENCE, || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        bouncer
+    }
+
+    /// Returns the URL of a database that goes through PgBouncer.
+    pub fn url(&self, database: &PostgresDatabase) -> String {
+        assert!(self.dir.path().exists());
+        format!(
+            "postgres://llmproxy@127.0.0.1:{}/{}",
+            self.port, database.name
+        )
+    }
+}
+
+impl Drop for Bouncer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// Runs a program that refuses to run as root. It ends with the test.
+fn as_postgres(program: &std::path::Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args([
+            "--reuid=postgres",
+            "--regid=postgres",
+            "--clear-groups",
+            "--pdeathsig=KILL",
+        ])
+        .arg(program);
+    command
 }
 
 /// Returns the directory of the newest PostgreSQL on the machine.

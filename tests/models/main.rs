@@ -1,0 +1,3 @@
+//! Models of protocols, checked state by state.
+
+mod leases;
