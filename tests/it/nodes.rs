@@ -22,7 +22,7 @@ struct Nodes {
     database: PostgresDatabase,
     /// Commands run here.
     desk: Home,
-    nodes: Vec<Proxy>,
+    proxies: Vec<Proxy>,
 }
 
 impl Nodes {
@@ -46,11 +46,11 @@ impl Nodes {
         };
         let desk = home();
         // The first node makes the tables.
-        let nodes = (0..count).map(|_| home().serve()).collect();
+        let proxies = (0..count).map(|_| home().serve()).collect();
         Self {
             database,
             desk,
-            nodes,
+            proxies,
         }
     }
 
@@ -59,7 +59,7 @@ impl Nodes {
         let ran = self.desk.cli(&[&["user", "add", name], limits].concat());
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let key = ran.stdout.trim_end().to_owned();
-        for node in &self.nodes {
+        for node in &self.proxies {
             wait_until("each node knows the key", PATIENCE, || {
                 node.send(&Request::get("/v1/models").key(&key)).status != 401
             });
@@ -169,7 +169,7 @@ fn a_change_on_one_node_counts_on_all_within_250_ms() {
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let changed = Instant::now();
         let expected = if allowed { 200 } else { 403 };
-        for node in &nodes.nodes {
+        for node in &nodes.proxies {
             wait_until("the node knows it", PATIENCE, || {
                 node.chat(&key, &chat(70)).status == expected
             });
@@ -190,7 +190,7 @@ fn a_budget_is_not_overrun_by_crowds_on_three_nodes() {
     // A request reserves its 70 tokens of output and an estimate of its input, which is some 40, and uses
     // 100.
     let key = nodes.user("alice", &["--budget", "5000tokens/day"]);
-    let crowd = Crowd::start(&nodes.nodes, &key, 12);
+    let crowd = Crowd::start(&nodes.proxies, &key, 12);
     wait_until(
         "the budget is nearly used up",
         Duration::from_secs(30),
@@ -223,18 +223,18 @@ fn a_killed_node_gives_its_part_of_a_budget_back() {
     // Eight of them reserve nearly everything at the first node, which is killed.
     let body = chat(70);
     let request = Request::post(CHAT, &*body).key(&key);
-    let held: Vec<_> = (0..8).map(|_| nodes.nodes[0].start(&request)).collect();
+    let held: Vec<_> = (0..8).map(|_| nodes.proxies[0].start(&request)).collect();
     wait_until("eight are at the backend", PATIENCE, || {
         let requests = backend.requests();
         requests.iter().filter(|seen| seen.target() == CHAT).count() == 8
     });
-    let refused = nodes.nodes[1].send(&Request::post(CHAT, &*chat(300)).key(&key));
+    let refused = nodes.proxies[1].send(&Request::post(CHAT, &*chat(300)).key(&key));
     assert_eq!(refused.status, 429, "{refused:?}");
-    nodes.nodes[0].kill9();
+    nodes.proxies[0].kill9();
     drop(held);
     turnstile.allow(1_000);
     wait_until("the other node has it", PATIENCE, || {
-        nodes.nodes[1]
+        nodes.proxies[1]
             .send(&Request::post(CHAT, &*chat(300)).key(&key))
             .status
             == 200
@@ -251,7 +251,7 @@ fn connections_that_break_in_mid_commit_lose_and_repeat_no_row() {
     let backend = backend_of_hundred();
     let nodes = Nodes::start(&backend, 2);
     let key = nodes.user("alice", &[]);
-    let crowd = Crowd::start(&nodes.nodes, &key, 8);
+    let crowd = Crowd::start(&nodes.proxies, &key, 8);
     let mut admin = nodes.database.connect();
     let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
          WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -280,8 +280,8 @@ fn nodes_that_are_killed_under_load_book_each_complete_answer_once() {
     let backend = backend_of_hundred();
     let mut nodes = Nodes::start(&backend, 3);
     let key = nodes.user("alice", &[]);
-    let crowd = Crowd::start(&nodes.nodes, &key, 6);
-    let victim = nodes.nodes.pop().unwrap();
+    let crowd = Crowd::start(&nodes.proxies, &key, 6);
+    let victim = nodes.proxies.pop().unwrap();
     thread::sleep(Duration::from_millis(700));
     let mut victim = victim;
     victim.kill9();
@@ -304,11 +304,11 @@ fn a_node_that_was_stopped_for_a_while_goes_on() {
     let backend = backend_of_hundred();
     let nodes = Nodes::start(&backend, 2);
     let key = nodes.user("alice", &["--budget", "3000tokens/day"]);
-    let crowd = Crowd::start(&nodes.nodes, &key, 4);
+    let crowd = Crowd::start(&nodes.proxies, &key, 4);
     thread::sleep(Duration::from_millis(300));
-    nodes.nodes[0].signal("STOP");
+    nodes.proxies[0].signal("STOP");
     thread::sleep(Duration::from_secs(5));
-    nodes.nodes[0].signal("CONT");
+    nodes.proxies[0].signal("CONT");
     wait_until(
         "the budget is nearly used up",
         Duration::from_secs(30),
@@ -420,7 +420,7 @@ fn everything_works_through_pgbouncer_in_transaction_mode() {
     let settings = [("DATABASE_URL", &*url), ("DATABASE_NOTIFY", "false")];
     let nodes = Nodes::start_on(&backend, 2, database, &settings);
     let key = nodes.user("alice", &["--budget", "5000tokens/day"]);
-    let crowd = Crowd::start(&nodes.nodes, &key, 10);
+    let crowd = Crowd::start(&nodes.proxies, &key, 10);
     wait_until(
         "the budget is nearly used up",
         Duration::from_secs(30),
@@ -433,7 +433,7 @@ fn everything_works_through_pgbouncer_in_transaction_mode() {
     assert_eq!((rows, repeated), (served, 0));
     let changed = Instant::now();
     assert_eq!(nodes.desk.cli(&["user", "forbid", "alice"]).code, Some(0));
-    for node in &nodes.nodes {
+    for node in &nodes.proxies {
         wait_until("the node knows it", PATIENCE, || {
             node.chat(&key, &chat(70)).status == 403
         });
@@ -464,7 +464,7 @@ fn rates_are_those_of_all_nodes_together() {
     // Each node has seen the others by then.
     thread::sleep(Duration::from_millis(2_500));
     let mut served = 0;
-    for node in &nodes.nodes {
+    for node in &nodes.proxies {
         while node.chat(&key, &chat(70)).status == 200 {
             served += 1;
         }

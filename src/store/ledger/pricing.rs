@@ -95,6 +95,7 @@ impl Pricer {
     }
 
     /// Returns whether the price of a row's model is known, so that nothing is read or written for it.
+    #[cfg(feature = "postgres")]
     pub(super) fn knows(&self, row: &UsageRow) -> bool {
         let known = self.known.get(&row.model);
         (self.valid_ms.0..self.valid_ms.1).contains(&row.started_at_ms)

@@ -59,9 +59,9 @@ pub(in crate::store) struct InsertedRow<'a> {
     pub(in crate::store) cost: Cost,
 }
 
+#[cfg(feature = "postgres")]
 impl<'a> InsertedRow<'a> {
     /// Returns a row that was found in the ledger.
-    #[cfg(feature = "postgres")]
     pub(super) fn known(row: &'a UsageRow, known: KnownRow) -> Self {
         Self {
             id: known.id,

@@ -49,8 +49,7 @@ impl<'a> FromSql<'a> for Value<'a> {
             Type::INT4 => Self::Integer(i32::from_sql(of, raw)?.into()),
             Type::INT8 => Self::Integer(i64::from_sql(of, raw)?),
             Type::NUMERIC => Self::Integer(whole_number(raw)?),
-            Type::BYTEA => Self::Blob(raw),
-            Type::UUID => Self::Blob(raw),
+            Type::BYTEA | Type::UUID => Self::Blob(raw),
             _ => Self::Text(<&str>::from_sql(of, raw)?),
         })
     }

@@ -479,10 +479,6 @@ enum RowsHome<'s> {
 
 impl Rows<'_> {
     /// Returns the next row.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "a row borrows from the rows, so that this is no iterator"
-    )]
     pub(in crate::store) fn next(&mut self) -> Result<Option<Row<'_>>, SqlError> {
         match &mut self.home {
             #[cfg(feature = "sqlite")]
@@ -528,17 +524,17 @@ pub(in crate::store) enum Row<'r> {
 
 /// Where a column is: its place from 0 on, or its name.
 pub(in crate::store) trait ColumnIndex {
-    fn place(&self, row: &Row<'_>) -> Result<usize, SqlError>;
+    fn place(self, row: &Row<'_>) -> Result<usize, SqlError>;
 }
 
 impl ColumnIndex for usize {
-    fn place(&self, _: &Row<'_>) -> Result<usize, SqlError> {
-        Ok(*self)
+    fn place(self, _: &Row<'_>) -> Result<usize, SqlError> {
+        Ok(self)
     }
 }
 
 impl ColumnIndex for &str {
-    fn place(&self, row: &Row<'_>) -> Result<usize, SqlError> {
+    fn place(self, row: &Row<'_>) -> Result<usize, SqlError> {
         match row {
             #[cfg(feature = "sqlite")]
             Row::Sqlite(row) => Ok(row.as_ref().column_index(self)?),
@@ -546,8 +542,8 @@ impl ColumnIndex for &str {
             Row::Postgres(row) => {
                 let mut columns = row.columns().iter();
                 columns
-                    .position(|column| column.name() == *self)
-                    .ok_or_else(|| SqlError::UnknownName((*self).to_owned()))
+                    .position(|column| column.name() == self)
+                    .ok_or_else(|| SqlError::UnknownName(self.to_owned()))
             }
         }
     }

@@ -205,14 +205,14 @@ impl<T: FromValue> FromValue for Option<T> {
 }
 
 /// Parameters of a statement.
-pub trait Params {
+pub trait Params: Sized {
     /// Calls `work` with the values, and with their names if they have any.
-    fn with<R>(&self, work: impl FnOnce(&[Value<'_>], Option<&[&str]>) -> R) -> R;
+    fn with<R>(self, work: impl FnOnce(&[Value<'_>], Option<&[&str]>) -> R) -> R;
 }
 
 /// No parameters.
 impl Params for [&dyn ToValueRef; 0] {
-    fn with<R>(&self, work: impl FnOnce(&[Value<'_>], Option<&[&str]>) -> R) -> R {
+    fn with<R>(self, work: impl FnOnce(&[Value<'_>], Option<&[&str]>) -> R) -> R {
         work(&[], None)
     }
 }
@@ -231,7 +231,7 @@ impl<T: ToValue> ToValueRef for T {
 macro_rules! arrays {
     ($($count:literal),*) => {$(
         impl<T: ToValue> Params for [T; $count] {
-            fn with<R>(&self, work: impl FnOnce(&[Value<'_>], Option<&[&str]>) -> R) -> R {
+            fn with<R>(self, work: impl FnOnce(&[Value<'_>], Option<&[&str]>) -> R) -> R {
                 work(&self.each_ref().map(ToValue::to_value), None)
             }
         }
@@ -240,14 +240,14 @@ macro_rules! arrays {
 arrays!(1, 2, 3, 4);
 
 impl<A: ToValue, B: ToValue> Params for (A, B) {
-    fn with<R>(&self, work: impl FnOnce(&[Value<'_>], Option<&[&str]>) -> R) -> R {
+    fn with<R>(self, work: impl FnOnce(&[Value<'_>], Option<&[&str]>) -> R) -> R {
         work(&[self.0.to_value(), self.1.to_value()], None)
     }
 }
 
 /// Parameters that `params!` lists.
 impl Params for &[&dyn ToValueRef] {
-    fn with<R>(&self, work: impl FnOnce(&[Value<'_>], Option<&[&str]>) -> R) -> R {
+    fn with<R>(self, work: impl FnOnce(&[Value<'_>], Option<&[&str]>) -> R) -> R {
         let values: SmallVec<[Value<'_>; 16]> = self.iter().map(|value| value.value()).collect();
         work(&values, None)
     }
@@ -255,14 +255,14 @@ impl Params for &[&dyn ToValueRef] {
 
 /// Values as they are.
 impl Params for &[Value<'_>] {
-    fn with<R>(&self, work: impl FnOnce(&[Value<'_>], Option<&[&str]>) -> R) -> R {
+    fn with<R>(self, work: impl FnOnce(&[Value<'_>], Option<&[&str]>) -> R) -> R {
         work(self, None)
     }
 }
 
 /// Parameters that `named_params!` lists.
 impl Params for &[(&str, &dyn ToValueRef)] {
-    fn with<R>(&self, work: impl FnOnce(&[Value<'_>], Option<&[&str]>) -> R) -> R {
+    fn with<R>(self, work: impl FnOnce(&[Value<'_>], Option<&[&str]>) -> R) -> R {
         let names: SmallVec<[&str; 16]> = self.iter().map(|(name, _)| *name).collect();
         let values: SmallVec<[Value<'_>; 16]> =
             self.iter().map(|(_, value)| value.value()).collect();
