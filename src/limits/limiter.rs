@@ -84,7 +84,10 @@ pub struct WindowStart {
 pub struct BudgetCheck {
     pub limit: i64,
     pub used: i64,
+    /// Reserved by requests in flight and by stored objects.
     pub reserved: i64,
+    /// The part of stored objects, if several nodes read that from the database.
+    pub stored: i64,
     /// Unix time in milliseconds at which the window begins.
     pub start_ms: i64,
     /// Unix time in milliseconds; `None` for a total.
@@ -139,6 +142,9 @@ pub struct Limiter {
     leases: Option<Leases>,
     /// Number of nodes that share rates and concurrency, this one included.
     nodes: i64,
+    /// What stored objects may still use, where several nodes read that from the database: Unix times
+    /// in milliseconds that decide about windows, and amounts.
+    stored: FxHashMap<Owner, Vec<(i64, Amounts)>>,
 }
 
 /// What all owners have used in a window.
@@ -178,6 +184,7 @@ impl Limiter {
             counted: (0, 0),
             leases: None,
             nodes: 1,
+            stored: FxHashMap::default(),
         }
     }
 
@@ -378,12 +385,43 @@ impl Limiter {
             window: rule.window,
             start_ms: check.start_ms,
         };
-        leases.covers(&key, rule.unit, check.reserved, requested, clock_ms)
+        let reserved = check.reserved - check.stored;
+        leases.covers(&key, rule.unit, reserved, requested, clock_ms)
     }
 
     /// Makes budgets those of several nodes: from now on a lease is needed for each.
     pub fn share_budgets(&mut self) {
         self.leases.get_or_insert_default();
+    }
+
+    /// Takes what stored objects of users may still use: users, Unix times in milliseconds, amounts.
+    pub fn set_stored(&mut self, stored: impl IntoIterator<Item = (i64, i64, Amounts)>) {
+        self.stored.clear();
+        for (user_id, at_ms, amounts) in stored {
+            let group = self.group_of.get(&user_id).copied().map(Owner::Group);
+            for owner in std::iter::once(Owner::User(user_id)).chain(group) {
+                self.stored.entry(owner).or_default().push((at_ms, amounts));
+            }
+        }
+    }
+
+    fn stored_of(&self, rule: &BudgetRule, start_ms: i64) -> i64 {
+        let Some(stored) = self.stored.get(&rule.owner) else {
+            return 0;
+        };
+        let in_window = stored.iter().filter(|(at_ms, _)| *at_ms >= start_ms);
+        in_window.fold(0, |sum, (_, amounts)| {
+            sum.saturating_add(amounts.of(rule.unit))
+        })
+    }
+
+    /// Runs something as if this node had all leases that it needs: for what cannot wait for one, and asks
+    /// for it afterwards.
+    pub fn without_leases<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let leases = self.leases.take();
+        let done = work(self);
+        self.leases = leases;
+        done
     }
 
     /// Returns the leases of this node. `None` if no other node uses its budgets.
@@ -418,7 +456,8 @@ impl Limiter {
                 unit: rule.unit,
                 limit: check.limit,
                 used: check.used,
-                reserved: check.reserved.saturating_add(promised(&key).of(rule.unit)),
+                reserved: (check.reserved - check.stored)
+                    .saturating_add(promised(&key).of(rule.unit)),
                 requested: amounts.of(rule.unit),
                 others: others(&key).of(rule.unit),
             };
@@ -758,10 +797,12 @@ impl Limiter {
         } else {
             (open.start_ms, open.end_ms)
         };
+        let stored = self.stored_of(rule, start_ms);
         Some(BudgetCheck {
             limit: rule.limit_at(now_ms),
             used,
-            reserved,
+            reserved: reserved.saturating_add(stored),
+            stored,
             start_ms,
             resets_at_ms: (end_ms != i64::MAX).then_some(end_ms),
         })

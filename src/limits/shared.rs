@@ -94,6 +94,15 @@ impl SharedLimits {
         let grant = self
             .lock()
             .admit(rules, demand, self.moment(started_at_ms))?;
+        Ok(self.admitted(rules, grant, started_at_ms))
+    }
+
+    fn admitted(
+        self: &Arc<Self>,
+        rules: &Arc<UserRules>,
+        grant: Grant,
+        started_at_ms: i64,
+    ) -> Admitted {
         let presence = Presence {
             limits: Arc::clone(self),
             owners: grant.owners().iter().copied().collect(),
@@ -105,10 +114,47 @@ impl SharedLimits {
             started_at_ms,
             is_served: AtomicBool::new(false),
         });
-        Ok(Admitted {
+        Admitted {
             reservation,
             presence,
-        })
+        }
+    }
+
+    /// Admits a request as [`SharedLimits::admit`] does, at once: if a lease is missing, it is asked for
+    /// afterwards.
+    ///
+    /// # Errors
+    /// As [`Limiter::admit`].
+    pub fn admit_at_once(
+        self: &Arc<Self>,
+        rules: &Arc<UserRules>,
+        demand: &Demand,
+        started_at_ms: i64,
+    ) -> Result<Admitted, Box<Refusal>> {
+        match self.admit(rules, demand, started_at_ms) {
+            Err(refusal) if refusal.needs_lease => {
+                let at = self.moment(started_at_ms);
+                let grant = self
+                    .lock()
+                    .without_leases(|limiter| limiter.admit(rules, demand, at))?;
+                self.ask_later(rules, started_at_ms);
+                Ok(self.admitted(rules, grant, started_at_ms))
+            }
+            admitted => admitted,
+        }
+    }
+
+    /// Asks for the leases of what is reserved already.
+    fn ask_later(&self, rules: &Arc<UserRules>, at_ms: i64) {
+        if let Some(desk) = self.desk.get() {
+            let (reply, _) = oneshot::channel();
+            desk.ask(LeaseAsk {
+                rules: Arc::clone(rules),
+                amounts: Amounts::default(),
+                at_ms,
+                reply,
+            });
+        }
     }
 
     /// Makes budgets those of several nodes, whose leases are asked for at `desk`.
@@ -279,7 +325,17 @@ impl Reservation {
             return Ok(());
         };
         let at = self.limits.moment(self.started_at_ms);
-        self.limits.lock().raise(&self.rules, grant, more, at)
+        let mut limiter = self.limits.lock();
+        match limiter.raise(&self.rules, grant, more, at) {
+            // It cannot wait here.
+            Err(refusal) if refusal.needs_lease => {
+                limiter.without_leases(|limiter| limiter.raise(&self.rules, grant, more, at))?;
+                drop(limiter);
+                self.limits.ask_later(&self.rules, self.started_at_ms);
+                Ok(())
+            }
+            raised => raised,
+        }
     }
 
     /// Notes that the backend has answered with success.

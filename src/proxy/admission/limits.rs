@@ -129,7 +129,7 @@ impl RequestLimits {
         Ok(())
     }
 
-    /// Reserves the most that a request can use.
+    /// Reserves the most that a request can use, at once.
     ///
     /// # Errors
     /// 429 for a limit that it does not pass.
@@ -140,7 +140,7 @@ impl RequestLimits {
         started_at_ms: i64,
     ) -> Result<Admitted, ApiError> {
         self.shared
-            .admit(rules, demand, started_at_ms)
+            .admit_at_once(rules, demand, started_at_ms)
             .map_err(|refusal| self.refused(rules, &refusal))
     }
 

@@ -32,6 +32,8 @@ pub(super) struct BudgetWatch {
     held: HashMap<String, Arc<dyn RowHold>>,
     thresholds: Thresholds,
     alerts: AlertSink,
+    /// What stored objects have reserved may have changed in the database, where several nodes read it.
+    has_new_stored: bool,
 }
 
 impl BudgetWatch {
@@ -43,6 +45,7 @@ impl BudgetWatch {
             held: HashMap::new(),
             thresholds: Thresholds::default(),
             alerts,
+            has_new_stored: true,
         }
     }
 
@@ -149,6 +152,7 @@ impl BudgetWatch {
                             limiter.consume_leases(object.user_id, hold.started_at_ms, amounts);
                         });
                         hold.hold.settle(hold.tokens, false);
+                        self.has_new_stored = true;
                     } else if let Some(hold) = &object.hold {
                         self.held.insert(object.id.clone(), Arc::clone(&hold.hold));
                     }
@@ -175,6 +179,15 @@ impl BudgetWatch {
         connection: &Connection,
         changes: Changes,
     ) -> Result<(), StoreError> {
+        self.has_new_stored |= matches!(changes, Changes::Rows | Changes::Kept);
+        if std::mem::take(&mut self.has_new_stored)
+            && let Some(shared) = self.shared()
+        {
+            let stored = limit_usage::reservations(connection)?.into_iter();
+            let stored =
+                stored.map(|stored| (stored.user_id, stored.started_at_ms, stored.amounts));
+            shared.with(|limiter| limiter.set_stored(stored));
+        }
         match changes {
             // Rows of others may be before the newest own one.
             Changes::Unknown => Ok(()),

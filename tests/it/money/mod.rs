@@ -72,8 +72,8 @@ fn alice(proxy: &Proxy) -> (String, i64) {
 }
 
 fn wait_until_summed(home: &Home) {
-    let database = home.database();
     wait_until("all rows are summed", PATIENCE, || {
+        let database = home.database();
         let left =
             "SELECT coalesce((SELECT max(id) FROM usage_logs), 0) - last_id FROM usage_rollup";
         let left: i64 = database.query_row(left, [], |row| row.get(0)).unwrap();
