@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::{
     amounts::Amounts,
     bucket::Bucket,
-    leases::{LeaseKey, Leases, Room},
+    leases::Leases,
     refusal::{Reason, Refusal},
     rules::{BudgetRule, LimitTable, NumberRule, Owner, UserRules},
 };
@@ -352,194 +352,6 @@ impl Limiter {
             return Some(refusal);
         }
         self.refuse(refusal, rule.is_watched)
-    }
-
-    /// Takes the number of nodes that share rates and concurrency.
-    pub fn set_nodes(&mut self, nodes: usize) {
-        self.nodes = i64::try_from(nodes).unwrap_or(i64::MAX).max(1);
-    }
-
-    /// Returns this node's share of a number: never nothing, unless the number is.
-    fn share(&self, number: i64) -> i64 {
-        share_of(number, self.nodes)
-    }
-
-    /// Returns what is left for all nodes, if each has as much left as this one.
-    fn of_all(&self, remaining: i64, number: i64) -> i64 {
-        remaining.saturating_mul(self.nodes).min(number)
-    }
-
-    /// Returns whether this node may use so much of a budget: always, unless other nodes use it too.
-    fn has_lease(
-        &self,
-        rule: &BudgetRule,
-        check: &BudgetCheck,
-        requested: i64,
-        clock_ms: u64,
-    ) -> bool {
-        let Some(leases) = &self.leases else {
-            return true;
-        };
-        let key = LeaseKey {
-            owner: rule.owner,
-            window: rule.window,
-            start_ms: check.start_ms,
-        };
-        let reserved = check.reserved - check.stored;
-        leases.covers(&key, rule.unit, reserved, requested, clock_ms)
-    }
-
-    /// Makes budgets those of several nodes: from now on a lease is needed for each.
-    pub fn share_budgets(&mut self) {
-        self.leases.get_or_insert_default();
-    }
-
-    /// Takes what stored objects of users may still use: users, Unix times in milliseconds, amounts.
-    pub fn set_stored(&mut self, stored: impl IntoIterator<Item = (i64, i64, Amounts)>) {
-        self.stored.clear();
-        for (user_id, at_ms, amounts) in stored {
-            let group = self.group_of.get(&user_id).copied().map(Owner::Group);
-            for owner in std::iter::once(Owner::User(user_id)).chain(group) {
-                self.stored.entry(owner).or_default().push((at_ms, amounts));
-            }
-        }
-    }
-
-    fn stored_of(&self, rule: &BudgetRule, start_ms: i64) -> i64 {
-        let Some(stored) = self.stored.get(&rule.owner) else {
-            return 0;
-        };
-        let in_window = stored.iter().filter(|(at_ms, _)| *at_ms >= start_ms);
-        in_window.fold(0, |sum, (_, amounts)| {
-            sum.saturating_add(amounts.of(rule.unit))
-        })
-    }
-
-    /// Runs something as if this node had all leases that it needs: for what cannot wait for one, and asks
-    /// for it afterwards.
-    pub fn without_leases<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        let leases = self.leases.take();
-        let done = work(self);
-        self.leases = leases;
-        done
-    }
-
-    /// Returns the leases of this node. `None` if no other node uses its budgets.
-    pub fn leases(&mut self) -> Option<&mut Leases> {
-        self.leases.as_mut()
-    }
-
-    /// Returns the leases that a request needs, as large as they should be, or `None` if there is too
-    /// little room. What is used must be up to date. `others` are what other nodes and stored objects
-    /// may still use of a budget, and `promised` is what requests of the same moment will reserve.
-    #[must_use]
-    pub fn grown_leases(
-        &mut self,
-        rules: &UserRules,
-        amounts: Amounts,
-        at_ms: i64,
-        others: impl Fn(&LeaseKey) -> Amounts,
-        promised: impl Fn(&LeaseKey) -> Amounts,
-    ) -> Option<Vec<(LeaseKey, Amounts)>> {
-        self.roll(at_ms);
-        let mut rooms: FxHashMap<LeaseKey, SmallVec<[Room; 3]>> = FxHashMap::default();
-        for rule in rules.budgets.iter().filter(|rule| !rule.is_watched) {
-            let Some(check) = self.budget(rule, at_ms) else {
-                continue;
-            };
-            let key = LeaseKey {
-                owner: rule.owner,
-                window: rule.window,
-                start_ms: check.start_ms,
-            };
-            let room = Room {
-                unit: rule.unit,
-                limit: check.limit,
-                used: check.used,
-                reserved: (check.reserved - check.stored)
-                    .saturating_add(promised(&key).of(rule.unit)),
-                requested: amounts.of(rule.unit),
-                others: others(&key).of(rule.unit),
-            };
-            let known = rooms.entry(key).or_default();
-            // Of several budgets of a kind the smallest holds.
-            match known.iter_mut().find(|known| known.unit == room.unit) {
-                Some(known) if known.limit <= room.limit => {}
-                Some(known) => *known = room,
-                None => known.push(room),
-            }
-        }
-        let leases = self.leases.as_ref()?;
-        let grown = rooms.iter();
-        let mut grown = grown
-            .map(|(key, rooms)| Some((*key, leases.grown(key, rooms)?)))
-            .collect::<Option<Vec<_>>>()?;
-        grown.sort_by_key(|(key, _)| *key);
-        Some(grown)
-    }
-
-    /// Returns what the leases of a user's requests are of.
-    #[must_use]
-    pub fn lease_keys(&mut self, rules: &UserRules, at_ms: i64) -> Vec<LeaseKey> {
-        self.roll(at_ms);
-        let enforced = rules.budgets.iter().filter(|rule| !rule.is_watched);
-        let mut keys: Vec<LeaseKey> = enforced
-            .filter_map(|rule| {
-                let check = self.budget(rule, at_ms)?;
-                Some(LeaseKey {
-                    owner: rule.owner,
-                    window: rule.window,
-                    start_ms: check.start_ms,
-                })
-            })
-            .collect();
-        keys.sort_unstable();
-        keys.dedup();
-        keys
-    }
-
-    /// Returns the group of a user.
-    #[must_use]
-    pub fn group_of(&self, user_id: i64) -> Option<i64> {
-        self.group_of.get(&user_id).copied()
-    }
-
-    /// Gives back what this node does not need of its leases. Returns those that have to be written.
-    pub fn give_back_leases(&mut self, unix_ms: i64) -> Vec<(LeaseKey, Amounts)> {
-        self.roll(unix_ms);
-        let open = &self.open;
-        let reserved = |key: &LeaseKey| {
-            let same = open
-                .iter()
-                .find(|open| (open.window, open.start_ms) == (key.window, key.start_ms));
-            let tally = same.and_then(|open| open.tallies.get(&key.owner));
-            tally.map_or_else(Amounts::default, |tally| tally.reserved)
-        };
-        match &mut self.leases {
-            Some(leases) => leases.give_back(reserved),
-            None => Vec::new(),
-        }
-    }
-
-    /// Takes what this node has booked, or left to a stored object, from its leases.
-    pub fn consume_leases(&mut self, user_id: i64, started_at_ms: i64, amounts: Amounts) {
-        let Some(leases) = &mut self.leases else {
-            return;
-        };
-        let group = self.group_of.get(&user_id).copied().map(Owner::Group);
-        for open in &self.open {
-            if !(open.start_ms..open.end_ms).contains(&started_at_ms) {
-                continue;
-            }
-            for owner in std::iter::once(Owner::User(user_id)).chain(group) {
-                let key = LeaseKey {
-                    owner,
-                    window: open.window,
-                    start_ms: open.start_ms,
-                };
-                leases.consume(&key, amounts);
-            }
-        }
     }
 
     fn check_rate(&mut self, rule: &NumberRule, amount: i64, at: Moment) -> Option<Refusal> {
@@ -916,7 +728,7 @@ impl Limiter {
                 LimitKind::RequestsPerMinute => &mut state.requests,
                 _ => &mut state.tokens,
             };
-            let share = share_of(rule.number, self.nodes);
+            let share = nodes::share_of(rule.number, self.nodes);
             bucket
                 .get_or_insert_with(|| Bucket::full(share, clock_ms))
                 .advance(share, clock_ms);
@@ -946,13 +758,6 @@ impl Grant {
     pub fn owners(&self) -> &[Owner] {
         &self.owners
     }
-}
-
-fn share_of(number: i64, nodes: i64) -> i64 {
-    if nodes == 1 {
-        return number;
-    }
-    number / nodes + i64::from(number % nodes != 0)
 }
 
 fn owners_of(rules: &UserRules) -> SmallVec<[Owner; 2]> {
@@ -988,6 +793,8 @@ impl OpenWindow {
         }
     }
 }
+
+mod nodes;
 
 #[cfg(test)]
 mod tests;

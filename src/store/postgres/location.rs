@@ -60,7 +60,8 @@ impl PostgresUrl {
         if config.get_hosts().is_empty() {
             return Err(PostgresError::NoHost);
         }
-        config.ssl_mode(own.ssl_mode);
+        let ssl_mode = own.ssl_mode.unwrap_or_else(|| default_ssl_mode(&config));
+        config.ssl_mode(ssl_mode);
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
@@ -73,7 +74,7 @@ impl PostgresUrl {
         config.keepalives_idle(KEEPALIVE);
         // A standby would answer, and refuse every write.
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        let tls = match own.ssl_mode {
+        let tls = match ssl_mode {
             SslMode::Disable => None,
             _ => Some(Arc::new(client_config(own.root_certificate)?)),
         };
@@ -95,7 +96,15 @@ impl PostgresUrl {
                 self.config.connect(tls)
             }
         };
-        connected.map_err(|error| SqlError::Connect(super::describe(&error)))
+        connected.map_err(|error| {
+            let mut reason = super::describe(&error);
+            if reason.contains("certificate") {
+                reason.push_str(
+                    "; name the authority that signed it with sslrootcert=FILE in the URL, or do without encryption with sslmode=disable",
+                );
+            }
+            SqlError::Connect(reason)
+        })
     }
 }
 
@@ -119,14 +128,14 @@ impl PartialEq for PostgresUrl {
 
 /// Parameters that the client does not know, or reads otherwise.
 struct OwnParameters {
-    ssl_mode: SslMode,
+    ssl_mode: Option<SslMode>,
     root_certificate: Option<PathBuf>,
 }
 
 /// Takes the parameters of TLS out of a URL.
 fn take_own_parameters(url: &str) -> Result<(String, OwnParameters), PostgresError> {
     let mut own = OwnParameters {
-        ssl_mode: SslMode::Prefer,
+        ssl_mode: None,
         root_certificate: None,
     };
     let Some((base, query)) = url.split_once('?') else {
@@ -141,13 +150,13 @@ fn take_own_parameters(url: &str) -> Result<(String, OwnParameters), PostgresErr
         };
         match name {
             "sslmode" => {
-                own.ssl_mode = match value().as_str() {
+                own.ssl_mode = Some(match value().as_str() {
                     "disable" => SslMode::Disable,
                     "allow" | "prefer" => SslMode::Prefer,
                     // The certificate is checked in any case.
                     "require" | "verify-ca" | "verify-full" => SslMode::Require,
                     _ => return Err(PostgresError::SslMode),
-                }
+                });
             }
             "sslrootcert" if value() == "system" => {}
             "sslrootcert" => own.root_certificate = Some(PathBuf::from(value())),
@@ -162,6 +171,24 @@ fn take_own_parameters(url: &str) -> Result<(String, OwnParameters), PostgresErr
         others => format!("{base}?{}", others.join("&")),
     };
     Ok((url, own))
+}
+
+/// Returns whether to encrypt where the URL says nothing: not on the machine itself, where Debian's server
+/// has a certificate that nobody has signed; else if the server can.
+fn default_ssl_mode(config: &Config) -> SslMode {
+    let is_local = config.get_hosts().iter().all(|host| match host {
+        Host::Tcp(name) => {
+            let address = name.parse::<std::net::IpAddr>();
+            name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    });
+    if is_local {
+        SslMode::Disable
+    } else {
+        SslMode::Prefer
+    }
 }
 
 /// Returns what is wrong with a URL, without its values.
@@ -250,6 +277,15 @@ mod tests {
         assert_eq!(mode("require"), Ok(SslMode::Require));
         assert_eq!(mode("verify-full"), Ok(SslMode::Require));
         assert_eq!(mode("maybe"), Err(PostgresError::SslMode));
+        let unsaid = |host: &str| {
+            let url = PostgresUrl::parse(&format!("postgres://u@{host}/d")).unwrap();
+            url.config.get_ssl_mode()
+        };
+        assert_eq!(unsaid("db.example.org"), SslMode::Prefer);
+        assert_eq!(unsaid("127.0.0.1,db.example.org"), SslMode::Prefer);
+        for local in ["localhost", "127.0.0.1", "%2Frun%2Fpostgresql"] {
+            assert_eq!(unsaid(local), SslMode::Disable, "{local}");
+        }
         for url in [
             "postgres:///d",
             "postgres://u:secret1@h:port/d",
