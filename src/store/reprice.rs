@@ -24,6 +24,8 @@ use crate::{
 
 /// Rows in one transaction, some milliseconds' work, so that a running server gets its turn.
 const BATCH_ROWS: i64 = 500;
+/// The same on a PostgreSQL server, where each changed row takes some ways to it and back.
+const BATCH_ROWS_ON_SERVER: i64 = 50;
 /// The longest pause between two transactions. It is as long as the transaction was: a server that
 /// found the database locked would else find it locked again and again, until it gives up.
 const MAX_PAUSE: Duration = Duration::from_millis(50);
@@ -283,7 +285,12 @@ fn end_of_batch(
     last: (i64, i64),
 ) -> SqlResult<(i64, i64)> {
     let mut statement = connection.prepare_cached(END_OF_BATCH)?;
-    let end = statement.query_row(params![after.0, after.1, last.0, BATCH_ROWS - 1], |row| {
+    let rows = if connection.is_postgres() {
+        BATCH_ROWS_ON_SERVER
+    } else {
+        BATCH_ROWS
+    };
+    let end = statement.query_row(params![after.0, after.1, last.0, rows - 1], |row| {
         Ok((row.get(0)?, row.get(1)?))
     });
     Ok(end.optional()?.unwrap_or(last))

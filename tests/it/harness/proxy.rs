@@ -188,7 +188,7 @@ impl Home {
     pub fn rows(&self) -> Vec<Row> {
         if let Some(postgres) = &self.postgres {
             let sql = "SELECT * FROM usage_logs ORDER BY id";
-            let rows = postgres.connect().query(sql, &[]).unwrap_or_default();
+            let rows = postgres.query(sql);
             return rows.iter().map(Row::of_postgres).collect();
         }
         let database = self.database();
