@@ -163,7 +163,9 @@ impl BudgetWindow {
         }
     }
 
-    fn parse(word: &str) -> Option<Self> {
+    /// Returns the window of a word; `None` for one that is not known.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|window| window.as_str() == word)
     }
 }

@@ -2,14 +2,12 @@
 //! background responses. Each is billed once: until then the store keeps what it is taken to have
 //! used, afterwards it bills only what passes beyond that.
 
-use std::borrow::Cow;
-
-use crate::store::sql::{Connection, OptionalRow, Row, SqlError, SqlResult, params, signed};
-
 use super::StoreError;
 use crate::model::{
     Account, EstimatedTokens, Extent, ObjectKind, Outcome, Progress, Usage, UsageRow, UsageSource,
 };
+use crate::store::sql::{Connection, OptionalRow, Row, SqlError, SqlResult, params, signed};
+use std::borrow::Cow;
 
 macro_rules! select_pending {
     ($which:literal) => {

@@ -1,12 +1,10 @@
 //! What users did in the last minute, as far as the database says it: for those who look at the file
 //! instead of asking the server.
 
-use std::time::Duration;
-
-use crate::store::sql::{Connection, Row, SqlResult, params};
-
 use super::StoreError;
 use crate::sight::{LiveSnapshot, MinuteCounts, RequestState, RequestView, UserActivity};
+use crate::store::sql::{Connection, Row, SqlResult, params};
+use std::time::Duration;
 
 /// Length of the window in milliseconds.
 const MINUTE_MS: i64 = 60_000;

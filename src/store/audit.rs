@@ -1,12 +1,10 @@
 //! Replays the ledger: sums its rows one by one and compares with everything that is derived from
 //! them. Slow on purpose, and independent of how the sums are kept.
 
-use std::{collections::BTreeMap, fmt::Write};
-
-use crate::store::sql::{Connection, SqlResult, params};
-
 use super::{StoreError, measures, pruned::Pruned, reports};
+use crate::store::sql::{Connection, SqlResult, params};
 use crate::{limits::Amounts, model::TimeRange};
+use std::{collections::BTreeMap, fmt::Write};
 
 const MS_PER_HOUR: i64 = 3_600_000;
 /// The most differences of a check that are named.

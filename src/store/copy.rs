@@ -8,6 +8,7 @@ use super::{
     DatabaseLocation, IfMissing, Store, StoreError,
     measures::{self, COUNTS},
     sql::{Connection, FromValue, OptionalRow, SqlError, SqlResult, Value, ValueType, params},
+    users,
 };
 
 /// Rows that are read and written at once.
@@ -63,6 +64,8 @@ struct CopyNote {
     is_complete: bool,
     /// The id of the last row of usage that was copied.
     last_row: i64,
+    /// The number that moves when users, keys, prices or limits change, and when a server starts.
+    users_version: i64,
 }
 
 /// Reasons why a database is not copied.
@@ -76,6 +79,10 @@ pub enum CopyError {
         "{place} has usage of its own since it was copied ({rows} rows): copying again would lose it"
     )]
     Diverged { place: String, rows: i64 },
+    #[error(
+        "{0} was used since it was copied: a server ran on it, or users, keys, prices or limits were changed. Copying again would undo that; copy into an empty database"
+    )]
+    Used(String),
     #[error("{what} differs after the copy: {from} in the source, {to} in the target")]
     Differs { what: String, from: i64, to: i64 },
     #[error(transparent)]
@@ -162,11 +169,16 @@ fn read_note(connection: &Connection) -> Result<Option<CopyNote>, StoreError> {
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
-fn note(connection: &Connection, from: &DatabaseLocation, is_complete: bool) -> SqlResult<()> {
+fn note(
+    connection: &Connection,
+    from: &DatabaseLocation,
+    is_complete: bool,
+) -> Result<(), StoreError> {
     let note = CopyNote {
         from: from.to_string(),
         is_complete,
         last_row: last_id(connection, "usage_logs")?,
+        users_version: users::version(connection)?,
     };
     let text = serde_json::to_string(&note).unwrap_or_default();
     connection.execute(WRITE_NOTE, params![text])?;
@@ -189,6 +201,9 @@ fn check_target(target: &Connection, to: &DatabaseLocation) -> Result<(), CopyEr
                     place: to.to_string(),
                     rows,
                 });
+            }
+            if users::version(target)? != note.users_version {
+                return Err(CopyError::Used(to.to_string()));
             }
         }
         Some(_) => {}

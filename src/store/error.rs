@@ -1,10 +1,15 @@
 //! The errors of the store. Each message says what an operator can do about it.
 
+#[cfg(feature = "sqlite")]
+use std::path::Path;
 use std::path::PathBuf;
+
+#[cfg(feature = "sqlite")]
+use rusqlite::ErrorCode;
 
 use super::{
     DatabaseLocation,
-    sql::{SqlError, SqlErrorKind},
+    sql_error::{SqlError, SqlErrorKind},
 };
 
 use crate::model::ApiKey;
@@ -191,12 +196,36 @@ impl StoreError {
         )
     }
 
+    /// Turns SQLite's result code into words.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn from_sqlite(path: &Path, source: &rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        let reason = source.to_string();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotADatabase { path },
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, reason },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked { path },
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                Self::ReadOnly { path, reason }
+            }
+            Some(ErrorCode::DiskFull) => Self::DiskFull { path },
+            Some(ErrorCode::SystemIoFailure) => Self::Unavailable {
+                place: path.display().to_string(),
+                reason: format!("{reason}; the disk is full or fails"),
+            },
+            _ => Self::Unavailable {
+                place: path.display().to_string(),
+                reason,
+            },
+        }
+    }
+
     /// Adds which database the error of a statement is about, and what to do.
     pub(super) fn of_sql(location: &DatabaseLocation, error: SqlError) -> Self {
         match (location, error) {
             #[cfg(feature = "sqlite")]
             (DatabaseLocation::File(file), SqlError::Sqlite(error)) => {
-                super::sqlite::from_sqlite(file.as_path(), &error)
+                Self::from_sqlite(file.as_path(), &error)
             }
             (location, error) if error.kind() == SqlErrorKind::Busy => Self::Unavailable {
                 place: location.to_string(),

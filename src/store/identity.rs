@@ -1,9 +1,8 @@
 //! Finds users by what an operator writes: a name, or one of the keys.
 
-use crate::store::sql::{Connection, OptionalRow, Row, SqlResult};
-
 use super::StoreError;
 use crate::model::ApiKey;
+use crate::store::sql::{Connection, OptionalRow, Row, SqlResult};
 
 // Index: users_by_name. Of a name that was given again, the user who has it now.
 const BY_NAME: &str =

@@ -34,17 +34,16 @@ pub(super) use pricing::{Cost, Pricer};
 pub use queue::{Ledger, NotWritten, OnFailure};
 pub(super) use rollup::{sum_up_all, sum_up_for};
 pub(super) use row::RowInserter;
+pub use upkeep::Sync;
 pub use watch::ServerLinks;
 pub use worker_ledger::WorkerLedger;
-pub use writer::Sync;
 
 use budgets::BudgetWatch;
-use leases::LeaseKeeper;
 use queue::Shared;
 use rollup::Rollup;
 use upkeep::Upkeep;
 use watch::UsersWatch;
-use writer::Writer;
+use writer::{Node, Writer};
 
 /// The writing thread. If it is dropped without [`LedgerThread::close`], queued rows may be lost
 /// when the process ends.
@@ -83,10 +82,8 @@ impl LedgerThread {
         let users = UsersWatch::new(&connection, links)?;
         budgets.load(&connection)?;
         budgets.restore(&connection)?;
-        let run = ServerRun::new();
         let mut writer = Writer {
-            leases: LeaseKeeper::new(run.id()),
-            nodes: 1,
+            node: Node::new(),
             users,
             budgets,
             alerts,
@@ -97,10 +94,8 @@ impl LedgerThread {
             rollup: Rollup::new(),
             pricer,
             sight,
-            run,
+            run: ServerRun::new(),
             is_busy: false,
-            is_in_doubt: false,
-            is_taken_for_dead: false,
         };
         #[cfg(feature = "postgres")]
         if let DatabaseLocation::Postgres(url) = store.location()

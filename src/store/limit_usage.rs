@@ -1,8 +1,7 @@
 //! What the ledger says was used of limits, and what objects with open accounts have reserved.
 
-use crate::store::sql::{Connection, SqlResult, params};
-
 use super::{StoreError, reports};
+use crate::store::sql::{Connection, SqlResult, params};
 use crate::{
     limits::Amounts,
     model::{ObjectHold, TimeRange},
@@ -222,7 +221,7 @@ pub(super) fn end_reservation(connection: &Connection, object_id: &str) -> SqlRe
 ///
 /// # Errors
 /// If the database fails.
-pub fn reservations(connection: &Connection) -> Result<Vec<ObjectReservation>, StoreError> {
+pub fn reservations(connection: &Connection) -> SqlResult<Vec<ObjectReservation>> {
     let mut statement = connection.prepare_cached(RESERVATIONS)?;
     let reservations = statement.query_map([], |row| {
         Ok(ObjectReservation {
@@ -236,5 +235,5 @@ pub fn reservations(connection: &Connection) -> Result<Vec<ObjectReservation>, S
             },
         })
     })?;
-    Ok(reservations.collect::<SqlResult<_>>()?)
+    reservations.collect()
 }

@@ -1,9 +1,8 @@
 //! The questions that requests ask of the database, each answered on a connection of the pool. They
 //! block, so a server asks them from the blocking pool.
 
-use std::collections::HashMap;
-
 use crate::store::sql::Connection;
+use std::collections::HashMap;
 
 use super::{
     Store, StoreError,

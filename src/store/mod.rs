@@ -34,9 +34,11 @@ pub mod retention;
 mod running;
 pub mod size;
 pub mod sql;
+mod sql_error;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 pub mod users;
+mod value;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -200,7 +202,8 @@ impl Store {
     pub fn damage(&self) -> Result<Option<String>, StoreError> {
         #[cfg(feature = "sqlite")]
         if self.location.file().is_some() {
-            let damage = sqlite::damage(&*self.connection()?);
+            let connection = self.connection()?;
+            let damage = sqlite::damage(connection.sqlite()?);
             return damage.map_err(|error| self.explain(error.into()));
         }
         Ok(None)
@@ -212,12 +215,14 @@ impl Store {
     /// If the database cannot be written, or is locked for too long.
     pub fn try_write(&self) -> Result<(), StoreError> {
         let connection = self.connection()?;
+        let transaction = connection.write()?;
         #[cfg(feature = "sqlite")]
         if self.location.file().is_some() {
-            return Ok(sqlite::try_write(&connection)?);
+            sqlite::write_same_version(transaction.sqlite()?)?;
         }
-        let transaction = connection.write()?;
-        transaction.execute("UPDATE usage_rollup SET last_id = last_id", [])?;
+        if transaction.is_postgres() {
+            transaction.execute("UPDATE usage_rollup SET last_id = last_id", [])?;
+        }
         transaction.commit()?;
         Ok(())
     }
@@ -269,14 +274,13 @@ impl r2d2::ManageConnection for Connector {
             #[cfg(feature = "sqlite")]
             Kind::Memory(location) => {
                 let stands_for = location.file().unwrap_or_else(|| Path::new(":memory:"));
-                sqlite::open_in_memory(stands_for)
+                sqlite::open_in_memory(stands_for).map(Connection::of_sqlite)
             }
         }
     }
 
-    fn is_valid(&self, _: &mut Connection) -> Result<(), StoreError> {
-        // A session with PostgreSQL connects again by itself.
-        Ok(())
+    fn is_valid(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        Ok(connection.refresh()?)
     }
 
     fn has_broken(&self, _: &mut Connection) -> bool {
@@ -287,8 +291,8 @@ impl r2d2::ManageConnection for Connector {
 fn connect(location: &DatabaseLocation) -> Result<Connection, StoreError> {
     match location {
         #[cfg(feature = "sqlite")]
-        DatabaseLocation::File(file) => sqlite::open(file.as_path()),
+        DatabaseLocation::File(file) => sqlite::open(file.as_path()).map(Connection::of_sqlite),
         #[cfg(feature = "postgres")]
-        DatabaseLocation::Postgres(url) => Ok(postgres::open(url)?),
+        DatabaseLocation::Postgres(url) => Ok(Connection::of_postgres(postgres::open(url)?)),
     }
 }

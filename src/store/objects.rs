@@ -1,12 +1,10 @@
 //! The owners of objects that the backend stores. They are written by the ledger's thread, and read
 //! before a request that refers to an object goes on.
 
-use std::collections::HashMap;
-
-use crate::store::sql::{Connection, OptionalRow, SqlResult, params};
-
 use super::StoreError;
 use crate::model::{Claim, ObjectKind, Origin, StoredObject};
+use crate::store::sql::{Connection, OptionalRow, SqlResult, params};
+use std::collections::HashMap;
 
 // An id that occurs in the answers to two users belongs to the first of them.
 const REMEMBER: &str = "INSERT INTO objects (id, kind, user_id, made_at_ms, is_settled, key_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \

@@ -1,15 +1,13 @@
 //! Prices in the database: those that an operator sets, and those that rows were priced by. A price
 //! is never changed, so that each row's cost can be explained.
 
-use std::collections::BTreeMap;
-
-use crate::store::sql::{Connection, OptionalRow, SqlResult, params};
-
 use super::StoreError;
+use crate::store::sql::{Connection, OptionalRow, SqlResult, params};
 use crate::{
     model::now_ms,
     prices::{Catalog, FoundPrice, ModelPrice, PriceBook, PriceSource, SetPrice, snapshot},
 };
+use std::collections::BTreeMap;
 
 const SET: &str = "INSERT INTO prices (model, source, fields, from_ms, created_at_ms) VALUES (?1, 'set', ?2, ?3, ?4) RETURNING id";
 // Index: prices_by_model.

@@ -1,16 +1,14 @@
 //! Deletes old rows, a few at a time, beside a server that writes. Their hourly and daily sums stay, so
 //! that no report changes its totals.
 
-use std::{thread, time::Duration};
-
-use crate::store::sql::{Connection, OptionalRow, in_transaction, params};
-
 use super::{
     StoreError, audit,
     ledger::sum_up_all,
     pruned::{Pruned, cut_hours},
 };
 use crate::model::{Calendar, Period};
+use crate::store::sql::{Connection, OptionalRow, in_transaction, params};
+use std::{thread, time::Duration};
 
 /// Rows that are deleted in one transaction, some milliseconds' work.
 const BATCH_ROWS: i64 = 500;
@@ -132,7 +130,11 @@ pub struct FreeSpace {
 pub fn free_space(connection: &Connection) -> Result<FreeSpace, StoreError> {
     #[cfg(feature = "sqlite")]
     if !connection.is_postgres() {
-        return Ok(super::sqlite::free_space(connection)?);
+        let (bytes, is_incremental) = super::sqlite::free_space(connection.sqlite()?)?;
+        return Ok(FreeSpace {
+            bytes,
+            is_incremental,
+        });
     }
     let _ = connection;
     Ok(FreeSpace {
@@ -149,7 +151,7 @@ pub fn free_space(connection: &Connection) -> Result<FreeSpace, StoreError> {
 pub fn give_back(connection: &Connection, goes_on: impl FnMut() -> bool) -> Result<(), StoreError> {
     #[cfg(feature = "sqlite")]
     if !connection.is_postgres() {
-        return Ok(super::sqlite::give_back(connection, goes_on)?);
+        return Ok(super::sqlite::give_back(connection.sqlite()?, goes_on)?);
     }
     let _ = (connection, goes_on);
     Ok(())

@@ -1,8 +1,7 @@
 //! The newest requests that llmproxy itself answered with an error.
 
-use crate::store::sql::{Connection, SqlResult, params};
-
 use crate::model::Refusal;
+use crate::store::sql::{Connection, SqlResult, params};
 
 /// How many refusals are kept.
 const KEPT: i64 = 10_000;

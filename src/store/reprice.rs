@@ -1,14 +1,13 @@
 //! Prices rows anew. What that changes is written beside them as adjustments, which all sums
 //! include; the rows themselves stay as they are.
 
+use crate::store::sql::{Connection, OptionalRow, Row, SqlResult, params};
+use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     sync::LazyLock,
     time::{Duration, Instant},
 };
-
-use crate::store::sql::{Connection, OptionalRow, Row, SqlResult, params};
-use serde::{Deserialize, Serialize};
 
 use super::{
     StoreError,
@@ -24,7 +23,8 @@ use crate::{
 
 /// Rows in one transaction, some milliseconds' work, so that a running server gets its turn.
 const BATCH_ROWS: i64 = 500;
-/// The same on a PostgreSQL server, where each changed row takes some ways to it and back.
+/// Rows in one transaction on PostgreSQL. There are fewer, because each changed row takes several round
+/// trips, and other nodes wait for the end of the transaction.
 const BATCH_ROWS_ON_SERVER: i64 = 50;
 /// The longest pause between two transactions. It is as long as the transaction was: a server that
 /// found the database locked would else find it locked again and again, until it gives up.

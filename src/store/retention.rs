@@ -1,12 +1,11 @@
 //! The server's own pruning: a thread that deletes rows when they are older than `RETENTION`.
 
+use crate::store::sql::Connection;
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
 };
-
-use crate::store::sql::Connection;
 
 use super::{Store, StoreError, prune};
 use crate::model::{Calendar, now_ms};

@@ -6,18 +6,16 @@
 //! a file or a database. The notes of one are booked by another when its process is gone, or, where that
 //! cannot be seen, when its time has stood still for [`DEAD_AFTER`].
 
+use crate::model::{
+    EstimatedTokens, Note, Outcome, RequestId, RunningRequest, ServiceTier, Usage, UsageRow,
+    UsageSource, now_ms,
+};
+use crate::store::sql::{Connection, OptionalRow, Row, SqlError, SqlResult, params, signed};
 use std::{
     collections::{HashMap, HashSet},
     fs,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
-};
-
-use crate::store::sql::{Connection, OptionalRow, Row, SqlError, SqlResult, params, signed};
-
-use crate::model::{
-    EstimatedTokens, Note, Outcome, RequestId, RunningRequest, ServiceTier, Usage, UsageRow,
-    UsageSource, now_ms,
 };
 
 /// Interval between two signs of life.
@@ -26,8 +24,9 @@ const ALIVE_EVERY: Duration = Duration::from_millis(100);
 /// server that cannot write for longer, because another process holds the file, cannot acknowledge
 /// rows either.
 const DEAD_AFTER: Duration = Duration::from_secs(10);
-/// The same time where several nodes share a PostgreSQL server: a node may be stopped or cut off for a
-/// while, and goes on then. The leases that it has are blocked for as long.
+/// Time after which a node without a sign of life is dead, if several nodes share a PostgreSQL server. It is
+/// longer than [`DEAD_AFTER`], because a node that was stopped or cut off for a while is to go on. Its
+/// leases are blocked for that time.
 const DEAD_AFTER_ON_SERVER: Duration = Duration::from_mins(1);
 /// Interval between two signs of life of a node that has nothing to note.
 const NODE_ALIVE_EVERY: Duration = Duration::from_secs(1);

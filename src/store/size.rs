@@ -81,7 +81,7 @@ fn table_sizes(connection: &Connection) -> SqlResult<Vec<(String, i64)>> {
     if connection.is_postgres() {
         sizes_on_server(connection)
     } else {
-        super::sqlite::table_sizes(connection)
+        Ok(super::sqlite::table_sizes(connection.sqlite()?)?)
     }
 }
 

@@ -76,8 +76,7 @@ impl Nodes {
     /// Checks the sums of the ledger against its rows.
     #[track_caller]
     fn assert_consistent(&self) {
-        let checked = self.desk.cli(&["db", "check"]);
-        assert_eq!(checked.code, Some(0), "{checked:?}");
+        assert_consistent(&self.desk);
     }
 }
 
@@ -89,6 +88,25 @@ fn booked(database: &mut postgres::Client) -> (i64, i64, i64) {
          AND status = 200";
     let row = database.query_one(sql, &[]).unwrap();
     (row.get(0), row.get(1), row.get(2))
+}
+
+#[track_caller]
+fn assert_consistent(desk: &Home) {
+    let checked = desk.cli(&["db", "check"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+}
+
+/// Checks that each complete answer has a row, that none has two, and that all sums agree. An answer
+/// whose end was withheld has a row all the same.
+#[track_caller]
+fn assert_booked(served: i64, database: &mut postgres::Client, desk: &Home) {
+    let (rows, tokens, repeated) = booked(database);
+    eprintln!("{served} answers, {rows} rows");
+    assert!(served > 50, "{served}");
+    assert_eq!(repeated, 0);
+    assert!(rows >= served, "{rows} rows of {served} answers");
+    assert_eq!(tokens, rows * 100);
+    assert_consistent(desk);
 }
 
 /// Answers each chat with 100 tokens and an id of its own.
@@ -261,14 +279,8 @@ fn connections_that_break_in_mid_commit_lose_and_repeat_no_row() {
         killed += admin.query_one(kill, &[]).unwrap().get::<_, i64>(0);
     }
     let served = crowd.end();
-    let (rows, tokens, repeated) = nodes.booked();
-    eprintln!("{killed} connections were killed: {served} answers, {rows} rows");
-    assert!(served > 50, "{served}");
-    assert_eq!(repeated, 0);
-    // An answer whose end was withheld has a row all the same.
-    assert!(rows >= served, "{rows} rows of {served} answers");
-    assert_eq!(tokens, rows * 100);
-    nodes.assert_consistent();
+    assert!(killed > 10, "{killed} connections were killed");
+    assert_booked(served, &mut nodes.database.connect(), &nodes.desk);
 }
 
 #[test]
@@ -287,12 +299,7 @@ fn nodes_that_are_killed_under_load_book_each_complete_answer_once() {
     victim.kill9();
     thread::sleep(Duration::from_millis(700));
     let served = crowd.end();
-    let (rows, tokens, repeated) = nodes.booked();
-    eprintln!("{served} answers, {rows} rows");
-    assert_eq!(repeated, 0);
-    assert!(rows >= served, "{rows} rows of {served} answers");
-    assert_eq!(tokens, rows * 100);
-    nodes.assert_consistent();
+    assert_booked(served, &mut nodes.database.connect(), &nodes.desk);
 }
 
 #[test]
@@ -341,22 +348,24 @@ fn a_database_server_that_is_killed_and_comes_back_loses_no_row() {
     let (desk, nodes) = on_own_server(&backend, &server.url("postgres"));
     let key = desk.user("alice");
     let crowd = Crowd::start(&nodes, &key, 6);
+    let list_users = || {
+        for node in &nodes {
+            let listed = node.get_json("/admin/list_users");
+            assert_eq!(listed["users"][0]["username"], "alice");
+        }
+    };
     for _ in 0..2 {
+        list_users();
         thread::sleep(Duration::from_millis(700));
         server.kill();
         thread::sleep(Duration::from_millis(500));
         server.launch();
     }
+    // The connections that served it before are broken.
+    list_users();
     thread::sleep(Duration::from_millis(1_500));
     let served = crowd.end();
-    let (rows, tokens, repeated) = booked(&mut server.connect("postgres"));
-    eprintln!("{served} answers, {rows} rows");
-    assert!(served > 100, "{served}");
-    assert_eq!(repeated, 0);
-    assert!(rows >= served, "{rows} rows of {served} answers");
-    assert_eq!(tokens, rows * 100);
-    let checked = desk.cli(&["db", "check"]);
-    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert_booked(served, &mut server.connect("postgres"), &desk);
 }
 
 #[test]
@@ -396,14 +405,7 @@ fn a_fail_over_to_a_synchronous_standby_loses_no_acknowledged_row() {
     eprintln!("booked again {:?} after the promotion", promoted.elapsed());
     thread::sleep(Duration::from_secs(1));
     let served = crowd.end();
-    let (rows, tokens, repeated) = booked(&mut standby.connect("postgres"));
-    eprintln!("{served} answers, {rows} rows");
-    assert!(served > 100, "{served}");
-    assert_eq!(repeated, 0);
-    assert!(rows >= served, "{rows} rows of {served} answers");
-    assert_eq!(tokens, rows * 100);
-    let checked = desk.cli(&["db", "check"]);
-    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert_booked(served, &mut standby.connect("postgres"), &desk);
 }
 
 /// Each transaction may go to another connection, nothing is prepared, and nothing is announced.
@@ -471,4 +473,62 @@ fn rates_are_those_of_all_nodes_together() {
     }
     // What flows in meanwhile, and what was used when the key was tried.
     assert!((24..=33).contains(&served), "{served}");
+}
+
+#[test]
+fn a_database_that_cannot_be_used_is_a_one_line_error_without_the_password() {
+    let backend = backend_of_hundred();
+    for (url, part) in [
+        ("postgres://u:pa55word@127.0.0.1:1/d", "Connection refused"),
+        ("postgres://u:pa55word@127.0.0.1/d?sslmode=maybe", "sslmode"),
+        (
+            "postgres://u:pa55word@127.0.0.1/d?sslrootcert=/missing.pem",
+            "/missing.pem",
+        ),
+        ("postgres://u:pa55word@127.0.0.1:port/d", "port"),
+        ("postgres://u:pa55word@127.0.0.1/d?nonsense=1", "nonsense"),
+    ] {
+        let home = Home::new(&backend).set("DATABASE_URL", url);
+        for ran in [home.cli(&["user", "list"]), home.refused()] {
+            assert!(matches!(ran.code, Some(1 | 2)), "{url}: {ran:?}");
+            assert_eq!(ran.stderr.trim_end().lines().count(), 1, "{url}: {ran:?}");
+            assert!(ran.stderr.contains(part), "{url}: {ran:?}");
+            assert!(!ran.stderr.contains("pa55word"), "{url}: {ran:?}");
+        }
+    }
+}
+
+#[test]
+fn a_copy_goes_on_until_the_target_is_used() {
+    if !has_postgres() {
+        return;
+    }
+    let backend = backend_of_hundred();
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    let (source, target) = (proxy.database_url(), PostgresDatabase::new());
+    let copy = || proxy.cli(&["db", "copy", "--from", &source, "--to", &target.url()]);
+    for count in 1..=2 {
+        assert_eq!(proxy.chat(&key, &chat(70)).status, 200);
+        wait_until("it is booked", PATIENCE, || proxy.rows().len() == count);
+        let copied = copy();
+        assert!(
+            copied.stdout.contains(": 1 new rows; it has 1 users"),
+            "{copied:?}"
+        );
+    }
+    let home = Home::new(&backend).set("DATABASE_URL", &target.url());
+    assert_eq!(home.cli(&["user", "add", "bob"]).code, Some(0));
+    let refused = copy();
+    refused.assert_one_line_error();
+    assert!(
+        refused.stderr.contains("was used since it was copied"),
+        "{refused:?}"
+    );
+    // And one that was never a copy.
+    let own = PostgresDatabase::new();
+    let home = Home::new(&backend).set("DATABASE_URL", &own.url());
+    assert_eq!(home.cli(&["user", "add", "bob"]).code, Some(0));
+    let refused = proxy.cli(&["db", "copy", "--from", &source, "--to", &own.url()]);
+    refused.assert_one_line_error();
+    assert!(refused.stderr.contains("of its own"), "{refused:?}");
 }

@@ -20,37 +20,16 @@ impl Limiter {
         self.leases.as_mut()
     }
 
-    /// Returns what the leases of a user's requests are of.
-    #[must_use]
-    pub fn lease_keys(&mut self, rules: &UserRules, at_ms: i64) -> Vec<LeaseKey> {
-        self.roll(at_ms);
-        let enforced = rules.budgets.iter().filter(|rule| !rule.is_watched);
-        let mut keys: Vec<LeaseKey> = enforced
-            .filter_map(|rule| {
-                let check = self.budget(rule, at_ms)?;
-                Some(LeaseKey {
-                    owner: rule.owner,
-                    window: rule.window,
-                    start_ms: check.start_ms,
-                })
-            })
-            .collect();
-        keys.sort_unstable();
-        keys.dedup();
-        keys
-    }
-
     /// Returns the leases that a request needs, as large as they should be, or `None` if there is too
-    /// little room. What is used must be up to date. `others` are what other nodes and stored objects
-    /// may still use of a budget, and `promised` is what requests of the same moment will reserve.
+    /// little room. What is used and stored must be up to date. `others_and_promised` returns what other
+    /// nodes may still use of a budget, and what requests of the same call will reserve.
     #[must_use]
     pub fn grown_leases(
         &mut self,
         rules: &UserRules,
         amounts: Amounts,
         at_ms: i64,
-        others: impl Fn(&LeaseKey) -> Amounts,
-        promised: impl Fn(&LeaseKey) -> Amounts,
+        others_and_promised: impl Fn(&LeaseKey) -> (Amounts, Amounts),
     ) -> Option<Vec<(LeaseKey, Amounts)>> {
         self.roll(at_ms);
         let mut rooms: FxHashMap<LeaseKey, SmallVec<[Room; 3]>> = FxHashMap::default();
@@ -63,17 +42,17 @@ impl Limiter {
                 window: rule.window,
                 start_ms: check.start_ms,
             };
+            let (others, promised) = others_and_promised(&key);
             let room = Room {
                 unit: rule.unit,
                 limit: check.limit,
                 used: check.used,
-                reserved: (check.reserved - check.stored)
-                    .saturating_add(promised(&key).of(rule.unit)),
+                reserved: (check.reserved - check.stored).saturating_add(promised.of(rule.unit)),
                 requested: amounts.of(rule.unit),
-                others: others(&key).of(rule.unit),
+                others: others.of(rule.unit).saturating_add(check.stored),
             };
             let known = rooms.entry(key).or_default();
-            // Of several budgets of a kind the smallest holds.
+            // A user may have several budgets of one unit and window. The smallest of them decides.
             match known.iter_mut().find(|known| known.unit == room.unit) {
                 Some(known) if known.limit <= room.limit => {}
                 Some(known) => *known = room,
@@ -191,12 +170,6 @@ impl Limiter {
     pub(super) fn of_all(&self, remaining: i64, number: i64) -> i64 {
         remaining.saturating_mul(self.nodes).min(number)
     }
-
-    /// Returns the group of a user.
-    #[must_use]
-    pub fn group_of(&self, user_id: i64) -> Option<i64> {
-        self.group_of.get(&user_id).copied()
-    }
 }
 
 /// Returns one node's share of a number: never nothing, unless the number is.
@@ -206,3 +179,6 @@ pub(super) fn share_of(number: i64, nodes: i64) -> i64 {
     }
     number / nodes + i64::from(number % nodes != 0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,14 +5,14 @@ use proptest::prelude::*;
 
 const DAY_MS: i64 = 86_400_000;
 
-fn at(ms: i64) -> Moment {
+pub(super) fn at(ms: i64) -> Moment {
     Moment {
         unix_ms: ms,
         clock_ms: u64::try_from(ms).unwrap(),
     }
 }
 
-fn demand(nano_usd: i64, tokens: i64) -> Demand {
+pub(super) fn demand(nano_usd: i64, tokens: i64) -> Demand {
     Demand {
         amounts: Amounts {
             nano_usd,
@@ -23,7 +23,7 @@ fn demand(nano_usd: i64, tokens: i64) -> Demand {
     }
 }
 
-fn limit(text: &str) -> Limit {
+pub(super) fn limit(text: &str) -> Limit {
     text.parse().unwrap()
 }
 
@@ -32,13 +32,13 @@ fn number(kind: LimitKind, text: &str) -> Limit {
 }
 
 /// A limiter of the users 1 to 3, of whom 1 and 2 are in group 7.
-struct House {
-    limiter: Limiter,
-    table: LimitTable,
+pub(super) struct House {
+    pub(super) limiter: Limiter,
+    pub(super) table: LimitTable,
 }
 
 impl House {
-    fn new(subjects: &[(LimitScope, Vec<Limit>)]) -> Self {
+    pub(super) fn new(subjects: &[(LimitScope, Vec<Limit>)]) -> Self {
         let mut house = Self {
             limiter: Limiter::new(Calendar::default()),
             table: LimitTable::default(),

@@ -1,7 +1,6 @@
 //! Looks at who of an import is here already: by the keys, which no two users can share.
 
 use crate::store::sql::{Connection, OptionalRow, params};
-
 use crate::{
     import::{Format, ImportKey, ImportUser},
     store::{

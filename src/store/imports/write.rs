@@ -1,17 +1,10 @@
 //! Writes an import: users, keys, limits and usage.
 
-use std::{
-    borrow::Cow,
-    collections::HashMap,
-    time::{Duration, Instant},
-};
-
-use crate::store::sql::{Connection, OptionalRow, params};
-
 use super::{
     Examined, Fate, IMPORT_ENDPOINT, IMPORT_MODEL, NO_KEY, examine, transaction::Transaction,
     usage_row,
 };
+use crate::store::sql::{Connection, OptionalRow, params};
 use crate::{
     import::{Format, ImportKey, ImportRow, ImportUser, Spend},
     model::{
@@ -25,6 +18,11 @@ use crate::{
         ledger::{Cost, Pricer, RowInserter, sum_up_for},
         limits,
     },
+};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    time::{Duration, Instant},
 };
 
 // Index: groups.name UNIQUE.

@@ -1,14 +1,8 @@
 //! Keeps what budgets have used in memory equal to the ledger: own rows are added as they are
 //! committed, those of other processes and adjustments when `data_version` says that there are some.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
-
-use crate::store::sql::{Connection, SqlError, SqlResult, signed};
-
 use super::{row::InsertedRow, thresholds::Thresholds, watch::Changes};
+use crate::store::sql::{Connection, SqlResult, signed};
 use crate::{
     alerts::AlertSink,
     limits::{Amounts, LimitTable, SharedLimits},
@@ -18,6 +12,10 @@ use crate::{
         limit_usage::{self, LedgerPosition},
         limits,
     },
+};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
 };
 
 /// What budgets have used, as the ledger's thread keeps it.
@@ -180,13 +178,10 @@ impl BudgetWatch {
         changes: Changes,
     ) -> Result<(), StoreError> {
         self.has_new_stored |= matches!(changes, Changes::Rows | Changes::Kept);
-        if std::mem::take(&mut self.has_new_stored)
+        if self.has_new_stored
             && let Some(shared) = self.shared()
         {
-            let stored = limit_usage::reservations(connection)?.into_iter();
-            let stored =
-                stored.map(|stored| (stored.user_id, stored.started_at_ms, stored.amounts));
-            shared.with(|limiter| limiter.set_stored(stored));
+            self.read_stored(connection, &shared)?;
         }
         match changes {
             // Rows of others may be before the newest own one.
@@ -203,24 +198,29 @@ impl BudgetWatch {
                     return Ok(());
                 };
                 let position = limit_usage::position(connection)?;
-                self.catch_up(connection, &shared, position)
+                Ok(self.catch_up(connection, &shared, position)?)
             }
             Changes::Kept => self.load(connection),
         }
     }
 
-    /// Counts all rows of others that are committed.
-    pub(super) fn catch_up_now(&mut self, connection: &Connection) -> SqlResult<()> {
-        let Some(shared) = self.limits.clone().filter(|shared| shared.has_budgets()) else {
-            return Ok(());
-        };
+    /// Counts all rows and objects of others that are committed.
+    pub(super) fn catch_up_now(
+        &mut self,
+        connection: &Connection,
+        shared: &SharedLimits,
+    ) -> SqlResult<()> {
         let position = limit_usage::position(connection)?;
-        self.catch_up(connection, &shared, position)
-            .map_err(|error| match error {
-                StoreError::Sql(error) => error,
-                // Reading rows has no other errors.
-                _ => SqlError::NoRow,
-            })
+        self.catch_up(connection, shared, position)?;
+        self.read_stored(connection, shared)
+    }
+
+    fn read_stored(&mut self, connection: &Connection, shared: &SharedLimits) -> SqlResult<()> {
+        let stored = limit_usage::reservations(connection)?.into_iter();
+        let stored = stored.map(|stored| (stored.user_id, stored.started_at_ms, stored.amounts));
+        shared.with(|limiter| limiter.set_stored(stored));
+        self.has_new_stored = false;
+        Ok(())
     }
 
     /// Returns the limits, if other nodes use the same budgets.
@@ -233,7 +233,7 @@ impl BudgetWatch {
         connection: &Connection,
         shared: &SharedLimits,
         position: LedgerPosition,
-    ) -> Result<(), StoreError> {
+    ) -> SqlResult<()> {
         let own_ids = &self.own_ids;
         let booked = limit_usage::booked_between(connection, self.position, position, |id| {
             own_ids.contains(&id)

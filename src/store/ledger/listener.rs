@@ -11,8 +11,8 @@ use postgres::{Client, fallible_iterator::FallibleIterator};
 
 use super::queue::Shared;
 use crate::store::{
-    postgres::{PostgresUrl, describe},
-    sql::SqlError,
+    postgres::PostgresUrl,
+    sql_error::{SqlError, describe},
 };
 
 /// The channel on which triggers announce changes.

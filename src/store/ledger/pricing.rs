@@ -1,15 +1,13 @@
 //! What each row costs, as it is written. The price of a model is looked up once and kept until
 //! prices change.
 
-use std::collections::HashMap;
-
 use crate::store::sql::{Connection, SqlError, SqlResult};
-
 use crate::{
     model::{NanoUsd, Usage, UsageRow, UsageSource},
     prices::{Catalog, PreparedPrice, PriceBook},
     store::{StoreError, prices},
 };
+use std::collections::HashMap;
 
 /// The most models whose prices are kept. Clients choose names.
 const MAX_MODELS: usize = 1_000;

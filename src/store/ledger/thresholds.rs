@@ -1,9 +1,8 @@
 //! Raises an alert when a budget is used up to a threshold: once for each budget, window, limit and
 //! threshold, which the database remembers.
 
-use std::collections::HashMap;
-
 use crate::store::sql::Connection;
+use std::collections::HashMap;
 
 use crate::{
     alerts::{Alert, AlertSink, BudgetScope},

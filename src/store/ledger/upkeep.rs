@@ -1,13 +1,21 @@
 //! What the writer does for the database besides writing rows: a SQLite file is watched and its
 //! write-ahead log is written back; PostgreSQL looks after itself.
 
-use super::writer::Sync;
 #[cfg(feature = "sqlite")]
 use crate::store::sqlite::{FileWatch, WalWatch, prepare_writer};
 use crate::store::{
     Store, StoreError,
     sql::{Connection, SqlError},
 };
+
+/// How durable a commit must be before it is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sync {
+    /// Survives a killed process; a power cut may take back the last commits.
+    Normal,
+    /// Each commit waits for the disk.
+    Full,
+}
 
 /// The upkeep of a database.
 pub(super) enum Upkeep {

@@ -20,8 +20,10 @@ use crate::{alerts::AlertSink, limits::SharedLimits, prices::Catalog, sight::Led
 /// Interval between two looks whether another process changed the users. A forbidden key stops
 /// working within about this.
 pub(super) const USERS_POLL: Duration = Duration::from_millis(50);
-/// The same interval where a change is announced, and where it is not, on PostgreSQL.
+/// Interval between two looks on PostgreSQL if the server announces changes: a look finds what an
+/// announcement does not tell, such as rows of other nodes.
 const ANNOUNCED_POLL: Duration = Duration::from_millis(200);
+/// Interval between two looks on PostgreSQL if changes are not announced.
 const UNANNOUNCED_POLL: Duration = Duration::from_millis(100);
 /// Interval between two writes of when keys were last used.
 const NOTE_USES_EVERY: Duration = Duration::from_secs(60);

@@ -1,6 +1,9 @@
 //! The writing thread: takes what is queued, writes it in one transaction, reports the result to
 //! those who wait.
 
+mod nodes;
+
+use crate::store::sql::{Connection, SqlError, SqlErrorKind, SqlResult, in_transaction};
 use std::{
     borrow::Cow,
     fmt,
@@ -8,11 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::store::sql::{Connection, SqlError, SqlErrorKind, SqlResult, in_transaction};
+pub(super) use nodes::Node;
 
 use super::{
     budgets::BudgetWatch,
-    leases::LeaseKeeper,
     pricing::Pricer,
     queue::{NotWritten, OnFailure, Queue, Shared, WriteRequest},
     rollup::Rollup,
@@ -26,7 +28,7 @@ use crate::{
     sight::{BookedRow, LedgerSight},
     store::{
         accounts, limit_usage, objects, refusals,
-        running::{self, ServerRun, Sign},
+        running::{self, ServerRun},
     },
 };
 
@@ -44,15 +46,6 @@ const MAX_BATCH_ROWS: usize = 4_096;
 /// Time that a stopping server tries to write the last rows, and to sum them up.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How durable a commit must be before it is acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sync {
-    /// Survives a killed process; a power cut may take back the last commits.
-    Normal,
-    /// Each commit waits for the disk.
-    Full,
-}
-
 /// The state of the writing thread.
 pub(super) struct Writer {
     pub(super) connection: Connection,
@@ -64,17 +57,11 @@ pub(super) struct Writer {
     pub(super) budgets: BudgetWatch,
     pub(super) sight: Option<Arc<LedgerSight>>,
     pub(super) run: ServerRun,
-    pub(super) leases: LeaseKeeper,
-    /// Number of nodes that share rates, as the limiter has it.
-    pub(super) nodes: usize,
+    pub(super) node: Node,
     pub(super) alerts: AlertSink,
     pub(super) failure: LedgerFailure,
     /// Whether the last batch had [`BUSY_ROWS`] or more.
     pub(super) is_busy: bool,
-    /// Whether the connection broke while rows were written, so that they may be in the ledger.
-    pub(super) is_in_doubt: bool,
-    /// Whether another node has booked what the requests of this one had used.
-    pub(super) is_taken_for_dead: bool,
 }
 
 impl Writer {
@@ -103,18 +90,13 @@ impl Writer {
             if let Err(error) = self.budgets.check(&self.connection, changes) {
                 log::error!("ledger: cannot read limits, they stay as they were: {error}");
             }
-            if self.is_taken_for_dead || self.give_sign() == Sign::TakenForDead {
+            self.give_sign();
+            if self.node.is_taken_for_dead {
                 return self.end_as_dead(&batch);
             }
             self.keep_leases();
             self.book_crashed();
-            if let Some(shared) = self.budgets.shared() {
-                let nodes = self.run.live_nodes();
-                if nodes != self.nodes {
-                    self.nodes = nodes;
-                    shared.with(|limiter| limiter.set_nodes(nodes));
-                }
-            }
+            self.count_nodes();
             if batch.is_empty() {
                 self.rollup.run_if_due(&self.connection);
             }
@@ -240,70 +222,11 @@ impl Writer {
                 Ok(())
             }
             Err(error) => {
-                self.is_in_doubt |= error.kind() == SqlErrorKind::Disconnected;
-                self.is_taken_for_dead |= matches!(error, SqlError::TakenForDead);
+                self.node.is_in_doubt |= error.kind() == SqlErrorKind::Disconnected;
+                self.node.is_taken_for_dead |= matches!(error, SqlError::TakenForDead);
                 Err(error)
             }
         }
-    }
-
-    /// Gives each entry of the batch an id. If the last commit is in doubt, takes out what it wrote.
-    #[cfg(feature = "postgres")]
-    fn prepare_for_doubt(&mut self, batch: &mut Vec<WriteRequest>) -> SqlResult<()> {
-        for request in batch.iter_mut() {
-            request.give_row_ids();
-        }
-        if self.is_in_doubt {
-            self.take_out_written(batch)?;
-            self.is_in_doubt = false;
-        }
-        Ok(())
-    }
-
-    /// Acknowledges and counts entries whose rows are in the ledger already. Returns their number.
-    #[cfg(feature = "postgres")]
-    fn take_out_written(&mut self, batch: &mut Vec<WriteRequest>) -> SqlResult<usize> {
-        let ids = batch.iter().flat_map(|request| &request.row_ids).copied();
-        let known = match self.connection.postgres() {
-            Some(session) => session.known_rows(&ids.collect::<Vec<_>>())?,
-            None => return Ok(0),
-        };
-        if known.is_empty() {
-            return Ok(0);
-        }
-        for mut request in std::mem::take(batch) {
-            let mut rest = Vec::new();
-            let mut written = Vec::new();
-            for (entry, row_id) in request.entries.drain(..).zip(request.row_ids.drain(..)) {
-                match known.get(&row_id) {
-                    Some(row) => written.push((entry, *row)),
-                    None => rest.push((entry, row_id)),
-                }
-            }
-            // The rows of other entries are found in the table by those who count.
-            let rows: Vec<InsertedRow<'_>> = written
-                .iter()
-                .filter_map(|(entry, known)| match entry {
-                    Entry::Row(row) => Some(InsertedRow::known(row, *known)),
-                    _ => None,
-                })
-                .collect();
-            self.count(&rows);
-            self.budgets
-                .note_objects(written.iter().map(|(entry, _)| entry));
-            (request.entries, request.row_ids) = rest.into_iter().unzip();
-            if request.entries.is_empty() {
-                request.acknowledge(Ok(()));
-            } else {
-                batch.push(request);
-            }
-        }
-        self.rollup.expect_rows_of_others();
-        log::warn!(
-            "ledger: the connection broke after a commit, whose rows are there: rows={}",
-            known.len()
-        );
-        Ok(known.len())
     }
 
     /// Counts rows that were committed wherever they are counted: sums, budgets, metrics.
@@ -320,58 +243,6 @@ impl Writer {
                 usage: &inserted.row.usage,
                 cost: inserted.cost.amount,
             }));
-        }
-    }
-
-    pub(super) fn give_sign(&mut self) -> Sign {
-        match self.run.give_sign(&self.connection) {
-            Ok(sign) => {
-                if let (Sign::Given(begun), Some(shared)) = (sign, self.budgets.shared()) {
-                    LeaseKeeper::note_sign(&shared, begun);
-                }
-                sign
-            }
-            Err(error) => {
-                log::warn!("ledger: cannot note that the server runs: {error}");
-                Sign::NotDue
-            }
-        }
-    }
-
-    /// Ends the thread of a node that others have taken for dead. What its requests had used is booked
-    /// by them, so that it must not book it a second time.
-    fn end_as_dead(&mut self, batch: &[WriteRequest]) -> usize {
-        log::error!(
-            "ledger: another node has taken this one for dead, because it was silent for too long: restart it"
-        );
-        self.shared.dead.store(true, Ordering::Relaxed);
-        let mut queue = self.shared.lock();
-        let left = entries_in(batch) + std::mem::take(&mut queue.entries);
-        queue.requests.clear();
-        queue.lease_asks.clear();
-        left
-    }
-
-    /// Grows the leases that requests ask for, and gives back what is not needed.
-    fn keep_leases(&mut self) {
-        let Some(shared) = self.budgets.shared() else {
-            return;
-        };
-        let asks = std::mem::take(&mut self.shared.lock().lease_asks);
-        let mut kept = Ok(());
-        if !asks.is_empty() {
-            kept = self.leases.serve(
-                &self.connection,
-                &mut self.budgets,
-                &shared,
-                &self.run,
-                asks,
-            );
-        }
-        let kept = kept.and_then(|()| self.leases.give_back(&self.connection, &shared, &self.run));
-        self.is_taken_for_dead |= matches!(kept, Err(SqlError::TakenForDead));
-        if let Err(error) = kept {
-            log::warn!("ledger: cannot write leases of budgets: {error}");
         }
     }
 
@@ -469,7 +340,7 @@ impl Writer {
                     }
                     // What is written is out of the batch; the rest is tried again.
                     Err(error) => {
-                        self.is_in_doubt |= error.kind() == SqlErrorKind::Disconnected;
+                        self.node.is_in_doubt |= error.kind() == SqlErrorKind::Disconnected;
                         return self.keep_and_report(batch, &error);
                     }
                 }

@@ -4,7 +4,7 @@ use postgres::types::{ToSql, Type};
 
 use crate::{
     model::RequestId,
-    store::sql::{Value, ValueType},
+    store::value::{Value, ValueType},
 };
 
 /// A statement that inserts rows, with the arrays that it takes.

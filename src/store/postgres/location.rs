@@ -11,7 +11,7 @@ use postgres::{
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::store::sql::SqlError;
+use crate::store::sql_error::{SqlError, describe};
 
 /// Time for a connection to each host, unless the URL says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,7 +60,11 @@ impl PostgresUrl {
         if config.get_hosts().is_empty() {
             return Err(PostgresError::NoHost);
         }
-        let ssl_mode = own.ssl_mode.unwrap_or_else(|| default_ssl_mode(&config));
+        let ssl_mode = match (own.ssl_mode, &own.root_certificate) {
+            (Some(mode), _) => mode,
+            (None, Some(_)) => SslMode::Prefer,
+            (None, None) => default_ssl_mode(&config),
+        };
         config.ssl_mode(ssl_mode);
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
@@ -97,7 +101,7 @@ impl PostgresUrl {
             }
         };
         connected.map_err(|error| {
-            let mut reason = super::describe(&error);
+            let mut reason = describe(&error);
             if reason.contains("certificate") {
                 reason.push_str(
                     "; name the authority that signed it with sslrootcert=FILE in the URL, or do without encryption with sslmode=disable",

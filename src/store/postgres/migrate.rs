@@ -1,11 +1,12 @@
 //! The schema in PostgreSQL. Its first version is the thirteenth of SQLite's; from then on both have
 //! the same numbers.
 
-use super::PostgresUrl;
+use super::{PostgresUrl, Session};
 use crate::store::{
     SCHEMA, StoreError,
     migration::{IfEmpty, IfOlder},
-    sql::{Connection, SqlError},
+    sql_error::{IfBusy, SqlError},
+    value::{FromValue, Value},
 };
 
 /// The schema of the first version, and what each later one adds.
@@ -25,13 +26,13 @@ const ENCODING: &str =
 /// # Errors
 /// If the database is not ours, is of a newer version, or of an older one that is to be refused.
 pub(in crate::store) fn to_current(
-    connection: &Connection,
+    session: &Session,
     url: &PostgresUrl,
     if_empty: IfEmpty,
     if_older: IfOlder,
 ) -> Result<bool, StoreError> {
     let place = || url.to_string();
-    let known = i64::try_from(SCHEMA).unwrap_or(i64::MAX);
+    let known = known();
     let check = |found: Option<i64>| match found {
         Some(found) if found > known => Err(StoreError::NewerSchema {
             place: place(),
@@ -48,49 +49,74 @@ pub(in crate::store) fn to_current(
         None if if_empty == IfEmpty::Refuse => Err(StoreError::EmptyDatabase { place: place() }),
         found => Ok(found),
     };
-    if check(version(connection)?)? == Some(known) {
+    if check(version(session)?)? == Some(known) {
         return Ok(false);
     }
-    let transaction = connection.write()?;
+    session.begin(IfBusy::Wait)?;
+    let made = make(session, url, &check);
+    if made.is_err() {
+        session.roll_back();
+        return made;
+    }
+    session.commit()?;
+    made
+}
+
+/// Runs what is missing, inside the caller's transaction. Returns whether the schema was created.
+fn make(
+    session: &Session,
+    url: &PostgresUrl,
+    check: &impl Fn(Option<i64>) -> Result<Option<i64>, StoreError>,
+) -> Result<bool, StoreError> {
     // Another node may have been faster.
-    let found = check(version(&transaction)?)?;
-    if found == Some(known) {
+    let found = check(version(session)?)?;
+    if found == Some(known()) {
         return Ok(false);
     }
     if found.is_none() {
-        let has_tables: bool = transaction.query_row(HAS_TABLES, [], |row| row.get(0))?;
-        if has_tables {
-            return Err(StoreError::ForeignTables { place: place() });
+        if one(session, HAS_TABLES)? {
+            return Err(StoreError::ForeignTables {
+                place: url.to_string(),
+            });
         }
-        let encoding: String = transaction.query_row(ENCODING, [], |row| row.get(0))?;
+        let encoding: String = one(session, ENCODING)?;
         if encoding != "UTF8" {
             return Err(StoreError::Encoding {
-                place: place(),
+                place: url.to_string(),
                 encoding,
             });
         }
-        transaction.execute_batch("CREATE TABLE schema_version (version BIGINT NOT NULL)")?;
-        transaction.execute("INSERT INTO schema_version VALUES (0)", [])?;
+        session.run_batch("CREATE TABLE schema_version (version BIGINT NOT NULL)")?;
+        session.run_batch("INSERT INTO schema_version VALUES (0)")?;
     } else {
-        log::info!("migrating the database: place=\"{url}\" to={known}");
+        log::info!("migrating the database: place=\"{url}\" to={}", known());
     }
     let found_version = found.and_then(|found| usize::try_from(found).ok());
     let done = found_version.map_or(0, |found| (found + 1).saturating_sub(FIRST));
     for sql in MIGRATIONS.iter().skip(done) {
-        transaction.execute_batch(sql)?;
+        session.run_batch(sql)?;
     }
-    transaction.execute("UPDATE schema_version SET version = ?1", [known])?;
-    transaction.commit()?;
+    let version = [Value::Integer(known())];
+    session.execute("UPDATE schema_version SET version = ?1", &version, None)?;
     Ok(found.is_none())
 }
 
+fn known() -> i64 {
+    i64::try_from(SCHEMA).unwrap_or(i64::MAX)
+}
+
 /// Returns the version of the schema. `None` if there is none.
-fn version(connection: &Connection) -> Result<Option<i64>, SqlError> {
-    let has_version: bool = connection.query_row(HAS_VERSION, [], |row| row.get(0))?;
-    if !has_version {
-        return Ok(None);
+fn version(session: &Session) -> Result<Option<i64>, SqlError> {
+    if one(session, HAS_VERSION)? {
+        one(session, VERSION).map(Some)
+    } else {
+        Ok(None)
     }
-    connection
-        .query_row(VERSION, [], |row| row.get(0))
-        .map(Some)
+}
+
+/// Returns the only value that a statement finds.
+fn one<T: FromValue>(session: &Session, sql: &str) -> Result<T, SqlError> {
+    let rows = session.query(sql, &[], None)?;
+    let row = rows.first().ok_or(SqlError::NoRow)?;
+    T::from_value(row.try_get(0)?)
 }

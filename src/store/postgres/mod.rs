@@ -2,14 +2,12 @@
 //! connection breaks (`session.rs`), its types (`value.rs`), its schema (`migrate.rs`).
 
 mod columns;
-mod error;
 mod location;
 mod migrate;
 mod placeholders;
 mod session;
 mod value;
 
-pub(in crate::store) use error::{describe, error_kind};
 pub use location::{PostgresError, PostgresUrl};
 pub(in crate::store) use session::{KnownRow, Session};
 
@@ -18,7 +16,7 @@ use std::sync::Arc;
 use super::{
     StoreError,
     migration::{IfEmpty, IfOlder},
-    sql::{Connection, SqlError},
+    sql_error::SqlError,
 };
 
 /// Opens a database and brings its schema to this version, where that is allowed. Returns whether
@@ -32,14 +30,14 @@ pub(in crate::store) fn prepare(
         place: url.to_string(),
         reason: error.to_string(),
     };
-    let connection = open(url).map_err(explain)?;
-    migrate::to_current(&connection, url, if_empty, if_older).map_err(|error| match error {
+    let session = open(url).map_err(explain)?;
+    migrate::to_current(&session, url, if_empty, if_older).map_err(|error| match error {
         StoreError::Sql(error) => explain(error),
         other => other,
     })
 }
 
 /// Connects to a database as it is.
-pub(in crate::store) fn open(url: &Arc<PostgresUrl>) -> Result<Connection, SqlError> {
-    Session::connect(Arc::clone(url)).map(Connection::of_postgres)
+pub(in crate::store) fn open(url: &Arc<PostgresUrl>) -> Result<Session, SqlError> {
+    Session::connect(Arc::clone(url))
 }

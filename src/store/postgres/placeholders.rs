@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::store::sql::SqlError;
+use crate::store::sql_error::SqlError;
 
 /// Returns the statement with PostgreSQL's placeholders. `names` are those of the parameters, in the
 /// order of their values.

@@ -22,7 +22,10 @@ use smallvec::SmallVec;
 use super::{columns::Columns, location::PostgresUrl, placeholders::translate};
 use crate::{
     model::RequestId,
-    store::sql::{FromValue, IfBusy, SqlError, Value},
+    store::{
+        sql_error::{IfBusy, SqlError, SqlErrorKind},
+        value::{FromValue, Value},
+    },
 };
 
 /// The advisory lock of those who write: one transaction at a time, as in SQLite. What is read
@@ -30,6 +33,8 @@ use crate::{
 const WRITE_LOCK: i64 = 0x6C6C_6D70_726F_7879;
 /// Time that a transaction waits for locks of others.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for the answer to an empty statement.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time of silence after which the server ends a transaction that writes. Its node is stopped, or
 /// cannot be reached, and all others wait for it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -41,6 +46,8 @@ pub(in crate::store) struct Session {
     url: Arc<PostgresUrl>,
     client: RefCell<Option<Client>>,
     is_in_transaction: Cell<bool>,
+    /// Whether the connection is of no use any more, though it may be open: its server takes no writes.
+    is_broken: Cell<bool>,
     /// Statements with PostgreSQL's placeholders, by their texts.
     texts: RefCell<HashMap<String, Arc<str>>>,
 }
@@ -71,6 +78,7 @@ impl Session {
             client: RefCell::new(Some(url.connect()?)),
             url,
             is_in_transaction: Cell::new(false),
+            is_broken: Cell::new(false),
             texts: RefCell::default(),
         };
         Ok(session)
@@ -79,16 +87,35 @@ impl Session {
     /// Returns the connection, a new one if the last one broke between two transactions.
     fn client(&self) -> Result<RefMut<'_, Client>, SqlError> {
         let mut client = self.client.borrow_mut();
-        let is_usable = client.as_ref().is_some_and(|client| !client.is_closed());
-        if !is_usable {
+        let is_open = client.as_ref().is_some_and(|client| !client.is_closed());
+        if !is_open || self.is_broken.get() {
             *client = None;
             if self.is_in_transaction.get() {
                 return Err(SqlError::Connect("the connection broke".to_owned()));
             }
             *client = Some(self.url.connect()?);
+            self.is_broken.set(false);
         }
         RefMut::filter_map(client, Option::as_mut)
             .map_err(|_| SqlError::Connect("the connection broke".to_owned()))
+    }
+
+    /// Notes that the connection is of no use, if that is what an error says.
+    fn noted<T>(&self, result: Result<T, postgres::Error>) -> Result<T, SqlError> {
+        result.map_err(|error| {
+            let error = SqlError::from(error);
+            if error.kind() == SqlErrorKind::Disconnected {
+                self.is_broken.set(true);
+            }
+            error
+        })
+    }
+
+    /// Makes sure of a connection that works: one that lay idle may have broken unseen.
+    pub(in crate::store) fn refresh(&self) -> Result<(), SqlError> {
+        let is_valid = self.client()?.is_valid(PING_TIMEOUT).is_ok();
+        self.is_broken.set(!is_valid);
+        self.client().map(drop)
     }
 
     fn translated(&self, sql: &str, names: Option<&[&str]>) -> Result<Arc<str>, SqlError> {
@@ -112,7 +139,8 @@ impl Session {
         names: Option<&[&str]>,
     ) -> Result<usize, SqlError> {
         let sql = self.translated(sql, names)?;
-        let rows = self.client()?.execute_typed(&sql, &typed(values))?;
+        let ran = self.client()?.execute_typed(&sql, &typed(values));
+        let rows = self.noted(ran)?;
         Ok(usize::try_from(rows).unwrap_or(usize::MAX))
     }
 
@@ -124,7 +152,8 @@ impl Session {
         names: Option<&[&str]>,
     ) -> Result<Vec<Row>, SqlError> {
         let sql = self.translated(sql, names)?;
-        Ok(self.client()?.query_typed(&sql, &typed(values))?)
+        let found = self.client()?.query_typed(&sql, &typed(values));
+        self.noted(found)
     }
 
     /// Inserts rows of usage in one round trip. `row_ids` are those that their node gave them. Outside of
@@ -153,7 +182,8 @@ impl Session {
                 statement.sql.replace(" FROM unnest(", " FROM run, unnest(")
             )
         };
-        let found = self.client()?.query_typed(&sql, &statement.params())?;
+        let found = self.client()?.query_typed(&sql, &statement.params());
+        let found = self.noted(found)?;
         if found.is_empty() && !rows.is_empty() {
             return Err(SqlError::TakenForDead);
         }
@@ -171,9 +201,10 @@ impl Session {
         rows: &[impl AsRef<[Value<'v>]>],
     ) -> Result<(), SqlError> {
         let statement = Columns::of(table, columns, rows, None);
-        self.client()?
-            .execute_typed(&statement.sql, &statement.params())?;
-        Ok(())
+        let ran = self
+            .client()?
+            .execute_typed(&statement.sql, &statement.params());
+        self.noted(ran).map(drop)
     }
 
     /// Returns those of these rows that are in the ledger.
@@ -186,7 +217,8 @@ impl Session {
         let sql = "SELECT row_id, id, cost_nano_usd, price_id FROM usage_logs \
              WHERE row_id = ANY($1::text[]::uuid[])";
         let params: [(&(dyn ToSql + Sync), Type); 1] = [(&texts, Type::TEXT_ARRAY)];
-        let found = self.client()?.query_typed(sql, &params)?;
+        let found = self.client()?.query_typed(sql, &params);
+        let found = self.noted(found)?;
         let rows = found.iter().map(|row| {
             let known = KnownRow {
                 id: row.try_get(1)?,
@@ -203,7 +235,8 @@ impl Session {
 
     /// Runs statements without parameters.
     pub(in crate::store) fn run_batch(&self, sql: &str) -> Result<(), SqlError> {
-        Ok(self.client()?.batch_execute(sql)?)
+        let ran = self.client()?.batch_execute(sql);
+        self.noted(ran)
     }
 
     pub(in crate::store) fn is_in_transaction(&self) -> bool {

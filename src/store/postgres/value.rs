@@ -2,7 +2,7 @@
 
 use postgres::types::{FromSql, IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 
-use crate::store::sql::{Value, ValueType};
+use crate::store::value::{Value, ValueType};
 
 type BoxedError = Box<dyn std::error::Error + Sync + Send>;
 

@@ -7,14 +7,13 @@ mod totals;
 #[cfg(test)]
 mod tests;
 
-use std::{cmp::Reverse, collections::BTreeMap};
-
 use crate::store::sql::Connection;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{Error, IgnoredAny, MapAccess, Visitor},
     ser::SerializeMap,
 };
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{
     StoreError, groups, keys, prices,

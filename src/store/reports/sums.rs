@@ -3,10 +3,7 @@
 //! yet come from the rows. So any window is exact, and ten million rows take a fraction of a second
 //! (docs/benchmarks.md) instead of the 8.5 s that summing rows took.
 
-use std::{fmt::Write, sync::Arc};
-
 use crate::store::sql::{Connection, Row, SqlResult, named_params};
-
 use crate::{
     model::{Calendar, Dimension, Period, Periods, TimeRange},
     store::{
@@ -15,6 +12,7 @@ use crate::{
         pruned::Pruned,
     },
 };
+use std::{fmt::Write, sync::Arc};
 
 const MS_PER_HOUR: i64 = 3_600_000;
 const HOURS_PER_DAY: i64 = 24;
@@ -121,7 +119,7 @@ pub(super) fn sums(connection: &Connection, query: &Query<'_>) -> Result<Sums, S
         .then(|| json_list(starts_ms.iter()));
     #[cfg(feature = "sqlite")]
     if periods.is_some() && starts.is_none() {
-        crate::store::sqlite::add_period_function(connection, starts_ms)?;
+        crate::store::sqlite::add_period_function(connection.sqlite()?, starts_ms)?;
     }
     let dialect = if starts.is_some() {
         &ON_SERVER

@@ -1,9 +1,8 @@
 //! Reports against sums that are made here of the raw rows, in another way.
 
-use std::collections::BTreeMap;
-
 use crate::store::sql::{Connection, SqlResult, Value, params};
 use jiff::{Span, Timestamp, tz::TimeZone};
+use std::collections::BTreeMap;
 
 use super::*;
 use crate::{

@@ -2,21 +2,22 @@
 //! store writes SQL that SQLite and PostgreSQL understand alike, with SQLite's placeholders (`?1`,
 //! `:name`); what only one of them has is in `store/sqlite/` and `store/postgres/`.
 
-mod error;
 mod statement;
-mod value;
 
 use std::ops::Deref;
 
-pub use error::{OptionalRow, SqlError, SqlErrorKind, SqlResult};
+pub use super::sql_error::{IfBusy, OptionalRow, SqlError, SqlErrorKind, SqlResult};
+pub(in crate::store) use super::value::{FromValue, Params, ToValue, ToValueRef, Value, ValueType};
+pub(crate) use super::value::{named_params, params};
 pub(in crate::store) use statement::{Row, Statement};
-pub(in crate::store) use value::{FromValue, Params, ToValueRef, Value, ValueType};
-pub(crate) use value::{named_params, params};
 
 #[cfg(feature = "postgres")]
 use super::postgres;
 #[cfg(feature = "sqlite")]
 use super::sqlite;
+
+/// Values that one statement looks for.
+const MAX_AMONG: usize = 512;
 
 /// A connection to a database. Every call blocks.
 #[derive(Debug)]
@@ -30,15 +31,6 @@ enum Home {
     Sqlite(rusqlite::Connection),
     #[cfg(feature = "postgres")]
     Postgres(Box<postgres::Session>),
-}
-
-/// What a transaction does if another one is writing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IfBusy {
-    /// Waits for some seconds.
-    Wait,
-    /// Fails at once with [`SqlErrorKind::Busy`].
-    Fail,
 }
 
 impl Connection {
@@ -95,6 +87,19 @@ impl Connection {
         }
     }
 
+    /// Makes sure that the connection works: one to a server may have broken while it lay idle.
+    ///
+    /// # Errors
+    /// If the database cannot be reached.
+    pub(in crate::store) fn refresh(&self) -> Result<(), SqlError> {
+        match &self.home {
+            #[cfg(feature = "sqlite")]
+            Home::Sqlite(_) => Ok(()),
+            #[cfg(feature = "postgres")]
+            Home::Postgres(session) => session.refresh(),
+        }
+    }
+
     /// Prepares a statement, which the connection keeps for the next time.
     ///
     /// # Errors
@@ -137,6 +142,35 @@ impl Connection {
         read: impl FnOnce(&Row<'_>) -> Result<T, SqlError>,
     ) -> Result<T, SqlError> {
         self.prepare_cached(sql)?.query_row(params, read)
+    }
+
+    /// Returns what `read` makes of the rows whose last expression in `sql` is one of the values:
+    /// `"SELECT … WHERE name"`. Few statements ask for many values.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(in crate::store) fn query_among<T>(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        mut read: impl FnMut(&Row<'_>) -> Result<T, SqlError>,
+    ) -> Result<Vec<T>, SqlError> {
+        let mut found = Vec::new();
+        for chunk in values.chunks(MAX_AMONG) {
+            // A power of two, so that there are few texts; the last value fills it up.
+            let mut chunk = chunk.to_vec();
+            if let Some(last) = chunk.last().copied() {
+                chunk.resize(chunk.len().next_power_of_two(), last);
+            }
+            let places: Vec<String> = (1..=chunk.len()).map(|n| format!("?{n}")).collect();
+            let sql = format!("{sql} IN ({})", places.join(", "));
+            let mut statement = self.prepare_cached(&sql)?;
+            let mut rows = statement.query(&chunk[..])?;
+            while let Some(row) = rows.next()? {
+                found.push(read(&row)?);
+            }
+        }
+        Ok(found)
     }
 
     /// Runs statements without parameters, separated by semicolons.

@@ -1,5 +1,8 @@
 //! Statements of both databases, and the rows that they find.
 
+#[cfg(feature = "postgres")]
+use std::marker::PhantomData;
+
 use super::{FromValue, Params, SqlError, Value};
 #[cfg(feature = "postgres")]
 use crate::store::postgres;
@@ -46,6 +49,7 @@ impl Statement<'_> {
                     home: RowsHome::Postgres {
                         rows: rows.into_iter(),
                         current: None,
+                        statement: PhantomData,
                     },
                 })
             }
@@ -91,13 +95,9 @@ enum RowsHome<'s> {
     Postgres {
         rows: std::vec::IntoIter<::postgres::Row>,
         current: Option<::postgres::Row>,
+        /// They borrow from a statement as those of SQLite do.
+        statement: PhantomData<&'s ()>,
     },
-    /// Without a database there is no row.
-    #[expect(
-        dead_code,
-        reason = "keeps the lifetime in use whichever databases are built in"
-    )]
-    Never(std::marker::PhantomData<&'s ()>),
 }
 
 impl Rows<'_> {
@@ -107,11 +107,10 @@ impl Rows<'_> {
             #[cfg(feature = "sqlite")]
             RowsHome::Sqlite(rows) => Ok(rows.next()?.map(Row::Sqlite)),
             #[cfg(feature = "postgres")]
-            RowsHome::Postgres { rows, current } => {
+            RowsHome::Postgres { rows, current, .. } => {
                 *current = rows.next();
                 Ok(current.as_ref().map(Row::Postgres))
             }
-            RowsHome::Never(_) => Ok(None),
         }
     }
 }
@@ -185,7 +184,7 @@ impl Row<'_> {
     pub(in crate::store) fn text(&self, column: impl ColumnIndex) -> Result<&str, SqlError> {
         match self.value(column)? {
             Value::Text(text) => Ok(text),
-            other => Err(SqlError::unexpected("a text", other)),
+            other => Err(other.unexpected("a text")),
         }
     }
 

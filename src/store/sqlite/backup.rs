@@ -13,7 +13,7 @@ use rusqlite::{
     backup::{Backup, StepResult},
 };
 
-use super::{connect, create_private as create_database, from_sqlite, migrate, open_flags};
+use super::{create_private as create_database, migrate, open, open_flags};
 use crate::store::{DatabasePath, StoreError};
 
 /// Pages that are copied between two looks at the progress.
@@ -91,7 +91,7 @@ pub fn write(database: &Path, to: &Path) -> Result<BackupContents, BackupError> 
 }
 
 fn copy_into(database: &Path, partial: &Path) -> Result<(), BackupError> {
-    let source = connect(database)?;
+    let source = open(database)?;
     // One transaction reads everything, so that the copy is of one moment, and no free page is
     // copied (sqlite.org/lang_vacuum.html#vacuuminto).
     source
@@ -101,7 +101,7 @@ fn copy_into(database: &Path, partial: &Path) -> Result<(), BackupError> {
                 path: partial.into(),
                 reason: io::ErrorKind::StorageFull.into(),
             },
-            _ => from_sqlite(database, &error).into(),
+            _ => StoreError::from_sqlite(database, &error).into(),
         })?;
     let file = OpenOptions::new().write(true).open(partial);
     file.and_then(|file| file.sync_all())
@@ -142,8 +142,8 @@ fn check_copy(path: &Path) -> Result<BackupContents, BackupError> {
     // connection that may write can read.
     let connection = Connection::open_with_flags(path, open_flags())
         .or_else(|_| Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
-        .map_err(|error| from_sqlite(path, &error))?;
-    let explain = |error: rusqlite::Error| from_sqlite(path, &error);
+        .map_err(|error| StoreError::from_sqlite(path, &error))?;
+    let explain = |error: rusqlite::Error| StoreError::from_sqlite(path, &error);
     let schema = migrate::version_of_ours(&connection, path)?;
     if let Some(problem) = damage(&connection).map_err(explain)? {
         return Err(BackupError::Damaged {
@@ -177,7 +177,7 @@ fn read_contents(
 
 /// Returns the first thing that is wrong with the structure of a database
 /// (sqlite.org/pragma.html#pragma_integrity_check).
-pub(super) fn damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
+pub(in crate::store) fn damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let first: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     Ok((first != "ok").then_some(first))
 }
@@ -197,7 +197,7 @@ impl ExclusiveDatabase {
         let path = location.as_path().to_owned();
         create_database(&path)?;
         let connection = Connection::open_with_flags(&path, open_flags())
-            .map_err(|error| from_sqlite(&path, &error))?;
+            .map_err(|error| StoreError::from_sqlite(&path, &error))?;
         let in_use = |error: rusqlite::Error| match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 BackupError::InUse { path: path.clone() }
@@ -206,7 +206,7 @@ impl ExclusiveDatabase {
                 path: path.clone(),
                 problem: "is damaged, or no database",
             },
-            _ => from_sqlite(&path, &error).into(),
+            _ => StoreError::from_sqlite(&path, &error).into(),
         };
         connection
             .busy_timeout(Duration::from_millis(500))
@@ -261,16 +261,16 @@ impl ExclusiveDatabase {
         from: &Path,
         mut on_progress: impl FnMut(i32, i32),
     ) -> Result<(), BackupError> {
-        let explain = |error: rusqlite::Error| from_sqlite(&self.path, &error);
+        let explain = |error: rusqlite::Error| StoreError::from_sqlite(&self.path, &error);
         let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY)
-            .map_err(|error| from_sqlite(from, &error))?;
+            .map_err(|error| StoreError::from_sqlite(from, &error))?;
         {
             let backup = Backup::new(&source, &mut self.connection)?;
             loop {
                 let step = backup.step(PAGES_A_STEP);
                 let progress = backup.progress();
                 on_progress(progress.pagecount - progress.remaining, progress.pagecount);
-                match step.map_err(|error| from_sqlite(from, &error))? {
+                match step.map_err(|error| StoreError::from_sqlite(from, &error))? {
                     StepResult::Done => break,
                     StepResult::More => {}
                     _ => return Err(BackupError::InUse { path: self.path }),
@@ -299,7 +299,7 @@ impl ExclusiveDatabase {
     /// # Errors
     /// If the disk has no room for a second copy meanwhile.
     pub fn vacuum(self) -> Result<(), BackupError> {
-        let explain = |error: rusqlite::Error| from_sqlite(&self.path, &error);
+        let explain = |error: rusqlite::Error| StoreError::from_sqlite(&self.path, &error);
         self.connection
             .execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")
             .and_then(|()| self.connection.pragma_update(None, "journal_mode", "WAL"))

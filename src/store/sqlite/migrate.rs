@@ -8,11 +8,11 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::{BUSY_TIMEOUT, from_sqlite};
+use super::BUSY_TIMEOUT;
 use crate::store::{
     StoreError,
     migration::{IfOlder, SCHEMA},
-    sql::SqlError,
+    sql_error::SqlError,
 };
 
 /// Pause between two attempts to switch a new file to WAL.
@@ -48,7 +48,7 @@ pub(super) fn to_current(
     if_older: IfOlder,
 ) -> Result<(), StoreError> {
     run(connection, path, if_older).map_err(|error| match error {
-        StoreError::Sql(SqlError::Sqlite(source)) => from_sqlite(path, &source),
+        StoreError::Sql(SqlError::Sqlite(source)) => StoreError::from_sqlite(path, &source),
         other => other,
     })
 }
@@ -153,7 +153,7 @@ pub(super) fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
 /// # Errors
 /// [`StoreError`] if it is no database of llmproxy, or one of a newer version.
 pub(super) fn version_of_ours(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
-    let explain = |error| from_sqlite(path, &error);
+    let explain = |error| StoreError::from_sqlite(path, &error);
     let found = version(connection).map_err(explain)?;
     refuse_newer(found, path)?;
     let has_rows: bool = connection

@@ -10,11 +10,12 @@ mod wal;
 use std::{fs::OpenOptions, path::Path, sync::Arc, time::Duration};
 
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, Statement, ToSql,
+    Connection, OpenFlags, Statement, ToSql,
     functions::FunctionFlags,
     types::{ToSqlOutput, ValueRef},
 };
 
+pub(super) use backup::damage;
 pub(super) use file::FileWatch;
 pub(super) use space::{free_space, give_back, table_sizes};
 pub(super) use wal::WalWatch;
@@ -22,7 +23,8 @@ pub(super) use wal::WalWatch;
 use super::{
     StoreError,
     migration::IfOlder,
-    sql::{self, IfBusy, SqlError, SqlErrorKind, Value, ValueType},
+    sql_error::{IfBusy, SqlError},
+    value::{Value, ValueType},
 };
 use crate::model::Periods;
 
@@ -38,60 +40,52 @@ const KEPT_STATEMENTS: usize = 56;
 /// Opens a database file and brings it to the schema of this version, where that is allowed. A file
 /// that was just made is prepared for it.
 pub(super) fn prepare_file(path: &Path, is_new: bool, if_older: IfOlder) -> Result<(), StoreError> {
-    let mut first = connect(path)?;
+    let mut first = open(path)?;
     if is_new {
         // Space of deleted rows can go back to the disk step by step then. It must be set before
         // the first table is made (sqlite.org/pragma.html#pragma_auto_vacuum).
         first
             .pragma_update(None, "auto_vacuum", "INCREMENTAL")
-            .map_err(|source| from_sqlite(path, &source))?;
+            .map_err(|source| StoreError::from_sqlite(path, &source))?;
     }
     migrate::to_current(&mut first, path, if_older)?;
     if if_older == IfOlder::Migrate {
         // A copy that was put back by other means is in another mode.
-        migrate::switch_to_wal(&first).map_err(|source| from_sqlite(path, &source))?;
+        migrate::switch_to_wal(&first).map_err(|source| StoreError::from_sqlite(path, &source))?;
     }
     Ok(())
 }
 
 /// Opens a database file as it is.
-pub(super) fn open(path: &Path) -> Result<sql::Connection, StoreError> {
-    connect(path).map(sql::Connection::of_sqlite)
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let explain = |source| StoreError::from_sqlite(path, &source);
+    let connection = Connection::open_with_flags(path, open_flags()).map_err(explain)?;
+    set_up(&connection).map_err(explain)?;
+    Ok(connection)
 }
 
 /// Makes an empty database in memory. `path` is the file that it stands for.
-pub(super) fn open_in_memory(path: &Path) -> Result<sql::Connection, StoreError> {
-    let mut connection = Connection::open_in_memory().map_err(SqlError::from)?;
+pub(super) fn open_in_memory(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open_in_memory()?;
     migrate::to_current(&mut connection, path, IfOlder::Refuse)?;
-    Ok(sql::Connection::of_sqlite(connection))
+    Ok(connection)
 }
 
-/// Reads every page and returns the first thing that is wrong with the file.
-pub(super) fn damage(connection: &sql::Connection) -> Result<Option<String>, SqlError> {
-    Ok(backup::damage(connection.sqlite()?)?)
-}
-
-/// Takes the write lock and gives it back.
-pub(super) fn try_write(connection: &sql::Connection) -> Result<(), SqlError> {
-    let transaction = connection.write()?;
-    // Writing the same number makes SQLite write the page, and changes nothing.
-    let sqlite = connection.sqlite()?;
-    let version: i64 = sqlite.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    sqlite.pragma_update(None, "user_version", version)?;
-    transaction.commit()
+/// Writes the first page without a change, inside the caller's transaction: writing the same number
+/// makes SQLite write it.
+pub(super) fn write_same_version(connection: &Connection) -> rusqlite::Result<()> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    connection.pragma_update(None, "user_version", version)
 }
 
 /// Makes the connection overwrite what it deletes (sqlite.org/pragma.html#pragma_secure_delete).
-pub(super) fn overwrite_deleted(connection: &sql::Connection) -> Result<(), SqlError> {
-    Ok(connection
-        .sqlite()?
-        .pragma_update(None, "secure_delete", true)?)
+pub(super) fn overwrite_deleted(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "secure_delete", true)
 }
 
 /// Writes the file anew and cuts its write-ahead log, because old pages of both may hold what was
 /// deleted. Returns whether no reader stood in the way.
-pub(super) fn wipe_free_pages(connection: &sql::Connection) -> Result<bool, SqlError> {
-    let connection = connection.sqlite()?;
+pub(super) fn wipe_free_pages(connection: &Connection) -> rusqlite::Result<bool> {
     connection.execute_batch("VACUUM")?;
     let is_busy: bool =
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
@@ -101,13 +95,6 @@ pub(super) fn wipe_free_pages(connection: &sql::Connection) -> Result<bool, SqlE
 /// Flags without `SQLITE_OPEN_URI`, so that a path that starts with `file:` is a path.
 fn open_flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
-}
-
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let explain = |source| from_sqlite(path, &source);
-    let connection = Connection::open_with_flags(path, open_flags()).map_err(explain)?;
-    set_up(&connection).map_err(explain)?;
-    Ok(connection)
 }
 
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
@@ -177,17 +164,14 @@ pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
 
 /// Gives the connection the function `period_of(ms)`: the place of the period that has a moment.
 pub(super) fn add_period_function(
-    connection: &sql::Connection,
+    connection: &Connection,
     starts_ms: Arc<[i64]>,
-) -> Result<(), SqlError> {
+) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    let connection = connection.sqlite()?;
-    Ok(
-        connection.create_scalar_function("period_of", 1, flags, move |context| {
-            let index = Periods::index_of(&starts_ms, context.get(0)?);
-            Ok(i64::try_from(index).unwrap_or(i64::MAX))
-        })?,
-    )
+    connection.create_scalar_function("period_of", 1, flags, move |context| {
+        let index = Periods::index_of(&starts_ms, context.get(0)?);
+        Ok(i64::try_from(index).unwrap_or(i64::MAX))
+    })
 }
 
 /// Runs a statement and returns the number of rows that it changed.
@@ -247,46 +231,4 @@ pub(super) fn value(value: ValueRef<'_>) -> Result<Value<'_>, SqlError> {
             });
         }
     })
-}
-
-/// Returns what an error is about (sqlite.org/rescode.html). That of a trigger is not about a row:
-/// the operator who made the trigger may remove it.
-pub(super) fn error_kind(error: &rusqlite::Error) -> SqlErrorKind {
-    let rusqlite::Error::SqliteFailure(cause, _) = error else {
-        return SqlErrorKind::Other;
-    };
-    match cause.code {
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => SqlErrorKind::Busy,
-        ErrorCode::ConstraintViolation
-            if cause.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER =>
-        {
-            SqlErrorKind::Other
-        }
-        ErrorCode::ConstraintViolation => SqlErrorKind::Constraint,
-        ErrorCode::TypeMismatch | ErrorCode::TooBig => SqlErrorKind::Row,
-        _ => SqlErrorKind::Other,
-    }
-}
-
-/// Turns SQLite's result code into words.
-pub(super) fn from_sqlite(path: &Path, source: &rusqlite::Error) -> StoreError {
-    let path = path.to_owned();
-    let reason = source.to_string();
-    match source.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => StoreError::NotADatabase { path },
-        Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged { path, reason },
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked { path },
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-            StoreError::ReadOnly { path, reason }
-        }
-        Some(ErrorCode::DiskFull) => StoreError::DiskFull { path },
-        Some(ErrorCode::SystemIoFailure) => StoreError::Unavailable {
-            place: path.display().to_string(),
-            reason: format!("{reason}; the disk is full or fails"),
-        },
-        _ => StoreError::Unavailable {
-            place: path.display().to_string(),
-            reason,
-        },
-    }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::SqlError;
+use super::sql_error::SqlError;
 
 /// A value of a statement's parameter or of a row's column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,17 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
+    /// Returns the error of a value that is in the place of another one.
+    pub(in crate::store) fn unexpected(self, expected: &'static str) -> SqlError {
+        let found = match self {
+            Self::Null(_) => "nothing",
+            Self::Integer(_) => "an integer",
+            Self::Text(_) => "a text",
+            Self::Blob(_) => "bytes",
+        };
+        SqlError::Unexpected { expected, found }
+    }
+
     /// Returns the type, also of a missing value.
     #[cfg(feature = "postgres")]
     pub(in crate::store) fn kind(&self) -> ValueType {
@@ -152,7 +163,7 @@ impl FromValue for i64 {
     fn from_value(value: Value<'_>) -> Result<Self, SqlError> {
         match value {
             Value::Integer(number) => Ok(number),
-            other => Err(SqlError::unexpected("an integer", other)),
+            other => Err(other.unexpected("an integer")),
         }
     }
 }
@@ -179,7 +190,7 @@ impl FromValue for String {
     fn from_value(value: Value<'_>) -> Result<Self, SqlError> {
         match value {
             Value::Text(text) => Ok(text.to_owned()),
-            other => Err(SqlError::unexpected("a text", other)),
+            other => Err(other.unexpected("a text")),
         }
     }
 }
@@ -189,8 +200,8 @@ impl<const N: usize> FromValue for [u8; N] {
         match value {
             Value::Blob(bytes) => bytes
                 .try_into()
-                .map_err(|_| SqlError::unexpected("bytes of another number", value)),
-            other => Err(SqlError::unexpected("bytes", other)),
+                .map_err(|_| value.unexpected("bytes of another number")),
+            other => Err(other.unexpected("bytes")),
         }
     }
 }

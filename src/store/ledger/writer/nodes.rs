@@ -1,0 +1,169 @@
+//! What the writer does because other nodes may write into the same database: signs of life, leases, and
+//! rows whose commit is in doubt when a connection breaks.
+
+use std::sync::atomic::Ordering;
+
+use super::{Writer, entries_in};
+use crate::store::{
+    ledger::{
+        leases::{self, LeaseKeeper},
+        queue::WriteRequest,
+    },
+    running::Sign,
+    sql::SqlError,
+};
+#[cfg(feature = "postgres")]
+use crate::{
+    model::Entry,
+    store::{ledger::row::InsertedRow, sql::SqlResult},
+};
+
+/// What the writer of a node knows of itself among others.
+pub(in crate::store::ledger) struct Node {
+    leases: LeaseKeeper,
+    /// Number of nodes that share rates and concurrency, as the limits have it.
+    nodes: usize,
+    /// Whether the connection broke while rows were written, so that they may be in the ledger.
+    pub(super) is_in_doubt: bool,
+    /// Whether another node has booked what the requests of this one had used.
+    pub(super) is_taken_for_dead: bool,
+}
+
+impl Node {
+    pub(in crate::store::ledger) fn new() -> Self {
+        Self {
+            leases: LeaseKeeper::new(),
+            nodes: 1,
+            is_in_doubt: false,
+            is_taken_for_dead: false,
+        }
+    }
+}
+
+impl Writer {
+    /// Gives a sign of life if it is due.
+    pub(in crate::store::ledger) fn give_sign(&mut self) {
+        match self.run.give_sign(&self.connection) {
+            Ok(Sign::NotDue) => {}
+            Ok(Sign::Given(begun)) => {
+                if let Some(shared) = self.budgets.shared() {
+                    leases::note_sign(&shared, begun);
+                }
+            }
+            Ok(Sign::TakenForDead) => self.node.is_taken_for_dead = true,
+            Err(error) => log::warn!("ledger: cannot note that the server runs: {error}"),
+        }
+    }
+
+    /// Tells the limits how many nodes share rates and concurrency.
+    pub(super) fn count_nodes(&mut self) {
+        let Some(shared) = self.budgets.shared() else {
+            return;
+        };
+        let nodes = self.run.live_nodes();
+        if nodes != self.node.nodes {
+            self.node.nodes = nodes;
+            shared.with(|limiter| limiter.set_nodes(nodes));
+        }
+    }
+
+    /// Ends the thread of a node that others have taken for dead. What its requests had used is booked
+    /// by them, so that it must not book it a second time.
+    pub(super) fn end_as_dead(&mut self, batch: &[WriteRequest]) -> usize {
+        log::error!(
+            "ledger: another node has taken this one for dead, because it was silent for too long: restart it"
+        );
+        self.shared.dead.store(true, Ordering::Relaxed);
+        let mut queue = self.shared.lock();
+        let left = entries_in(batch) + std::mem::take(&mut queue.entries);
+        queue.requests.clear();
+        queue.lease_asks.clear();
+        left
+    }
+
+    /// Grows the leases that requests ask for, and gives back what is not needed.
+    pub(super) fn keep_leases(&mut self) {
+        let Some(shared) = self.budgets.shared() else {
+            return;
+        };
+        let asks = std::mem::take(&mut self.shared.lock().lease_asks);
+        let mut kept = Ok(());
+        if !asks.is_empty() {
+            kept = leases::serve(
+                &self.connection,
+                &mut self.budgets,
+                &shared,
+                &self.run,
+                asks,
+            );
+        }
+        let kept = kept.and_then(|()| {
+            self.node
+                .leases
+                .give_back(&self.connection, &shared, &self.run)
+        });
+        self.node.is_taken_for_dead |= matches!(kept, Err(SqlError::TakenForDead));
+        if let Err(error) = kept {
+            log::warn!("ledger: cannot write leases of budgets: {error}");
+        }
+    }
+
+    /// Gives each entry of the batch an id. If the last commit is in doubt, takes out what it wrote.
+    #[cfg(feature = "postgres")]
+    pub(super) fn prepare_for_doubt(&mut self, batch: &mut Vec<WriteRequest>) -> SqlResult<()> {
+        for request in batch.iter_mut() {
+            request.give_row_ids();
+        }
+        if self.node.is_in_doubt {
+            self.take_out_written(batch)?;
+            self.node.is_in_doubt = false;
+        }
+        Ok(())
+    }
+
+    /// Acknowledges and counts entries whose rows are in the ledger already. Returns their number.
+    #[cfg(feature = "postgres")]
+    pub(super) fn take_out_written(&mut self, batch: &mut Vec<WriteRequest>) -> SqlResult<usize> {
+        let ids = batch.iter().flat_map(|request| &request.row_ids).copied();
+        let known = match self.connection.postgres() {
+            Some(session) => session.known_rows(&ids.collect::<Vec<_>>())?,
+            None => return Ok(0),
+        };
+        if known.is_empty() {
+            return Ok(0);
+        }
+        for mut request in std::mem::take(batch) {
+            let mut rest = Vec::new();
+            let mut written = Vec::new();
+            for (entry, row_id) in request.entries.drain(..).zip(request.row_ids.drain(..)) {
+                match known.get(&row_id) {
+                    Some(row) => written.push((entry, *row)),
+                    None => rest.push((entry, row_id)),
+                }
+            }
+            // The rows of other entries are found in the table by those who count.
+            let rows: Vec<InsertedRow<'_>> = written
+                .iter()
+                .filter_map(|(entry, known)| match entry {
+                    Entry::Row(row) => Some(InsertedRow::known(row, *known)),
+                    _ => None,
+                })
+                .collect();
+            self.count(&rows);
+            self.budgets
+                .note_objects(written.iter().map(|(entry, _)| entry));
+            (request.entries, request.row_ids) = rest.into_iter().unzip();
+            if request.entries.is_empty() {
+                request.acknowledge(Ok(()));
+            } else {
+                batch.push(request);
+            }
+        }
+        self.rollup.expect_rows_of_others();
+        log::warn!(
+            "ledger: the connection broke after a commit, whose rows are there: rows={}",
+            known.len()
+        );
+        Ok(known.len())
+    }
+}
