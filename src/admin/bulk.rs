@@ -114,7 +114,7 @@ impl Operation for AddUsers {
                 Err(refused) => refused,
             }
         } else {
-            users::check(&mut connection, new, context.key_storage)?
+            users::check(&mut connection, &new)?
         };
         let of_store = refused
             .into_iter()

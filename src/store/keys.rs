@@ -1,16 +1,31 @@
 //! Keys: issue, list, rotate, revoke, hash. Each belongs to a user, and a user may have several. A
 //! request's key is found by its SHA-256.
 
-use crate::store::sql::{Connection, OptionalRow, Params, Row, SqlResult, params};
+use std::collections::HashMap;
+
+use crate::store::sql::{Connection, OptionalRow, Params, Row, SqlResult, ToValue, Value, params};
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "sqlite")]
 use super::sqlite;
 use super::{StoreError, identity::find_by_text};
-use crate::model::{ApiKey, KeyHolder, format_seconds, now_ms};
+use crate::model::{ApiKey, KeyHash, KeyHolder, format_seconds, now_ms};
 
 const INSERT: &str = "INSERT INTO keys (user_id, hash, clear, display, label, created_at_ms, expires_at_ms) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (hash) DO NOTHING RETURNING id";
+const COLUMNS: &[&str] = &[
+    "user_id",
+    "hash",
+    "clear",
+    "display",
+    "label",
+    "created_at_ms",
+    "expires_at_ms",
+];
+// Index of these two: keys.hash UNIQUE.
+const IDS: &str = "SELECT hash, id FROM keys WHERE hash";
+const AMONG: &str = "SELECT hash, deleted_at_ms IS NOT NULL FROM keys JOIN users ON users.id = keys.user_id \
+     WHERE hash";
 /// All keys, for the table in a running server. Keys of deleted users are revoked.
 const HOLDERS: &str = "SELECT keys.id, hash, user_id, username, is_active, expires_at_ms, revoked_at_ms \
      FROM keys JOIN users ON users.id = keys.user_id";
@@ -174,6 +189,68 @@ pub(super) fn insert(
         label: new.label,
         expires_at: new.expires_at_ms.map(format_seconds),
     })
+}
+
+/// Makes keys, inside a transaction of the caller, in a few statements: of each the user's id and name.
+/// None of them may be taken.
+pub(super) fn insert_all(
+    connection: &Connection,
+    new: Vec<(i64, String, NewKey)>,
+    storage: KeyStorage,
+) -> Result<Vec<IssuedKey>, StoreError> {
+    let now_ms = now_ms();
+    let with_keys = new.into_iter().map(|(user_id, username, mut new)| {
+        let key = match new.key.take() {
+            Some(key) => key,
+            None => ApiKey::generate().map_err(StoreError::NoRandom)?,
+        };
+        Ok((user_id, username, key.hash(), key.masked(), key, new))
+    });
+    let with_keys = with_keys.collect::<Result<Vec<_>, StoreError>>()?;
+    let rows = with_keys
+        .iter()
+        .map(|(user_id, _, hash, masked, key, new)| {
+            let clear = (storage == KeyStorage::Clear).then(|| key.expose());
+            [
+                Value::Integer(*user_id),
+                hash.to_value(),
+                Value::text(clear),
+                Value::Text(masked),
+                Value::text(new.label.as_deref()),
+                Value::Integer(now_ms),
+                Value::integer(new.expires_at_ms),
+            ]
+        });
+    let rows: Vec<_> = rows.collect();
+    connection.insert_into("keys", COLUMNS, &rows)?;
+    let hashes = with_keys.iter().map(|(_, _, hash, ..)| hash.to_value());
+    let ids = connection.query_among(IDS, &hashes.collect::<Vec<_>>(), |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    let ids: HashMap<KeyHash, i64> = ids.into_iter().collect();
+    let issued = with_keys
+        .into_iter()
+        .map(|(_, username, hash, _, key, new)| {
+            Ok(IssuedKey {
+                username,
+                api_key: key.expose().to_owned(),
+                key_id: *ids.get(&hash).ok_or(StoreError::UnknownKey)?,
+                group: None,
+                label: new.label,
+                expires_at: new.expires_at_ms.map(format_seconds),
+            })
+        });
+    issued.collect()
+}
+
+/// Returns those of these keys that there are, and whether their users are deleted.
+pub(super) fn among<'h>(
+    connection: &Connection,
+    hashes: impl Iterator<Item = &'h KeyHash>,
+) -> Result<HashMap<KeyHash, bool>, StoreError> {
+    let hashes: Vec<Value<'_>> = hashes.map(ToValue::to_value).collect();
+    let found = connection.query_among(AMONG, &hashes, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.into_iter().collect())
 }
 
 /// Gives a user a further key.
@@ -381,7 +458,7 @@ pub(super) fn note_uses(connection: &Connection, uses: &[(i64, i64)]) -> SqlResu
 pub fn hash_all(connection: &mut Connection) -> Result<usize, StoreError> {
     #[cfg(feature = "sqlite")]
     if !connection.is_postgres() {
-        sqlite::overwrite_deleted(connection)?;
+        sqlite::overwrite_deleted(connection.sqlite()?)?;
     }
     let transaction = connection.write()?;
     let hashed = transaction.execute(FORGET_CLEAR, [])?;
@@ -389,7 +466,7 @@ pub fn hash_all(connection: &mut Connection) -> Result<usize, StoreError> {
     transaction.commit()?;
     #[cfg(feature = "sqlite")]
     if !connection.is_postgres() {
-        let is_wiped = sqlite::wipe_free_pages(connection)?;
+        let is_wiped = sqlite::wipe_free_pages(connection.sqlite()?)?;
         return is_wiped.then_some(hashed).ok_or(StoreError::NotWiped);
     }
     // Old versions of the rows hold the keys until the table is written anew.

@@ -1,20 +1,37 @@
 //! Limits in the database: what is set on users, groups and everybody.
 
-use std::{collections::HashMap, sync::Arc};
-
-use crate::store::sql::{Connection, Row, SqlResult, params};
-
 use super::StoreError;
+use crate::store::sql::{Connection, Row, SqlResult, Value, params};
 use crate::{
     limits::{LimitedUser, SubjectLimits},
     model::{BudgetUnit, BudgetWindow, Extra, Limit, LimitKind, LimitScope, LimitValue, now_ms},
 };
+use std::{collections::HashMap, sync::Arc};
 
 const ALL: &str = "SELECT scope, subject_id, kind, \"window\", amount, patterns, is_watched FROM limits ORDER BY id";
 const ALL_EXTRAS: &str =
     "SELECT scope, subject_id, unit, \"window\", amount, until_ms FROM limit_extras ORDER BY id";
 const USERS: &str = "SELECT users.id, username, group_id, groups.name FROM users \
      LEFT JOIN groups ON groups.id = users.group_id WHERE deleted_at_ms IS NULL";
+const COLUMNS: &[&str] = &[
+    "scope",
+    "subject_id",
+    "kind",
+    "window",
+    "amount",
+    "patterns",
+    "is_watched",
+    "set_at_ms",
+];
+const EXTRA_COLUMNS: &[&str] = &[
+    "scope",
+    "subject_id",
+    "unit",
+    "window",
+    "amount",
+    "until_ms",
+    "set_at_ms",
+];
 // Index: the UNIQUE constraint.
 const SET: &str = "INSERT INTO limits (scope, subject_id, kind, \"window\", amount, patterns, is_watched, set_at_ms) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (scope, subject_id, kind, \"window\") DO UPDATE SET \
@@ -86,6 +103,74 @@ pub fn set(connection: &Connection, scope: LimitScope, limit: &Limit) -> Result<
         is_watched,
         now_ms()
     ])?;
+    Ok(())
+}
+
+/// Sets limits on subjects that have none, in one statement. Of several of one kind the last holds.
+pub(super) fn insert_all(
+    connection: &Connection,
+    limits: &[(LimitScope, Limit)],
+) -> Result<(), StoreError> {
+    let last: HashMap<_, _> = limits
+        .iter()
+        .enumerate()
+        .map(|(place, (scope, limit))| ((*scope, limit.kind), place))
+        .collect();
+    let holds =
+        |place: usize, scope: LimitScope, kind: LimitKind| last.get(&(scope, kind)) == Some(&place);
+    let now_ms = now_ms();
+    let patterns: Vec<Option<String>> = limits
+        .iter()
+        .map(|(_, limit)| match &limit.value {
+            LimitValue::Amount(_) => None,
+            LimitValue::Patterns(patterns) => Some(patterns.join(",")),
+        })
+        .collect();
+    let rows = limits.iter().zip(&patterns).enumerate();
+    let rows = rows.filter(|(place, ((scope, limit), _))| holds(*place, *scope, limit.kind));
+    let rows = rows.map(|(_, ((scope, limit), patterns))| {
+        let (word, subject_id) = scope_words(*scope);
+        let (kind, window) = limit.kind.words();
+        let amount = match &limit.value {
+            LimitValue::Amount(amount) => Some(*amount),
+            LimitValue::Patterns(_) => None,
+        };
+        [
+            Value::Text(word),
+            Value::Integer(subject_id),
+            Value::Text(kind),
+            Value::Text(window),
+            Value::integer(amount),
+            Value::text(patterns.as_deref()),
+            Value::Integer(i64::from(limit.is_watched)),
+            Value::Integer(now_ms),
+        ]
+    });
+    let rows: Vec<_> = rows.collect();
+    connection.insert_into("limits", COLUMNS, &rows)?;
+    Ok(())
+}
+
+/// Adds what raises budgets of subjects, in one statement.
+pub(super) fn insert_extras(
+    connection: &Connection,
+    extras: &[(LimitScope, Extra)],
+) -> Result<(), StoreError> {
+    let now_ms = now_ms();
+    let rows = extras.iter().map(|(scope, extra)| {
+        let (word, subject_id) = scope_words(*scope);
+        [
+            Value::Text(word),
+            Value::Integer(subject_id),
+            Value::Text(extra.unit.as_str()),
+            Value::text(extra.window.map(BudgetWindow::as_str)),
+            Value::Integer(extra.amount),
+            Value::Integer(extra.until_ms),
+            Value::Integer(now_ms),
+        ]
+    });
+    let rows: Vec<_> = rows.collect();
+    connection.insert_into("limit_extras", EXTRA_COLUMNS, &rows)?;
     Ok(())
 }
 

@@ -1,19 +1,20 @@
 //! Users: add, list, rename, delete, forbid, allow. What the HTTP admin API and the command line both
 //! call, and the JSON both print.
 
+mod add;
+
+pub use add::{NewUser, RefusedUsers, add, check};
+
 use crate::store::sql::{Connection, Row, SqlError, SqlResult, named_params, params};
 use serde::{Deserialize, Serialize};
 
 use super::{
     StoreError, groups,
     identity::{UserIdentity, UserSelector, find, find_by_text, refuse_key},
-    keys::{self, IssuedKey, KeyStorage, NewKey},
-    limits,
+    keys,
 };
-use crate::model::{Extra, Limit, LimitScope, UserName, format_seconds, now_ms};
+use crate::model::{UserName, format_seconds, now_ms};
 
-const INSERT: &str =
-    "INSERT INTO users (username, group_id, created_at_ms) VALUES (?1, ?2, ?3) RETURNING id";
 const NAMES: &str =
     "SELECT id, username, deleted_at_ms IS NOT NULL, group_id, is_active FROM users";
 const SET_ACTIVE: &str = "UPDATE users SET is_active = ?2 WHERE id = ?1 AND is_active <> ?2";
@@ -75,16 +76,6 @@ pub enum KeyAccess {
     Forbidden,
 }
 
-/// A user who is to be added.
-#[derive(Debug)]
-pub struct NewUser {
-    pub name: UserName,
-    pub group: Option<String>,
-    pub key: NewKey,
-    pub limits: Vec<Limit>,
-    pub extra: Option<Extra>,
-}
-
 /// The name of a user, who may be deleted.
 #[derive(Debug, Clone)]
 pub struct KnownUser {
@@ -101,88 +92,6 @@ pub struct UserFilter {
     pub group: Option<String>,
     /// Only users who cannot use the proxy: forbidden, or without a key that works.
     pub is_inactive: bool,
-}
-
-/// The places in a list of users who cannot be added, and what is wrong with each.
-pub type RefusedUsers = Vec<(usize, StoreError)>;
-
-/// Adds users with a key each: all or none.
-///
-/// # Errors
-/// The place of a user in the list and what is wrong with it, for each that cannot be added; or an
-/// error of the database.
-pub fn add(
-    connection: &mut Connection,
-    users: Vec<NewUser>,
-    storage: KeyStorage,
-) -> Result<Result<Vec<IssuedKey>, RefusedUsers>, StoreError> {
-    let transaction = connection.write()?;
-    let (added, refused) = try_all(&transaction, users, storage)?;
-    if !refused.is_empty() {
-        return Ok(Err(refused));
-    }
-    transaction.commit()?;
-    Ok(Ok(added))
-}
-
-/// Returns the users that could not be added, as [`add`] does, and adds none.
-///
-/// # Errors
-/// If the database fails.
-pub fn check(
-    connection: &mut Connection,
-    users: Vec<NewUser>,
-    storage: KeyStorage,
-) -> Result<RefusedUsers, StoreError> {
-    let transaction = connection.write()?;
-    let (_, refused) = try_all(&transaction, users, storage)?;
-    Ok(refused)
-}
-
-fn try_all(
-    connection: &Connection,
-    users: Vec<NewUser>,
-    storage: KeyStorage,
-) -> Result<(Vec<IssuedKey>, RefusedUsers), StoreError> {
-    let storage = keys::storage(connection, storage)?;
-    let mut added = Vec::with_capacity(users.len());
-    let mut refused = Vec::new();
-    for (place, user) in users.into_iter().enumerate() {
-        match add_one(connection, user, storage) {
-            Ok(issued) => added.push(issued),
-            Err(error) if error.is_about_input() => refused.push((place, error)),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok((added, refused))
-}
-
-fn add_one(
-    connection: &Connection,
-    user: NewUser,
-    storage: KeyStorage,
-) -> Result<IssuedKey, StoreError> {
-    let username = user.name.as_str();
-    refuse_taken(connection, username)?;
-    let group_id = user
-        .group
-        .as_deref()
-        .map(|group| groups::find(connection, group))
-        .transpose()?;
-    let values = params![username, group_id, now_ms()];
-    let user_id = connection.query_row(INSERT, values, |row| row.get(0))?;
-    let scope = LimitScope::User(user_id);
-    for limit in &user.limits {
-        limits::set(connection, scope, limit)?;
-    }
-    if let Some(extra) = &user.extra {
-        limits::add_extra(connection, scope, extra)?;
-    }
-    let issued = keys::insert(connection, user_id, username, user.key, storage)?;
-    Ok(IssuedKey {
-        group: user.group,
-        ..issued
-    })
 }
 
 /// Returns users, in the order they were added.

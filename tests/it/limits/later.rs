@@ -1,5 +1,7 @@
 //! Limits of what uses its tokens later: batches, background responses, the responses of a socket.
 
+use std::sync::{Mutex, mpsc};
+
 use serde_json::json;
 
 use super::{limits_of, serve_limited, set_limits};
@@ -124,6 +126,12 @@ fn frame(text: &str) -> Vec<u8> {
 const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n";
 const DONE: &str = r#"{"type":"response.done","response":{"usage":{"total_tokens":300,"input_tokens":100,"output_tokens":200}}}"#;
 
+/// Returns the ends of a channel by which a test tells its backend to go on.
+fn signals() -> (mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>) {
+    let (next, nexts) = mpsc::channel();
+    (next, Mutex::new(nexts))
+}
+
 fn upgrade(target: &str, key: &str) -> Request {
     Request::get(target)
         .header("connection", "Upgrade")
@@ -135,12 +143,12 @@ fn upgrade(target: &str, key: &str) -> Request {
 
 #[test]
 fn a_socket_is_closed_when_the_next_response_does_not_pass() {
-    let backend = Backend::start(|_, wire| {
+    let (next, nexts) = signals();
+    let backend = Backend::start(move |_, wire| {
         wire.write(SWITCH);
-        for _ in 0..20 {
+        while nexts.lock().unwrap().recv_timeout(PATIENCE).is_ok() {
             wire.write(frame(r#"{"type":"response.created","response":{}}"#));
             wire.write(frame(DONE));
-            std::thread::sleep(std::time::Duration::from_millis(30));
         }
         wire.closed_by_peer_within(PATIENCE);
     });
@@ -148,15 +156,18 @@ fn a_socket_is_closed_when_the_next_response_does_not_pass() {
     let (proxy, key) = serve_limited(Home::new(&backend), &["--budget", "5000tokens/day"]);
     let mut socket = proxy.start(&upgrade("/v1/realtime?model=gpt-realtime", &key));
     assert_eq!(socket.head().status, 101);
+    for response in 1..=4 {
+        next.send(()).unwrap();
+        wait_until("it is booked", PATIENCE, || {
+            limits_of(&proxy, "alice")["limits"][0]["used"] == 300 * response
+        });
+    }
     let bytes = socket.raw_rest();
+    drop(next);
     let close = bytes
         .windows(4)
         .any(|w| w[0] == 0x88 && w[2..] == 1008_u16.to_be_bytes());
     assert!(close, "{:?}", String::from_utf8_lossy(&bytes));
-    let used = limits_of(&proxy, "alice")["limits"][0]["used"]
-        .as_i64()
-        .unwrap();
-    assert!((900..=1_500).contains(&used), "{used}");
     wait_until("nothing is held", PATIENCE, || {
         let held = &limits_of(&proxy, "alice")["in_flight"];
         held["requests"] == 0 && held["reserved_tokens"] == 0
@@ -168,11 +179,12 @@ fn a_socket_is_closed_when_the_next_response_does_not_pass() {
 #[test]
 fn responses_of_a_socket_at_the_same_time_are_reserved_together() {
     let created = r#"{"type":"response.created","response":{}}"#;
+    let (next, nexts) = signals();
     let backend = Backend::start(move |_, wire| {
         wire.write(SWITCH);
         wire.write(frame(created));
         wire.write(frame(created));
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        nexts.lock().unwrap().recv_timeout(PATIENCE).unwrap();
         wire.write(frame(created));
         wire.closed_by_peer_within(PATIENCE);
     });
@@ -183,6 +195,7 @@ fn responses_of_a_socket_at_the_same_time_are_reserved_together() {
     wait_until("both are reserved", PATIENCE, || {
         limits_of(&proxy, "alice")["in_flight"]["reserved_tokens"] == 8_192
     });
+    next.send(()).unwrap();
     let bytes = socket.raw_rest();
     let close = bytes
         .windows(4)
