@@ -11,19 +11,26 @@ use postgres::{
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::password;
 use crate::store::sql_error::{SqlError, describe};
 
 /// Time for a connection to each host, unless the URL says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time that sent data may wait for the server's acknowledgement. A cut network is noticed then.
 const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time of silence after which the kernel asks whether the server is still there.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+/// Time of silence after which the kernel asks whether the server is still there, the interval at which
+/// it asks again, and how often. A network that was cut while an answer was on its way is noticed by
+/// that only, and requests wait for it.
+const KEEPALIVE: Duration = Duration::from_secs(4);
+const KEEPALIVE_AGAIN: Duration = Duration::from_secs(2);
+const KEEPALIVES: u32 = 3;
 
 /// Where a PostgreSQL database is, and how to sign in. Its `Debug` and its text have no password.
 pub struct PostgresUrl {
     config: Config,
     tls: Option<Arc<ClientConfig>>,
+    /// Where to look for a password that the URL does not have.
+    password_file: Option<PathBuf>,
     /// The URL, with the password.
     text: String,
     /// The hosts and the database, as messages name them.
@@ -75,7 +82,16 @@ impl PostgresUrl {
         if config.get_application_name().is_none() {
             config.application_name("llmproxy");
         }
-        config.keepalives_idle(KEEPALIVE);
+        let is_own = |name: &str| !has_parameter(&url, name);
+        if is_own("keepalives_idle") {
+            config.keepalives_idle(KEEPALIVE);
+        }
+        if is_own("keepalives_interval") {
+            config.keepalives_interval(KEEPALIVE_AGAIN);
+        }
+        if is_own("keepalives_retries") {
+            config.keepalives_retries(KEEPALIVES);
+        }
         // A standby would answer, and refuse every write.
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         let tls = match ssl_mode {
@@ -86,6 +102,7 @@ impl PostgresUrl {
         Ok(Self {
             config,
             tls,
+            password_file: own.password_file,
             text,
             shown,
         })
@@ -93,11 +110,21 @@ impl PostgresUrl {
 
     /// Connects to the first host that takes writes.
     pub(in crate::store) fn connect(&self) -> Result<Client, SqlError> {
+        let mut config = self.config.clone();
+        let mut hint = "set PGPASSWORD, write it to ~/.pgpass, or name a password file with passfile=FILE in the URL".to_owned();
+        if config.get_password().is_none() {
+            match password::find(&config, self.password_file.as_deref()) {
+                Ok(Some(password)) => _ = config.password(password),
+                Ok(None) => {}
+                // The server may not need one.
+                Err(unusable) => hint = unusable,
+            }
+        }
         let connected = match &self.tls {
-            None => self.config.connect(NoTls),
+            None => config.connect(NoTls),
             Some(tls) => {
                 let tls = MakeRustlsConnect::new(ClientConfig::clone(tls));
-                self.config.connect(tls)
+                config.connect(tls)
             }
         };
         connected.map_err(|error| {
@@ -106,6 +133,9 @@ impl PostgresUrl {
                 reason.push_str(
                     "; name the authority that signed it with sslrootcert=FILE in the URL, or do without encryption with sslmode=disable",
                 );
+            }
+            if reason.contains("password missing") {
+                reason = format!("{reason}; {hint}");
             }
             SqlError::Connect(reason)
         })
@@ -134,13 +164,15 @@ impl PartialEq for PostgresUrl {
 struct OwnParameters {
     ssl_mode: Option<SslMode>,
     root_certificate: Option<PathBuf>,
+    password_file: Option<PathBuf>,
 }
 
-/// Takes the parameters of TLS out of a URL.
+/// Takes such parameters out of a URL.
 fn take_own_parameters(url: &str) -> Result<(String, OwnParameters), PostgresError> {
     let mut own = OwnParameters {
         ssl_mode: None,
         root_certificate: None,
+        password_file: None,
     };
     let Some((base, query)) = url.split_once('?') else {
         return Ok((url.to_owned(), own));
@@ -164,6 +196,7 @@ fn take_own_parameters(url: &str) -> Result<(String, OwnParameters), PostgresErr
             }
             "sslrootcert" if value() == "system" => {}
             "sslrootcert" => own.root_certificate = Some(PathBuf::from(value())),
+            "passfile" => own.password_file = Some(PathBuf::from(value())),
             // There is one for writes only.
             "target_session_attrs"
                 if matches!(value().as_str(), "any" | "primary" | "read-write") => {}
@@ -175,6 +208,15 @@ fn take_own_parameters(url: &str) -> Result<(String, OwnParameters), PostgresErr
         others => format!("{base}?{}", others.join("&")),
     };
     Ok((url, own))
+}
+
+/// Returns whether a URL has a parameter.
+fn has_parameter(url: &str, name: &str) -> bool {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let mut names = query
+        .split('&')
+        .filter_map(|parameter| parameter.split('=').next());
+    names.any(|known| known == name)
 }
 
 /// Returns whether to encrypt where the URL says nothing: not on the machine itself, where Debian's server

@@ -4,6 +4,7 @@
 mod columns;
 mod location;
 mod migrate;
+mod password;
 mod placeholders;
 mod session;
 mod value;

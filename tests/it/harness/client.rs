@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
@@ -175,6 +176,12 @@ impl Connection {
             decoded: Vec::new(),
             framing,
         })
+    }
+
+    /// Waits longer for the proxy than tests usually do.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        self.stream.set_read_timeout(Some(patience)).unwrap();
+        self
     }
 
     pub fn port(&self) -> u16 {
@@ -357,7 +364,8 @@ impl Connection {
                 Some(())
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                panic!("nothing came from the proxy for {PATIENCE:?}")
+                let patience = self.stream.read_timeout().unwrap().unwrap_or_default();
+                panic!("nothing came from the proxy for {patience:?}")
             }
             Err(_) => None,
         }

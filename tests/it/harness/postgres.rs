@@ -15,7 +15,7 @@ use std::{
 
 use postgres::{Client, NoTls};
 
-use super::{PATIENCE, tools::skip, wait_until};
+use super::tools::skip;
 
 /// Makes the server, says when it listens, and removes it when its standard input ends, as it does
 /// when the tests have ended however they did. `$0` is the directory of the programs, `$1` that of
@@ -144,6 +144,10 @@ impl PostgresDatabase {
         server().url(&self.name)
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     pub fn connect(&self) -> Client {
         Client::connect(&self.url(), NoTls).unwrap()
     }
@@ -231,6 +235,11 @@ fn server() -> &'static Server {
     SERVER_OF_SUITE.get_or_init(start)
 }
 
+/// Returns the port of the suite's server.
+pub(super) fn suite_port() -> u16 {
+    server().port
+}
+
 fn start() -> Server {
     let programs = programs()
         .expect("PostgreSQL's programs are installed, or LLMPROXY_TEST_DATABASE is not set");
@@ -278,225 +287,8 @@ fn start() -> Server {
     }
 }
 
-/// A server of one test, which may kill it.
-pub struct PostgresServer {
-    dir: PathBuf,
-    pub port: u16,
-    child: Option<Child>,
-}
-
-impl PostgresServer {
-    pub fn start() -> Self {
-        let server = Self::without_data();
-        server.run(
-            "initdb",
-            &[
-                "-D",
-                "data",
-                "-U",
-                "llmproxy",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--locale=C",
-                "--no-sync",
-            ],
-        );
-        server.launched()
-    }
-
-    /// Makes a standby of a server, to which each commit goes before it is acknowledged.
-    pub fn standby_of(primary: &Self) -> Self {
-        let server = Self::without_data();
-        let port = primary.port.to_string();
-        server.run(
-            "pg_basebackup",
-            &[
-                "-D",
-                "data",
-                "-h",
-                "127.0.0.1",
-                "-p",
-                &port,
-                "-U",
-                "llmproxy",
-                "-R",
-                "-X",
-                "stream",
-                "-c",
-                "fast",
-            ],
-        );
-        let standby = server.launched();
-        let mut admin = primary.connect("postgres");
-        admin
-            .batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-            .unwrap();
-        admin.batch_execute("SELECT pg_reload_conf()").unwrap();
-        standby
-    }
-
-    fn without_data() -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("llmproxy-pg-")
-            .tempdir()
-            .unwrap()
-            .keep();
-        if is_root() {
-            let owned = Command::new("chown").arg("postgres").arg(&dir).status();
-            assert!(owned.unwrap().success());
-        }
-        Self {
-            dir,
-            port: free_port(),
-            child: None,
-        }
-    }
-
-    fn launched(mut self) -> Self {
-        self.launch();
-        self
-    }
-
-    /// Starts the server, also again.
-    pub fn launch(&mut self) {
-        let port = self.port.to_string();
-        let dir = self.dir.display().to_string();
-        let mut command = as_postgres(&programs().unwrap().join("postgres"));
-        command
-            .args([
-                "-D",
-                "data",
-                "-p",
-                &port,
-                "-k",
-                &dir,
-                "-c",
-                "listen_addresses=127.0.0.1",
-                "-c",
-                "fsync=off",
-            ])
-            .current_dir(&self.dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        self.child = Some(command.spawn().unwrap());
-        wait_until("the server answers", PATIENCE, || {
-            Client::connect(&self.url("postgres"), NoTls).is_ok()
-        });
-    }
-
-    /// Kills the server as `kill -9` does, with all its connections.
-    pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-
-    /// Makes a standby the server that takes writes.
-    pub fn promote(&self) {
-        self.run("pg_ctl", &["-D", "data", "-w", "promote"]);
-    }
-
-    pub fn url(&self, database: &str) -> String {
-        format!("postgres://llmproxy@127.0.0.1:{}/{database}", self.port)
-    }
-
-    pub fn connect(&self, database: &str) -> Client {
-        Client::connect(&self.url(database), NoTls).unwrap()
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) {
-        let ran = as_postgres(&programs().unwrap().join(program))
-            .args(arguments)
-            .current_dir(&self.dir)
-            .output()
-            .unwrap();
-        assert!(ran.status.success(), "{program}: {ran:?}");
-    }
-}
-
-impl Drop for PostgresServer {
-    fn drop(&mut self) {
-        self.kill();
-        let _ = std::fs::remove_dir_all(&self.dir);
-    }
-}
-
-/// PgBouncer in transaction mode in front of the suite's server.
-pub struct Bouncer {
-    dir: tempfile::TempDir,
-    pub port: u16,
-    child: Child,
-}
-
-impl Bouncer {
-    pub fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let (port, server) = (free_port(), server());
-        let config = format!(
-            "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-             unix_socket_dir =\nauth_type = trust\nauth_file = users.txt\npool_mode = transaction\nmax_client_conn = 200\n\
-             default_pool_size = 5\n",
-            server.port
-        );
-        let path = dir.path().join("pgbouncer.ini");
-        std::fs::write(&path, config).unwrap();
-        std::fs::write(dir.path().join("users.txt"), "\"llmproxy\" \"\"\n").unwrap();
-        if is_root() {
-            let owned = Command::new("chown")
-                .arg("-R")
-                .arg("postgres")
-                .arg(dir.path())
-                .status();
-            assert!(owned.unwrap().success());
-        }
-        let child = as_postgres(std::path::Path::new("pgbouncer"))
-            .arg(&path)
-            .current_dir(dir.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let bouncer = Self { dir, port, child };
-        wait_until("PgBouncer answers", PATIENCE, || {
-            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
-        bouncer
-    }
-
-    /// Returns the URL of a database that goes through PgBouncer.
-    pub fn url(&self, database: &PostgresDatabase) -> String {
-        assert!(self.dir.path().exists());
-        format!(
-            "postgres://llmproxy@127.0.0.1:{}/{}",
-            self.port, database.name
-        )
-    }
-}
-
-impl Drop for Bouncer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
-}
-
 /// Runs a program that refuses to run as root. It ends with the test.
-fn as_postgres(program: &std::path::Path) -> Command {
+pub(super) fn as_postgres(program: &std::path::Path) -> Command {
     if !is_root() {
         return Command::new(program);
     }
@@ -513,7 +305,7 @@ fn as_postgres(program: &std::path::Path) -> Command {
 }
 
 /// Returns the directory of the newest PostgreSQL on the machine.
-fn programs() -> Option<PathBuf> {
+pub(super) fn programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten();
@@ -527,4 +319,14 @@ fn programs() -> Option<PathBuf> {
         std::env::split_paths(&path).find(|dir| dir.join("initdb").exists())
     };
     found.pop().or_else(in_path)
+}
+
+pub(super) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+pub(super) fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }

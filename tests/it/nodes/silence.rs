@@ -1,0 +1,242 @@
+//! Nodes that are stopped, or cut off from the database, for longer and shorter.
+
+use std::{
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{Crowd, Nodes, assert_consistent, backend_of_hundred, booked, chat};
+use crate::harness::{
+    Backend, CHAT, Connection, Home, PATIENCE, PostgresServer, Request, Setup, Turnstile,
+    chat_completion, has_postgres, in_own_namespaces, shell, wait_until,
+};
+
+/// A client waits for a node that is stopped.
+const LONG_PATIENCE: Duration = Duration::from_secs(120);
+/// Others take a silent node for dead after a minute.
+const TAKEN_FOR_DEAD: Duration = Duration::from_secs(60);
+
+/// Three nodes with requests at the backend: the first goes on, the second is stopped for half a minute,
+/// the third until the first has taken it for dead.
+#[test]
+fn a_node_goes_on_after_half_a_minute_and_not_after_it_was_taken_for_dead() {
+    if !has_postgres() {
+        return;
+    }
+    let turnstile = Arc::new(Turnstile::default());
+    let held = Arc::clone(&turnstile);
+    let backend = Backend::start(move |seen, wire| {
+        if seen.target() == CHAT {
+            held.pass();
+        }
+        wire.json(&chat_completion(30, 70));
+    });
+    let nodes = Nodes::start(&backend, 3);
+    let key = nodes.user("alice", &["--budget", "2000tokens/day"]);
+    let request = Request::post(CHAT, &*chat(70)).key(&key);
+    let ask = |node: usize| {
+        let connection = Connection::open(nodes.proxies[node].address());
+        let mut connection = connection.with_patience(LONG_PATIENCE);
+        connection.send(&request);
+        connection
+    };
+    let mut of_second: Vec<Connection> = (0..3).map(|_| ask(1)).collect();
+    let mut of_third: Vec<Connection> = (0..3).map(|_| ask(2)).collect();
+    let chats = || {
+        let requests = backend.requests();
+        requests.iter().filter(|seen| seen.target() == CHAT).count()
+    };
+    wait_until("six are at the backend", PATIENCE, || chats() == 6);
+    // Requests that last for a second are noted in the database.
+    thread::sleep(Duration::from_secs(2));
+    let stopped = Instant::now();
+    nodes.proxies[1].signal("STOP");
+    nodes.proxies[2].signal("STOP");
+    turnstile.allow(1_000);
+    // The first node goes on meanwhile, with what is left.
+    assert_eq!(nodes.proxies[0].chat(&key, &chat(70)).status, 200);
+    thread::sleep(Duration::from_secs(30).saturating_sub(stopped.elapsed()));
+    nodes.proxies[1].signal("CONT");
+    for connection in &mut of_second {
+        assert_eq!(connection.answer().status, 200);
+    }
+    assert_eq!(nodes.proxies[1].chat(&key, &chat(70)).status, 200);
+
+    let mut database = nodes.database.connect();
+    let mut crashed = || -> i64 {
+        let sql = "SELECT count(*) FROM usage_logs WHERE outcome = 'crashed'";
+        database.query_one(sql, &[]).unwrap().get(0)
+    };
+    wait_until("the third is taken for dead", LONG_PATIENCE, || {
+        crashed() == 3
+    });
+    assert!(
+        stopped.elapsed() > TAKEN_FOR_DEAD,
+        "{:?}",
+        stopped.elapsed()
+    );
+    nodes.proxies[2].signal("CONT");
+    // Its answers have no row that it may write.
+    for connection in &mut of_third {
+        let answer = connection.try_answer();
+        assert!(answer.is_none_or(|answer| answer.status != 200 || !answer.clean));
+    }
+    wait_until("it is not ready", PATIENCE, || {
+        nodes.proxies[2].send(&Request::get("/ready")).status == 503
+    });
+    nodes.proxies[2].wait_for_log("another node has taken this one for dead");
+    assert_ne!(nodes.proxies[2].chat(&key, &chat(70)).status, 200);
+    let (rows, tokens, _) = nodes.booked();
+    assert_eq!((rows, tokens), (5, 500));
+    assert_eq!(crashed(), 3);
+    nodes.assert_consistent();
+    // What is left of the budget can be used by those who live, all of it.
+    let crowd = Crowd::start(&nodes.proxies[..2], &key, 2);
+    let all_used = "SELECT coalesce(sum(input_tokens + output_tokens), 0)::bigint FROM usage_logs";
+    let mut used = || -> i64 { database.query_one(all_used, &[]).unwrap().get(0) };
+    wait_until("the budget is nearly used up", PATIENCE, || used() >= 1_700);
+    thread::sleep(Duration::from_millis(300));
+    crowd.end();
+    assert!(used() <= 2_000, "{}", used());
+}
+
+/// A network namespace with two ways to it. It ends with this.
+struct FarNetwork {
+    process: Child,
+}
+
+impl FarNetwork {
+    /// Its addresses are 10.9.0.2 and 10.9.1.2.
+    fn new() -> Self {
+        let process = Command::new("unshare")
+            .args(["--kill-child", "-n", "sleep", "300"])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let far = Self { process };
+        let own = std::fs::read_link("/proc/self/ns/net").unwrap();
+        wait_until("the network is there", PATIENCE, || {
+            let of_child = std::fs::read_link(format!("/proc/{}/ns/net", far.process_id()));
+            of_child.is_ok_and(|of_child| of_child != own)
+        });
+        far.run("ip link set lo up");
+        for way in 0..2 {
+            shell(&format!(
+                "ip link add near{way} type veth peer name far{way} && ip link set far{way} netns {} \
+                 && ip addr add 10.9.{way}.1/30 dev near{way} && ip link set near{way} up",
+                far.process_id()
+            ));
+            far.run(&format!(
+                "ip addr add 10.9.{way}.2/30 dev far{way} && ip link set far{way} up"
+            ));
+        }
+        far
+    }
+
+    fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    fn run(&self, line: &str) {
+        shell(&format!(
+            "nsenter -t {} -n sh -c '{line}'",
+            self.process_id()
+        ));
+    }
+}
+
+impl Drop for FarNetwork {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The way of two nodes to the database is cut, and that of a third is not. Nothing says so to either end:
+/// packets are lost.
+#[test]
+fn a_cut_network_withholds_answers_or_keeps_rows_and_loses_none() {
+    if !has_postgres() {
+        return;
+    }
+    in_own_namespaces(
+        a_cut_network_withholds_answers_or_keeps_rows_and_loses_none,
+        "400m",
+        || {
+            let backend = backend_of_hundred();
+            let far = FarNetwork::new();
+            let server = PostgresServer::start_as(&Setup {
+                network: Some((far.process_id(), "10.9.0.2,10.9.1.2")),
+                ..Setup::default()
+            });
+            let url = |way: u8| {
+                format!(
+                    "postgres://llmproxy@10.9.{way}.2:{}/postgres?tcp_user_timeout=2&connect_timeout=1&sslmode=disable",
+                    server.port
+                )
+            };
+            let home = |way| Home::new(&backend).set("DATABASE_URL", &url(way));
+            let desk = home(1);
+            let refusing = home(0).serve();
+            let serving = home(0).set("ON_LEDGER_FAILURE", "serve").serve();
+            let near = home(1).serve();
+            let key = desk.user("alice");
+            let nodes = [refusing, serving, near];
+            for node in &nodes {
+                wait_until("each node knows the key", PATIENCE, || {
+                    node.chat(&key, &chat(70)).status == 200
+                });
+            }
+            let crowd = Crowd::start(&nodes, &key, 3);
+            thread::sleep(Duration::from_millis(500));
+            far.run("ip link set far0 down");
+            let cut = Instant::now();
+            let [refusing, serving, near] = &nodes;
+            wait_until("the first refuses", PATIENCE, || {
+                refusing.chat(&key, &chat(70)).status == 503
+            });
+            eprintln!("refused {:?} after the cut", cut.elapsed());
+            assert_eq!(serving.chat(&key, &chat(70)).status, 200);
+            assert_eq!(near.chat(&key, &chat(70)).status, 200);
+            thread::sleep(Duration::from_secs(6).saturating_sub(cut.elapsed()));
+            // A change cannot reach those who are cut off, and reaches the other one as ever.
+            assert_eq!(desk.cli(&["user", "forbid", "alice"]).code, Some(0));
+            let changed = Instant::now();
+            wait_until("the third knows it", PATIENCE, || {
+                near.chat(&key, &chat(70)).status == 403
+            });
+            assert!(
+                changed.elapsed() < Duration::from_millis(250),
+                "{:?}",
+                changed.elapsed()
+            );
+            assert_eq!(serving.chat(&key, &chat(70)).status, 200);
+            far.run("ip link set far0 up");
+            for node in [refusing, serving] {
+                wait_until("the key is forbidden everywhere", PATIENCE, || {
+                    node.chat(&key, &chat(70)).status == 403
+                });
+            }
+            eprintln!("forbidden everywhere {:?} after the cut", cut.elapsed());
+            let served = crowd.end();
+            let of_backend = || {
+                let requests = backend.requests();
+                i64::try_from(requests.iter().filter(|seen| seen.target() == CHAT).count()).unwrap()
+            };
+            let mut database = server.connect("postgres");
+            wait_until("each request of the backend has its row", PATIENCE, || {
+                booked(&mut database).0 == of_backend()
+            });
+            let (rows, tokens, repeated) = booked(&mut database);
+            eprintln!("{served} answers, {rows} rows");
+            assert!(
+                rows >= served && served > 100,
+                "{rows} rows of {served} answers"
+            );
+            assert_eq!((tokens, repeated), (rows * 100, 0));
+            assert_consistent(&desk);
+        },
+    );
+}
