@@ -12,8 +12,9 @@ serve:
 test name="":
     cargo test --locked {{ name }}
 
-# Runs the black-box tests on a private PostgreSQL server, made of the programs on the machine.
+# Runs the tests of the store and the black-box tests on a private PostgreSQL server, made of the programs on the machine.
 test-postgres name="":
+    LLMPROXY_TEST_DATABASE=postgres cargo test --locked --lib store::{{ name }}
     LLMPROXY_TEST_DATABASE=postgres cargo test --locked --test it {{ name }}
 
 # Checks formatting and lints, as CI does.

@@ -349,14 +349,12 @@ fn read_extra(row: &Row<'_>) -> SqlResult<Option<Extra>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{DatabaseLocation, IfMissing, Store};
+    use crate::store::testing::TestDatabase;
 
     #[test]
     fn limits_are_set_replaced_and_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x.db");
-        let location = DatabaseLocation::parse(path.to_str().unwrap()).unwrap();
-        let store = Store::open(&location, IfMissing::Create).unwrap();
+        let database = TestDatabase::new();
+        let store = database.open();
         let connection = store.connection().unwrap();
         let budget = |text: &str| text.parse::<Limit>().unwrap();
         let scope = LimitScope::Group(3);

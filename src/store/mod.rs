@@ -37,6 +37,8 @@ pub mod sql;
 mod sql_error;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod users;
 mod value;
 

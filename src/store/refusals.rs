@@ -33,17 +33,12 @@ pub(super) fn insert(connection: &Connection, refusal: &Refusal) -> SqlResult<()
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        model::RequestId,
-        store::{DatabaseLocation, IfMissing, Store},
-    };
+    use crate::{model::RequestId, store::testing::TestDatabase};
 
     #[test]
     fn only_the_newest_refusals_are_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("refusals.db");
-        let location = DatabaseLocation::parse(path.to_str().unwrap()).unwrap();
-        let store = Store::open(&location, IfMissing::Create).unwrap();
+        let database = TestDatabase::new();
+        let store = database.open();
         let connection = store.connection().unwrap();
         let transaction = connection.write().unwrap();
         for at_ms in 0..KEPT + 1_000 {

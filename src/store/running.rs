@@ -374,16 +374,14 @@ mod tests {
     use super::*;
     use crate::{
         model::{Note, RequestId},
-        store::{DatabaseLocation, IfMissing, Store},
+        store::testing::TestDatabase,
     };
 
     /// A worker hands its notes over at the end of a round, and the measurement may be done before.
     #[test]
     fn a_note_by_length_that_comes_late_does_not_replace_the_measured_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("running.db");
-        let location = DatabaseLocation::parse(path.to_str().unwrap()).unwrap();
-        let store = Store::open(&location, IfMissing::Create).unwrap();
+        let database = TestDatabase::new();
+        let store = database.open();
         let connection = store.connection().unwrap();
         let mut run = ServerRun::new();
         let request = RunningRequest {

@@ -3,15 +3,17 @@ use std::time::Duration;
 use super::*;
 use crate::{
     alerts::{AlertSink, BudgetScope},
-    store::{DatabaseLocation, IfMissing, Store},
+    store::{
+        Store,
+        testing::{TestDatabase, byte},
+    },
 };
 
 const NOW_MS: i64 = 1_796_083_200_000;
 
-fn store() -> (Store, tempfile::TempDir) {
-    let dir = tempfile::tempdir().unwrap();
-    let location = DatabaseLocation::parse(dir.path().join("x.db").to_str().unwrap()).unwrap();
-    (Store::open(&location, IfMissing::Create).unwrap(), dir)
+fn store() -> (Store, TestDatabase) {
+    let database = TestDatabase::new();
+    (database.open(), database)
 }
 
 fn budget(percent: u8) -> Alert {
@@ -215,15 +217,16 @@ fn at_most_ten_thousand_alerts_are_kept() {
 fn a_key_is_reported_seven_days_and_one_day_before_it_expires() {
     let (store, _dir) = store();
     let connection = store.connection().unwrap();
+    let [hash_1, hash_2, hash_3, hash_4, hash_5] = [1, 2, 3, 4, 5].map(|n| byte(&connection, n));
     connection
         .execute_batch(&format!(
             "INSERT INTO users (id, username, created_at_ms, is_active) VALUES (1, 'alice', 0, 1), (2, 'mallory', 0, 0);
              INSERT INTO keys (id, user_id, hash, display, created_at_ms, expires_at_ms, revoked_at_ms) VALUES
-                 (1, 1, x'01', 'llmp-1…1', 0, {NOW_MS} + 20 * {DAY_MS}, NULL),
-                 (2, 1, x'02', 'llmp-2…2', 0, {NOW_MS} + 20 * {DAY_MS}, 5),
-                 (3, 2, x'03', 'llmp-3…3', 0, {NOW_MS} + 20 * {DAY_MS}, NULL),
-                 (4, 1, x'04', 'llmp-4…4', {NOW_MS} + 14 * {DAY_MS}, {NOW_MS} + 20 * {DAY_MS}, NULL),
-                 (5, 1, x'05', 'llmp-5…5', 0, NULL, NULL);"
+                 (1, 1, {hash_1}, 'llmp-1…1', 0, {NOW_MS} + 20 * {DAY_MS}, NULL),
+                 (2, 1, {hash_2}, 'llmp-2…2', 0, {NOW_MS} + 20 * {DAY_MS}, 5),
+                 (3, 2, {hash_3}, 'llmp-3…3', 0, {NOW_MS} + 20 * {DAY_MS}, NULL),
+                 (4, 1, {hash_4}, 'llmp-4…4', {NOW_MS} + 14 * {DAY_MS}, {NOW_MS} + 20 * {DAY_MS}, NULL),
+                 (5, 1, {hash_5}, 'llmp-5…5', 0, NULL, NULL);"
         ))
         .unwrap();
     let reported = |day: i64| {

@@ -310,15 +310,13 @@ fn sum_up_batch(connection: &Connection) -> SqlResult<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{DatabaseLocation, IfMissing, Store};
+    use crate::store::testing::TestDatabase;
 
     /// Else all rows would be read back to be summed, which costs as much as a quarter of a request.
     #[test]
     fn a_new_database_has_no_trigger_of_others() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("new.db");
-        let location = DatabaseLocation::parse(path.to_str().unwrap()).unwrap();
-        let store = Store::open(&location, IfMissing::Create).unwrap();
+        let database = TestDatabase::file();
+        let store = database.open();
         let connection = store.connection().unwrap();
         let has_others = |sql: &str| -> bool {
             connection.execute_batch(sql).unwrap();

@@ -7,8 +7,9 @@ use crate::{
     limits::SharedLimits,
     model::{Calendar, Dimension, Entry, EstimatedTokens, Outcome, Usage, UsageRow, UsageSource},
     store::{
-        DatabaseLocation, IfMissing, measures,
+        measures,
         reports::{self, Ranking, Scope, Split, Totals},
+        testing::TestDatabase,
     },
 };
 
@@ -42,12 +43,6 @@ fn row(user_id: i64, model: &str, input: u64) -> UsageRow {
     }
 }
 
-fn open(dir: &tempfile::TempDir) -> Store {
-    let path = dir.path().join("ledger.db");
-    let location = DatabaseLocation::parse(path.to_str().unwrap()).unwrap();
-    Store::open(&location, IfMissing::Create).unwrap()
-}
-
 fn start(store: &Store, on_failure: OnFailure) -> LedgerThread {
     LedgerThread::start(store, Sync::Normal, on_failure, ServerLinks::default()).unwrap()
 }
@@ -67,8 +62,8 @@ fn totals(store: &Store) -> Totals {
 
 #[test]
 fn a_committed_row_is_reported_at_once_and_summed_later() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     let thread = start(&store, OnFailure::Refuse);
     for count in 1..=1_100 {
         commit(&thread.handle(), row(7, "m", 10)).unwrap();
@@ -91,8 +86,8 @@ fn a_committed_row_is_reported_at_once_and_summed_later() {
 
 #[test]
 fn a_row_that_gets_the_id_of_a_deleted_one_is_summed_too() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     for _ in 0..2 {
         let thread = start(&store, OnFailure::Refuse);
         for _ in 0..3 {
@@ -108,8 +103,8 @@ fn a_row_that_gets_the_id_of_a_deleted_one_is_summed_too() {
 
 #[test]
 fn work_queued_after_entries_runs_after_they_are_written() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     let thread = start(&store, OnFailure::Refuse);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     tokio::task::LocalSet::new().block_on(&runtime.unwrap(), async {
@@ -135,8 +130,8 @@ fn work_queued_after_entries_runs_after_they_are_written() {
 
 #[test]
 fn sums_wait_for_no_lock_and_rows_do() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::file();
+    let store = database.open();
     let connection = store.own_connection().unwrap();
     let timeout = || connection.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, i64>(0));
     let before = timeout().unwrap();
@@ -160,8 +155,8 @@ const RECOUNT: &str =
 #[test]
 fn rows_changed_by_hand_count_once_the_hours_are_summed_anew() {
     assert!(include_str!("../../../docs/accounting.md").contains(RECOUNT));
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     let thread = start(&store, OnFailure::Refuse);
     for _ in 0..3 {
         commit(&thread.handle(), row(7, "m", 10)).unwrap();
@@ -174,7 +169,12 @@ fn rows_changed_by_hand_count_once_the_hours_are_summed_anew() {
         .execute("UPDATE usage_logs SET input_tokens = 100", [])
         .unwrap();
     assert_eq!(totals(&store).usage.input, 30, "the sums stand");
-    by_hand.execute_batch(RECOUNT).unwrap();
+    let recount = if by_hand.is_postgres() {
+        RECOUNT.replace(" IMMEDIATE", "")
+    } else {
+        RECOUNT.to_owned()
+    };
+    by_hand.execute_batch(&recount).unwrap();
     assert_eq!(totals(&store).usage.input, 300, "at once");
     commit(&thread.handle(), row(7, "m", 10)).unwrap();
     assert_eq!(thread.close(), 0);
@@ -197,10 +197,10 @@ fn assert_hours_agree(store: &Store) {
     ] {
         let differences = &format!(
             "WITH sums AS (SELECT {span}, user_id, key_id, endpoint, model, {columns} FROM {table}), \
-             rows AS (SELECT started_at_ms / {span_ms}, user_id, iif(key_id = 0, user_id, key_id), endpoint, model, {sums} \
+             rows AS (SELECT started_at_ms / {span_ms}, user_id, CASE key_id WHEN 0 THEN user_id ELSE key_id END, endpoint, model, {sums} \
              FROM usage_logs WHERE id <= (SELECT last_id FROM usage_rollup) GROUP BY 1, 2, 3, 4, 5) \
-             SELECT (SELECT count(*) FROM (SELECT * FROM sums EXCEPT SELECT * FROM rows)), \
-             (SELECT count(*) FROM (SELECT * FROM rows EXCEPT SELECT * FROM sums))"
+             SELECT (SELECT count(*) FROM (SELECT * FROM sums EXCEPT SELECT * FROM rows) AS lost), \
+             (SELECT count(*) FROM (SELECT * FROM rows EXCEPT SELECT * FROM sums) AS found)"
         );
         let connection = store.connection().unwrap();
         let found: (i64, i64) = connection
@@ -212,8 +212,8 @@ fn assert_hours_agree(store: &Store) {
 
 #[test]
 fn hours_are_summed_as_the_table_would() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     let thread = start(&store, OnFailure::Refuse);
     for index in 0..2_500_u64 {
         let mut row = row(
@@ -253,8 +253,8 @@ fn summed_up_to(store: &Store) -> i64 {
 
 #[test]
 fn rows_changed_by_other_processes_are_summed_correctly() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::file();
+    let store = database.open();
     let thread = start(&store, OnFailure::Refuse);
     let others = store.connection().unwrap();
     // What is summed already stays so.
@@ -285,8 +285,8 @@ fn rows_changed_by_other_processes_are_summed_correctly() {
 
 #[test]
 fn rows_of_others_are_summed_while_the_server_writes_none() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     let thread = start(&store, OnFailure::Refuse);
     commit(&thread.handle(), row(7, "m", 10)).unwrap();
     let deadline = Instant::now() + Duration::from_secs(8);
@@ -309,8 +309,8 @@ fn rows_of_others_are_summed_while_the_server_writes_none() {
 
 #[test]
 fn many_rows_of_others_are_summed_without_a_pause() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::file();
+    let store = database.open();
     let thread = start(&store, OnFailure::Refuse);
     commit(&thread.handle(), row(7, "m", 10)).unwrap();
     let doubled = "INSERT INTO usage_logs (id, started_at_ms, user_id, endpoint, model, input_tokens, output_tokens, \
@@ -341,8 +341,8 @@ fn rows_that_a_trigger_changes_are_summed_as_they_are() {
          outcome, usage_source, duration_ms) SELECT max(id) + 1, \
          1000, 9, '/v1/x', 'n', 5, 5, 0, 0, 200, 'completed', 'backend', 1 FROM usage_logs",
     ] {
-        let dir = tempfile::tempdir().unwrap();
-        let store = open(&dir);
+        let database = TestDatabase::file();
+        let store = database.open();
         let thread = start(&store, OnFailure::Refuse);
         commit(&thread.handle(), row(7, "m", 10)).unwrap();
         let others = store.connection().unwrap();
@@ -368,32 +368,36 @@ fn rows_that_a_trigger_changes_are_summed_as_they_are() {
 
 #[test]
 fn the_wal_is_checkpointed_when_idle_and_stays_short_when_busy() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::file();
+    let store = database.open();
     let thread = start(&store, OnFailure::Refuse);
-    let bytes = |name: &str| std::fs::metadata(dir.path().join(name)).map_or(0, |file| file.len());
-    let before = bytes("ledger.db");
+    let path = store.file().unwrap();
+    let bytes = |name: &str| {
+        let path = format!("{}{name}", path.display());
+        std::fs::metadata(path).map_or(0, |file| file.len())
+    };
+    let before = bytes("");
     for index in 0..100 {
         let model = format!("{index}{}", "x".repeat(2_000));
         commit(&thread.handle(), row(7, &model, 10)).unwrap();
     }
     let deadline = Instant::now() + Duration::from_secs(5);
-    while bytes("ledger.db") <= before {
+    while bytes("") <= before {
         assert!(Instant::now() < deadline, "it was not written back");
         thread::sleep(Duration::from_millis(5));
     }
     // Some three pages a commit, and no pause: 40 MB of log without end.
     for _ in 0..4_000 {
         commit(&thread.handle(), row(7, "m", 10)).unwrap();
-        assert!(bytes("ledger.db-wal") < 16 << 20);
+        assert!(bytes("-wal") < 16 << 20);
     }
     assert_eq!(thread.close(), 0);
 }
 
 #[test]
 fn closing_writes_rows_that_nobody_waited_for() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     let thread = start(&store, OnFailure::Refuse);
     for index in 0..10_000 {
         thread
@@ -416,8 +420,8 @@ fn closing_writes_rows_that_nobody_waited_for() {
 
 #[test]
 fn a_refused_row_is_reported_kept_and_written_later() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     let thread = start(&store, OnFailure::Refuse);
     let ledger = thread.handle();
     // A trigger that fails with a code that is worth trying again.
@@ -444,8 +448,8 @@ fn a_refused_row_is_reported_kept_and_written_later() {
 
 #[test]
 fn on_failure_serve_delays_no_answer() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     let thread = start(&store, OnFailure::Serve);
     let ledger = thread.handle();
     let admin = store.connection().unwrap();
@@ -468,8 +472,8 @@ fn on_failure_serve_delays_no_answer() {
 
 #[test]
 fn a_row_that_the_schema_refuses_does_not_hold_up_the_others() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     let admin = store.connection().unwrap();
     admin
         .execute_batch("CREATE UNIQUE INDEX each_model_once ON usage_logs (model)")
@@ -485,8 +489,8 @@ fn a_row_that_the_schema_refuses_does_not_hold_up_the_others() {
 /// The look for rows of others comes a few times a second, and own rows in between.
 #[test]
 fn budgets_count_the_rows_of_two_servers_however_they_are_mixed() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     let insert = "INSERT INTO users (id, username, created_at_ms) VALUES (7, 'ann', 0);
          INSERT INTO limits (scope, subject_id, kind, \"window\", amount, set_at_ms)
              VALUES ('user', 7, 'token_budget', 'total', 1000000, 0);";

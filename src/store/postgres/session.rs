@@ -251,7 +251,7 @@ impl Session {
             IfBusy::Fail => Duration::from_millis(1),
         };
         let begin = format!(
-            "BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = {}; \
+            "BEGIN; SET LOCAL jit = off; SET LOCAL lock_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = {}; \
              SELECT pg_advisory_xact_lock({WRITE_LOCK})",
             timeout.as_millis(),
             IDLE_TIMEOUT.as_millis()
@@ -261,7 +261,7 @@ impl Session {
 
     /// Begins a transaction that reads the database as it is at its first statement.
     pub(in crate::store) fn begin_snapshot(&self) -> Result<(), SqlError> {
-        self.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off")
     }
 
     fn begin_with(&self, sql: &str) -> Result<(), SqlError> {

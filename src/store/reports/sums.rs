@@ -404,7 +404,7 @@ fn joined(mut spans: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{DatabaseLocation, IfMissing, Store};
+    use crate::store::testing::TestDatabase;
     use proptest::prelude::*;
 
     fn covered(windows: &Windows, ms: i64) -> usize {
@@ -453,10 +453,8 @@ mod tests {
 
     #[test]
     fn the_report_uses_the_indexes() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.db");
-        let location = DatabaseLocation::parse(path.to_str().unwrap()).unwrap();
-        let store = Store::open(&location, IfMissing::Create).unwrap();
+        let database = TestDatabase::file();
+        let store = database.open();
         let connection = store.connection().unwrap();
         for has_cut_hours in [false, true] {
             let statement = statement(&IN_FILE, &[Column::User, Column::Model], has_cut_hours);

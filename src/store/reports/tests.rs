@@ -9,10 +9,11 @@ use crate::{
     model::{NanoUsd, Period, Usage},
     prices::{Catalog, ModelPrice},
     store::{
-        DatabaseLocation, IfMissing, Store,
+        Store,
         ledger::{LedgerThread, OnFailure, ServerLinks, Sync},
         measures::{COUNTS, usage_of},
         reprice,
+        testing::{TestDatabase, byte},
     },
 };
 
@@ -53,25 +54,21 @@ struct RawRow {
     totals: Totals,
 }
 
-fn open(dir: &tempfile::TempDir) -> Store {
-    let path = dir.path().join("reports.db");
-    let location = DatabaseLocation::parse(path.to_str().unwrap()).unwrap();
-    Store::open(&location, IfMissing::Create).unwrap()
-}
-
 /// Six users, one of them deleted and with the name of another; two groups; a key more than users.
 fn people(connection: &Connection) {
+    let [hash_1, hash_2, hash_3, hash_4, hash_5, hash_6, hash_7] =
+        [1, 2, 3, 4, 5, 6, 7].map(|n| byte(connection, n));
     connection
-        .execute_batch(
+        .execute_batch(&format!(
             "INSERT INTO groups (id, name, created_at_ms) VALUES (1, 'course', 0), (2, 'lab', 0);
              INSERT INTO users (id, username, group_id, created_at_ms, deleted_at_ms) VALUES
                  (1, 'ann', 1, 0, NULL), (2, 'bob', 1, 0, NULL), (3, 'cid', 2, 0, NULL), (4, 'dora', NULL, 0, NULL),
                  (5, 'ann', NULL, 0, 7), (6, 'eve', 2, 0, 7);
              INSERT INTO keys (id, user_id, hash, display, label, created_at_ms) VALUES
-                 (1, 1, x'01', 'k1', NULL, 0), (2, 2, x'02', 'k2', NULL, 0), (3, 3, x'03', 'k3', NULL, 0),
-                 (4, 4, x'04', 'k4', NULL, 0), (5, 5, x'05', 'k5', NULL, 0), (6, 6, x'06', 'k6', NULL, 0),
-                 (7, 1, x'07', 'k7', 'laptop', 0);",
-        )
+                 (1, 1, {hash_1}, 'k1', NULL, 0), (2, 2, {hash_2}, 'k2', NULL, 0), (3, 3, {hash_3}, 'k3', NULL, 0),
+                 (4, 4, {hash_4}, 'k4', NULL, 0), (5, 5, {hash_5}, 'k5', NULL, 0), (6, 6, {hash_6}, 'k6', NULL, 0),
+                 (7, 1, {hash_7}, 'k7', 'laptop', 0);"
+        ))
         .unwrap();
 }
 
@@ -384,8 +381,8 @@ fn reports_equal_sums_of_the_rows_in_five_hundred_windows_across_changes_of_the_
         "Australia/Lord_Howe",
         "UTC",
     ];
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     let mut connection = store.connection().unwrap();
     people(&connection);
     let mut random = Random(7);
@@ -426,8 +423,8 @@ fn reports_equal_sums_of_the_rows_in_five_hundred_windows_across_changes_of_the_
 fn a_report_of_a_year_has_the_sums_of_its_days() {
     let at = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond();
     let span = (at("2025-12-30T00:00:00Z"), at("2027-01-03T00:00:00Z"));
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     let mut connection = store.connection().unwrap();
     people(&connection);
     let mut random = Random(11);
@@ -447,8 +444,8 @@ fn a_report_of_a_year_has_the_sums_of_its_days() {
 
 #[test]
 fn hours_that_are_deleted_take_nothing_else_of_their_day_along() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     let mut connection = store.connection().unwrap();
     people(&connection);
     let span = (20_000 * 24 * HOUR_MS, 20_001 * 24 * HOUR_MS);
@@ -473,8 +470,8 @@ fn hours_that_are_deleted_take_nothing_else_of_their_day_along() {
 
 #[test]
 fn an_adjustment_is_not_that_of_a_later_row_with_the_same_id() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     let mut connection = store.connection().unwrap();
     let insert = "INSERT INTO usage_logs (started_at_ms, user_id, endpoint, model, input_tokens, output_tokens, cached_tokens,
          reasoning_tokens, status, outcome, usage_source, duration_ms) VALUES (1, 1, '/e', 'own-model', 10, 0, 0, 0, 200, 'completed',
@@ -505,8 +502,8 @@ fn an_adjustment_is_not_that_of_a_later_row_with_the_same_id() {
 
 #[test]
 fn a_sum_that_does_not_fit_is_the_largest_and_no_error() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
+    let database = TestDatabase::new();
+    let store = database.open();
     let mut connection = store.connection().unwrap();
     set_price(
         &connection,

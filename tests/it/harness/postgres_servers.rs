@@ -10,7 +10,7 @@ use postgres::{Client, NoTls};
 
 use super::{
     PATIENCE,
-    postgres::{PostgresDatabase, as_postgres, free_port, is_root, programs, suite_port},
+    postgres_suite::{PostgresDatabase, as_postgres, free_port, is_root, programs, suite_port},
     wait_until,
 };
 

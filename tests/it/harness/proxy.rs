@@ -17,8 +17,8 @@ use rusqlite::OpenFlags;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::postgres::{PostgresDatabase, on_postgres};
 use super::{Answer, Backend, CHAT, Connection, PATIENCE, Request, wait_until};
+use super::{postgres::on_postgres, postgres_suite::PostgresDatabase};
 
 /// The backend's key, which clients must never see, and which must be in no output.
 pub const BACKEND_KEY: &str = "sk-backend-secret";
