@@ -120,43 +120,6 @@ impl SharedLimits {
         }
     }
 
-    /// Admits a request as [`SharedLimits::admit`] does, at once: if a lease is missing, it is asked for
-    /// afterwards.
-    ///
-    /// # Errors
-    /// As [`Limiter::admit`].
-    pub fn admit_at_once(
-        self: &Arc<Self>,
-        rules: &Arc<UserRules>,
-        demand: &Demand,
-        started_at_ms: i64,
-    ) -> Result<Admitted, Box<Refusal>> {
-        match self.admit(rules, demand, started_at_ms) {
-            Err(refusal) if refusal.needs_lease => {
-                let at = self.moment(started_at_ms);
-                let grant = self
-                    .lock()
-                    .without_leases(|limiter| limiter.admit(rules, demand, at))?;
-                self.ask_later(rules, started_at_ms);
-                Ok(self.admitted(rules, grant, started_at_ms))
-            }
-            admitted => admitted,
-        }
-    }
-
-    /// Asks for the leases of what is reserved already.
-    fn ask_later(&self, rules: &Arc<UserRules>, at_ms: i64) {
-        if let Some(desk) = self.desk.get() {
-            let (reply, _) = oneshot::channel();
-            desk.ask(LeaseAsk {
-                rules: Arc::clone(rules),
-                amounts: Amounts::default(),
-                at_ms,
-                reply,
-            });
-        }
-    }
-
     /// Makes budgets those of several nodes, whose leases are asked for at `desk`.
     pub fn share_budgets(&self, desk: Arc<dyn LeaseDesk>) {
         // It is called once.
@@ -172,14 +135,14 @@ impl SharedLimits {
 
     /// Asks for the leases that a request needs. Resolves when they are as large as they can be; the
     /// request is to be admitted once more then.
-    pub async fn ask_for_leases(&self, rules: &Arc<UserRules>, demand: &Demand, at_ms: i64) {
+    pub async fn ask_for_leases(&self, rules: &Arc<UserRules>, amounts: Amounts, at_ms: i64) {
         let Some(desk) = self.desk.get() else {
             return;
         };
         let (reply, answered) = oneshot::channel();
         desk.ask(LeaseAsk {
             rules: Arc::clone(rules),
-            amounts: demand.amounts,
+            amounts,
             at_ms,
             reply,
         });
@@ -315,7 +278,8 @@ impl Reservation {
         self.started_at_ms
     }
 
-    /// Reserves more, when more is known of the request.
+    /// Reserves more, when more is known of the request. If other nodes use the same budgets, this one may
+    /// have to ask for a part of them first, for [`SharedLimits::ask_for_leases`].
     ///
     /// # Errors
     /// As [`Limiter::raise`]; what was reserved before stays.
@@ -325,17 +289,15 @@ impl Reservation {
             return Ok(());
         };
         let at = self.limits.moment(self.started_at_ms);
-        let mut limiter = self.limits.lock();
-        match limiter.raise(&self.rules, grant, more, at) {
-            // It cannot wait here.
-            Err(refusal) if refusal.needs_lease => {
-                limiter.without_leases(|limiter| limiter.raise(&self.rules, grant, more, at))?;
-                drop(limiter);
-                self.limits.ask_later(&self.rules, self.started_at_ms);
-                Ok(())
-            }
-            raised => raised,
-        }
+        self.limits.lock().raise(&self.rules, grant, more, at)
+    }
+
+    /// Asks for the leases that more needs, as [`SharedLimits::ask_for_leases`] does.
+    pub async fn ask_for_leases(&self, more: Amounts) {
+        let limits = &self.limits;
+        limits
+            .ask_for_leases(&self.rules, more, self.started_at_ms)
+            .await;
     }
 
     /// Notes that the backend has answered with success.

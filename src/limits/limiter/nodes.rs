@@ -122,15 +122,6 @@ impl Limiter {
         }
     }
 
-    /// Runs something as if this node had all leases that it needs: for what cannot wait for one, and asks
-    /// for it afterwards.
-    pub fn without_leases<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        let leases = self.leases.take();
-        let done = work(self);
-        self.leases = leases;
-        done
-    }
-
     /// Returns whether this node may use so much of a budget: always, unless other nodes use it too.
     pub(super) fn has_lease(
         &self,

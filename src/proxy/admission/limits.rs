@@ -18,8 +18,8 @@ use crate::proxy::{
 };
 use crate::{
     limits::{
-        Admitted, BudgetCheck, CONCURRENT_RETRY_MS, Demand, LimitSource, RateState, Reason,
-        Refusal, SharedLimits, UserRules,
+        BudgetCheck, CONCURRENT_RETRY_MS, LimitSource, RateState, Reason, Refusal, SharedLimits,
+        UserRules,
     },
     model::{BudgetUnit, BudgetWindow, LimitKind, LimitScope, NanoUsd, format_seconds, now_ms},
 };
@@ -127,21 +127,6 @@ impl RequestLimits {
             }
         }
         Ok(())
-    }
-
-    /// Reserves the most that a request can use, at once.
-    ///
-    /// # Errors
-    /// 429 for a limit that it does not pass.
-    pub fn reserve_demand(
-        &self,
-        rules: &Arc<UserRules>,
-        demand: &Demand,
-        started_at_ms: i64,
-    ) -> Result<Admitted, ApiError> {
-        self.shared
-            .admit_at_once(rules, demand, started_at_ms)
-            .map_err(|refusal| self.refused(rules, &refusal))
     }
 
     /// Refuses a model without a price, unless the user may use such.

@@ -38,7 +38,7 @@ use crate::{
 const NEW_KEY_PATIENCE: Duration = Duration::from_millis(100);
 /// How often a request asks for a part of a budget that it shares with other nodes: others of the same
 /// moment may be faster.
-const MAX_LEASE_ASKS: u32 = 5;
+pub const MAX_LEASE_ASKS: u32 = 5;
 /// Most output tokens that are reserved for a request in the fair queue.
 const MAX_RESERVED_OUTPUT_TOKENS: u64 = 1_000_000;
 
@@ -164,7 +164,10 @@ impl AdmissionControl {
 
     /// Reserves the most that a request can use. If other nodes use the same budgets, this one may have
     /// to ask for a part of them first.
-    async fn reserve_demand(
+    ///
+    /// # Errors
+    /// 429 for a limit that it does not pass.
+    pub async fn reserve_demand(
         &self,
         rules: &Arc<UserRules>,
         demand: &Demand,
@@ -182,7 +185,8 @@ impl AdmissionControl {
             }
             asks += 1;
             let shared = &limits.shared;
-            shared.ask_for_leases(rules, demand, started_at_ms).await;
+            let amounts = demand.amounts;
+            shared.ask_for_leases(rules, amounts, started_at_ms).await;
         }
     }
 

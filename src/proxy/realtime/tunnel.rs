@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -26,10 +26,12 @@ use tokio::{
 
 use super::events::{Part, Responding, read_server_event};
 use crate::{
-    model::Outcome,
+    limits::Admitted,
+    model::{Outcome, now_ms},
     proxy::{
         accounting::exchange::Exchange,
         backend::{Io, OpenConnection, Socket},
+        error::ApiError,
         state::Shared,
     },
     store::ledger::NotWritten,
@@ -68,6 +70,8 @@ pub struct Tunnel {
     responses: u64,
     /// A response has ended, so that the next one has to be reserved.
     needs_reservation: bool,
+    /// What the next responses can use is being reserved. What is in `out` waits for that.
+    reserving: Option<Reserving>,
     /// Why a limit of the user lets no other response begin.
     refused: Option<Closing>,
     has_ended: bool,
@@ -75,6 +79,7 @@ pub struct Tunnel {
 }
 
 type Committing = Pin<Box<dyn Future<Output = Result<(), NotWritten>>>>;
+type Reserving = Pin<Box<dyn Future<Output = Result<Admitted, ApiError>>>>;
 
 /// Reasons why this proxy closes a socket, with the codes of RFC 6455 section 7.4.1.
 struct Closing {
@@ -151,6 +156,7 @@ impl Tunnel {
             check,
             responses: 0,
             needs_reservation: false,
+            reserving: None,
             refused: None,
             has_ended: false,
             backend_broke: false,
@@ -229,10 +235,23 @@ impl Tunnel {
     /// which the backend may begin by itself. If a limit refuses it, the socket is closed.
     fn reserve_next(&mut self) {
         let limits = &self.shared.admission.limits;
-        if let Err(error) = self.exchange.reserve_next(limits, self.responses.max(1)) {
-            log::debug!("{error}");
-            self.refused = Some(LIMIT_REACHED);
+        let responses = self.responses.max(1);
+        match self.exchange.give_up_reserved(limits, responses) {
+            Ok(None) => {}
+            Ok(Some((rules, demand))) => {
+                let shared = Arc::clone(&self.shared);
+                self.reserving = Some(Box::pin(async move {
+                    let admission = &shared.admission;
+                    admission.reserve_demand(&rules, &demand, now_ms()).await
+                }));
+            }
+            Err(error) => self.refuse(&error),
         }
+    }
+
+    fn refuse(&mut self, error: &ApiError) {
+        log::debug!("{error}");
+        self.refused = Some(LIMIT_REACHED);
     }
 
     /// Returns why the socket is to be closed now. While the server stops, a response may be
@@ -253,7 +272,10 @@ impl Tunnel {
 
     /// Returns whether everything that came has been passed on, and ended with a complete frame.
     fn is_quiet(&self) -> bool {
-        self.committing.is_none() && self.out.is_empty() && self.frames.is_between_frames()
+        self.committing.is_none()
+            && self.reserving.is_none()
+            && self.out.is_empty()
+            && self.frames.is_between_frames()
     }
 
     fn broken(&self, error: impl Into<TunnelError>) -> TunnelError {
@@ -314,6 +336,14 @@ impl MessageBody for Tunnel {
                         this.out.clear();
                         return Poll::Ready(Some(Err(this.broken(error).into())));
                     }
+                }
+            }
+            if let Some(reserving) = &mut this.reserving {
+                let reserved = ready!(reserving.as_mut().poll(cx));
+                this.reserving = None;
+                match reserved {
+                    Ok(admitted) => this.exchange.set_reserved(admitted),
+                    Err(error) => this.refuse(&error),
                 }
             }
             if let Some(bytes) = this.out.pop_front() {

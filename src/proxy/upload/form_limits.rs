@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 
-use super::form::Fields;
+use super::{Waiting, form::Fields};
 use crate::limits::{Amounts, Reservation};
 use crate::proxy::{
-    admission::{demand::Conditions, limits::RequestLimits},
+    admission::{MAX_LEASE_ASKS, demand::Conditions, limits::RequestLimits},
     error::ApiError,
     request::AskedUsage,
     routes::Endpoint,
@@ -28,11 +28,16 @@ pub(super) struct FormLimits {
 }
 
 impl FormLimits {
-    /// Checks what the fields say so far, before the bytes with them leave.
+    /// Checks what the fields say so far, before the bytes with them leave. Returns what they may have to
+    /// wait for.
     ///
     /// # Errors
     /// 404, 403 and 429 as for any request.
-    pub(super) fn look_at(&mut self, fields: &Fields, bytes: u64) -> Result<(), ApiError> {
+    pub(super) fn look_at(
+        &mut self,
+        fields: &Fields,
+        bytes: u64,
+    ) -> Result<Option<Waiting>, ApiError> {
         self.seen_bytes = self.seen_bytes.saturating_add(bytes);
         if fields.names_models && self.reservation.rules().looks_at_models() {
             return Err(ApiError::invalid_request(
@@ -44,13 +49,13 @@ impl FormLimits {
         }
         let is_new = fields.model.is_some() && fields.model != self.model;
         if !is_new && fields.choices <= self.asked.choices {
-            return Ok(());
+            return Ok(None);
         }
         self.asked.choices = self.asked.choices.max(fields.choices);
         self.model.clone_from(&fields.model);
         match &fields.model {
             Some(model) => self.apply(model),
-            None => Ok(()),
+            None => Ok(None),
         }
     }
 
@@ -58,16 +63,16 @@ impl FormLimits {
     ///
     /// # Errors
     /// As [`FormLimits::look_at`].
-    pub(super) fn finish(&mut self, fields: &Fields) -> Result<(), ApiError> {
+    pub(super) fn finish(&mut self, fields: &Fields) -> Result<Option<Waiting>, ApiError> {
         let is_longer = self.seen_bytes > self.asked.form_bytes;
         if fields.model.is_some() && !is_longer {
-            return Ok(());
+            return Ok(None);
         }
         self.asked.form_bytes = self.asked.form_bytes.max(self.seen_bytes);
         self.apply(fields.model.as_deref().unwrap_or_default())
     }
 
-    fn apply(&self, model: &str) -> Result<(), ApiError> {
+    fn apply(&self, model: &str) -> Result<Option<Waiting>, ApiError> {
         let rules = self.reservation.rules();
         let limits = &self.limits;
         limits.check(rules, self.endpoint, model, None)?;
@@ -88,9 +93,34 @@ impl FormLimits {
             requests: 0,
         };
         if more == Amounts::default() {
-            return Ok(());
+            return Ok(None);
         }
-        let raised = self.reservation.raise(more);
-        raised.map_err(|refusal| limits.refused(rules, &refusal))
+        match self.reservation.raise(more) {
+            Ok(()) => Ok(None),
+            Err(refusal) if refusal.needs_lease => Ok(Some(Box::pin(raise_with_leases(
+                Arc::clone(limits),
+                Arc::clone(&self.reservation),
+                more,
+            )))),
+            Err(refusal) => Err(limits.refused(rules, &refusal)),
+        }
+    }
+}
+
+/// Reserves more when this node has asked for its part of budgets that others use, too.
+async fn raise_with_leases(
+    limits: Arc<RequestLimits>,
+    reservation: Arc<Reservation>,
+    more: Amounts,
+) -> Result<(), ApiError> {
+    let mut asks = 0;
+    loop {
+        reservation.ask_for_leases(more).await;
+        asks += 1;
+        match reservation.raise(more) {
+            Ok(()) => return Ok(()),
+            Err(refusal) if refusal.needs_lease && asks < MAX_LEASE_ASKS => {}
+            Err(refusal) => return Err(limits.refused(reservation.rules(), &refusal)),
+        }
     }
 }

@@ -113,7 +113,9 @@ pub struct ClientUpload<'a> {
     look_up: LookUp,
     /// The check whether an object that the form refers to is the caller's own. The chunk with its
     /// id waits for it.
-    looking_up: Option<LookingUp>,
+    looking_up: Option<Waiting>,
+    /// More is being reserved for the form, whose model is known by now.
+    raising: Option<Waiting>,
     held: Option<Bytes>,
     payload: &'a mut web::Payload,
     /// Hears when the whole body has gone: from then on the backend is at work.
@@ -121,11 +123,20 @@ pub struct ClientUpload<'a> {
     pace: MinRateGuard,
     form: Option<PassingForm>,
     length: BodyLength,
-    has_ended: bool,
+    stage: Stage,
     /// The reason why the upload was ended here.
     error: Option<ApiError>,
     /// `None` for a user without limits.
     limits: Option<FormLimits>,
+}
+
+/// How far an upload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Passing,
+    /// Everything has come, and may end as soon as what it waits for is done.
+    Checked,
+    Ended,
 }
 
 /// What is needed to check objects that a form refers to.
@@ -135,7 +146,8 @@ pub struct LookUp {
     pub stateful: Stateful,
 }
 
-type LookingUp = Pin<Box<dyn Future<Output = Result<(), ApiError>>>>;
+/// What a chunk waits for before it goes on.
+type Waiting = Pin<Box<dyn Future<Output = Result<(), ApiError>>>>;
 
 impl<'a> ClientUpload<'a> {
     fn new(
@@ -149,13 +161,14 @@ impl<'a> ClientUpload<'a> {
         Self {
             look_up,
             looking_up: None,
+            raising: None,
             held: None,
             payload,
             exchange,
             pace: MinRateGuard::default(),
             form: content_type.and_then(|value| PassingForm::new(value.as_bytes())),
             length: length_of(headers),
-            has_ended: false,
+            stage: Stage::Passing,
             error: None,
             limits,
         }
@@ -207,7 +220,7 @@ impl ClientUpload<'_> {
         let bytes = chunk.len() as u64;
         let (may_leave, references) = form.push(chunk).map_err(ambiguous)?;
         if let Some(limits) = &mut self.limits {
-            limits.look_at(form.fields(), bytes)?;
+            self.raising = limits.look_at(form.fields(), bytes)?;
         }
         let Some(first) = references.first() else {
             return Ok(may_leave);
@@ -229,6 +242,13 @@ impl ClientUpload<'_> {
 impl Upload for ClientUpload<'_> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadBroke>>> {
         loop {
+            if let Some(raising) = &mut self.raising {
+                let raised = ready!(raising.as_mut().poll(cx));
+                self.raising = None;
+                if let Err(error) = raised {
+                    return self.refuse(error);
+                }
+            }
             if let Some(looking_up) = &mut self.looking_up {
                 let owned = ready!(looking_up.as_mut().poll(cx));
                 self.looking_up = None;
@@ -242,8 +262,17 @@ impl Upload for ClientUpload<'_> {
                     BodyLength::Known(_) | BodyLength::Json(_) => chunk,
                 })));
             }
-            if self.has_ended {
-                return Poll::Ready(None);
+            match self.stage {
+                Stage::Passing => {}
+                Stage::Checked => {
+                    self.stage = Stage::Ended;
+                    self.exchange.mark_sent();
+                    return Poll::Ready(match self.length {
+                        BodyLength::Chunked => Some(Ok(Bytes::from_static(b"0\r\n\r\n"))),
+                        BodyLength::Known(_) | BodyLength::Json(_) => None,
+                    });
+                }
+                Stage::Ended => return Poll::Ready(None),
             }
             match ready!(self.pace.poll_chunk(self.payload, cx)) {
                 Ok(Some(chunk)) if chunk.is_empty() => {
@@ -260,17 +289,13 @@ impl Upload for ClientUpload<'_> {
                         return self.refuse(ambiguous(problem));
                     }
                     let fields = self.fields();
-                    if let Some(Err(error)) =
-                        self.limits.as_mut().map(|limits| limits.finish(&fields))
-                    {
-                        return self.refuse(error);
+                    if let Some(limits) = &mut self.limits {
+                        match limits.finish(&fields) {
+                            Ok(raising) => self.raising = raising,
+                            Err(error) => return self.refuse(error),
+                        }
                     }
-                    self.has_ended = true;
-                    self.exchange.mark_sent();
-                    return Poll::Ready(match self.length {
-                        BodyLength::Chunked => Some(Ok(Bytes::from_static(b"0\r\n\r\n"))),
-                        BodyLength::Known(_) | BodyLength::Json(_) => None,
-                    });
+                    self.stage = Stage::Checked;
                 }
                 Err(error) => return self.refuse(error),
             }

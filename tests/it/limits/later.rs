@@ -110,7 +110,7 @@ fn a_background_response_is_reserved_until_it_is_done() {
 }
 
 /// Frames a text message.
-fn frame(text: &str) -> Vec<u8> {
+pub fn frame(text: &str) -> Vec<u8> {
     let length = u8::try_from(text.len()).unwrap_or(126);
     let mut frame = vec![0x81];
     if length < 126 {
@@ -123,16 +123,16 @@ fn frame(text: &str) -> Vec<u8> {
     frame
 }
 
-const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n";
-const DONE: &str = r#"{"type":"response.done","response":{"usage":{"total_tokens":300,"input_tokens":100,"output_tokens":200}}}"#;
+pub const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n";
+pub const DONE: &str = r#"{"type":"response.done","response":{"usage":{"total_tokens":300,"input_tokens":100,"output_tokens":200}}}"#;
 
 /// Returns the ends of a channel by which a test tells its backend to go on.
-fn signals() -> (mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>) {
+pub fn signals() -> (mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>) {
     let (next, nexts) = mpsc::channel();
     (next, Mutex::new(nexts))
 }
 
-fn upgrade(target: &str, key: &str) -> Request {
+pub fn upgrade(target: &str, key: &str) -> Request {
     Request::get(target)
         .header("connection", "Upgrade")
         .header("upgrade", "websocket")

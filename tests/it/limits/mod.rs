@@ -5,7 +5,7 @@ mod budgets;
 mod crowds;
 mod edges;
 mod endpoints;
-mod later;
+pub mod later;
 mod loopholes;
 mod trial;
 

@@ -20,6 +20,7 @@ use crate::harness::{
     Backend, CHAT, Connection, Home, PATIENCE, PostgresDatabase, Proxy, Request, Turnstile, alone,
     chat_completion, has_postgres, wait_until,
 };
+use crate::limits::later::{DONE, SWITCH, frame, signals, upgrade};
 
 /// Nodes that share a database.
 struct Nodes {
@@ -286,4 +287,59 @@ fn rates_are_those_of_all_nodes_together() {
     }
     // What flows in meanwhile, and what was used when the key was tried.
     assert!((24..=33).contains(&served), "{served}");
+}
+
+/// Each response of a socket reserves 4,096 tokens and uses 300.
+#[test]
+fn a_further_response_of_a_socket_waits_for_its_part_of_the_budget() {
+    if !has_postgres() {
+        return;
+    }
+    let (next, nexts) = signals();
+    let turnstile = Arc::new(Turnstile::default());
+    let held = Arc::clone(&turnstile);
+    let backend = Backend::start(move |seen, wire| {
+        if !seen.target().starts_with("/v1/realtime") {
+            held.pass();
+            return wire.json(&chat_completion(30, 70));
+        }
+        wire.write(SWITCH);
+        while nexts.lock().unwrap().recv_timeout(PATIENCE).is_ok() {
+            wire.write(frame(r#"{"type":"response.created","response":{}}"#));
+            wire.write(frame(DONE));
+        }
+        wire.closed_by_peer_within(PATIENCE);
+    });
+    let nodes = Nodes::start(&backend, 2);
+    turnstile.allow(2);
+    let key = nodes.user("alice", &["--budget", "9000tokens/day"]);
+    let mut socket = nodes.proxies[0].start(&upgrade("/v1/realtime?model=gpt-realtime", &key));
+    assert_eq!(socket.head().status, 101);
+    let other = Request::post(CHAT, &*chat(4_000)).key(&key);
+    let mut other = nodes.proxies[1].start(&other);
+    wait_until("the other node has its part", PATIENCE, || {
+        let requests = backend.requests();
+        requests.iter().any(|seen| seen.target() == CHAT)
+    });
+    let used = || {
+        let mut database = nodes.database.connect();
+        let sql = "SELECT coalesce(sum(input_tokens + output_tokens), 0)::bigint FROM usage_logs";
+        let used: i64 = database.query_one(sql, &[]).unwrap().get(0);
+        used
+    };
+    // After these two nodes would overrun the budget.
+    for response in 1..=3 {
+        next.send(()).unwrap();
+        wait_until("it is booked", PATIENCE, || used() == 300 * response);
+    }
+    let bytes = socket.raw_rest();
+    drop(next);
+    let close = bytes
+        .windows(4)
+        .any(|w| w[0] == 0x88 && w[2..] == 1008_u16.to_be_bytes());
+    assert!(close, "{:?}", String::from_utf8_lossy(&bytes));
+    turnstile.allow(1);
+    assert_eq!(other.answer().status, 200);
+    assert_eq!(used(), 1_000);
+    nodes.assert_consistent();
 }

@@ -1,6 +1,6 @@
 //! The account of an open socket: each answer that comes through it is booked as a part of its own.
 
-use std::{future::Future, time::Instant};
+use std::{future::Future, sync::Arc, time::Instant};
 
 use actix_web::http::StatusCode;
 
@@ -12,6 +12,7 @@ use crate::proxy::{
     request::AskedUsage,
 };
 use crate::{
+    limits::{Admitted, Demand, UserRules},
     model::{Entry, EstimatedTokens, Outcome, Usage, UsageRow, UsageSource, now_ms},
     proxy::request::clean_text,
     store::ledger::NotWritten,
@@ -35,13 +36,18 @@ impl Exchange {
         }
     }
 
-    /// Reserves what a number of responses can use, in the place of what was reserved before.
+    /// Returns what a number of responses can use, under the limits of the user: `None` without any. What was
+    /// reserved before is given up, for [`Exchange::set_reserved`].
     ///
     /// # Errors
-    /// As for any request that a limit refuses.
-    pub fn reserve_next(&mut self, limits: &RequestLimits, responses: u64) -> Result<(), ApiError> {
+    /// 403 for a model without a price.
+    pub fn give_up_reserved(
+        &mut self,
+        limits: &RequestLimits,
+        responses: u64,
+    ) -> Result<Option<(Arc<UserRules>, Demand)>, ApiError> {
         let Some(rules) = limits.of_user(self.caller().id) else {
-            return Ok(());
+            return Ok(None);
         };
         let conditions = Conditions {
             endpoint: self.endpoint,
@@ -61,10 +67,13 @@ impl Exchange {
         for _ in 1..responses.min(MAX_RESPONSES) {
             demand.add(&priced.demand);
         }
-        let admitted = limits.reserve_demand(&rules, &demand, now_ms())?;
+        Ok(Some((rules, demand)))
+    }
+
+    /// Takes what is reserved for the responses to come.
+    pub fn set_reserved(&mut self, admitted: Admitted) {
         admitted.reservation.mark_served();
         self.limits = Some(admitted);
-        Ok(())
     }
 
     /// Books one answer that came through the socket. Resolves when the row is committed.
