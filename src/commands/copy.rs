@@ -9,7 +9,10 @@ use super::{WrongUsage, print, print_json};
 use crate::{
     cli::care::DbCopyArgs,
     model::{NanoUsd, grouped},
-    store::{DatabaseLocation, copy},
+    store::{
+        DatabaseLocation,
+        copy::{self, Progress},
+    },
 };
 
 /// Interval between two words on how far it is.
@@ -20,8 +23,8 @@ pub(super) fn copy(args: &DbCopyArgs) -> anyhow::Result<()> {
         DatabaseLocation::parse(url).map_err(|error| WrongUsage(format!("{flag}: {error}")))
     };
     let (from, to) = (location("--from", &args.from)?, location("--to", &args.to)?);
-    let mut progress = Progress::default();
-    let copied = copy::copy(&from, &to, |done, all| progress.show(done, all));
+    let mut progress = Shown::default();
+    let copied = copy::copy(&from, &to, |now| progress.show(now));
     progress.end();
     let copied = copied?;
     if args.output.json {
@@ -39,17 +42,17 @@ pub(super) fn copy(args: &DbCopyArgs) -> anyhow::Result<()> {
 
 /// How far it is: a line that changes on a terminal, or a line every few seconds.
 #[derive(Default)]
-struct Progress {
+struct Shown {
     last: Option<Instant>,
     is_open: bool,
 }
 
-impl Progress {
-    fn show(&mut self, done: i64, all: i64) {
+impl Shown {
+    fn show(&mut self, now: Progress) {
         let is_due = self
             .last
             .is_none_or(|last| last.elapsed() >= PROGRESS_EVERY);
-        if !is_due || all == 0 {
+        if !is_due || now.all == 0 {
             return;
         }
         // The first one is too early to say anything.
@@ -58,15 +61,16 @@ impl Progress {
             return;
         }
         let line = format!(
-            "{} of {} rows",
-            grouped(done.unsigned_abs()),
-            grouped(all.unsigned_abs())
+            "{} of {} {}",
+            grouped(now.done.unsigned_abs()),
+            grouped(now.all.unsigned_abs()),
+            now.what
         );
         let mut stderr = std::io::stderr();
         // A closed stderr loses it.
         let _ = if stderr.is_terminal() {
             self.is_open = true;
-            write!(stderr, "\r{line}")
+            write!(stderr, "\r{line:<40}")
         } else {
             writeln!(stderr, "{line}")
         };

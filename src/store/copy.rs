@@ -16,28 +16,37 @@ const BATCH_ROWS: i64 = 2_000;
 
 /// Tables whose rows are written once, in the order of their ids.
 const GROWING: [&str; 2] = ["usage_logs", "usage_adjustments"];
-/// Tables that are copied as a whole, in an order in which no trigger undoes what was copied before:
-/// one fills `alert_keys`. What runs in a server (`server_runs`, `running_requests`) stays there.
-const WHOLE: [&str; 18] = [
-    "usage_daily",
-    "usage_hourly",
-    "settings",
-    "groups",
-    "users",
-    "keys",
-    "prices",
-    "model_prices",
-    "objects",
-    "limits",
-    "limit_extras",
-    "reservations",
-    "alert_deliveries",
-    "alerts",
-    "alert_keys",
-    "alert_webhooks",
-    "refusals",
-    "import_users",
+/// Tables that are copied as a whole, with the columns of their keys, in an order in which no trigger
+/// undoes what was copied before: one fills `alert_keys`. What runs in a server (`server_runs`,
+/// `running_requests`) stays there.
+const WHOLE: [(&str, &[&str]); 18] = [
+    (
+        "usage_daily",
+        &["day", "user_id", "key_id", "endpoint", "model"],
+    ),
+    (
+        "usage_hourly",
+        &["hour", "user_id", "key_id", "endpoint", "model"],
+    ),
+    ("settings", &["name"]),
+    ("groups", &["id"]),
+    ("users", &["id"]),
+    ("keys", &["id"]),
+    ("prices", &["id"]),
+    ("model_prices", &["model", "price_id"]),
+    ("objects", &["id"]),
+    ("limits", &["id"]),
+    ("limit_extras", &["id"]),
+    ("reservations", &["object_id"]),
+    ("alert_deliveries", &["webhook", "number"]),
+    ("alerts", &["number"]),
+    ("alert_keys", &["dedup_key"]),
+    ("alert_webhooks", &["webhook"]),
+    ("refusals", &["id"]),
+    ("import_users", &["user_id", "format"]),
 ];
+/// Those of them that grow with the rows.
+const SUMS: [&str; 2] = ["usage_daily", "usage_hourly"];
 /// Tables that give out ids.
 const WITH_IDS: [(&str, &str); 9] = [
     ("usage_logs", "id"),
@@ -108,8 +117,17 @@ pub struct Copied {
     pub cost_nano_usd: i64,
 }
 
-/// Copies a database into another one, which is made if there is none. `progress` is called with the
-/// rows of usage that are copied and those that there are.
+/// How far a copy is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// What is being copied, in the plural.
+    pub what: &'static str,
+    pub done: i64,
+    pub all: i64,
+}
+
+/// Copies a database into another one, which is made if there is none. `progress` is called after each
+/// few thousand rows.
 ///
 /// # Errors
 /// [`CopyError`] if the target has something of its own, or something differs afterwards. Nothing is
@@ -117,7 +135,7 @@ pub struct Copied {
 pub fn copy(
     from: &DatabaseLocation,
     to: &DatabaseLocation,
-    mut progress: impl FnMut(i64, i64),
+    mut progress: impl FnMut(Progress),
 ) -> Result<Copied, CopyError> {
     if from == to {
         return Err(CopyError::SameDatabase(from.to_string()));
@@ -133,11 +151,15 @@ pub fn copy(
         for table in GROWING {
             grow(&source, &target, table, |done| {
                 if table == GROWING[0] {
-                    progress(done.min(last), last);
+                    progress(Progress {
+                        what: "rows",
+                        done: done.min(last),
+                        all: last,
+                    });
                 }
             })?;
         }
-        copy_rest(&source, &target, from, first)
+        copy_rest(&source, &target, from, first, &mut progress)
     };
     run().map_err(|error| match error {
         CopyError::Store(error) => CopyError::Store(source.explain(target.explain(error))),
@@ -226,7 +248,7 @@ fn grow(
     let id_place = columns.place("id");
     let mut after = last_id(target, table)?;
     loop {
-        let rows = read_rows(source, &sql, params![after], &columns)?;
+        let rows = read_rows(source, &sql, &[Value::Integer(after)], &columns)?;
         let Some(last) = rows.last() else {
             return Ok(());
         };
@@ -248,6 +270,7 @@ fn copy_rest(
     target: &Connection,
     from: &DatabaseLocation,
     first: i64,
+    progress: &mut impl FnMut(Progress),
 ) -> Result<Copied, CopyError> {
     let moment = source.snapshot()?;
     let transaction = target.write()?;
@@ -255,16 +278,32 @@ fn copy_rest(
     for table in GROWING {
         grow(&moment, &transaction, table, |_| {})?;
     }
-    for table in WHOLE.iter().rev() {
-        transaction.execute(&format!("DELETE FROM {table}"), [])?;
+    // The sums of days first: a trigger would take each hour from its day.
+    for (table, _) in WHOLE {
+        transaction.empty_table(table)?;
     }
-    for table in WHOLE {
+    let count = |table| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        moment.query_row(&sql, [], |row| row.get::<_, i64>(0))
+    };
+    let mut done = 0;
+    let all = count(SUMS[0])? + count(SUMS[1])?;
+    for (table, key) in WHOLE {
         if table == "alert_keys" {
             // A trigger has filled it.
-            transaction.execute("DELETE FROM alert_keys", [])?;
+            transaction.empty_table(table)?;
         }
         let columns = Columns::of(&transaction, table)?;
-        copy_table(&moment, &transaction, table, &columns)?;
+        copy_table(&moment, &transaction, (table, key), &columns, |rows| {
+            if SUMS.contains(&table) {
+                done += rows;
+                progress(Progress {
+                    what: "sums",
+                    done,
+                    all,
+                });
+            }
+        })?;
     }
     let summed: i64 = moment.query_row("SELECT last_id FROM usage_rollup", [], |row| row.get(0))?;
     transaction.execute("UPDATE usage_rollup SET last_id = ?1", [summed])?;
@@ -277,79 +316,95 @@ fn copy_rest(
     Ok(copied)
 }
 
+/// Copies a table in the order of its key, each part from the last key of the one before.
 fn copy_table(
     source: &Connection,
     target: &Connection,
-    table: &str,
+    (table, key): (&str, &[&str]),
     columns: &Columns,
+    mut progress: impl FnMut(i64),
 ) -> Result<(), CopyError> {
     let list = columns.list();
-    let mut offset = 0_i64;
-    // The source is as it was at one moment, so that an order by all columns is the same each time.
-    let sql = format!("SELECT {list} FROM {table} ORDER BY {list} LIMIT {BATCH_ROWS} OFFSET ?1");
-    loop {
-        let rows = read_rows(source, &sql, params![offset], columns)?;
+    let places: Vec<usize> = key.iter().map(|name| columns.place(name)).collect();
+    let key = key.join(", ");
+    let first = format!("SELECT {list} FROM {table} ORDER BY {key} LIMIT {BATCH_ROWS}");
+    let values: Vec<String> = (1..=places.len()).map(|n| format!("?{n}")).collect();
+    let values = values.join(", ");
+    let next = format!(
+        "SELECT {list} FROM {table} WHERE ({key}) > ({values}) ORDER BY {key} LIMIT {BATCH_ROWS}"
+    );
+    let mut rows = read_rows(source, &first, &[], columns)?;
+    while let Some(last) = rows.last() {
         insert(target, table, columns, &rows)?;
-        offset += BATCH_ROWS;
-        if i64::try_from(rows.len()).unwrap_or(0) < BATCH_ROWS {
-            return Ok(());
+        let count = i64::try_from(rows.len()).unwrap_or(BATCH_ROWS);
+        progress(count);
+        if count < BATCH_ROWS {
+            break;
         }
+        let after: Vec<Value<'_>> = places.iter().map(|place| last[*place].value()).collect();
+        rows = read_rows(source, &next, &after, columns)?;
     }
+    Ok(())
 }
 
 /// Compares the number of rows of each table, and the sums of all figures.
 fn verify(source: &Connection, target: &Connection, first: i64) -> Result<Copied, CopyError> {
-    let compare = |what: &str, sql: &str| -> Result<i64, CopyError> {
-        let read = |connection: &Connection| -> SqlResult<i64> {
-            let sum: Option<i64> = connection.query_row(sql, [], |row| row.get(0))?;
-            Ok(sum.unwrap_or(0))
+    // All figures of a table in one look at it, which is long.
+    let compare = |table: &str, figures: &[String]| -> Result<Vec<i64>, CopyError> {
+        let sql = format!("SELECT {} FROM {table}", figures.join(", "));
+        let read = |connection: &Connection| {
+            connection.query_row(&sql, [], |row| {
+                let values = (0..figures.len()).map(|place| row.get::<_, Option<i64>>(place));
+                values
+                    .map(|value| Ok(value?.unwrap_or(0)))
+                    .collect::<SqlResult<Vec<i64>>>()
+            })
         };
         let (from, to) = (read(source)?, read(target)?);
-        if from != to {
-            return Err(CopyError::Differs {
-                what: what.to_owned(),
-                from,
-                to,
-            });
+        for ((figure, from), to) in figures.iter().zip(from).zip(&to) {
+            if from != *to {
+                return Err(CopyError::Differs {
+                    what: format!("{figure} of {table}"),
+                    from,
+                    to: *to,
+                });
+            }
         }
         Ok(to)
     };
-    for table in WHOLE.iter().filter(|table| **table != "settings") {
-        let count = format!("SELECT count(*) FROM {table}");
-        compare(&format!("the number of rows of {table}"), &count)?;
+    let count = || "count(*)".to_owned();
+    let sum = |column: &str| format!("sum({column})");
+    let is_compared = |table: &str| table != "settings" && !SUMS.contains(&table);
+    for (table, _) in WHOLE.iter().filter(|(table, _)| is_compared(table)) {
+        compare(table, &[count()])?;
     }
-    let further = ["cost_nano_usd", "duration_ms"];
-    for column in COUNTS.iter().chain(&further) {
-        let sum = format!("SELECT sum({column}) FROM usage_logs");
-        compare(&format!("the sum of usage_logs.{column}"), &sum)?;
+    for table in SUMS {
+        let sums = measures::columns().map(sum);
+        compare(
+            table,
+            &std::iter::once(count()).chain(sums).collect::<Vec<_>>(),
+        )?;
     }
-    for column in measures::columns() {
-        for table in ["usage_hourly", "usage_daily"] {
-            let sum = format!("SELECT sum({column}) FROM {table}");
-            compare(&format!("the sum of {table}.{column}"), &sum)?;
-        }
-    }
-    let new_rows = format!("SELECT count(*) FROM usage_logs WHERE id > {first}");
-    let cost = compare(
-        "the cost of all rows",
-        "SELECT sum(cost_nano_usd) FROM usage_logs",
+    let mut figures = vec![
+        count(),
+        format!("count(CASE WHEN id > {first} THEN 1 END)"),
+        sum("cost_nano_usd"),
+        sum("duration_ms"),
+    ];
+    figures.extend(COUNTS.iter().map(|column| sum(column)));
+    let of_rows = compare("usage_logs", &figures)?;
+    let adjusted = compare("usage_adjustments", &[sum("cost_delta_nano_usd")])?;
+    let users = compare(
+        "users",
+        &["count(CASE WHEN deleted_at_ms IS NULL THEN 1 END)".to_owned()],
     )?;
-    let adjusted = compare(
-        "the sum of all adjustments",
-        "SELECT sum(cost_delta_nano_usd) FROM usage_adjustments",
-    )?;
+    let keys = compare("keys", &[count()])?;
     Ok(Copied {
-        new_rows: compare("the number of new rows", &new_rows)?,
-        rows: compare(
-            "the number of rows of usage_logs",
-            "SELECT count(*) FROM usage_logs",
-        )?,
-        users: compare(
-            "the number of users",
-            "SELECT count(*) FROM users WHERE deleted_at_ms IS NULL",
-        )?,
-        keys: compare("the number of keys", "SELECT count(*) FROM keys")?,
-        cost_nano_usd: cost.saturating_add(adjusted),
+        new_rows: of_rows[1],
+        rows: of_rows[0],
+        users: users[0],
+        keys: keys[0],
+        cost_nano_usd: of_rows[2].saturating_add(adjusted[0]),
     })
 }
 
@@ -416,7 +471,7 @@ impl OwnValue {
 fn read_rows(
     connection: &Connection,
     sql: &str,
-    params: &[&dyn super::sql::ToValueRef],
+    params: &[Value<'_>],
     columns: &Columns,
 ) -> SqlResult<Vec<Vec<OwnValue>>> {
     let mut statement = connection.prepare_cached(sql)?;

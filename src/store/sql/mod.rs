@@ -255,6 +255,16 @@ impl Connection {
         }
     }
 
+    /// Deletes all rows of a table. On PostgreSQL no trigger sees it.
+    pub(in crate::store) fn empty_table(&self, table: &str) -> Result<(), SqlError> {
+        let verb = if self.is_postgres() {
+            "TRUNCATE"
+        } else {
+            "DELETE FROM"
+        };
+        self.execute(&format!("{verb} {table}"), []).map(drop)
+    }
+
     /// Makes a table give its next ids behind those that were inserted with their rows. SQLite does so
     /// by itself.
     pub(in crate::store) fn give_ids_behind(
