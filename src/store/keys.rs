@@ -53,8 +53,11 @@ const EXPIRE: &str =
     "UPDATE keys SET expires_at_ms = min(coalesce(expires_at_ms, ?2), ?2) WHERE id = ?1";
 const SET_EXPIRY: &str = "UPDATE keys SET expires_at_ms = ?2 WHERE id = ?1";
 const SET_LABEL: &str = "UPDATE keys SET label = ?2 WHERE id = ?1";
-const SET_LAST_USED: &str =
-    "UPDATE keys SET last_used_at_ms = max(coalesce(last_used_at_ms, 0), ?2) WHERE id = ?1";
+/// Both databases call the columns of VALUES so.
+const SET_LAST_USED: &str = "UPDATE keys SET last_used_at_ms = max(coalesce(last_used_at_ms, 0), uses.column2) \
+     FROM (VALUES :uses) AS uses WHERE keys.id = uses.column1";
+/// Keys whose use one statement notes: each statement may be a round trip while rows wait.
+const MAX_USES: usize = 256;
 
 const IN_CLEAR: &str = "SELECT count(*) FROM keys WHERE clear IS NOT NULL";
 const FORGET_CLEAR: &str = "UPDATE keys SET clear = NULL WHERE clear IS NOT NULL";
@@ -443,9 +446,19 @@ pub fn holders(connection: &Connection) -> Result<Vec<KeyHolder>, StoreError> {
 /// Notes when keys were last used: ids and Unix times in milliseconds. It moves no counter, so that
 /// no server reads the keys again for it.
 pub(super) fn note_uses(connection: &Connection, uses: &[(i64, i64)]) -> SqlResult<()> {
-    let mut statement = connection.prepare_cached(SET_LAST_USED)?;
-    for (key_id, used_at_ms) in uses {
-        statement.execute(params![key_id, used_at_ms])?;
+    for chunk in uses.chunks(MAX_USES) {
+        // A power of two, so that there are few texts; the last one fills it up.
+        let mut chunk = chunk.to_vec();
+        if let Some(last) = chunk.last().copied() {
+            chunk.resize(chunk.len().next_power_of_two(), last);
+        }
+        let places = (1..=chunk.len()).map(|n| format!("(?{}, ?{})", 2 * n - 1, 2 * n));
+        let places = places.collect::<Vec<_>>().join(", ");
+        let values = chunk
+            .iter()
+            .flat_map(|(id, used_at_ms)| [Value::Integer(*id), Value::Integer(*used_at_ms)]);
+        let values: Vec<Value<'_>> = values.collect();
+        connection.execute(&SET_LAST_USED.replace(":uses", &places), &values[..])?;
     }
     Ok(())
 }

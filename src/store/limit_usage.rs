@@ -17,8 +17,10 @@ const ADJUSTMENTS_BEHIND: &str = "SELECT user_id, started_at_ms, cost_delta_nano
 // Index: usage_logs_by_time.
 const REQUESTS_SINCE: &str = "SELECT user_id, started_at_ms, duration_ms, model, output_tokens, \
      coalesce(cost_nano_usd, 0) + coalesce((SELECT sum(cost_delta_nano_usd) FROM usage_adjustments \
-        WHERE usage_id = usage_logs.id), 0), input_tokens + output_tokens, status BETWEEN 200 AND 299 \
-     FROM usage_logs WHERE started_at_ms >= ?1 ORDER BY started_at_ms, id";
+        WHERE usage_id = usage_logs.id), 0), input_tokens + output_tokens, status BETWEEN 200 AND 299, id \
+     FROM usage_logs WHERE (started_at_ms, id) > (?1, ?2) ORDER BY started_at_ms, id LIMIT ?3";
+/// Requests that are read at once: PostgreSQL's client holds them in memory.
+const PAGE_ROWS: i64 = 5_000;
 const RESERVE: &str = "INSERT INTO reservations (object_id, user_id, started_at_ms, nano_usd, tokens, requests) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (object_id) DO UPDATE SET user_id = excluded.user_id, \
      started_at_ms = excluded.started_at_ms, nano_usd = excluded.nano_usd, tokens = excluded.tokens, \
@@ -100,22 +102,30 @@ pub fn each_request(
     mut take: impl FnMut(PastRequest),
 ) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(REQUESTS_SINCE)?;
-    let mut rows = statement.query([since_ms])?;
-    while let Some(row) = rows.next()? {
-        take(PastRequest {
-            user_id: row.get(0)?,
-            started_at_ms: row.get(1)?,
-            duration_ms: row.get(2)?,
-            model: row.get(3)?,
-            output_tokens: row.get(4)?,
-            amounts: Amounts {
-                nano_usd: row.get(5)?,
-                tokens: row.get(6)?,
-                requests: row.get(7)?,
-            },
-        });
+    let mut after = (since_ms.saturating_sub(1), i64::MAX);
+    loop {
+        let mut count = 0_i64;
+        let mut rows = statement.query(params![after.0, after.1, PAGE_ROWS])?;
+        while let Some(row) = rows.next()? {
+            count += 1;
+            after = (row.get(1)?, row.get(8)?);
+            take(PastRequest {
+                user_id: row.get(0)?,
+                started_at_ms: row.get(1)?,
+                duration_ms: row.get(2)?,
+                model: row.get(3)?,
+                output_tokens: row.get(4)?,
+                amounts: Amounts {
+                    nano_usd: row.get(5)?,
+                    tokens: row.get(6)?,
+                    requests: row.get(7)?,
+                },
+            });
+        }
+        if count < PAGE_ROWS {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 fn amounts_of((user_id, totals): (i64, reports::Totals)) -> (i64, Amounts) {
