@@ -46,6 +46,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measure llmproxy next to nginx and to no proxy
 #[derive(Parser)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are flags of a command line"
+)]
 struct Options {
     /// One short round, for a first look; without the costs and PostgreSQL unless --only names them
     #[arg(long)]
