@@ -216,7 +216,7 @@ fn most_requests(options: &Options, design: Design, nodes: usize) -> Option<f64>
             nodes,
             requests_per_second,
             has_budgets: true,
-            seconds: options.seconds.min(5.0),
+            seconds: options.seconds,
         };
         let outcome = simulate(options.parameters, design, load);
         if !saturated(&outcome, &load, &options.parameters).is_empty() {

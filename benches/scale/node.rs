@@ -68,6 +68,8 @@ pub struct Node {
     pub writing: Vec<u64>,
     pub answering: Vec<u64>,
     pub summing: f64,
+    /// Since when it found the lock taken when it wanted to sum up.
+    pub postponed_ns: Option<u64>,
     pub was_busy: bool,
     pub has_gathered: bool,
     /// Leases to be written at the next look at them, and those that are given back after that.
@@ -96,6 +98,7 @@ impl Node {
             writing: Vec::new(),
             answering: Vec::new(),
             summing: 0.0,
+            postponed_ns: None,
             was_busy: false,
             has_gathered: false,
             used_leases: 0.0,

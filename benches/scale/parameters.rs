@@ -77,6 +77,8 @@ pub const MAX_BATCH_ROWS: usize = 4_096;
 /// which it waits for the lock (`IfBusy::Fail` in src/store/postgres/session.rs).
 pub const SUM_ROWS: f64 = 1_000.0;
 pub const SUM_WAIT_NS: u64 = 1_000_000;
+/// Time after which it waits as long as it takes (`MAX_POSTPONED` in src/store/ledger/rollup.rs).
+pub const MAX_POSTPONED_NS: u64 = 1_000_000_000;
 /// Seconds after its last request after which a lease is given back, one to two (`Leases::give_back`).
 pub const LEASE_IDLE_SECONDS: f64 = 1.5;
 /// Connections of a node: the ledger, the listener, the pool when it is quiet.

@@ -100,7 +100,7 @@ pub struct Simulation {
     pub outcome: Outcome,
 }
 
-const WARM_UP_SECONDS: f64 = 3.0;
+const WARM_UP_SECONDS: f64 = 5.0;
 
 pub fn simulate(parameters: Parameters, design: Design, load: Load) -> Outcome {
     let mut simulation = Simulation::new(parameters, design, load);
@@ -158,10 +158,7 @@ impl Simulation {
             }
             if !is_warm && at_ns >= warm_up_ns {
                 is_warm = true;
-                self.outcome = Outcome::default();
-                (self.held_ns, self.cpu_ns) = (0, 0.0);
-                self.granted_ns = at_ns;
-                self.nodes.iter_mut().for_each(|node| node.busy_ns = 0);
+                self.forget(warm_up_ns);
             }
             self.now_ns = at_ns;
             match event {
@@ -175,7 +172,18 @@ impl Simulation {
                 Event::GoOn { node, is_done } => self.go_on(node, is_done),
             }
         }
+        if !is_warm {
+            self.forget(warm_up_ns);
+        }
         self.finish(end_ns);
+    }
+
+    /// Forgets what was measured before a time.
+    fn forget(&mut self, now_ns: u64) {
+        self.outcome = Outcome::default();
+        (self.held_ns, self.cpu_ns) = (0, 0.0);
+        self.granted_ns = now_ns;
+        self.nodes.iter_mut().for_each(|node| node.busy_ns = 0);
     }
 
     fn finish(&mut self, end_ns: u64) {

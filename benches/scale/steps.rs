@@ -34,10 +34,13 @@ impl Simulation {
                 node.busy_ns += now_ns - node.locking_since_ns;
                 node.next_sum_ns = now_ns + SECOND_NS;
                 if is_done {
+                    node.postponed_ns = None;
                     self.not_summed = (self.not_summed - node.summing).max(0.0);
                     if self.not_summed >= SUM_ROWS {
                         node.next_sum_ns = now_ns;
                     }
+                } else {
+                    node.postponed_ns.get_or_insert(now_ns);
                 }
             }
             Step::Poll | Step::Sign | Step::Look => {}
@@ -166,11 +169,9 @@ impl Simulation {
         }
         let time_ms = self.parameters.sum_row_ms * node.summing;
         // The snapshot, the last row, two tables of sums, the position.
-        let patience_ns = if self.design.all_nodes_sum {
-            SUM_WAIT_NS
-        } else {
-            u64::MAX
-        };
+        let is_late = |since_ns: u64| now_ns - since_ns >= MAX_POSTPONED_NS;
+        let waits = !self.design.all_nodes_sum || node.postponed_ns.is_some_and(is_late);
+        let patience_ns = if waits { u64::MAX } else { SUM_WAIT_NS };
         self.locked(5, time_ms, patience_ns)
     }
 
