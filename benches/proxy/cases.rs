@@ -17,6 +17,7 @@ pub enum Case {
     Memory,
     Readers,
     Ledger,
+    LedgerPostgres,
     Costs,
     Start,
 }
@@ -32,6 +33,7 @@ impl Case {
             Self::Memory => "memory",
             Self::Readers => "200 slow readers of 50 MB each",
             Self::Ledger => "ledger alone, 64 writers",
+            Self::LedgerPostgres => "ledger alone, on PostgreSQL",
             Self::Costs => "costs --by-model over all rows",
             Self::Start => "start and binary",
         }
@@ -39,7 +41,10 @@ impl Case {
 
     /// Whether it is measured on the processes that take the loads.
     pub fn needs_targets(self) -> bool {
-        !matches!(self, Self::Readers | Self::Ledger | Self::Costs)
+        !matches!(
+            self,
+            Self::Readers | Self::Ledger | Self::LedgerPostgres | Self::Costs
+        )
     }
 
     /// None for what is not a matter of load.
@@ -50,7 +55,12 @@ impl Case {
             Self::Slow => Some(Load::streams(500, 50, 20)),
             Self::Large => Some(Load::plain(8, &large_body())),
             Self::One => Some(Load::plain(1, PLAIN_BODY)),
-            Self::Memory | Self::Readers | Self::Ledger | Self::Costs | Self::Start => None,
+            Self::Memory
+            | Self::Readers
+            | Self::Ledger
+            | Self::LedgerPostgres
+            | Self::Costs
+            | Self::Start => None,
         }
     }
 }

@@ -1,11 +1,14 @@
 //! The ledger alone, as the server uses it: writers on worker threads, each waiting for its row to
-//! be committed before it makes the next one, a `Port` a worker, a database in a file.
+//! be committed before it makes the next one, a `WorkerLedger` a worker, a database of its own.
 
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use llmproxy::model::{Entry, EstimatedTokens, Outcome, Usage, UsageRow, UsageSource, now_ms};
+use llmproxy::sight::{Histogram, Sight};
 use llmproxy::store::ledger::{
     Ledger, LedgerThread, NotWritten, OnFailure, ServerLinks, Sync, WorkerLedger,
 };
@@ -15,7 +18,6 @@ use tokio::task::LocalSet;
 
 use crate::{WARM_UP, machine};
 
-const WRITERS: usize = 64;
 /// More workers than these share the writers too thinly to say anything of the ledger.
 const WORKERS_MAX: usize = 2;
 
@@ -23,30 +25,62 @@ pub struct Committed {
     pub rows_per_second: f64,
     /// From handing a row over to its acknowledgement.
     pub latencies_ns: Vec<u64>,
+    /// All rows, also those of the warm-up.
+    pub rows: i64,
+    /// The commits of those rows, and the time that they took together.
+    pub commits: u64,
+    pub commit_time: Duration,
+    /// What this process used meanwhile: the ledger's thread and the writers.
+    pub cpu: Duration,
 }
 
+/// Where the rows go.
+pub enum Database<'d> {
+    File(&'d Path, Sync),
+    /// The URL, and what counts the rows when the ledger has ended.
+    Postgres(&'d str, &'d dyn Fn() -> io::Result<i64>),
+}
+
+/// Measures on a new file.
+///
 /// # Errors
-/// Also when the database does not hold the rows that were acknowledged, no more and no less.
-pub fn measure(duration: Duration) -> io::Result<Committed> {
+/// Those of [`measure`].
+pub fn measure_file(writers: usize, sync: Sync, duration: Duration) -> io::Result<Committed> {
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("ledger.db");
-    let location =
-        DatabaseLocation::parse(&path.display().to_string()).map_err(io::Error::other)?;
+    measure(&Database::File(&path, sync), 1, writers, duration)
+}
+
+/// Measures writers that are spread over nodes, each of which has a ledger of its own.
+///
+/// # Errors
+/// Also when the database does not hold the rows that were acknowledged, no more and no less.
+pub fn measure(
+    database: &Database<'_>,
+    nodes: usize,
+    writers: usize,
+    duration: Duration,
+) -> io::Result<Committed> {
+    let location = DatabaseLocation::parse(&database.location()).map_err(io::Error::other)?;
     let store = Store::open(&location, IfMissing::Create).map_err(io::Error::other)?;
-    let ledger = LedgerThread::start(
-        &store,
-        Sync::Normal,
-        OnFailure::Refuse,
-        ServerLinks::default(),
-    )
-    .map_err(io::Error::other)?;
+    let sights: Vec<Sight> = (0..nodes).map(|_| Sight::default()).collect();
+    let start = |sight: &Sight| {
+        let links = ServerLinks {
+            sight: Some(Arc::clone(sight.ledger())),
+            ..ServerLinks::default()
+        };
+        LedgerThread::start(&store, database.sync(), OnFailure::Refuse, links)
+    };
+    let ledgers = sights.iter().map(start).collect::<Result<Vec<_>, _>>();
+    let ledgers = ledgers.map_err(io::Error::other)?;
     let workers = machine::cores().min(WORKERS_MAX);
+    let cpu_before = machine::own_cpu()?;
     let begun = Instant::now();
     let running: Vec<_> = (0..workers)
         .map(|worker| {
-            let writers = (worker..WRITERS).step_by(workers).count();
-            let ledger = ledger.handle();
-            thread::spawn(move || run_worker(ledger, writers, begun, duration))
+            let writers = (worker..writers).step_by(workers).count();
+            let ledgers: Vec<Ledger> = ledgers.iter().map(LedgerThread::handle).collect();
+            thread::spawn(move || run_worker(ledgers, writers, begun, duration))
         })
         .collect();
     let mut total = Written::default();
@@ -57,21 +91,54 @@ pub fn measure(duration: Duration) -> io::Result<Committed> {
         total.rows += written.rows;
         total.latencies_ns.extend(written.latencies_ns);
     }
-    let lost = ledger.close();
-    let rows: i64 = Connection::open(&path)
-        .map_err(io::Error::other)?
-        .query_row("SELECT count(*) FROM usage_logs", [], |row| row.get(0))
-        .map_err(io::Error::other)?;
+    let cpu = machine::own_cpu()?.saturating_sub(cpu_before);
+    let lost: usize = ledgers.into_iter().map(LedgerThread::close).sum();
+    let rows = database.rows()?;
     if lost > 0 || rows != total.rows {
         return Err(io::Error::other(format!(
             "{} rows were acknowledged, {rows} are in the database",
             total.rows
         )));
     }
+    let mut commits = Histogram::default();
+    for sight in &sights {
+        commits.add(&sight.ledger().sums().commits);
+    }
     Ok(Committed {
         rows_per_second: total.latencies_ns.len() as f64 / duration.as_secs_f64(),
         latencies_ns: total.latencies_ns,
+        rows,
+        commits: commits.counts.iter().sum(),
+        commit_time: Duration::from_micros(commits.sum_micros),
+        cpu,
     })
+}
+
+impl Database<'_> {
+    fn location(&self) -> String {
+        match self {
+            Self::File(path, _) => path.display().to_string(),
+            Self::Postgres(url, _) => (*url).to_owned(),
+        }
+    }
+
+    /// PostgreSQL has a setting of its own.
+    fn sync(&self) -> Sync {
+        match self {
+            Self::File(_, sync) => *sync,
+            Self::Postgres(..) => Sync::Normal,
+        }
+    }
+
+    fn rows(&self) -> io::Result<i64> {
+        match self {
+            Self::File(path, _) => Connection::open(path)
+                .map_err(io::Error::other)?
+                .query_row("SELECT count(*) FROM usage_logs", [], |row| row.get(0))
+                .map_err(io::Error::other),
+            Self::Postgres(_, rows) => rows(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -83,7 +150,7 @@ struct Written {
 
 /// The runtime is what actix gives each of its workers.
 fn run_worker(
-    ledger: Ledger,
+    ledgers: Vec<Ledger>,
     writers: usize,
     begun: Instant,
     duration: Duration,
@@ -92,10 +159,11 @@ fn run_worker(
         .enable_all()
         .build()?;
     LocalSet::new().block_on(&runtime, async move {
-        let worker_ledger = WorkerLedger::new(ledger);
+        let worker_ledgers: Vec<_> = ledgers.into_iter().map(WorkerLedger::new).collect();
         let running: Vec<_> = (0..writers)
-            .map(|_| {
-                let worker_ledger = std::rc::Rc::clone(&worker_ledger);
+            .map(|writer| {
+                let node = writer % worker_ledgers.len();
+                let worker_ledger = std::rc::Rc::clone(&worker_ledgers[node]);
                 tokio::task::spawn_local(async move {
                     write_in_turn(&worker_ledger, begun, duration).await
                 })

@@ -49,6 +49,22 @@ pub fn stat_of(pid: u32) -> io::Result<Stat> {
     }
 }
 
+/// The processes whose parent this is.
+pub fn children_of(parent: u32) -> io::Result<Vec<u32>> {
+    let mut children = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let pid = name.to_str().and_then(|name| name.parse().ok());
+        // A process may end between the listing and the look at it.
+        if let Some((pid, Ok(stat))) = pid.map(|pid| (pid, stat_of(pid)))
+            && stat.parent == u64::from(parent)
+        {
+            children.push(pid);
+        }
+    }
+    Ok(children)
+}
+
 pub fn memory_of(pid: u32) -> io::Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));

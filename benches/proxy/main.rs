@@ -13,11 +13,14 @@
 
 mod cases;
 mod costs;
+mod databases;
+mod delay;
 mod goals;
 mod ledger;
 mod load;
 mod machine;
 mod noise;
+mod postgres;
 mod readers;
 mod report;
 mod rounds;
@@ -43,8 +46,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measure llmproxy next to nginx and to no proxy
 #[derive(Parser)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are flags of a command line"
+)]
 struct Options {
-    /// One short round, for a first look; without the costs unless --only names them
+    /// One short round, for a first look; without the costs and PostgreSQL unless --only names them
     #[arg(long)]
     quick: bool,
     /// Only these cases
@@ -59,6 +66,9 @@ struct Options {
     /// Over how many rows the costs are reported
     #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(i64).range(1..=1_000_000_000))]
     rows: i64,
+    /// Put a further llmproxy through the loads, on a private PostgreSQL server
+    #[arg(long)]
+    postgres: bool,
     /// Run llmproxy with RUST_LOG=warn, which means without its access log
     #[arg(long)]
     quiet_log: bool,
@@ -94,11 +104,13 @@ fn run(options: &Options) -> io::Result<Report> {
     let bench = Bench::new(options)?;
     let report = bench.run()?;
     let (met, compared) = report.met();
-    println!(
-        "{}\n{}\ngoals: {met} of {compared} met\n{}",
-        bench.heading(),
-        report.table(),
-        noise.end(&report)?
-    );
+    println!("{}", bench.heading());
+    if !report.is_empty() {
+        println!("{}\ngoals: {met} of {compared} met", report.table());
+    }
+    for table in &report.further {
+        println!("{table}");
+    }
+    println!("{}", noise.end(&report)?);
     Ok(report)
 }

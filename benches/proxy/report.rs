@@ -9,13 +9,16 @@ use comfy_table::{Attribute, Cell, CellAlignment, Table, presets};
 use crate::cases::{Case, Load};
 use crate::goals::{GOALS, Goal};
 use crate::load::{Expected, Outcome};
+use crate::targets::ON_POSTGRES;
 
-const COLUMNS: [&str; 3] = ["direct", "llmproxy", "nginx"];
+const COLUMNS: [&str; 4] = ["direct", "llmproxy", "nginx", ON_POSTGRES];
 
 #[derive(Default)]
 pub struct Report {
     rows: Vec<Row>,
     pub complaints: Vec<String>,
+    /// Tables with columns of their own.
+    pub further: Vec<String>,
 }
 
 /// One load through one target.
@@ -130,18 +133,20 @@ impl Report {
             .collect()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     pub fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
-        table.set_header([
-            "",
-            "direct",
-            "llmproxy",
-            "nginx",
-            "llmproxy ÷ nginx",
-            "goal",
-            "met",
-        ]);
+        let columns = COLUMNS.into_iter().filter(|target| {
+            // A column that is left out unless it is asked for.
+            *target != ON_POSTGRES || self.rows.iter().any(|row| row.has(target))
+        });
+        let columns: Vec<&str> = columns.collect();
+        let heading = [""].into_iter().chain(columns.iter().copied());
+        table.set_header(heading.chain(["llmproxy ÷ nginx", "goal", "met"]));
         let mut rows: Vec<&Row> = self.rows.iter().collect();
         rows.sort_by_key(|row| row.case);
         let mut case = None;
@@ -149,7 +154,7 @@ impl Report {
             if case.replace(row.case) != Some(row.case) {
                 table.add_row([Cell::new(row.case.title()).add_attribute(Attribute::Bold)]);
             }
-            let cells = COLUMNS.map(|target| row.cell(target));
+            let cells = columns.iter().map(|target| row.cell(target));
             let label = format!("  {}", row.label);
             let goal = row.goal();
             table.add_row(
@@ -188,6 +193,10 @@ impl Report {
 }
 
 impl Row {
+    fn has(&self, target: &str) -> bool {
+        self.values.contains_key(target)
+    }
+
     fn cell(&self, target: &str) -> String {
         let Some(values) = self.values.get(target) else {
             return "–".into();
@@ -243,7 +252,7 @@ pub fn percentiles_ms(times_ns: &[u64]) -> [f64; 2] {
     })
 }
 
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     match value.abs() {
         0.0..1.0 => format!("{value:.3}"),
         1.0..10.0 => format!("{value:.2}"),
@@ -258,7 +267,7 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     sorted
 }
 
-fn median(values: &[f64]) -> f64 {
+pub fn median(values: &[f64]) -> f64 {
     let sorted = sorted(values);
     let middle = sorted.len() / 2;
     if sorted.len() % 2 == 1 {

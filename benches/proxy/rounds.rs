@@ -7,14 +7,17 @@ use std::thread;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use llmproxy::store::ledger::Sync;
 
 use crate::cases::{Case, Load};
 use crate::load::{self, Outcome};
+use crate::postgres::{self, PostgresServer};
 use crate::report::{Measured, Report, percentiles_ms};
 use crate::targets::{self, Target};
-use crate::{Options, WARM_UP, costs, ledger, machine, readers, upstream};
+use crate::{Options, WARM_UP, costs, databases, ledger, machine, readers, upstream};
 
 const QUICK: Duration = Duration::from_millis(500);
+const LEDGER_WRITERS: usize = 64;
 
 pub struct Bench {
     upstream: SocketAddr,
@@ -27,6 +30,8 @@ pub struct Bench {
     log_level: &'static str,
     /// Its version, where it is installed.
     nginx: Option<String>,
+    /// The server for a further llmproxy, if that is asked for.
+    postgres: Option<PostgresServer>,
 }
 
 impl Bench {
@@ -36,11 +41,21 @@ impl Bench {
         let mut cases = options.only.clone();
         if cases.is_empty() {
             let all = Case::value_variants().iter().copied();
-            // Millions of rows take a minute to make.
+            // Millions of rows take a minute to make, and so do the databases.
+            let is_long = |case| matches!(case, Case::Costs | Case::LedgerPostgres);
             cases = all
-                .filter(|&case| case != Case::Costs || !options.quick)
+                .filter(|&case| !is_long(case) || !options.quick)
                 .collect();
         }
+        let postgres = if options.postgres {
+            let server = PostgresServer::start()?;
+            if server.is_none() {
+                eprintln!("--postgres: left out, PostgreSQL is not installed");
+            }
+            server
+        } else {
+            None
+        };
         Ok(Self {
             upstream: upstream::start(threads)?,
             threads,
@@ -50,6 +65,7 @@ impl Bench {
             duration: if options.quick { QUICK } else { duration },
             log_level: if options.quiet_log { "warn" } else { "info" },
             nginx: targets::nginx_version(),
+            postgres,
         })
     }
 
@@ -84,6 +100,11 @@ impl Bench {
                 None => owed.retain(|&case| case != Case::Costs),
             }
         }
+        if self.has(Case::LedgerPostgres) {
+            report
+                .further
+                .extend(databases::measure(self.rounds, self.duration)?);
+        }
         if self.has(Case::Start) {
             let binary = targets::llmproxy_bytes() as f64 / 1e6;
             report.add(Case::Start, "binary, MB", "llmproxy", binary);
@@ -99,7 +120,7 @@ impl Bench {
 
     fn round(&self, round: usize, report: &mut Report) -> io::Result<()> {
         if self.has(Case::Ledger) {
-            let committed = ledger::measure(self.duration)?;
+            let committed = ledger::measure_file(LEDGER_WRITERS, Sync::Normal, self.duration)?;
             let [p50, p99] = percentiles_ms(&committed.latencies_ns);
             let mut add = |label, value| report.add(Case::Ledger, label, "llmproxy", value);
             add("rows/s", committed.rows_per_second);
@@ -142,6 +163,11 @@ impl Bench {
         ];
         if self.nginx.is_some() {
             targets.push(self.fresh(Target::nginx(self.upstream, machine::cores())?, report)?);
+        }
+        if let Some(postgres) = &self.postgres {
+            let url = postgres::url(postgres.address(), &postgres.create_database()?);
+            let target = Target::llmproxy_on_postgres(url, self.upstream, self.log_level)?;
+            targets.push(self.fresh(target, report)?);
         }
         for &case in &self.cases {
             let Some(load) = case.load() else { continue };
@@ -209,11 +235,19 @@ impl Bench {
             let warm_up = load::run(&load.job(target, WARM_UP), self.threads)?;
             take_in(case, target, &warm_up, report);
         }
+        let postgres = self.postgres.as_ref();
+        let postgres = postgres.filter(|_| target.name == targets::ON_POSTGRES);
+        let postgres_before = postgres.map(PostgresServer::cpu).transpose()?;
         let before = target.cpu()?;
         let outcome = load::run(&load.job(target, self.duration), self.threads)?;
         let cpu = target
             .is_proxy()
             .then_some(target.cpu()?.saturating_sub(before));
+        if let Some((postgres, before)) = postgres.zip(postgres_before) {
+            let cpu = postgres.cpu()?.saturating_sub(before);
+            let cpu_us = cpu.as_secs_f64() * 1e6 / outcome.answered.max(1) as f64;
+            report.add(case, "PostgreSQL's own CPU, µs", target.name, cpu_us);
+        }
         take_in(case, target, &outcome, report);
         Ok(Measured {
             target: target.name,

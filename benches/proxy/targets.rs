@@ -16,6 +16,8 @@ use tempfile::TempDir;
 use crate::machine;
 
 const LLMPROXY: &str = env!("CARGO_BIN_EXE_llmproxy");
+/// The name of llmproxy with PostgreSQL as its database.
+pub const ON_POSTGRES: &str = "on PostgreSQL";
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_micros(500);
 
@@ -34,6 +36,8 @@ struct Server {
     /// Ends the child with its children; without it the child has none and is killed.
     stop: Option<Command>,
     dir: TempDir,
+    /// Of llmproxy.
+    database_url: Option<String>,
 }
 
 impl Target {
@@ -41,12 +45,36 @@ impl Target {
         Self::new("direct", upstream, "sk-bench", None)
     }
 
-    /// With a new database that knows one user.
+    /// With a new file as its database, which knows one user.
     pub fn llmproxy(upstream: SocketAddr, log_level: &str) -> io::Result<Self> {
+        Self::llmproxy_on("llmproxy", None, upstream, log_level)
+    }
+
+    /// With an empty database of a server, which then knows one user.
+    pub fn llmproxy_on_postgres(
+        database_url: String,
+        upstream: SocketAddr,
+        log_level: &str,
+    ) -> io::Result<Self> {
+        Self::llmproxy_on(ON_POSTGRES, Some(database_url), upstream, log_level)
+    }
+
+    fn llmproxy_on(
+        name: &'static str,
+        database_url: Option<String>,
+        upstream: SocketAddr,
+        log_level: &str,
+    ) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         let address = free_address()?;
-        let key = output(llmproxy(&dir).args(["user", "add", "bench"]))?;
-        let mut serve = llmproxy(&dir);
+        let database_url = database_url.unwrap_or_else(|| url_of_file_in(&dir));
+        let llmproxy = || {
+            let mut command = llmproxy(&dir);
+            command.env("DATABASE_URL", &database_url);
+            command
+        };
+        let key = output(llmproxy().args(["user", "add", "bench"]))?;
+        let mut serve = llmproxy();
         serve
             .arg("serve")
             .env("OPENAI_API_KEY", "sk-bench")
@@ -55,8 +83,9 @@ impl Target {
             .env("PORT", address.port().to_string())
             .env("MAX_CONCURRENT_REQUESTS", "0")
             .env("RUST_LOG", log_level);
-        let server = Server::start(serve, None, dir, address)?;
-        Ok(Self::new("llmproxy", address, key.trim(), Some(server)))
+        let mut server = Server::start(serve, None, dir, address)?;
+        server.database_url = Some(database_url);
+        Ok(Self::new(name, address, key.trim(), Some(server)))
     }
 
     /// As plain a reverse proxy as nginx can be: kept connections both ways, nothing logged or
@@ -125,28 +154,24 @@ impl Target {
             return Ok(Vec::new());
         };
         let mut pids = vec![server.child.id()];
-        for entry in fs::read_dir("/proc")? {
-            let pid = entry?
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse().ok());
-            // A process may end between the listing and the look at it.
-            if let Some((pid, Ok(stat))) = pid.map(|pid| (pid, machine::stat_of(pid)))
-                && stat.parent == u64::from(server.child.id())
-            {
-                pids.push(pid);
-            }
-        }
+        pids.extend(machine::children_of(server.child.id())?);
         Ok(pids)
     }
 
     /// Requests that llmproxy's ledger counts.
     pub fn rows_in_ledger(&self) -> io::Result<Option<u64>> {
-        let Some(server) = self.server.as_ref().filter(|server| server.stop.is_none()) else {
+        let Some((server, database_url)) = self
+            .server
+            .as_ref()
+            .and_then(|server| Some((server, server.database_url.as_ref()?)))
+        else {
             return Ok(None);
         };
-        let costs: Value =
-            serde_json::from_str(&output(llmproxy(&server.dir).args(["costs", "--json"]))?)?;
+        let mut costs = llmproxy(&server.dir);
+        costs
+            .env("DATABASE_URL", database_url)
+            .args(["costs", "--json"]);
+        let costs: Value = serde_json::from_str(&output(&mut costs)?)?;
         Ok(Some(
             costs["costs"][0]["total_requests"].as_u64().unwrap_or(0),
         ))
@@ -156,12 +181,15 @@ impl Target {
 /// None of the caller's settings reach it: neither variables nor an `.env` file.
 pub fn llmproxy(dir: &TempDir) -> Command {
     let mut command = Command::new(LLMPROXY);
-    let database_url = format!("sqlite:///{}", database_in(dir).display());
     command
         .env_clear()
-        .env("DATABASE_URL", database_url)
+        .env("DATABASE_URL", url_of_file_in(dir))
         .current_dir(dir.path());
     command
+}
+
+fn url_of_file_in(dir: &TempDir) -> String {
+    format!("sqlite:///{}", database_in(dir).display())
 }
 
 pub fn database_in(dir: &TempDir) -> PathBuf {
@@ -264,6 +292,7 @@ impl Server {
             child: command.spawn()?,
             stop,
             dir,
+            database_url: None,
         };
         while TcpStream::connect(address).is_err() {
             if spawned.elapsed() > START_TIMEOUT || server.child.try_wait()?.is_some() {

@@ -10,9 +10,9 @@ use crate::model::{
     EstimatedTokens, Note, Outcome, RequestId, RunningRequest, ServiceTier, Usage, UsageRow,
     UsageSource, now_ms,
 };
-use crate::store::sql::{Connection, OptionalRow, Row, SqlError, SqlResult, params, signed};
+use crate::store::sql::{Connection, OptionalRow, Row, SqlError, SqlResult, Value, params, signed};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fs,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -38,13 +38,32 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const MAX_EXTRAPOLATED_MS: i64 = 1_500;
 
 // Index: the primary keys of both tables.
-const NOTE: &str = "INSERT INTO running_requests (run_id, id, user_id, key_id, started_at_ms, endpoint, model, service_tier, \
-     status, input_tokens, output_tokens, tokens_per_second, noted_at_ms, request_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
-     ON CONFLICT (run_id, id) DO UPDATE SET service_tier = excluded.service_tier, status = excluded.status, \
-     input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens, \
+const NOTE_COLUMNS: &[&str] = &[
+    "run_id",
+    "id",
+    "user_id",
+    "key_id",
+    "started_at_ms",
+    "endpoint",
+    "model",
+    "service_tier",
+    "status",
+    "input_tokens",
+    "output_tokens",
+    "tokens_per_second",
+    "noted_at_ms",
+    "request_id",
+];
+const REPLACE_NOTE: &str = "ON CONFLICT (run_id, id) DO UPDATE SET service_tier = excluded.service_tier, \
+     status = excluded.status, input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens, \
+     tokens_per_second = excluded.tokens_per_second, noted_at_ms = excluded.noted_at_ms";
+/// Replaces a note by one whose tokens are not measured.
+const REPLACE_OLDER_NOTE: &str = "ON CONFLICT (run_id, id) DO UPDATE SET service_tier = excluded.service_tier, \
+     status = excluded.status, input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens, \
      tokens_per_second = excluded.tokens_per_second, noted_at_ms = excluded.noted_at_ms \
-     WHERE ?15 = 1 OR running_requests.noted_at_ms <> excluded.noted_at_ms";
-const UNNOTE: &str = "DELETE FROM running_requests WHERE run_id = ?1 AND id = ?2";
+     WHERE running_requests.noted_at_ms <> excluded.noted_at_ms";
+const UNNOTE: &str =
+    "DELETE FROM running_requests WHERE run_id = ?1 AND id IN (SELECT value FROM json_each(?2))";
 const ALIVE: &str = "INSERT INTO server_runs (id, process, alive_at_ms) VALUES (?1, ?2, ?3) \
      ON CONFLICT (id) DO UPDATE SET alive_at_ms = excluded.alive_at_ms";
 const ENDED: &str = "DELETE FROM server_runs WHERE id = ?1";
@@ -87,46 +106,75 @@ impl ServerRun {
         }
     }
 
-    /// Writes a note, inside the caller's transaction, unless its request has ended.
+    /// Writes notes, inside the caller's transaction: of all requests at once, because each statement
+    /// may be a round trip while other nodes wait. Requests that have ended need none.
     pub(super) fn note(
         &mut self,
         connection: &Connection,
-        request: &RunningRequest,
+        requests: &[&RunningRequest],
     ) -> SqlResult<()> {
-        if request.note.has_ended() {
+        let mut last: BTreeMap<u64, &RunningRequest> = BTreeMap::new();
+        for request in requests.iter().filter(|request| !request.note.has_ended()) {
+            let id = request.note.id();
+            // A measurement may be handed over before the note by length that it replaces.
+            let is_late = |known: &&RunningRequest| {
+                known.noted_at_ms == request.noted_at_ms && !request.is_measured
+            };
+            if !last.get(&id).is_some_and(is_late) {
+                last.insert(id, request);
+            }
+        }
+        if last.is_empty() {
             return Ok(());
         }
-        connection.prepare_cached(NOTE)?.execute(params![
-            self.id,
-            signed(request.note.id()),
-            request.user_id,
-            request.key_id,
-            request.started_at_ms,
-            request.endpoint,
-            request.model,
-            request.service_tier.as_ref().map(ServiceTier::as_str),
-            request.status,
-            signed(request.input_tokens),
-            signed(request.output_tokens),
-            signed(request.tokens_per_second),
-            request.noted_at_ms,
-            request.request_id.as_bytes(),
-            request.is_measured,
-        ])?;
+        for (is_measured, on_conflict) in [(true, REPLACE_NOTE), (false, REPLACE_OLDER_NOTE)] {
+            let notes = last.values().filter(|note| note.is_measured == is_measured);
+            let notes: Vec<_> = notes.map(|request| self.values_of(request)).collect();
+            connection.upsert_into("running_requests", NOTE_COLUMNS, &notes, on_conflict)?;
+        }
         if self.noted.is_empty() {
             self.sign(connection)?;
         }
-        self.noted.insert(request.note.id());
+        self.noted.extend(last.keys());
         Ok(())
     }
 
-    /// Deletes the note of a request that has ended, inside the transaction of its row.
-    pub(super) fn unnote(&mut self, connection: &Connection, note: &Note) -> SqlResult<()> {
-        note.mark_ended();
+    fn values_of<'r>(&self, request: &'r RunningRequest) -> [Value<'r>; NOTE_COLUMNS.len()] {
+        [
+            Value::Integer(self.id),
+            Value::Integer(signed(request.note.id())),
+            Value::Integer(request.user_id),
+            Value::Integer(request.key_id),
+            Value::Integer(request.started_at_ms),
+            Value::Text(request.endpoint),
+            Value::Text(&request.model),
+            Value::text(request.service_tier.as_ref().map(ServiceTier::as_str)),
+            Value::Integer(request.status.into()),
+            Value::Integer(signed(request.input_tokens)),
+            Value::Integer(signed(request.output_tokens)),
+            Value::Integer(signed(request.tokens_per_second)),
+            Value::Integer(request.noted_at_ms),
+            Value::Blob(request.request_id.as_bytes()),
+        ]
+    }
+
+    /// Deletes the notes of requests that have ended, inside the transaction of their rows and behind
+    /// the notes that it writes.
+    pub(super) fn unnote(&mut self, connection: &Connection, ended: &[&Note]) -> SqlResult<()> {
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = ended
+            .iter()
+            .map(|note| signed(note.id()).to_string())
+            .collect();
+        let ids = format!("[{}]", ids.join(","));
         connection
             .prepare_cached(UNNOTE)?
-            .execute((self.id, signed(note.id())))?;
-        self.noted.remove(&note.id());
+            .execute(params![self.id, ids])?;
+        for note in ended {
+            self.noted.remove(&note.id());
+        }
         Ok(())
     }
 
@@ -370,65 +418,4 @@ fn has_ended(process: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        model::{Note, RequestId},
-        store::testing::TestDatabase,
-    };
-
-    /// A worker hands its notes over at the end of a round, and the measurement may be done before.
-    #[test]
-    fn a_note_by_length_that_comes_late_does_not_replace_the_measured_one() {
-        let database = TestDatabase::new();
-        let store = database.open();
-        let connection = store.connection().unwrap();
-        let mut run = ServerRun::new();
-        let request = RunningRequest {
-            note: Note::new(),
-            request_id: RequestId::new(1_000),
-            user_id: 1,
-            key_id: 1,
-            started_at_ms: 1_000,
-            endpoint: "/v1/chat/completions",
-            model: "m".to_owned(),
-            service_tier: None,
-            status: 200,
-            input_tokens: 1,
-            output_tokens: 40,
-            tokens_per_second: 40,
-            noted_at_ms: 2_000,
-            is_measured: true,
-        };
-        let by_length = RunningRequest {
-            output_tokens: 50,
-            is_measured: false,
-            ..request.clone()
-        };
-        let later = RunningRequest {
-            output_tokens: 90,
-            noted_at_ms: 3_000,
-            ..by_length.clone()
-        };
-        let mut noted = |request: &RunningRequest| -> i64 {
-            run.note(&connection, request).unwrap();
-            let sql = "SELECT output_tokens FROM running_requests";
-            connection.query_row(sql, [], |row| row.get(0)).unwrap()
-        };
-        assert_eq!(noted(&by_length), 50);
-        assert_eq!(noted(&request), 40);
-        assert_eq!(noted(&by_length), 40, "it is late");
-        assert_eq!(noted(&later), 90);
-    }
-
-    #[test]
-    fn a_process_that_runs_has_not_ended() {
-        if let Some(own) = own_process() {
-            assert!(!has_ended(&own));
-            assert!(has_ended(
-                &own.replace(&format!(" {} ", std::process::id()), " 4194304 ")
-            ));
-        }
-        assert!(!has_ended("") && !has_ended("another-boot pid:[1] 5 7"));
-    }
-}
+mod tests;

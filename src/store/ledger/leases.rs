@@ -5,7 +5,7 @@
 //! is used and what others have stays true until it ends.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
@@ -15,7 +15,7 @@ use crate::{
     model::{BudgetWindow, now_ms},
     store::{
         running::ServerRun,
-        sql::{Connection, SqlResult, in_transaction, params},
+        sql::{Connection, SqlResult, Value, in_transaction, params},
     },
 };
 
@@ -26,14 +26,25 @@ const GIVE_BACK_EVERY: Duration = Duration::from_secs(1);
 const TRUSTED_FOR: Duration = Duration::from_secs(50);
 
 // Index: the primary key.
-const OTHERS: &str = "SELECT \"window\", start_ms, sum(nano_usd), sum(tokens), sum(requests) \
-     FROM budget_leases WHERE run_id <> ?1 AND scope = ?2 AND subject_id = ?3 \
-     GROUP BY \"window\", start_ms";
-const WRITE: &str = "INSERT INTO budget_leases (run_id, scope, subject_id, \"window\", start_ms, nano_usd, tokens, requests) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (scope, subject_id, \"window\", start_ms, run_id) DO UPDATE SET \
+const OTHERS: &str = "SELECT scope, subject_id, \"window\", start_ms, sum(nano_usd), sum(tokens), sum(requests) \
+     FROM (SELECT 'user' AS scope, value FROM json_each(?2) UNION ALL SELECT 'group', value FROM json_each(?3)) AS owners \
+     JOIN budget_leases USING (scope) WHERE subject_id = value AND run_id <> ?1 \
+     GROUP BY scope, subject_id, \"window\", start_ms";
+const COLUMNS: &[&str] = &[
+    "run_id",
+    "scope",
+    "subject_id",
+    "window",
+    "start_ms",
+    "nano_usd",
+    "tokens",
+    "requests",
+];
+const REPLACE: &str = "ON CONFLICT (scope, subject_id, \"window\", start_ms, run_id) DO UPDATE SET \
      nano_usd = excluded.nano_usd, tokens = excluded.tokens, requests = excluded.requests";
-const FORGET: &str = "DELETE FROM budget_leases WHERE run_id = ?1 AND scope = ?2 AND subject_id = ?3 \
-     AND \"window\" = ?4 AND start_ms = ?5";
+// Index: budget_leases_by_run.
+const FORGET_EMPTY: &str =
+    "DELETE FROM budget_leases WHERE run_id = ?1 AND nano_usd = 0 AND tokens = 0 AND requests = 0";
 
 /// The leases of this node in the database.
 pub(super) struct LeaseKeeper {
@@ -67,10 +78,7 @@ impl LeaseKeeper {
         }
         in_transaction(connection, || {
             run.check(connection)?;
-            for (key, granted) in &changed {
-                write(connection, run, key, *granted)?;
-            }
-            Ok(())
+            write(connection, run, &changed)
         })
     }
 }
@@ -108,14 +116,19 @@ pub(super) fn serve(
         budgets.catch_up_now(connection, shared)?;
         // What requests of this call were promised, before they reserve it.
         let mut promised: HashMap<LeaseKey, Amounts> = HashMap::new();
+        let others = others_of(
+            connection,
+            run,
+            by_user.values().map(|asks| &*asks[0].rules),
+        )?;
         for asks in by_user.values() {
-            let others = others_of(connection, run, &asks[0].rules)?;
             grow(shared, asks, &others, &mut promised, &mut grown);
         }
-        for (key, granted) in &grown {
-            write(connection, run, key, *granted)?;
-        }
-        Ok(())
+        let grown: Vec<_> = grown
+            .iter()
+            .map(|(key, granted)| (*key, *granted))
+            .collect();
+        write(connection, run, &grown)
     })?;
     shared.with(|limiter| {
         if let Some(leases) = limiter.leases() {
@@ -166,63 +179,80 @@ fn grow(
     }
 }
 
-/// Returns what other nodes have of the budgets of a user and of the user's group.
-fn others_of(
+/// Returns what other nodes have of the budgets of users and of their groups.
+fn others_of<'r>(
     connection: &Connection,
     run: &ServerRun,
-    rules: &UserRules,
+    rules: impl Iterator<Item = &'r UserRules>,
 ) -> SqlResult<HashMap<LeaseKey, Amounts>> {
+    let (mut users, mut groups) = (BTreeSet::new(), BTreeSet::new());
+    for rules in rules {
+        users.insert(rules.user_id);
+        groups.extend(rules.group_id);
+    }
     let mut others: HashMap<LeaseKey, Amounts> = HashMap::new();
-    let group = rules.group_id.map(Owner::Group);
-    for owner in std::iter::once(Owner::User(rules.user_id)).chain(group) {
-        let (scope, subject_id) = words(owner);
-        let mut statement = connection.prepare_cached(OTHERS)?;
-        let mut rows = statement.query(params![run.id(), scope, subject_id])?;
-        while let Some(row) = rows.next()? {
-            // A window that is not known is one of a newer version.
-            let Some(window) = BudgetWindow::parse(row.text(0)?) else {
-                continue;
-            };
-            let key = LeaseKey {
-                owner,
-                window,
-                start_ms: row.get(1)?,
-            };
-            *others.entry(key).or_default() += Amounts {
-                nano_usd: row.get(2)?,
-                tokens: row.get(3)?,
-                requests: row.get(4)?,
-            };
-        }
+    let mut statement = connection.prepare_cached(OTHERS)?;
+    let mut rows = statement.query(params![run.id(), list(&users), list(&groups)])?;
+    while let Some(row) = rows.next()? {
+        let subject_id = row.get(1)?;
+        let owner = match row.text(0)? {
+            "user" => Owner::User(subject_id),
+            _ => Owner::Group(subject_id),
+        };
+        // A window that is not known is one of a newer version.
+        let Some(window) = BudgetWindow::parse(row.text(2)?) else {
+            continue;
+        };
+        let key = LeaseKey {
+            owner,
+            window,
+            start_ms: row.get(3)?,
+        };
+        *others.entry(key).or_default() += Amounts {
+            nano_usd: row.get(4)?,
+            tokens: row.get(5)?,
+            requests: row.get(6)?,
+        };
     }
     Ok(others)
 }
 
-/// Writes a lease of this node, or deletes one of nothing.
+fn list(ids: &BTreeSet<i64>) -> String {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    format!("[{}]", ids.join(","))
+}
+
+/// Writes leases of this node, all at once, and deletes those of nothing.
 fn write(
     connection: &Connection,
     run: &ServerRun,
-    key: &LeaseKey,
-    granted: Amounts,
+    leases: &[(LeaseKey, Amounts)],
 ) -> SqlResult<()> {
-    let (scope, subject_id) = words(key.owner);
-    let window = key.window.as_str();
-    if granted == Amounts::default() {
-        let values = params![run.id(), scope, subject_id, window, key.start_ms];
-        connection.execute(FORGET, values)?;
-        return Ok(());
+    let rows: Vec<[Value<'_>; COLUMNS.len()]> = leases
+        .iter()
+        .map(|(key, granted)| {
+            let (scope, subject_id) = words(key.owner);
+            [
+                Value::Integer(run.id()),
+                Value::Text(scope),
+                Value::Integer(subject_id),
+                Value::Text(key.window.as_str()),
+                Value::Integer(key.start_ms),
+                Value::Integer(granted.nano_usd),
+                Value::Integer(granted.tokens),
+                Value::Integer(granted.requests),
+            ]
+        })
+        .collect();
+    connection.upsert_into("budget_leases", COLUMNS, &rows, REPLACE)?;
+    if leases
+        .iter()
+        .any(|(_, granted)| *granted == Amounts::default())
+    {
+        connection
+            .prepare_cached(FORGET_EMPTY)?
+            .execute([run.id()])?;
     }
-    let values = params![
-        run.id(),
-        scope,
-        subject_id,
-        window,
-        key.start_ms,
-        granted.nano_usd,
-        granted.tokens,
-        granted.requests
-    ];
-    connection.execute(WRITE, values)?;
     Ok(())
 }
 

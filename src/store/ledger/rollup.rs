@@ -23,6 +23,9 @@ use crate::store::{
 
 /// Rows that are summed in one transaction, about a millisecond's work where they are read back.
 pub(super) const BATCH_ROWS: usize = 1_000;
+/// Time after which a rollup that found the lock taken waits for it, for one batch. Otherwise nodes that
+/// write all the time would sum nothing, and reports would read more rows each second.
+const MAX_POSTPONED: Duration = Duration::from_secs(1);
 /// Age at which the last rows of a quiet ledger are summed.
 const MAX_AGE: Duration = Duration::from_secs(1);
 const MS_PER_HOUR: i64 = 3_600_000;
@@ -90,6 +93,8 @@ impl SumTable {
 pub(super) struct Rollup {
     waiting_rows: usize,
     waiting_since: Instant,
+    /// Since when there are rows that could not be summed because the lock was taken.
+    postponed_since: Option<Instant>,
     /// The sums of all rows that wait, if they are known.
     pending: Option<PendingSums>,
 }
@@ -120,6 +125,7 @@ impl Rollup {
         Self {
             waiting_rows: BATCH_ROWS,
             waiting_since: Instant::now(),
+            postponed_since: None,
             pending: None,
         }
     }
@@ -148,15 +154,23 @@ impl Rollup {
 
     /// Sums up if that is due. A failure does no harm, because reports read the rows that are not
     /// summed, and it is tried again. It does not wait for another process's lock, because a row
-    /// that comes meanwhile would wait twice as long.
+    /// that comes meanwhile would wait twice as long, unless it found it taken for [`MAX_POSTPONED`].
     pub(super) fn run_if_due(&mut self, connection: &Connection) {
         let is_due = self.waiting_rows >= BATCH_ROWS
             || self.waiting_rows > 0 && self.waiting_since.elapsed() >= MAX_AGE;
         if !is_due {
             return;
         }
-        if let Err(error) = self.sum_up(connection, IfBusy::Fail) {
-            if error.kind() != SqlErrorKind::Busy {
+        let is_late = |since: Instant| since.elapsed() >= MAX_POSTPONED;
+        let if_busy = if self.postponed_since.is_some_and(is_late) {
+            IfBusy::Wait
+        } else {
+            IfBusy::Fail
+        };
+        if let Err(error) = self.sum_up(connection, if_busy) {
+            if error.kind() == SqlErrorKind::Busy {
+                self.postponed_since.get_or_insert_with(Instant::now);
+            } else {
                 log::warn!("ledger: cannot sum up the hours, will try again: {error}");
             }
             self.waiting_rows = self.waiting_rows.clamp(1, BATCH_ROWS - 1);
@@ -186,6 +200,7 @@ impl Rollup {
             };
             Ok((mark, is_all?, is_alone(connection)?))
         })?;
+        self.postponed_since = None;
         self.waiting_rows = if is_all {
             0
         } else {
@@ -311,6 +326,43 @@ fn sum_up_batch(connection: &Connection) -> SqlResult<bool> {
 mod tests {
     use super::*;
     use crate::store::testing::TestDatabase;
+
+    #[test]
+    fn a_rollup_that_was_postponed_for_long_waits_for_the_lock() {
+        let database = TestDatabase::new();
+        let store = database.open();
+        let connection = store.connection().unwrap();
+        let row = "INSERT INTO usage_logs (started_at_ms, user_id, endpoint, model, input_tokens, output_tokens, \
+             cached_tokens, reasoning_tokens, status, outcome, usage_source, duration_ms) \
+             VALUES (1, 1, '/v1/responses', 'm', 1, 1, 0, 0, 200, 'completed', 'backend', 1)";
+        connection.execute_batch(row).unwrap();
+        let summed = || -> i64 {
+            let sql = "SELECT count(*) FROM usage_hourly";
+            connection.query_row(sql, [], |row| row.get(0)).unwrap()
+        };
+        let other = store.own_connection().unwrap();
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let (end, may_end) = std::sync::mpsc::channel();
+        let writing = std::thread::spawn(move || {
+            let writing = other.write().unwrap();
+            begun.send(()).unwrap();
+            may_end.recv().unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+            writing.commit().unwrap();
+        });
+        has_begun.recv().unwrap();
+        let mut rollup = Rollup::new();
+        rollup.run_if_due(&connection);
+        assert_eq!(summed(), 0);
+        let long_ago = Instant::now().checked_sub(MAX_POSTPONED);
+        rollup.postponed_since = rollup.postponed_since.and(long_ago);
+        rollup.waiting_rows = BATCH_ROWS;
+        end.send(()).unwrap();
+        rollup.run_if_due(&connection);
+        writing.join().unwrap();
+        assert_eq!(summed(), 1);
+        assert!(rollup.postponed_since.is_none());
+    }
 
     /// Else all rows would be read back to be summed, which costs as much as a quarter of a request.
     #[test]

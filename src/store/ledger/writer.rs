@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     alerts::{AlertSink, LedgerFailure},
-    model::{Entry, RequestId, UsageRow},
+    model::{Entry, Note, RequestId, RunningRequest, UsageRow},
     sight::{BookedRow, LedgerSight},
     store::{
         accounts, limit_usage, objects, refusals,
@@ -412,6 +412,7 @@ fn insert_entries<'a>(
     in_transaction(connection, || {
         run.check(connection)?;
         let mut inserter = RowInserter::new(connection, pricer)?;
+        let (mut noted, mut ended): (Vec<&RunningRequest>, Vec<&Note>) = Default::default();
         for (entry, id) in entries {
             let mut insert = |row: Cow<'a, UsageRow>| inserter.insert(row, id);
             match entry {
@@ -448,13 +449,18 @@ fn insert_entries<'a>(
                     limit_usage::end_reservation(connection, &account.id)?;
                 }
                 Entry::Refused(refusal) => refusals::insert(connection, refusal)?,
-                Entry::Noted(request) => run.note(connection, request)?,
-                Entry::Unnoted(note) => run.unnote(connection, note)?,
+                Entry::Noted(request) => noted.push(request),
+                Entry::Unnoted(note) => {
+                    note.mark_ended();
+                    ended.push(note);
+                }
                 Entry::Expired { made_before_ms } => objects::expire(connection, *made_before_ms)?,
                 // A server that is seen to live without notes leaves nothing to book.
                 Entry::Probe => run.sign(connection)?,
             }
         }
+        run.note(connection, &noted)?;
+        run.unnote(connection, &ended)?;
         inserter.finish()
     })
 }

@@ -193,17 +193,17 @@ impl Session {
         ids.collect()
     }
 
-    /// Inserts rows of any table in one round trip.
+    /// Inserts rows of any table in one round trip. `on_conflict` is the statement's last clause.
     pub(in crate::store) fn insert_into<'v>(
         &self,
         table: &str,
         columns: &[&str],
         rows: &[impl AsRef<[Value<'v>]>],
+        on_conflict: &str,
     ) -> Result<(), SqlError> {
         let statement = Columns::of(table, columns, rows, None);
-        let ran = self
-            .client()?
-            .execute_typed(&statement.sql, &statement.params());
+        let sql = format!("{} {on_conflict}", statement.sql);
+        let ran = self.client()?.execute_typed(&sql, &statement.params());
         self.noted(ran).map(drop)
     }
 

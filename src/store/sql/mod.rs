@@ -235,13 +235,25 @@ impl Connection {
         columns: &[&str],
         rows: &[impl AsRef<[Value<'v>]>],
     ) -> Result<(), SqlError> {
+        self.upsert_into(table, columns, rows, "")
+    }
+
+    /// Inserts many rows into a table. `on_conflict` is the clause that says what becomes of those that
+    /// are there already. On PostgreSQL no two of the rows may be the same one.
+    pub(in crate::store) fn upsert_into<'v>(
+        &self,
+        table: &str,
+        columns: &[&str],
+        rows: &[impl AsRef<[Value<'v>]>],
+        on_conflict: &str,
+    ) -> Result<(), SqlError> {
         match &self.home {
             #[cfg(feature = "sqlite")]
             Home::Sqlite(_) => {
                 let names: Vec<String> = columns.iter().map(|name| format!("\"{name}\"")).collect();
                 let places = vec!["?"; columns.len()].join(", ");
                 let names = names.join(", ");
-                let sql = format!("INSERT INTO {table} ({names}) VALUES ({places})");
+                let sql = format!("INSERT INTO {table} ({names}) VALUES ({places}) {on_conflict}");
                 let mut insert = self.prepare_cached(&sql)?;
                 for row in rows {
                     insert.execute(row.as_ref())?;
@@ -251,7 +263,7 @@ impl Connection {
             #[cfg(feature = "postgres")]
             Home::Postgres(_) if rows.is_empty() => Ok(()),
             #[cfg(feature = "postgres")]
-            Home::Postgres(session) => session.insert_into(table, columns, rows),
+            Home::Postgres(session) => session.insert_into(table, columns, rows, on_conflict),
         }
     }
 
