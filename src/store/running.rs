@@ -106,8 +106,8 @@ impl ServerRun {
         }
     }
 
-    /// Writes notes, inside the caller's transaction: of all requests at once, because each statement
-    /// may be a round trip while other nodes wait. Requests that have ended need none.
+    /// Writes notes, of all requests at once, because each statement may be a round trip. On a file it is
+    /// called inside a transaction. Requests that have ended need none.
     pub(super) fn note(
         &mut self,
         connection: &Connection,
@@ -132,7 +132,8 @@ impl ServerRun {
             let notes: Vec<_> = notes.map(|request| self.values_of(request)).collect();
             connection.upsert_into("running_requests", NOTE_COLUMNS, &notes, on_conflict)?;
         }
-        if self.noted.is_empty() {
+        // A node gives signs of life anyway, and must not give one after it was taken for dead.
+        if self.noted.is_empty() && !connection.is_postgres() {
             self.sign(connection)?;
         }
         self.noted.extend(last.keys());
@@ -158,8 +159,8 @@ impl ServerRun {
         ]
     }
 
-    /// Deletes the notes of requests that have ended, inside the transaction of their rows and behind
-    /// the notes that it writes.
+    /// Deletes the notes of requests that have ended, inside the transaction of their rows, if there are
+    /// any, and behind the notes that it writes.
     pub(super) fn unnote(&mut self, connection: &Connection, ended: &[&Note]) -> SqlResult<()> {
         if ended.is_empty() {
             return Ok(());
@@ -172,10 +173,20 @@ impl ServerRun {
         connection
             .prepare_cached(UNNOTE)?
             .execute(params![self.id, ids])?;
+        self.forget_noted(ended);
+        Ok(())
+    }
+
+    /// Takes in that notes are deleted.
+    pub(super) fn forget_noted(&mut self, ended: &[&Note]) {
         for note in ended {
             self.noted.remove(&note.id());
         }
-        Ok(())
+    }
+
+    /// Deletes the notes of a run that others have taken for dead, which they have booked.
+    pub(super) fn unnote_all(&self, connection: &Connection) -> SqlResult<()> {
+        connection.execute(UNNOTE_ALL, [self.id]).map(drop)
     }
 
     /// Returns the number of the run, which is the node's where there are several.

@@ -6,7 +6,13 @@ use smallvec::SmallVec;
 
 use super::pricing::{Cost, Pricer};
 #[cfg(feature = "postgres")]
-use crate::store::postgres::KnownRow;
+use crate::{
+    model::Note,
+    store::{
+        postgres::{KnownRow, OfRun},
+        running::ServerRun,
+    },
+};
 use crate::{
     model::{RequestId, ServiceTier, UsageClasses, UsageRow, UsageSource},
     store::{
@@ -92,6 +98,8 @@ enum Way<'c> {
         row_ids: Vec<RequestId>,
         /// The run of the node that writes outside of a transaction.
         run_id: i64,
+        /// Ids of its notes that are deleted with the rows.
+        ended: Vec<i64>,
     },
 }
 
@@ -105,6 +113,7 @@ impl<'c, 'a> RowInserter<'c, 'a> {
             Way::Together {
                 row_ids: Vec::new(),
                 run_id: 0,
+                ended: Vec::new(),
             }
         } else {
             Way::Singly(connection.prepare_cached(&INSERT_ROW)?)
@@ -120,11 +129,12 @@ impl<'c, 'a> RowInserter<'c, 'a> {
     }
 
     /// Makes the rows be inserted in one statement outside of a transaction, if others have not taken the
-    /// run for dead.
+    /// run for dead. It deletes the notes of requests that have ended.
     #[cfg(feature = "postgres")]
-    pub(in crate::store) fn of_run(mut self, id: i64) -> Self {
-        if let Way::Together { run_id, .. } = &mut self.way {
-            *run_id = id;
+    pub(in crate::store) fn of_run(mut self, run: &ServerRun, notes: &[&Note]) -> Self {
+        if let Way::Together { run_id, ended, .. } = &mut self.way {
+            *run_id = run.id();
+            *ended = notes.iter().map(|note| signed(note.id())).collect();
         }
         self
     }
@@ -185,8 +195,14 @@ impl<'c, 'a> RowInserter<'c, 'a> {
     )]
     pub(in crate::store) fn flush(&mut self) -> SqlResult<Vec<InsertedRow<'a>>> {
         #[cfg(feature = "postgres")]
-        if let (Way::Together { row_ids, run_id }, Some(session)) =
-            (&mut self.way, self.connection.postgres())
+        if let (
+            Way::Together {
+                row_ids,
+                run_id,
+                ended,
+            },
+            Some(session),
+        ) = (&mut self.way, self.connection.postgres())
             && !self.rows.is_empty()
         {
             let counts: Vec<_> = self.rows.iter().map(|row| counts(&row.row.usage)).collect();
@@ -195,7 +211,11 @@ impl<'c, 'a> RowInserter<'c, 'a> {
                 .map(|(row, counts)| values(&row.row, counts, row.cost, true))
                 .collect();
             let columns = [&COMMON_COLUMNS[..], &FURTHER_COLUMNS, &COUNTS].concat();
-            let ids = session.insert_rows(&columns, &values, &std::mem::take(row_ids), *run_id)?;
+            let of_run = OfRun {
+                run_id: *run_id,
+                ended: &std::mem::take(ended),
+            };
+            let ids = session.insert_rows(&columns, &values, &std::mem::take(row_ids), &of_run)?;
             drop(values);
             for (row, id) in self.rows.iter_mut().zip(ids) {
                 row.id = id;

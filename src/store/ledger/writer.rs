@@ -395,19 +395,10 @@ fn insert_entries<'a>(
     entries: impl Iterator<Item = (&'a Entry, Option<RequestId>)> + Clone,
 ) -> SqlResult<Vec<InsertedRow<'a>>> {
     #[cfg(feature = "postgres")]
-    if connection.is_postgres() {
-        let rows = entries.clone().map(|(entry, id)| match entry {
-            Entry::Row(row) if pricer.knows(row) => Some((row, id)),
-            _ => None,
-        });
-        if let Some(rows) = rows.collect::<Option<Vec<_>>>() {
-            // One statement is a transaction, and one round trip.
-            let mut inserter = RowInserter::new(connection, pricer)?.of_run(run.id());
-            for (row, id) in rows {
-                inserter.insert(Cow::Borrowed(row), id)?;
-            }
-            return inserter.finish();
-        }
+    if connection.is_postgres()
+        && let Some(plain) = PlainEntries::of(entries.clone(), pricer)
+    {
+        return plain.insert(connection, pricer, run);
     }
     in_transaction(connection, || {
         run.check(connection)?;
@@ -463,6 +454,60 @@ fn insert_entries<'a>(
         run.unnote(connection, &ended)?;
         inserter.finish()
     })
+}
+
+/// Entries for which one statement is enough: rows whose prices are known, and notes.
+#[cfg(feature = "postgres")]
+#[derive(Default)]
+struct PlainEntries<'a> {
+    rows: Vec<(&'a UsageRow, Option<RequestId>)>,
+    noted: Vec<&'a RunningRequest>,
+    ended: Vec<&'a Note>,
+}
+
+#[cfg(feature = "postgres")]
+impl<'a> PlainEntries<'a> {
+    fn of(
+        entries: impl Iterator<Item = (&'a Entry, Option<RequestId>)>,
+        pricer: &Pricer,
+    ) -> Option<Self> {
+        let mut plain = Self::default();
+        for (entry, id) in entries {
+            match entry {
+                Entry::Row(row) if pricer.knows(row) => plain.rows.push((row, id)),
+                Entry::Noted(request) => plain.noted.push(request),
+                Entry::Unnoted(note) => plain.ended.push(note),
+                _ => return None,
+            }
+        }
+        Some(plain)
+    }
+
+    /// Inserts the rows, and deletes the notes of those that have ended with them: one statement, which is
+    /// a transaction and one round trip. Other notes do not wait for other nodes, because each node has
+    /// its own.
+    fn insert(
+        self,
+        connection: &Connection,
+        pricer: &mut Pricer,
+        run: &mut ServerRun,
+    ) -> SqlResult<Vec<InsertedRow<'a>>> {
+        for note in &self.ended {
+            note.mark_ended();
+        }
+        run.note(connection, &self.noted)?;
+        if self.rows.is_empty() {
+            run.unnote(connection, &self.ended)?;
+            return Ok(Vec::new());
+        }
+        let mut inserter = RowInserter::new(connection, pricer)?.of_run(run, &self.ended);
+        for (row, id) in self.rows {
+            inserter.insert(Cow::Borrowed(row), id)?;
+        }
+        let written = inserter.finish()?;
+        run.forget_noted(&self.ended);
+        Ok(written)
+    }
 }
 
 /// Returns whether an error lies in one row, so that trying again cannot mend it.

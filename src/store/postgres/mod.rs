@@ -10,7 +10,7 @@ mod session;
 mod value;
 
 pub use location::{PostgresError, PostgresUrl};
-pub(in crate::store) use session::{KnownRow, Session};
+pub(in crate::store) use session::{KnownRow, OfRun, Session};
 
 use std::sync::Arc;
 

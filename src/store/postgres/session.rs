@@ -52,6 +52,14 @@ pub(in crate::store) struct Session {
     texts: RefCell<HashMap<String, Arc<str>>>,
 }
 
+/// The node that inserts rows outside of a transaction.
+pub(in crate::store) struct OfRun<'e> {
+    /// Its run, which others must not have taken for dead.
+    pub(in crate::store) run_id: i64,
+    /// Its notes of requests that end with the rows.
+    pub(in crate::store) ended: &'e [i64],
+}
+
 /// A row of usage that was found by the id that its node gave it.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct KnownRow {
@@ -156,15 +164,15 @@ impl Session {
         self.noted(found)
     }
 
-    /// Inserts rows of usage in one round trip. `row_ids` are those that their node gave them. Outside of
-    /// a transaction `run_id` is the node's, which others must not have taken for dead. Returns the ids
-    /// that the database gave them, in the same order.
+    /// Inserts rows of usage in one round trip. `row_ids` are those that their node gave them. `of_run` is
+    /// for the way outside of a transaction. Returns the ids that the database gave them, in the same
+    /// order.
     pub(in crate::store) fn insert_rows<'v>(
         &self,
         columns: &[&str],
         rows: &[impl AsRef<[Value<'v>]>],
         row_ids: &[RequestId],
-        run_id: i64,
+        of_run: &OfRun<'_>,
     ) -> Result<Vec<i64>, SqlError> {
         let statement = Columns::of("usage_logs", columns, rows, Some(row_ids));
         let sql = if self.is_in_transaction.get() {
@@ -173,11 +181,22 @@ impl Session {
             // The statement is a transaction of its own, which waits for its turn as others do. The
             // rows get their ids after that, because they are joined with the lock. The run is locked
             // last, and read anew if another node has just ended it.
+            let run_id = of_run.run_id;
+            let gone = if of_run.ended.is_empty() {
+                String::new()
+            } else {
+                let ids: Vec<String> = of_run.ended.iter().map(i64::to_string).collect();
+                format!(
+                    ", gone AS (DELETE FROM running_requests USING run WHERE run_id = run.id \
+                     AND running_requests.id IN ({}))",
+                    ids.join(", ")
+                )
+            };
             format!(
                 "WITH turn AS MATERIALIZED (SELECT taken FROM (SELECT set_config('lock_timeout', '{}', true) AS set) AS first, \
                  LATERAL (SELECT pg_advisory_xact_lock(CASE WHEN first.set IS NULL THEN 0 ELSE {WRITE_LOCK} END) AS taken) AS lock), \
                  run AS MATERIALIZED (SELECT server_runs.id FROM turn, server_runs WHERE server_runs.id = {run_id} \
-                 FOR KEY SHARE OF server_runs) {}",
+                 FOR KEY SHARE OF server_runs){gone} {}",
                 LOCK_TIMEOUT.as_millis(),
                 statement.sql.replace(" FROM unnest(", " FROM run, unnest(")
             )

@@ -123,7 +123,11 @@ fn a_request_that_ends_leaves_no_note_and_a_short_one_writes_none() {
             .query_row(sql, [], |row| row.get::<_, i64>(0))
             .unwrap()
     };
-    assert_eq!(count(runs), 0, "nothing was noted");
+    assert_eq!(noted(&proxy), 0, "nothing was noted");
+    // A server on PostgreSQL says that it lives in any case.
+    if proxy.database_url().starts_with("sqlite") {
+        assert_eq!(count(runs), 0);
+    }
     let mut slow = proxy.start(&Request::post(CHAT, crate::harness::ask("slow")).key(&key));
     wait_until("it is noted", PATIENCE, || noted(&proxy) == 1);
     assert_eq!(slow.answer().status, 200);

@@ -539,7 +539,7 @@ fn without_a_limit_of_output_a_budget_is_overrun_by_no_more_than_what_was_in_fli
     proxy.kill9();
     assert!(first.served() <= 2, "the others are held");
     let reserved = in_flight["reserved_tokens"].as_i64().unwrap();
-    let each = reserved / in_flight["requests"].as_i64().unwrap();
+    let each = reserved / in_flight["reserved_requests"].as_i64().unwrap();
     assert!((4_096..4_200).contains(&each), "{in_flight}");
     let most = budget + budget / each * (actual - each);
     proxy.restart();

@@ -74,6 +74,9 @@ impl Writer {
             "ledger: another node has taken this one for dead, because it was silent for too long: restart it"
         );
         self.shared.dead.store(true, Ordering::Relaxed);
+        if let Err(error) = self.run.unnote_all(&self.connection) {
+            log::warn!("ledger: cannot delete the notes of this server: {error}");
+        }
         let mut queue = self.shared.lock();
         let left = entries_in(batch) + std::mem::take(&mut queue.entries);
         queue.requests.clear();
