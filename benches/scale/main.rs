@@ -41,7 +41,6 @@ const FULL: f64 = 0.95;
 
 /// What is built.
 pub const AS_IT_IS: Design = Design {
-    notes_take_lock: true,
     flushes_in_lock: true,
     talks_in_lock: true,
     all_nodes_sum: true,
@@ -185,8 +184,6 @@ fn changes(options: &Options) -> Table {
         table.add_row([name.to_owned()].into_iter().chain(most));
     };
     line("as it is", design);
-    design.notes_take_lock = false;
-    line("notes of long requests do without the lock", design);
     design.flushes_in_lock = false;
     line(
         "the lock is given up before the disk has the commit",

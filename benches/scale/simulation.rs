@@ -13,9 +13,6 @@ use crate::random::Random;
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Design {
-    /// Notes of long requests are written, and deleted, in transactions that take the lock. Otherwise they
-    /// are statements of their own that take none and do not wait for the disk, and go with the rows.
-    pub notes_take_lock: bool,
     /// The lock is held until the disk has the commit.
     pub flushes_in_lock: bool,
     /// Transactions of several statements are round trips while the lock is held.

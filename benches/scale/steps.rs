@@ -72,18 +72,15 @@ impl Simulation {
         }
         node.writing.extend(node.rows.drain(..taken));
         node.was_busy = taken + notes >= BUSY_ROWS;
-        // The note of a long request is deleted with its row.
+        // The note of a long request is deleted with its row. Notes are a statement of their own, for which
+        // no other node waits.
         let ended = (0..taken).filter(|_| node.random.share() < parameters.long_share);
-        let noted = notes + ended.count();
-        let rows_ms = parameters.insert_ms + parameters.row_ms * (taken + noted) as f64;
-        if noted == 0 || !self.design.notes_take_lock && taken > 0 {
-            return self.locked(0, rows_ms, u64::MAX);
-        }
-        if !self.design.notes_take_lock {
+        let ended = ended.count();
+        if taken == 0 {
             return Work::Talk(self.talk(1));
         }
-        // The check of the run, notes, those that end; the rows, which are planned in the transaction.
-        self.locked(4, rows_ms + parameters.plan_ms, u64::MAX)
+        let rows_ms = parameters.insert_ms + parameters.row_ms * (taken + ended) as f64;
+        self.locked(0, rows_ms, u64::MAX)
     }
 
     fn poll(&mut self, place: usize) -> Work {

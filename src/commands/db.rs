@@ -115,15 +115,18 @@ pub(super) fn check(args: &DbCheckArgs, matches: &ArgMatches) -> anyhow::Result<
     let mut report = context.run(Audit {})?;
     let differences: Vec<String> = damage.into_iter().collect();
     report.is_consistent &= differences.is_empty();
-    report.checks.insert(
-        0,
-        AuditCheck {
-            name: "structure of the file".to_owned(),
-            compared: 1,
-            different: differences.len() as u64,
-            differences,
-        },
-    );
+    let is_file = context.store.location().file().is_some();
+    if is_file {
+        report.checks.insert(
+            0,
+            AuditCheck {
+                name: "structure of the file".to_owned(),
+                compared: 1,
+                different: differences.len() as u64,
+                differences,
+            },
+        );
+    }
     print_list(&args.output, &report, &tables::audit(&report), "")?;
     if !args.output.json {
         for difference in report.checks.iter().flat_map(|check| &check.differences) {
@@ -133,8 +136,13 @@ pub(super) fn check(args: &DbCheckArgs, matches: &ArgMatches) -> anyhow::Result<
     if report.is_consistent {
         return Ok(());
     }
+    let how = if is_file {
+        " with `llmproxy restore`"
+    } else {
+        ""
+    };
     bail!(
-        "{} is not in order: keep a copy, and go back to a backup with `llmproxy restore`",
+        "{} is not in order: keep a copy, and go back to a backup{how}",
         context.store.location()
     )
 }
