@@ -27,7 +27,7 @@ use crate::config::{ServeSettings, env_file::Variables, misspelt_name};
 pub const DEFAULT_ENV_FILE: &str = ".env";
 
 /// Share one OpenAI key: an OpenAI-compatible proxy with a key per user and an exact token ledger
-/// in SQLite.
+/// in SQLite or PostgreSQL.
 ///
 /// Every setting is a flag, an environment variable and a line of `.env`, in that order of
 /// precedence.
@@ -90,7 +90,7 @@ pub enum Command {
 
     /// Add, list, rename, rotate, forbid and delete users
     ///
-    /// The commands work on the database file, whether the server runs or not. A running server
+    /// The commands work on the database, whether the server runs or not. A running server
     /// notices changes within 250 ms.
     #[command(subcommand, after_long_help = people::USER_EXAMPLES)]
     User(people::UserCommand),
@@ -208,7 +208,7 @@ pub enum Command {
     #[command(after_long_help = care::PRUNE_EXAMPLES)]
     Prune(care::PruneArgs),
 
-    /// Check the database file, and say what makes it large
+    /// Check the database, copy it, and say what makes it large
     #[command(subcommand, after_long_help = care::DB_EXAMPLES)]
     Db(care::DbCommand),
 

@@ -290,7 +290,7 @@ pub struct InitSettings {
 /// The database setting, which all commands share.
 #[derive(Debug, Args)]
 pub struct DatabaseSettings {
-    /// SQLite file of users and usage
+    /// Database of users and usage: a SQLite file, or postgres://USER@HOST/DATABASE
     ///
     /// A relative path begins at the working directory.
     #[arg(long, env = table::DATABASE_URL.variable, hide_env_values = true, default_value = table::DATABASE_URL.default, value_name = "URL", help_heading = DATABASE)]
@@ -346,7 +346,7 @@ pub struct TargetSettings {
     #[command(flatten)]
     pub(super) prices: PriceSettings,
 
-    /// Administer a running server over HTTP instead of the database file
+    /// Administer a running server over HTTP instead of the database
     ///
     /// The server's ADMIN_TOKEN is read from the variable ADMIN_TOKEN, from `.env`, or from the file
     /// of --admin-token-file. It is never an argument, because other users of the machine can see

@@ -97,9 +97,9 @@ impl Reader<'_> {
             .and_then(|_| self.matches.value_source(&id));
         SettingError {
             variable,
-            // A URL with an @ or a query may contain a password.
+            // A URL with an @ or a query may contain a password, and libpq's other form names it.
             value: value
-                .filter(|value| !value.contains(['@', '?']))
+                .filter(|value| !value.contains(['@', '?']) && !value.contains("password"))
                 .map(|value| value.chars().take(MAX_SHOWN_CHARS).collect()),
             problem: format!("is not accepted: {}", problem.into()),
             from_flag: source == Some(ValueSource::CommandLine),

@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -19,6 +19,9 @@ use super::{
     UserRules, WindowStart,
 };
 use crate::model::{Calendar, RowHold, now_ms};
+
+/// Time for the answer to an ask for leases. A database may hang.
+const DESK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The limits of a running server.
 pub struct SharedLimits {
@@ -134,10 +137,15 @@ impl SharedLimits {
     }
 
     /// Asks for the leases that a request needs. Resolves when they are as large as they can be; the
-    /// request is to be admitted once more then.
-    pub async fn ask_for_leases(&self, rules: &Arc<UserRules>, amounts: Amounts, at_ms: i64) {
+    /// request is to be admitted once more then. Returns false if nothing was said for too long.
+    pub async fn ask_for_leases(
+        &self,
+        rules: &Arc<UserRules>,
+        amounts: Amounts,
+        at_ms: i64,
+    ) -> bool {
         let Some(desk) = self.desk.get() else {
-            return;
+            return true;
         };
         let (reply, answered) = oneshot::channel();
         desk.ask(LeaseAsk {
@@ -147,7 +155,7 @@ impl SharedLimits {
             reply,
         });
         // A desk that is gone gives nothing.
-        let _ = answered.await;
+        tokio::time::timeout(DESK_PATIENCE, answered).await.is_ok()
     }
 
     /// Reserves what an object had reserved before the server was started again. Returns what ends
@@ -293,11 +301,11 @@ impl Reservation {
     }
 
     /// Asks for the leases that more needs, as [`SharedLimits::ask_for_leases`] does.
-    pub async fn ask_for_leases(&self, more: Amounts) {
+    pub async fn ask_for_leases(&self, more: Amounts) -> bool {
         let limits = &self.limits;
         limits
             .ask_for_leases(&self.rules, more, self.started_at_ms)
-            .await;
+            .await
     }
 
     /// Notes that the backend has answered with success.

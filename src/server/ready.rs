@@ -65,7 +65,7 @@ impl NotReady {
             Self::Draining => "The server is stopping and takes no new requests.",
             Self::NotWritten => "The database cannot be written; the server's log says why.",
             Self::Slow => {
-                "The database has not taken a write for 0.8 s; another process may have locked it."
+                "The database has not taken a write for 0.8 s or longer: it is locked, hangs, or waits for a standby."
             }
         }
     }

@@ -69,7 +69,7 @@ impl LedgerThread {
             .map_err(|error| store.explain(error.into()))?;
         let pricer = Pricer::new(links.price_file.clone());
         let mut budgets = BudgetWatch::new(links.limits.clone(), links.alerts.clone());
-        let ledger = Ledger::new(on_failure);
+        let ledger = Ledger::new(on_failure, connection.is_postgres());
         if connection.is_postgres()
             && let Some(limits) = &links.limits
         {

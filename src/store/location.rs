@@ -42,6 +42,10 @@ pub enum LocationError {
     NotUtf8,
     #[error("it contains no file name; accepted: {ACCEPTED}")]
     NoFile,
+    #[error(
+        "libpq's form `host=… dbname=…` is not read; write postgres://USER:PASSWORD@HOST/DATABASE"
+    )]
+    KeyValueForm,
     #[error("this llmproxy was built without {0}")]
     NotBuiltIn(&'static str),
     #[cfg(feature = "postgres")]
@@ -52,6 +56,19 @@ pub enum LocationError {
 const ACCEPTED: &str = "sqlite:///relative.db, sqlite:////absolute/path.db, sqlite+aiosqlite:///./llm_proxy.db, \
                         sqlite://relative.db, sqlite:relative.db, a bare path or postgres://USER:PASSWORD@HOST/DATABASE";
 
+/// Returns whether a text has libpq's form of keywords and values, which may hold a password.
+fn is_key_value_form(text: &str) -> bool {
+    let keywords = [
+        "host", "hostaddr", "dbname", "user", "password", "port", "service",
+    ];
+    let mut pairs = text.split_whitespace();
+    !text.contains("://")
+        && pairs.any(|pair| {
+            pair.split_once('=')
+                .is_some_and(|(key, _)| keywords.contains(&key))
+        })
+}
+
 impl DatabaseLocation {
     /// Reads a database URL or a bare path.
     ///
@@ -59,6 +76,9 @@ impl DatabaseLocation {
     /// [`LocationError`] lists what is accepted.
     pub fn parse(text: &str) -> Result<Self, LocationError> {
         let text = text.trim();
+        if is_key_value_form(text) {
+            return Err(LocationError::KeyValueForm);
+        }
         let scheme = scheme_of(text).map(|(scheme, _)| scheme.to_ascii_lowercase());
         // `postgresql+asyncpg` is how SQLAlchemy names a driver.
         let dialect = scheme

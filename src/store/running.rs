@@ -34,6 +34,8 @@ const NODE_ALIVE_EVERY: Duration = Duration::from_secs(1);
 const ABSENT_AFTER: Duration = Duration::from_secs(5);
 /// Interval between two looks at the runs of other servers.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Longest time between two looks for which the silence of others counts.
+const MAX_GAP: Duration = Duration::from_secs(5);
 /// Longest time after a note for which a request is taken to have gone on at its last rate.
 const MAX_EXTRAPOLATED_MS: i64 = 1_500;
 
@@ -85,6 +87,8 @@ pub(super) struct ServerRun {
     /// Whether a sign was given.
     has_signed: bool,
     next_look: Instant,
+    /// When this server last saw the signs of others.
+    last_look: Instant,
     /// The signs of life of other servers, and since when each has stood still.
     others: HashMap<i64, (i64, Instant)>,
 }
@@ -102,6 +106,7 @@ impl ServerRun {
             next_sign: now,
             has_signed: false,
             next_look: now,
+            last_look: now,
             others: HashMap::new(),
         }
     }
@@ -266,6 +271,12 @@ impl ServerRun {
         let runs =
             select.query_map([self.id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let runs: Vec<(i64, String, i64)> = runs.collect::<Result<_, _>>()?;
+        // Where this server could not look for a while, the others may not have been able to write.
+        let now = Instant::now();
+        let before = std::mem::replace(&mut self.last_look, now);
+        if now.duration_since(before) > MAX_GAP {
+            self.others.values_mut().for_each(|seen| seen.1 = now);
+        }
         self.others
             .retain(|id, _| runs.iter().any(|run| run.0 == *id));
         for (id, process, alive_at_ms) in runs {

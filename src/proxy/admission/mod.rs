@@ -186,7 +186,9 @@ impl AdmissionControl {
             asks += 1;
             let shared = &limits.shared;
             let amounts = demand.amounts;
-            shared.ask_for_leases(rules, amounts, started_at_ms).await;
+            if !shared.ask_for_leases(rules, amounts, started_at_ms).await {
+                return Err(ApiError::ledger_unavailable().retry_after(5));
+            }
         }
     }
 

@@ -115,7 +115,9 @@ async fn raise_with_leases(
 ) -> Result<(), ApiError> {
     let mut asks = 0;
     loop {
-        reservation.ask_for_leases(more).await;
+        if !reservation.ask_for_leases(more).await {
+            return Err(ApiError::ledger_unavailable().retry_after(5));
+        }
         asks += 1;
         match reservation.raise(more) {
             Ok(()) => return Ok(()),

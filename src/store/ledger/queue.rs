@@ -6,6 +6,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -18,6 +19,9 @@ use crate::{
 /// The most entries kept in memory while the database refuses writes, about 50 MB. Further ones are
 /// lost, and counted in the log.
 const MAX_BACKLOG: usize = 100_000;
+/// Time that an answer waits for its row, where the database is not on this machine. It is longer than
+/// the waits for locks of other nodes.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The way requests are treated while the database refuses writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +56,8 @@ pub(super) struct Shared {
     /// Whether a change was announced that was not looked at.
     pub(super) has_heard: AtomicBool,
     pub(super) on_failure: OnFailure,
+    /// Time that an answer waits for a database that is not on this machine; `None` for a file.
+    patience: Option<Duration>,
     /// Number of entries that the thread has taken from the queue and not written yet.
     pub(super) taken: AtomicUsize,
 }
@@ -90,7 +96,8 @@ pub(super) struct WriteRequest {
 }
 
 impl Ledger {
-    pub(super) fn new(on_failure: OnFailure) -> Self {
+    /// Makes a ledger. A database of a server may hang, and its answers have to be waited for.
+    pub(super) fn new(on_failure: OnFailure, is_of_server: bool) -> Self {
         Self {
             shared: Arc::new(Shared {
                 queue: Mutex::default(),
@@ -100,6 +107,7 @@ impl Ledger {
                 hears: AtomicBool::new(false),
                 has_heard: AtomicBool::new(false),
                 on_failure,
+                patience: is_of_server.then_some(PATIENCE),
                 taken: AtomicUsize::new(0),
             }),
         }
@@ -139,6 +147,30 @@ impl Ledger {
         drop(queue);
         if is_enough {
             self.shared.wake.notify_one();
+        }
+    }
+
+    /// Waits for the result that [`Ledger::write`] sends. A database of a server that says nothing for
+    /// too long counts as one that refuses writes, until it says something.
+    pub(super) async fn result_of(
+        &self,
+        written: oneshot::Receiver<Result<(), NotWritten>>,
+    ) -> Result<(), NotWritten> {
+        let Some(patience) = self.shared.patience else {
+            return written.await.unwrap_or(Err(NotWritten));
+        };
+        if let Ok(result) = tokio::time::timeout(patience, written).await {
+            return result.unwrap_or(Err(NotWritten));
+        }
+        if !self.shared.failing.swap(true, Ordering::Relaxed) {
+            log::error!(
+                "ledger: the database has not answered for {} s: it hangs, or waits for a standby that is gone",
+                patience.as_secs()
+            );
+        }
+        match self.shared.on_failure {
+            OnFailure::Refuse => Err(NotWritten),
+            OnFailure::Serve => Ok(()),
         }
     }
 

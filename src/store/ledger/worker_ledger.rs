@@ -114,8 +114,9 @@ impl WorkerLedger {
         for then in behind {
             then();
         }
+        let ledger = self.ledger.clone();
         tokio::task::spawn_local(async move {
-            let result = written.await.unwrap_or(Err(NotWritten));
+            let result = ledger.result_of(written).await;
             for waiter in waiters {
                 let _ = waiter.send(result);
             }

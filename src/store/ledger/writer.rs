@@ -88,7 +88,7 @@ impl Writer {
                 self.rollup.expect_rows_of_others();
             }
             if let Err(error) = self.budgets.check(&self.connection, changes) {
-                log::error!("ledger: cannot read limits, they stay as they were: {error}");
+                self.complain("read limits, which stay as they were", &error);
             }
             self.give_sign();
             if self.node.is_taken_for_dead {
@@ -177,7 +177,9 @@ impl Writer {
         match self.try_to_write(batch) {
             // A new connection may do at once.
             Err(error) if error.kind() == SqlErrorKind::Disconnected => {
-                log::warn!("ledger: the connection to the database broke: {error}");
+                if !self.shared.failing.load(Ordering::Relaxed) {
+                    log::warn!("ledger: the connection to the database broke: {error}");
+                }
                 if let Err(error) = self.try_to_write(batch) {
                     self.keep_and_report(batch, &error);
                 }
@@ -253,7 +255,7 @@ impl Writer {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    log::error!("ledger: cannot book the requests of a killed server: {error}");
+                    self.complain("look for requests of killed servers", &error);
                     return;
                 }
             }

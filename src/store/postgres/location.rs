@@ -53,6 +53,10 @@ pub enum PostgresError {
     SslMode,
     #[error("sslrootcert {path:?}: {reason}")]
     RootCertificate { path: PathBuf, reason: String },
+    #[error(
+        "it has more than one `@`: write that of a user name or password as %40, and `:`, `/`, `?`, `#`, `%` as %3A, %2F, %3F, %23, %25"
+    )]
+    Unescaped,
     #[error("it names no host; write postgres://USER:PASSWORD@HOST/DATABASE")]
     NoHost,
 }
@@ -70,6 +74,11 @@ impl PostgresUrl {
             .map_err(|error: postgres::Error| PostgresError::Invalid(invalid(&error)))?;
         if config.get_hosts().is_empty() {
             return Err(PostgresError::NoHost);
+        }
+        let has_at = |host: &Host| matches!(host, Host::Tcp(name) if name.contains('@'));
+        // The rest of the password would be shown as the host.
+        if url.matches('@').count() > 1 || config.get_hosts().iter().any(has_at) {
+            return Err(PostgresError::Unescaped);
         }
         let ssl_mode = match (own.ssl_mode, &own.root_certificate) {
             (Some(mode), _) => mode,
@@ -133,12 +142,9 @@ impl PostgresUrl {
         };
         let mut client = connected.map_err(|error| {
             let mut reason = describe(&error);
-            if reason.contains("certificate") {
-                reason.push_str(
-                    "; name the authority that signed it with sslrootcert=FILE in the URL, or do without encryption with sslmode=disable",
-                );
-            }
             if reason.contains("password missing") {
+                reason = format!("{reason}; {hint}");
+            } else if let Some(hint) = hint_for(&reason) {
                 reason = format!("{reason}; {hint}");
             }
             SqlError::Connect(reason)
@@ -216,6 +222,39 @@ fn take_own_parameters(url: &str) -> Result<(String, OwnParameters), PostgresErr
         others => format!("{base}?{}", others.join("&")),
     };
     Ok((url, own))
+}
+
+/// Returns what can be done about a connection that failed.
+fn hint_for(reason: &str) -> Option<&'static str> {
+    const HINTS: &[(&str, &str)] = &[
+        (
+            "CaUsedAsEndEntity",
+            "the server uses the certificate of an authority: give it one that the authority has signed",
+        ),
+        (
+            "NotValidForName",
+            "the certificate is for another name: write that host in the URL",
+        ),
+        (
+            "certificate",
+            "name the authority that signed it with sslrootcert=FILE in the URL, or do without encryption with sslmode=disable",
+        ),
+        (
+            "does not allow writes",
+            "it is a standby, or read-only: name the server that takes writes",
+        ),
+        (
+            "[3D000]",
+            "make it with `createdb -E UTF8 -T template0 NAME`",
+        ),
+        (
+            "[53300]",
+            "raise max_connections, or put PgBouncer in between",
+        ),
+    ];
+    let mut hints = HINTS.iter();
+    let found = hints.find(|(part, _)| reason.contains(part));
+    found.map(|(_, hint)| *hint)
 }
 
 /// Returns whether a URL has a parameter.

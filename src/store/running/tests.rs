@@ -92,3 +92,22 @@ fn a_process_that_runs_has_not_ended() {
     }
     assert!(!has_ended("") && !has_ended("another-boot pid:[1] 5 7"));
 }
+
+#[test]
+fn silence_counts_only_while_this_server_could_look() {
+    let (_database, connection) = new_database();
+    let other = ServerRun::new();
+    other.sign(&connection).unwrap();
+    let mut run = ServerRun::new();
+    assert_eq!(run.dead_run(&connection).unwrap(), None);
+    let long_ago = Instant::now()
+        .checked_sub(2 * DEAD_AFTER_ON_SERVER)
+        .unwrap();
+    // The database was away; then it was there, and the other said nothing.
+    for (last_look, expected) in [(long_ago, None), (Instant::now(), Some(other.id))] {
+        run.others.values_mut().for_each(|seen| seen.1 = long_ago);
+        run.last_look = last_look;
+        run.next_look = Instant::now();
+        assert_eq!(run.dead_run(&connection).unwrap(), expected);
+    }
+}

@@ -145,6 +145,16 @@ impl PostgresServer {
         }
     }
 
+    /// Sends a signal to all processes of the server.
+    pub fn signal(&self, signal: &str) {
+        if let Some(child) = &self.child {
+            let server = child.id().to_string();
+            let flag = format!("-{signal}");
+            let _ = Command::new("pkill").args([&flag, "-P", &server]).status();
+            let _ = Command::new("kill").args([&flag, &server]).status();
+        }
+    }
+
     /// Makes a standby the server that takes writes.
     pub fn promote(&self) {
         self.run("pg_ctl", "-D data -w promote");

@@ -9,7 +9,7 @@ use std::{
 
 use super::{Crowd, Nodes, assert_consistent, backend_of_hundred, booked, chat};
 use crate::harness::{
-    Backend, CHAT, Connection, Home, PATIENCE, PostgresServer, Request, Setup, Turnstile,
+    Backend, CHAT, Connection, Home, PATIENCE, PostgresServer, Proxy, Request, Setup, Turnstile,
     chat_completion, has_postgres, in_own_namespaces, shell, wait_until,
 };
 
@@ -239,4 +239,60 @@ fn a_cut_network_withholds_answers_or_keeps_rows_and_loses_none() {
             assert_consistent(&desk);
         },
     );
+}
+
+/// A server whose processes all stand still takes what is sent, and answers nothing.
+#[test]
+fn a_database_that_hangs_is_a_failure_within_seconds() {
+    if !has_postgres() {
+        return;
+    }
+    let backend = backend_of_hundred();
+    let server = PostgresServer::start();
+    let home = || Home::new(&backend).set("DATABASE_URL", &server.url("postgres"));
+    let desk = home();
+    let refusing = home().serve();
+    let serving = home().set("ON_LEDGER_FAILURE", "serve").serve();
+    let key = desk.user("alice");
+    for node in [&refusing, &serving] {
+        wait_until("each node knows the key", PATIENCE, || {
+            node.chat(&key, &chat(70)).status == 200
+        });
+    }
+    let ask = |node: &Proxy| {
+        let connection = Connection::open(node.address());
+        let mut connection = connection.with_patience(LONG_PATIENCE);
+        connection.send(&Request::post(CHAT, &*chat(70)).key(&key));
+        connection
+    };
+    server.signal("STOP");
+    let hung = Instant::now();
+    let (mut withheld, mut served) = (ask(&refusing), ask(&serving));
+    assert_eq!(served.answer().status, 200);
+    let withheld = withheld.try_answer();
+    assert!(withheld.is_none_or(|answer| answer.status != 200 || !answer.clean));
+    assert!(
+        hung.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        hung.elapsed()
+    );
+    assert_eq!(refusing.chat(&key, &chat(70)).status, 503);
+    refusing.wait_for_log("the database has not answered for 10 s");
+    for _ in 0..10 {
+        assert_eq!(serving.chat(&key, &chat(70)).status, 200);
+    }
+    server.signal("CONT");
+    wait_until("the first serves again", PATIENCE, || {
+        refusing.chat(&key, &chat(70)).status == 200
+    });
+    let of_backend = || {
+        let requests = backend.requests();
+        i64::try_from(requests.iter().filter(|seen| seen.target() == CHAT).count()).unwrap()
+    };
+    let mut database = server.connect("postgres");
+    wait_until("each request of the backend has its row", PATIENCE, || {
+        booked(&mut database).0 == of_backend()
+    });
+    assert_eq!(booked(&mut database).2, 0, "none has two");
+    assert_consistent(&desk);
 }

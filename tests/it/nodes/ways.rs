@@ -72,6 +72,11 @@ fn a_database_that_cannot_be_used_is_a_one_line_error_without_the_password() {
             "/missing.pem",
         ),
         ("postgres://u:pa55word@127.0.0.1:port/d", "port"),
+        ("postgres://u:x@pa55word@127.0.0.1/d", "%40"),
+        (
+            "host=127.0.0.1 user=u password=pa55word dbname=d",
+            "postgres://USER",
+        ),
         ("postgres://u:pa55word@127.0.0.1/d?nonsense=1", "nonsense"),
     ] {
         let home = Home::new(&backend).set("DATABASE_URL", url);

@@ -1,7 +1,11 @@
 //! What the writer does because other nodes may write into the same database: signs of life, leases, and
 //! rows whose commit is in doubt when a connection breaks.
 
-use std::sync::atomic::Ordering;
+use std::{
+    fmt,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use super::{Writer, entries_in};
 use crate::store::{
@@ -18,6 +22,9 @@ use crate::{
     store::{ledger::row::InsertedRow, sql::SqlResult},
 };
 
+/// Interval between two lines about what failed besides rows.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+
 /// What the writer of a node knows of itself among others.
 pub(in crate::store::ledger) struct Node {
     leases: LeaseKeeper,
@@ -27,6 +34,8 @@ pub(in crate::store::ledger) struct Node {
     pub(super) is_in_doubt: bool,
     /// Whether another node has booked what the requests of this one had used.
     pub(super) is_taken_for_dead: bool,
+    /// When something that failed besides rows is logged again.
+    next_complaint: Instant,
 }
 
 impl Node {
@@ -36,6 +45,7 @@ impl Node {
             nodes: 1,
             is_in_doubt: false,
             is_taken_for_dead: false,
+            next_complaint: Instant::now(),
         }
     }
 }
@@ -51,7 +61,16 @@ impl Writer {
                 }
             }
             Ok(Sign::TakenForDead) => self.node.is_taken_for_dead = true,
-            Err(error) => log::warn!("ledger: cannot note that the server runs: {error}"),
+            Err(error) => self.complain("note that the server runs", &error),
+        }
+    }
+
+    /// Logs that something besides rows failed, and not again for a while: it is tried many times a second.
+    pub(super) fn complain(&mut self, what: &str, error: &impl fmt::Display) {
+        let now = Instant::now();
+        if now >= self.node.next_complaint {
+            self.node.next_complaint = now + COMPLAIN_EVERY;
+            log::warn!("ledger: cannot {what}: {error}");
         }
     }
 
@@ -107,7 +126,7 @@ impl Writer {
         });
         self.node.is_taken_for_dead |= matches!(kept, Err(SqlError::TakenForDead));
         if let Err(error) = kept {
-            log::warn!("ledger: cannot write leases of budgets: {error}");
+            self.complain("write leases of budgets", &error);
         }
     }
 
