@@ -296,3 +296,49 @@ fn a_database_that_hangs_is_a_failure_within_seconds() {
     assert_eq!(booked(&mut database).2, 0, "none has two");
     assert_consistent(&desk);
 }
+
+/// While the database is away nobody can give a sign of life, so that the silence says nothing.
+#[test]
+fn a_database_that_was_away_for_over_a_minute_makes_nobody_dead() {
+    if !has_postgres() {
+        return;
+    }
+    let backend = backend_of_hundred();
+    let mut server = PostgresServer::start();
+    let home = || {
+        Home::new(&backend)
+            .set("DATABASE_URL", &server.url("postgres"))
+            .set("ON_LEDGER_FAILURE", "serve")
+    };
+    let desk = home();
+    let nodes: Vec<Proxy> = (0..3).map(|_| home().serve()).collect();
+    let key = desk.user("alice");
+    for node in &nodes {
+        wait_until("each node knows the key", PATIENCE, || {
+            node.chat(&key, &chat(70)).status == 200
+        });
+    }
+    server.kill();
+    let away = Instant::now();
+    for node in nodes.iter().cycle().take(60) {
+        assert_eq!(node.chat(&key, &chat(70)).status, 200);
+    }
+    thread::sleep((TAKEN_FOR_DEAD + Duration::from_secs(6)).saturating_sub(away.elapsed()));
+    server.launch();
+    let of_backend = || {
+        let requests = backend.requests();
+        i64::try_from(requests.iter().filter(|seen| seen.target() == CHAT).count()).unwrap()
+    };
+    let mut database = server.connect("postgres");
+    wait_until("each request of the backend has its row", PATIENCE, || {
+        booked(&mut database).0 == of_backend()
+    });
+    // Time in which one could take another for dead.
+    thread::sleep(Duration::from_secs(3));
+    for node in &nodes {
+        assert_eq!(node.send(&Request::get("/ready")).status, 200);
+        assert_eq!(node.chat(&key, &chat(70)).status, 200);
+    }
+    assert_eq!(booked(&mut database).2, 0, "none has two");
+    assert_consistent(&desk);
+}
