@@ -3,8 +3,9 @@
 use clap::Parser;
 
 use crate::AS_IT_IS;
+use crate::design::{Design, Load};
 use crate::parameters::Parameters;
-use crate::simulation::{Design, Load, Outcome, ns, simulate};
+use crate::simulation::{Outcome, ns, simulate};
 
 #[derive(Parser)]
 struct Defaults {

@@ -14,6 +14,7 @@
 )] // counts and times become rounded figures in a table
 
 mod checks;
+mod design;
 mod disk;
 mod node;
 mod parameters;
@@ -24,11 +25,12 @@ mod steps;
 use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
 
+use design::{Design, Load};
 use parameters::{
     BUDGET_POLL_STATEMENTS, NODE_CONNECTIONS, POLL_NS, POLL_STATEMENTS, Parameters, READ_ROW_BYTES,
     RUN_BYTES,
 };
-use simulation::{Design, Load, Outcome, simulate};
+use simulation::{Outcome, simulate};
 
 const NODES: [usize; 3] = [10, 100, 1_000];
 const REQUESTS_PER_SECOND: [f64; 3] = [100.0, 1_000.0, 10_000.0];

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
+use crate::design::{Design, Load};
 use crate::parameters::*;
 use crate::random::Random;
-use crate::simulation::{Design, Load};
 
 #[derive(Clone, Copy)]
 pub enum Step {
