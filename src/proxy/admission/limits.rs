@@ -291,6 +291,13 @@ impl RequestLimits {
                 figures.limit(),
                 figures.requested()
             ),
+            Reason::BudgetInFlight if refusal.needs_lease => format!(
+                "Other servers have set the rest of the budget {whose} aside: {} of {} are used, {} are reserved here, and this request may use {}. Try again in a moment.",
+                figures.used(),
+                figures.limit(),
+                figures.reserved(),
+                figures.requested()
+            ),
             Reason::BudgetInFlight => format!(
                 "Requests in flight may use up the budget {whose}: {} of {} are used, {} are reserved, and this request may use {}. Try again when they have ended.",
                 figures.used(),

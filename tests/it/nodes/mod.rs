@@ -256,6 +256,8 @@ fn a_killed_node_gives_its_part_of_a_budget_back() {
     });
     let refused = nodes.proxies[1].send(&Request::post(CHAT, &*chat(300)).key(&key));
     assert_eq!(refused.status, 429, "{refused:?}");
+    let message = refused.json()["error"]["message"].to_string();
+    assert!(message.contains("Other servers have set"), "{message}");
     nodes.proxies[0].kill9();
     drop(held);
     turnstile.allow(1_000);
