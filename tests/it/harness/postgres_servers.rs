@@ -147,12 +147,24 @@ impl PostgresServer {
 
     /// Sends a signal to all processes of the server.
     pub fn signal(&self, signal: &str) {
-        if let Some(child) = &self.child {
-            let server = child.id().to_string();
-            let flag = format!("-{signal}");
-            let _ = Command::new("pkill").args([&flag, "-P", &server]).status();
-            let _ = Command::new("kill").args([&flag, &server]).status();
-        }
+        let Some(child) = &self.child else { return };
+        let server = child.id().to_string();
+        let processes = std::fs::read_dir("/proc").unwrap();
+        let names = processes.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        // Behind the name in parentheses: the state, and the parent (proc(5)).
+        let is_child = |process: &String| {
+            let stat = std::fs::read_to_string(format!("/proc/{process}/stat"));
+            let stat = stat.unwrap_or_default();
+            let (_, rest) = stat.rsplit_once(')').unwrap_or_default();
+            rest.split_whitespace().nth(1) == Some(&*server)
+        };
+        let children: Vec<String> = names.filter(is_child).collect();
+        assert!(!children.is_empty(), "it has connections");
+        let all = children.join(" ");
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill -s {signal} {all} {server}")])
+            .status();
+        assert!(sent.unwrap().success());
     }
 
     /// Makes a standby the server that takes writes.
