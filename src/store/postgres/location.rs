@@ -25,6 +25,9 @@ const KEEPALIVE: Duration = Duration::from_secs(4);
 const KEEPALIVE_AGAIN: Duration = Duration::from_secs(2);
 const KEEPALIVES: u32 = 3;
 
+/// What can be done where a server asks for a password and there is none.
+const NO_PASSWORD: &str =
+    "set PGPASSWORD, write it to ~/.pgpass, or name a password file with passfile=FILE in the URL";
 /// PostgreSQL compiles statements that it takes for dear (postgresql.org/docs/current/jit-reason.html). For
 /// those of reports, which are long and find little, that took forty times as long as to run them.
 const NO_COMPILER: &str = "SET jit = off";
@@ -95,14 +98,14 @@ impl PostgresUrl {
         if config.get_application_name().is_none() {
             config.application_name("llmproxy");
         }
-        let is_own = |name: &str| !has_parameter(&url, name);
-        if is_own("keepalives_idle") {
+        let is_left_open = |name: &str| !has_parameter(&url, name);
+        if is_left_open("keepalives_idle") {
             config.keepalives_idle(KEEPALIVE);
         }
-        if is_own("keepalives_interval") {
+        if is_left_open("keepalives_interval") {
             config.keepalives_interval(KEEPALIVE_AGAIN);
         }
-        if is_own("keepalives_retries") {
+        if is_left_open("keepalives_retries") {
             config.keepalives_retries(KEEPALIVES);
         }
         // A standby would answer, and refuse every write.
@@ -124,13 +127,13 @@ impl PostgresUrl {
     /// Connects to the first host that takes writes.
     pub(in crate::store) fn connect(&self) -> Result<Client, SqlError> {
         let mut config = self.config.clone();
-        let mut hint = "set PGPASSWORD, write it to ~/.pgpass, or name a password file with passfile=FILE in the URL".to_owned();
+        let mut unusable = None;
         if config.get_password().is_none() {
             match password::find(&config, self.password_file.as_deref()) {
                 Ok(Some(password)) => _ = config.password(password),
                 Ok(None) => {}
                 // The server may not need one.
-                Err(unusable) => hint = unusable,
+                Err(reason) => unusable = Some(reason),
             }
         }
         let connected = match &self.tls {
@@ -143,6 +146,7 @@ impl PostgresUrl {
         let mut client = connected.map_err(|error| {
             let mut reason = describe(&error);
             if reason.contains("password missing") {
+                let hint = unusable.as_deref().unwrap_or(NO_PASSWORD);
                 reason = format!("{reason}; {hint}");
             } else if let Some(hint) = hint_for(&reason) {
                 reason = format!("{reason}; {hint}");

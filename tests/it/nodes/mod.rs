@@ -125,6 +125,32 @@ fn backend_of_hundred() -> Backend {
     })
 }
 
+/// Answers each chat with 100 tokens when the turnstile lets it pass.
+fn backend_that_holds() -> (Backend, Arc<Turnstile>) {
+    let turnstile = Arc::new(Turnstile::default());
+    let held = Arc::clone(&turnstile);
+    let backend = Backend::start(move |seen, wire| {
+        if seen.target() == CHAT {
+            held.pass();
+        }
+        wire.json(&chat_completion(30, 70));
+    });
+    (backend, turnstile)
+}
+
+/// Returns the number of chats that a backend has got.
+fn chats(backend: &Backend) -> i64 {
+    let requests = backend.requests();
+    let chats = requests.iter().filter(|seen| seen.target() == CHAT);
+    i64::try_from(chats.count()).unwrap()
+}
+
+fn wait_until_all_are_booked(backend: &Backend, database: &mut postgres::Client) {
+    wait_until("each chat of the backend has its row", PATIENCE, || {
+        booked(database).0 == chats(backend)
+    });
+}
+
 fn chat(max_tokens: u64) -> String {
     json!({
         "model": "gpt-4o",
@@ -236,14 +262,7 @@ fn a_killed_node_gives_its_part_of_a_budget_back() {
     if !has_postgres() {
         return;
     }
-    let turnstile = Arc::new(Turnstile::default());
-    let held = Arc::clone(&turnstile);
-    let backend = Backend::start(move |seen, wire| {
-        if seen.target() == CHAT {
-            held.pass();
-        }
-        wire.json(&chat_completion(30, 70));
-    });
+    let (backend, turnstile) = backend_that_holds();
     let mut nodes = Nodes::start(&backend, 2);
     let key = nodes.user("alice", &["--budget", "1000tokens/day"]);
     // Eight of them reserve nearly everything at the first node, which is killed.
@@ -251,8 +270,7 @@ fn a_killed_node_gives_its_part_of_a_budget_back() {
     let request = Request::post(CHAT, &*body).key(&key);
     let held: Vec<_> = (0..8).map(|_| nodes.proxies[0].start(&request)).collect();
     wait_until("eight are at the backend", PATIENCE, || {
-        let requests = backend.requests();
-        requests.iter().filter(|seen| seen.target() == CHAT).count() == 8
+        chats(&backend) == 8
     });
     let refused = nodes.proxies[1].send(&Request::post(CHAT, &*chat(300)).key(&key));
     assert_eq!(refused.status, 429, "{refused:?}");
@@ -320,8 +338,7 @@ fn a_further_response_of_a_socket_waits_for_its_part_of_the_budget() {
     let other = Request::post(CHAT, &*chat(4_000)).key(&key);
     let mut other = nodes.proxies[1].start(&other);
     wait_until("the other node has its part", PATIENCE, || {
-        let requests = backend.requests();
-        requests.iter().any(|seen| seen.target() == CHAT)
+        chats(&backend) > 0
     });
     let used = || {
         let mut database = nodes.database.connect();
