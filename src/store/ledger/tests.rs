@@ -106,7 +106,9 @@ fn work_queued_after_entries_runs_after_they_are_written() {
     let database = TestDatabase::new();
     let store = database.open();
     let thread = start(&store, OnFailure::Refuse);
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
     tokio::task::LocalSet::new().block_on(&runtime.unwrap(), async {
         let worker_ledger = WorkerLedger::new(thread.handle());
         let done = std::rc::Rc::new(std::cell::Cell::new(0));
