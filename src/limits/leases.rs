@@ -146,6 +146,11 @@ impl Leases {
         self.valid_until_ms = clock_ms;
     }
 
+    /// Forgets all leases: other nodes have settled them.
+    pub fn clear(&mut self) {
+        self.of.clear();
+    }
+
     /// Gives back what is not needed: all that is not reserved, if nothing was taken since the last
     /// call. Returns the leases that have to be written anew.
     pub(super) fn give_back(

@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::store::sql::{Connection, OptionalRow, Row, SqlError, SqlResult, Value, params, signed};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fs,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -75,14 +75,24 @@ const LEFT: &str = "SELECT user_id, key_id, started_at_ms, endpoint, model, serv
      tokens_per_second, noted_at_ms, request_id FROM running_requests WHERE run_id = ?1 ORDER BY id";
 const STILL_ALIVE: &str = "UPDATE server_runs SET alive_at_ms = ?2 WHERE id = ?1";
 const FORGET_LEASES: &str = "DELETE FROM budget_leases WHERE run_id = ?1";
+// Index: usage_logs_by_time.
+const CRASHED: &str = "SELECT started_at_ms, request_id FROM usage_logs \
+     WHERE started_at_ms IN (SELECT value FROM json_each(?1)) AND outcome = 'crashed'";
 const UNNOTE_ALL: &str = "DELETE FROM running_requests WHERE run_id = ?1";
+
+/// What a request's note and its row have in common: when it began, and its id. Requests of one socket share
+/// an id.
+type RequestKey = (i64, RequestId);
 
 /// This server among those that have notes in the file.
 pub(super) struct ServerRun {
     id: i64,
     /// What identifies this process on this machine; empty where that is not known.
     process: String,
-    noted: HashSet<u64>,
+    /// The requests that have a note, by its id.
+    noted: HashMap<u64, RequestKey>,
+    /// Requests of this server that another one has booked by estimate. Their own rows are not written.
+    booked_by_others: HashSet<RequestKey>,
     next_sign: Instant,
     /// Whether a sign was given.
     has_signed: bool,
@@ -102,7 +112,8 @@ impl ServerRun {
         Self {
             id: i64::try_from(random >> 1).unwrap_or(0),
             process: own_process().unwrap_or_default(),
-            noted: HashSet::new(),
+            noted: HashMap::new(),
+            booked_by_others: HashSet::new(),
             next_sign: now,
             has_signed: false,
             next_look: now,
@@ -119,7 +130,13 @@ impl ServerRun {
         requests: &[&RunningRequest],
     ) -> SqlResult<()> {
         let mut last: BTreeMap<u64, &RunningRequest> = BTreeMap::new();
-        for request in requests.iter().filter(|request| !request.note.has_ended()) {
+        let needs_note = |request: &&&RunningRequest| {
+            !request.note.has_ended()
+                && !self
+                    .booked_by_others
+                    .contains(&(request.started_at_ms, request.request_id))
+        };
+        for request in requests.iter().filter(needs_note) {
             let id = request.note.id();
             // A measurement may be handed over before the note by length that it replaces.
             let is_late = |known: &&RunningRequest| {
@@ -141,7 +158,9 @@ impl ServerRun {
         if self.noted.is_empty() && !connection.is_postgres() {
             self.sign(connection)?;
         }
-        self.noted.extend(last.keys());
+        let noted = last.iter();
+        self.noted
+            .extend(noted.map(|(id, request)| (*id, (request.started_at_ms, request.request_id))));
         Ok(())
     }
 
@@ -189,9 +208,43 @@ impl ServerRun {
         }
     }
 
-    /// Deletes the notes of a run that others have taken for dead, which they have booked.
-    pub(super) fn unnote_all(&self, connection: &Connection) -> SqlResult<()> {
-        connection.execute(UNNOTE_ALL, [self.id]).map(drop)
+    /// Goes on as a new run after others have taken this one for dead. Returns how many requests they have
+    /// booked by estimate.
+    pub(super) fn join_again(&mut self, connection: &Connection) -> SqlResult<usize> {
+        // Notes that came behind those that were booked.
+        connection.execute(UNNOTE_ALL, [self.id])?;
+        let mut run = Self::new();
+        let starts: BTreeSet<i64> = self.noted.values().map(|request| request.0).collect();
+        let starts: Vec<String> = starts.iter().map(ToString::to_string).collect();
+        let mut select = connection.prepare_cached(CRASHED)?;
+        let starts = format!("[{}]", starts.join(","));
+        let crashed = select.query_map([starts.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        for request in crashed {
+            let (started_at_ms, id): (i64, Option<[u8; 16]>) = request?;
+            run.booked_by_others
+                .extend(id.map(|id| (started_at_ms, RequestId::of_bytes(id))));
+        }
+        let own: HashSet<&RequestKey> = self.noted.values().collect();
+        run.booked_by_others.retain(|request| own.contains(request));
+        let booked = run.booked_by_others.len();
+        run.sign(connection)?;
+        run.has_signed = true;
+        run.booked_by_others.extend(self.booked_by_others.drain());
+        *self = run;
+        Ok(booked)
+    }
+
+    /// Returns whether another server has booked requests of this one whose rows have not come yet.
+    #[cfg(feature = "postgres")]
+    pub(super) fn has_booked_by_others(&self) -> bool {
+        !self.booked_by_others.is_empty()
+    }
+
+    /// Returns whether another server has booked the request of this row, and forgets it.
+    #[cfg(feature = "postgres")]
+    pub(super) fn is_booked_by_others(&mut self, row: &UsageRow) -> bool {
+        row.request_id
+            .is_some_and(|id| self.booked_by_others.remove(&(row.started_at_ms, id)))
     }
 
     /// Returns the number of the run, which is the node's where there are several.

@@ -1,9 +1,11 @@
 //! The protocol by which nodes share a budget (`src/limits/leases.rs`, `src/store/ledger/leases.rs`), in
 //! every order of steps that a few nodes can take: a node takes a lease, admits requests, books them,
-//! gives back what it does not need, is stopped, goes on, dies, and is taken for dead by others.
+//! gives back what it does not need, is stopped, goes on, dies, is taken for dead by others, and joins
+//! them again.
 //!
 //! Each request costs one. What is checked is that what is used, and what a killed node's requests are
-//! taken to have used, never is more than the budget, and that each way to use it up can be gone.
+//! taken to have used, never is more than the budget, and that each way to use it up can be gone. Only what
+//! a node had admitted before it was taken for dead, and books when it joins again, may come on top.
 
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ const SLICE: u8 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Database {
     used: u8,
+    /// The part of it that nodes booked which had been taken for dead, of requests from before.
+    used_late: u8,
     leases: [u8; NODES],
     /// Whether the run of a node is there: others delete it when they take the node for dead.
     runs: [bool; NODES],
@@ -33,6 +37,10 @@ struct Node {
     consumed: u8,
     /// Requests in flight.
     reserved: u8,
+    /// Those of them that were admitted before the node was taken for dead.
+    late: u8,
+    /// Whether it has joined the others again, which one node does once.
+    has_joined_again: bool,
     /// A smaller lease that is in memory and not yet in the database.
     to_write: Option<u8>,
 }
@@ -42,6 +50,8 @@ enum State {
     Running,
     /// Stopped, or cut off from the database.
     Silent,
+    /// Others have taken it for dead, and it knows.
+    Fenced,
     Dead,
 }
 
@@ -71,6 +81,12 @@ enum Step {
     LoseTrust(usize),
     /// A node gives a sign of life.
     Sign(usize),
+    /// A node that was taken for dead goes on as a new one. Others have booked the requests that were
+    /// noted, so that these need no row of their own.
+    JoinAgain {
+        place: usize,
+        noted: u8,
+    },
     /// A node takes another one for dead, and books what its requests may have used: from nothing to all
     /// that they had reserved.
     TakeForDead {
@@ -96,11 +112,14 @@ impl Model for Leases {
             granted: 0,
             consumed: 0,
             reserved: 0,
+            late: 0,
+            has_joined_again: false,
             to_write: None,
         };
         vec![World {
             database: Database {
                 used: 0,
+                used_late: 0,
                 leases: [0; NODES],
                 runs: [true; NODES],
             },
@@ -133,6 +152,12 @@ impl Model for Leases {
             }
             if node.state == State::Silent {
                 steps.extend([Step::GoOn(place), Step::LoseTrust(place)]);
+            }
+            let has_one = world.nodes.iter().any(|node| node.has_joined_again);
+            if node.state == State::Fenced && !has_one {
+                for noted in 0..=node.reserved {
+                    steps.push(Step::JoinAgain { place, noted });
+                }
             }
             if node.state != State::Dead {
                 steps.push(Step::Die(place));
@@ -178,10 +203,15 @@ impl Model for Leases {
                 // A lease may be gone that the request was admitted under.
                 node.consumed = (node.consumed + 1).min(node.granted);
                 database.used += 1;
+                if node.late > 0 {
+                    node.late -= 1;
+                    database.used_late += 1;
+                }
             }
             Step::Abandon(place) => {
                 let node = &mut next.nodes[place];
                 node.reserved = node.reserved.checked_sub(1)?;
+                node.late = node.late.saturating_sub(1);
             }
             Step::GiveBack(place) => {
                 let node = &mut next.nodes[place];
@@ -216,8 +246,22 @@ impl Model for Leases {
                     }
                     node.is_trusted = true;
                 } else {
-                    node.state = State::Dead;
+                    node.state = State::Fenced;
                 }
+            }
+            Step::JoinAgain { place, noted } => {
+                let node = &mut next.nodes[place];
+                *node = Node {
+                    state: State::Running,
+                    is_trusted: true,
+                    granted: 0,
+                    consumed: 0,
+                    reserved: node.reserved - noted,
+                    late: node.reserved - noted,
+                    has_joined_again: true,
+                    to_write: None,
+                };
+                database.runs[place] = true;
             }
             Step::TakeForDead { by, dead, used } => {
                 let silent = &next.nodes[dead];
@@ -230,6 +274,7 @@ impl Model for Leases {
                 }
                 database.runs[dead] = false;
                 database.leases[dead] = 0;
+                database.used_late += used.min(next.nodes[dead].late);
                 database.used += used;
             }
         }
@@ -239,8 +284,18 @@ impl Model for Leases {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always("the budget is not overrun", |_, world: &World| {
-                world.database.used <= BUDGET
+                world.database.used - world.database.used_late <= BUDGET
             }),
+            Property::always(
+                "nothing is admitted beyond the budget",
+                |_, world: &World| {
+                    let admitted: u8 = (0..NODES)
+                        .filter(|place| world.database.runs[*place])
+                        .map(|place| world.nodes[place].reserved - world.nodes[place].late)
+                        .sum();
+                    world.database.used - world.database.used_late + admitted <= BUDGET
+                },
+            ),
             Property::always(
                 "what is used and set aside is in the budget",
                 |_, world: &World| {
@@ -253,7 +308,7 @@ impl Model for Leases {
                         })
                         .sum();
                     world.nodes.iter().any(|node| node.to_write.is_some())
-                        || world.database.used + set_aside <= BUDGET
+                        || world.database.used - world.database.used_late + set_aside <= BUDGET
                 },
             ),
             Property::sometimes("the budget is used up", |_, world: &World| {
@@ -268,9 +323,16 @@ impl Model for Leases {
                     let mut places = 0..NODES;
                     places.any(|place| {
                         !world.database.runs[place]
-                            && world.nodes[place].state == State::Dead
+                            && world.nodes[place].state == State::Fenced
                             && world.nodes[place].reserved > 0
                     })
+                },
+            ),
+            Property::sometimes(
+                "a node that has joined again admits requests",
+                |_, world: &World| {
+                    let mut nodes = world.nodes.iter();
+                    nodes.any(|node| node.has_joined_again && node.reserved > node.late)
                 },
             ),
         ]

@@ -125,9 +125,7 @@ impl BudgetWatch {
                 .check(connection, shared, &self.alerts, users);
         }
         for InsertedRow { row, .. } in written {
-            if let Some(hold) = &row.hold {
-                hold.settle(signed(tokens_of(row)), has_failed(row));
-            }
+            settle(row);
         }
     }
 
@@ -249,6 +247,13 @@ impl BudgetWatch {
                 .check(connection, shared, &self.alerts, users);
         }
         Ok(())
+    }
+}
+
+/// Ends what a request had reserved: its row is in the ledger.
+pub(super) fn settle(row: &UsageRow) {
+    if let Some(hold) = &row.hold {
+        hold.settle(signed(tokens_of(row)), has_failed(row));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-fn row(user_id: i64, model: &str, input: u64) -> UsageRow {
+pub(super) fn row(user_id: i64, model: &str, input: u64) -> UsageRow {
     UsageRow {
         user_id,
         key_id: user_id,
@@ -43,17 +43,17 @@ fn row(user_id: i64, model: &str, input: u64) -> UsageRow {
     }
 }
 
-fn start(store: &Store, on_failure: OnFailure) -> LedgerThread {
+pub(super) fn start(store: &Store, on_failure: OnFailure) -> LedgerThread {
     LedgerThread::start(store, Sync::Normal, on_failure, ServerLinks::default()).unwrap()
 }
 
-fn commit(ledger: &Ledger, row: UsageRow) -> Result<(), NotWritten> {
+pub(super) fn commit(ledger: &Ledger, row: UsageRow) -> Result<(), NotWritten> {
     let (sender, written) = oneshot::channel();
     ledger.write(vec![Entry::Row(row)], Some(sender));
     written.blocking_recv().unwrap()
 }
 
-fn totals(store: &Store) -> Totals {
+pub(super) fn totals(store: &Store) -> Totals {
     let mut connection = store.connection().unwrap();
     let by = [Dimension::User];
     let report = reports::split_report(&mut connection, &Scope::default(), &by, Ranking::default());

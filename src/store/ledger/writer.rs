@@ -92,7 +92,7 @@ impl Writer {
             }
             self.give_sign();
             if self.node.is_taken_for_dead {
-                return self.end_as_dead(&batch);
+                self.join_again();
             }
             self.keep_leases();
             self.book_crashed();
@@ -174,18 +174,22 @@ impl Writer {
             self.keep_and_report(batch, &problem);
             return;
         }
-        match self.try_to_write(batch) {
-            // A new connection may do at once.
-            Err(error) if error.kind() == SqlErrorKind::Disconnected => {
-                if !self.shared.failing.load(Ordering::Relaxed) {
-                    log::warn!("ledger: the connection to the database broke: {error}");
-                }
-                if let Err(error) = self.try_to_write(batch) {
-                    self.keep_and_report(batch, &error);
-                }
+        let mut result = self.try_to_write(batch);
+        // A new connection may do at once.
+        if let Err(error) = &result
+            && error.kind() == SqlErrorKind::Disconnected
+        {
+            if !self.shared.failing.load(Ordering::Relaxed) {
+                log::warn!("ledger: the connection to the database broke: {error}");
             }
-            Err(error) => self.keep_and_report(batch, &error),
-            Ok(()) => {}
+            result = self.try_to_write(batch);
+        }
+        if self.node.is_taken_for_dead {
+            self.join_again();
+            result = self.try_to_write(batch);
+        }
+        if let Err(error) = result {
+            self.keep_and_report(batch, &error);
         }
     }
 

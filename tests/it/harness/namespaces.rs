@@ -14,7 +14,7 @@ const INSIDE: &str = "LLMPROXY_TEST_INSIDE";
 /// Root may make namespaces, and so may anybody in a user namespace.
 const WAYS: [&str; 2] = ["-mn", "-Urmn"];
 /// More than any test inside takes.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// Runs `body` where it may set up networks and mounts, with a temporary directory of size `disk` (as in `2m`). `test` is the test
 /// function that calls this. The test is skipped with a message if namespaces cannot be made.

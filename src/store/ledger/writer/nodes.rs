@@ -3,18 +3,19 @@
 
 use std::{
     fmt,
-    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-use super::{Writer, entries_in};
-use crate::store::{
-    ledger::{
-        leases::{self, LeaseKeeper},
-        queue::WriteRequest,
+#[cfg(feature = "postgres")]
+use super::super::{budgets::settle, queue::WriteRequest};
+use super::Writer;
+use crate::{
+    limits::Leases,
+    store::{
+        ledger::leases::{self, LeaseKeeper},
+        running::Sign,
+        sql::SqlError,
     },
-    running::Sign,
-    sql::SqlError,
 };
 #[cfg(feature = "postgres")]
 use crate::{
@@ -86,21 +87,46 @@ impl Writer {
         }
     }
 
-    /// Ends the thread of a node that others have taken for dead. What its requests had used is booked
-    /// by them, so that it must not book it a second time.
-    pub(super) fn end_as_dead(&mut self, batch: &[WriteRequest]) -> usize {
-        log::error!(
-            "ledger: another node has taken this one for dead, because it was silent for too long: restart it"
-        );
-        self.shared.dead.store(true, Ordering::Relaxed);
-        if let Err(error) = self.run.unnote_all(&self.connection) {
-            log::warn!("ledger: cannot delete the notes of this server: {error}");
+    /// Goes on as a new node after others have taken this one for dead. They have booked by estimate what
+    /// its requests had used that were noted, and use its leases; the other rows are still to be written.
+    pub(super) fn join_again(&mut self) {
+        match self.run.join_again(&self.connection) {
+            Ok(booked) => {
+                self.node.is_taken_for_dead = false;
+                if let Some(leases) = self.budgets.shared() {
+                    leases.with(|limiter| limiter.leases().map(Leases::clear));
+                }
+                log::warn!(
+                    "ledger: other nodes took this one for dead, because it was silent for too long; it goes on: requests booked by estimate={booked}"
+                );
+            }
+            Err(error) => self.complain("go on after others took this node for dead", &error),
         }
-        let mut queue = self.shared.lock();
-        let left = entries_in(batch) + std::mem::take(&mut queue.entries);
-        queue.requests.clear();
-        queue.lease_asks.clear();
-        left
+    }
+
+    /// Takes out the rows of requests that others have booked by estimate.
+    #[cfg(feature = "postgres")]
+    fn take_out_booked_by_others(&mut self, batch: &mut Vec<WriteRequest>) {
+        if !self.run.has_booked_by_others() {
+            return;
+        }
+        for request in batch.iter_mut() {
+            let entries = std::mem::take(&mut request.entries);
+            let kept = entries
+                .into_iter()
+                .zip(std::mem::take(&mut request.row_ids));
+            let kept = kept.filter(|(entry, _)| match entry {
+                Entry::Row(row) if self.run.is_booked_by_others(row) => {
+                    settle(row);
+                    false
+                }
+                _ => true,
+            });
+            (request.entries, request.row_ids) = kept.unzip();
+        }
+        for request in batch.extract_if(.., |request| request.entries.is_empty()) {
+            request.acknowledge(Ok(()));
+        }
     }
 
     /// Grows the leases that requests ask for, and gives back what is not needed.
@@ -140,6 +166,7 @@ impl Writer {
             self.take_out_written(batch)?;
             self.node.is_in_doubt = false;
         }
+        self.take_out_booked_by_others(batch);
         Ok(())
     }
 
@@ -189,3 +216,6 @@ impl Writer {
         Ok(known.len())
     }
 }
+
+#[cfg(all(test, feature = "postgres"))]
+mod tests;
