@@ -9,6 +9,7 @@
 //! out.
 
 mod figures;
+mod order;
 mod server;
 mod wire;
 
@@ -21,7 +22,7 @@ use std::process::{Command, ExitCode};
 use clap::Parser;
 
 use figures::{BY_READS, Figures};
-use server::Server;
+use server::{Names, Server};
 
 /// Count the instructions of a request and compare them with those checked in
 #[derive(Parser)]
@@ -36,6 +37,10 @@ struct Options {
     /// Keep callgrind's files there, for callgrind_annotate, and compare nothing
     #[arg(long, value_name = "DIR", conflicts_with = "write")]
     keep: Option<PathBuf>,
+    /// Write which functions a start runs, for the linker: of a binary that has their names, built
+    /// with `CARGO_PROFILE_RELEASE_STRIP=none`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["write", "keep"])]
+    order: Option<PathBuf>,
     /// Given by cargo bench
     #[arg(long, hide = true)]
     bench: bool,
@@ -87,6 +92,9 @@ fn run(options: &Options) -> io::Result<bool> {
     let valgrind = version_of("valgrind").map_err(|error| {
         io::Error::other(format!("valgrind does not start ({error}), install it"))
     })?;
+    if let Some(file) = &options.order {
+        return order::write(file).map(|()| true);
+    }
     let tools = format!("{}, {valgrind}, {ARCH}", version_of("rustc")?);
     if let Some(keep) = &options.keep {
         fs::create_dir_all(keep)?;
@@ -163,7 +171,7 @@ fn measure(keep: Option<&Path>) -> io::Result<Figures> {
 /// Instructions of a whole process: start, warm-up, work, end.
 fn count(name: &str, work: Work, keep: Option<&Path>) -> io::Result<u64> {
     eprintln!("counting: {name}");
-    let mut server = Server::start(work.has_limits)?;
+    let mut server = Server::start(work.has_limits, Names::Readable)?;
     for work in [WARM_UP, work] {
         for _ in 0..work.plain {
             server.wire.plain()?;

@@ -33,6 +33,13 @@ pub struct Written {
     dir: TempDir,
 }
 
+/// How callgrind writes the names of functions.
+#[derive(Clone, Copy)]
+pub enum Names {
+    Readable,
+    OfLinker,
+}
+
 /// Killed when dropped.
 struct Process(Child);
 
@@ -60,7 +67,7 @@ const LIMITS: [&str; 18] = [
 
 impl Server {
     /// Returns once it listens, for a user with limits of every kind or none.
-    pub fn start(has_limits: bool) -> io::Result<Self> {
+    pub fn start(has_limits: bool, names: Names) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         let backend = TcpListener::bind("127.0.0.1:0")?;
         let address = free_address()?;
@@ -68,6 +75,10 @@ impl Server {
         let mut valgrind = Command::new("valgrind");
         valgrind
             .args(["--quiet", "--tool=callgrind"])
+            .arg(match names {
+                Names::Readable => "--demangle=yes",
+                Names::OfLinker => "--demangle=no",
+            })
             .arg(format!("--callgrind-out-file={}", out_file(&dir).display()))
             .arg(LLMPROXY)
             .arg("serve");

@@ -99,6 +99,10 @@ pub enum StoreError {
         "{place} has the encoding {encoding}, which cannot hold all names; make one with UTF8 (`createdb -E UTF8 -T template0 llmproxy`)"
     )]
     Encoding { place: String, encoding: String },
+    #[error(
+        "{place}: the user {user} may not make tables there; make that user the owner (`ALTER DATABASE … OWNER TO {user}`), or grant it (`GRANT CREATE ON SCHEMA public TO {user}`)"
+    )]
+    MayNotCreate { place: String, user: String },
     #[error("{place} is an incomplete copy of {from}; run `llmproxy db copy` to its end first")]
     IncompleteCopy { place: String, from: String },
     #[error("{what} is for SQLite files; {place} is a PostgreSQL database: {instead}")]

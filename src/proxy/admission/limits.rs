@@ -366,15 +366,13 @@ struct Figures<'r>(&'r Refusal);
 impl Figures<'_> {
     fn of(&self, amount: i64) -> String {
         match self.0.source.kind {
-            LimitKind::Budget(unit, _) => {
-                format!(
-                    "{} {}",
-                    unit.format(amount),
-                    unit.as_str().replace("usd", "USD")
-                )
+            LimitKind::Budget(BudgetUnit::Usd, _) => {
+                format!("{} USD", BudgetUnit::Usd.format(amount))
             }
-            LimitKind::TokensPerMinute => format!("{amount} tokens"),
-            _ => format!("{amount} requests"),
+            LimitKind::Budget(BudgetUnit::Tokens, _) | LimitKind::TokensPerMinute => {
+                counted(amount, "token")
+            }
+            _ => counted(amount, "request"),
         }
     }
 
@@ -409,6 +407,11 @@ impl Figures<'_> {
     fn requested(&self) -> String {
         self.of(self.0.requested)
     }
+}
+
+fn counted(amount: i64, one: &str) -> String {
+    let ending = if amount == 1 { "" } else { "s" };
+    format!("{amount} {one}{ending}")
 }
 
 fn model_refused(source: &LimitSource, model: &str) -> ApiError {

@@ -1,18 +1,17 @@
 //! `DATABASE_URL` of a PostgreSQL database, in the form of libpq
-//! (postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS), and how it is connected to.
+//! (postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS).
 
 use std::{fmt, fs, io, path::PathBuf, sync::Arc, time::Duration};
 
 use percent_encoding::percent_decode_str;
 use postgres::{
-    Client, Config, NoTls,
-    config::{Host, SslMode, TargetSessionAttrs},
+    Client, Config,
+    config::{Host, SslMode},
 };
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::password;
-use crate::store::sql_error::{SqlError, describe};
+use super::connect::{Hosts, shown_host};
+use crate::store::sql_error::SqlError;
 
 /// Time for a connection to each host, unless the URL says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,19 +24,9 @@ const KEEPALIVE: Duration = Duration::from_secs(4);
 const KEEPALIVE_AGAIN: Duration = Duration::from_secs(2);
 const KEEPALIVES: u32 = 3;
 
-/// What can be done where a server asks for a password and there is none.
-const NO_PASSWORD: &str =
-    "set PGPASSWORD, write it to ~/.pgpass, or name a password file with passfile=FILE in the URL";
-/// PostgreSQL compiles statements that it takes for dear (postgresql.org/docs/current/jit-reason.html). For
-/// those of reports, which are long and find little, that took forty times as long as to run them.
-const NO_COMPILER: &str = "SET jit = off";
-
 /// Where a PostgreSQL database is, and how to sign in. Its `Debug` and its text have no password.
 pub struct PostgresUrl {
-    config: Config,
-    tls: Option<Arc<ClientConfig>>,
-    /// Where to look for a password that the URL does not have.
-    password_file: Option<PathBuf>,
+    hosts: Hosts,
     /// The URL, with the password.
     text: String,
     /// The hosts and the database, as messages name them.
@@ -108,17 +97,13 @@ impl PostgresUrl {
         if is_left_open("keepalives_retries") {
             config.keepalives_retries(KEEPALIVES);
         }
-        // A standby would answer, and refuse every write.
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         let tls = match ssl_mode {
             SslMode::Disable => None,
             _ => Some(Arc::new(client_config(own.root_certificate)?)),
         };
         let shown = shown(&config);
         Ok(Self {
-            config,
-            tls,
-            password_file: own.password_file,
+            hosts: Hosts::new(&config, tls, own.password_file),
             text,
             shown,
         })
@@ -126,37 +111,7 @@ impl PostgresUrl {
 
     /// Connects to the first host that takes writes.
     pub(in crate::store) fn connect(&self) -> Result<Client, SqlError> {
-        let mut config = self.config.clone();
-        let mut unusable = None;
-        if config.get_password().is_none() {
-            match password::find(&config, self.password_file.as_deref()) {
-                Ok(Some(password)) => _ = config.password(password),
-                Ok(None) => {}
-                // The server may not need one.
-                Err(reason) => unusable = Some(reason),
-            }
-        }
-        let connected = match &self.tls {
-            None => config.connect(NoTls),
-            Some(tls) => {
-                let tls = MakeRustlsConnect::new(ClientConfig::clone(tls));
-                config.connect(tls)
-            }
-        };
-        let mut client = connected.map_err(|error| {
-            let mut reason = describe(&error);
-            if reason.contains("password missing") {
-                let hint = unusable.as_deref().unwrap_or(NO_PASSWORD);
-                reason = format!("{reason}; {hint}");
-            } else if let Some(hint) = hint_for(&reason) {
-                reason = format!("{reason}; {hint}");
-            }
-            SqlError::Connect(reason)
-        })?;
-        // Through PgBouncer it holds for one of its connections only; transactions say it themselves. A
-        // server that does not know it does without.
-        let _ = client.batch_execute(NO_COMPILER);
-        Ok(client)
+        self.hosts.connect()
     }
 }
 
@@ -228,39 +183,6 @@ fn take_own_parameters(url: &str) -> Result<(String, OwnParameters), PostgresErr
     Ok((url, own))
 }
 
-/// Returns what can be done about a connection that failed.
-fn hint_for(reason: &str) -> Option<&'static str> {
-    const HINTS: &[(&str, &str)] = &[
-        (
-            "CaUsedAsEndEntity",
-            "the server uses the certificate of an authority: give it one that the authority has signed",
-        ),
-        (
-            "NotValidForName",
-            "the certificate is for another name: write that host in the URL",
-        ),
-        (
-            "certificate",
-            "name the authority that signed it with sslrootcert=FILE in the URL, or do without encryption with sslmode=disable",
-        ),
-        (
-            "does not allow writes",
-            "it is a standby, or read-only: name the server that takes writes",
-        ),
-        (
-            "[3D000]",
-            "make it with `createdb -E UTF8 -T template0 NAME`",
-        ),
-        (
-            "[53300]",
-            "raise max_connections, or put PgBouncer in between",
-        ),
-    ];
-    let mut hints = HINTS.iter();
-    let found = hints.find(|(part, _)| reason.contains(part));
-    found.map(|(_, hint)| *hint)
-}
-
 /// Returns whether a URL has a parameter.
 fn has_parameter(url: &str, name: &str) -> bool {
     let query = url.split_once('?').map_or("", |(_, query)| query);
@@ -326,21 +248,8 @@ fn client_config(root_certificate: Option<PathBuf>) -> Result<ClientConfig, Post
 
 /// Returns the hosts and the database as messages name them.
 fn shown(config: &Config) -> String {
-    let ports = config.get_ports();
-    let hosts: Vec<String> = config
-        .get_hosts()
-        .iter()
-        .enumerate()
-        .map(|(place, host)| {
-            let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
-            match host {
-                Host::Tcp(name) if port == 5432 => name.clone(),
-                Host::Tcp(name) => format!("{name}:{port}"),
-                #[cfg(unix)]
-                Host::Unix(path) => path.display().to_string(),
-            }
-        })
-        .collect();
+    let places = 0..config.get_hosts().len();
+    let hosts: Vec<String> = places.map(|place| shown_host(config, place)).collect();
     let database = config
         .get_dbname()
         .or(config.get_user())
@@ -367,7 +276,7 @@ mod tests {
     fn parameters_of_tls_are_those_of_libpq() {
         let mode = |text: &str| {
             let url = format!("postgresql://u:secret1@h/d?connect_timeout=3&sslmode={text}");
-            PostgresUrl::parse(&url).map(|url| url.config.get_ssl_mode())
+            PostgresUrl::parse(&url).map(|url| url.hosts.ssl_mode())
         };
         assert_eq!(mode("disable"), Ok(SslMode::Disable));
         assert_eq!(mode("prefer"), Ok(SslMode::Prefer));
@@ -376,7 +285,7 @@ mod tests {
         assert_eq!(mode("maybe"), Err(PostgresError::SslMode));
         let unsaid = |host: &str| {
             let url = PostgresUrl::parse(&format!("postgres://u@{host}/d")).unwrap();
-            url.config.get_ssl_mode()
+            url.hosts.ssl_mode()
         };
         assert_eq!(unsaid("db.example.org"), SslMode::Prefer);
         assert_eq!(unsaid("127.0.0.1,db.example.org"), SslMode::Prefer);

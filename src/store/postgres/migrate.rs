@@ -14,10 +14,13 @@ const FIRST: usize = 13;
 const MIGRATIONS: [&str; SCHEMA + 1 - FIRST] = [include_str!("migrations/013_init.sql")];
 
 const VERSION: &str = "SELECT version FROM schema_version";
-const HAS_VERSION: &str = "SELECT EXISTS (SELECT 1 FROM information_schema.tables \
-     WHERE table_schema = current_schema() AND table_name = 'schema_version')";
-const HAS_TABLES: &str = "SELECT EXISTS (SELECT 1 FROM information_schema.tables \
-     WHERE table_schema = current_schema())";
+// The catalogue has also what this user may not look into.
+const HAS_VERSION: &str = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n \
+     ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND c.relname = 'schema_version')";
+const HAS_TABLES: &str = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n \
+     ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))";
+const MAY_CREATE: &str = "SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)";
+const USER: &str = "SELECT current_user::text";
 const ENCODING: &str =
     "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()";
 
@@ -49,7 +52,11 @@ pub(in crate::store) fn to_current(
         None if if_empty == IfEmpty::Refuse => Err(StoreError::EmptyDatabase { place: place() }),
         found => Ok(found),
     };
-    if check(version(session)?)? == Some(known) {
+    let found = version(session)?;
+    if found.is_none() {
+        check_fitness(session, url)?;
+    }
+    if check(found)? == Some(known) {
         return Ok(false);
     }
     session.begin(IfBusy::Wait)?;
@@ -74,18 +81,7 @@ fn make(
         return Ok(false);
     }
     if found.is_none() {
-        if one(session, HAS_TABLES)? {
-            return Err(StoreError::ForeignTables {
-                place: url.to_string(),
-            });
-        }
-        let encoding: String = one(session, ENCODING)?;
-        if encoding != "UTF8" {
-            return Err(StoreError::Encoding {
-                place: url.to_string(),
-                encoding,
-            });
-        }
+        check_fitness(session, url)?;
         session.run_batch("CREATE TABLE schema_version (version BIGINT NOT NULL)")?;
         session.run_batch("INSERT INTO schema_version VALUES (0)")?;
     } else {
@@ -99,6 +95,23 @@ fn make(
     let version = [Value::Integer(known())];
     session.execute("UPDATE schema_version SET version = ?1", &version, None)?;
     Ok(found.is_none())
+}
+
+/// Checks that a database without our tables can get them.
+fn check_fitness(session: &Session, url: &PostgresUrl) -> Result<(), StoreError> {
+    let place = url.to_string();
+    if one(session, HAS_TABLES)? {
+        return Err(StoreError::ForeignTables { place });
+    }
+    let encoding: String = one(session, ENCODING)?;
+    if encoding != "UTF8" {
+        return Err(StoreError::Encoding { place, encoding });
+    }
+    if !one::<bool>(session, MAY_CREATE)? {
+        let user = one(session, USER)?;
+        return Err(StoreError::MayNotCreate { place, user });
+    }
+    Ok(())
 }
 
 fn known() -> i64 {

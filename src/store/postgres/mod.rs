@@ -1,7 +1,9 @@
-//! What only PostgreSQL has: where a database is (`location.rs`), sessions that connect again when a
-//! connection breaks (`session.rs`), its types (`value.rs`), its schema (`migrate.rs`).
+//! What only PostgreSQL has: where a database is (`location.rs`), how it is connected to (`connect.rs`),
+//! sessions that connect again when a connection breaks (`session.rs`), its types (`value.rs`), its schema
+//! (`migrate.rs`).
 
 mod columns;
+mod connect;
 mod location;
 mod migrate;
 mod password;

@@ -9,7 +9,7 @@ use std::{
 
 use postgres::{Config, config::Host};
 
-/// Returns the password for a database. `None` if none is set, and the server may not need one.
+/// Returns the password for a database at one host. `None` if none is set, and the server may not need one.
 ///
 /// # Errors
 /// What is wrong with a password file.
@@ -30,22 +30,17 @@ pub(super) fn find(
         Some(path) if path.is_file() => read(&path)?,
         _ => return Ok(None),
     };
-    // One password is tried at all hosts: that of the first that has one.
-    let hosts = config.get_hosts().iter().enumerate();
-    let mut passwords = hosts.filter_map(|(place, host)| {
-        let name = match host {
-            Host::Tcp(name) => name.as_str(),
-            #[cfg(unix)]
-            Host::Unix(_) => "localhost",
-        };
-        let ports = config.get_ports();
-        let port = ports.get(place).or_else(|| ports.first());
-        let port = port.copied().unwrap_or(5432).to_string();
-        let user = config.get_user().unwrap_or_default();
-        let database = config.get_dbname().unwrap_or(user);
-        password_in(&text, [name, &port, database, user])
-    });
-    Ok(passwords.next())
+    let name = match config.get_hosts().first() {
+        Some(Host::Tcp(name)) => name.as_str(),
+        _ => "localhost",
+    };
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let user = config.get_user().unwrap_or_default();
+    let database = config.get_dbname().unwrap_or(user);
+    Ok(password_in(
+        &text,
+        [name, &port.to_string(), database, user],
+    ))
 }
 
 /// Reads a password file, unless others can read it, too.

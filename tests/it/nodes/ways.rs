@@ -1,6 +1,7 @@
 //! Ways to a database: through PgBouncer, with TLS, with a password, none at all, and by a copy.
 
 use std::{
+    net::TcpListener,
     thread,
     time::{Duration, Instant},
 };
@@ -87,6 +88,89 @@ fn a_database_that_cannot_be_used_is_a_one_line_error_without_the_password() {
             assert!(!ran.stderr.contains("pa55word"), "{url}: {ran:?}");
         }
     }
+}
+
+/// Whatever looks at it says why, `check` before anything is started.
+#[test]
+fn a_database_that_cannot_hold_our_tables_is_refused_with_the_reason() {
+    if !has_postgres() {
+        return;
+    }
+    let backend = backend_of_hundred();
+    let server = PostgresServer::start();
+    let mut admin = server.connect("postgres");
+    for sql in [
+        "CREATE DATABASE foreign_tables",
+        "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0",
+        "CREATE DATABASE of_others",
+        "CREATE USER guest",
+    ] {
+        admin.batch_execute(sql).unwrap();
+    }
+    let mut others = server.connect("foreign_tables");
+    others.batch_execute("CREATE TABLE mine (id INT)").unwrap();
+    // Up to PostgreSQL 14 everybody may.
+    let mut others = server.connect("of_others");
+    others
+        .batch_execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        .unwrap();
+    let of_guest = server.url("of_others").replace("llmproxy@", "guest@");
+    for (url, part) in [
+        (server.url("foreign_tables"), "did not make"),
+        (server.url("latin"), "LATIN1"),
+        (of_guest, "the user guest may not make tables"),
+    ] {
+        let home = Home::new(&backend).set("DATABASE_URL", &url);
+        for ran in [home.cli(&["user", "list"]), home.refused()] {
+            assert_eq!(ran.stderr.trim_end().lines().count(), 1, "{ran:?}");
+            assert!(ran.stderr.contains(part), "{url}: {ran:?}");
+        }
+        let checked = home.cli(&["check"]);
+        assert_eq!(checked.code, Some(1), "{checked:?}");
+        assert!(checked.stdout.contains(part), "{checked:?}");
+    }
+}
+
+/// A host may take a connection and then say nothing: a server whose processes stand still, or a forwarder
+/// whose target is gone.
+#[test]
+fn a_host_that_says_nothing_is_passed_over_in_seconds() {
+    if !has_postgres() {
+        return;
+    }
+    let backend = backend_of_hundred();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap();
+    let database = PostgresDatabase::new();
+    let url = database.url();
+    let (before, behind) = url.split_once('@').unwrap();
+    // Its first `@` is behind the user, and the host ends at the next `/`.
+    let (host, rest) = behind.split_once('/').unwrap();
+    let url_of = |hosts: &str| format!("{before}@{hosts}/{rest}");
+    let limit = |url: &str| {
+        let separator = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{separator}connect_timeout=1")
+    };
+
+    let alone = limit(&url_of(&silent.to_string()));
+    let home = Home::new(&backend).set("DATABASE_URL", &alone);
+    let began = Instant::now();
+    let ran = home.cli(&["costs"]);
+    ran.assert_one_line_error();
+    assert!(
+        ran.stderr.contains("the server has said nothing for 6 s"),
+        "{ran:?}"
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        began.elapsed()
+    );
+
+    // The silent one is asked once: what follows begins with the one that answered.
+    let both = limit(&url_of(&format!("{silent},{host}")));
+    let home = Home::new(&backend).set("DATABASE_URL", &both);
+    assert_eq!(home.cli(&["user", "add", "alice"]).code, Some(0));
 }
 
 #[test]
