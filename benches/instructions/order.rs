@@ -35,9 +35,9 @@ pub fn write(file: &Path) -> io::Result<()> {
     }
     let mut script = HEAD.to_owned();
     for name in &names {
-        script.push_str("    *(.text.");
-        script.push_str(name);
-        script.push_str(")\n");
+        // What a compiler takes for cold is in sections of another name.
+        let line = format!("    *(.text.{name} .text.unlikely.{name})\n");
+        script.push_str(&line);
     }
     script.push_str(TAIL);
     fs::write(file, script)?;

@@ -71,6 +71,7 @@ pub enum DbCommand {
     /// The target is made, or must be empty or an earlier copy. Servers may write into the source
     /// meanwhile, and doing it again copies what is new: so it can be done for the last time while no
     /// server runs. Sums of both are compared at the end. The exit code is 1 if they differ.
+    #[command(after_long_help = DB_COPY_EXAMPLES)]
     Copy(DbCopyArgs),
 }
 
@@ -181,3 +182,8 @@ pub const DB_EXAMPLES: &str = "\
 Examples:
   llmproxy db check
   llmproxy db size";
+
+const DB_COPY_EXAMPLES: &str = "\
+Examples:
+  llmproxy db copy --from llm_proxy.db --to postgres://llmproxy@db.example.org/llmproxy
+  llmproxy db copy --from postgres://llmproxy@db.example.org/llmproxy --to llm_proxy.db";
