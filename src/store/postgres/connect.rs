@@ -24,8 +24,8 @@ use crate::store::sql_error::{SqlError, describe};
 
 /// Time for signing in, beyond that for the connection.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Most attempts that wait for a host which says nothing. Each is a thread that nothing can end.
-const MAX_WAITING: usize = 2;
+/// Most attempts that still wait for a host after their time. Each is a thread that nothing can end.
+const MAX_LATE: usize = 2;
 
 /// What can be done where a server asks for a password and there is none.
 const NO_PASSWORD: &str =
@@ -48,12 +48,9 @@ struct OneHost {
     /// As messages name it.
     name: String,
     config: Config,
-    /// Number of attempts that wait.
-    waiting: Arc<AtomicUsize>,
+    /// Number of attempts that still wait after their time.
+    late: Arc<AtomicUsize>,
 }
-
-/// An attempt that waits, until it is dropped.
-struct Waiting(Arc<AtomicUsize>);
 
 impl Hosts {
     pub(super) fn new(
@@ -65,7 +62,7 @@ impl Hosts {
         let hosts = places.map(|place| OneHost {
             name: shown_host(config, place),
             config: only(config, place),
-            waiting: Arc::default(),
+            late: Arc::default(),
         });
         let hosts: Vec<OneHost> = hosts.collect();
         let first = match config.get_load_balance_hosts() {
@@ -142,12 +139,13 @@ impl OneHost {
         let connect_timeout = config.get_connect_timeout().copied();
         let limit = connect_timeout.unwrap_or_default() + LOGIN_TIMEOUT;
         let is_silent = || format!("the server has said nothing for {} s", limit.as_secs());
-        let waiting = Waiting(Arc::clone(&self.waiting));
-        if waiting.0.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
+        if self.late.load(Ordering::Relaxed) >= MAX_LATE {
             return Err(is_silent());
         }
+        let late = Arc::clone(&self.late);
         let tls = tls.map(|tls| MakeRustlsConnect::new(tls.clone()));
-        let (sender, receiver) = sync_channel(1);
+        // Without room for a value: what is sent is received, or nobody waits any more.
+        let (sender, receiver) = sync_channel(0);
         let attempt = move || {
             let connected = match tls {
                 None => config.connect(NoTls),
@@ -159,23 +157,21 @@ impl OneHost {
                 let _ = client.batch_execute(NO_COMPILER);
                 client
             });
-            // Nobody waits for a result that comes too late.
-            let _ = sender.send(connected.map_err(|error| describe(&error)));
-            drop(waiting);
+            let connected = connected.map_err(|error| describe(&error));
+            if sender.send(connected).is_err() {
+                late.fetch_sub(1, Ordering::Relaxed);
+            }
         };
         let thread = thread::Builder::new().name("connect".to_owned());
         thread.spawn(attempt).map_err(|error| error.to_string())?;
         match receiver.recv_timeout(limit) {
             Ok(connected) => connected,
-            Err(RecvTimeoutError::Timeout) => Err(is_silent()),
+            Err(RecvTimeoutError::Timeout) => {
+                self.late.fetch_add(1, Ordering::Relaxed);
+                Err(is_silent())
+            }
             Err(RecvTimeoutError::Disconnected) => Err("the attempt to connect died".to_owned()),
         }
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
