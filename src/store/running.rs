@@ -94,8 +94,8 @@ pub(super) struct ServerRun {
     /// Requests of this server that another one has booked by estimate. Their own rows are not written.
     booked_by_others: HashSet<RequestKey>,
     next_sign: Instant,
-    /// Whether a sign was given.
-    has_signed: bool,
+    /// When the last sign was given; `None` before the first one.
+    last_sign: Option<Instant>,
     next_look: Instant,
     /// When this server last saw the signs of others.
     last_look: Instant,
@@ -115,7 +115,7 @@ impl ServerRun {
             noted: HashMap::new(),
             booked_by_others: HashSet::new(),
             next_sign: now,
-            has_signed: false,
+            last_sign: None,
             next_look: now,
             last_look: now,
             others: HashMap::new(),
@@ -208,6 +208,17 @@ impl ServerRun {
         }
     }
 
+    /// Returns whether requests have notes.
+    pub(super) fn has_notes(&self) -> bool {
+        !self.noted.is_empty()
+    }
+
+    /// Takes in that nothing is noted, nor a sign of life given.
+    pub(super) fn forget_notes(&mut self) {
+        self.noted.clear();
+        self.last_sign = None;
+    }
+
     /// Goes on as a new run after others have taken this one for dead. Returns how many requests they have
     /// booked by estimate.
     pub(super) fn join_again(&mut self, connection: &Connection) -> SqlResult<usize> {
@@ -228,20 +239,17 @@ impl ServerRun {
         run.booked_by_others.retain(|request| own.contains(request));
         let booked = run.booked_by_others.len();
         run.sign(connection)?;
-        run.has_signed = true;
         run.booked_by_others.extend(self.booked_by_others.drain());
         *self = run;
         Ok(booked)
     }
 
     /// Returns whether another server has booked requests of this one whose rows have not come yet.
-    #[cfg(feature = "postgres")]
     pub(super) fn has_booked_by_others(&self) -> bool {
         !self.booked_by_others.is_empty()
     }
 
     /// Returns whether another server has booked the request of this row, and forgets it.
-    #[cfg(feature = "postgres")]
     pub(super) fn is_booked_by_others(&mut self, row: &UsageRow) -> bool {
         row.request_id
             .is_some_and(|id| self.booked_by_others.remove(&(row.started_at_ms, id)))
@@ -252,9 +260,15 @@ impl ServerRun {
         self.id
     }
 
-    /// Checks that other nodes have not taken this one for dead, inside the caller's transaction.
+    /// Checks that other servers have not taken this one for dead, inside the caller's transaction. On a file
+    /// that takes a silence, and something to book.
     pub(super) fn check(&self, connection: &Connection) -> SqlResult<()> {
-        if !connection.is_postgres() {
+        let may_be_dead = connection.is_postgres()
+            || !self.noted.is_empty()
+                && self
+                    .last_sign
+                    .is_some_and(|last| last.elapsed() > DEAD_AFTER / 2);
+        if !may_be_dead {
             return Ok(());
         }
         let mut alive = connection.prepare_cached(ALIVE_AT)?;
@@ -274,43 +288,34 @@ impl ServerRun {
     /// Gives a sign of life if it is due, on a file only if there are notes.
     pub(super) fn give_sign(&mut self, connection: &Connection) -> SqlResult<Sign> {
         let now = Instant::now();
-        if connection.is_postgres() {
-            return self.give_sign_of_node(connection, now);
-        }
-        if self.noted.is_empty() || now < self.next_sign {
+        let is_node = connection.is_postgres();
+        if now < self.next_sign || !is_node && self.noted.is_empty() {
             return Ok(Sign::NotDue);
         }
-        self.next_sign = now + ALIVE_EVERY;
-        self.sign(connection)?;
-        Ok(Sign::Given(now))
-    }
-
-    fn give_sign_of_node(&mut self, connection: &Connection, now: Instant) -> SqlResult<Sign> {
-        if now < self.next_sign {
-            return Ok(Sign::NotDue);
-        }
-        if self.has_signed {
+        if self.last_sign.is_none() {
+            self.sign(connection)?;
+        } else {
             let mut alive = connection.prepare_cached(STILL_ALIVE)?;
             if alive.execute(params![self.id, now_ms()])? == 0 {
                 return Ok(Sign::TakenForDead);
             }
-        } else {
-            self.sign(connection)?;
-            self.has_signed = true;
+            self.last_sign = Some(now);
         }
-        self.next_sign = now
-            + if self.noted.is_empty() {
-                NODE_ALIVE_EVERY
-            } else {
-                ALIVE_EVERY
-            };
+        let pause = if is_node && self.noted.is_empty() {
+            NODE_ALIVE_EVERY
+        } else {
+            ALIVE_EVERY
+        };
+        self.next_sign = now + pause;
         Ok(Sign::Given(now))
     }
 
     /// Gives a sign of life, inside the caller's transaction.
-    pub(super) fn sign(&self, connection: &Connection) -> SqlResult<()> {
+    pub(super) fn sign(&mut self, connection: &Connection) -> SqlResult<()> {
+        let now = Instant::now();
         let mut alive = connection.prepare_cached(ALIVE)?;
         alive.execute(params![self.id, self.process, now_ms()])?;
+        self.last_sign = Some(now);
         Ok(())
     }
 

@@ -199,6 +199,7 @@ impl Writer {
         if self.connection.is_postgres() {
             self.prepare_for_doubt(batch)?;
         }
+        self.take_out_booked_by_others(batch);
         let began = Instant::now();
         match write_entries(
             &self.connection,
@@ -393,10 +394,14 @@ fn write_entries<'a>(
     run: &mut ServerRun,
     entries: impl Iterator<Item = (&'a Entry, Option<RequestId>)> + Clone,
 ) -> SqlResult<Vec<InsertedRow<'a>>> {
+    let had_notes = run.has_notes();
     let written = insert_entries(connection, pricer, run, entries);
     if written.is_err() {
-        // The prices that it kept are undone.
+        // The prices that it kept are undone, and on a file the first notes.
         pricer.forget();
+        if !had_notes && !connection.is_postgres() {
+            run.forget_notes();
+        }
     }
     written
 }

@@ -36,7 +36,7 @@ const NO_COMPILER: &str = "SET jit = off";
 
 /// The hosts of a URL, each by itself.
 pub(super) struct Hosts {
-    hosts: Vec<OneHost>,
+    each: Vec<OneHost>,
     tls: Option<Arc<ClientConfig>>,
     /// Where to look for a password that the URL does not have.
     password_file: Option<PathBuf>,
@@ -71,7 +71,7 @@ impl Hosts {
         };
         Self {
             first: AtomicUsize::new(first % hosts.len().max(1)),
-            hosts,
+            each: hosts,
             tls,
             password_file,
         }
@@ -79,13 +79,13 @@ impl Hosts {
 
     #[cfg(test)]
     pub(super) fn ssl_mode(&self) -> postgres::config::SslMode {
-        self.hosts[0].config.get_ssl_mode()
+        self.each[0].config.get_ssl_mode()
     }
 
     /// Connects to the first host that takes writes.
     pub(super) fn connect(&self) -> Result<Client, SqlError> {
         let first = self.first.load(Ordering::Relaxed);
-        let hosts = self.hosts.iter().enumerate();
+        let hosts = self.each.iter().enumerate();
         let in_order = hosts.clone().skip(first).chain(hosts.take(first));
         let mut reasons = Vec::new();
         for (place, host) in in_order {
@@ -94,7 +94,7 @@ impl Hosts {
                     self.first.store(place, Ordering::Relaxed);
                     return Ok(client);
                 }
-                Err(reason) if self.hosts.len() == 1 => reasons.push(reason),
+                Err(reason) if self.each.len() == 1 => reasons.push(reason),
                 Err(reason) => reasons.push(format!("{}: {reason}", host.name)),
             }
         }

@@ -96,7 +96,7 @@ fn a_process_that_runs_has_not_ended() {
 #[test]
 fn silence_counts_only_while_this_server_could_look() {
     let (_database, connection) = new_database();
-    let other = ServerRun::new();
+    let mut other = ServerRun::new();
     other.sign(&connection).unwrap();
     let mut run = ServerRun::new();
     assert_eq!(run.dead_run(&connection).unwrap(), None);

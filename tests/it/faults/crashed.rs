@@ -149,3 +149,38 @@ fn a_request_that_ends_leaves_no_note_and_a_short_one_writes_none() {
         0
     );
 }
+
+/// A server that stands still for long is taken for dead by another one on the same file, which books its
+/// stream by estimate. The stream that ends later has no second row.
+#[test]
+fn a_server_that_stood_still_does_not_book_again_what_another_has_booked() {
+    let backend = streaming();
+    let home = Home::new(&backend);
+    let key = home.user("alice");
+    let proxy = home.serve();
+    if !proxy.database_url().starts_with("sqlite") {
+        // `nodes::silence` has it, which takes a minute.
+        return;
+    }
+    let other = Home::new(&backend).set("DATABASE_URL", &proxy.database_url());
+    let other = other.serve();
+    let mut stream = proxy.start(&Request::post(CHAT, ask_stream("m-150")).key(&key));
+    assert_eq!(stream.head().status, 200);
+    wait_until("it is noted", PATIENCE, || noted(&proxy) == 1);
+    proxy.signal("STOP");
+    let crashed = || {
+        let rows = proxy.rows();
+        rows.iter().filter(|row| row.outcome == "crashed").count()
+    };
+    wait_until("it is taken for dead", Duration::from_secs(30), || {
+        crashed() == 1
+    });
+    proxy.signal("CONT");
+    let (rest, is_clean) = stream.rest();
+    assert!(is_clean && String::from_utf8_lossy(&rest).ends_with(DONE));
+    proxy.wait_for_log("it goes on: requests booked by estimate=1");
+    assert_eq!(proxy.chat(&key, &ask_stream("m-5")).status, 200);
+    let rows = proxy.rows();
+    assert_eq!((rows.len(), crashed()), (2, 1), "{rows:?}");
+    assert_eq!(other.cli(&["audit"]).code, Some(0));
+}

@@ -87,7 +87,7 @@ impl Writer {
         }
     }
 
-    /// Goes on as a new node after others have taken this one for dead. They have booked by estimate what
+    /// Goes on as a new run after others have taken this one for dead. They have booked by estimate what
     /// its requests had used that were noted, and use its leases; the other rows are still to be written.
     pub(super) fn join_again(&mut self) {
         match self.run.join_again(&self.connection) {
@@ -97,32 +97,30 @@ impl Writer {
                     leases.with(|limiter| limiter.leases().map(Leases::clear));
                 }
                 log::warn!(
-                    "ledger: other nodes took this one for dead, because it was silent for too long; it goes on: requests booked by estimate={booked}"
+                    "ledger: other servers took this one for dead, because it was silent for too long; it goes on: requests booked by estimate={booked}"
                 );
             }
-            Err(error) => self.complain("go on after others took this node for dead", &error),
+            Err(error) => self.complain("go on after others took this server for dead", &error),
         }
     }
 
     /// Takes out the rows of requests that others have booked by estimate.
-    #[cfg(feature = "postgres")]
-    fn take_out_booked_by_others(&mut self, batch: &mut Vec<WriteRequest>) {
+    pub(super) fn take_out_booked_by_others(&mut self, batch: &mut Vec<WriteRequest>) {
         if !self.run.has_booked_by_others() {
             return;
         }
         for request in batch.iter_mut() {
-            let entries = std::mem::take(&mut request.entries);
-            let kept = entries
-                .into_iter()
-                .zip(std::mem::take(&mut request.row_ids));
-            let kept = kept.filter(|(entry, _)| match entry {
-                Entry::Row(row) if self.run.is_booked_by_others(row) => {
-                    settle(row);
-                    false
+            let mut row_ids = std::mem::take(&mut request.row_ids).into_iter();
+            for entry in std::mem::take(&mut request.entries) {
+                let row_id = row_ids.next();
+                match &entry {
+                    Entry::Row(row) if self.run.is_booked_by_others(row) => settle(row),
+                    _ => {
+                        request.entries.push(entry);
+                        request.row_ids.extend(row_id);
+                    }
                 }
-                _ => true,
-            });
-            (request.entries, request.row_ids) = kept.unzip();
+            }
         }
         for request in batch.extract_if(.., |request| request.entries.is_empty()) {
             request.acknowledge(Ok(()));
@@ -166,7 +164,6 @@ impl Writer {
             self.take_out_written(batch)?;
             self.node.is_in_doubt = false;
         }
-        self.take_out_booked_by_others(batch);
         Ok(())
     }
 
@@ -217,5 +214,5 @@ impl Writer {
     }
 }
 
-#[cfg(all(test, feature = "postgres"))]
+#[cfg(test)]
 mod tests;
