@@ -55,6 +55,21 @@ enum State {
     Dead,
 }
 
+impl Node {
+    fn new() -> Self {
+        Self {
+            state: State::Running,
+            is_trusted: true,
+            granted: 0,
+            consumed: 0,
+            reserved: 0,
+            late: 0,
+            has_joined_again: false,
+            to_write: None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct World {
     database: Database,
@@ -106,16 +121,6 @@ impl Model for Leases {
     type Action = Step;
 
     fn init_states(&self) -> Vec<World> {
-        let node = Node {
-            state: State::Running,
-            is_trusted: true,
-            granted: 0,
-            consumed: 0,
-            reserved: 0,
-            late: 0,
-            has_joined_again: false,
-            to_write: None,
-        };
         vec![World {
             database: Database {
                 used: 0,
@@ -123,7 +128,7 @@ impl Model for Leases {
                 leases: [0; NODES],
                 runs: [true; NODES],
             },
-            nodes: std::array::from_fn(|_| node.clone()),
+            nodes: std::array::from_fn(|_| Node::new()),
         }]
     }
 
@@ -249,20 +254,7 @@ impl Model for Leases {
                     node.state = State::Fenced;
                 }
             }
-            Step::JoinAgain { place, noted } => {
-                let node = &mut next.nodes[place];
-                *node = Node {
-                    state: State::Running,
-                    is_trusted: true,
-                    granted: 0,
-                    consumed: 0,
-                    reserved: node.reserved - noted,
-                    late: node.reserved - noted,
-                    has_joined_again: true,
-                    to_write: None,
-                };
-                database.runs[place] = true;
-            }
+            Step::JoinAgain { place, noted } => next.join_again(place, noted),
             Step::TakeForDead { by, dead, used } => {
                 let silent = &next.nodes[dead];
                 // A process that is gone is seen at once, one that is only silent after it has lost
@@ -336,6 +328,20 @@ impl Model for Leases {
                 },
             ),
         ]
+    }
+}
+
+impl World {
+    /// Makes a node that was taken for dead a new one. Those of its requests that were noted are booked.
+    fn join_again(&mut self, place: usize, noted: u8) {
+        let late = self.nodes[place].reserved - noted;
+        self.nodes[place] = Node {
+            reserved: late,
+            late,
+            has_joined_again: true,
+            ..Node::new()
+        };
+        self.database.runs[place] = true;
     }
 }
 

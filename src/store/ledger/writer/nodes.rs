@@ -6,21 +6,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-#[cfg(feature = "postgres")]
-use super::super::{budgets::settle, queue::WriteRequest};
 use super::Writer;
+#[cfg(feature = "postgres")]
+use crate::store::{ledger::row::InsertedRow, sql::SqlResult};
 use crate::{
     limits::Leases,
+    model::Entry,
     store::{
-        ledger::leases::{self, LeaseKeeper},
+        ledger::{
+            budgets::settle,
+            leases::{self, LeaseKeeper},
+            queue::WriteRequest,
+        },
         running::Sign,
         sql::SqlError,
     },
-};
-#[cfg(feature = "postgres")]
-use crate::{
-    model::Entry,
-    store::{ledger::row::InsertedRow, sql::SqlResult},
 };
 
 /// Interval between two lines about what failed besides rows.
