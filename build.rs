@@ -34,10 +34,22 @@ fn order_functions() {
         && is("CARGO_CFG_TARGET_ARCH", "x86_64")
         && is("CARGO_CFG_TARGET_OS", "linux")
         && is("CARGO_CFG_TARGET_ENV", "gnu")
+        && linker_knows_scripts()
         && let Ok(root) = env::var("CARGO_MANIFEST_DIR")
     {
         println!("cargo::rustc-link-arg-bins=-Wl,-T,{root}/{ORDER}");
     }
+}
+
+/// Returns whether the linker takes a script that adds to its own. LLVM's, which is Rust's default here, and
+/// GNU's do; faster ones that somebody has chosen refuse it.
+fn linker_knows_scripts() -> bool {
+    let chosen = ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_LINKER", "LD_PRELOAD"]
+        .map(|name| env::var(name).unwrap_or_default())
+        .join(" ");
+    !["mold", "wild", "gold"]
+        .iter()
+        .any(|name| chosen.contains(name))
 }
 
 /// Links the few lines of C that run before Rust's runtime. They are no library, which a linker would

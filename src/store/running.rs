@@ -3,8 +3,8 @@
 //!
 //! A server that has notes moves its `alive_at_ms` about every 100 ms, so that what its requests
 //! used between the last note and its death follows from their last rate. Several servers may share
-//! a file or a database. The notes of one are booked by another when its process is gone, or, where that
-//! cannot be seen, when its time has stood still for [`DEAD_AFTER`].
+//! a file or a database. The notes of one are booked by another when its process is gone (`process.rs`), or
+//! when its time has stood still for [`DEAD_AFTER`]. If it goes on after that, it does so as a new run.
 
 use crate::model::{
     EstimatedTokens, Note, Outcome, RequestId, RunningRequest, ServiceTier, Usage, UsageRow,
@@ -13,10 +13,11 @@ use crate::model::{
 use crate::store::sql::{Connection, OptionalRow, Row, SqlError, SqlResult, Value, params, signed};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    fs,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
+
+use process::{has_ended, own_process};
 
 /// Interval between two signs of life.
 const ALIVE_EVERY: Duration = Duration::from_millis(100);
@@ -461,41 +462,7 @@ fn interned(text: String) -> &'static str {
     kept
 }
 
-/// Returns what identifies this process on this machine: the boot, the namespace of process
-/// numbers, the number, and when it started (proc(5)). `None` where there is no such file system.
-fn own_process() -> Option<String> {
-    let pid = std::process::id();
-    Some(format!("{} {pid} {}", machine()?, started(pid)?))
-}
-
-fn machine() -> Option<String> {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
-    Some(format!("{} {}", boot.trim(), namespace.display()))
-}
-
-/// Returns when a process started, in ticks since the boot: the 22nd field of its stat, the 20th
-/// behind the name in parentheses.
-fn started(pid: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_whitespace().nth(19).map(str::to_owned)
-}
-
-/// Returns whether a process of this machine has certainly ended.
-fn has_ended(process: &str) -> bool {
-    let Some(of_machine) = machine() else {
-        return false;
-    };
-    let Some(rest) = process.strip_prefix(&of_machine) else {
-        return false;
-    };
-    let mut words = rest.split_whitespace();
-    let (Some(Ok(pid)), Some(start)) = (words.next().map(str::parse), words.next()) else {
-        return false;
-    };
-    started(pid).as_deref() != Some(start)
-}
+mod process;
 
 #[cfg(test)]
 mod tests;
