@@ -1,14 +1,16 @@
 //! `llmproxy user …`. The commands change the database file or ask a server to; a running server
 //! notices changes of the file.
 
-use std::{
-    fs::OpenOptions,
-    io::{IsTerminal, Read, Write},
-    path::Path,
-};
+mod key_file;
+mod user_file;
 
-use anyhow::{Context, bail};
+use std::io::IsTerminal;
+
+use anyhow::Context;
 use clap::ArgMatches;
+
+use key_file::KeyFile;
+use user_file::lines_of;
 
 use super::{
     WrongUsage, confirm, note, print, print_json, print_list, print_table, read_secret_line,
@@ -32,24 +34,6 @@ use crate::{
         users::KeyStatus,
     },
 };
-
-/// The columns that a file of users may have.
-const COLUMNS: [&str; 14] = [
-    "name",
-    "group",
-    "label",
-    "key",
-    "expires",
-    "budget",
-    "requests_per_minute",
-    "tokens_per_minute",
-    "concurrent",
-    "models",
-    "deny_models",
-    "max_output_tokens",
-    "weight",
-    "unpriced",
-];
 
 pub(super) fn add(
     args: &UserAddArgs,
@@ -179,138 +163,6 @@ pub(super) fn key_options(args: &KeyOptionArgs) -> anyhow::Result<KeyOptions> {
         label: args.label.clone(),
         expires: args.expires.clone(),
     })
-}
-
-/// Reads a CSV file of users.
-fn lines_of(path: &Path) -> anyhow::Result<Vec<UserLine>> {
-    let shown = path.display();
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        std::io::stdin()
-            .read_to_end(&mut bytes)
-            .context("cannot read standard input")?;
-    } else {
-        bytes = std::fs::read(path).with_context(|| format!("cannot read \"{shown}\""))?;
-    }
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(text);
-    let header = reader
-        .headers()
-        .context("the first line is no header")?
-        .clone();
-    let mut places = Vec::new();
-    for title in &header {
-        let known = COLUMNS.iter().position(|column| {
-            let title = title.to_ascii_lowercase().replace('-', "_");
-            title == *column || *column == "name" && title == "username"
-        });
-        match known {
-            Some(place) if places.contains(&place) => {
-                bail!("\"{shown}\" has two columns {title:?}")
-            }
-            Some(place) => places.push(place),
-            None => {
-                let advice = match closest(title, COLUMNS) {
-                    Some(close) => format!("did you mean {close:?}?"),
-                    None => format!("known are {}", COLUMNS.join(", ")),
-                };
-                bail!("\"{shown}\" has an unknown column {title:?}: {advice}");
-            }
-        }
-    }
-    if !places.contains(&0) {
-        bail!(
-            "\"{shown}\" has no column \"name\"; its first line must name the columns, such as name,group,expires"
-        );
-    }
-    let mut lines = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| {
-            let line = error.position().map_or(0, csv::Position::line);
-            anyhow::anyhow!("\"{shown}\", line {line}: it has another number of columns than the first line, or is not UTF-8")
-        })?;
-        let value = |column: usize| {
-            let place = places.iter().position(|place| *place == column)?;
-            let text = record.get(place)?;
-            (!text.is_empty()).then(|| text.to_owned())
-        };
-        lines.push(UserLine {
-            username: value(0).unwrap_or_default(),
-            group: value(1),
-            options: KeyOptions {
-                label: value(2),
-                key: value(3),
-                expires: value(4),
-            },
-            limits: LimitChanges {
-                budget: value(5).map_or_else(Vec::new, |text| {
-                    text.split(';')
-                        .map(|budget| budget.trim().to_owned())
-                        .collect()
-                }),
-                requests_per_minute: value(6),
-                tokens_per_minute: value(7),
-                concurrent: value(8),
-                models: value(9),
-                deny_models: value(10),
-                max_output_tokens: value(11),
-                weight: value(12),
-                unpriced: value(13),
-                ..LimitChanges::default()
-            },
-            line: record
-                .position()
-                .and_then(|place| i64::try_from(place.line()).ok()),
-        });
-    }
-    if lines.is_empty() {
-        bail!("\"{shown}\" has no users");
-    }
-    Ok(lines)
-}
-
-/// A new file for keys that only its owner can read. It is removed again if no keys come.
-struct KeyFile<'a> {
-    path: &'a Path,
-    file: Option<std::fs::File>,
-}
-
-impl<'a> KeyFile<'a> {
-    /// Makes the file. An existing one is never written to.
-    fn create(path: &'a Path) -> anyhow::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path).with_context(|| {
-            format!("cannot create \"{}\", so no user was added", path.display())
-        })?;
-        let file = Some(file);
-        Ok(Self { path, file })
-    }
-
-    /// Writes the keys to the disk, and returns where they are.
-    fn keep(mut self, text: &str) -> anyhow::Result<&'a Path> {
-        let written = self.file.take().map_or(Ok(()), |mut file| {
-            writeln!(file, "{text}").and_then(|()| file.sync_all())
-        });
-        written.with_context(|| {
-            let path = self.path.display();
-            format!("the users exist now, but their keys cannot be written to \"{path}\"; give them new ones with `llmproxy user rotate`")
-        })?;
-        Ok(self.path)
-    }
-}
-
-impl Drop for KeyFile<'_> {
-    fn drop(&mut self) {
-        if self.file.take().is_some() {
-            // An empty file that stays is only in the way of the next attempt.
-            let _ = std::fs::remove_file(self.path);
-        }
-    }
 }
 
 pub(super) fn list(
