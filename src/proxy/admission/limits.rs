@@ -535,6 +535,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn one_has_no_plural() {
+        assert_eq!(counted(1, "request"), "1 request");
+        assert_eq!(counted(0, "token"), "0 tokens");
+        assert_eq!(counted(20, "token"), "20 tokens");
+    }
+
+    #[test]
     fn spans_are_written_as_openai_does() {
         for (ms, text) in [
             (0, "0ms"),
