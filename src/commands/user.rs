@@ -4,7 +4,7 @@
 mod key_file;
 mod user_file;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use anyhow::Context;
 use clap::ArgMatches;
@@ -19,8 +19,8 @@ use super::{
 use crate::{
     admin::{
         AddUsers, AdminError, AllowKey, DeleteUser, ForbidKey, GenerateKey, HashKeys, KeyOptions,
-        LimitChanges, ListLimits, ListUsers, Operation, RenameUser, RotateKey, SetUser, ShowUser,
-        UserLine, UserOrKey, closest,
+        ListLimits, ListUsers, Operation, RenameUser, RotateKey, SetUser, ShowUser, UserLine,
+        UserOrKey,
     },
     cli::people::{
         DeleteArgs, HashKeysArgs, KeyOptionArgs, UserAccessArgs, UserAddArgs, UserArgs,

@@ -1,6 +1,8 @@
+use std::collections::HashMap;
+
 use super::*;
 use crate::limits::{LimitSource, LimitedUser, SubjectLimits};
-use crate::model::{Extra, Limit};
+use crate::model::{BudgetUnit, Extra, Limit};
 use proptest::prelude::*;
 
 const DAY_MS: i64 = 86_400_000;
