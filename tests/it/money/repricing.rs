@@ -327,7 +327,7 @@ fn repricing_that_is_killed_and_repeated_gives_the_same_sums() {
 fn requests_go_on_while_many_rows_are_repriced() {
     let _alone = alone();
     let (_backend, proxy, key) = repriceable();
-    insert_rows(&proxy, 30_000);
+    insert_rows(&proxy, 10_000);
     // A model without rows is a case of its own, because all rows are looked at for it.
     for arguments in [&["--model", "unheard-of"][..], &["--dry-run"], &[]] {
         let mut command = proxy.command(
