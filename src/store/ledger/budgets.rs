@@ -182,8 +182,9 @@ impl BudgetWatch {
             self.read_stored(connection, &shared)?;
         }
         match changes {
-            // Rows of others may be before the newest own one.
-            Changes::Unknown => Ok(()),
+            // Rows of others may be before the newest own one. Limits that have changed are loaded
+            // already, before users and keys were.
+            Changes::Unknown | Changes::Kept => Ok(()),
             Changes::None => {
                 // Nobody else has written, so that no row of others is before the newest own one.
                 if let Some(newest) = self.own_ids.drain().max() {
@@ -198,7 +199,6 @@ impl BudgetWatch {
                 let position = limit_usage::position(connection)?;
                 Ok(self.catch_up(connection, &shared, position)?)
             }
-            Changes::Kept => self.load(connection),
         }
     }
 

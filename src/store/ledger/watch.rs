@@ -106,8 +106,14 @@ impl UsersWatch {
         Ok(watch)
     }
 
-    /// Looks for changes, at most every [`USERS_POLL`] unless one was announced.
-    pub(super) fn check(&mut self, connection: &Connection, shared: &Shared) -> Changes {
+    /// Looks for changes, at most every [`USERS_POLL`] unless one was announced. `read_limits` is called
+    /// before the keys of users are known who may have limits: no request of theirs passes without.
+    pub(super) fn check(
+        &mut self,
+        connection: &Connection,
+        shared: &Shared,
+        read_limits: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Changes {
         let now = Instant::now();
         let has_heard = shared.has_heard.swap(false, Ordering::Relaxed);
         if now < self.next_look && !has_heard {
@@ -119,8 +125,8 @@ impl UsersWatch {
             true => UNANNOUNCED_POLL,
         };
         self.next_look = now + pause;
-        let changes = self.look(connection).unwrap_or_else(|error| {
-            log::error!("ledger: cannot read the users, keys stay as they were: {error}");
+        let changes = self.look(connection, read_limits).unwrap_or_else(|error| {
+            log::error!("ledger: cannot read users and limits, which stay as they were: {error}");
             self.next_look = now + Duration::from_secs(1);
             Changes::Unknown
         });
@@ -168,7 +174,11 @@ impl UsersWatch {
 
     /// Reloads the users if they changed. Their counter is read only if something changed, which
     /// costs less to ask for.
-    fn look(&mut self, connection: &Connection) -> Result<Changes, StoreError> {
+    fn look(
+        &mut self,
+        connection: &Connection,
+        read_limits: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<Changes, StoreError> {
         let mark = change_mark(connection)?;
         if mark == self.mark {
             return Ok(Changes::None);
@@ -177,6 +187,7 @@ impl UsersWatch {
         let users_version = users::version(connection)?;
         let has_changed = users_version != self.users_version;
         if has_changed {
+            read_limits()?;
             (self.links.on_change)(connection)?;
             self.users_version = users_version;
         }

@@ -80,7 +80,9 @@ impl Writer {
                 let left = entries_in(&batch);
                 self.shared.taken.store(left, Ordering::Relaxed);
             }
-            let changes = self.users.check(&self.connection, &self.shared);
+            let (connection, budgets) = (&self.connection, &mut self.budgets);
+            let read_limits = || budgets.load(connection);
+            let changes = self.users.check(connection, &self.shared, read_limits);
             if changes == Changes::Kept {
                 self.pricer.forget();
             }
