@@ -1,6 +1,7 @@
 //! Packs the relocations of the static binary (16,000 of them: 0.4 MB of the file that a start-up
 //! reads, and an idle server keeps) wherever the C library that is linked in can unpack them; puts the
-//! functions of the start side by side; adds what runs before Rust's runtime; and tells the program which commit it is built of, for `llmproxy --version`.
+//! functions of the start side by side; adds what runs before Rust's runtime; and tells the program which
+//! commit it is built of, for `llmproxy --version`.
 
 use std::{env, path::Path, process::Command};
 

@@ -22,7 +22,7 @@ use std::process::{Command, ExitCode};
 use clap::Parser;
 
 use figures::{BY_READS, Figures};
-use server::{Names, Server};
+use server::{Server, Start};
 
 /// Count the instructions of a request and compare them with those checked in
 #[derive(Parser)]
@@ -171,7 +171,8 @@ fn measure(keep: Option<&Path>) -> io::Result<Figures> {
 /// Instructions of a whole process: start, warm-up, work, end.
 fn count(name: &str, work: Work, keep: Option<&Path>) -> io::Result<u64> {
     eprintln!("counting: {name}");
-    let mut server = Server::start(work.has_limits, Names::Readable)?;
+    let has_limits = work.has_limits;
+    let mut server = Server::start(Start::Counted { has_limits })?;
     for work in [WARM_UP, work] {
         for _ in 0..work.plain {
             server.wire.plain()?;

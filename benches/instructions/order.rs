@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, io, path::Path, thread, time::Duration};
 
-use super::server::{Names, Server};
+use super::server::{Server, Start};
 
 /// Time in which what runs now and then has run.
 const IDLE: Duration = Duration::from_secs(3);
@@ -23,7 +23,7 @@ INSERT BEFORE .text;
 
 /// Writes the script.
 pub fn write(file: &Path) -> io::Result<()> {
-    let server = Server::start(false, Names::OfLinker)?;
+    let server = Server::start(Start::First)?;
     thread::sleep(IDLE);
     let written = server.stop()?;
     let text = fs::read_to_string(written.path())?;

@@ -33,11 +33,13 @@ pub struct Written {
     dir: TempDir,
 }
 
-/// How callgrind writes the names of functions.
+/// What a server is started for.
 #[derive(Clone, Copy)]
-pub enum Names {
-    Readable,
-    OfLinker,
+pub enum Start {
+    /// To count what requests take, of a user with limits of every kind or none.
+    Counted { has_limits: bool },
+    /// To see what the first start runs, which makes the database. Functions have the linker's names.
+    First,
 }
 
 /// Killed when dropped.
@@ -66,23 +68,22 @@ const LIMITS: [&str; 18] = [
 ];
 
 impl Server {
-    /// Returns once it listens, for a user with limits of every kind or none.
-    pub fn start(has_limits: bool, names: Names) -> io::Result<Self> {
+    /// Returns once it listens.
+    pub fn start(start: Start) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         let backend = TcpListener::bind("127.0.0.1:0")?;
         let address = free_address()?;
-        let key = match names {
-            Names::Readable => add_user(&dir, if has_limits { &LIMITS } else { &[] })?,
-            // The server makes its database itself, as at the first start.
-            Names::OfLinker => String::new(),
+        let (key, demangle) = match start {
+            Start::Counted { has_limits } => {
+                let limits: &[&str] = if has_limits { &LIMITS } else { &[] };
+                (add_user(&dir, limits)?, "yes")
+            }
+            Start::First => (String::new(), "no"),
         };
         let mut valgrind = Command::new("valgrind");
         valgrind
             .args(["--quiet", "--tool=callgrind"])
-            .arg(match names {
-                Names::Readable => "--demangle=yes",
-                Names::OfLinker => "--demangle=no",
-            })
+            .arg(format!("--demangle={demangle}"))
             .arg(format!("--callgrind-out-file={}", out_file(&dir).display()))
             .arg(LLMPROXY)
             .arg("serve");

@@ -117,7 +117,7 @@ fn foot_line(top: &Top) -> Line<'_> {
             if is_live {
                 Line::from(keys).dim()
             } else {
-                Line::from(format!("{keys}  (no server: no waiting)")).dim()
+                Line::from(format!("{keys}  (no server)")).dim()
             }
         }
     }

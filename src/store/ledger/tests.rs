@@ -521,3 +521,37 @@ fn budgets_count_the_rows_of_two_servers_however_they_are_mixed() {
         assert_eq!(thread.close(), 0);
     }
 }
+
+#[test]
+fn the_limits_of_a_new_user_are_known_before_the_key_is() {
+    let database = TestDatabase::new();
+    let store = database.open();
+    let limits = SharedLimits::new(Calendar::default());
+    let (changed, changes) = std::sync::mpsc::channel();
+    let known = Arc::clone(&limits);
+    let links = ServerLinks {
+        limits: Some(limits),
+        // Where a server reads users and keys.
+        on_change: Box::new(move |connection| {
+            let count = "SELECT count(*) FROM users WHERE id = 7";
+            if connection.query_row(count, [], |row| row.get::<_, i64>(0))? == 1 {
+                let _ = changed.send(known.of_user(7).is_some());
+            }
+            Ok(())
+        }),
+        ..ServerLinks::default()
+    };
+    let thread = LedgerThread::start(&store, Sync::Normal, OnFailure::Refuse, links).unwrap();
+    let connection = store.own_connection().unwrap();
+    crate::store::sql::in_transaction(&connection, || {
+        connection.execute_batch(
+            "INSERT INTO users (id, username, created_at_ms) VALUES (7, 'ann', 0);
+             INSERT INTO limits (scope, subject_id, kind, \"window\", amount, set_at_ms)
+                 VALUES ('user', 7, 'token_budget', 'total', 1000000, 0);",
+        )
+    })
+    .unwrap();
+    let has_limits = changes.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(has_limits, "the key is known, and the limits are not");
+    assert_eq!(thread.close(), 0);
+}

@@ -126,7 +126,7 @@ impl UsersWatch {
         };
         self.next_look = now + pause;
         let changes = self.look(connection, read_limits).unwrap_or_else(|error| {
-            log::error!("ledger: cannot read users and limits, which stay as they were: {error}");
+            log::error!("ledger: cannot read users or limits, which stay as they were: {error}");
             self.next_look = now + Duration::from_secs(1);
             Changes::Unknown
         });
@@ -187,8 +187,10 @@ impl UsersWatch {
         let users_version = users::version(connection)?;
         let has_changed = users_version != self.users_version;
         if has_changed {
-            read_limits()?;
+            // A key that was forbidden is known also if limits cannot be read. Both are read again then.
+            let limits = read_limits();
             (self.links.on_change)(connection)?;
+            limits?;
             self.users_version = users_version;
         }
         self.mark = mark;

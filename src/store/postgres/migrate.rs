@@ -17,8 +17,10 @@ const VERSION: &str = "SELECT version FROM schema_version";
 // The catalogue has also what this user may not look into.
 const HAS_VERSION: &str = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n \
      ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND c.relname = 'schema_version')";
-const HAS_TABLES: &str = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n \
-     ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))";
+// One statement, because another node may make ours at this moment.
+const HAS_FOREIGN_TABLES: &str = "SELECT coalesce(NOT bool_or(c.relname = 'schema_version'), false) \
+     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+     WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
 const MAY_CREATE: &str = "SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)";
 const USER: &str = "SELECT current_user::text";
 const ENCODING: &str =
@@ -53,7 +55,8 @@ pub(in crate::store) fn to_current(
         found => Ok(found),
     };
     let found = version(session)?;
-    if found.is_none() {
+    // Where tables are made, it is checked in the same transaction.
+    if found.is_none() && if_empty == IfEmpty::Refuse {
         check_fitness(session, url)?;
     }
     if check(found)? == Some(known) {
@@ -100,7 +103,7 @@ fn make(
 /// Checks that a database without our tables can get them.
 fn check_fitness(session: &Session, url: &PostgresUrl) -> Result<(), StoreError> {
     let place = url.to_string();
-    if one(session, HAS_TABLES)? {
+    if one(session, HAS_FOREIGN_TABLES)? {
         return Err(StoreError::ForeignTables { place });
     }
     let encoding: String = one(session, ENCODING)?;

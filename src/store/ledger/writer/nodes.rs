@@ -1,4 +1,4 @@
-//! What the writer does because other nodes may write into the same database: signs of life, leases, and
+//! What the writer does because other servers may write into the same database: signs of life, leases, and
 //! rows whose commit is in doubt when a connection breaks.
 
 use std::{
