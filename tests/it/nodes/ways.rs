@@ -131,6 +131,37 @@ fn a_database_that_cannot_hold_our_tables_is_refused_with_the_reason() {
     }
 }
 
+/// One of them makes the tables, and the others wait for it.
+#[test]
+fn nodes_that_start_at_once_on_an_empty_database_all_serve() {
+    if !has_postgres() {
+        return;
+    }
+    let _alone = alone();
+    let backend = backend_of_hundred();
+    for _ in 0..3 {
+        let database = PostgresDatabase::new();
+        let url = database.url();
+        let home = || Home::new(&backend).set("DATABASE_URL", &url);
+        let (proxies, added) = thread::scope(|scope| {
+            let starts: Vec<_> = (0..4).map(|_| scope.spawn(|| home().serve())).collect();
+            let command = scope.spawn(|| home().cli(&["user", "add", "alice"]));
+            let proxies: Vec<_> = starts
+                .into_iter()
+                .map(|start| start.join().unwrap())
+                .collect();
+            (proxies, command.join().unwrap())
+        });
+        assert_eq!(added.code, Some(0), "{added:?}");
+        let key = added.stdout.trim_end();
+        for node in &proxies {
+            wait_until("each node knows the key", PATIENCE, || {
+                node.chat(key, &chat(70)).status == 200
+            });
+        }
+    }
+}
+
 /// A host may take a connection and then say nothing: a server whose processes stand still, or a forwarder
 /// whose target is gone.
 #[test]
