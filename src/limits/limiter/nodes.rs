@@ -115,10 +115,15 @@ impl Limiter {
     pub fn set_stored(&mut self, stored: impl IntoIterator<Item = (i64, i64, Amounts)>) {
         self.stored.clear();
         for (user_id, at_ms, amounts) in stored {
-            let group = self.group_of.get(&user_id).copied().map(Owner::Group);
-            for owner in std::iter::once(Owner::User(user_id)).chain(group) {
-                self.stored.entry(owner).or_default().push((at_ms, amounts));
-            }
+            self.add_stored(user_id, at_ms, amounts);
+        }
+    }
+
+    /// Adds what a stored object may still use, which was just made.
+    pub fn add_stored(&mut self, user_id: i64, at_ms: i64, amounts: Amounts) {
+        let group = self.group_of.get(&user_id).copied().map(Owner::Group);
+        for owner in std::iter::once(Owner::User(user_id)).chain(group) {
+            self.stored.entry(owner).or_default().push((at_ms, amounts));
         }
     }
 

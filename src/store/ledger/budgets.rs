@@ -138,14 +138,17 @@ impl BudgetWatch {
                         && let Some(shared) = &self.limits
                         && shared.shares_budgets()
                     {
-                        // From now on the table says what the object may use, to all nodes.
+                        // From now on the table says what the object may use, to all nodes. This one
+                        // counts it at once, and reads it with the others' later.
                         let amounts = Amounts {
                             nano_usd: hold.nano_usd,
                             tokens: hold.tokens,
                             requests: hold.requests,
                         };
+                        let (user_id, at_ms) = (object.user_id, hold.started_at_ms);
                         shared.with(|limiter| {
-                            limiter.consume_leases(object.user_id, hold.started_at_ms, amounts);
+                            limiter.consume_leases(user_id, at_ms, amounts);
+                            limiter.add_stored(user_id, at_ms, amounts);
                         });
                         hold.hold.settle(hold.tokens, false);
                         self.has_new_stored = true;

@@ -139,3 +139,21 @@ proptest! {
         }
     }
 }
+
+/// A node counts its own objects before it reads those of all nodes, which has them again.
+#[test]
+fn a_stored_object_counts_at_once_and_once() {
+    let house = House::new(&[(
+        LimitScope::User(USER),
+        vec![limit(&format!("{BUDGET}tokens/day"))],
+    )]);
+    let rule = &house.table.of_user(USER).unwrap().budgets[0];
+    let mut budget = SharedBudget::new(1);
+    let limiter = &mut budget.nodes[0];
+    let reserved = |limiter: &Limiter| limiter.budget(rule, NOW_MS).unwrap().reserved;
+    let amounts = demand(0, 30).amounts;
+    limiter.add_stored(USER, NOW_MS, amounts);
+    assert_eq!(reserved(limiter), 30);
+    limiter.set_stored([(USER, NOW_MS, amounts)]);
+    assert_eq!(reserved(limiter), 30);
+}
