@@ -19,7 +19,7 @@ test-postgres name="":
 
 # Checks formatting and lints, as CI does.
 lint:
-    cargo fmt --check
+    cargo fmt --all --check
     cargo clippy --locked --all-targets -- -D warnings
 
 # Writes completions/, man/ and docs/settings.md again, after a change of the command line.

@@ -5,22 +5,16 @@
 
 #![forbid(unsafe_code)]
 
+pub use llmproxy_core::{
+    alerts, import, json, limits, listener, model, prices, proxy, sight, store, usage,
+};
+
 pub mod admin;
-pub mod alerts;
 pub mod cli;
 pub mod commands;
 pub mod config;
-pub mod import;
-pub mod json;
-pub mod limits;
 pub mod look_alike;
-pub mod model;
-pub mod prices;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
-pub mod proxy;
 pub mod reconcile;
 pub mod server;
-pub mod sight;
-pub mod store;
-pub mod usage;

@@ -50,11 +50,11 @@ pub struct Parameters {
 }
 
 /// Bytes that a row of another node takes on the wire: the six columns of `ROWS_BEHIND`
-/// (src/store/limit_usage.rs), five of 8 bytes and one of 1, their lengths and the message's head.
+/// (src/core/store/limit_usage.rs), five of 8 bytes and one of 1, their lengths and the message's head.
 pub const READ_ROW_BYTES: f64 = 72.0;
 /// Bytes of a line of `server_runs` on the wire, of which each node reads all once a second.
 pub const RUN_BYTES: f64 = 110.0;
-/// Interval of the polls if changes are announced (`ANNOUNCED_POLL` in src/store/ledger/watch.rs).
+/// Interval of the polls if changes are announced (`ANNOUNCED_POLL` in src/core/store/ledger/watch.rs).
 pub const POLL_NS: u64 = 200_000_000;
 /// Statements of a poll when something was committed: the snapshot, the version of the users.
 pub const POLL_STATEMENTS: u32 = 2;
@@ -64,20 +64,20 @@ pub const BUDGET_POLL_STATEMENTS: u32 = 4;
 pub const SLEEP_NS: u64 = 50_000_000;
 /// Interval of signs of life, of leases, of looks at other nodes, and of sums.
 pub const SECOND_NS: u64 = 1_000_000_000;
-/// Interval of signs of life of a node with notes (`ALIVE_EVERY` in src/store/running.rs).
+/// Interval of signs of life of a node with notes (`ALIVE_EVERY` in src/core/store/running.rs).
 pub const SIGN_NS: u64 = 100_000_000;
-/// Interval at which a worker hands over notes (`TICK` in src/proxy/accounting/running.rs).
+/// Interval at which a worker hands over notes (`TICK` in src/core/proxy/accounting/running.rs).
 pub const NOTES_NS: u64 = 250_000_000;
-/// Gathering (`BUSY_ROWS`, `ENOUGH_ROWS`, `GATHER` and `MAX_BATCH_ROWS` in src/store/ledger/writer.rs).
+/// Gathering (`BUSY_ROWS`, `ENOUGH_ROWS`, `GATHER` and `MAX_BATCH_ROWS` in src/core/store/ledger/writer.rs).
 pub const BUSY_ROWS: usize = 12;
 pub const ENOUGH_ROWS: usize = 48;
 pub const GATHER_NS: u64 = 1_000_000;
 pub const MAX_BATCH_ROWS: usize = 4_096;
-/// Rows of one transaction that sums up (`BATCH_ROWS` in src/store/ledger/rollup.rs), and the time for
-/// which it waits for the lock (`IfBusy::Fail` in src/store/postgres/session.rs).
+/// Rows of one transaction that sums up (`BATCH_ROWS` in src/core/store/ledger/rollup.rs), and the time for
+/// which it waits for the lock (`IfBusy::Fail` in src/core/store/postgres/session.rs).
 pub const SUM_ROWS: f64 = 1_000.0;
 pub const SUM_WAIT_NS: u64 = 1_000_000;
-/// Time after which it waits as long as it takes (`MAX_POSTPONED` in src/store/ledger/rollup.rs).
+/// Time after which it waits as long as it takes (`MAX_POSTPONED` in src/core/store/ledger/rollup.rs).
 pub const MAX_POSTPONED_NS: u64 = 1_000_000_000;
 /// Seconds after its last request after which a lease is given back, one to two (`Leases::give_back`).
 pub const LEASE_IDLE_SECONDS: f64 = 1.5;

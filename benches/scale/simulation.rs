@@ -1,5 +1,5 @@
 //! The simulation: nodes whose ledger's thread does one thing after the other, as
-//! `Writer::run` in src/store/ledger/writer.rs does, and one lock that they take in turn. Time is
+//! `Writer::run` in src/core/store/ledger/writer.rs does, and one lock that they take in turn. Time is
 //! virtual, in nanoseconds; the same seed gives the same figures.
 
 use std::cmp::Reverse;

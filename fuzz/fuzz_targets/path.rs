@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| llmproxy::properties::path(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| llmproxy_core::properties::path(input));

@@ -16,6 +16,7 @@ use crate::{
     alerts::{AlertSink, Webhook},
     config::{Config, ServeSettings, env_file::Variables},
     limits::SharedLimits,
+    listener::{Listening, Notifier, ServerCertificate, Watchdog, until_signalled},
     prices::Catalog,
     proxy::{
         accounting::estimator::Estimator,
@@ -36,10 +37,9 @@ use crate::{
         state::Shared,
     },
     server::{
-        AdminAccess, AdminParts, Listening, MetricsParts, Notifier, Readiness, ServerCertificate,
-        ServerParts, Watchdog,
+        AdminAccess, AdminParts, MetricsParts, Readiness, ServerParts,
         alerts::{self as alert_sender, AlertParts, save_rest},
-        listen, until_signalled,
+        listen,
     },
     sight::Sight,
     store::{

@@ -1,29 +1,23 @@
-//! The promises of the parsers for any input: one function for each fuzz target, which takes bytes
-//! and panics if a promise is broken. The targets in `fuzz/` call these, and so does `replay`,
-//! which feeds them every seed and mutations of it in `cargo test`. No part of the product:
+//! The promise of the settings for any input, beside those of `core/properties/`. No part of the product:
 //! compiled for tests and under `--cfg fuzzing`.
 
 // A panic is how these functions speak.
 #![allow(clippy::missing_panics_doc)]
 
-mod backend;
-mod decode;
-mod path;
-mod prices;
+#[cfg(test)]
+#[path = "../core/properties/random.rs"]
 mod random;
 #[cfg(test)]
+#[path = "../core/properties/replay.rs"]
 mod replay;
 mod settings;
-mod splice;
-mod splits;
-mod sse;
-mod usage;
+#[path = "../core/properties/typed.rs"]
+mod typed;
 
-pub use backend::{backend_body, backend_head};
-pub use decode::decode;
-pub use path::path;
-pub use prices::prices;
 pub use settings::settings;
-pub use splice::splice;
-pub use sse::sse;
-pub use usage::usage;
+
+#[cfg(test)]
+#[test]
+fn settings_hold_for_seeds_and_mutations() {
+    replay::replay("settings", settings, 1_000);
+}

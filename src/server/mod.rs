@@ -1,4 +1,5 @@
-//! The HTTP server: it assembles the routes, listens, and stops without losing an answer.
+//! What the server answers itself: the admin API, the page, metrics, whether it is ready. The port is that
+//! of `listener/`, and everything else goes to the proxy.
 
 mod access;
 mod admin;
@@ -7,70 +8,31 @@ mod metrics;
 mod own_usage;
 mod pages;
 mod ready;
-mod systemd;
-mod tls;
-mod validity;
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{io, sync::Arc, time::Duration};
 
 use actix_web::{
-    App, FromRequest, Handler, HttpServer, Resource, Responder,
-    dev::{ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse},
-    guard,
-    rt::net::TcpStream,
-    web,
+    FromRequest, Handler, Resource, Responder,
+    web::{self, ServiceConfig},
 };
-#[cfg(unix)]
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use access::AdminAccess;
 pub use admin::{INVALID_ENTRIES, admin_routes};
 pub use metrics::MetricsParts;
 pub use own_usage::OwnUsage;
 pub use ready::{NotReady, Readiness};
-pub use systemd::{Notifier, Watchdog};
-pub use tls::{CertificateError, ServerCertificate};
 
 use crate::{
     admin::AdminContext,
+    listener::{ListenerParts, Listening, OwnRoutes, ServerCertificate, Watchdog, to_proxy},
     model::{RequestId, now_ms},
     proxy::{
-        self,
-        admission::{gate::Drain, throttle::Throttle},
+        admission::throttle::Throttle,
         backend::Connector,
         error::{ApiError, ErrorShape},
-        objects::reconciler,
-        state::{Shared, Worker},
+        state::Shared,
     },
 };
-
-/// Time after which an idle client connection is closed. It is longer than the pools of the common
-/// SDKs keep theirs.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Time that the bytes of the last answers have to leave for slow clients.
-const FLUSH_GRACE_SECONDS: u64 = 5;
-
-/// Silence of a client after which TCP keep-alive probes its machine.
-const CLIENT_PROBE_AFTER: Duration = Duration::from_secs(60);
-/// Interval of the probes.
-const CLIENT_PROBE_EVERY: Duration = Duration::from_secs(15);
-/// Time without an acknowledgement after which the kernel drops a client (tcp(7),
-/// `TCP_USER_TIMEOUT`).
-#[cfg(target_os = "linux")]
-const CLIENT_UNREAD_TIMEOUT: Duration = Duration::from_secs(600);
-/// Time that the workers have to drop the answers that were broken off.
-const BREAK_OFF_GRACE: Duration = Duration::from_secs(2);
-
-/// Time after a signal in which another one is the same wish.
-const SAME_SIGNAL_MS: u64 = 200;
 
 /// Everything that the server needs.
 pub struct ServerParts {
@@ -94,89 +56,47 @@ pub struct AdminParts {
     pub max_body_bytes: usize,
 }
 
-/// A server that listens.
-pub struct Listening {
-    server: actix_web::dev::Server,
-    pub addresses: Vec<SocketAddr>,
-    /// `http` or `https`.
-    pub scheme: &'static str,
-}
-
 /// Binds the sockets and prepares the workers. Nothing is served before [`Listening::run`] is
 /// awaited.
 ///
 /// # Errors
 /// [`io::Error`] if the address cannot be bound.
 pub fn listen(host: &str, port: u16, parts: ServerParts) -> io::Result<Listening> {
-    let (header_timeout, tls) = (parts.client_header_timeout, parts.tls.clone());
-    let parts = AppParts {
-        pages: web::Data::new(pages::Pages::default()),
-        parts: Arc::new(parts),
-    };
-    if let Some(tls) = tls {
-        return tls::listen(host, port, header_timeout, &tls, move || app(&parts));
-    }
-    let server = HttpServer::new(move || app(&parts))
-        .tcp_nodelay(true)
-        // Otherwise a client that hangs up while no byte flows is never noticed, and its request
-        // goes on costing tokens.
-        .h1_allow_half_closed(false)
-        .on_connect(|io, _| {
-            if let Some(stream) = io.downcast_ref() {
-                watch_client(stream);
-            }
-        })
-        .client_request_timeout(header_timeout)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(FLUSH_GRACE_SECONDS)
-        .disable_signals()
-        .bind((host, port))?;
-    let addresses = server.addrs();
-    Ok(Listening {
-        server: server.run(),
-        addresses,
-        scheme: "http",
-    })
-}
-
-/// What the application of each worker is made of.
-#[derive(Clone)]
-struct AppParts {
-    pages: web::Data<pages::Pages>,
-    parts: Arc<ServerParts>,
-}
-
-/// Makes the application of a worker.
-fn app(
-    AppParts { pages, parts }: &AppParts,
-) -> App<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse,
-        Error = actix_web::Error,
-        InitError = (),
-    > + use<>,
-> {
     let ServerParts {
         shared,
         connector,
         admin,
         metrics,
         watchdog,
-        ..
-    } = &**parts;
-    let worker = web::Data::new(Worker::new(Arc::clone(shared), Arc::clone(connector)));
-    reconciler::start(&worker);
-    if let Some(watchdog) = watchdog {
-        watchdog.watch_worker();
-    }
-    // Each service costs a request for another some 200 instructions to compare its path, so that
-    // requests for the proxy pass over all of them at once.
-    let own = web::scope("")
-        .guard(guard::fn_guard(|request| {
-            may_be_own(request.head().uri.path())
-        }))
+        client_header_timeout,
+        tls,
+    } = parts;
+    let pages = web::Data::new(pages::Pages::default());
+    let (admin, metrics) = (web::Data::from(admin), web::Data::from(metrics));
+    let add = move |config: &mut ServiceConfig| {
+        config
+            .app_data(admin.clone())
+            .app_data(pages.clone())
+            .app_data(metrics.clone())
+            .app_data(web::Data::from(Arc::clone(&metrics.readiness)));
+        add_own(config);
+    };
+    let parts = ListenerParts {
+        shared,
+        connector,
+        watchdog,
+        client_header_timeout,
+        tls,
+        own: OwnRoutes {
+            may_be: may_be_own,
+            add: Arc::new(add),
+        },
+    };
+    crate::listener::listen(host, port, parts)
+}
+
+fn add_own(config: &mut ServiceConfig) {
+    config
         .service(read_only("/health", ready::health))
         .service(read_only("/ready", ready::ready))
         .service(read_only("/metrics", metrics::handle))
@@ -186,17 +106,9 @@ fn app(
             web::resource(pages::ROOT)
                 .route(web::get().to(pages::handle))
                 .route(web::head().to(pages::handle))
-                .default_service(web::to(proxy::handle)),
+                .default_service(to_proxy()),
         )
         .service(web::scope(pages::PREFIX).default_service(web::to(pages::handle)));
-    App::new()
-        .app_data(worker)
-        .app_data(web::Data::from(Arc::clone(admin)))
-        .app_data(pages.clone())
-        .app_data(web::Data::from(Arc::clone(metrics)))
-        .app_data(web::Data::from(Arc::clone(&metrics.readiness)))
-        .service(own)
-        .default_service(web::to(proxy::handle))
 }
 
 /// Returns whether a path may be one of the server's own, and not one of the proxy. A path with escapes
@@ -219,247 +131,4 @@ where
             let id = RequestId::new(now_ms());
             ApiError::method_not_allowed("GET, HEAD").to_response(ErrorShape::OpenAi, id)
         }))
-}
-
-/// Makes the kernel notice a client that vanished or stopped reading, so that it does not keep its
-/// place at the backend.
-fn watch_client(stream: &TcpStream) {
-    let socket = socket2::SockRef::from(stream);
-    let keepalive = socket2::TcpKeepalive::new()
-        .with_time(CLIENT_PROBE_AFTER)
-        .with_interval(CLIENT_PROBE_EVERY);
-    // A system without these options still serves.
-    let _ = socket.set_tcp_keepalive(&keepalive);
-    #[cfg(target_os = "linux")]
-    let _ = socket.set_tcp_user_timeout(Some(CLIENT_UNREAD_TIMEOUT));
-}
-
-impl Listening {
-    /// Returns what stops the server without a signal.
-    #[must_use]
-    pub fn handle(&self) -> ServerHandle {
-        self.server.handle()
-    }
-
-    /// Serves until a signal comes, then gives answers the time `grace` to finish. A second signal
-    /// breaks them off, and a third ends all waiting.
-    ///
-    /// # Errors
-    /// [`io::Error`] if signals cannot be received or the server fails.
-    pub async fn run(
-        self,
-        drain: Arc<Drain>,
-        grace: Duration,
-        notifier: &Notifier,
-    ) -> io::Result<()> {
-        let mut signals = Signals::new()?;
-        let handle = self.server.handle();
-        let mut serving = std::pin::pin!(self.server);
-        tokio::select! {
-            result = &mut serving => return result,
-            name = signals.next() => log::info!("stopping: signal={name} answers={} grace={grace:?}", drain.in_flight()),
-        }
-        notifier.stopping();
-        let began = Instant::now();
-        let graceful = tokio::select! {
-            result = &mut serving => return result,
-            graceful = drained(&drain, grace, &mut signals) => graceful,
-        };
-        let result = tokio::select! {
-            result = close(serving, &handle, graceful, &drain) => result,
-            name = signals.again() => {
-                log::warn!("closing connections without booking their answers: signal={name} answers={}", drain.in_flight());
-                Ok(())
-            }
-        };
-        log::info!("stopped: duration={:.1?}", began.elapsed());
-        result
-    }
-}
-
-/// Refuses new requests and waits for those in flight. Returns whether all of them finished.
-async fn drained(drain: &Drain, grace: Duration, signals: &mut Signals) -> bool {
-    drain.start();
-    tokio::select! {
-        () = drain.empty() => true,
-        () = tokio::time::sleep(grace) => {
-            log::warn!("breaking off answers that did not finish: answers={} grace={grace:?}", drain.in_flight());
-            false
-        }
-        name = signals.again() => {
-            log::warn!("breaking off answers: signal={name} answers={}", drain.in_flight());
-            false
-        }
-    }
-}
-
-/// Closes the server's connections.
-async fn close(
-    serving: impl Future<Output = io::Result<()>>,
-    handle: &ServerHandle,
-    graceful: bool,
-    drain: &Drain,
-) -> io::Result<()> {
-    let (result, ()) = tokio::join!(serving, handle.stop(graceful));
-    // The workers drop and book the broken answers on their own threads.
-    let _ = tokio::time::timeout(BREAK_OFF_GRACE, drain.empty()).await;
-    result
-}
-
-/// Runs `work` on its own thread and waits for it. If a signal comes first, its name is the inner
-/// error.
-///
-/// # Errors
-/// [`io::Error`] if the thread panicked.
-pub fn until_signalled<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<Result<T, &'static str>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build();
-    // If signals cannot be received, the work is done without interruption.
-    let Ok(runtime) = runtime else {
-        return Ok(Ok(work()));
-    };
-    let _inside = runtime.enter();
-    let Ok(mut signals) = Signals::new() else {
-        return Ok(Ok(work()));
-    };
-    let (done, is_done) = tokio::sync::oneshot::channel();
-    // A thread that cannot be started drops its closure, so the work is kept outside of it.
-    let work = Arc::new(Mutex::new(Some(work)));
-    let taken = {
-        let work = Arc::clone(&work);
-        move || work.lock().ok().and_then(|mut work| work.take())
-    };
-    let on_thread = taken.clone();
-    let thread = std::thread::Builder::new().spawn(move || {
-        if let Some(work) = on_thread() {
-            let _ = done.send(work());
-        }
-    });
-    if thread.is_err()
-        && let Some(work) = taken()
-    {
-        return Ok(Ok(work()));
-    }
-    runtime.block_on(async {
-        tokio::select! {
-            answer = is_done => answer.map(Ok).map_err(io::Error::other),
-            name = signals.again() => Ok(Err(name)),
-        }
-    })
-}
-
-/// Whether a signal came so shortly after the last one that it is the same wish: a terminal, a shell
-/// and a service manager each send one.
-fn is_repetition() -> bool {
-    static FIRST: OnceLock<Instant> = OnceLock::new();
-    /// Milliseconds from the first signal to the last one that counted.
-    static LAST_MS: AtomicU64 = AtomicU64::new(u64::MAX);
-    let since_first = FIRST.get_or_init(Instant::now).elapsed();
-    let now_ms = u64::try_from(since_first.as_millis()).unwrap_or(u64::MAX);
-    let last_ms = LAST_MS.load(Ordering::Relaxed);
-    if last_ms != u64::MAX && now_ms - last_ms < SAME_SIGNAL_MS {
-        return true;
-    }
-    LAST_MS.store(now_ms, Ordering::Relaxed);
-    false
-}
-
-/// The signals that end the server.
-#[cfg(unix)]
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    /// Comes when the terminal or the ssh session ends. `None` if the process was started to ignore
-    /// it.
-    hangup: Option<Signal>,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        let hangup = (!ignores_hangup()).then(|| signal(SignalKind::hangup()));
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: hangup.transpose()?,
-        })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        let Self {
-            terminate,
-            interrupt,
-            hangup,
-        } = self;
-        let hangup = async {
-            match hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-            _ = hangup => "SIGHUP",
-        };
-        is_repetition();
-        name
-    }
-
-    /// Waits for a further signal from an operator who does not want to wait. A hangup does not
-    /// count, because a closing terminal causes two: one from the kernel and one from the shell.
-    async fn again(&mut self) -> &'static str {
-        loop {
-            let name = tokio::select! {
-                _ = self.terminate.recv() => "SIGTERM",
-                _ = self.interrupt.recv() => "SIGINT",
-            };
-            if !is_repetition() {
-                return name;
-            }
-        }
-    }
-}
-
-/// Whether the process was started by nohup(1) or a similar program. Linux reports it
-/// (proc_pid_status(5), `SigIgn`); elsewhere it cannot be read without `unsafe`.
-#[cfg(unix)]
-fn ignores_hangup() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    // SIGHUP is 1, the lowest bit.
-    ignored.is_some_and(|mask| mask & 1 == 1)
-}
-
-/// Other systems have only Ctrl-C.
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    #[allow(clippy::unnecessary_wraps)]
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> &'static str {
-        let _ = tokio::signal::ctrl_c().await;
-        is_repetition();
-        "Ctrl-C"
-    }
-
-    async fn again(&mut self) -> &'static str {
-        loop {
-            let _ = tokio::signal::ctrl_c().await;
-            if !is_repetition() {
-                return "Ctrl-C";
-            }
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! The protocol by which nodes share a budget (`src/limits/leases.rs`, `src/store/ledger/leases.rs`), in
+//! The protocol by which nodes share a budget (`src/core/limits/leases.rs`, `src/core/store/ledger/leases.rs`), in
 //! every order of steps that a few nodes can take: a node takes a lease, admits requests, books them,
 //! gives back what it does not need, is stopped, goes on, dies, is taken for dead by others, and joins
 //! them again.

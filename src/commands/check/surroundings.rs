@@ -6,8 +6,8 @@ use super::{Finding, Verdict};
 use crate::{
     commands::health,
     config::{Config, env_file::Variables, unknown_names},
+    listener::ServerCertificate,
     model::now_ms,
-    server::ServerCertificate,
 };
 
 pub(super) fn env_file(variables: &Variables) -> Vec<Finding> {

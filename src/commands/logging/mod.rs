@@ -14,7 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::config::LogFormat;
+use crate::{config::LogFormat, model::is_printable_ascii};
 
 /// Time between two writes of a busy log.
 const WRITE_INTERVAL: Duration = Duration::from_millis(20);
@@ -163,12 +163,7 @@ struct OneLine<W>(W);
 
 impl<W: Write> std::fmt::Write for OneLine<W> {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        // Without an early exit, the compiler looks at many bytes at once.
-        let is_harmless = |byte: &u8| (0x20..0x7f).contains(byte);
-        if text
-            .bytes()
-            .fold(true, |all, byte| all & is_harmless(&byte))
-        {
+        if is_printable_ascii(text.as_bytes()) {
             return self
                 .0
                 .write_all(text.as_bytes())
@@ -196,10 +191,11 @@ fn padded(level: log::Level) -> &'static str {
     }
 }
 
-/// Shortens `llmproxy::proxy::response::answer` to `proxy`, which is enough for an operator.
+/// Shortens `llmproxy_core::proxy::response::answer` to `proxy`, which is enough for an operator.
 fn short_target(target: &str) -> &str {
-    target
-        .strip_prefix("llmproxy::")
+    let of_package = |name| target.strip_prefix(name);
+    of_package("llmproxy_core::")
+        .or_else(|| of_package("llmproxy::"))
         .map_or(target, |room| room.split("::").next().unwrap_or(room))
 }
 

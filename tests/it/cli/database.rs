@@ -140,7 +140,7 @@ fn a_database_of_a_newer_version_is_refused_and_left_alone() {
 
 /// What 0.1.0 made.
 const OF_VERSION_0_1_0: &str = concat!(
-    include_str!("../../../src/store/sqlite/migrations/001_init.sql"),
+    include_str!("../../../src/core/store/sqlite/migrations/001_init.sql"),
     "PRAGMA user_version = 1;"
 );
 

@@ -4,6 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use postgres::{Client, NoTls};
@@ -13,6 +14,9 @@ use super::{
     postgres_suite::{PostgresDatabase, as_postgres, free_port, is_root, programs, suite_port},
     wait_until,
 };
+
+/// A server that was killed under load reads its log before it answers.
+const START_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a server differs from the plainest one.
 #[derive(Default)]
@@ -131,9 +135,14 @@ impl PostgresServer {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        self.child = Some(command.spawn().unwrap());
-        wait_until("the server answers", PATIENCE, || {
-            Client::connect(&self.socket_url("postgres"), NoTls).is_ok()
+        let url = self.socket_url("postgres");
+        let child = self.child.insert(command.spawn().unwrap());
+        wait_until("the server answers", START_PATIENCE, || {
+            // It refuses to start while a process of one that was killed still uses its memory.
+            if child.try_wait().unwrap().is_some() {
+                *child = command.spawn().unwrap();
+            }
+            Client::connect(&url, NoTls).is_ok()
         });
     }
 

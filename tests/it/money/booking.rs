@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{alice, costs_of_rows, dollars, echoing, wait_until_summed};
 use crate::harness::{Backend, CHAT, Home, Proxy, Request};
 
-const FIXTURE: &str = include_str!("../../../src/prices/cost/fixture.json");
+const FIXTURE: &str = include_str!("../../../src/core/prices/cost/fixture.json");
 
 /// A usage of the fixture.
 struct Case {

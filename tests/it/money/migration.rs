@@ -12,12 +12,12 @@ use crate::harness::{ASK, Backend, Home, PATIENCE, Proxy, alone, wait_until};
 
 /// The steps as earlier programs ran them. Three of them are written in a faster way today.
 const STEPS: [&str; 7] = [
-    include_str!("../../../src/store/sqlite/migrations/001_init.sql"),
+    include_str!("../../../src/core/store/sqlite/migrations/001_init.sql"),
     include_str!("schema/002_rollup.sql"),
-    include_str!("../../../src/store/sqlite/migrations/003_objects.sql"),
-    include_str!("../../../src/store/sqlite/migrations/004_kept_estimates.sql"),
+    include_str!("../../../src/core/store/sqlite/migrations/003_objects.sql"),
+    include_str!("../../../src/core/store/sqlite/migrations/004_kept_estimates.sql"),
     include_str!("schema/005_estimates.sql"),
-    include_str!("../../../src/store/sqlite/migrations/006_expiring_objects.sql"),
+    include_str!("../../../src/core/store/sqlite/migrations/006_expiring_objects.sql"),
     include_str!("schema/007_estimated_parts.sql"),
 ];
 
