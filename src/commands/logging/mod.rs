@@ -47,7 +47,7 @@ pub(super) fn start(filter: &str, log_format: LogFormat) -> LogGuard {
         // Its lines repeat, as errors and without the user, what was logged about an answer that
         // broke off.
         .filter_module("actix_http::h1::dispatcher", log::LevelFilter::Off)
-        .parse_filters(filter)
+        .parse_filters(&for_both_packages(filter))
         .format(move |out, record| {
             let time = humantime::format_rfc3339_millis(SystemTime::now());
             let target = short_target(record.target());
@@ -66,6 +66,17 @@ pub(super) fn start(filter: &str, log_format: LogFormat) -> LogGuard {
         )))))
         .init();
     LogGuard { queue, thread }
+}
+
+/// Lets a filter of a room, such as `llmproxy::proxy=debug`, hold in both packages.
+fn for_both_packages(filter: &str) -> String {
+    let directives = filter.split(',').map(|directive| {
+        match directive.trim_start().strip_prefix("llmproxy::") {
+            Some(room) => format!("{directive},llmproxy_core::{room}"),
+            None => directive.to_owned(),
+        }
+    });
+    directives.collect::<Vec<_>>().join(",")
 }
 
 /// The lines that wait for stderr.
@@ -210,6 +221,22 @@ mod tests {
         let hostile = "\n\u{1b}[2J";
         write!(OneLine(&mut out), "a{hostile}b ü\u{85}").unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "a  [2Jb ü ");
+    }
+
+    #[test]
+    fn a_filter_of_a_room_holds_wherever_the_room_is() {
+        for (filter, both) in [
+            ("info,access=off", "info,access=off"),
+            (
+                "warn,llmproxy::proxy=debug",
+                "warn,llmproxy::proxy=debug,llmproxy_core::proxy=debug",
+            ),
+        ] {
+            assert_eq!(for_both_packages(filter), both);
+        }
+        for target in ["llmproxy::server::pages", "llmproxy_core::server::pages"] {
+            assert_eq!(short_target(target), "server");
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ pub fn is_printable_ascii(text: &[u8]) -> bool {
     let mut bad = 0;
     for word in words {
         let word = u64::from_ne_bytes(*word);
-        // The highest bit of each byte says what is wrong: not ASCII, DEL, or below the space. Carries come
-        // of bytes that are wrong themselves.
+        // The highest bit of each byte says what is wrong: not ASCII, DEL, or below the space. Only
+        // a byte that is wrong itself can carry into the next.
         bad |=
             word | word.wrapping_add(eight(0x80 - 0x7f)) | !word.wrapping_add(eight(0x80 - 0x20));
     }

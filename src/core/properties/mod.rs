@@ -1,5 +1,5 @@
-//! The promises of the parsers for any input: one function for each fuzz target, which takes bytes
-//! and panics if a promise is broken. The targets in `fuzz/` call these, and so does `targets`,
+//! The promises of the parsers for any input: one function for each fuzz target but `settings`, which
+//! takes bytes and panics if a promise is broken. The targets in `fuzz/` call these, and so does `targets`,
 //! which feeds them every seed and mutations of it in `cargo test`. No part of the product:
 //! compiled for tests and under `--cfg fuzzing`.
 

@@ -22,6 +22,7 @@ const TARGETS: [Target; 9] = [
     ("texts", texts, 1_000),
     ("usage", usage, 2_500),
 ];
+
 #[test]
 fn every_target_has_its_property_and_seeds() {
     let mut names = TARGETS.map(|(name, _, _)| name).to_vec();

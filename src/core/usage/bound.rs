@@ -53,11 +53,11 @@ const AFTER_CAPITAL: u8 = AFTER_SMALL + WORD_LETTERS;
 const AFTER_DIGIT: u8 = AFTER_CAPITAL + WORD_LETTERS;
 const ROWS: u8 = AFTER_DIGIT + DIGITS_OF_TOKEN;
 
-/// The weight of a byte, and where the row begins that the next byte is looked up in: in the lowest byte,
-/// so that weights can be added up without taking the two apart.
+/// The lowest byte says where the row begins that the next byte is looked up in; the weight begins at
+/// [`WEIGHT_SHIFT`]. So weights are added up without taking the two apart.
 type Step = u64;
 const WEIGHT_SHIFT: u32 = 32;
-/// So many steps leave the sum of their rows below the weights.
+/// After this many steps the sum of the lowest bytes does not yet reach the bits of the weights.
 const STEPS_A_SUM: usize = 1 << 24;
 
 static CLASSES: [u8; 256] = classes();

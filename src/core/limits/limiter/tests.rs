@@ -167,6 +167,9 @@ fn rates_give_back_what_was_not_used_and_what_failed() {
             number(LimitKind::TokensPerMinute, "1000"),
         ],
     )]);
+    let rules = house.table.of_user(1).unwrap();
+    let untouched = house.limiter.rate_state(rules, BudgetUnit::Tokens, at(0));
+    assert_eq!(untouched.unwrap().remaining, 1_000);
     assert_eq!(
         house.admit(1, &demand(0, 1_001), 0),
         Err(Reason::LargerThanBucket)
@@ -184,10 +187,12 @@ fn rates_give_back_what_was_not_used_and_what_failed() {
         "two requests a minute"
     );
     house.limiter.finish(&second, 0, true);
-    let rules = house.table.of_user(1).unwrap().clone();
-    let state = |house: &mut House, unit| house.limiter.rate_state(&rules, unit, at(0)).unwrap();
-    assert_eq!(state(&mut house, BudgetUnit::Tokens).remaining, 900);
-    let requests = state(&mut house, BudgetUnit::Requests);
+    let rules = house.table.of_user(1).unwrap();
+    let state = |unit, now_ms| house.limiter.rate_state(rules, unit, at(now_ms)).unwrap();
+    assert_eq!(state(BudgetUnit::Tokens, 0).remaining, 900);
+    // Looking ahead changes nothing.
+    assert_eq!(state(BudgetUnit::Requests, 60_000).remaining, 2);
+    let requests = state(BudgetUnit::Requests, 0);
     assert_eq!(
         (requests.limit, requests.remaining, requests.reset_ms),
         (2, 1, 30_000)

@@ -252,7 +252,7 @@ impl BudgetWatch {
     }
 }
 
-/// Returns each user once: of one row nearly always, or of a batch.
+/// Returns each user once. Nearly always there is one.
 fn distinct(users: impl Iterator<Item = i64>) -> SmallVec<[i64; 8]> {
     let mut distinct: SmallVec<[i64; 8]> = users.collect();
     distinct.sort_unstable();

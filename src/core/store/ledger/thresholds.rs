@@ -5,13 +5,11 @@ use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
-use crate::store::sql::Connection;
-
 use crate::{
     alerts::{Alert, AlertSink, BudgetScope},
     limits::{BudgetCheck, BudgetRule, Owner, SharedLimits},
     model::{BudgetUnit, BudgetWindow, Limit, LimitKind, LimitValue, now_ms},
-    store::alerts,
+    store::{alerts, sql::Connection},
 };
 
 /// The thresholds, in percent of the budget.
@@ -49,7 +47,7 @@ impl Thresholds {
             let Some(rules) = table.of_user(user_id) else {
                 continue;
             };
-            // The lock is not held while the database is asked, which it is once for a threshold.
+            // The database is asked once for each threshold, and then without the lock.
             let full: SmallVec<[(&BudgetRule, BudgetCheck); 2]> = shared.with(|limiter| {
                 let budgets = rules.budgets.iter();
                 let checks = budgets.filter_map(|rule| Some((rule, limiter.budget(rule, now_ms)?)));

@@ -98,7 +98,7 @@ impl PostgresUrl {
             config.keepalives_retries(KEEPALIVES);
         }
         let roots = match ssl_mode {
-            // None is ever asked for.
+            // They are never looked at.
             SslMode::Disable => RootCertStore::empty(),
             _ => roots(own.root_certificate)?,
         };
