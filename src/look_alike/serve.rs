@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix_web::{
-    App, HttpRequest, HttpResponse, HttpServer,
+    HttpRequest, HttpResponse,
     body::BodySize,
     dev::Server,
     http::header::{HeaderName, HeaderValue},
@@ -20,6 +20,8 @@ use actix_web::{
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::time::sleep;
+
+use crate::listener::{self, AddRoutes, PortSettings};
 
 use super::{
     answer::Answer,
@@ -61,21 +63,18 @@ impl Backend {
 
 /// Makes the server.
 pub(super) fn serve(listener: TcpListener, backend: web::Data<Backend>) -> io::Result<Server> {
-    let app = move || {
-        App::new()
+    let add: AddRoutes = Arc::new(move |config| {
+        config
             .app_data(backend.clone())
             .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
-            .default_service(web::to(handle))
+            .default_service(web::to(handle));
+    });
+    let settings = PortSettings {
+        header_timeout: Duration::from_secs(5),
+        workers: Some(2),
+        tls: None,
     };
-    let server = HttpServer::new(app)
-        .workers(2)
-        .disable_signals()
-        .keep_alive(Duration::from_secs(75))
-        .tcp_nodelay(true)
-        // Otherwise a client that leaves is not noticed before the next write.
-        .h1_allow_half_closed(false)
-        .listen(listener)?;
-    Ok(server.run())
+    listener::serve(vec![listener], &settings, &add)
 }
 
 async fn handle(backend: web::Data<Backend>, request: HttpRequest, body: Bytes) -> HttpResponse {

@@ -1,13 +1,14 @@
 //! The port: it listens, hands each request to the proxy or to the server's own routes, and stops without
 //! losing an answer. actix's part of the way of a request is compiled here, for speed.
 
+mod port;
 mod systemd;
 mod tls;
 mod validity;
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -16,15 +17,15 @@ use std::{
 };
 
 use actix_web::{
-    App, HttpServer, Route,
-    dev::{ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse},
+    Route,
+    dev::ServerHandle,
     guard,
-    rt::net::TcpStream,
     web::{self, ServiceConfig},
 };
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+pub use port::{AddRoutes, PortSettings, serve};
 pub use systemd::{Notifier, Watchdog};
 pub use tls::{CertificateError, ServerCertificate};
 
@@ -36,20 +37,6 @@ use crate::proxy::{
     state::{Shared, Worker},
 };
 
-/// Time after which an idle client connection is closed. It is longer than the pools of the common
-/// SDKs keep theirs.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Time that the bytes of the last answers have to leave for slow clients.
-const FLUSH_GRACE_SECONDS: u64 = 5;
-
-/// Silence of a client after which TCP keep-alive probes its machine.
-const CLIENT_PROBE_AFTER: Duration = Duration::from_secs(60);
-/// Interval of the probes.
-const CLIENT_PROBE_EVERY: Duration = Duration::from_secs(15);
-/// Time without an acknowledgement after which the kernel drops a client (tcp(7),
-/// `TCP_USER_TIMEOUT`).
-#[cfg(target_os = "linux")]
-const CLIENT_UNREAD_TIMEOUT: Duration = Duration::from_secs(600);
 /// Time that the workers have to drop the answers that were broken off.
 const BREAK_OFF_GRACE: Duration = Duration::from_secs(2);
 
@@ -75,7 +62,7 @@ pub struct OwnRoutes {
     /// Returns whether a path may be one of them. All others pass over them at once.
     pub may_be: fn(&str) -> bool,
     /// Adds them to the application of a worker.
-    pub add: Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>,
+    pub add: AddRoutes,
 }
 
 /// A server that listens.
@@ -92,46 +79,25 @@ pub struct Listening {
 /// # Errors
 /// [`io::Error`] if the address cannot be bound.
 pub fn listen(host: &str, port: u16, parts: ListenerParts) -> io::Result<Listening> {
-    let (header_timeout, tls) = (parts.client_header_timeout, parts.tls.clone());
-    let parts = Arc::new(parts);
-    if let Some(tls) = tls {
-        return tls::listen(host, port, header_timeout, &tls, move || app(&parts));
-    }
-    let server = HttpServer::new(move || app(&parts))
-        .tcp_nodelay(true)
-        // Otherwise a client that hangs up while no byte flows is never noticed, and its request
-        // goes on costing tokens.
-        .h1_allow_half_closed(false)
-        .on_connect(|io, _| {
-            if let Some(stream) = io.downcast_ref() {
-                watch_client(stream);
-            }
-        })
-        .client_request_timeout(header_timeout)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(FLUSH_GRACE_SECONDS)
-        .disable_signals()
-        .bind((host, port))?;
-    let addresses = server.addrs();
+    let scheme = if parts.tls.is_some() { "https" } else { "http" };
+    let settings = PortSettings {
+        header_timeout: parts.client_header_timeout,
+        workers: None,
+        tls: parts.tls.clone(),
+    };
+    let listeners = port::bind(host, port)?;
+    let addresses = listeners.iter().map(TcpListener::local_addr);
+    let addresses = addresses.collect::<io::Result<_>>()?;
+    let add: AddRoutes = Arc::new(move |config| add_routes(config, &parts));
     Ok(Listening {
-        server: server.run(),
+        server: serve(listeners, &settings, &add)?,
         addresses,
-        scheme: "http",
+        scheme,
     })
 }
 
-/// Makes the application of a worker.
-fn app(
-    parts: &ListenerParts,
-) -> App<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse,
-        Error = actix_web::Error,
-        InitError = (),
-    > + use<>,
-> {
+/// Makes a worker, and adds the routes of its application.
+fn add_routes(config: &mut ServiceConfig, parts: &ListenerParts) {
     let worker = Worker::new(Arc::clone(&parts.shared), Arc::clone(&parts.connector));
     let worker = web::Data::new(worker);
     reconciler::start(&worker);
@@ -146,29 +112,16 @@ fn app(
             may_be(request.head().uri.path())
         }))
         .configure(|config| add(config));
-    App::new()
+    config
         .app_data(worker)
         .service(own)
-        .default_service(to_proxy())
+        .default_service(to_proxy());
 }
 
 /// Returns the route that hands requests to the proxy.
 #[must_use]
 pub fn to_proxy() -> Route {
     web::to(proxy::handle)
-}
-
-/// Makes the kernel notice a client that vanished or stopped reading, so that it does not keep its
-/// place at the backend.
-fn watch_client(stream: &TcpStream) {
-    let socket = socket2::SockRef::from(stream);
-    let keepalive = socket2::TcpKeepalive::new()
-        .with_time(CLIENT_PROBE_AFTER)
-        .with_interval(CLIENT_PROBE_EVERY);
-    // A system without these options still serves.
-    let _ = socket.set_tcp_keepalive(&keepalive);
-    #[cfg(target_os = "linux")]
-    let _ = socket.set_tcp_user_timeout(Some(CLIENT_UNREAD_TIMEOUT));
 }
 
 impl Listening {

@@ -1,24 +1,13 @@
-//! TLS on the port itself: the certificate, which is read again when its files change, and the server
-//! that listens with it. It speaks HTTP/1.1 only, as the port does without TLS.
+//! The certificate for TLS on the port itself. It is read again when its files change.
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener, ToSocketAddrs},
     path::{Path, PathBuf},
     sync::{Arc, Weak},
     thread,
     time::{Duration, SystemTime},
 };
 
-use actix_http::{HttpService, Request};
-use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, map_config};
-use actix_tls::accept::rustls_0_23::TlsStream;
-use actix_web::{
-    Error,
-    body::MessageBody,
-    dev::{AppConfig, Response, Server, Service},
-    rt::net::TcpStream,
-};
 use arc_swap::ArcSwap;
 use rustls::{
     ServerConfig,
@@ -27,19 +16,14 @@ use rustls::{
     sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{FLUSH_GRACE_SECONDS, KEEP_ALIVE, Listening, validity, watch_client};
+use super::validity;
 use crate::model::{format_seconds, now_ms};
 
 /// Interval at which the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// Time before the end of a certificate from which on it is warned of.
 const NEAR_MS: i64 = 14 * 24 * 60 * 60 * 1000;
-/// Handshakes that a worker may have at once.
-const MAX_HANDSHAKES: usize = 10_000;
-/// Connections that may wait to be accepted, as without TLS.
-const BACKLOG: i32 = 1024;
 
 /// Reasons why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +100,10 @@ impl ServerCertificate {
             ));
         }
         (end_ms - now_ms() < NEAR_MS).then(|| format!("the certificate {path} expires at {end}"))
+    }
+
+    pub(super) fn config(&self) -> ServerConfig {
+        self.config.clone()
     }
 
     /// Returns the path of the certificate.
@@ -213,90 +201,4 @@ fn follow(current: &Arc<Current>, mut read_at: Modified) {
     if let Err(error) = followed {
         log::warn!("tls: changes of the certificate will not be noticed: {error}");
     }
-}
-
-/// Binds the sockets for TLS. The `HttpServer` of actix-web would offer HTTP/2 on them, too.
-pub(super) fn listen<F, I, S, B>(
-    host: &str,
-    port: u16,
-    header_timeout: Duration,
-    tls: &Arc<ServerCertificate>,
-    app: F,
-) -> io::Result<Listening>
-where
-    F: Fn() -> I + Send + Clone + 'static,
-    I: IntoServiceFactory<S, Request>,
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
-    S::Error: Into<Error> + 'static,
-    S::InitError: std::fmt::Debug,
-    S::Response: Into<Response<B>> + 'static,
-    <S::Service as Service<Request>>::Future: 'static,
-    S::Service: 'static,
-    B: MessageBody + 'static,
-{
-    // Half-open handshakes of strangers must not keep others waiting; each ends after 3 s.
-    actix_tls::accept::max_concurrent_tls_connect(MAX_HANDSHAKES);
-    let mut server = Server::build()
-        .shutdown_timeout(FLUSH_GRACE_SECONDS)
-        .disable_signals();
-    let shutdown = server.graceful_shutdown_signal();
-    let mut addresses = Vec::new();
-    for listener in bind(host, port)? {
-        addresses.push(listener.local_addr()?);
-        let (app, tls, shutdown) = (app.clone(), Arc::clone(tls), shutdown.clone());
-        server = server.listen("tls", listener, move || {
-            let shutdown = shutdown.clone();
-            let app = app().into_factory().map_err(|error| {
-                let error: Error = error.into();
-                error.error_response()
-            });
-            HttpService::build()
-                .graceful_shutdown_signal(move || {
-                    let signal = shutdown.clone();
-                    async move { signal.notified().await }
-                })
-                .keep_alive(KEEP_ALIVE)
-                .client_request_timeout(header_timeout)
-                .h1_allow_half_closed(false)
-                .tcp_nodelay(true)
-                .on_connect_ext(|io: &TlsStream<TcpStream>, _| watch_client(io.get_ref().0))
-                .h1(map_config(app, |()| AppConfig::default()))
-                .rustls_0_23(tls.config.clone())
-        })?;
-    }
-    Ok(Listening {
-        server: server.run(),
-        addresses,
-        scheme: "https",
-    })
-}
-
-/// Binds each address of a host, as actix does.
-fn bind(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
-    let mut listeners = Vec::new();
-    let mut failed = None;
-    for address in (host, port).to_socket_addrs()? {
-        match bind_one(address) {
-            Ok(listener) => listeners.push(listener),
-            Err(error) => failed = Some(error),
-        }
-    }
-    match failed {
-        Some(error) if listeners.is_empty() => Err(error),
-        _ => Ok(listeners),
-    }
-}
-
-fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    #[cfg(not(windows))]
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
