@@ -3,7 +3,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -191,19 +194,29 @@ fn links(
 ) -> ServerLinks {
     let (changed, used) = (Arc::clone(keys), Arc::clone(keys));
     let (desk, file) = (Arc::clone(limits), price_file.clone());
+    let unused = Arc::clone(limits);
+    let needs_prices = Arc::new(AtomicBool::new(false));
+    let still_needed = Arc::clone(&needs_prices);
     ServerLinks {
         price_file,
         limits: Some(Arc::clone(&limits.shared)),
         alerts: sink.clone(),
         sight: Some(Arc::clone(sight.ledger())),
-        on_change: Box::new(move |connection| {
+        // A budget in dollars without prices would refuse everything. So they come before the first limit,
+        // and go after the last one.
+        before_limits: Box::new(move |connection| {
             let has_limits = !store::limits::read_all(connection)?.subjects.is_empty();
-            let book = if has_limits {
-                Some(Arc::new(prices::book(connection, file.clone())?))
-            } else {
-                None
-            };
-            desk.prices.set_book(book);
+            needs_prices.store(has_limits, Ordering::Relaxed);
+            if has_limits {
+                let book = prices::book(connection, file.clone())?;
+                desk.prices.set_book(Some(Arc::new(book)));
+            }
+            Ok(())
+        }),
+        on_change: Box::new(move |connection| {
+            if !still_needed.load(Ordering::Relaxed) {
+                unused.prices.set_book(None);
+            }
             changed.refresh(|| keys::holders(connection))
         }),
         take_uses: Box::new(move || used.take_uses()),

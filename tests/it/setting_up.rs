@@ -157,7 +157,10 @@ fn init_tries_the_key_writes_a_private_file_and_makes_a_user() {
     assert!(key.starts_with("llmp-"), "{ran:?}");
     let mode = home.path(".env").metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert_eq!(files(&home), [".env", "llm_proxy.db"]);
+    let mut found = files(&home);
+    // SQLite leaves these if the process ends before its last connection is closed.
+    found.retain(|name| !name.ends_with("-shm") && !name.ends_with("-wal"));
+    assert_eq!(found, [".env", "llm_proxy.db"]);
 
     // The server reads what was written.
     let proxy = home.set("PORT", "0").serve();

@@ -13,7 +13,7 @@ use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, map_c
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::{
     App, Error,
-    dev::{AppConfig, Server, ServiceRequest, ServiceResponse},
+    dev::{AppConfig, Server, ServiceResponse},
     rt::net::TcpStream,
     web::ServiceConfig,
 };

@@ -1,7 +1,6 @@
 //! The certificate for TLS on the port itself. It is read again when its files change.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::{Arc, Weak},
     thread,

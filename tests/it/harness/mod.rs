@@ -25,7 +25,7 @@ pub use backend::{Backend, Seen, Wire};
 pub use client::{Answer, Connection, Request};
 pub use namespaces::{in_own_namespaces, shell};
 pub use payload::*;
-pub use postgres::has_postgres;
+pub use postgres::{has_postgres, on_postgres};
 pub use postgres_servers::{Bouncer, PostgresServer, Setup};
 pub use postgres_suite::PostgresDatabase;
 pub use proxy::{BACKEND_KEY, Home, Proxy, Ran, Row};

@@ -56,6 +56,7 @@ const ABOUT_FILES: &[&str] = &[
     "page::browser::a_user_signs_in_with_a_key_and_sees_their_own",
     "page::browser::an_operator_signs_in_sees_adds_limits_forbids_and_signs_out",
     "page::browser::the_keyboard_is_enough",
+    "page::figures::five_thousand_users_are_found_and_paged_on_small_pages",
     "page::figures::names_models_and_errors_of_any_kind_are_text",
     "page::figures::the_page_says_what_the_admin_api_says",
     "people::remote::every_command_prints_the_same_over_http_as_on_the_file",

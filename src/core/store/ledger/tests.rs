@@ -528,9 +528,15 @@ fn the_limits_of_a_new_user_are_known_before_the_key_is() {
     let store = database.open();
     let limits = SharedLimits::new(Calendar::default());
     let (changed, changes) = std::sync::mpsc::channel();
-    let known = Arc::clone(&limits);
+    let (known, not_yet_known) = (Arc::clone(&limits), Arc::clone(&limits));
+    let (prepared, preparations) = std::sync::mpsc::channel();
     let links = ServerLinks {
         limits: Some(limits),
+        // Where a server reads the prices that budgets are reckoned with.
+        before_limits: Box::new(move |_| {
+            let _ = prepared.send(not_yet_known.of_user(7).is_some());
+            Ok(())
+        }),
         // Where a server reads users and keys.
         on_change: Box::new(move |connection| {
             let count = "SELECT count(*) FROM users WHERE id = 7";
@@ -553,5 +559,7 @@ fn the_limits_of_a_new_user_are_known_before_the_key_is() {
     .unwrap();
     let has_limits = changes.recv_timeout(Duration::from_secs(10)).unwrap();
     assert!(has_limits, "the key is known, and the limits are not");
+    let was_late = preparations.try_iter().last().unwrap();
+    assert!(!was_late, "the limits are known, and their prices are not");
     assert_eq!(thread.close(), 0);
 }

@@ -47,6 +47,8 @@ pub struct ServerLinks {
     pub alerts: AlertSink,
     /// Counts what is booked.
     pub sight: Option<Arc<LedgerSight>>,
+    /// Is called before limits are read: what they are reckoned with has to be known before they are.
+    pub before_limits: OnChange,
     pub on_change: OnChange,
     pub take_uses: TakeUses,
     /// Changes are listened for on a PostgreSQL server, not only asked for.
@@ -61,6 +63,7 @@ impl Default for ServerLinks {
             limits: None,
             alerts: AlertSink::default(),
             sight: None,
+            before_limits: Box::new(|_| Ok(())),
             on_change: Box::new(|_| Ok(())),
             take_uses: Box::new(Vec::new),
             listens: false,
@@ -102,6 +105,7 @@ impl UsersWatch {
             next_look_for_uses: Instant::now(),
             unwritten_uses: HashMap::new(),
         };
+        (watch.links.before_limits)(connection)?;
         (watch.links.on_change)(connection)?;
         Ok(watch)
     }
@@ -187,8 +191,9 @@ impl UsersWatch {
         let users_version = users::version(connection)?;
         let has_changed = users_version != self.users_version;
         if has_changed {
-            // A key that was forbidden is known also if limits cannot be read. Both are read again then.
-            let limits = read_limits();
+            // A key that was forbidden is known also if limits cannot be read. All are read again then.
+            let before = (self.links.before_limits)(connection);
+            let limits = before.and_then(|()| read_limits());
             (self.links.on_change)(connection)?;
             limits?;
             self.users_version = users_version;
