@@ -301,7 +301,7 @@ fn serve(
         limits: Some(Arc::clone(&limits.shared)),
         sight: Some(Arc::clone(&sight)),
         today: Today::default(),
-        on_change: Some(refresh_keys(keys)),
+        on_change: Some(refresh(&ledger, keys)),
     };
     let metrics = MetricsParts {
         sight,
@@ -378,11 +378,17 @@ fn alert_parts(config: &Config, store: &Store, sink: AlertSink) -> anyhow::Resul
     })
 }
 
-/// Returns the function that refreshes the keys of this process. The change that calls for it is in
-/// the database, and the ledger's thread refreshes the keys within 250 ms anyway.
-fn refresh_keys(keys: &Arc<KeyTable>) -> Arc<dyn Fn(&store::sql::Connection) + Send + Sync> {
-    let keys = Arc::clone(keys);
+/// Returns what makes a change of the admin API hold before it is answered: limits, prices and keys, in the
+/// order in which the ledger's thread reads them. If that cannot look, keys are read at least.
+fn refresh(
+    ledger: &Ledger,
+    keys: &Arc<KeyTable>,
+) -> Arc<dyn Fn(&store::sql::Connection) + Send + Sync> {
+    let (ledger, keys) = (ledger.clone(), Arc::clone(keys));
     Arc::new(move |connection| {
+        if ledger.look_for_changes() {
+            return;
+        }
         if let Err(error) = keys.refresh(|| keys::holders(connection)) {
             let error = error.to_string();
             log::error!("admin: cannot refresh the keys: error={error:?}");

@@ -362,3 +362,22 @@ fn messages_of_refusals_are_sentences() {
         "The model `gpt-4o` does not exist or is not allowed for the user alice. GET /v1/models lists the models that are."
     );
 }
+
+/// Whoever has the answer can rely on it: no request passes by the limits of before.
+#[test]
+fn a_limit_that_is_set_over_http_holds_when_the_answer_is_there() {
+    let backend = Backend::chats(10, 20);
+    let (proxy, key) = Home::new(&backend).serve_alice();
+    for round in 0..10 {
+        for (limit, status) in [("0", 429), ("none", 200)] {
+            let set = json!({"username": "alice", "requests_per_minute": limit}).to_string();
+            let answer = proxy.send(&Request::post("/admin/set_limits", set));
+            assert_eq!(answer.status, 200, "{answer:?}");
+            assert_eq!(
+                proxy.chat(&key, ASK).status,
+                status,
+                "{limit} in round {round}"
+            );
+        }
+    }
+}

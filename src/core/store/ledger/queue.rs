@@ -5,6 +5,7 @@ use std::{
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc::{SyncSender, sync_channel},
     },
     time::Duration,
 };
@@ -22,6 +23,9 @@ const MAX_BACKLOG: usize = 100_000;
 /// Time that an answer waits for its row, where the database is not on this machine. It is longer than
 /// the waits for locks of other nodes.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Time that a change waits for the thread to look at it: a batch of rows may be on its way.
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The way requests are treated while the database refuses writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +78,18 @@ pub(super) struct Queue {
     pub(super) closing: bool,
     /// Parts of budgets that requests ask for.
     pub(super) lease_asks: Vec<LeaseAsk>,
+    /// Those who wait until the thread has looked for changes: they get whether it could.
+    pub(super) look_asks: Vec<SyncSender<bool>>,
+}
+
+impl Queue {
+    /// Returns whether nobody waits for the thread.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.requests.is_empty()
+            && self.lease_asks.is_empty()
+            && self.look_asks.is_empty()
+            && !self.closing
+    }
 }
 
 impl LeaseDesk for Ledger {
@@ -111,6 +127,23 @@ impl Ledger {
                 taken: AtomicUsize::new(0),
             }),
         }
+    }
+
+    /// Waits until the ledger's thread has looked for changes of users, keys, prices and limits, so that
+    /// what this process has just written holds from now on. Returns false if it could not look, or not
+    /// for too long. It blocks.
+    #[must_use]
+    pub fn look_for_changes(&self) -> bool {
+        let (sender, has_looked) = sync_channel(1);
+        let mut queue = self.shared.lock();
+        if !self.is_alive() {
+            return false;
+        }
+        queue.look_asks.push(sender);
+        queue.wake_at = None;
+        drop(queue);
+        self.shared.wake.notify_one();
+        has_looked.recv_timeout(LOOK_PATIENCE).unwrap_or(false)
     }
 
     /// Queues entries that are acknowledged together: `written` gets the result when their

@@ -7,7 +7,7 @@ mod nodes;
 use std::{
     borrow::Cow,
     fmt,
-    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering, mpsc::SyncSender},
     time::{Duration, Instant},
 };
 
@@ -70,7 +70,8 @@ impl Writer {
         let mut batch: Vec<WriteRequest> = Vec::new();
         let mut close_by: Option<Instant> = None;
         loop {
-            if self.wait_for_rows(&mut batch) {
+            let (is_closing, look_asks) = self.wait_for_rows(&mut batch);
+            if is_closing {
                 close_by.get_or_insert_with(|| Instant::now() + CLOSE_TIMEOUT);
             }
             let was_quiet = batch.is_empty();
@@ -79,6 +80,9 @@ impl Writer {
                 self.write(&mut batch);
                 let left = entries_in(&batch);
                 self.shared.taken.store(left, Ordering::Relaxed);
+            }
+            if !look_asks.is_empty() {
+                self.shared.has_heard.store(true, Ordering::Relaxed);
             }
             let (connection, budgets) = (&self.connection, &mut self.budgets);
             let read_limits = || budgets.load(connection);
@@ -91,6 +95,10 @@ impl Writer {
             }
             if let Err(error) = self.budgets.check(&self.connection, changes) {
                 self.complain("read limits, which stay as they were", &error);
+            }
+            for ask in look_asks {
+                // Who does not wait any more has no use for it.
+                let _ = ask.try_send(changes != Changes::Unknown);
             }
             self.give_sign();
             if self.node.is_taken_for_dead {
@@ -122,11 +130,11 @@ impl Writer {
     }
 
     /// Moves queued rows behind those already in `batch`. Waits if there are none, until it is time
-    /// to look at the users. Returns whether the ledger is being closed.
-    fn wait_for_rows(&self, batch: &mut Vec<WriteRequest>) -> bool {
+    /// to look at the users. Returns whether the ledger is being closed, and who waits for that look.
+    fn wait_for_rows(&self, batch: &mut Vec<WriteRequest>) -> (bool, Vec<SyncSender<bool>>) {
         let mut queue = self.shared.lock();
         if batch.is_empty() {
-            if queue.requests.is_empty() && queue.lease_asks.is_empty() && !queue.closing {
+            if queue.is_quiet() {
                 queue.wake_at = Some(1);
                 queue = self.pause(queue, USERS_POLL);
                 queue.wake_at = None;
@@ -156,7 +164,7 @@ impl Writer {
             );
             queue.lost = 0;
         }
-        queue.closing
+        (queue.closing, std::mem::take(&mut queue.look_asks))
     }
 
     /// Unlocks the queue for a while, or until the thread is woken. Returns at once if the server
