@@ -33,7 +33,7 @@ instructions:
 # Lists the functions that a start runs, which the linker lays side by side. Needs valgrind, and is due when an idle server
 # has grown.
 start-order:
-    CARGO_PROFILE_RELEASE_STRIP=none cargo bench --locked --bench instructions -- --order .cargo/start.ld
+    cargo bench --locked --config profile.release.package.llmproxy.strip=false --bench instructions -- --order .cargo/start.ld
 
 # Compares throughput and latency with nginx. Needs nginx.
 bench:

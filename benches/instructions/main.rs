@@ -38,7 +38,7 @@ struct Options {
     #[arg(long, value_name = "DIR", conflicts_with = "write")]
     keep: Option<PathBuf>,
     /// Write which functions a start runs, for the linker: of a binary that has their names, built
-    /// with `CARGO_PROFILE_RELEASE_STRIP=none`
+    /// as `just start-order` does
     #[arg(long, value_name = "FILE", conflicts_with_all = ["write", "keep"])]
     order: Option<PathBuf>,
     /// Given by cargo bench

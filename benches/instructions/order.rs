@@ -11,7 +11,7 @@ const FEWEST: usize = 500;
 
 const HEAD: &str = "\
 /* The functions that every start runs, side by side: see `order_functions` in build.rs. Written by
-     CARGO_PROFILE_RELEASE_STRIP=none cargo bench --locked --bench instructions -- --order .cargo/start.ld */
+     just start-order */
 SECTIONS
 {
   .text.start : {
@@ -30,7 +30,7 @@ pub fn write(file: &Path) -> io::Result<()> {
     let names: BTreeSet<String> = text.lines().filter_map(function).map(pattern).collect();
     if names.len() < FEWEST {
         return Err(io::Error::other(
-            "the binary has no names: build it with CARGO_PROFILE_RELEASE_STRIP=none",
+            "the binary has no names: see start-order in justfile",
         ));
     }
     let mut script = HEAD.to_owned();
@@ -56,11 +56,17 @@ fn function(line: &str) -> Option<&str> {
 }
 
 /// Returns a pattern for the name with any compiler: a name of Rust has a hash of each crate
-/// (`CsjrHSEGnQ3l9_`), one of C may have a suffix (`.isra.0`).
+/// (`CsjrHSEGnQ3l9_`) and may have a number that each link gives anew (`.4711`), one of C may have a
+/// suffix (`.isra.0`).
 fn pattern(name: &str) -> String {
     let Some(of_rust) = name.strip_prefix("_R") else {
         let (stem, suffix) = name.split_once('.').unwrap_or((name, ""));
         return format!("{stem}{}", if suffix.is_empty() { "" } else { ".*" });
+    };
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let (of_rust, suffix) = match of_rust.rsplit_once('.') {
+        Some((stem, number)) if is_number(number) => (stem, ".*"),
+        _ => (of_rust, ""),
     };
     let mut parts = of_rust.split("Cs");
     let mut pattern = format!("_R{}", parts.next().unwrap_or_default());
@@ -76,5 +82,5 @@ fn pattern(name: &str) -> String {
             }
         }
     }
-    pattern
+    pattern + suffix
 }
