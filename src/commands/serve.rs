@@ -194,7 +194,7 @@ fn links(
 ) -> ServerLinks {
     let (changed, used) = (Arc::clone(keys), Arc::clone(keys));
     let (desk, file) = (Arc::clone(limits), price_file.clone());
-    let unused = Arc::clone(limits);
+    let desk_after = Arc::clone(limits);
     let needs_prices = Arc::new(AtomicBool::new(false));
     let still_needed = Arc::clone(&needs_prices);
     ServerLinks {
@@ -215,7 +215,7 @@ fn links(
         }),
         on_change: Box::new(move |connection| {
             if !still_needed.load(Ordering::Relaxed) {
-                unused.prices.set_book(None);
+                desk_after.prices.set_book(None);
             }
             changed.refresh(|| keys::holders(connection))
         }),

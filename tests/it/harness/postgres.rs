@@ -8,7 +8,7 @@ use super::{
 
 /// Tests that are about SQLite's files, write rows of their own into one, or have namespaces of their own:
 /// these run on a file in any case, as those whose times a look at the tables of a server would change. The
-/// beginnings of their names.
+/// beginnings of their names. `.ci/run` reads this list, a name a line, to leave them out on PostgreSQL.
 const ABOUT_FILES: &[&str] = &[
     "accounting::placeholders::",
     "admin::costs::the_costs_of_any_window_equal_the_sum_of_its_rows",

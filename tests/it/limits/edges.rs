@@ -363,7 +363,7 @@ fn messages_of_refusals_are_sentences() {
     );
 }
 
-/// Whoever has the answer can rely on it: no request passes by the limits of before.
+/// A request that comes after the answer is held to the new limit, not to the one before.
 #[test]
 fn a_limit_that_is_set_over_http_holds_when_the_answer_is_there() {
     let backend = Backend::chats(10, 20);

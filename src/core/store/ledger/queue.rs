@@ -130,8 +130,8 @@ impl Ledger {
     }
 
     /// Waits until the ledger's thread has looked for changes of users, keys, prices and limits, so that
-    /// what this process has just written holds from now on. Returns false if it could not look, or not
-    /// for too long. It blocks.
+    /// what this process has just written holds from now on. Returns false if it could not look, or if
+    /// that takes longer than [`LOOK_PATIENCE`]. It blocks.
     #[must_use]
     pub fn look_for_changes(&self) -> bool {
         let (sender, has_looked) = sync_channel(1);

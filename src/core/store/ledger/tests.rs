@@ -532,7 +532,7 @@ fn the_limits_of_a_new_user_are_known_before_the_key_is() {
     let (prepared, preparations) = std::sync::mpsc::channel();
     let links = ServerLinks {
         limits: Some(limits),
-        // Where a server reads the prices that budgets are reckoned with.
+        // Where a server reads the prices that budgets are calculated with.
         before_limits: Box::new(move |_| {
             let _ = prepared.send(not_yet_known.of_user(7).is_some());
             Ok(())

@@ -47,7 +47,7 @@ pub struct ServerLinks {
     pub alerts: AlertSink,
     /// Counts what is booked.
     pub sight: Option<Arc<LedgerSight>>,
-    /// Is called before limits are read: what they are reckoned with has to be known before they are.
+    /// Is called before limits are read, and reads what they are calculated with, such as prices.
     pub before_limits: OnChange,
     pub on_change: OnChange,
     pub take_uses: TakeUses,
