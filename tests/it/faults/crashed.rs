@@ -167,7 +167,7 @@ fn a_server_that_stood_still_does_not_book_again_what_another_has_booked() {
     let mut stream = proxy.start(&Request::post(CHAT, ask_stream("m-150")).key(&key));
     assert_eq!(stream.head().status, 200);
     wait_until("it is noted", PATIENCE, || noted(&proxy) == 1);
-    proxy.signal("STOP");
+    proxy.stand_still();
     let crashed = || {
         let rows = proxy.rows();
         rows.iter().filter(|row| row.outcome == "crashed").count()

@@ -22,6 +22,8 @@ use super::{postgres::on_postgres, postgres_suite::PostgresDatabase};
 
 /// The backend's key, which clients must never see, and which must be in no output.
 pub const BACKEND_KEY: &str = "sk-backend-secret";
+/// Lines of a server's log that a failed test shows.
+const SHOWN_LINES: usize = 20;
 
 /// A working directory, an environment with nothing but what is set here, and the arguments of `serve`.
 pub struct Home {
@@ -461,6 +463,18 @@ impl Proxy {
         assert!(sent.unwrap().success());
     }
 
+    /// Stops the server with SIGSTOP, and waits until all of its threads stand still. Linux only.
+    pub fn stand_still(&self) {
+        self.signal("STOP");
+        let tasks = format!("/proc/{}/task", self.child.id());
+        wait_until("the server stands still", PATIENCE, || {
+            std::fs::read_dir(&tasks).unwrap().all(|task| {
+                let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
+                stat.is_ok_and(|stat| stat.contains(") T "))
+            })
+        });
+    }
+
     /// Returns how the server ended, or `None` if it is still running after `limit`.
     pub fn exit_within(&mut self, limit: Duration) -> Option<ExitStatus> {
         wait_for_exit(&mut self.child, limit)
@@ -470,6 +484,15 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.kill9();
+        if thread::panicking()
+            && let Ok(log) = self.log.lock()
+        {
+            let last: Vec<&str> = log.lines().rev().take(SHOWN_LINES).collect();
+            eprintln!("the log of {} ends with:", self.address());
+            for line in last.iter().rev() {
+                eprintln!("  {line}");
+            }
+        }
     }
 }
 

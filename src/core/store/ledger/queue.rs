@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{SyncSender, sync_channel},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
@@ -23,7 +23,8 @@ const MAX_BACKLOG: usize = 100_000;
 /// Time that an answer waits for its row, where the database is not on this machine. It is longer than
 /// the waits for locks of other nodes.
 const PATIENCE: Duration = Duration::from_secs(10);
-
+/// A timer that is later than this has stood still itself, with the whole process.
+const STOOD_STILL: Duration = Duration::from_secs(1);
 /// Time that a change waits for the thread to look at it: a batch of rows may be on its way.
 const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -187,13 +188,20 @@ impl Ledger {
     /// too long counts as one that refuses writes, until it says something.
     pub(super) async fn result_of(
         &self,
-        written: oneshot::Receiver<Result<(), NotWritten>>,
+        mut written: oneshot::Receiver<Result<(), NotWritten>>,
     ) -> Result<(), NotWritten> {
         let Some(patience) = self.shared.patience else {
             return written.await.unwrap_or(Err(NotWritten));
         };
-        if let Ok(result) = tokio::time::timeout(patience, written).await {
-            return result.unwrap_or(Err(NotWritten));
+        loop {
+            let began = Instant::now();
+            if let Ok(result) = tokio::time::timeout(patience, &mut written).await {
+                return result.unwrap_or(Err(NotWritten));
+            }
+            // A process that stood still has not waited for the database: it waits again.
+            if began.elapsed() < patience + STOOD_STILL {
+                break;
+            }
         }
         if !self.shared.failing.swap(true, Ordering::Relaxed) {
             log::error!(
