@@ -1,11 +1,9 @@
 //! What is used and reserved of every limit, and the one step that admits a request: all limits are
-//! looked at, then all are taken from, under the caller's lock. Budgets are in `windows.rs`, rates in
-//! `rates.rs`, and what several nodes share in `nodes.rs`.
+//! looked at, then all are taken from, under the caller's lock. What it has taken is in `grant.rs`, budgets
+//! are in `windows.rs`, rates in `rates.rs`, and what several nodes share in `nodes.rs`.
 
-use std::collections::hash_map::Entry;
-
-use rustc_hash::FxHashMap;
-use smallvec::SmallVec;
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::{
     amounts::Amounts,
@@ -16,8 +14,10 @@ use super::{
 };
 use crate::model::{BudgetWindow, Calendar, LimitKind, LimitScope};
 
+use open_windows::{OpenWindows, Tally, WindowStarts};
+
+pub use grant::{Grant, Owners};
 pub use rates::RateState;
-use windows::OpenWindow;
 pub use windows::{BudgetCheck, WindowStart, Windows};
 
 /// Pause after which a client tries again that its own requests in flight keep out.
@@ -48,26 +48,6 @@ impl Demand {
     }
 }
 
-/// What an admitted request has taken.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Grant {
-    owners: SmallVec<[Owner; 2]>,
-    amounts: Amounts,
-    /// Windows in which the amounts are reserved, with their beginnings.
-    windows: SmallVec<[(BudgetWindow, i64); 4]>,
-    /// Owners from whose bucket a request was taken.
-    requests_from: SmallVec<[Owner; 2]>,
-    tokens_from: SmallVec<[Owner; 2]>,
-}
-
-impl Grant {
-    /// Returns what is reserved.
-    #[must_use]
-    pub fn amounts(&self) -> Amounts {
-        self.amounts
-    }
-}
-
 /// Sums over all owners, all of which are 0 when nothing is in flight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LimiterCounts {
@@ -79,8 +59,9 @@ pub struct LimiterCounts {
 #[derive(Debug)]
 pub struct Limiter {
     windows: Windows,
-    open: SmallVec<[OpenWindow; 4]>,
-    owners: FxHashMap<Owner, OwnerState>,
+    open: OpenWindows,
+    /// All that is counted of an owner lies together, so that a request looks for it once.
+    owners: IndexMap<Owner, OwnerState, FxBuildHasher>,
     group_of: FxHashMap<i64, i64>,
     refused: FxHashMap<(LimitScope, LimitKind), u64>,
     /// The newest row and adjustment that were booked.
@@ -99,6 +80,45 @@ struct OwnerState {
     in_flight: u64,
     requests: Option<Bucket>,
     tokens: Option<Bucket>,
+    /// What is used and reserved in the open windows, in the order of [`BudgetWindow`]. It is nothing
+    /// in the others.
+    tallies: [Tally; WINDOWS],
+}
+
+/// The number of kinds of windows.
+const WINDOWS: usize = BudgetWindow::ALL.len();
+
+/// Where the states of a request's owners are, until the next owner is added or removed.
+#[derive(Clone, Copy)]
+struct Places {
+    user: usize,
+    /// That of the user without a group.
+    group: usize,
+}
+
+impl Places {
+    fn of(self, owner: Owner) -> usize {
+        match owner {
+            Owner::User(_) => self.user,
+            Owner::Group(_) => self.group,
+        }
+    }
+}
+
+/// What is counted of a request's owners, as far as anything is.
+#[derive(Clone, Copy)]
+struct States<'l> {
+    user: Option<&'l OwnerState>,
+    group: Option<&'l OwnerState>,
+}
+
+impl<'l> States<'l> {
+    fn of(self, owner: Owner) -> Option<&'l OwnerState> {
+        match owner {
+            Owner::User(_) => self.user,
+            Owner::Group(_) => self.group,
+        }
+    }
 }
 
 impl Limiter {
@@ -106,8 +126,8 @@ impl Limiter {
     pub fn new(calendar: Calendar) -> Self {
         Self {
             windows: Windows::new(calendar),
-            open: SmallVec::new(),
-            owners: FxHashMap::default(),
+            open: OpenWindows::default(),
+            owners: IndexMap::default(),
             group_of: FxHashMap::default(),
             refused: FxHashMap::default(),
             counted: (0, 0),
@@ -128,17 +148,43 @@ impl Limiter {
         at: Moment,
     ) -> Result<Grant, Box<Refusal>> {
         self.roll(at.unix_ms);
-        self.fill_buckets(rules, at.clock_ms);
-        if let Some(refusal) = self.find_refusal(rules, demand, at) {
+        let places = self.places_of(Owners::of(rules));
+        self.fill_buckets(rules, places, at.clock_ms);
+        if let Some(refusal) = self.find_refusal(rules, places, demand, at) {
             return Err(Box::new(refusal));
         }
-        Ok(self.take(rules, demand))
+        Ok(self.take(rules, places, demand))
     }
 
-    fn find_refusal(&mut self, rules: &UserRules, demand: &Demand, at: Moment) -> Option<Refusal> {
+    /// Returns the places of a request's owners, who are there from now on.
+    fn places_of(&mut self, owners: Owners) -> Places {
+        let mut place = |owner: Owner| match self.owners.get_index_of(&owner) {
+            Some(place) => place,
+            None => self.owners.insert_full(owner, OwnerState::default()).0,
+        };
+        let user = place(Owner::User(owners.user_id));
+        let group = owners.group_id.map_or(user, |id| place(Owner::Group(id)));
+        Places { user, group }
+    }
+
+    fn states_of(&self, rules: &UserRules) -> States<'_> {
+        let group = rules.group_id.map(Owner::Group);
+        States {
+            user: self.owners.get(&Owner::User(rules.user_id)),
+            group: group.and_then(|group| self.owners.get(&group)),
+        }
+    }
+
+    fn find_refusal(
+        &mut self,
+        rules: &UserRules,
+        places: Places,
+        demand: &Demand,
+        at: Moment,
+    ) -> Option<Refusal> {
         if demand.is_metered {
             for rule in &rules.budgets {
-                if let Some(refusal) = self.check_budget(rule, demand, at) {
+                if let Some(refusal) = self.check_budget(rule, places, demand, at) {
                     return Some(refusal);
                 }
             }
@@ -151,17 +197,14 @@ impl Limiter {
         for (rate_rules, amount) in [(&rules.request_rates, 1), (&rules.token_rates, tokens)] {
             for rule in rate_rules {
                 if amount > 0
-                    && let Some(refusal) = self.check_rate(rule, amount, at)
+                    && let Some(refusal) = self.check_rate(rule, places, amount, at)
                 {
                     return Some(refusal);
                 }
             }
         }
         for rule in &rules.concurrent {
-            let in_flight = self
-                .owners
-                .get(&rule.owner)
-                .map_or(0, |owner| owner.in_flight);
+            let in_flight = self.owners[places.of(rule.owner)].in_flight;
             let in_flight = i64::try_from(in_flight).unwrap_or(i64::MAX);
             if in_flight >= self.share(rule.number) {
                 let refusal = Refusal {
@@ -182,9 +225,19 @@ impl Limiter {
         None
     }
 
-    fn check_budget(&mut self, rule: &BudgetRule, demand: &Demand, at: Moment) -> Option<Refusal> {
+    fn check_budget(
+        &mut self,
+        rule: &BudgetRule,
+        places: Places,
+        demand: &Demand,
+        at: Moment,
+    ) -> Option<Refusal> {
         let requested = demand.amounts.of(rule.unit);
-        let check = self.budget(rule, at.unix_ms)?;
+        let state = &self.owners[places.of(rule.owner)];
+        if self.has_room(rule, state, requested) {
+            return None;
+        }
+        let check = self.budget_in(rule, Some(state), at.unix_ms)?;
         let with_this = check.used.saturating_add(requested);
         let mut needs_lease = false;
         // A budget of nothing blocks, also what costs nothing.
@@ -214,8 +267,25 @@ impl Limiter {
         self.refuse(refusal, rule.is_watched)
     }
 
-    fn check_rate(&mut self, rule: &NumberRule, amount: i64, at: Moment) -> Option<Refusal> {
-        let bucket = self.bucket(rule)?;
+    /// Returns whether a budget that only this node uses has room for a request, in a window that has not
+    /// ended. The rest of [`Limiter::check_budget`] says the same, and why not.
+    fn has_room(&self, rule: &BudgetRule, state: &OwnerState, requested: i64) -> bool {
+        let tally = &state.tallies[rule.window as usize];
+        let used = tally.used.of(rule.unit).saturating_add(requested);
+        self.leases.is_none()
+            && self.stored.is_empty()
+            && rule.amount > 0
+            && used.saturating_add(tally.reserved.of(rule.unit)) <= rule.amount
+    }
+
+    fn check_rate(
+        &mut self,
+        rule: &NumberRule,
+        places: Places,
+        amount: i64,
+        at: Moment,
+    ) -> Option<Refusal> {
+        let bucket = self.owners[places.of(rule.owner)].bucket(rule)?;
         // What is larger than this node's share goes into debt, which the share pays.
         let wait_ms = if amount <= rule.number {
             bucket.wait_ms(amount.min(self.share(rule.number)))
@@ -260,43 +330,33 @@ impl Limiter {
         self.refused.get(&(scope, kind)).copied().unwrap_or(0)
     }
 
-    fn take(&mut self, rules: &UserRules, demand: &Demand) -> Grant {
+    fn take(&mut self, rules: &UserRules, places: Places, demand: &Demand) -> Grant {
+        let owners = Owners::of(rules);
         let amounts = if demand.is_metered {
             demand.amounts
         } else {
             Amounts::default()
         };
-        let mut grant = Grant {
-            owners: owners_of(rules),
-            amounts,
-            windows: SmallVec::new(),
-            requests_from: SmallVec::new(),
-            tokens_from: SmallVec::new(),
-        };
+        let mut grant = Grant::new(owners, amounts);
         if demand.is_metered {
-            for open in &mut self.open {
-                grant.windows.push((open.window, open.start_ms));
-                for owner in &grant.owners {
-                    open.tallies.entry(*owner).or_default().reserved += amounts;
-                }
-            }
+            grant.starts = self.open.starts();
+        }
+        for owner in owners.each() {
+            let state = &mut self.owners[places.of(owner)];
+            state.in_flight += 1;
+            state.reserve(&grant.starts, amounts);
         }
         for rule in &rules.request_rates {
-            if let Some(bucket) = self.bucket_mut(rule) {
+            if let Some(bucket) = self.owners[places.of(rule.owner)].bucket_mut(rule) {
                 bucket.take(1);
-                grant.requests_from.push(rule.owner);
+                grant.requests_from.note(rule.owner);
             }
         }
-        for rule in &rules.token_rates {
-            if demand.is_metered
-                && let Some(bucket) = self.bucket_mut(rule)
-            {
+        for rule in rules.token_rates.iter().filter(|_| demand.is_metered) {
+            if let Some(bucket) = self.owners[places.of(rule.owner)].bucket_mut(rule) {
                 bucket.take(amounts.tokens);
-                grant.tokens_from.push(rule.owner);
+                grant.tokens_from.note(rule.owner);
             }
-        }
-        for owner in &grant.owners {
-            self.owners.entry(*owner).or_default().in_flight += 1;
         }
         grant
     }
@@ -304,20 +364,13 @@ impl Limiter {
     /// Reserves amounts without asking: they were reserved before the process was started again. It
     /// takes nothing from rates and is no request in flight.
     pub fn restore(&mut self, rules: &UserRules, amounts: Amounts, at: Moment) -> Grant {
-        let mut grant = Grant {
-            owners: owners_of(rules),
-            amounts,
-            windows: SmallVec::new(),
-            requests_from: SmallVec::new(),
-            tokens_from: SmallVec::new(),
-        };
-        for open in &mut self.open {
-            if (open.start_ms..open.end_ms).contains(&at.unix_ms) {
-                grant.windows.push((open.window, open.start_ms));
-                for owner in &grant.owners {
-                    open.tallies.entry(*owner).or_default().reserved += amounts;
-                }
-            }
+        let mut grant = Grant::new(Owners::of(rules), amounts);
+        for open in self.open.iter().filter(|open| open.has(at.unix_ms)) {
+            grant.starts.set(open.window, open.start_ms);
+        }
+        let places = self.places_of(grant.owners);
+        for owner in grant.owners.each() {
+            self.owners[places.of(owner)].reserve(&grant.starts, amounts);
         }
         grant
     }
@@ -335,36 +388,31 @@ impl Limiter {
         at: Moment,
     ) -> Result<(), Box<Refusal>> {
         self.roll(at.unix_ms);
-        self.fill_buckets(rules, at.clock_ms);
+        let places = self.places_of(grant.owners);
+        self.fill_buckets(rules, places, at.clock_ms);
         let demand = Demand {
             amounts: more,
             is_metered: true,
         };
         for rule in &rules.budgets {
-            if let Some(refusal) = self.check_budget(rule, &demand, at) {
+            if let Some(refusal) = self.check_budget(rule, places, &demand, at) {
                 return Err(Box::new(refusal));
             }
         }
         for rule in &rules.token_rates {
             if more.tokens > 0
-                && let Some(refusal) = self.check_rate(rule, more.tokens, at)
+                && let Some(refusal) = self.check_rate(rule, places, more.tokens, at)
             {
                 return Err(Box::new(refusal));
             }
         }
-        for open in &mut self.open {
-            let is_same = |(window, start): &(BudgetWindow, i64)| {
-                (*window, *start) == (open.window, open.start_ms)
-            };
-            if grant.windows.iter().any(is_same) {
-                for owner in &grant.owners {
-                    open.tallies.entry(*owner).or_default().reserved += more;
-                }
-            }
-        }
-        for owner in &grant.tokens_from {
-            let state = self.owners.get_mut(owner);
-            if let Some(bucket) = state.and_then(|state| state.tokens.as_mut()) {
+        let still = self.open.starts().shared_with(&grant.starts);
+        for owner in grant.owners.each() {
+            let state = &mut self.owners[places.of(owner)];
+            state.reserve(&still, more);
+            if let Some(bucket) = &mut state.tokens
+                && grant.tokens_from.has(owner)
+            {
                 bucket.take(more.tokens);
             }
         }
@@ -375,44 +423,36 @@ impl Limiter {
     /// Takes back what was reserved, when the row of the request is in the ledger or there is none.
     /// `tokens` is what was used, and a request that failed gives back what it took from rates.
     pub fn finish(&mut self, grant: &Grant, tokens: i64, has_failed: bool) {
-        for (window, start_ms) in &grant.windows {
-            let same =
-                |open: &&mut OpenWindow| (open.window, open.start_ms) == (*window, *start_ms);
-            if let Some(open) = self.open.iter_mut().find(same) {
-                for owner in &grant.owners {
-                    if let Entry::Occupied(mut tally) = open.tallies.entry(*owner) {
-                        tally.get_mut().reserved -= grant.amounts;
-                    }
-                }
+        let still = self.open.starts().shared_with(&grant.starts);
+        for owner in grant.owners.each() {
+            let Some(state) = self.owners.get_mut(&owner) else {
+                continue;
+            };
+            for tally in still.of(&mut state.tallies) {
+                tally.reserved -= grant.amounts;
             }
-        }
-        for owner in &grant.tokens_from {
-            let state = self.owners.get_mut(owner);
-            if let Some(bucket) = state.and_then(|state| state.tokens.as_mut()) {
+            if let Some(bucket) = &mut state.tokens
+                && grant.tokens_from.has(owner)
+            {
                 match grant.amounts.tokens - tokens {
                     more if more < 0 => bucket.take(-more),
                     less => bucket.give_back(less),
                 }
             }
-        }
-        if has_failed {
-            for owner in &grant.requests_from {
-                let state = self.owners.get_mut(owner);
-                if let Some(bucket) = state.and_then(|state| state.requests.as_mut()) {
-                    bucket.give_back(1);
-                }
+            if let Some(bucket) = &mut state.requests
+                && has_failed
+                && grant.requests_from.has(owner)
+            {
+                bucket.give_back(1);
             }
         }
     }
 
     /// Ends the time of a request in flight.
-    pub fn leave(&mut self, owners: &[Owner]) {
-        for owner in owners {
-            if let Some(state) = self.owners.get_mut(owner) {
+    pub fn leave(&mut self, owners: Owners) {
+        for owner in owners.each() {
+            if let Some(state) = self.owners.get_mut(&owner) {
                 state.in_flight = state.in_flight.saturating_sub(1);
-                if state.in_flight == 0 && state.requests.is_none() && state.tokens.is_none() {
-                    self.owners.remove(owner);
-                }
             }
         }
     }
@@ -433,32 +473,35 @@ impl Limiter {
             }
         }
         // All windows hold the same reservations, but for those that began meanwhile.
-        let longest = self.open.iter().min_by_key(|open| open.start_ms);
-        for (owner, tally) in longest.into_iter().flat_map(|open| &open.tallies) {
-            if matches!(owner, Owner::User(_)) {
-                counts.reserved += tally.reserved;
+        if let Some(longest) = self.open.iter().min_by_key(|open| open.start_ms) {
+            for (owner, state) in &self.owners {
+                if matches!(owner, Owner::User(_)) {
+                    counts.reserved += state.tallies[longest.window as usize].reserved;
+                }
             }
         }
         counts
     }
 }
 
-impl Grant {
-    /// Returns those whose request this is.
-    #[must_use]
-    pub fn owners(&self) -> &[Owner] {
-        &self.owners
+impl OwnerState {
+    /// Returns whether it is as that of an owner who is not there.
+    fn is_nothing(&self) -> bool {
+        let has_buckets = self.requests.is_some() || self.tokens.is_some();
+        self.in_flight == 0 && !has_buckets && self.tallies == [Tally::default(); WINDOWS]
+    }
+
+    /// Reserves amounts in some windows.
+    fn reserve(&mut self, windows: &WindowStarts, amounts: Amounts) {
+        for tally in windows.of(&mut self.tallies) {
+            tally.reserved += amounts;
+        }
     }
 }
 
-fn owners_of(rules: &UserRules) -> SmallVec<[Owner; 2]> {
-    let group = rules.group_id.map(Owner::Group);
-    std::iter::once(Owner::User(rules.user_id))
-        .chain(group)
-        .collect()
-}
-
+mod grant;
 mod nodes;
+mod open_windows;
 mod rates;
 mod windows;
 

@@ -18,7 +18,8 @@ pub use amounts::Amounts;
 pub use leases::{LeaseAsk, LeaseDesk, LeaseKey, Leases};
 pub use limiter::CONCURRENT_RETRY_MS;
 pub use limiter::{
-    BudgetCheck, Demand, Grant, Limiter, LimiterCounts, Moment, RateState, WindowStart, Windows,
+    BudgetCheck, Demand, Grant, Limiter, LimiterCounts, Moment, Owners, RateState, WindowStart,
+    Windows,
 };
 pub use models::ModelPatterns;
 pub use refusal::{Reason, Refusal};

@@ -2,6 +2,8 @@
 
 use wildmatch::WildMatchPattern;
 
+use crate::model::is_small_ascii;
+
 /// Patterns of names, in which `*` stands for any text. No other character is special.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelPatterns {
@@ -47,8 +49,7 @@ impl ModelPatterns {
             return true;
         }
         // Nearly all names are in small letters, as most patterns are.
-        let is_small = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
-        if model.bytes().all(is_small) {
+        if is_small_ascii(model.as_bytes()) {
             return has(&self.folded, model);
         }
         let small = model.to_lowercase();

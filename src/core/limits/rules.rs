@@ -117,7 +117,13 @@ impl ModelRule {
     /// may choose any model.
     #[must_use]
     pub fn allows(&self, model: &str) -> bool {
-        let model = model.trim();
+        let is_blank = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_graphic());
+        let bytes = model.as_bytes();
+        let model = if is_blank(bytes.first()) || is_blank(bytes.last()) {
+            model.trim()
+        } else {
+            model
+        };
         if self.is_denial {
             !model.is_empty() && !self.patterns.deny(model)
         } else {

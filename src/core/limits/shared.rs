@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
 use super::{
-    Amounts, Demand, Grant, LeaseAsk, LeaseDesk, LimitTable, Limiter, Moment, Owner, Refusal,
+    Amounts, Demand, Grant, LeaseAsk, LeaseDesk, LimitTable, Limiter, Moment, Owners, Refusal,
     UserRules, WindowStart,
 };
 use crate::model::{Calendar, RowHold, now_ms};
@@ -47,7 +47,7 @@ pub struct Reservation {
 /// A request in flight as far as limits of concurrency are concerned, until it is dropped.
 pub struct Presence {
     limits: Arc<SharedLimits>,
-    owners: smallvec::SmallVec<[Owner; 2]>,
+    owners: Owners,
 }
 
 /// What an admitted request holds.
@@ -83,8 +83,8 @@ impl SharedLimits {
         self.table.load_full()
     }
 
-    /// Admits a request that began at a Unix time in milliseconds, or says which limit it does not
-    /// pass.
+    /// Admits a request at a moment whose Unix time decides about windows, or says which limit it does
+    /// not pass.
     ///
     /// # Errors
     /// As [`Limiter::admit`].
@@ -92,12 +92,10 @@ impl SharedLimits {
         self: &Arc<Self>,
         rules: &Arc<UserRules>,
         demand: &Demand,
-        started_at_ms: i64,
+        at: Moment,
     ) -> Result<Admitted, Box<Refusal>> {
-        let grant = self
-            .lock()
-            .admit(rules, demand, self.moment(started_at_ms))?;
-        Ok(self.admitted(rules, grant, started_at_ms))
+        let grant = self.lock().admit(rules, demand, at)?;
+        Ok(self.admitted(rules, grant, at.unix_ms))
     }
 
     fn admitted(
@@ -108,7 +106,7 @@ impl SharedLimits {
     ) -> Admitted {
         let presence = Presence {
             limits: Arc::clone(self),
-            owners: grant.owners().iter().copied().collect(),
+            owners: grant.owners(),
         };
         let reservation = Arc::new(Reservation {
             limits: Arc::clone(self),
@@ -216,8 +214,13 @@ impl SharedLimits {
 
     /// Adds rows, or what adjustments add to them, to what their users have used: user, Unix time in
     /// milliseconds of the request, amounts. `counted` are the newest row and adjustment.
-    pub fn book(&self, rows: impl IntoIterator<Item = (i64, i64, Amounts)>, counted: (i64, i64)) {
-        self.book_of(rows, counted, false);
+    pub fn book(
+        &self,
+        rows: impl IntoIterator<Item = (i64, i64, Amounts)>,
+        counted: (i64, i64),
+        now_ms: i64,
+    ) {
+        self.book_of(rows, counted, now_ms, false);
     }
 
     /// Adds rows of this process as [`SharedLimits::book`] does, and takes them from its leases.
@@ -225,18 +228,20 @@ impl SharedLimits {
         &self,
         rows: impl IntoIterator<Item = (i64, i64, Amounts)>,
         counted: (i64, i64),
+        now_ms: i64,
     ) {
-        self.book_of(rows, counted, true);
+        self.book_of(rows, counted, now_ms, true);
     }
 
     fn book_of(
         &self,
         rows: impl IntoIterator<Item = (i64, i64, Amounts)>,
         counted: (i64, i64),
+        now_ms: i64,
         is_own: bool,
     ) {
         let mut limiter = self.lock();
-        limiter.roll(now_ms());
+        limiter.roll(now_ms);
         for (user_id, started_at_ms, amounts) in rows {
             limiter.book(user_id, started_at_ms, amounts);
             if is_own {
@@ -254,10 +259,16 @@ impl SharedLimits {
     /// Returns the moment of a Unix time in milliseconds, on the clock of this process.
     #[must_use]
     pub fn moment(&self, unix_ms: i64) -> Moment {
-        let elapsed = self.clock_start.elapsed().as_millis();
+        self.moment_at(Instant::now(), unix_ms)
+    }
+
+    /// As [`SharedLimits::moment`], for one who has looked at the clock already.
+    #[must_use]
+    pub fn moment_at(&self, now: Instant, unix_ms: i64) -> Moment {
+        let elapsed = now.saturating_duration_since(self.clock_start);
         Moment {
             unix_ms,
-            clock_ms: u64::try_from(elapsed).unwrap_or(u64::MAX),
+            clock_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         }
     }
 
@@ -340,7 +351,7 @@ impl Drop for Reservation {
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.limits.lock().leave(&self.owners);
+        self.limits.lock().leave(self.owners);
     }
 }
 

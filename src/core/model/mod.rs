@@ -19,7 +19,7 @@ mod time;
 mod usage;
 mod user;
 
-pub use ascii::is_printable_ascii;
+pub use ascii::{is_ascii, is_printable_ascii, is_small_ascii};
 pub use calendar::{Calendar, Periods};
 pub use decimal::{DecimalError, scaled};
 pub use dimension::{Dimension, DimensionError, Period};

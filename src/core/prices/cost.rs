@@ -95,13 +95,41 @@ impl PreparedPrice {
         tier: Option<&ServiceTier>,
         is_batch: bool,
     ) -> Option<NanoUsd> {
-        let is_ordinary = matches!(tier, None | Some(ServiceTier::Default))
-            && !is_batch
-            && usage.input < self.threshold_tokens;
-        if !is_ordinary {
+        if !self.is_ordinary(usage.input, tier, is_batch) {
             return self.price.cost(usage, tier, is_batch);
         }
         Some(round(sum(self.ordinary.as_ref()?, usage)?))
+    }
+
+    /// Returns what [`PreparedPrice::cost`] returns for text without anything else.
+    #[must_use]
+    pub fn cost_of_text(
+        &self,
+        input: u64,
+        output: u64,
+        tier: Option<&ServiceTier>,
+        is_batch: bool,
+    ) -> Option<NanoUsd> {
+        if !self.is_ordinary(input, tier, is_batch) {
+            let usage = Usage {
+                input,
+                output,
+                ..Usage::default()
+            };
+            return self.price.cost(&usage, tier, is_batch);
+        }
+        let rates = self.ordinary.as_ref()?;
+        let mut whole = Sum(Some(0));
+        whole.add(input, rates.input.as_ref());
+        whole.add(output, rates.output.as_ref());
+        whole.add(1, rates.request.as_ref().or(Some(&0)));
+        Some(round(whole.0?.saturating_mul(PARTS)))
+    }
+
+    fn is_ordinary(&self, input: u64, tier: Option<&ServiceTier>, is_batch: bool) -> bool {
+        matches!(tier, None | Some(ServiceTier::Default))
+            && !is_batch
+            && input < self.threshold_tokens
     }
 }
 
@@ -155,9 +183,15 @@ impl Sum {
 
 /// Rounds half up to nano-dollars, at most [`MAX_COST`].
 fn round(sum: i128) -> NanoUsd {
-    let unit = PARTS * QUARTERS * FEMTOS;
-    let nanos = sum.saturating_add(unit / 2) / unit;
-    i64::try_from(nanos).map_or(MAX_COST, |nanos| NanoUsd(nanos).min(MAX_COST))
+    const UNIT: i64 = 4_000_000_000;
+    const { assert!(UNIT as i128 == PARTS * QUARTERS * FEMTOS) };
+    let raised = sum.saturating_add(i128::from(UNIT / 2));
+    // Nearly all sums are below two dollars: they fit into 64 bits, which are divided at once.
+    let nanos = match i64::try_from(raised) {
+        Ok(raised) => raised / UNIT,
+        Err(_) => i64::try_from(raised / i128::from(UNIT)).unwrap_or(i64::MAX),
+    };
+    NanoUsd(nanos).min(MAX_COST)
 }
 
 impl TokenClasses {

@@ -134,7 +134,9 @@ async fn forward(
     }
     let mut response = proceed(context, payload, worker, route).await?;
     if let Some(rules) = &rules {
-        limits.replace_rate_headers(rules, response.headers_mut());
+        let (now, unix_ms) = live.last_look();
+        let at = limits.shared.moment_at(now, unix_ms);
+        limits.replace_rate_headers(rules, at, response.headers_mut());
     }
     Ok(response)
 }

@@ -125,11 +125,11 @@ impl Worker {
                 model: &context.model,
                 tier: context.service_tier.as_ref(),
                 is_batch: false,
+                at_ms: started_at_ms,
             },
             asked: &context.asked,
             names_model_later: context.names_model_later,
             batch_demand: context.batch_demand.as_ref(),
-            started_at_ms,
             live: &context.live,
         };
         let admission = self.shared.admission.admit(applicant).await?;

@@ -31,7 +31,9 @@ pub struct LiveRequest {
     identified: Cell<Option<(usize, i64)>>,
     status: Cell<u16>,
     /// The time from which on the proxy itself is at work: the body has come.
-    ready: Cell<Instant>,
+    ready: Cell<Option<Instant>>,
+    /// When the clock was last asked.
+    last_look: Cell<Instant>,
     waiting_since: Cell<Option<Instant>>,
     waited: Cell<Duration>,
     /// The request had its turn, or gave up waiting for it.
@@ -63,7 +65,8 @@ impl LiveRequest {
             started,
             identified: Cell::new(None),
             status: Cell::new(0),
-            ready: Cell::new(started),
+            ready: Cell::new(None),
+            last_look: Cell::new(started),
             waiting_since: Cell::new(None),
             waited: Cell::new(Duration::ZERO),
             has_waited: Cell::new(false),
@@ -117,7 +120,25 @@ impl LiveRequest {
 
     /// Notes that the body has come: what takes time from here on is this proxy's doing.
     pub fn body_read(&self) {
-        self.ready.set(Instant::now());
+        let now = Instant::now();
+        self.ready.set(Some(now));
+        self.last_look.set(now);
+    }
+
+    /// Returns when the body had come; `None` if it is read on the way to the backend.
+    #[must_use]
+    pub fn ready_at(&self) -> Option<Instant> {
+        self.ready.get()
+    }
+
+    /// Returns the newest moment that was noted of the request, also as Unix time in milliseconds. What
+    /// comes at once after it need not ask the clock again.
+    #[must_use]
+    pub fn last_look(&self) -> (Instant, i64) {
+        let last = self.last_look.get();
+        let since = last - self.started;
+        let since_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        (last, self.id.at_ms().saturating_add(since_ms))
     }
 
     /// Notes that the request asks for its turn.
@@ -151,7 +172,7 @@ impl LiveRequest {
     /// Notes that the request leaves for the backend.
     pub fn sent(&self) {
         if self.overhead.get().is_none() {
-            let spent = self.ready.get().elapsed();
+            let spent = self.ready.get().unwrap_or(self.started).elapsed();
             self.overhead
                 .set(Some(spent.saturating_sub(self.waited.get())));
         }
@@ -160,12 +181,13 @@ impl LiveRequest {
     /// Notes that the head of the backend's answer has come.
     pub fn answered(&self, status: u16) {
         self.status.set(status);
-        let first_byte = self.started.elapsed();
+        let now = Instant::now();
+        self.last_look.set(now);
+        let first_byte = now - self.started;
         self.first_byte.set(Some(first_byte));
         let Some((key, user_id)) = self.identified.get() else {
             return;
         };
-        let now = self.started + first_byte;
         let second = self.worker.second_of(now);
         let mut state = self.worker.lock();
         if let Some(entry) = state.live.get_mut(key) {
@@ -181,10 +203,12 @@ impl LiveRequest {
         self.change(|entry, _| entry.output_tokens = Some(tokens));
     }
 
-    /// Notes that the end of the answer has waited so long for its row.
-    pub fn committed(&self, waited: Duration) {
+    /// Notes that the end of the answer has waited for its row since a moment.
+    pub fn committed(&self, since: Instant) {
+        let now = Instant::now();
+        self.last_look.set(now);
         if let Some(spent) = self.overhead.get() {
-            self.overhead.set(Some(spent + waited));
+            self.overhead.set(Some(spent + (now - since)));
         }
     }
 

@@ -163,8 +163,10 @@ fn a_budget_of_a_group_is_shared_and_moves_with_its_users() {
     assert_eq!(error["llmproxy"]["scope"], "group");
     assert_eq!(error["llmproxy"]["used"], 60);
     assert_eq!(refused.header("retry-after"), None, "a total never resets");
-    let alerts = proxy.get_json("/admin/list_alerts");
-    assert_eq!(alerts["alerts"][0]["event"], "budget_threshold", "{alerts}");
+    // It is raised a moment after the row.
+    wait_until("the alert is raised", PATIENCE, || {
+        proxy.get_json("/admin/list_alerts")["alerts"][0]["event"] == "budget_threshold"
+    });
     // What bob used goes with him.
     set_limits(
         &proxy,

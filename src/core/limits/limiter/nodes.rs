@@ -71,13 +71,15 @@ impl Limiter {
     /// Gives back what this node does not need of its leases. Returns those that have to be written.
     pub fn give_back_leases(&mut self, unix_ms: i64) -> Vec<(LeaseKey, Amounts)> {
         self.roll(unix_ms);
-        let open = &self.open;
+        let (open, owners) = (&self.open, &self.owners);
         let reserved = |key: &LeaseKey| {
-            let same = open
-                .iter()
-                .find(|open| (open.window, open.start_ms) == (key.window, key.start_ms));
-            let tally = same.and_then(|open| open.tallies.get(&key.owner));
-            tally.map_or_else(Amounts::default, |tally| tally.reserved)
+            let is_open = open
+                .of(key.window)
+                .is_some_and(|open| open.start_ms == key.start_ms);
+            let state = owners.get(&key.owner).filter(|_| is_open);
+            state.map_or_else(Amounts::default, |state| {
+                state.tallies[key.window as usize].reserved
+            })
         };
         match &mut self.leases {
             Some(leases) => leases.give_back(reserved),
@@ -91,10 +93,7 @@ impl Limiter {
             return;
         };
         let group = self.group_of.get(&user_id).copied().map(Owner::Group);
-        for open in &self.open {
-            if !(open.start_ms..open.end_ms).contains(&started_at_ms) {
-                continue;
-            }
+        for open in self.open.iter().filter(|open| open.has(started_at_ms)) {
             for owner in std::iter::once(Owner::User(user_id)).chain(group) {
                 let key = LeaseKey {
                     owner,

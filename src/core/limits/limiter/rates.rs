@@ -1,6 +1,6 @@
 //! Rates: the buckets of users and groups, and what their users see of them.
 
-use super::{Limiter, Moment, nodes};
+use super::{Limiter, Moment, OwnerState, Places, States, nodes};
 use crate::{
     limits::{
         bucket::Bucket,
@@ -22,12 +22,24 @@ impl Limiter {
     /// else the budget.
     #[must_use]
     pub fn rate_states(&self, rules: &UserRules, at: Moment) -> [Option<RateState>; 2] {
-        [BudgetUnit::Requests, BudgetUnit::Tokens].map(|unit| self.rate_state(rules, unit, at))
+        let states = self.states_of(rules);
+        [BudgetUnit::Requests, BudgetUnit::Tokens]
+            .map(|unit| self.rate_state_in(rules, states, unit, at))
     }
 
     /// Returns what a user may still do in one unit.
     #[must_use]
     pub fn rate_state(&self, rules: &UserRules, unit: BudgetUnit, at: Moment) -> Option<RateState> {
+        self.rate_state_in(rules, self.states_of(rules), unit, at)
+    }
+
+    fn rate_state_in(
+        &self,
+        rules: &UserRules,
+        states: States<'_>,
+        unit: BudgetUnit,
+        at: Moment,
+    ) -> Option<RateState> {
         let rates = match unit {
             BudgetUnit::Usd => return None,
             BudgetUnit::Tokens => &rules.token_rates,
@@ -36,7 +48,8 @@ impl Limiter {
         let enforced = rates.iter().filter(|rule| !rule.is_watched);
         let of_rates = enforced.map(|rule| {
             let share = self.share(rule.number);
-            let bucket = match self.bucket(rule) {
+            let state = states.of(rule.owner);
+            let bucket = match state.and_then(|state| state.bucket(rule)) {
                 Some(bucket) => bucket.at(share, at.clock_ms),
                 None => Bucket::full(share, at.clock_ms),
             };
@@ -55,7 +68,7 @@ impl Limiter {
             .iter()
             .filter(|rule| rule.unit == unit && !rule.is_watched);
         let of_budgets = budgets.filter_map(|rule| {
-            let check = self.budget(rule, at.unix_ms)?;
+            let check = self.budget_in(rule, states.of(rule.owner), at.unix_ms)?;
             let left = check
                 .limit
                 .saturating_sub(check.used)
@@ -70,9 +83,9 @@ impl Limiter {
         of_budgets.min_by_key(|state| state.remaining)
     }
 
-    pub(super) fn fill_buckets(&mut self, rules: &UserRules, clock_ms: u64) {
+    pub(super) fn fill_buckets(&mut self, rules: &UserRules, places: Places, clock_ms: u64) {
         for rule in rules.request_rates.iter().chain(&rules.token_rates) {
-            let state = self.owners.entry(rule.owner).or_default();
+            let state = &mut self.owners[places.of(rule.owner)];
             let bucket = match rule.source.kind {
                 LimitKind::RequestsPerMinute => &mut state.requests,
                 _ => &mut state.tokens,
@@ -83,20 +96,20 @@ impl Limiter {
                 .advance(share, clock_ms);
         }
     }
+}
 
+impl OwnerState {
     pub(super) fn bucket(&self, rule: &NumberRule) -> Option<&Bucket> {
-        let state = self.owners.get(&rule.owner)?;
         match rule.source.kind {
-            LimitKind::RequestsPerMinute => state.requests.as_ref(),
-            _ => state.tokens.as_ref(),
+            LimitKind::RequestsPerMinute => self.requests.as_ref(),
+            _ => self.tokens.as_ref(),
         }
     }
 
     pub(super) fn bucket_mut(&mut self, rule: &NumberRule) -> Option<&mut Bucket> {
-        let state = self.owners.get_mut(&rule.owner)?;
         match rule.source.kind {
-            LimitKind::RequestsPerMinute => state.requests.as_mut(),
-            _ => state.tokens.as_mut(),
+            LimitKind::RequestsPerMinute => self.requests.as_mut(),
+            _ => self.tokens.as_mut(),
         }
     }
 }

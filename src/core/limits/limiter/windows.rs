@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use rustc_hash::FxHashMap;
 
-use super::{Amounts, BudgetRule, LimitTable, Limiter, Owner};
+use super::{
+    Amounts, BudgetRule, LimitTable, Limiter, Owner, OwnerState, Owners, UserRules,
+    open_windows::{OpenWindow, Tally},
+};
 use crate::model::{BudgetWindow, Calendar, Period};
 
 /// A window that has to be read from the ledger.
@@ -57,32 +60,11 @@ impl Windows {
     }
 }
 
-/// What all owners have used in a window.
-#[derive(Debug)]
-pub(super) struct OpenWindow {
-    pub(super) window: BudgetWindow,
-    pub(super) start_ms: i64,
-    pub(super) end_ms: i64,
-    pub(super) tallies: FxHashMap<Owner, Tally>,
-    /// Whether what is used is known. It is not while no budget has the window: that is kept for
-    /// what is reserved in it.
-    pub(super) is_read: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Tally {
-    pub(super) used: Amounts,
-    pub(super) reserved: Amounts,
-}
-
 impl Limiter {
     /// Returns the windows that the budgets of a table need and that have not been read.
     #[must_use]
     pub fn missing_windows(&self, table: &LimitTable, unix_ms: i64) -> Vec<WindowStart> {
-        let is_read = |window| {
-            let mut open = self.open.iter();
-            open.any(|open| open.window == window && open.is_read)
-        };
+        let is_read = |window| self.open.of(window).is_some_and(|open| open.is_read);
         let missing = table.windows().iter().filter(|window| !is_read(**window));
         missing
             .map(|window| WindowStart {
@@ -102,59 +84,69 @@ impl Limiter {
             BudgetWindow::Total => i64::MAX,
             _ => self.windows.span(window, start_ms).1,
         };
-        let mut tallies: FxHashMap<Owner, Tally> = FxHashMap::default();
-        let before = self.open.iter().position(|open| open.window == window);
-        let before = before.map(|place| self.open.remove(place));
-        for (owner, tally) in before
-            .filter(|open| open.start_ms == start_ms)
-            .iter()
-            .flat_map(|open| &open.tallies)
-        {
-            if tally.reserved != Amounts::default() {
-                tallies.entry(*owner).or_default().reserved = tally.reserved;
+        let before = self.open.of(window);
+        let is_same = before.is_some_and(|open| open.start_ms == start_ms);
+        for state in self.owners.values_mut() {
+            let tally = &mut state.tallies[window as usize];
+            tally.used = Amounts::default();
+            if !is_same {
+                tally.reserved = Amounts::default();
             }
         }
         for (user_id, amounts) in used {
-            tallies.entry(Owner::User(user_id)).or_default().used = amounts;
+            self.tally_mut(Owner::User(user_id), window).used = amounts;
         }
-        let mut open = OpenWindow {
+        self.open.set(OpenWindow {
             window,
             start_ms,
             end_ms,
-            tallies,
             is_read: true,
-        };
-        open.sum_groups(&self.group_of);
-        self.open.push(open);
+        });
+        self.sum_groups(window);
     }
 
     /// Takes the groups of all users, and forgets windows that no budget has. What was used and
     /// reserved before stays. A window in which something is reserved is kept, so that its budgets
     /// know of it if they are set again before the requests end.
     pub fn set_groups(&mut self, table: &LimitTable, group_of: HashMap<i64, i64>) {
-        for open in &mut self.open {
+        let open: Vec<OpenWindow> = self.open.iter().copied().collect();
+        for mut open in open {
             open.is_read &= table.windows().contains(&open.window);
+            let mut states = self.owners.values();
+            let has_reserved = |state: &OwnerState| {
+                state.tallies[open.window as usize].reserved != Amounts::default()
+            };
+            if open.is_read || states.any(has_reserved) {
+                self.open.set(open);
+            } else {
+                self.open.close(open.window);
+                self.clear(open.window);
+            }
         }
-        self.open.retain(|open| open.is_read || open.has_reserved());
         let group_of = group_of.into_iter().collect();
         if self.group_of != group_of {
             self.group_of = group_of;
-            for open in &mut self.open {
-                open.sum_groups(&self.group_of);
+            for window in BudgetWindow::ALL {
+                self.sum_groups(window);
             }
         }
+        self.forget_owners();
     }
 
     /// Adds a row of the ledger, or what an adjustment adds to one, to what its user has used.
     pub fn book(&mut self, user_id: i64, started_at_ms: i64, amounts: Amounts) {
-        let group = self.group_of.get(&user_id).copied();
-        for open in &mut self.open {
-            if !(open.start_ms..open.end_ms).contains(&started_at_ms) {
-                continue;
-            }
-            open.tallies.entry(Owner::User(user_id)).or_default().used += amounts;
-            if let Some(group) = group {
-                open.tallies.entry(Owner::Group(group)).or_default().used += amounts;
+        if self.open.is_empty() {
+            return;
+        }
+        let group_id = self.group_of.get(&user_id).copied();
+        let owners = Owners { user_id, group_id };
+        let places = self.places_of(owners);
+        for owner in owners.each() {
+            let state = &mut self.owners[places.of(owner)];
+            for (tally, open) in state.tallies.iter_mut().zip(&self.open.of) {
+                if open.is_some_and(|open| open.has(started_at_ms)) {
+                    tally.used += amounts;
+                }
             }
         }
     }
@@ -173,24 +165,63 @@ impl Limiter {
 
     /// Begins windows anew whose time is over.
     pub fn roll(&mut self, unix_ms: i64) {
-        for open in &mut self.open {
-            if unix_ms >= open.end_ms {
-                (open.start_ms, open.end_ms) = self.windows.span(open.window, unix_ms);
-                open.tallies.clear();
-            }
+        if unix_ms < self.open.first_end_ms {
+            return;
         }
+        for window in BudgetWindow::ALL {
+            let Some(open) = self.open.of(window).filter(|open| unix_ms >= open.end_ms) else {
+                continue;
+            };
+            let (start_ms, end_ms) = self.windows.span(window, unix_ms);
+            self.open.set(OpenWindow {
+                start_ms,
+                end_ms,
+                ..open
+            });
+            self.clear(window);
+        }
+        self.forget_owners();
     }
 
     /// Returns what is used and reserved of a budget; `None` while its window has not been read.
     #[must_use]
     pub fn budget(&self, rule: &BudgetRule, now_ms: i64) -> Option<BudgetCheck> {
-        let open = self.open.iter().find(|open| open.window == rule.window)?;
-        let tally = open.tallies.get(&rule.owner).copied().unwrap_or_default();
+        self.budget_in(rule, self.owners.get(&rule.owner), now_ms)
+    }
+
+    /// Returns what is used and reserved of those budgets of a user of which so many percent are used.
+    pub fn budgets_beyond<'r>(
+        &self,
+        percent: u8,
+        rules: &'r UserRules,
+        now_ms: i64,
+    ) -> impl Iterator<Item = (&'r BudgetRule, BudgetCheck)> {
+        let states = self.states_of(rules);
+        let part = i64::from(percent);
+        rules.budgets.iter().filter_map(move |rule| {
+            let state = states.of(rule.owner)?;
+            let used = state.tallies[rule.window as usize].used.of(rule.unit);
+            // What raises a budget only makes it harder to reach.
+            if used / part < rule.amount / 100 {
+                return None;
+            }
+            let check = self.budget_in(rule, Some(state), now_ms)?;
+            check.has_reached(percent).then_some((rule, check))
+        })
+    }
+
+    /// As [`Limiter::budget`], with the state of the budget's owner.
+    pub(super) fn budget_in(
+        &self,
+        rule: &BudgetRule,
+        state: Option<&OwnerState>,
+        now_ms: i64,
+    ) -> Option<BudgetCheck> {
+        let open = self.open.of(rule.window)?;
         let is_over = now_ms >= open.end_ms;
-        let (used, reserved) = if is_over {
-            (0, 0)
-        } else {
-            (tally.used.of(rule.unit), tally.reserved.of(rule.unit))
+        let tally = match state {
+            Some(state) if !is_over => state.tallies[rule.window as usize],
+            _ => Tally::default(),
         };
         let (start_ms, end_ms) = if is_over {
             self.windows.span(open.window, now_ms)
@@ -200,8 +231,8 @@ impl Limiter {
         let stored = self.stored_of(rule, start_ms);
         Some(BudgetCheck {
             limit: rule.limit_at(now_ms),
-            used,
-            reserved: reserved.saturating_add(stored),
+            used: tally.used.of(rule.unit),
+            reserved: tally.reserved.of(rule.unit).saturating_add(stored),
             stored,
             start_ms,
             resets_at_ms: (end_ms != i64::MAX).then_some(end_ms),
@@ -216,39 +247,58 @@ impl Limiter {
                 window: open.window,
                 start_ms: open.start_ms,
             };
-            open.tallies
-                .iter()
-                .filter_map(move |(owner, tally)| match owner {
-                    Owner::User(id) => Some((start, *id, tally.used)),
-                    Owner::Group(_) => None,
-                })
+            self.owners.iter().filter_map(move |(owner, state)| {
+                let used = state.tallies[start.window as usize].used;
+                match owner {
+                    Owner::User(id) if used != Amounts::default() => Some((start, *id, used)),
+                    _ => None,
+                }
+            })
         })
     }
-}
 
-impl OpenWindow {
-    fn has_reserved(&self) -> bool {
-        let mut tallies = self.tallies.values();
-        tallies.any(|tally| tally.reserved != Amounts::default())
+    fn tally_mut(&mut self, owner: Owner, window: BudgetWindow) -> &mut Tally {
+        &mut self.owners.entry(owner).or_default().tallies[window as usize]
+    }
+
+    fn clear(&mut self, window: BudgetWindow) {
+        for state in self.owners.values_mut() {
+            state.tallies[window as usize] = Tally::default();
+        }
+    }
+
+    /// Forgets the owners of whom nothing is known.
+    fn forget_owners(&mut self) {
+        self.owners.retain(|_, state| !state.is_nothing());
     }
 
     /// Sums up what the users of each group have used. What a group has reserved stays.
-    fn sum_groups(&mut self, group_of: &FxHashMap<i64, i64>) {
-        for (owner, tally) in &mut self.tallies {
-            if matches!(owner, Owner::Group(_)) {
-                tally.used = Amounts::default();
+    fn sum_groups(&mut self, window: BudgetWindow) {
+        let mut sums: FxHashMap<i64, Amounts> = FxHashMap::default();
+        for (owner, state) in &mut self.owners {
+            let tally = &mut state.tallies[window as usize];
+            match owner {
+                Owner::Group(_) => tally.used = Amounts::default(),
+                Owner::User(id) => {
+                    if let Some(group) = self.group_of.get(id) {
+                        *sums.entry(*group).or_default() += tally.used;
+                    }
+                }
             }
         }
-        let users: Vec<(i64, Amounts)> = self
-            .tallies
-            .iter()
-            .filter_map(|(owner, tally)| match owner {
-                Owner::User(id) => Some((*group_of.get(id)?, tally.used)),
-                Owner::Group(_) => None,
-            })
-            .collect();
-        for (group, used) in users {
-            self.tallies.entry(Owner::Group(group)).or_default().used += used;
+        for (group, used) in sums {
+            if used != Amounts::default() {
+                self.tally_mut(Owner::Group(group), window).used = used;
+            }
         }
+    }
+}
+
+impl BudgetCheck {
+    /// Returns whether so many percent of the budget are used.
+    #[must_use]
+    pub fn has_reached(&self, percent: u8) -> bool {
+        let (used, limit) = (i128::from(self.used), i128::from(self.limit));
+        limit > 0 && used * 100 >= limit * i128::from(percent)
     }
 }

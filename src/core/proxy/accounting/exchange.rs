@@ -326,7 +326,7 @@ impl Exchange {
                 Some(written) => written.await.unwrap_or(Err(NotWritten)),
                 None => Ok(()),
             };
-            live.committed(began.elapsed());
+            live.committed(began);
             committed
         }
     }

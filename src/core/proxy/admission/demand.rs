@@ -13,7 +13,7 @@ use crate::proxy::{
 };
 use crate::{
     limits::{Amounts, Demand, UserRules},
-    model::{NanoUsd, ServiceTier, Usage, UsageClasses, now_ms},
+    model::{NanoUsd, ServiceTier, Usage, UsageClasses},
     prices::{PreparedPrice, PriceBook},
 };
 
@@ -44,6 +44,8 @@ pub struct Conditions<'a> {
     pub model: &'a str,
     pub tier: Option<&'a ServiceTier>,
     pub is_batch: bool,
+    /// Unix time in milliseconds, which decides about the price.
+    pub at_ms: i64,
 }
 
 /// Prices and limits of models for admission. The book is loaded only while limits need it.
@@ -69,6 +71,8 @@ struct KnownModel {
     /// Sound or pictures cost more than text.
     has_dearer_sound: bool,
     has_dearer_pictures: bool,
+    /// A chat with it searches the web, whatever the request says.
+    searches_always: bool,
 }
 
 impl PriceDesk {
@@ -109,18 +113,18 @@ impl PriceDesk {
             };
         }
         let mut state = self.lock();
-        let model = state.model(conditions.model);
-        let usage = most_usage(
+        let model = state.model(conditions.model, conditions.at_ms);
+        let most = most_tokens(
             rules,
             endpoint,
             asked,
             model.and_then(|m| m.max_output_tokens),
         );
         // What uses tokens at all uses one at least, so that a limit of nothing blocks it.
-        demand.amounts.tokens = signed(usage.input.saturating_add(usage.output)).max(1);
+        demand.amounts.tokens = signed(most.input.saturating_add(most.output)).max(1);
         let mut is_priced = true;
         if rules.has_usd_budget() {
-            let cost = model.and_then(|model| model.most_cost(&usage, conditions, asked));
+            let cost = model.and_then(|model| model.most_cost(most, conditions, asked));
             is_priced = cost.is_some();
             demand.amounts.nano_usd = cost.unwrap_or_default().0;
         }
@@ -133,9 +137,8 @@ impl PriceDesk {
 }
 
 impl DeskState {
-    fn model(&mut self, name: &str) -> Option<&KnownModel> {
+    fn model(&mut self, name: &str, at_ms: i64) -> Option<&KnownModel> {
         let book = self.book.as_ref()?;
-        let at_ms = now_ms();
         if !(self.valid_ms.0..self.valid_ms.1).contains(&at_ms) {
             self.known.clear();
             self.last = None;
@@ -189,46 +192,59 @@ impl KnownModel {
                 image_output: 1_000_000,
                 ..UsageClasses::default()
             }),
+            searches_always: searches_always(name, None),
             price,
             max_output_tokens: book.limits(name, None).max_output_tokens.map(u64::from),
         }
     }
 
-    /// Returns the largest cost of the ways in which the usage may be split into classes; `None`
+    /// Returns the largest cost of the ways in which the tokens may be split into classes; `None`
     /// if the model has no price for any.
     fn most_cost(
         &self,
-        usage: &Usage,
+        most: MostTokens,
         conditions: Conditions<'_>,
         asked: &AskedUsage,
     ) -> Option<NanoUsd> {
         let price = self.price.as_ref()?;
-        let cost = |usage: &Usage| price.cost(usage, conditions.tier, conditions.is_batch);
-        let of_classes = |classes: UsageClasses| cost(&Usage { classes, ..*usage });
-        let is_chat = conditions.endpoint.path == CHAT;
-        let web_searches = u64::from(is_chat && searches_always(conditions.model, None));
+        let MostTokens { input, output } = most;
+        let (tier, is_batch) = (conditions.tier, conditions.is_batch);
+        let cost = |usage: &Usage| price.cost(usage, tier, is_batch);
+        let of_classes = |classes: UsageClasses| {
+            cost(&Usage {
+                input,
+                output,
+                classes,
+                ..Usage::default()
+            })
+        };
+        let searches = self.searches_always && conditions.endpoint.path == CHAT;
         let text = UsageClasses {
-            web_searches,
+            web_searches: u64::from(searches),
             ..UsageClasses::default()
         };
-        let mut most = of_classes(text);
+        let mut most = if searches {
+            of_classes(text)
+        } else {
+            price.cost_of_text(input, output, tier, is_batch)
+        };
         if asked.writes_cache {
             most = most.max(of_classes(UsageClasses {
-                cache_write_1h: usage.input,
+                cache_write_1h: input,
                 ..text
             }));
         }
         if self.has_dearer_sound {
             most = most.max(of_classes(UsageClasses {
-                audio_input: usage.input,
-                audio_output: usage.output,
+                audio_input: input,
+                audio_output: output,
                 ..text
             }));
         }
         if self.has_dearer_pictures {
             most = most.max(of_classes(UsageClasses {
-                image_input: usage.input,
-                image_output: usage.output,
+                image_input: input,
+                image_output: output,
                 ..text
             }));
         }
@@ -249,13 +265,20 @@ impl KnownModel {
     }
 }
 
+/// The most tokens that a request can use.
+#[derive(Clone, Copy)]
+struct MostTokens {
+    input: u64,
+    output: u64,
+}
+
 /// Returns the most tokens that a request can use.
-fn most_usage(
+fn most_tokens(
     rules: &UserRules,
     endpoint: Endpoint,
     asked: &AskedUsage,
     model_limit: Option<u64>,
-) -> Usage {
+) -> MostTokens {
     let choices = asked.choices.max(1);
     let output = match endpoint.metering {
         _ if endpoint.body == Body::Socket => model_limit.unwrap_or(DEFAULT_OUTPUT_TOKENS),
@@ -267,18 +290,24 @@ fn most_usage(
                 .output_cap()
                 .filter(|_| endpoint.own_output_limit().is_some())
                 .and_then(|cap| u64::try_from(cap.number).ok());
-            let limits = [asked.max_output_tokens, cap, model_limit];
-            let each = limits.into_iter().flatten().min();
+            let each = smaller(smaller(asked.max_output_tokens, cap), model_limit);
             each.unwrap_or(DEFAULT_OUTPUT_TOKENS.max(asked.loose_output_tokens))
                 .saturating_mul(choices)
         }
         Metering::Text | Metering::Free | Metering::Input | Metering::AsReported => 0,
     };
     let sound = asked.form_bytes.saturating_mul(SOUND_TOKENS_PER_SECOND) / SOUND_BYTES_PER_SECOND;
-    Usage {
+    MostTokens {
         input: asked.input_tokens.saturating_add(sound),
         output,
-        ..Usage::default()
+    }
+}
+
+/// Returns the smaller of two limits, either of which may not be there.
+fn smaller(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Limits of users as requests meet them: which models, how much output, what is reserved, and the
 //! answer to a request that is refused.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use actix_web::http::{
     StatusCode,
@@ -18,8 +18,8 @@ use crate::proxy::{
 };
 use crate::{
     limits::{
-        BudgetCheck, CONCURRENT_RETRY_MS, LimitSource, RateState, Reason, Refusal, SharedLimits,
-        UserRules,
+        BudgetCheck, CONCURRENT_RETRY_MS, LimitSource, Moment, RateState, Reason, Refusal,
+        SharedLimits, UserRules,
     },
     model::{BudgetUnit, BudgetWindow, LimitKind, LimitScope, NanoUsd, format_seconds, now_ms},
 };
@@ -181,7 +181,8 @@ impl RequestLimits {
             Reason::LargerThanBucket => error.never_retry(),
         };
         let mut headers = Vec::new();
-        self.each_rate_header(rules, |name, value| headers.push((name, value)));
+        let at = self.shared.moment(now_ms());
+        self.each_rate_header(rules, at, |name, value| headers.push((name, value)));
         for (name, value) in headers {
             error = error.with_header(name, value);
         }
@@ -189,48 +190,49 @@ impl RequestLimits {
     }
 
     /// Gives the headers by which a user learns what is left of rates to `take`.
-    fn each_rate_header(&self, rules: &UserRules, mut take: impl FnMut(HeaderName, HeaderValue)) {
+    fn each_rate_header(
+        &self,
+        rules: &UserRules,
+        at: Moment,
+        mut take: impl FnMut(HeaderName, HeaderValue),
+    ) {
         if self.hides_numbers {
             return;
         }
-        let at = self.shared.moment(now_ms());
         let states = self.shared.with(|limiter| limiter.rate_states(rules, at));
-        // All values share one buffer, which is cheaper than one for each.
+        // What changes shares one buffer, which is cheaper than one for each value.
         let mut text = String::with_capacity(RATE_VALUES_BYTES);
-        let mut ends = [[0; 3]; 2];
-        for (state, ends) in states.into_iter().zip(&mut ends) {
-            let Some(RateState {
-                limit,
+        let ends = states.map(|state| {
+            let RateState {
                 remaining,
                 reset_ms,
-            }) = state
-            else {
-                // Empty values are left out below.
-                *ends = [text.len(); 3];
-                continue;
-            };
-            push_number(&mut text, limit);
-            ends[0] = text.len();
+                ..
+            } = state?;
             push_number(&mut text, remaining);
-            ends[1] = text.len();
+            let middle = text.len();
             push_span(&mut text, reset_ms);
-            ends[2] = text.len();
-        }
+            Some((middle, text.len()))
+        });
         let text = Bytes::from(text);
         let mut start = 0;
-        let names = RATE_HEADERS.as_flattened();
-        for (name, &end) in names.iter().zip(ends.as_flattened()) {
-            if end > start
-                && let Ok(value) = HeaderValue::from_maybe_shared(text.slice(start..end))
-            {
-                take(name.clone(), value);
+        for (unit, (state, ends)) in states.into_iter().zip(ends).enumerate() {
+            let (Some(state), Some((middle, end))) = (state, ends) else {
+                continue;
+            };
+            let value = |place| HeaderValue::from_maybe_shared(text.slice(place));
+            let [limit, remaining, reset] = &RATE_HEADERS[unit];
+            take(limit.clone(), limit_value(unit, state.limit));
+            if let (Ok(left), Ok(until)) = (value(start..middle), value(middle..end)) {
+                take(remaining.clone(), left);
+                take(reset.clone(), until);
             }
             start = end;
         }
     }
 
-    /// Puts the user's own figures in the place of the backend's, which are those of the shared key.
-    pub fn replace_rate_headers(&self, rules: &UserRules, headers: &mut HeaderMap) {
+    /// Puts the user's own figures at a moment in the place of the backend's, which are those of the
+    /// shared key.
+    pub fn replace_rate_headers(&self, rules: &UserRules, at: Moment, headers: &mut HeaderMap) {
         let of_backend: Vec<HeaderName> = headers
             .keys()
             .filter(|name| name.as_str().starts_with("x-ratelimit-"))
@@ -246,7 +248,7 @@ impl RequestLimits {
             }
         }
         // None of them is there any more, and `append` takes half of what `insert` takes.
-        self.each_rate_header(rules, |name, value| headers.append(name, value));
+        self.each_rate_header(rules, at, |name, value| headers.append(name, value));
     }
 
     fn message_of(&self, refusal: &Refusal) -> String {
@@ -357,8 +359,26 @@ static RATE_HEADERS: [[HeaderName; 3]; 2] = [
     ],
 ];
 
-/// Room for six values of usual length.
-const RATE_VALUES_BYTES: usize = 96;
+/// Room for four values of usual length.
+const RATE_VALUES_BYTES: usize = 64;
+
+thread_local! {
+    /// The limits of each unit whose header was made last, with its value: many users have the same,
+    /// and they hardly ever change.
+    static LIMIT_VALUES: RefCell<[Option<(i64, HeaderValue)>; 2]> = const { RefCell::new([None, None]) };
+}
+
+/// Returns a limit of a unit as the value of its header.
+fn limit_value(unit: usize, limit: i64) -> HeaderValue {
+    LIMIT_VALUES.with_borrow_mut(|values| match &values[unit] {
+        Some((of, value)) if *of == limit => value.clone(),
+        _ => {
+            let value = HeaderValue::from(limit);
+            values[unit] = Some((limit, value.clone()));
+            value
+        }
+    })
+}
 
 /// The figures of a refusal, with their units.
 struct Figures<'r>(&'r Refusal);

@@ -27,7 +27,7 @@ use throttle::Throttle;
 use super::{error::ApiError, request::AskedUsage};
 use crate::{
     limits::{
-        Admitted, Demand, UserRules,
+        Admitted, Demand, Moment, UserRules,
         fair_queue::{Weight, service},
     },
     sight::LiveRequest,
@@ -80,8 +80,6 @@ pub struct Applicant<'a> {
     pub names_model_later: bool,
     /// What the requests of a batch can use together.
     pub batch_demand: Option<&'a Demand>,
-    /// Unix time in milliseconds of its arrival, which decides about windows of budgets.
-    pub started_at_ms: i64,
     pub live: &'a LiveRequest,
 }
 
@@ -149,17 +147,17 @@ impl AdmissionControl {
         rules: &Arc<UserRules>,
         applicant: &Applicant<'_>,
     ) -> Result<Admitted, ApiError> {
-        let started_at_ms = applicant.started_at_ms;
-        if let Some(demand) = applicant.batch_demand {
-            return self.reserve_demand(rules, demand, started_at_ms).await;
-        }
         let (conditions, asked) = (applicant.conditions, applicant.asked);
+        let now = applicant.live.ready_at().unwrap_or_else(Instant::now);
+        let at = self.limits.shared.moment_at(now, conditions.at_ms);
+        if let Some(demand) = applicant.batch_demand {
+            return self.reserve_demand(rules, demand, at).await;
+        }
         let priced = self.limits.prices.demand(rules, conditions, asked);
         if !priced.is_priced && !applicant.names_model_later {
             self.limits.check_unpriced(rules, conditions.model)?;
         }
-        self.reserve_demand(rules, &priced.demand, started_at_ms)
-            .await
+        self.reserve_demand(rules, &priced.demand, at).await
     }
 
     /// Reserves the most that a request can use. If other nodes use the same budgets, this one may have
@@ -171,12 +169,12 @@ impl AdmissionControl {
         &self,
         rules: &Arc<UserRules>,
         demand: &Demand,
-        started_at_ms: i64,
+        mut at: Moment,
     ) -> Result<Admitted, ApiError> {
         let limits = &self.limits;
         let mut asks = 0;
         loop {
-            let refusal = match limits.shared.admit(rules, demand, started_at_ms) {
+            let refusal = match limits.shared.admit(rules, demand, at) {
                 Ok(admitted) => return Ok(admitted),
                 Err(refusal) => refusal,
             };
@@ -186,9 +184,10 @@ impl AdmissionControl {
             asks += 1;
             let shared = &limits.shared;
             let amounts = demand.amounts;
-            if !shared.ask_for_leases(rules, amounts, started_at_ms).await {
+            if !shared.ask_for_leases(rules, amounts, at.unix_ms).await {
                 return Err(ApiError::ledger_unavailable().retry_after(5));
             }
+            at = shared.moment(at.unix_ms);
         }
     }
 

@@ -15,6 +15,10 @@ use super::collector::BytesCollector;
 /// twice its bytes, apart from the buffer that its connection has anyway.
 const MIN_PART_BYTES: usize = 16 * 1024;
 
+/// A body of one part that is not longer than this is copied when it is edited, which costs less than
+/// cutting it in parts.
+const MAX_COPIED_BYTES: usize = 4 * 1024;
+
 /// A complete body. Most have one part.
 #[derive(Debug, Clone, Default)]
 pub struct BodyParts(SmallVec<[Bytes; 1]>);
@@ -43,9 +47,20 @@ impl BodyParts {
         self.0.iter().map(AsRef::as_ref)
     }
 
-    /// Returns the body with other bytes in place of a range. None of the rest is copied.
+    /// Returns the body with other bytes in place of a range. The rest of a long body is not copied.
     #[must_use]
     pub fn replaced(&self, range: &Range<usize>, bytes: Bytes) -> Self {
+        if let [whole] = &*self.0
+            && whole.len() <= MAX_COPIED_BYTES
+        {
+            let start = range.start.min(whole.len());
+            let end = range.end.clamp(start, whole.len());
+            let mut copy = Vec::with_capacity(whole.len() - (end - start) + bytes.len());
+            for part in [&whole[..start], &bytes, &whole[end..]] {
+                copy.extend_from_slice(part);
+            }
+            return Self::from(Bytes::from(copy));
+        }
         // One part is cut in two, and another comes between.
         let mut parts = SmallVec::with_capacity(self.0.len() + 2);
         parts.extend(self.slice(0..range.start));

@@ -33,7 +33,7 @@ use crate::proxy::{
 use crate::{
     json::{Excerpt, LooseName, PartReader, for_each_member, skip_value},
     limits::{Demand, UserRules},
-    model::{Claim, ObjectKind, ServiceTier},
+    model::{Claim, ObjectKind, ServiceTier, now_ms},
 };
 
 /// Ids that the lines of a batch may give to items, the caller's own among them, as a bound on
@@ -264,6 +264,7 @@ impl Check<'_> {
             model,
             tier: service_tier.as_ref(),
             is_batch: true,
+            at_ms: now_ms(),
         };
         let priced = limits.prices.demand(rules, conditions, asked);
         if !priced.is_priced {

@@ -242,7 +242,8 @@ impl Tunnel {
                 let shared = Arc::clone(&self.shared);
                 self.reserving = Some(Box::pin(async move {
                     let admission = &shared.admission;
-                    admission.reserve_demand(&rules, &demand, now_ms()).await
+                    let at = admission.limits.shared.moment(now_ms());
+                    admission.reserve_demand(&rules, &demand, at).await
                 }));
             }
             Err(error) => self.refuse(&error),

@@ -191,7 +191,7 @@ fn prepare(
         && stream_usage == StreamUsage::Ask
     {
         let (edited, unedited) = match cap {
-            Some(cap) => (splice.apply_both(&cap, body), cap.apply(body)),
+            Some(cap) => (splice.apply_both(cap.clone(), body), cap.apply(body)),
             None => (splice.apply(body), body.clone()),
         };
         prepared.body = edited;

@@ -21,16 +21,23 @@ pub struct Splice {
 }
 
 impl Splice {
-    /// Returns the edited body. Nothing of the body is copied.
+    /// Returns the edited body, of which a long one is not copied.
     #[must_use]
-    pub fn apply(&self, body: &BodyParts) -> BodyParts {
-        body.replaced(&self.range, self.text.clone())
+    pub fn apply(self, body: &BodyParts) -> BodyParts {
+        body.replaced(&self.range, self.text)
+    }
+
+    /// Returns the place of the body that is replaced.
+    #[cfg(any(test, fuzzing))]
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
     }
 
     /// Makes both edits, at places of the body as it came. The one that is further behind is made
     /// first, so that the place of the other is still right.
     #[must_use]
-    pub fn apply_both(&self, other: &Self, body: &BodyParts) -> BodyParts {
+    pub fn apply_both(self, other: Self, body: &BodyParts) -> BodyParts {
         let (first, last) = if self.range.start <= other.range.start {
             (self, other)
         } else {
@@ -95,7 +102,12 @@ pub fn output_splice(body: &[u8], name: &str, value: Member<'_>, limit: i64) -> 
     let is_empty = body[after_brace..].trim_ascii_start().starts_with(b"}");
     let comma = if is_empty { "" } else { "," };
     // Each request of a user with such a limit comes here, unless it names one.
-    let text = ["\"", name, "\":", itoa::Buffer::new().format(limit), comma].concat();
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(limit);
+    let mut text = String::with_capacity(name.len() + digits.len() + comma.len() + 3);
+    for part in ["\"", name, "\":", digits, comma] {
+        text.push_str(part);
+    }
     Some(Splice {
         range: after_brace..after_brace,
         text: Bytes::from(text),

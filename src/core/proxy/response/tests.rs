@@ -239,11 +239,11 @@ async fn exchange(store: &Store, ledger: &LedgerThread) -> Box<Exchange> {
             model: "",
             tier: None,
             is_batch: false,
+            at_ms: 0,
         },
         asked: &context.asked,
         names_model_later: false,
         batch_demand: None,
-        started_at_ms: 0,
         live: &context.live,
     };
     let admission = admission.admit(applicant).await.unwrap();

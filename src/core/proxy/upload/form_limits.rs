@@ -81,6 +81,7 @@ impl FormLimits {
             model,
             tier: None,
             is_batch: false,
+            at_ms: self.reservation.started_at_ms(),
         };
         let priced = limits.prices.demand(rules, conditions, &self.asked);
         if !priced.is_priced {

@@ -6,7 +6,7 @@ use crate::store::sql::{Connection, SqlResult, signed};
 use crate::{
     alerts::AlertSink,
     limits::{Amounts, LimitTable, SharedLimits},
-    model::{Entry, NanoUsd, RowHold, UsageRow},
+    model::{Entry, NanoUsd, RowHold, UsageRow, now_ms},
     store::{
         StoreError,
         limit_usage::{self, LedgerPosition},
@@ -14,7 +14,6 @@ use crate::{
     },
 };
 use rustc_hash::FxHashSet;
-use smallvec::SmallVec;
 use std::{collections::HashMap, sync::Arc};
 
 /// What budgets have used, as the ledger's thread keeps it.
@@ -28,6 +27,8 @@ pub(super) struct BudgetWatch {
     /// What objects with open accounts have reserved.
     held: HashMap<String, Arc<dyn RowHold>>,
     thresholds: Thresholds,
+    /// Users whose budgets are to be compared with the thresholds at the next look, some of them twice.
+    charged: Vec<i64>,
     alerts: AlertSink,
     /// What stored objects have reserved may have changed in the database, where several nodes read it.
     has_new_stored: bool,
@@ -41,6 +42,7 @@ impl BudgetWatch {
             own_ids: FxHashSet::default(),
             held: HashMap::new(),
             thresholds: Thresholds::default(),
+            charged: Vec::new(),
             alerts,
             has_new_stored: true,
         }
@@ -109,7 +111,7 @@ impl BudgetWatch {
     }
 
     /// Counts rows that this thread has committed, and ends what was held for them.
-    pub(super) fn add(&mut self, connection: &Connection, written: &[InsertedRow<'_>]) {
+    pub(super) fn add(&mut self, written: &[InsertedRow<'_>]) {
         if let Some(shared) = self.limits.as_ref().filter(|shared| shared.has_budgets()) {
             let newest = written.iter().map(|row| row.id).max().unwrap_or(0);
             let rows = written.iter().map(|inserted| {
@@ -117,11 +119,19 @@ impl BudgetWatch {
                 let amounts = amounts_of(row, inserted.cost.amount);
                 (row.user_id, row.started_at_ms, amounts)
             });
-            shared.book_own(rows, (newest, 0));
+            // About now, and cheaper than asking the clock: a request has just ended.
+            let ended_ms = written.iter().map(|inserted| {
+                let row = &inserted.row;
+                row.started_at_ms.saturating_add(row.duration_ms)
+            });
+            let now_ms = ended_ms.max().unwrap_or(0);
+            shared.book_own(rows, (newest, 0), now_ms);
             self.own_ids.extend(written.iter().map(|row| row.id));
-            let users = distinct(written.iter().map(|row| row.row.user_id));
-            self.thresholds
-                .check(connection, shared, &self.alerts, users);
+            for InsertedRow { row, .. } in written {
+                if self.charged.last() != Some(&row.user_id) {
+                    self.charged.push(row.user_id);
+                }
+            }
         }
         for InsertedRow { row, .. } in written {
             settle(row);
@@ -184,23 +194,35 @@ impl BudgetWatch {
             self.read_stored(connection, &shared)?;
         }
         match changes {
+            Changes::Unknown => return Ok(()),
             // Rows of others may be before the newest own one. Limits that have changed are loaded
             // already, before users and keys were.
-            Changes::Unknown | Changes::Kept => Ok(()),
+            Changes::Kept => {}
             Changes::None => {
                 // Nobody else has written, so that no row of others is before the newest own one.
                 if let Some(newest) = self.own_ids.drain().max() {
                     self.position.row_id = self.position.row_id.max(newest);
                 }
-                Ok(())
             }
             Changes::Rows => {
-                let Some(shared) = self.limits.clone().filter(|shared| shared.has_budgets()) else {
-                    return Ok(());
-                };
-                let position = limit_usage::position(connection)?;
-                Ok(self.catch_up(connection, &shared, position)?)
+                if let Some(shared) = self.limits.clone().filter(|shared| shared.has_budgets()) {
+                    let position = limit_usage::position(connection)?;
+                    self.catch_up(connection, &shared, position)?;
+                }
             }
+        }
+        self.raise_alerts(connection);
+        Ok(())
+    }
+
+    /// Compares with the thresholds what was booked since the last time.
+    pub(super) fn raise_alerts(&mut self, connection: &Connection) {
+        if let Some(shared) = &self.limits {
+            self.charged.sort_unstable();
+            self.charged.dedup();
+            let users = self.charged.drain(..);
+            self.thresholds
+                .check(connection, shared, &self.alerts, users);
         }
     }
 
@@ -238,26 +260,15 @@ impl BudgetWatch {
         let booked = limit_usage::booked_between(connection, self.position, position, |id| {
             own_ids.contains(&id)
         })?;
-        let users = distinct(booked.iter().map(|booked| booked.user_id));
+        self.charged
+            .extend(booked.iter().map(|booked| booked.user_id));
         let rows = booked.into_iter();
         let rows = rows.map(|booked| (booked.user_id, booked.started_at_ms, booked.amounts));
-        shared.book(rows, (position.row_id, position.adjustment_id));
+        shared.book(rows, (position.row_id, position.adjustment_id), now_ms());
         self.position = position;
         self.own_ids.clear();
-        if connection.is_autocommit() {
-            self.thresholds
-                .check(connection, shared, &self.alerts, users);
-        }
         Ok(())
     }
-}
-
-/// Returns each user once. Nearly always there is one.
-fn distinct(users: impl Iterator<Item = i64>) -> SmallVec<[i64; 8]> {
-    let mut distinct: SmallVec<[i64; 8]> = users.collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    distinct
 }
 
 /// Ends what a request had reserved: its row is in the ledger.

@@ -41,20 +41,18 @@ impl Thresholds {
         sink: &AlertSink,
         users: impl IntoIterator<Item = i64>,
     ) {
-        let table = shared.table();
-        let now_ms = now_ms();
+        let mut users = users.into_iter().peekable();
+        if users.peek().is_none() {
+            return;
+        }
+        let (table, now_ms) = (shared.table(), now_ms());
         for user_id in users {
             let Some(rules) = table.of_user(user_id) else {
                 continue;
             };
             // The database is asked once for each threshold, and then without the lock.
-            let full: SmallVec<[(&BudgetRule, BudgetCheck); 2]> = shared.with(|limiter| {
-                let budgets = rules.budgets.iter();
-                let checks = budgets.filter_map(|rule| Some((rule, limiter.budget(rule, now_ms)?)));
-                checks
-                    .filter(|(_, check)| has_reached(check, LOWEST))
-                    .collect()
-            });
+            let full: SmallVec<[(&BudgetRule, BudgetCheck); 2]> =
+                shared.with(|limiter| limiter.budgets_beyond(LOWEST, rules, now_ms).collect());
             for (rule, check) in full {
                 self.check_budget(connection, sink, rule, &check);
             }
@@ -69,7 +67,7 @@ impl Thresholds {
         check: &BudgetCheck,
     ) {
         let mut thresholds = THRESHOLDS.into_iter().rev();
-        let Some(highest) = thresholds.find(|percent| has_reached(check, *percent)) else {
+        let Some(highest) = thresholds.find(|percent| check.has_reached(*percent)) else {
             return;
         };
         let key = (rule.owner, rule.unit, rule.window);
@@ -102,10 +100,6 @@ impl Thresholds {
             },
         );
     }
-}
-
-fn has_reached(check: &BudgetCheck, percent: u8) -> bool {
-    check.limit > 0 && i128::from(check.used) * 100 >= i128::from(check.limit) * i128::from(percent)
 }
 
 fn alert_of(rule: &BudgetRule, check: &BudgetCheck, percent: u8) -> Alert {

@@ -116,6 +116,7 @@ impl Writer {
                 let (left, lost) = (entries_in(&batch) + queue.entries, queue.lost);
                 drop(queue);
                 if left == 0 {
+                    self.budgets.raise_alerts(&self.connection);
                     self.users.note_uses(&self.connection);
                     if let Err(error) = self.run.end(&self.connection) {
                         log::warn!("ledger: cannot note that the server stops: {error}");
@@ -249,7 +250,7 @@ impl Writer {
     /// Counts rows that were committed wherever they are counted: sums, budgets, metrics.
     fn count(&mut self, written: &[InsertedRow<'_>]) {
         self.rollup.add(written);
-        self.budgets.add(&self.connection, written);
+        self.budgets.add(written);
         if let Some(sight) = &self.sight
             && !written.is_empty()
         {

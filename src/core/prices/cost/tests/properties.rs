@@ -81,6 +81,12 @@ proptest! {
                 prepared.cost(&usage, tier.as_ref(), is_batch),
                 price.cost(&usage, tier.as_ref(), is_batch)
             );
+            let (input, output) = (usage.input, usage.output);
+            let text = Usage { input, output, ..Usage::default() };
+            prop_assert_eq!(
+                prepared.cost_of_text(input, output, tier.as_ref(), is_batch),
+                price.cost(&text, tier.as_ref(), is_batch)
+            );
         }
     }
 

@@ -54,6 +54,7 @@ impl Exchange {
             model: &self.model,
             tier: None,
             is_batch: false,
+            at_ms: now_ms(),
         };
         let priced = limits
             .prices
