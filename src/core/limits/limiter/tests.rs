@@ -159,6 +159,24 @@ fn a_window_begins_anew_and_late_rows_belong_to_the_old_one() {
 }
 
 #[test]
+fn owners_are_forgotten_when_nothing_is_counted_of_them_any_more() {
+    let mut house = House::new(&[(
+        LimitScope::Group(7),
+        vec![limit("100tokens/day"), number(LimitKind::Concurrent, "9")],
+    )]);
+    let ended = house.admit(1, &demand(0, 10), 5).unwrap();
+    let late = house.admit(2, &demand(0, 20), 5).unwrap();
+    house.end(1, &ended, demand(0, 10).amounts, 5);
+    assert_eq!(house.limiter.owners.len(), 3);
+    house.limiter.roll(DAY_MS);
+    let left: Vec<Owner> = house.limiter.owners.keys().copied().collect();
+    assert_eq!(left, [Owner::Group(7), Owner::User(2)], "one is in flight");
+    house.end(2, &late, demand(0, 20).amounts, 5);
+    house.limiter.roll(2 * DAY_MS);
+    assert!(house.limiter.owners.is_empty());
+}
+
+#[test]
 fn rates_give_back_what_was_not_used_and_what_failed() {
     let mut house = House::new(&[(
         LimitScope::User(1),
