@@ -9,10 +9,10 @@ use super::{
     AdminContext, AdminError, Member, Method, Operation, Window, fields::required, members::closest,
 };
 use crate::{
-    model::{NanoUsd, now_ms},
+    model::{NanoUsd, TimeRange, now_ms},
     prices::{Field, FoundPrice, ModelPrice, PriceSource, Stem, UnitPrice},
     store::{
-        prices,
+        prices, prune,
         reports::{self, Ranking, Scope},
         reprice::{self, Repricing},
     },
@@ -198,9 +198,15 @@ impl Operation for CheckPrices {
     fn run(self, context: &AdminContext) -> Result<PriceCheck, AdminError> {
         let mut connection = context.connection()?;
         let book = prices::book(&connection, context.price_file()?)?;
+        // What was deleted cannot be priced any more.
+        let since_ms = prune::rows_since_ms(&connection)?;
+        let scope = Scope {
+            range: TimeRange::of_ms(since_ms, None),
+            ..Scope::default()
+        };
         let report = reports::split_report(
             &mut connection,
-            &Scope::default(),
+            &scope,
             &[crate::model::Dimension::Model],
             Ranking::default(),
         )?;

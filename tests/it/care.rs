@@ -209,6 +209,28 @@ fn pruning_changes_no_total_and_gives_space_back() {
     }
 }
 
+/// What is deleted cannot be priced any more, so that a check that counted it would never be clean.
+#[test]
+fn the_check_of_prices_is_about_the_rows_that_are_there() {
+    let backend = Backend::chats(7, 3);
+    let home = Home::new(&backend);
+    home.user("alice");
+    home.user("bob");
+    write_rows(&home, 60);
+    let database = home.writable_database();
+    let old = now_ms() - 50 * DAY_MS;
+    let sql =
+        "UPDATE usage_logs SET cost_nano_usd = NULL, model = 'unheard-of' WHERE started_at_ms < ?1";
+    assert!(database.execute(sql, [old]).unwrap() > 0);
+    let check = done(&home, &["price", "check", "--json"]);
+    assert!(check.contains("unheard-of"), "{check}");
+    done(&home, &["prune", "--older-than", "40d"]);
+    let check = done(&home, &["price", "check", "--json"]);
+    assert!(!check.contains("unheard-of"), "{check}");
+    let costs = done(&home, &["costs", "--by-model", "--json"]);
+    assert!(costs.contains("unheard-of"), "reports still have it");
+}
+
 #[test]
 fn a_window_within_an_hour_without_rows_takes_the_whole_hour() {
     let backend = Backend::chats(7, 3);

@@ -143,6 +143,14 @@ pub fn free_space(connection: &Connection) -> Result<FreeSpace, StoreError> {
     })
 }
 
+/// Returns since when there are rows, as Unix time in milliseconds; `None` if none were deleted.
+///
+/// # Errors
+/// If the database fails.
+pub fn rows_since_ms(connection: &Connection) -> Result<Option<i64>, StoreError> {
+    Ok(Pruned::read(connection)?.map(|pruned| pruned.before_ms))
+}
+
 /// Gives free pages back to the disk, a few at a time. `goes_on` says whether to go on. PostgreSQL's
 /// autovacuum does so where it can.
 ///

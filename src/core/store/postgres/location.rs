@@ -60,6 +60,10 @@ impl PostgresUrl {
     /// [`PostgresError`], which does not repeat the URL.
     pub fn parse(url: &str) -> Result<Self, PostgresError> {
         let text = url.to_owned();
+        // The client would read anything else as a list of options.
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(PostgresError::NoHost);
+        }
         let (url, own) = take_own_parameters(url)?;
         let mut config: Config = url
             .parse()
@@ -214,10 +218,12 @@ fn default_ssl_mode(config: &Config) -> SslMode {
 
 /// Returns what is wrong with a URL, without its values.
 fn invalid(error: &postgres::Error) -> String {
-    match std::error::Error::source(error) {
+    let reason = match std::error::Error::source(error) {
         Some(cause) => cause.to_string(),
         None => error.to_string(),
-    }
+    };
+    // It names an option that is unknown.
+    reason.replace(char::is_control, "\u{fffd}")
 }
 
 /// Returns the authorities whose certificates count.
@@ -261,7 +267,9 @@ fn shown(config: &Config) -> String {
         .get_dbname()
         .or(config.get_user())
         .unwrap_or_default();
-    format!("postgres://{}/{database}", hosts.join(","))
+    let slash = if database.is_empty() { "" } else { "/" };
+    // Logs and errors show it.
+    format!("postgres://{}{slash}{database}", hosts.join(",")).replace(char::is_control, "\u{fffd}")
 }
 
 #[cfg(test)]
@@ -277,6 +285,9 @@ mod tests {
             "postgres://a:5432,b:6000/ledger".replace(":5432", "")
         );
         assert!(!format!("{url:?}").contains("pa55word"));
+        let shown = |url: &str| PostgresUrl::parse(url).unwrap().to_string();
+        assert_eq!(shown("postgres://host"), "postgres://host");
+        assert_eq!(shown("postgres://host/a%0ab"), "postgres://host/a\u{fffd}b");
     }
 
     #[test]
