@@ -67,7 +67,7 @@ const BYTES_A_SUM: usize = 1 << 20;
 static CLASSES: [u8; 256] = classes();
 /// The rules above as a table. It has a place for each value of the index, so that no bound is checked.
 static STEPS: [Step; 256] = steps();
-/// The same for two bytes at once: a byte takes five instructions, a sixth of what the rules take by
+/// The table for two bytes at once: a byte takes five instructions, a sixth of what the rules take by
 /// themselves.
 static PAIRS: [Step; PAIR_PLACES] = pairs();
 /// [`CLASSES`], at the place of the first byte in the index of [`PAIRS`].

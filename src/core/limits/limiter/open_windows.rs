@@ -17,9 +17,9 @@ pub(super) struct OpenWindow {
 /// The windows in which something is counted.
 #[derive(Debug)]
 pub(super) struct OpenWindows {
-    /// In the order of [`BudgetWindow`].
+    /// The windows themselves, in the order of [`BudgetWindow`].
     pub(super) of: [Option<OpenWindow>; WINDOWS],
-    /// The same beginnings, for what each request compares.
+    /// When each of them begins: that is all that the end of a request compares.
     starts: WindowStarts,
     /// Unix time in milliseconds at which the first of them ends.
     pub(super) first_end_ms: i64,

@@ -7,6 +7,7 @@ pub mod gate;
 pub mod given_ids;
 pub mod limits;
 pub mod owners;
+mod rate_headers;
 pub mod throttle;
 
 use std::{
